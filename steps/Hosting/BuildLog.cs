@@ -1,0 +1,168 @@
+using System.Globalization;
+using CiSteps.Hosting.Messages;
+
+namespace CiSteps.Hosting;
+
+/// <summary>Where a step speaks. On a build server it writes service messages, for a person plain or coloured lines. Registered secrets never pass, and no child's output is read as a service message.</summary>
+public sealed class BuildLog
+{
+    private const int LongestProblem = 4000;
+    private const int LongestIdentity = 60;
+
+    private readonly TextWriter output;
+    private readonly bool forServer;
+    private readonly bool coloured;
+    private readonly TimeProvider time;
+    private readonly long started;
+    private readonly SecretMask mask;
+    private readonly Lock gate = new();
+    private int depth;
+
+    /// <summary>A log over a writer.</summary>
+    /// <param name="output">Where lines go; the build server reads it.</param>
+    /// <param name="forServer">Write service messages (inside TeamCity) instead of text for people.</param>
+    /// <param name="coloured">Use terminal colours; only for people.</param>
+    /// <param name="time">The clock of the elapsed times shown to people.</param>
+    /// <param name="mask">Secrets to hide.</param>
+    public BuildLog(TextWriter output, bool forServer, bool coloured = false, TimeProvider? time = null, SecretMask? mask = null)
+    {
+        (this.output, this.forServer, this.coloured) = (output, forServer, coloured && !forServer);
+        this.time = time ?? TimeProvider.System;
+        this.mask = mask ?? new SecretMask();
+        started = this.time.GetTimestamp();
+    }
+
+    /// <summary>A log that goes nowhere.</summary>
+    public static BuildLog Silent { get; } = new(TextWriter.Null, forServer: false);
+
+    /// <summary>Whether service messages are written.</summary>
+    public bool IsForServer => forServer;
+
+    /// <summary>The secrets hidden from this log.</summary>
+    public SecretMask Mask => mask;
+
+    /// <summary>One line of what the step does.</summary>
+    public void Info(string text) => Lines(text, "");
+
+    /// <summary>Something that a person should know although the step goes on.</summary>
+    public void Warning(string text)
+    {
+        if (forServer) Write(ServiceMessage.With("message", ("text", text), ("status", "WARNING")));
+        else Lines("warning: " + text, "\e[33m");
+    }
+
+    /// <summary>What the step waits for or works on now; shown as the build's current state.</summary>
+    public void Progress(string text)
+    {
+        if (forServer) Write(ServiceMessage.Of("progressMessage", text));
+        else Lines(text, "\e[36m");
+    }
+
+    /// <summary>A foldable block; dispose it to close it.</summary>
+    public IDisposable Block(string name)
+    {
+        if (forServer) Write(ServiceMessage.With("blockOpened", ("name", name)));
+        else Lines(name, "\e[1m");
+        lock (gate) depth++;
+        return new OpenBlock(this, name);
+    }
+
+    /// <summary>The one reason why the build fails. The text is cut at TeamCity's 4,000 characters, the identity at 60.</summary>
+    public void Problem(string identity, string text)
+    {
+        if (forServer)
+            Write(ServiceMessage.With("buildProblem",
+                ("description", Cut(mask.Apply(text), LongestProblem)), ("identity", Cut(identity, LongestIdentity))));
+        else Lines($"{identity}: {text}", "\e[31m");
+    }
+
+    /// <summary>The build's status text.</summary>
+    public void Status(string text)
+    {
+        if (forServer) Write(ServiceMessage.With("buildStatus", ("text", text)));
+        else Lines(text, "\e[32m");
+    }
+
+    /// <summary>Hands a value to dependent builds; the configuration must define the parameter.</summary>
+    public void SetParameter(string name, string value)
+    {
+        if (forServer) Write(ServiceMessage.With("setParameter", ("name", name), ("value", value)));
+    }
+
+    /// <summary>A number for the build server's charts.</summary>
+    public void Statistic(string key, double value)
+    {
+        if (forServer)
+            Write(ServiceMessage.With("buildStatisticValue", ("key", key), ("value", value.ToString("0.######", CultureInfo.InvariantCulture))));
+    }
+
+    /// <summary>Publishes files while the step still runs: a cancelled build publishes nothing later.</summary>
+    /// <param name="rule">Artifact rule, <c>path =&gt; target</c>.</param>
+    public void Publish(string rule)
+    {
+        if (forServer) Write(ServiceMessage.Of("publishArtifacts", rule));
+    }
+
+    /// <summary>Any other message; nothing is written for people.</summary>
+    public void Send(ServiceMessage message)
+    {
+        if (forServer) Write(message);
+    }
+
+    /// <summary>One line of a child's output, as it is, but never a service message.</summary>
+    public void Child(string line)
+    {
+        if (!forServer) Lines(line, "\e[90m", "| ");
+        else if (line.Contains("##teamcity", StringComparison.OrdinalIgnoreCase)) Write(ServiceMessage.With("message", ("text", line)));
+        else WriteLine(mask.Apply(line));
+    }
+
+    private static string Cut(string text, int longest) => text.Length <= longest ? text : text[..(longest - 1)] + "…";
+
+    private void Lines(string text, string colour, string prefix = "")
+    {
+        text = mask.Apply(text);
+        foreach (var line in text.ReplaceLineEndings("\n").Split('\n'))
+        {
+            if (forServer)
+            {
+                // Our own text may quote a child's: the same rule holds for it.
+                WriteLine(line.Contains("##teamcity", StringComparison.OrdinalIgnoreCase)
+                    ? ServiceMessage.With("message", ("text", line)).ToString() : line);
+                continue;
+            }
+            var elapsed = time.GetElapsedTime(started).TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture).PadLeft(6);
+            var indent = new string(' ', 2 * depth);
+            WriteLine(coloured ? $"\e[90m{elapsed}s\e[0m {indent}{colour}{prefix}{line}\e[0m" : $"{elapsed}s {indent}{prefix}{line}");
+        }
+    }
+
+    private void Write(ServiceMessage message) =>
+        WriteLine((message with
+        {
+            Value = message.Value is null ? null : mask.Apply(message.Value),
+            Attributes = [.. message.Attributes.Select(pair => new KeyValuePair<string, string>(pair.Key, mask.Apply(pair.Value)))],
+        }).ToString());
+
+    private void WriteLine(string line)
+    {
+        lock (gate)
+        {
+            output.WriteLine(line);
+            output.Flush();
+        }
+    }
+
+    private sealed class OpenBlock(BuildLog log, string name) : IDisposable
+    {
+        private bool closed;
+
+        public void Dispose()
+        {
+            if (closed) return;
+            closed = true;
+            lock (log.gate) log.depth--;
+            if (log.forServer) log.Write(ServiceMessage.With("blockClosed", ("name", name)));
+        }
+    }
+}

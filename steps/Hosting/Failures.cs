@@ -1,0 +1,16 @@
+namespace CiSteps.Hosting;
+
+/// <summary>Bad input: the command line, the configuration or a manifest is wrong. Ends the step with <see cref="ExitCode.Usage"/>; nothing was touched.</summary>
+/// <param name="message">What is wrong, which one in quotes, where, and what to do about it.</param>
+/// <param name="inner">The parser's own exception, if there is one.</param>
+public sealed class UsageException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>An outside system did not answer, or not as its protocol says, after retries. Ends the step with <see cref="ExitCode.Unavailable"/>.</summary>
+/// <param name="reason">Stable kebab-case word for the problem's identity, such as <c>registry</c>.</param>
+/// <param name="message">What was asked of whom, what came back, and what to do about it.</param>
+/// <param name="inner">The cause.</param>
+public sealed class UnavailableException(string reason, string message, Exception? inner = null) : Exception(message, inner)
+{
+    /// <summary>Stable kebab-case word that names the system or the kind of failure.</summary>
+    public string Reason { get; } = reason;
+}

@@ -1,0 +1,112 @@
+namespace CiSteps.Hosting.Settings;
+
+/// <summary>One thing that can be told to a step. Its places, strongest first: option <c>--name</c>, environment <c>CISTEPS_NAME</c>, the build server's properties, ci-steps.yaml, the default.</summary>
+public abstract class Setting
+{
+    private protected Setting(string name, string description, string? fallback, IReadOnlyList<string> properties)
+    {
+        (Name, Description, Fallback, Properties) = (name, description, fallback, properties);
+        Variable = "CISTEPS_" + name.ToUpperInvariant().Replace('-', '_');
+    }
+
+    /// <summary>Kebab-case name; the option is <c>--name</c>.</summary>
+    public string Name { get; }
+
+    /// <summary>What it means and in which unit.</summary>
+    public string Description { get; }
+
+    /// <summary>The default as text; null when there is none.</summary>
+    public string? Fallback { get; }
+
+    /// <summary>Build server properties that are looked up, first match wins.</summary>
+    public IReadOnlyList<string> Properties { get; }
+
+    /// <summary>The environment variable's name.</summary>
+    public string Variable { get; }
+
+    /// <summary>A switch needs no value on the command line.</summary>
+    public virtual bool IsSwitch => false;
+
+    internal abstract void Check(string text);
+
+    /// <summary>A setting that is text as it is.</summary>
+    public static Setting<string> Text(string name, string description, string? fallback = null, params IReadOnlyList<string> properties) =>
+        new(name, description, text => text, fallback, properties);
+
+    /// <summary>A switch: present, or <c>true</c>/<c>false</c>.</summary>
+    public static Setting<bool> Switch(string name, string description, params IReadOnlyList<string> properties) =>
+        new SwitchSetting(name, description, properties);
+
+    /// <summary>A length of time such as <c>90s</c>, <c>5m</c>, <c>1h30m</c>.</summary>
+    public static Setting<TimeSpan> Duration(string name, string description, string? fallback = null, params IReadOnlyList<string> properties) =>
+        new(name, description, Durations.Parse, fallback, properties);
+
+    private sealed class SwitchSetting(string name, string description, IReadOnlyList<string> properties)
+        : Setting<bool>(name, description, ParseSwitch, "false", properties)
+    {
+        public override bool IsSwitch => true;
+
+        private static bool ParseSwitch(string text) => text switch
+        {
+            "true" or "1" or "yes" => true,
+            "false" or "0" or "no" or "" => false,
+            _ => throw new FormatException("give true or false"),
+        };
+    }
+}
+
+/// <summary>A setting with its type.</summary>
+/// <typeparam name="T">What the text is read as.</typeparam>
+public class Setting<T> : Setting
+{
+    private readonly Func<string, T> parse;
+
+    /// <summary>A setting with a reader of its own; the reader throws <see cref="FormatException"/> with what to do.</summary>
+    public Setting(string name, string description, Func<string, T> parse, string? fallback = null, IReadOnlyList<string>? properties = null)
+        : base(name, description, fallback, properties ?? []) => this.parse = parse;
+
+    internal T Read(string text) => parse(text);
+
+    internal override void Check(string text) => _ = parse(text);
+}
+
+/// <summary>Lengths of time as people write them.</summary>
+public static class Durations
+{
+    /// <summary>Reads <c>500ms</c>, <c>90s</c>, <c>5m</c>, <c>1h30m</c>, <c>2d</c>.</summary>
+    /// <exception cref="FormatException">Anything else, zero included.</exception>
+    public static TimeSpan Parse(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var total = TimeSpan.Zero;
+        var at = 0;
+        while (at < text.Length)
+        {
+            var start = at;
+            while (at < text.Length && char.IsAsciiDigit(text[at])) at++;
+            var unitStart = at;
+            while (at < text.Length && char.IsAsciiLetter(text[at])) at++;
+            if (unitStart == start || !int.TryParse(text.AsSpan(start, unitStart - start), out var count)) throw Wrong(text);
+            total += text[unitStart..at] switch
+            {
+                "ms" => TimeSpan.FromMilliseconds(count),
+                "s" => TimeSpan.FromSeconds(count),
+                "m" => TimeSpan.FromMinutes(count),
+                "h" => TimeSpan.FromHours(count),
+                "d" => TimeSpan.FromDays(count),
+                _ => throw Wrong(text),
+            };
+        }
+        return total > TimeSpan.Zero ? total : throw Wrong(text);
+    }
+
+    /// <summary>Writes a length of time for people: <c>1h 30m</c>, <c>2.5s</c>.</summary>
+    public static string Show(TimeSpan time) => time.TotalSeconds switch
+    {
+        < 60 => $"{time.TotalSeconds:0.#}s",
+        < 3600 => time.Seconds == 0 ? $"{time.Minutes}m" : $"{time.Minutes}m {time.Seconds}s",
+        _ => time.Minutes == 0 ? $"{(int)time.TotalHours}h" : $"{(int)time.TotalHours}h {time.Minutes}m",
+    };
+
+    private static FormatException Wrong(string text) => new($"\"{text}\" is no length of time; write it like 90s, 5m or 1h30m");
+}

@@ -1,0 +1,34 @@
+using CiSteps.Hosting.Settings;
+
+namespace CiSteps.Hosting;
+
+/// <summary>What a step can be asked, and who does it. One per executable; see <see cref="StepHost"/>.</summary>
+/// <param name="Name">The step's kebab-case name.</param>
+/// <param name="Description">One sentence for <c>--help</c>: reads, does, hands over.</param>
+/// <param name="Settings">The step's own settings, besides the common ones.</param>
+/// <param name="Run">Does the step.</param>
+/// <param name="Configured">What ci-steps.yaml gives to settings; null when the step takes none from it.</param>
+public sealed record StepCommand(
+    string Name,
+    string Description,
+    IReadOnlyList<Setting> Settings,
+    Func<StepContext, CancellationToken, Task<Outcome>> Run,
+    Func<StepContext, IEnumerable<ConfiguredValue>>? Configured = null)
+{
+    /// <summary>The checkout.</summary>
+    public static Setting<string> WorkTree { get; } = Setting.Text("work-tree", "folder of the checkout", ".", "teamcity.build.checkoutDir");
+
+    /// <summary>ci-steps.yaml, relative to the checkout.</summary>
+    public static Setting<string> Configuration { get; } = Setting.Text("config", "pipeline file, relative to the checkout", "ci-steps.yaml");
+
+    /// <summary>The branch being built.</summary>
+    public static Setting<string> Branch { get; } = Setting.Text("branch", "logical name of the branch being built; default: the work tree's", null, "teamcity.build.branch");
+
+    /// <summary>The commit being built.</summary>
+    public static Setting<string> Commit { get; } = Setting.Text("commit", "full id of the commit being built; default: the work tree's", null, "build.vcs.number");
+
+    /// <summary>The chain's build number.</summary>
+    public static Setting<string> BuildNumber { get; } = Setting.Text("build-number", "the chain's build number; default: 0-dev.<timestamp>", null, "build.number");
+
+    internal static IReadOnlyList<Setting> Common { get; } = [WorkTree, Configuration, Branch, Commit, BuildNumber];
+}

@@ -1,0 +1,186 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Parsing;
+using System.Reflection;
+using CiSteps.Hosting.Settings;
+
+namespace CiSteps.Hosting;
+
+/// <summary>Starts a step, gives it what it needs, and ends it: the one place where exceptions become messages and exit codes.</summary>
+public static class StepHost
+{
+    // A lease is given back and a container stopped in this time after SIGTERM; the parser library's own limit is two seconds.
+    private static readonly TimeSpan GraceAfterSignal = TimeSpan.FromSeconds(30);
+
+    /// <summary>Runs the step as this process; the result is the exit code.</summary>
+    public static Task<int> RunAsync(StepCommand step, string[] args) =>
+        RunAsync(step, args, Console.Out, Console.Error, ProcessEnvironment(), TimeProvider.System,
+            coloured: !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("NO_COLOR") is null);
+
+    /// <summary>Runs the step in this process with everything given, for tests.</summary>
+    /// <param name="step">The step.</param>
+    /// <param name="args">The command line.</param>
+    /// <param name="output">What the build server or a person reads.</param>
+    /// <param name="error">Usage errors and bug traces.</param>
+    /// <param name="environment">Environment variables.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="coloured">Terminal colours.</param>
+    /// <param name="stop">Stops the step from outside, besides signals.</param>
+    public static async Task<int> RunAsync(StepCommand step, string[] args, TextWriter output, TextWriter error,
+        IReadOnlyDictionary<string, string> environment, TimeProvider? time = null, bool coloured = false, CancellationToken stop = default)
+    {
+        ArgumentNullException.ThrowIfNull(step);
+        time ??= TimeProvider.System;
+        var dryRun = new Option<bool>("--dry-run") { Description = "print what would be done and touch nothing" };
+        var explain = new Option<bool>("--explain-options") { Description = "print each setting's value and where it came from, and stop" };
+        var options = StepCommand.Common.Concat(step.Settings).ToDictionary(setting => setting.Name, AsOption, StringComparer.Ordinal);
+        var root = new RootCommand(step.Description) { dryRun, explain };
+        foreach (var option in options.Values) root.Add(option);
+
+        var exit = ExitCode.Bug;
+        root.SetAction(async (parsed, cancel) =>
+        {
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, stop);
+            exit = await RunParsedAsync(step, parsed, options, parsed.GetValue(dryRun), parsed.GetValue(explain),
+                output, error, environment, time, coloured, either.Token).ConfigureAwait(false);
+            return exit;
+        });
+
+        // "@text" is a value here, never a response file.
+        var result = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        if (result.Errors.Count > 0)
+        {
+            foreach (var problem in result.Errors) await error.WriteLineAsync($"{step.Name}: {problem.Message}").ConfigureAwait(false);
+            await error.WriteLineAsync($"see {step.Name} --help").ConfigureAwait(false);
+            if (environment.ContainsKey("TEAMCITY_VERSION"))
+                new BuildLog(output, forServer: true).Problem($"{step.Name}.usage", string.Join("; ", result.Errors.Select(problem => problem.Message)));
+            return ExitCode.Usage;
+        }
+        return await result.InvokeAsync(new InvocationConfiguration
+        {
+            Output = output,
+            Error = error,
+            EnableDefaultExceptionHandler = false,
+            ProcessTerminationTimeout = GraceAfterSignal,
+        }, CancellationToken.None).ConfigureAwait(false);
+    }
+
+    /// <summary>The version that <c>--version</c> prints.</summary>
+    public static string Version { get; } =
+        typeof(StepHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
+
+    /// <summary>This process's environment as a dictionary.</summary>
+    public static IReadOnlyDictionary<string, string> ProcessEnvironment()
+    {
+        var values = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (System.Collections.DictionaryEntry entry in Environment.GetEnvironmentVariables())
+            values[(string)entry.Key] = (string?)entry.Value ?? "";
+        return values;
+    }
+
+    private static Option<string?> AsOption(Setting setting)
+    {
+        var description = setting.Description + $" [{setting.Variable}" +
+            (setting.Properties.Count > 0 ? $", {setting.Properties[0]}" : "") + (setting.Fallback is { Length: > 0 } fallback && !setting.IsSwitch ? $"; default {fallback}" : "") + "]";
+        return new Option<string?>("--" + setting.Name)
+        {
+            Description = description,
+            HelpName = setting.IsSwitch ? "true|false" : setting.Name,
+            Arity = setting.IsSwitch ? ArgumentArity.ZeroOrOne : ArgumentArity.ExactlyOne,
+            AllowMultipleArgumentsPerToken = false,
+        };
+    }
+
+    private static async Task<int> RunParsedAsync(StepCommand step, ParseResult parsed, IReadOnlyDictionary<string, Option<string?>> options,
+        bool dryRun, bool explain, TextWriter output, TextWriter error, IReadOnlyDictionary<string, string> environment,
+        TimeProvider time, bool coloured, CancellationToken cancel)
+    {
+        var log = new BuildLog(output, environment.ContainsKey("TEAMCITY_VERSION"), coloured, time);
+        StepContext? context = null;
+        var started = time.GetUtcNow();
+        Outcome outcome;
+        try
+        {
+            var settings = new StepSettings(parsed, options, environment, BuildServerProperties.Read(environment));
+            var workTree = Path.GetFullPath(settings.Get(StepCommand.WorkTree));
+            if (!Directory.Exists(workTree)) throw new UsageException($"the work tree \"{workTree}\" is no folder; give --work-tree");
+            context = new StepContext(step.Name, workTree, log, time, settings, dryRun);
+            if (step.Configured is not null) settings.Configure(step.Configured(context));
+            if (explain)
+            {
+                await ExplainAsync(step, settings, output).ConfigureAwait(false);
+                return ExitCode.Done;
+            }
+            foreach (var setting in StepCommand.Common.Concat(step.Settings)) Check(setting, settings);
+            outcome = await step.Run(context, cancel).ConfigureAwait(false);
+        }
+        catch (UsageException failure)
+        {
+            outcome = Outcome.Usage(failure.Message);
+        }
+        catch (UnavailableException failure)
+        {
+            outcome = Outcome.Unavailable(failure.Reason, failure.Message);
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            outcome = Outcome.Cancelled($"{step.Name} was asked to stop and has cleaned up");
+        }
+        // The one place where an unforeseen exception ends: as a bug, with its whole trace.
+        catch (Exception bug) when (bug is not OutOfMemoryException)
+        {
+            await error.WriteLineAsync(log.Mask.Apply(bug.ToString())).ConfigureAwait(false);
+            outcome = Outcome.Bug($"unforeseen {bug.GetType().Name}: {bug.Message}; this is a bug in {step.Name} {Version}, please report it with the trace above");
+        }
+        if (context is { Run: not null, DryRun: false }) WriteEvidence(context, outcome, started);
+        Close(step, log, outcome, dryRun);
+        return outcome.Exit;
+    }
+
+    private static void WriteEvidence(StepContext context, Outcome outcome, DateTimeOffset started)
+    {
+        try
+        {
+            context.Evidence.Write(outcome, started);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or UsageException)
+        {
+            // The verdict stands; the next step will say that the evidence is missing, and this line says why.
+            context.Log.Warning($"the evidence of {context.Step} could not be written: {failure.Message}");
+        }
+    }
+
+    private static void Check(Setting setting, StepSettings settings)
+    {
+        if (settings.Find(setting) is not { } found) return;
+        try
+        {
+            setting.Check(found.Text);
+        }
+        catch (FormatException failure)
+        {
+            throw new UsageException($"\"{found.Text}\" is not right for {found.Source}: {failure.Message}", failure);
+        }
+    }
+
+    private static void Close(StepCommand step, BuildLog log, Outcome outcome, bool dryRun)
+    {
+        foreach (var (name, value) in outcome.Values)
+        {
+            log.SetParameter(name, value);
+            log.Info($"{name}: {value}");
+        }
+        if (outcome.Exit == ExitCode.Done) log.Status((dryRun ? "dry run: " : "") + outcome.Text);
+        else log.Problem($"{step.Name}.{outcome.Reason}", outcome.Text);
+    }
+
+    private static async Task ExplainAsync(StepCommand step, StepSettings settings, TextWriter output)
+    {
+        var rows = StepCommand.Common.Concat(step.Settings).Select(setting => settings.Find(setting) is { } found
+            ? (setting.Name, Value: found.Text, found.Source) : (setting.Name, Value: "", Source: "not set")).ToList();
+        var nameWidth = rows.Max(row => row.Name.Length);
+        var valueWidth = rows.Max(row => row.Value.Length);
+        foreach (var row in rows)
+            await output.WriteLineAsync($"{row.Name.PadRight(nameWidth)}  {row.Value.PadRight(valueWidth)}  {row.Source}").ConfigureAwait(false);
+    }
+}
