@@ -10,7 +10,7 @@ namespace CiSteps.Hosting;
 public static class StepHost
 {
     // A lease is given back and a container stopped in this time after SIGTERM; the parser library's own limit is two seconds.
-    private static readonly TimeSpan GraceAfterSignal = TimeSpan.FromSeconds(30);
+    internal static readonly TimeSpan GraceAfterSignal = TimeSpan.FromSeconds(30);
 
     /// <summary>Runs the step as this process; the result is the exit code.</summary>
     public static Task<int> RunAsync(StepCommand step, string[] args) =>
@@ -78,7 +78,7 @@ public static class StepHost
         return values;
     }
 
-    private static Option<string?> AsOption(Setting setting)
+    internal static Option<string?> AsOption(Setting setting)
     {
         var description = setting.Description + $" [{setting.Variable}" +
             (setting.Properties.Count > 0 ? $", {setting.Properties[0]}" : "") + (setting.Fallback is { Length: > 0 } fallback && !setting.IsSwitch ? $"; default {fallback}" : "") + "]";
@@ -150,7 +150,7 @@ public static class StepHost
         }
     }
 
-    private static void Check(Setting setting, StepSettings settings)
+    internal static void Check(Setting setting, StepSettings settings)
     {
         if (settings.Find(setting) is not { } found) return;
         try

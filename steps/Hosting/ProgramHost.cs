@@ -1,0 +1,144 @@
+using System.CommandLine;
+using CiSteps.Hosting.Settings;
+
+namespace CiSteps.Hosting;
+
+/// <summary>A command of a program with several (<c>run-chain</c>, <c>testbed-pool</c>). A step has one and uses <see cref="StepCommand"/>.</summary>
+/// <param name="Name">Kebab-case word on the command line; the program's own name for the root.</param>
+/// <param name="Description">One sentence for <c>--help</c>.</param>
+/// <param name="Settings">What can be told to it: option, <c>CISTEPS_</c> variable, build server property, default.</param>
+/// <param name="Run">Does it and gives the exit code; null for a command that only has others below it.</param>
+public sealed record ProgramCommand(string Name, string Description, IReadOnlyList<Setting> Settings, Func<ProgramContext, CancellationToken, Task<int>>? Run = null)
+{
+    /// <summary>Commands below this one.</summary>
+    public IReadOnlyList<ProgramCommand> Commands { get; init; } = [];
+
+    /// <summary>Name and meaning of the one positional argument, which may be left out; null: there is none.</summary>
+    public (string Name, string Description)? Argument { get; init; }
+
+    /// <summary>Left out of <c>--help</c>: the program starts it itself.</summary>
+    public bool Hidden { get; init; }
+
+    /// <summary>How long it may clean up after SIGTERM or Ctrl+C before the process ends; 30 s unless set.</summary>
+    public TimeSpan? Grace { get; init; }
+}
+
+/// <summary>What one invocation of a program's command works with.</summary>
+/// <param name="Settings">The values, with their sources.</param>
+/// <param name="Argument">The positional argument, if it was given.</param>
+/// <param name="Log">Where it speaks.</param>
+/// <param name="Output">Where plain answers go (tables, JSON, paths).</param>
+/// <param name="Error">Where usage goes.</param>
+/// <param name="Time">The clock.</param>
+/// <param name="Coloured">Whether a person at a terminal reads the output.</param>
+public sealed record ProgramContext(StepSettings Settings, string? Argument, BuildLog Log, TextWriter Output, TextWriter Error, TimeProvider Time, bool Coloured);
+
+/// <summary>Starts a program with several commands and ends it by the same rules as <see cref="StepHost"/>: exit codes, one message per failure, cancellation as 130.</summary>
+public static class ProgramHost
+{
+    /// <summary>Runs the program as this process; the result is the exit code.</summary>
+    public static Task<int> RunAsync(ProgramCommand program, string[] args) =>
+        RunAsync(program, args, Console.Out, Console.Error, StepHost.ProcessEnvironment(), TimeProvider.System,
+            coloured: !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("NO_COLOR") is null);
+
+    /// <summary>Runs the program in this process with everything given, for tests.</summary>
+    /// <param name="program">The root; its name is the program's.</param>
+    /// <param name="args">The command line.</param>
+    /// <param name="output">What the build server or a person reads.</param>
+    /// <param name="error">Usage errors and bug traces.</param>
+    /// <param name="environment">Environment variables.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="coloured">Terminal colours.</param>
+    /// <param name="stop">Stops the program from outside, besides signals.</param>
+    public static async Task<int> RunAsync(ProgramCommand program, string[] args, TextWriter output, TextWriter error,
+        IReadOnlyDictionary<string, string> environment, TimeProvider? time = null, bool coloured = false, CancellationToken stop = default)
+    {
+        ArgumentNullException.ThrowIfNull(program);
+        time ??= TimeProvider.System;
+        var root = (RootCommand)Build(new RootCommand(program.Description), program, async (command, parsed, options, argument, cancel) =>
+        {
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, stop);
+            return await RunParsedAsync(program.Name, command, parsed, options, argument, output, error, environment, time, coloured, either.Token).ConfigureAwait(false);
+        });
+        // "@text" is a value here, never a response file.
+        var result = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        if (result.Errors.Count > 0)
+        {
+            foreach (var problem in result.Errors) await error.WriteLineAsync($"{program.Name}: {problem.Message}").ConfigureAwait(false);
+            await error.WriteLineAsync($"see {program.Name} --help").ConfigureAwait(false);
+            if (environment.ContainsKey("TEAMCITY_VERSION"))
+                new BuildLog(output, forServer: true).Problem($"{program.Name}.usage", string.Join("; ", result.Errors.Select(problem => problem.Message)));
+            return ExitCode.Usage;
+        }
+        var invoked = Find(program, result.CommandResult.Command.Name) ?? program;
+        return await result.InvokeAsync(new InvocationConfiguration
+        {
+            Output = output,
+            Error = error,
+            EnableDefaultExceptionHandler = false,
+            ProcessTerminationTimeout = invoked.Grace ?? StepHost.GraceAfterSignal,
+        }, CancellationToken.None).ConfigureAwait(false);
+    }
+
+    private delegate Task<int> Invoke(ProgramCommand command, ParseResult parsed, IReadOnlyDictionary<string, Option<string?>> options,
+        Argument<string?>? argument, CancellationToken cancel);
+
+    private static ProgramCommand? Find(ProgramCommand from, string name) =>
+        from.Commands.Select(command => command.Name == name ? command : Find(command, name)).FirstOrDefault(found => found is not null);
+
+    private static Command Build(Command into, ProgramCommand command, Invoke invoke)
+    {
+        var options = command.Settings.ToDictionary(setting => setting.Name, StepHost.AsOption, StringComparer.Ordinal);
+        foreach (var option in options.Values) into.Add(option);
+        Argument<string?>? argument = null;
+        if (command.Argument is { } named)
+        {
+            argument = new Argument<string?>(named.Name) { Description = named.Description, Arity = ArgumentArity.ZeroOrOne };
+            into.Add(argument);
+        }
+        foreach (var below in command.Commands)
+            into.Add(Build(new Command(below.Name, below.Description) { Hidden = below.Hidden }, below, invoke));
+        if (command.Run is not null) into.SetAction((parsed, cancel) => invoke(command, parsed, options, argument, cancel));
+        return into;
+    }
+
+    private static async Task<int> RunParsedAsync(string program, ProgramCommand command, ParseResult parsed, IReadOnlyDictionary<string, Option<string?>> options,
+        Argument<string?>? argument, TextWriter output, TextWriter error, IReadOnlyDictionary<string, string> environment, TimeProvider time, bool coloured,
+        CancellationToken cancel)
+    {
+        var log = new BuildLog(output, environment.ContainsKey("TEAMCITY_VERSION"), coloured, time);
+        try
+        {
+            var settings = new StepSettings(parsed, options, environment, BuildServerProperties.Read(environment));
+            foreach (var setting in command.Settings) StepHost.Check(setting, settings);
+            return await command.Run!(new ProgramContext(settings, argument is null ? null : parsed.GetValue(argument), log, output, error, time, coloured), cancel)
+                .ConfigureAwait(false);
+        }
+        catch (UsageException failure)
+        {
+            return await EndAsync("usage", failure.Message, ExitCode.Usage).ConfigureAwait(false);
+        }
+        catch (UnavailableException failure)
+        {
+            return await EndAsync(failure.Reason, failure.Message, ExitCode.Unavailable).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            return await EndAsync("cancelled", "asked to stop, and cleaned up", ExitCode.Cancelled).ConfigureAwait(false);
+        }
+        // The one place where an unforeseen exception ends: as a bug, with its whole trace.
+        catch (Exception bug) when (bug is not OutOfMemoryException)
+        {
+            await error.WriteLineAsync(log.Mask.Apply(bug.ToString())).ConfigureAwait(false);
+            return await EndAsync("bug", $"unforeseen {bug.GetType().Name}: {bug.Message}; this is a bug in {program} {StepHost.Version}, please report it with the trace above", ExitCode.Bug)
+                .ConfigureAwait(false);
+        }
+
+        async Task<int> EndAsync(string reason, string text, int exit)
+        {
+            if (log.IsForServer) log.Problem($"{program}.{reason}", text);
+            else await error.WriteLineAsync($"{program}: {log.Mask.Apply(text)}").ConfigureAwait(false);
+            return exit;
+        }
+    }
+}
