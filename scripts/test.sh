@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# All tests, set-up included. The last line is "N passed, N failed".
+#   scripts/test.sh [NAME…]   only the test projects whose name contains one of the words, such as Images or Chain
+set -euo pipefail
+# shellcheck source=scripts/prerequisites.sh
+. "$(dirname "$0")/prerequisites.sh"
+logs="$root/artifacts/logs"
+results="$root/artifacts/test-results"
+trap 'stop_engine' EXIT
+trap 'exit 130' INT TERM
+
+say "set-up"
+common_needs
+need kubectl kubernetes-client
+install_missing
+start_engine
+publish_executables
+rm -rf "$results"
+mkdir -p "$results"
+
+projects=()
+for project in "$root"/tests/*.Tests/*.csproj; do
+    name="$(basename "$(dirname "$project")")"
+    if [ "$#" -gt 0 ]; then
+        wanted=""
+        for word in "$@"; do [[ "$name" == *"$word"* ]] && wanted=yes; done
+        [ -n "$wanted" ] || continue
+    fi
+    projects+=("$project")
+done
+[ "${#projects[@]}" -gt 0 ] || fail 2 "no test project's name contains \"$*\""
+
+with_progress "building" "$logs/build.log" dotnet build "$root/CiSteps.sln" -nologo -v:q
+
+export CISTEPS_TOOL="$tool"
+crashed=0
+for project in "${projects[@]}"; do
+    name="$(basename "$(dirname "$project")")"
+    started=$SECONDS
+    status=0
+    dotnet test "$project" --no-build --nologo -v q --logger "trx;LogFileName=$name.trx" --results-directory "$results" \
+        >"$logs/$name.log" 2>&1 || status=$?
+    verdict=ok
+    if [ "$status" -ne 0 ]; then
+        verdict=FAILED
+        grep -vE '^\s*$' "$logs/$name.log" | tail -n 60
+        # A host that died leaves no results, or results without a failure: it counts as one.
+        if ! grep -q 'failed="[1-9]' "$results/$name.trx" 2>/dev/null; then crashed=$((crashed + 1)); fi
+    fi
+    say "  $name: $verdict, $((SECONDS - started))s"
+done
+
+total() { # total COUNTER
+    local sum=0 value
+    for value in $(grep -ohE "<Counters [^>]*" "$results"/*.trx 2>/dev/null | grep -oE " $1=\"[0-9]+\"" | grep -oE '[0-9]+'); do sum=$((sum + value)); done
+    echo "$sum"
+}
+passed="$(total passed)"
+failed="$(($(total failed) + $(total error) + crashed))"
+skipped="$(($(total total) - $(total executed)))"
+# A skipped test is a test that did not say yes.
+failed="$((failed + skipped))"
+[ "$passed" -gt 0 ] || failed="$((failed > 0 ? failed : 1))"
+say "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
