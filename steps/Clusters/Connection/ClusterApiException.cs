@@ -1,0 +1,40 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace CiSteps.Clusters;
+
+/// <summary>The API server said no to one request, and the caller may know what to make of it: not found, conflict, gone, invalid, denied by admission or quota. Missing rights and broken connections are <see cref="Hosting.UnavailableException"/> instead.</summary>
+/// <param name="code">HTTP status code.</param>
+/// <param name="reason">The Status object's reason, such as <c>NotFound</c> or <c>Conflict</c>; empty when there was none.</param>
+/// <param name="message">What was asked and what the server said.</param>
+public sealed class ClusterApiException(int code, string reason, string message) : Exception(message)
+{
+    /// <summary>HTTP status code.</summary>
+    public int Code { get; } = code;
+
+    /// <summary>The Status object's reason; empty when there was none.</summary>
+    public string Reason { get; } = reason;
+
+    /// <summary>The server's own words, without what was asked.</summary>
+    public string Said { get; init; } = message;
+
+    internal static ClusterApiException Read(int code, string body, string asked)
+    {
+        var (reason, said) = ("", body.Trim());
+        try
+        {
+            if (JsonNode.Parse(body) is JsonObject status)
+            {
+                reason = (string?)status["reason"] ?? "";
+                said = (string?)status["message"] ?? said;
+            }
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException or FormatException)
+        {
+            // A proxy in between answers in its own way: its text is what there is.
+        }
+        if (said.Length == 0) said = $"HTTP {code}";
+        if (said.Length > 1500) said = said[..1500] + "…";
+        return new ClusterApiException(code, reason, $"{asked}: {said}") { Said = said };
+    }
+}

@@ -1,0 +1,67 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using CiSteps.Hosting;
+using k8s;
+
+namespace CiSteps.Clusters;
+
+/// <summary>Reads a kubeconfig, given as path or as its content, into what the client needs.</summary>
+internal static class Kubeconfig
+{
+    /// <summary>Variable with the names of credential plugins (comma-separated) that a kubeconfig may start; none unless set.</summary>
+    public const string PluginsVariable = "CISTEPS_KUBECONFIG_PLUGINS";
+
+    public static (KubernetesClientConfiguration Configuration, string Context, bool SkipsTls) Read(string pathOrText, BuildLog log, string? plugins)
+    {
+        var (text, file) = Content(pathOrText);
+        var source = file is null ? "the kubeconfig" : $"the kubeconfig \"{file}\"";
+        var document = YamlDocuments.Parse(text, source) is [var only] ? only.Value as JsonObject : null;
+        if (document is null || (string?)document["kind"] != "Config" && document["clusters"] is null)
+            throw new UsageException($"{source} is no kubeconfig: it has no clusters; give the path of a kubeconfig, or its content");
+        var context = (string?)document["current-context"] ?? "";
+        if (context.Length == 0) throw new UsageException($"{source} has no current-context; set one with kubectl config use-context");
+        RefuseUnlistedPlugins(document, source, plugins);
+        try
+        {
+            var configuration = file is null
+                ? KubernetesClientConfiguration.BuildConfigFromConfigFile(new MemoryStream(Encoding.UTF8.GetBytes(text)))
+                : KubernetesClientConfiguration.BuildConfigFromConfigFile(new FileInfo(file));
+            // A kubeconfig without a CA relies on the system's own.
+            var secrets = new[] { configuration.AccessToken, configuration.Password };
+            foreach (var secret in secrets) if (secret is { Length: > 0 }) log.Mask.Add(secret);
+            return (configuration, context, configuration.SkipTlsVerify);
+        }
+        // The client's loader throws many kinds for what is always the same: this text is not usable.
+        catch (Exception error) when (error is not (OutOfMemoryException or UsageException or OperationCanceledException))
+        {
+            throw new UsageException($"{source} cannot be used: {error.Message}; check it with kubectl cluster-info", error);
+        }
+    }
+
+    private static (string Text, string? File) Content(string pathOrText)
+    {
+        if (pathOrText.Contains('\n', StringComparison.Ordinal) || pathOrText.TrimStart().StartsWith('{')) return (pathOrText, null);
+        try
+        {
+            var file = Path.GetFullPath(pathOrText);
+            return (File.ReadAllText(file), file);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw new UsageException($"cannot read the kubeconfig \"{pathOrText}\": {error.Message}; give the path of a kubeconfig, or its content", error);
+        }
+    }
+
+    // Whoever hands over a kubeconfig must not thereby choose a program that runs here.
+    private static void RefuseUnlistedPlugins(JsonObject document, string source, string? plugins)
+    {
+        var allowed = (plugins ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        foreach (var user in document["users"] as JsonArray ?? [])
+        {
+            if ((user?["user"] as JsonObject)?["exec"] is not JsonObject exec) continue;
+            var command = (string?)exec["command"] ?? "";
+            if (!allowed.Contains(command, StringComparer.Ordinal))
+                throw new UsageException($"{source} wants to run the credential plugin \"{command}\"; name it in {PluginsVariable} to allow that, or use a token or client certificate");
+        }
+    }
+}

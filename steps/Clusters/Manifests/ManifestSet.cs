@@ -1,0 +1,230 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using CiSteps.Hosting;
+
+namespace CiSteps.Clusters;
+
+/// <summary>Whether a testbed is a whole cluster or a fenced namespace.</summary>
+public enum TestbedScope
+{
+    /// <summary>Everything may be deployed.</summary>
+    Cluster,
+
+    /// <summary>One namespace: nothing that lives outside it.</summary>
+    Namespace,
+}
+
+/// <summary>Manifests on their way to a cluster. Every operation gives a new set and leaves this one alone.</summary>
+public sealed class ManifestSet
+{
+    private ManifestSet(IReadOnlyList<Manifest> items) => Items = items;
+
+    /// <summary>The manifests, in their order.</summary>
+    public IReadOnlyList<Manifest> Items { get; }
+
+    /// <summary>No manifests.</summary>
+    public static ManifestSet Empty { get; } = new([]);
+
+    /// <summary>Reads files and folders (all <c>*.yaml</c>, <c>*.yml</c>, <c>*.json</c> below, by name).</summary>
+    /// <param name="root">Folder that the paths are relative to, and must stay in.</param>
+    /// <param name="paths">Files or folders.</param>
+    /// <exception cref="UsageException">A path is missing or outside, or a file is no manifest.</exception>
+    public static ManifestSet Load(string root, IEnumerable<string> paths)
+    {
+        ArgumentNullException.ThrowIfNull(paths);
+        var items = new List<Manifest>();
+        var inside = Path.GetFullPath(root);
+        foreach (var path in paths)
+        {
+            var full = Path.GetFullPath(Path.Combine(inside, path));
+            if (!full.StartsWith(inside.TrimEnd(Path.DirectorySeparatorChar) + Path.DirectorySeparatorChar, StringComparison.Ordinal) && full != inside)
+                throw new UsageException($"the manifests \"{path}\" are outside the checkout; give a path inside it");
+            if (Directory.Exists(full))
+            {
+                var files = Directory.EnumerateFiles(full, "*", SearchOption.AllDirectories)
+                    .Where(file => Path.GetExtension(file) is ".yaml" or ".yml" or ".json" && Path.GetFileName(file) is not ("kustomization.yaml" or "kustomization.yml"))
+                    .Order(StringComparer.Ordinal).ToList();
+                if (files.Count == 0) throw new UsageException($"the folder \"{path}\" has no manifests (*.yaml, *.yml, *.json)");
+                foreach (var file in files) items.AddRange(Read(file, Path.GetRelativePath(inside, file)));
+            }
+            else if (File.Exists(full)) items.AddRange(Read(full, path));
+            else throw new UsageException($"the manifests \"{path}\" do not exist in {inside}; correct the path in ci-steps.yaml");
+        }
+        return new ManifestSet(items);
+
+        static IReadOnlyList<Manifest> Read(string file, string name)
+        {
+            try
+            {
+                return Parse(File.ReadAllText(file), name).Items;
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                throw new UsageException($"cannot read \"{name}\": {error.Message}", error);
+            }
+        }
+    }
+
+    /// <summary>Reads YAML or JSON text, any number of documents; lists are taken apart, empty documents left out.</summary>
+    /// <exception cref="UsageException">It is no YAML, or a document is no manifest; with line and column.</exception>
+    public static ManifestSet Parse(string text, string source)
+    {
+        var items = new List<Manifest>();
+        foreach (var (value, line) in YamlDocuments.Parse(text, source)) Add(value, $"{source}:{line}");
+        return new ManifestSet(items);
+
+        void Add(JsonNode? value, string where)
+        {
+            if (value is not JsonObject item) throw new UsageException($"{where}: this is no manifest: it needs apiVersion, kind and metadata");
+            if (Text(item["kind"]) is not { Length: > 0 } kind) throw new UsageException($"{where}: a manifest needs \"kind\"");
+            if (Text(item["apiVersion"]) is not { Length: > 0 }) throw new UsageException($"{where}: the {kind} needs \"apiVersion\"");
+            if (kind.EndsWith("List", StringComparison.Ordinal) && item["items"] is JsonArray list)
+            {
+                foreach (var part in list) Add(part?.DeepClone(), where);
+                return;
+            }
+            if (item["metadata"] is not JsonObject metadata || Text(metadata["name"]) is not { Length: > 0 }) throw new UsageException($"{where}: the {kind} needs \"metadata.name\"");
+            items.Add(new Manifest(item, where));
+        }
+
+        static string? Text(JsonNode? node) => node is JsonValue value && value.GetValueKind() == JsonValueKind.String ? (string?)value : null;
+    }
+
+    /// <summary>This set and then the other.</summary>
+    public ManifestSet And(ManifestSet other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        return new([.. Items, .. other.Items]);
+    }
+
+    /// <summary>Only some of them.</summary>
+    public ManifestSet Where(Func<Manifest, bool> wanted) => new([.. Items.Where(wanted)]);
+
+    /// <summary>Whether the set has such a workload.</summary>
+    public bool Has(string kind, string name) => Items.Any(item => item.Kind == kind && item.Name == name);
+
+    /// <summary>Gives one container of one workload its image.</summary>
+    /// <param name="kind">The workload's kind.</param>
+    /// <param name="name">The workload's name.</param>
+    /// <param name="container">The container's name.</param>
+    /// <param name="image"><c>repository@sha256:…</c>.</param>
+    /// <exception cref="UsageException">There is no such workload or container.</exception>
+    public ManifestSet WithImage(string kind, string name, string container, string image)
+    {
+        var found = false;
+        var items = Items.Select(item =>
+        {
+            if (item.Kind != kind || item.Name != name) return item;
+            found = true;
+            var copy = item with { Json = (JsonObject)item.Json.DeepClone() };
+            var target = copy.Containers.FirstOrDefault(candidate => (string?)candidate.Container["name"] == container).Container
+                ?? throw new UsageException($"{item.Source}: {item.Title} has no container \"{container}\"; it has {string.Join(", ", item.Containers.Select(each => $"\"{(string?)each.Container["name"]}\""))}");
+            target["image"] = image;
+            return copy;
+        }).ToList();
+        return found ? new ManifestSet(items) : throw new UsageException($"the manifests have no {kind} \"{name}\" ({Sources()}); correct the workload in ci-steps.yaml");
+    }
+
+    /// <summary>Replaces every image that is exactly one of the given texts (a placeholder such as <c>greeter:under-test</c>, or a repository without tag and digest).</summary>
+    public ManifestSet WithImages(IReadOnlyDictionary<string, string> images)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        return new([.. Items.Select(item =>
+        {
+            if (!item.Containers.Any(each => Find(each.Container) is not null)) return item;
+            var copy = item with { Json = (JsonObject)item.Json.DeepClone() };
+            foreach (var (container, _) in copy.Containers)
+                if (Find(container) is { } image) container["image"] = image;
+            return copy;
+        })]);
+
+        string? Find(JsonObject container) => (string?)container["image"] is { } text && images.TryGetValue(text, out var image) ? image : null;
+    }
+
+    /// <summary>Refuses images that may be another one tomorrow: without tag and digest, or <c>latest</c>.</summary>
+    /// <exception cref="UsageException">Names every such image and where it stands.</exception>
+    public ManifestSet RefusingMovingImages()
+    {
+        var moving = Items.SelectMany(item => item.Containers.Select(each => (item, Name: (string?)each.Container["name"], Image: (string?)each.Container["image"] ?? "")))
+            .Where(each => IsMoving(each.Image))
+            .Select(each => $"{each.item.Source}: container \"{each.Name}\" of {each.item.Title} has the image \"{each.Image}\"").ToList();
+        return moving.Count == 0 ? this : throw new UsageException(
+            $"images must be named by digest or full tag, so that what was tested is what runs: {string.Join("; ", moving)}");
+    }
+
+    /// <summary>Puts all objects into a namespace, and adds labels to them and to the pods that they make.</summary>
+    /// <param name="ns">The namespace.</param>
+    /// <param name="scope">What may be deployed. In a cluster-wide testbed objects keep a namespace of their own.</param>
+    /// <param name="labels">Labels to add.</param>
+    /// <exception cref="UsageException">In a namespace testbed: cluster-wide objects or another namespace.</exception>
+    public ManifestSet Into(string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels)
+    {
+        ArgumentNullException.ThrowIfNull(labels);
+        var wrong = new List<string>();
+        var items = new List<Manifest>();
+        foreach (var item in Items)
+        {
+            var copy = item with { Json = (JsonObject)item.Json.DeepClone() };
+            var metadata = (JsonObject)copy.Json["metadata"]!;
+            if (KindOrder.IsClusterWide(item.Kind))
+            {
+                // The suite's own namespace is made by the step, with its labels and expiry.
+                if (item.Kind == "Namespace" && item.Name == ns) continue;
+                if (scope == TestbedScope.Namespace) wrong.Add($"{item.Source}: {item.Title} is cluster-wide");
+            }
+            else if (item.Namespace is { } own && own != ns)
+            {
+                if (scope == TestbedScope.Namespace) wrong.Add($"{item.Source}: {item.Title} asks for the namespace \"{own}\"");
+            }
+            else metadata["namespace"] = ns;
+            AddLabels(metadata, labels);
+            if (copy.PodTemplate is { } template)
+            {
+                if (template["metadata"] is not JsonObject pod) template["metadata"] = pod = [];
+                AddLabels(pod, labels);
+            }
+            items.Add(copy);
+        }
+        return wrong.Count == 0 ? new ManifestSet(items) : throw new UsageException(
+            $"this testbed is the one namespace \"{ns}\", and these manifests reach outside it: {string.Join("; ", wrong)}; take them out, or give the suite a testbed class of scope cluster");
+    }
+
+    /// <summary>In the order in which a cluster can take them: namespaces, definitions, rights, configuration, services, workloads.</summary>
+    public ManifestSet InKindOrder() => new([.. Items.OrderBy(item => KindOrder.Rank(item.Kind))]);
+
+    /// <summary>All manifests as YAML documents (JSON notation), secrets' values left out; for people and artifacts.</summary>
+    public string ToText()
+    {
+        var text = new StringBuilder();
+        foreach (var item in Items)
+        {
+            var shown = SecretFree.Copy(item.Json);
+            text.Append("--- # ").Append(item.Source).Append('\n').Append(shown.ToJsonString(Indented)).Append('\n');
+        }
+        return text.ToString();
+    }
+
+    internal static JsonSerializerOptions Indented { get; } = new()
+    {
+        WriteIndented = true,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        TypeInfoResolver = CiSteps.Hosting.Evidence.HandOverJson.Default,
+    };
+
+    private string Sources() => string.Join(", ", Items.Select(item => item.Source.Split(':')[0]).Distinct());
+
+    private static void AddLabels(JsonObject metadata, IReadOnlyDictionary<string, string> labels)
+    {
+        if (metadata["labels"] is not JsonObject existing) metadata["labels"] = existing = [];
+        foreach (var (name, value) in labels) existing[name] = value;
+    }
+
+    private static bool IsMoving(string image)
+    {
+        if (image.Contains("@sha256:", StringComparison.Ordinal)) return false;
+        var last = image[(image.LastIndexOf('/') + 1)..];
+        var colon = last.IndexOf(':', StringComparison.Ordinal);
+        return colon < 0 || last[(colon + 1)..] is "latest" or "";
+    }
+}
