@@ -1,0 +1,110 @@
+using Docker.DotNet.Models;
+
+namespace CiSteps.Images;
+
+public sealed partial class ContainerEngine
+{
+    /// <summary>Pulls an image, whether or not it is there already.</summary>
+    /// <param name="reference">Its name.</param>
+    /// <param name="credential">Credentials for its registry; null: none.</param>
+    /// <param name="progress">Told of each line of progress.</param>
+    /// <param name="platform">Such as <c>linux/amd64</c>; null: the engine's.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <exception cref="ImagePullException">It cannot be had; the exception says in which way.</exception>
+    public async Task<PulledImage> PullAsync(string reference, RegistryCredential? credential = null, Action<string>? progress = null, string? platform = null,
+        CancellationToken cancel = default)
+    {
+        if (!ImageReference.TryParse(reference, out var parsed, out var why)) throw new ImagePullException(ImagePullFailure.InvalidName, reference, why);
+        string? digest = null, error = null;
+        void Read(JSONMessage message)
+        {
+            if (message.Error is { } failure) error = failure.Message;
+            const string digestLine = "Digest: ";
+            if (message.Status is not { } status) return;
+            if (status.StartsWith(digestLine, StringComparison.Ordinal)) digest = status[digestLine.Length..].Trim();
+            progress?.Invoke(message.ID is { Length: > 0 } layer ? $"{layer}: {status}" : status);
+        }
+        try
+        {
+            await CallAsync(() => client.Images.CreateImageAsync(
+                // Without a tag the engine would pull all there are.
+                new ImagesCreateParameters { FromImage = parsed.Repository, Tag = parsed.Target, Platform = platform },
+                ToAuth(parsed.Host, credential), new Synchronous<JSONMessage>(Read), cancel), cancel).ConfigureAwait(false);
+        }
+        catch (EngineRefusalException refusal)
+        {
+            throw new ImagePullException(ImagePullException.Classify(refusal.Message), reference, refusal.Message, refusal);
+        }
+        if (error is not null) throw new ImagePullException(ImagePullException.Classify(error), reference, error);
+        var image = await InspectImageAsync(parsed.Digest is null ? $"{parsed.Repository}:{parsed.Target}" : $"{parsed.Repository}@{parsed.Digest}", cancel).ConfigureAwait(false)
+            ?? throw new ImagePullException(ImagePullFailure.Other, reference, "the engine says that it pulled the image and does not have it");
+        digest ??= image.Digests.Select(name => name[(name.IndexOf('@', StringComparison.Ordinal) + 1)..]).FirstOrDefault()
+            ?? throw new ImagePullException(ImagePullFailure.Other, reference, "the engine told no digest");
+        return new PulledImage(image.Id, digest);
+    }
+
+    /// <summary>A local image; null when there is none of that reference or id.</summary>
+    public async Task<LocalImage?> InspectImageAsync(string reference, CancellationToken cancel = default)
+    {
+        try
+        {
+            var image = await CallAsync(() => client.Images.InspectImageAsync(reference, cancel), cancel).ConfigureAwait(false);
+            var platform = $"{image.Os}/{image.Architecture}" + (string.IsNullOrEmpty(image.Variant) ? "" : "/" + image.Variant);
+            return new LocalImage(image.ID, [.. image.RepoTags ?? []], [.. image.RepoDigests ?? []], platform,
+                image.Created is { } created ? new DateTimeOffset(DateTime.SpecifyKind(created, DateTimeKind.Utc)) : null, image.Size, Copy(image.Config?.Labels),
+                image.Config?.User ?? "", [.. image.Config?.Entrypoint ?? []], [.. image.Config?.Cmd ?? []], [.. image.Config?.Env ?? []], image.Config?.WorkingDir ?? "");
+        }
+        catch (EngineRefusalException refusal) when (refusal.IsAbsent || refusal.Message.Contains("invalid reference format", StringComparison.Ordinal))
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Gives a local image one more name.</summary>
+    /// <exception cref="EngineRefusalException">There is no such image.</exception>
+    public Task TagAsync(string image, ImageReference name, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return CallAsync(() => client.Images.TagImageAsync(image, new ImageTagParameters { RepositoryName = name.Repository, Tag = name.Tag ?? "latest" }, cancel), cancel);
+    }
+
+    /// <summary>Makes an image of one layer from a tar archive (<c>docker import</c>).</summary>
+    /// <param name="archive">The file system as tar.</param>
+    /// <param name="reference">Name to give it.</param>
+    /// <param name="changes">Dockerfile instructions to apply, such as <c>ENTRYPOINT ["/bin/app"]</c>.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <returns>The image's id.</returns>
+    public async Task<string> ImportImageAsync(Stream archive, ImageReference reference, IReadOnlyList<string>? changes = null, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(reference);
+        string? error = null;
+        await CallAsync(() => client.Images.CreateImageAsync(
+            new ImagesCreateParameters { FromSrc = "-", Repo = reference.Repository, Tag = reference.Tag ?? "latest", Changes = [.. changes ?? []] },
+            archive, new AuthConfig(), new Synchronous<JSONMessage>(message => error ??= message.Error?.Message), cancel), cancel).ConfigureAwait(false);
+        if (error is not null) throw new EngineRefusalException(0, error);
+        return (await InspectImageAsync(reference.ToString(), cancel).ConfigureAwait(false))?.Id
+            ?? throw new EngineRefusalException(0, $"the engine says that it imported \"{reference}\" and does not have it");
+    }
+
+    /// <summary>Removes a name of an image, and the image with its last name; one that is gone is left alone.</summary>
+    /// <exception cref="EngineRefusalException">A container uses it (<see cref="EngineRefusalException.IsConflict"/>).</exception>
+    public Task RemoveImageAsync(string reference, bool force = false, CancellationToken cancel = default) =>
+        IgnoreAbsentAsync(() => client.Images.DeleteImageAsync(reference, new ImageDeleteParameters { Force = force }, cancel), cancel);
+
+    /// <summary>The local images with all of these labels (value null: any value).</summary>
+    public async Task<IReadOnlyList<(string Id, IReadOnlyList<string> Tags, IReadOnlyDictionary<string, string> Labels)>> ListImagesAsync(
+        IReadOnlyDictionary<string, string?> labels, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(labels);
+        var found = await CallAsync(() => client.Images.ListImagesAsync(new ImagesListParameters { Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
+        return [.. found.Select(image => (image.ID, (IReadOnlyList<string>)[.. image.RepoTags ?? []], (IReadOnlyDictionary<string, string>)Copy(image.Labels)))];
+    }
+
+    private static AuthConfig ToAuth(string host, RegistryCredential? credential) => credential is null ? new AuthConfig() : new AuthConfig
+    {
+        Username = credential.User,
+        Password = credential.Password,
+        IdentityToken = credential.IdentityToken,
+        ServerAddress = host == ImageReference.DockerHub ? "https://index.docker.io/v1/" : host,
+    };
+}

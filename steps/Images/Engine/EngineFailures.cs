@@ -1,0 +1,80 @@
+namespace CiSteps.Images;
+
+/// <summary>The container engine understood a request and refused it.</summary>
+/// <param name="status">HTTP status of the answer; 0 when the refusal came within a stream.</param>
+/// <param name="text">The engine's own text.</param>
+/// <param name="inner">The cause.</param>
+public sealed class EngineRefusalException(int status, string text, Exception? inner = null) : Exception(text, inner)
+{
+    /// <summary>HTTP status of the engine's answer; 0 when the refusal came within a stream.</summary>
+    public int Status { get; } = status;
+
+    /// <summary>Whether what was asked for is not there.</summary>
+    public bool IsAbsent => Status == 404;
+
+    /// <summary>Whether something of that name is there already.</summary>
+    public bool IsConflict => Status == 409;
+
+    /// <summary>Whether a network's addresses are taken by another one.</summary>
+    public bool IsAddressOverlap => Message.Contains("overlaps with other one", StringComparison.OrdinalIgnoreCase);
+}
+
+/// <summary>Why an image could not be pulled.</summary>
+public enum ImagePullFailure
+{
+    /// <summary>Something else; see the engine's text.</summary>
+    Other,
+
+    /// <summary>The registry knows no such repository, tag or digest.</summary>
+    NotFound,
+
+    /// <summary>The registry wants credentials, or other ones.</summary>
+    Unauthorized,
+
+    /// <summary>The registry does not answer, or not in time, or is overloaded.</summary>
+    Unreachable,
+
+    /// <summary>The text is no image reference.</summary>
+    InvalidName,
+
+    /// <summary>The registry speaks plain HTTP and the engine insists on HTTPS.</summary>
+    PlainHttp,
+}
+
+/// <summary>An image could not be pulled.</summary>
+/// <param name="kind">The class of failure.</param>
+/// <param name="reference">What was to be pulled.</param>
+/// <param name="text">The engine's own text.</param>
+/// <param name="inner">The cause.</param>
+public sealed class ImagePullException(ImagePullFailure kind, string reference, string text, Exception? inner = null)
+    : Exception($"cannot pull \"{reference}\": {text}", inner)
+{
+    /// <summary>The class of failure.</summary>
+    public ImagePullFailure Kind { get; } = kind;
+
+    /// <summary>What was to be pulled.</summary>
+    public string Reference { get; } = reference;
+
+    /// <summary>The engine's own text.</summary>
+    public string EngineText { get; } = text;
+
+    /// <summary>Sorts an engine's or registry's text into a class; the engine gives nothing better than text.</summary>
+    internal static ImagePullFailure Classify(string text)
+    {
+        bool Has(params ReadOnlySpan<string> words)
+        {
+            foreach (var word in words)
+                if (text.Contains(word, StringComparison.OrdinalIgnoreCase)) return true;
+            return false;
+        }
+        if (Has("invalid reference format", "invalid repository name", "repository name must be")) return ImagePullFailure.InvalidName;
+        if (Has("server gave HTTP response to HTTPS client")) return ImagePullFailure.PlainHttp;
+        if (Has("manifest unknown", "name unknown", "manifest for ", "no matching manifest")) return ImagePullFailure.NotFound;
+        if (Has("unauthorized", "authentication required", "no basic auth credentials", "pull access denied", "access to the resource is denied", "forbidden"))
+            return ImagePullFailure.Unauthorized;
+        if (Has("connection refused", "no such host", "i/o timeout", "dial tcp", "TLS handshake timeout", "x509", "connection reset", "EOF",
+            "toomanyrequests", "Client.Timeout", "deadline exceeded", "service unavailable", "bad gateway", "server misbehaving", "network is unreachable"))
+            return ImagePullFailure.Unreachable;
+        return Has("not found") ? ImagePullFailure.NotFound : ImagePullFailure.Other;
+    }
+}
