@@ -1,0 +1,183 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json.Nodes;
+using CiSteps.Sandbox.Api.Admission;
+using CiSteps.Sandbox.Api.Store;
+
+namespace CiSteps.Sandbox.Api;
+
+/// <summary>
+/// The objects of one cluster, under the rules that also hold over HTTP: defaulting, validation, admission, optimistic
+/// concurrency, finalizers, generation, owner references. Safe for concurrent use. Every object handed out is the
+/// caller's own copy; objects handed in are copied and never changed. Refusals are <see cref="ApiException"/>s.
+/// </summary>
+public sealed class ClusterApi
+{
+    private readonly ObjectRules rules;
+    private readonly Deletion deletion;
+
+    /// <summary>Creates an empty cluster with the namespaces that every cluster has.</summary>
+    public ClusterApi(ClusterApiOptions? options = null, TimeProvider? time = null)
+    {
+        Options = options ?? new ClusterApiOptions();
+        Time = time ?? TimeProvider.System;
+        rules = new ObjectRules(this);
+        deletion = new Deletion(this);
+        foreach (var name in new[] { "default", "kube-system", "kube-public", "kube-node-lease" })
+            Create(Kinds.Namespaces, null, new JsonObject { ["metadata"] = new JsonObject { ["name"] = name } });
+    }
+
+    /// <summary>How pods are reached; null answers as an API without these subresources.</summary>
+    public IPodAccess? Pods { get; set; }
+
+    /// <summary>What the cluster was made with.</summary>
+    public ClusterApiOptions Options { get; }
+
+    /// <summary>The clock of timestamps and expiry.</summary>
+    public TimeProvider Time { get; }
+
+    /// <summary>What keeps the API's own promises: garbage collection, namespace life cycle, default accounts. Run these with the cluster.</summary>
+    public static IReadOnlyList<IClusterComponent> CreateComponents() => [new GarbageCollector(), new NamespaceLifecycle()];
+
+    /// <summary>Certificate of the authority that signs the API's own; null before the API is served.</summary>
+    internal string? RootCertificatePem { get; set; }
+
+    internal ObjectStore Store { get; } = new();
+
+    internal TypeRegistry Types { get; } = new();
+
+    /// <summary>The object, or null when there is none.</summary>
+    public JsonObject? Get(ResourceType type, string? ns, string name)
+    {
+        lock (Store.Gate)
+            return Find(type, ns, name) is { } found ? Versions.Read(type, found) : null;
+    }
+
+    /// <summary>All objects of a kind, in one namespace or (null) all of them.</summary>
+    public ObjectList List(ResourceType type, string? ns = null, LabelSelector? labels = null)
+    {
+        List<StoredObject> stored;
+        long revision;
+        lock (Store.Gate)
+        {
+            stored = Store.List(type.StorageKey, ns);
+            revision = Store.Revision;
+        }
+        var selected = labels is null or { IsEmpty: true } ? stored : stored.Where(o => labels.Matches(o.Labels));
+        return new ObjectList([.. selected.Select(o => Versions.Read(type, o))], revision);
+    }
+
+    /// <summary>Creates an object; <c>metadata.generateName</c> gives it a name when it has none. 409 when it exists.</summary>
+    public JsonObject Create(ResourceType type, string? ns, JsonObject obj, WriteOptions? options = null) =>
+        Versions.Read(type, CreateStored(type, ns, obj, options ?? new WriteOptions()));
+
+    /// <summary>Replaces all but the status. 409 when a <c>resourceVersion</c> is given and is not the present one.</summary>
+    public JsonObject Update(ResourceType type, JsonObject obj, WriteOptions? options = null) =>
+        Versions.Read(type, UpdateStored(type, obj, null, options ?? new WriteOptions()));
+
+    /// <summary>Replaces the status only. 409 when a <c>resourceVersion</c> is given and is not the present one.</summary>
+    public JsonObject UpdateStatus(ResourceType type, JsonObject obj, WriteOptions? options = null) =>
+        Versions.Read(type, UpdateStored(type, obj, "status", options ?? new WriteOptions()));
+
+    /// <summary>Deletes an object, or marks it for deletion when finalizers, a grace period or dependents must come first.</summary>
+    public void Delete(ResourceType type, string? ns, string name, DeleteOptions? options = null) =>
+        deletion.Delete(type, ns, name, options ?? new DeleteOptions());
+
+    /// <summary>
+    /// Changes after a resourceVersion, without end. With 0, first an Added for each object that exists.
+    /// Throws 410 Expired when the version is too old, also later when the reader falls behind: list again and go on from there.
+    /// </summary>
+    public async IAsyncEnumerable<WatchEvent> WatchAsync(
+        ResourceType type, string? ns, long resourceVersion, [EnumeratorCancellation] CancellationToken ct)
+    {
+        var position = resourceVersion;
+        if (position == 0)
+        {
+            var list = List(type, ns);
+            position = list.ResourceVersion;
+            foreach (var item in list.Items)
+                yield return new WatchEvent(WatchEventType.Added, item, long.Parse(item.Str("metadata", "resourceVersion")!));
+        }
+        await foreach (var change in FollowAsync(type, ns, position, ct))
+            yield return new WatchEvent(change.Type, Versions.Read(type, change.Object), change.Revision);
+    }
+
+    internal async IAsyncEnumerable<StoreEvent> FollowAsync(
+        ResourceType type, string? ns, long position, [EnumeratorCancellation] CancellationToken ct)
+    {
+        while (true)
+        {
+            ct.ThrowIfCancellationRequested();
+            StoreEvent[]? batch;
+            Task changed;
+            lock (Store.Gate)
+            {
+                var log = Store.Log(type.StorageKey);
+                batch = log.After(position);
+                changed = log.Changed;
+            }
+            if (batch is null)
+                throw ApiException.Expired($"too old resource version: {position}");
+            if (batch.Length == 0)
+            {
+                await changed.WaitAsync(ct).ConfigureAwait(false);
+                continue;
+            }
+            foreach (var change in batch)
+            {
+                position = change.Revision;
+                if (ns is null || change.Object.Namespace == ns)
+                    yield return change;
+            }
+        }
+    }
+
+    internal StoredObject? Find(ResourceType type, string? ns, string name) =>
+        Store.Find(type.StorageKey, type.Namespaced ? ns ?? "default" : null, name);
+
+    internal StoredObject Require(ResourceType type, string? ns, string name) =>
+        Find(type, ns, name) ?? throw ApiException.NotFound(type, name);
+
+    internal StoredObject CreateStored(ResourceType type, string? ns, JsonObject input, WriteOptions options)
+    {
+        var obj = (JsonObject)input.DeepClone();
+        lock (Store.Gate)
+        {
+            rules.PrepareCreate(type, ns, obj, options);
+            var metadata = obj.Ensure("metadata");
+            var name = metadata.Str("name")!;
+            if (Find(type, metadata.Str("namespace"), name) is not null)
+                throw ApiException.AlreadyExists(type, name);
+            return options.DryRun ? StoredObject.Freeze(obj, Store.Revision) : Store.Put(type.StorageKey, obj);
+        }
+    }
+
+    internal StoredObject UpdateStored(ResourceType type, JsonObject input, string? subresource, WriteOptions options)
+    {
+        lock (Store.Gate)
+        {
+            var existing = Require(type, input.Str("metadata", "namespace"), input.Str("metadata", "name") ?? "");
+            return ReplaceStored(type, existing, (JsonObject)input.DeepClone(), subresource, options);
+        }
+    }
+
+    /// <summary>Under the gate: replaces an object by one that the caller gives away.</summary>
+    internal StoredObject ReplaceStored(ResourceType type, StoredObject existing, JsonObject obj, string? subresource, WriteOptions options)
+    {
+        var version = obj.Str("metadata", "resourceVersion");
+        if (version is { Length: > 0 } && version != existing.Revision.ToString())
+            throw ApiException.Conflict(type, existing.Name);
+        if (obj.Str("metadata", "uid") is { Length: > 0 } uid && uid != existing.Uid)
+        {
+            throw ApiException.Conflict(type, existing.Name,
+                $"Precondition failed: UID in precondition: {uid}, UID in object meta: {existing.Uid}");
+        }
+        var old = existing.Copy();
+        ObjectRules.PrepareUpdate(type, old, obj, subresource, options);
+        obj.Ensure("metadata")["resourceVersion"] = existing.Revision.ToString();
+        if (Deletion.IsComplete(type, obj))
+            return options.DryRun ? StoredObject.Freeze(obj, existing.Revision) : Store.Remove(type.StorageKey, obj);
+        if (JsonNode.DeepEquals(old, obj))
+            return existing;
+        return options.DryRun ? StoredObject.Freeze(obj, existing.Revision) : Store.Put(type.StorageKey, obj);
+    }
+}

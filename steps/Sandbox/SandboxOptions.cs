@@ -1,0 +1,34 @@
+using CiSteps.Sandbox.Api;
+
+namespace CiSteps.Sandbox;
+
+/// <summary>A node of a sandbox cluster.</summary>
+/// <param name="Name">Name of the node.</param>
+/// <param name="Cpus">Processors it offers.</param>
+/// <param name="MemoryBytes">Memory it offers.</param>
+public sealed record SandboxNode(string Name, int Cpus = 4, long MemoryBytes = 8L << 30);
+
+/// <summary>How to bring up a sandbox cluster.</summary>
+public sealed record SandboxOptions
+{
+    /// <summary>Name of the cluster, of its context in the kubeconfig and of its containers' label.</summary>
+    public string Name { get; init; } = "sandbox";
+
+    /// <summary>Where the kubeconfig goes (mode 0600); null for a file in a temporary folder that is removed with the cluster.</summary>
+    public string? KubeconfigPath { get; init; }
+
+    /// <summary>Loopback port of the API; 0 for a free one.</summary>
+    public int Port { get; init; }
+
+    /// <summary>The nodes.</summary>
+    public IReadOnlyList<SandboxNode> Nodes { get; init; } = [new SandboxNode("node-1")];
+
+    /// <summary>What runs with the cluster beside the API's own parts: controllers, scheduler, kubelet. Null for none.</summary>
+    public Func<SandboxOptions, IReadOnlyList<IClusterComponent>>? Components { get; init; }
+
+    /// <summary>What the API hands out by itself.</summary>
+    public ClusterApiOptions Api { get; init; } = new();
+
+    /// <summary>Receives a line for each thing worth knowing (a component that failed); null for silence.</summary>
+    public Action<string>? Log { get; init; }
+}
