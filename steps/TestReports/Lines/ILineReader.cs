@@ -1,0 +1,14 @@
+namespace CiSteps.TestReports.Lines;
+
+/// <summary>Reads a report that comes line by line, while it comes.</summary>
+internal interface ILineReader
+{
+    /// <summary>The test that has begun and not ended, where the format tells.</summary>
+    string? Running { get; }
+
+    /// <summary>One line, without its end.</summary>
+    void Add(string line);
+
+    /// <summary>What was read, once there is no more.</summary>
+    TestReport Finish();
+}

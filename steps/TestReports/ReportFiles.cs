@@ -1,0 +1,104 @@
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace CiSteps.TestReports;
+
+/// <summary>The report files of a run: found by globs, removed before it starts, refused when they are older than its start.</summary>
+/// <param name="root">Absolute path of the repository's root.</param>
+/// <param name="globs">Globs relative to it: <c>*</c> and <c>?</c> within a name, <c>**</c> for any folders.</param>
+public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
+{
+    // File systems keep times in steps of up to two seconds.
+    private static readonly TimeSpan Granularity = TimeSpan.FromSeconds(2);
+
+    /// <summary>Paths relative to the root, with slashes, sorted.</summary>
+    public IReadOnlyList<string> Find()
+    {
+        var found = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (var glob in globs)
+        {
+            var normal = glob.Replace('\\', '/');
+            while (normal.StartsWith("./", StringComparison.Ordinal)) normal = normal[2..];
+            var pattern = ToRegex(normal);
+            var wild = normal.IndexOfAny(['*', '?']);
+            var fixedPart = wild < 0 ? Path.GetDirectoryName(normal) ?? "" : normal[..wild];
+            var start = fixedPart.LastIndexOf('/') is >= 0 and var slash && wild >= 0 ? fixedPart[..slash] : wild < 0 ? fixedPart : "";
+            Walk(Path.Combine(root, start), start.Replace('\\', '/'), pattern, found);
+        }
+        return [.. found];
+    }
+
+    /// <summary>Deletes what an earlier run left. Only files that look like reports, and none that the caller wants kept (files under version control).</summary>
+    /// <param name="keep">Whether a relative path must stay.</param>
+    /// <returns>The deleted files.</returns>
+    public IReadOnlyList<string> DeleteLeftovers(Func<string, bool> keep)
+    {
+        ArgumentNullException.ThrowIfNull(keep);
+        var deleted = new List<string>();
+        foreach (var file in Find())
+        {
+            var path = Path.Combine(root, file);
+            if (keep(file) || !ReportReader.LooksLikeReport(path)) continue;
+            try
+            {
+                File.Delete(path);
+                deleted.Add(file);
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                // It stays and, unless the run writes it anew, fails as older than the start.
+            }
+        }
+        return deleted;
+    }
+
+    /// <summary>Reads all reports of a run that began at the given time.</summary>
+    public IReadOnlyList<TestReport> Read(ReportFormat format, DateTimeOffset started)
+    {
+        var reports = new List<TestReport>();
+        foreach (var file in Find())
+        {
+            var path = Path.Combine(root, file);
+            var written = new DateTimeOffset(File.GetLastWriteTimeUtc(path), TimeSpan.Zero);
+            reports.Add(written < started - Granularity
+                ? TestReport.Broken(file, format, ReportFaultKind.Stale, FormattableString.Invariant($"\"{file}\" was written at {written:yyyy-MM-dd HH:mm:ss}Z, before this run began at {started.UtcDateTime:HH:mm:ss}Z; it tells of an earlier run, or the report globs match a file that is no report of this run"))
+                : ReportReader.ReadFile(path, format, file));
+        }
+        return reports;
+    }
+
+    private static void Walk(string folder, string relative, Regex pattern, SortedSet<string> found)
+    {
+        if (!Directory.Exists(folder)) return;
+        foreach (var entry in new DirectoryInfo(folder).EnumerateFileSystemInfos())
+        {
+            var path = relative.Length == 0 ? entry.Name : relative + "/" + entry.Name;
+            if (entry is FileInfo)
+            {
+                if (pattern.IsMatch(path)) found.Add(path);
+            }
+            // Links could lead out of the work tree or in circles.
+            else if (entry.LinkTarget is null && entry.Name is not (".git" or ".ci-steps")) Walk(entry.FullName, path, pattern, found);
+        }
+    }
+
+    private static Regex ToRegex(string glob)
+    {
+        var text = new StringBuilder("^");
+        for (var at = 0; at < glob.Length; at++)
+        {
+            if (glob.AsSpan(at).StartsWith("**/"))
+            {
+                text.Append("(?:[^/]+/)*");
+                at += 2;
+            }
+            else if (glob.AsSpan(at).SequenceEqual("**"))
+            {
+                text.Append(".*");
+                at++;
+            }
+            else text.Append(glob[at] switch { '*' => "[^/]*", '?' => "[^/]", _ => Regex.Escape(glob[at].ToString()) });
+        }
+        return new Regex(text.Append('$').ToString(), RegexOptions.CultureInvariant);
+    }
+}

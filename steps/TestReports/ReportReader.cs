@@ -1,0 +1,96 @@
+using System.Text;
+using CiSteps.TestReports.Xml;
+
+namespace CiSteps.TestReports;
+
+/// <summary>Reads report files of any size; what is wrong with one is a value in the report, not an exception.</summary>
+public static class ReportReader
+{
+    /// <summary>Reads a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="format">What it should be.</param>
+    /// <param name="source">Its name in messages; the path unless given.</param>
+    public static TestReport ReadFile(string path, ReportFormat format = ReportFormat.Auto, string? source = null)
+    {
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 65536, FileOptions.SequentialScan);
+            return Read(stream, format, source ?? path);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return TestReport.Broken(source ?? path, format, ReportFaultKind.Unreadable, $"\"{source ?? path}\" cannot be read: {error.Message}");
+        }
+    }
+
+    /// <summary>Reads a stream that can seek; it is left open.</summary>
+    public static TestReport Read(Stream stream, ReportFormat format, string source)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        var start = Peek(stream);
+        if (start is null)
+            return TestReport.Broken(source, format, ReportFaultKind.Truncated, $"\"{source}\" is empty; its writer probably ended before it was done");
+        if (start == '<') return ReportXml.Read(stream, format is ReportFormat.Tap or ReportFormat.GoJson ? ReportFormat.Auto : format, source) is var report && format is ReportFormat.Tap or ReportFormat.GoJson
+            ? TestReport.Broken(source, format, ReportFaultKind.NotAReport, $"\"{source}\" is a {report.Format.Word()} report, the configuration says {format.Word()}; correct the format or use auto")
+            : report;
+        using var text = new StreamReader(stream, Encoding.UTF8, detectEncodingFromByteOrderMarks: true, leaveOpen: true);
+        return ReadLines(text, format, source);
+    }
+
+    /// <summary>Reads a text to its end: TAP, <c>go test -json</c>, or a log with a report in it.</summary>
+    public static TestReport ReadLines(TextReader text, ReportFormat format, string source)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var output = new OutputReport(format, source);
+        while (text.ReadLine() is { } line) output.Add(line);
+        return output.Finish() ?? TestReport.Broken(source, format, ReportFaultKind.NotAReport, $"\"{source}\" holds no test report" +
+            (format == ReportFormat.Auto ? " of a known format" : $" in the format {format.Word()}"));
+    }
+
+    /// <summary>Whether a file begins as a test report does, without reading more than its first lines.</summary>
+    public static bool LooksLikeReport(string path)
+    {
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            var start = Peek(stream);
+            if (start is null) return true;
+            if (start == '<') return BeginsAsXmlReport(stream);
+            using var text = new StreamReader(stream);
+            var output = new OutputReport(ReportFormat.Auto, path);
+            for (var count = 0; count < 20 && text.ReadLine() is { } line; count++) output.Add(line);
+            return output.Finish() is not null;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
+    private static bool BeginsAsXmlReport(Stream stream)
+    {
+        try
+        {
+            using var clean = CleanReader.Open(stream);
+            using var xml = System.Xml.XmlReader.Create(clean, new System.Xml.XmlReaderSettings { DtdProcessing = System.Xml.DtdProcessing.Ignore, XmlResolver = null, CheckCharacters = false });
+            xml.MoveToContent();
+            return ReportXml.FormatOf(xml.LocalName) != ReportFormat.Auto;
+        }
+        catch (System.Xml.XmlException)
+        {
+            return false;
+        }
+    }
+
+    // The first character that is no white space; null when there is none in the first block.
+    private static char? Peek(Stream stream)
+    {
+        var head = new byte[1024];
+        var length = stream.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
+        stream.Position = 0;
+        if (head is [0xff, 0xfe, ..] or [0xfe, 0xff, ..]) return '<';
+        foreach (var value in head.AsSpan(0, length))
+            if (value is not (0xef or 0xbb or 0xbf or (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n')) return (char)value;
+        return null;
+    }
+}

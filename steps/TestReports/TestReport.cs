@@ -1,0 +1,116 @@
+namespace CiSteps.TestReports;
+
+/// <summary>Formats of test reports.</summary>
+public enum ReportFormat
+{
+    /// <summary>Told apart by the root element or the first telling line.</summary>
+    Auto,
+
+    /// <summary>JUnit XML and its dialects (surefire, pytest, gtest, jest, node).</summary>
+    JUnit,
+
+    /// <summary>Visual Studio's TRX.</summary>
+    Trx,
+
+    /// <summary>NUnit 2 and 3.</summary>
+    NUnit,
+
+    /// <summary>xUnit.net 1 and 2.</summary>
+    Xunit,
+
+    /// <summary>Test Anything Protocol 12 to 14.</summary>
+    Tap,
+
+    /// <summary>The lines of <c>go test -json</c>.</summary>
+    GoJson,
+}
+
+/// <summary>The words of ci-steps.yaml for <see cref="ReportFormat"/>.</summary>
+public static class ReportFormats
+{
+    /// <summary>Reads <c>auto</c>, <c>junit</c>, <c>trx</c>, <c>nunit</c>, <c>xunit</c>, <c>tap</c>, <c>go-json</c>.</summary>
+    /// <exception cref="FormatException">Any other word.</exception>
+    public static ReportFormat Parse(string word) => word switch
+    {
+        "auto" => ReportFormat.Auto,
+        "junit" => ReportFormat.JUnit,
+        "trx" => ReportFormat.Trx,
+        "nunit" => ReportFormat.NUnit,
+        "xunit" => ReportFormat.Xunit,
+        "tap" => ReportFormat.Tap,
+        "go-json" => ReportFormat.GoJson,
+        _ => throw new FormatException($"\"{word}\" is no report format; give auto, junit, trx, nunit, xunit, tap or go-json"),
+    };
+
+    /// <summary>The word for a format.</summary>
+    public static string Word(this ReportFormat format) => format switch
+    {
+        ReportFormat.JUnit => "junit",
+        ReportFormat.Trx => "trx",
+        ReportFormat.NUnit => "nunit",
+        ReportFormat.Xunit => "xunit",
+        ReportFormat.Tap => "tap",
+        ReportFormat.GoJson => "go-json",
+        _ => "auto",
+    };
+}
+
+/// <summary>Why a report cannot be trusted as a whole.</summary>
+public enum ReportFaultKind
+{
+    /// <summary>It ends in the middle: the runner died or the disk was full.</summary>
+    Truncated,
+
+    /// <summary>It breaks its own format's rules.</summary>
+    Malformed,
+
+    /// <summary>It is something else than a test report, or another format than was announced.</summary>
+    NotAReport,
+
+    /// <summary>It is older than the run that it should tell of.</summary>
+    Stale,
+
+    /// <summary>The file cannot be read.</summary>
+    Unreadable,
+
+    /// <summary>More or fewer tests than it announced itself.</summary>
+    PlanMismatch,
+
+    /// <summary>The runner says itself that it gave up or that its host crashed.</summary>
+    Aborted,
+}
+
+/// <summary>A fault of a report.</summary>
+/// <param name="Kind">Which kind.</param>
+/// <param name="Text">What, where, and what to do about it.</param>
+public sealed record ReportFault(ReportFaultKind Kind, string Text);
+
+/// <summary>One report file, or the report inside one output.</summary>
+/// <param name="Source">File name relative to the repository root, or what the output was of.</param>
+/// <param name="Format">What it was read as.</param>
+/// <param name="Cases">The tests, in the report's order; what was read before a fault is there too.</param>
+/// <param name="Fault">Why it cannot be trusted; null when it can.</param>
+public sealed record TestReport(string Source, ReportFormat Format, IReadOnlyList<TestCase> Cases, ReportFault? Fault = null)
+{
+    /// <summary>How many tests passed, flaky ones included.</summary>
+    public int Passed => Cases.Count(test => test.Outcome == TestOutcome.Passed);
+
+    /// <summary>How many failed and count.</summary>
+    public int Failed => Cases.Count(test => test.Fails);
+
+    /// <summary>How many were skipped, tolerated failures included.</summary>
+    public int Skipped => Cases.Count(test => test.Outcome == TestOutcome.Skipped || (test.IsFailure && !test.Fails));
+
+    /// <summary>How many passed only when they ran again.</summary>
+    public int Flaky => Cases.Count(test => test.IsFlaky);
+
+    /// <summary>A report with no tests and a fault.</summary>
+    public static TestReport Broken(string source, ReportFormat format, ReportFaultKind kind, string text) =>
+        new(source, format, [], new ReportFault(kind, text));
+
+    /// <summary>All tests of several reports as one; the first fault stays.</summary>
+    public static TestReport Join(string source, IReadOnlyList<TestReport> reports) =>
+        reports.Count == 1 ? reports[0] with { Source = source } :
+        new(source, reports.Count == 0 ? ReportFormat.Auto : reports[0].Format, [.. reports.SelectMany(report => report.Cases)],
+            reports.Select(report => report.Fault).FirstOrDefault(fault => fault is not null));
+}

@@ -1,0 +1,85 @@
+namespace CiSteps.TestReports;
+
+/// <summary>What a run of tests is worth, from its exit code and its reports together. Green only when everything says so.</summary>
+/// <param name="Succeeded">Whether the run counts as passed.</param>
+/// <param name="Reason">Kebab-case word: <c>passed</c>, <c>tests-failed</c>, <c>no-report</c>, <c>no-tests</c>, <c>report-truncated</c>, <c>report-broken</c>, <c>stale-report</c>, <c>plan-mismatch</c>, <c>runner-crashed</c>, <c>disagreement</c>.</param>
+/// <param name="Text">One sentence with figures.</param>
+public sealed record TestVerdict(bool Succeeded, string Reason, string Text)
+{
+    /// <summary>Judges a finished run.</summary>
+    /// <param name="exit">The command's exit code.</param>
+    /// <param name="reports">All of its reports; empty when it left none.</param>
+    public static TestVerdict Of(int exit, IReadOnlyList<TestReport> reports)
+    {
+        ArgumentNullException.ThrowIfNull(reports);
+        var cases = reports.SelectMany(report => report.Cases).ToList();
+        var failing = cases.Where(test => test.Fails).ToList();
+        var fault = reports.Select(report => report.Fault).FirstOrDefault(found => found is not null);
+        var killed = exit is < 0 or > 128;
+
+        if (fault is not null)
+        {
+            var text = fault.Text + (failing.Count > 0 ? $"; {Failures(failing, cases.Count)}" : "");
+            return killed ? No("runner-crashed", $"the command was ended by {Signal(exit)}: {text}") : No(Word(fault.Kind), text + (exit == 0 ? "" : $" (exit code {exit})"));
+        }
+        if (reports.Count == 0)
+            return exit == 0
+                ? No("no-report", "the command ended with exit code 0 and left no test report; check the report globs and the format")
+                : No("runner-crashed", $"the command ended with {(killed ? Signal(exit) : $"exit code {exit}")} and left no test report");
+        if (failing.Count > 0)
+            return exit == 0
+                ? No("disagreement", $"the command ended with exit code 0 although {Failures(failing, cases.Count)}")
+                : No("tests-failed", Failures(failing, cases.Count));
+        if (killed && !cases.Exists(test => test.IsFailure || test.IsFlaky))
+            return No("runner-crashed", $"the command was ended by {Signal(exit)}, although its report shows no failed test");
+        if (cases.TrueForAll(test => test.Outcome == TestOutcome.Skipped))
+            return No("no-tests", cases.Count == 0 ? "no test ran: the report is complete and empty" : $"no test ran: all {cases.Count} were skipped");
+        if (exit != 0 && !cases.Exists(test => test.IsFailure || test.IsFlaky))
+            return No("disagreement", $"the command ended with exit code {exit}, although none of {cases.Count} tests failed in its report");
+        return new TestVerdict(true, "passed", Totals(cases));
+    }
+
+    /// <summary>Totals for people: <c>118 passed, 2 skipped</c>.</summary>
+    public static string Totals(IReadOnlyList<TestCase> cases)
+    {
+        var parts = new List<string> { $"{cases.Count(test => test.Outcome == TestOutcome.Passed)} passed" };
+        Add(cases.Count(test => test.Fails), "failed");
+        Add(cases.Count(test => test.IsFlaky), "flaky");
+        Add(cases.Count(test => test.IsFailure && !test.Fails), "failed in quarantine");
+        Add(cases.Count(test => test.Outcome == TestOutcome.Skipped), "skipped");
+        return string.Join(", ", parts);
+
+        void Add(int count, string word)
+        {
+            if (count > 0) parts.Add($"{count} {word}");
+        }
+    }
+
+    private static string Failures(List<TestCase> failing, int all)
+    {
+        var first = failing[0];
+        var message = Xml.JUnitReader.FirstLine(first.Message);
+        if (message is { Length: > 300 }) message = message[..300] + "…";
+        return $"{failing.Count} of {all} tests failed, first \"{first.FullName}\"" + (message is null ? "" : $": {message}");
+    }
+
+    private static TestVerdict No(string reason, string text) => new(false, reason, text);
+
+    private static string Word(ReportFaultKind kind) => kind switch
+    {
+        ReportFaultKind.Truncated => "report-truncated",
+        ReportFaultKind.Stale => "stale-report",
+        ReportFaultKind.PlanMismatch => "plan-mismatch",
+        ReportFaultKind.Aborted => "runner-crashed",
+        _ => "report-broken",
+    };
+
+    private static string Signal(int exit) => exit switch
+    {
+        137 => "SIGKILL (exit code 137; the memory limit is a common cause)",
+        139 => "SIGSEGV (exit code 139)",
+        134 => "SIGABRT (exit code 134)",
+        143 => "SIGTERM (exit code 143)",
+        _ => $"exit code {exit}",
+    };
+}

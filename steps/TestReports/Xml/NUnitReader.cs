@@ -1,0 +1,149 @@
+using System.Xml;
+
+namespace CiSteps.TestReports.Xml;
+
+/// <summary>NUnit 3 (<c>test-run</c>) and NUnit 2 (<c>test-results</c>).</summary>
+internal static class NUnitReader
+{
+    public static ReportFault? Read(XmlReader xml, string source, List<TestCase> cases)
+    {
+        Inside(xml, [], cases);
+        return null;
+    }
+
+    private static void Inside(XmlReader xml, IReadOnlyList<string> suites, List<TestCase> cases)
+    {
+        ReportXml.Children(xml, child =>
+        {
+            switch (child)
+            {
+                case "test-suite":
+                    Suite(xml, suites, cases);
+                    break;
+                case "test-case":
+                    Case(xml, suites, cases);
+                    break;
+                case "results":
+                    Inside(xml, suites, cases);
+                    break;
+                default:
+                    xml.Skip();
+                    break;
+            }
+        });
+    }
+
+    private static void Suite(XmlReader xml, IReadOnlyList<string> outer, List<TestCase> cases)
+    {
+        var name = ReportXml.Attribute(xml, "name");
+        var type = xml.GetAttribute("type");
+        // Name spaces, methods with parameters and the like are in every test's own name; what a person groups by are fixtures.
+        var isFixture = type is "TestFixture" or "SetUpFixture" or "GenericFixture" or "ParameterizedFixture";
+        var full = ReportXml.Attribute(xml, "fullname") ?? ReportXml.Attribute(xml, "classname") ?? name;
+        IReadOnlyList<string> suites = isFixture && full is not null ? [full] : outer;
+        var failed = xml.GetAttribute("result") is "Failed" or "Failure" or "Error";
+        var site = xml.GetAttribute("site");
+        string? message = null;
+        string? stack = null;
+        string? output = null;
+        var first = cases.Count;
+        ReportXml.Children(xml, child =>
+        {
+            switch (child)
+            {
+                case "test-suite":
+                    Suite(xml, suites, cases);
+                    break;
+                case "test-case":
+                    Case(xml, suites, cases);
+                    break;
+                case "results":
+                    Inside(xml, suites, cases);
+                    break;
+                case "failure":
+                    (message, stack) = Problem(xml);
+                    break;
+                case "output":
+                    output = ReportXml.Text(xml);
+                    break;
+                default:
+                    xml.Skip();
+                    break;
+            }
+        });
+        // A tear-down that failed after its tests passed, or a fixture that could not be built, has no test case to show it.
+        if (failed && message is not null && site is not ("Child" or "Parent") &&
+            (site == "TearDown" || !cases.Skip(first).Any(test => test.IsFailure)))
+            cases.Add(new TestCase(suites, full, site is null ? "(suite)" : $"(one-time {site.ToUpperInvariant()[0]}{site[1..]})", TestOutcome.Error)
+            {
+                Message = message,
+                Details = stack,
+                Output = output,
+            });
+    }
+
+    private static void Case(XmlReader xml, IReadOnlyList<string> suites, List<TestCase> cases)
+    {
+        var name = ReportXml.Attribute(xml, "name") ?? "(no name)";
+        var className = ReportXml.Attribute(xml, "classname");
+        // NUnit 2 has the full name only: the class is what stands before the last point outside of the parameters.
+        if (className is null && xml.GetAttribute("fullname") is null)
+        {
+            var end = name.IndexOf('(', StringComparison.Ordinal);
+            var point = name.LastIndexOf('.', (end < 0 ? name.Length : end) - 1);
+            if (point > 0) (className, name) = (name[..point], name[(point + 1)..]);
+        }
+        var label = xml.GetAttribute("label");
+        var outcome = (xml.GetAttribute("result") ?? (xml.GetAttribute("executed") == "False" ? "Skipped" : xml.GetAttribute("success") == "True" ? "Success" : "Failure")) switch
+        {
+            "Passed" or "Success" or "Warning" => TestOutcome.Passed,
+            "Failed" or "Failure" => label is "Error" or "Cancelled" or "Invalid" ? TestOutcome.Error : TestOutcome.Failed,
+            "Error" or "NotRunnable" or "Cancelled" => TestOutcome.Error,
+            _ => TestOutcome.Skipped,
+        };
+        var test = new TestCase(suites, className, name, outcome)
+        {
+            Method = ReportXml.Attribute(xml, "methodname"),
+            Duration = ReportXml.Seconds(xml.GetAttribute("duration") ?? xml.GetAttribute("time")),
+        };
+        ReportXml.Children(xml, child =>
+        {
+            switch (child)
+            {
+                case "failure":
+                    var (message, stack) = Problem(xml);
+                    test = test with { Message = message, Details = stack };
+                    break;
+                case "reason":
+                    ReportXml.Children(xml, part =>
+                    {
+                        if (part == "message") test = test with { SkipReason = ReportXml.Text(xml)?.Trim() };
+                        else xml.Skip();
+                    });
+                    break;
+                case "output":
+                    test = test with { Output = ReportXml.Text(xml) };
+                    break;
+                default:
+                    xml.Skip();
+                    break;
+            }
+        });
+        if (test.Outcome != TestOutcome.Skipped) test = test with { Message = test.Message ?? (test.IsFailure ? test.SkipReason ?? label : null), SkipReason = null };
+        else test = test with { SkipReason = test.SkipReason ?? label, Message = null };
+        cases.Add(test);
+    }
+
+    private static (string? Message, string? Stack) Problem(XmlReader xml)
+    {
+        string? message = null;
+        string? stack = null;
+        ReportXml.Children(xml, part =>
+        {
+            if (part == "message") message = ReportXml.Text(xml);
+            else if (part == "stack-trace") stack = ReportXml.Text(xml);
+            else xml.Skip();
+        });
+        return (message ?? "failed without a message", stack);
+    }
+}

@@ -1,0 +1,146 @@
+using System.Globalization;
+using System.Xml;
+
+namespace CiSteps.TestReports.Xml;
+
+/// <summary>TRX: results first, then the definitions that name their classes, then a summary that may tell of a crashed host.</summary>
+internal static class TrxReader
+{
+    public static ReportFault? Read(XmlReader xml, string source, List<TestCase> cases)
+    {
+        var ids = new List<string>();
+        var classes = new Dictionary<string, (string Class, string Method)>(StringComparer.OrdinalIgnoreCase);
+        ReportFault? fault = null;
+        var summarised = false;
+        ReportXml.Children(xml, child =>
+        {
+            switch (child)
+            {
+                case "Results":
+                    ReportXml.Children(xml, result =>
+                    {
+                        if (result.EndsWith("TestResult", StringComparison.Ordinal) || result == "TestResultAggregation") Result(xml, cases, ids);
+                        else xml.Skip();
+                    });
+                    break;
+                case "TestDefinitions":
+                    ReportXml.Children(xml, _ => Definition(xml, classes));
+                    break;
+                case "ResultSummary":
+                    summarised = true;
+                    fault = Summary(xml, source);
+                    break;
+                default:
+                    xml.Skip();
+                    break;
+            }
+        });
+        for (var at = 0; at < cases.Count; at++)
+        {
+            if (!classes.TryGetValue(ids[at], out var definition)) continue;
+            cases[at] = cases[at] with { ClassName = definition.Class, Method = definition.Method, Suites = [definition.Class] };
+        }
+        return fault ?? (summarised ? null : new(ReportFaultKind.Truncated, $"\"{source}\" has no summary; its writer probably ended before it was done"));
+    }
+
+    private static void Result(XmlReader xml, List<TestCase> cases, List<string> ids)
+    {
+        var id = xml.GetAttribute("testId") ?? "";
+        var word = xml.GetAttribute("outcome");
+        var test = new TestCase([], null, ReportXml.Attribute(xml, "testName") ?? "(no name)", OutcomeOf(word))
+        {
+            Duration = TimeSpan.TryParse(xml.GetAttribute("duration"), CultureInfo.InvariantCulture, out var duration) ? duration : null,
+        };
+        string? text = null;
+        string? stack = null;
+        var at = cases.Count;
+        ReportXml.Children(xml, child =>
+        {
+            switch (child)
+            {
+                case "Output":
+                    ReportXml.Children(xml, part =>
+                    {
+                        switch (part)
+                        {
+                            case "StdOut":
+                                test = test with { Output = ReportXml.Text(xml) };
+                                break;
+                            case "StdErr":
+                                test = test with { ErrorOutput = ReportXml.Text(xml) };
+                                break;
+                            case "ErrorInfo":
+                                ReportXml.Children(xml, info =>
+                                {
+                                    if (info == "Message") text = ReportXml.Text(xml);
+                                    else if (info == "StackTrace") stack = ReportXml.Text(xml);
+                                    else xml.Skip();
+                                });
+                                break;
+                            default:
+                                xml.Skip();
+                                break;
+                        }
+                    });
+                    break;
+                // Rows of a data-driven test: they are the tests, the parent is their sum.
+                case "InnerResults":
+                    ReportXml.Children(xml, _ => Result(xml, cases, ids));
+                    break;
+                default:
+                    xml.Skip();
+                    break;
+            }
+        });
+        if (cases.Count > at) return;
+        if (test.Outcome == TestOutcome.Skipped) test = test with { SkipReason = text ?? (word is "NotExecuted" or null ? null : word) };
+        else if (test.IsFailure) test = test with { Message = text ?? word, Details = stack };
+        cases.Add(test);
+        ids.Add(id);
+    }
+
+    private static void Definition(XmlReader xml, Dictionary<string, (string, string)> classes)
+    {
+        var id = xml.GetAttribute("id") ?? "";
+        ReportXml.Children(xml, part =>
+        {
+            // Old writers add the assembly after a comma.
+            if (part == "TestMethod" && xml.GetAttribute("className") is { Length: > 0 } name)
+                classes[id] = (name.Split(',')[0].Trim(), xml.GetAttribute("name") ?? "");
+            xml.Skip();
+        });
+    }
+
+    private static ReportFault? Summary(XmlReader xml, string source)
+    {
+        var outcome = xml.GetAttribute("outcome");
+        var errors = new List<string>();
+        ReportXml.Children(xml, child =>
+        {
+            if (child != "RunInfos")
+            {
+                xml.Skip();
+                return;
+            }
+            ReportXml.Children(xml, _ =>
+            {
+                var isError = xml.GetAttribute("outcome") is "Error" or "Aborted";
+                var text = ReportXml.Text(xml);
+                if (isError && text is not null) errors.Add(text.Trim());
+            });
+        });
+        // Other run infos with the word Error are the framework's notes on failed tests; an aborted run says so in these words.
+        var crash = errors.FirstOrDefault(text => text.Contains("abort", StringComparison.OrdinalIgnoreCase) || text.Contains("crash", StringComparison.OrdinalIgnoreCase));
+        return outcome is "Aborted" || crash is not null
+            ? new(ReportFaultKind.Aborted, $"\"{source}\" says that the run was aborted: {crash ?? errors.FirstOrDefault() ?? "no cause given"}")
+            : null;
+    }
+
+    private static TestOutcome OutcomeOf(string? word) => word switch
+    {
+        "Passed" or "PassedButRunAborted" or "Completed" or "Warning" => TestOutcome.Passed,
+        "Failed" => TestOutcome.Failed,
+        "NotExecuted" or "Inconclusive" or "NotRunnable" or "Pending" or null => TestOutcome.Skipped,
+        _ => TestOutcome.Error,
+    };
+}
