@@ -27,7 +27,16 @@ public sealed record RegistryDefinition(string Push, string Pull, string BranchP
 /// <summary>Branches (<c>branches:</c>).</summary>
 /// <param name="Target">Releases come from here; <c>main</c> unless given.</param>
 /// <param name="Private">Pattern of branches that the branch chain builds; <c>ci/*</c> unless given.</param>
-public sealed record BranchesDefinition(string Target, string Private);
+public sealed record BranchesDefinition(string Target, string Private)
+{
+    /// <summary>Whether a branch is a private one: its name fits the pattern, whose one <c>*</c> stands for any characters, slashes too, as in TeamCity.</summary>
+    public bool IsPrivate(string branch)
+    {
+        var star = Private.IndexOf('*');
+        return star < 0 ? branch == Private
+            : branch.Length >= Private.Length - 1 && branch.StartsWith(Private[..star], StringComparison.Ordinal) && branch.EndsWith(Private[(star + 1)..], StringComparison.Ordinal);
+    }
+}
 
 /// <summary>A component: something with paths, tests, perhaps an image and a workload (<c>components:</c>).</summary>
 /// <param name="Name">Service name; also the image's repository name.</param>

@@ -1,0 +1,46 @@
+using CiSteps.Pipeline.Yaml;
+
+namespace CiSteps.Pipeline.Reading;
+
+/// <summary><c>production:</c>.</summary>
+internal static class ProductionReading
+{
+    public static ProductionDefinition? Read(MapReader file, IReadOnlyList<ComponentDefinition> components, ValueReading reading)
+    {
+        if (file.Map("production", Section.Production, "\"production\"") is not { } map) return null;
+        if (!map.Has("waves")) map.Missing("waves");
+        var parts = map.Items("waves").ToList();
+        var waves = parts.Select(part => Wave(part, components, reading)).OfType<WaveDefinition>().ToList();
+        reading.Unique(parts, waves, wave => wave.Name, "wave");
+        var targets = parts.OfType<YamlMap>().SelectMany(wave => wave.Entries.Where(entry => entry.Key.Value == "targets"))
+            .SelectMany(entry => entry.Value is YamlList list ? list.Items : []).ToList();
+        reading.Unique(targets, waves.SelectMany(wave => wave.Targets), target => target.Name, "production target");
+        return new ProductionDefinition(waves);
+    }
+
+    private static WaveDefinition? Wave(YamlPart part, IReadOnlyList<ComponentDefinition> components, ValueReading reading)
+    {
+        if (MapReader.Of(part, Section.Wave, ComponentReading.Named(part, "wave"), reading.Problems) is not { } map) return null;
+        if (!map.Has("targets")) map.Missing("targets");
+        return new WaveDefinition(map.Text("name"), [.. map.Items("targets").Select(target => Target(target, components, reading)).OfType<ProductionTarget>()],
+            map.Duration("soak", TimeSpan.Zero));
+    }
+
+    private static ProductionTarget? Target(YamlPart part, IReadOnlyList<ComponentDefinition> components, ValueReading reading)
+    {
+        if (MapReader.Of(part, Section.Target, ComponentReading.Named(part, "production target"), reading.Problems) is not { } map) return null;
+        var kubeconfig = map.Text("kubeconfig");
+        if (map.Has("kubeconfig") && !ValueReading.IsVariable(kubeconfig))
+            map.Problem("kubeconfig", $"\"{kubeconfig}\" of {map.What} is no name of an environment variable; write the variable that holds the kubeconfig's path");
+        return new ProductionTarget(map.Text("name"), kubeconfig, ValueReading.Label(map, "namespace"), SuiteReading.Components(map, components, reading), Gate(map));
+    }
+
+    private static GateDefinition? Gate(MapReader target)
+    {
+        if (target.Map("gate", Section.Gate) is not { } map) return null;
+        var http = map.Text("http");
+        if (map.Has("http") && !(Uri.TryCreate(http, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" or "service" && url.Host.Length > 0))
+            map.Problem("http", $"\"{http}\" of {map.What} is no URL; write http(s)://… or service://name:port/path");
+        return new GateDefinition(http, map.Duration("for", TimeSpan.FromSeconds(10)), map.Duration("time-limit", TimeSpan.FromMinutes(2)));
+    }
+}

@@ -1,0 +1,58 @@
+using CiSteps.Hosting;
+using LibGit2Sharp;
+
+namespace CiSteps.Repositories;
+
+/// <summary>Turns the git library's exceptions into ours, so that no caller needs that library to catch one.</summary>
+internal static class GitFailure
+{
+    private static readonly string[] AuthenticationWords =
+        ["authentication", "401", "403", "credential", "permission denied", "access denied", "host key verification"];
+
+    /// <summary>For calls that stay on this machine: what fails is the clone's state.</summary>
+    public static T Translate<T>(string folder, Func<T> call)
+    {
+        try
+        {
+            return call();
+        }
+        catch (RepositoryNotFoundException error)
+        {
+            throw new UsageException($"\"{folder}\" is no git work tree; run the step in a checkout, or give --work-tree", error);
+        }
+        catch (LibGit2SharpException error) when (error.Message.Contains("not owned by", StringComparison.Ordinal))
+        {
+            throw new UsageException($"git does not trust the work tree \"{folder}\", which belongs to another user; " +
+                $"say that it may with: git config --global --add safe.directory \"{folder}\"", error);
+        }
+        catch (LibGit2SharpException error)
+        {
+            throw new UsageException($"git cannot read the repository of \"{folder}\": {error.Message.TrimEnd('.')}; see what git fsck says", error);
+        }
+    }
+
+    /// <summary>For calls over the network.</summary>
+    public static T TranslateRemote<T>(string url, string doing, Func<T> call)
+    {
+        try
+        {
+            return call();
+        }
+        catch (UserCancelledException error)
+        {
+            throw new OperationCanceledException($"{doing} was stopped", error);
+        }
+        catch (LibGit2SharpException error) when (IsAuthentication(error))
+        {
+            throw new UsageException($"{doing} at \"{url}\" needs other rights: {error.Message.TrimEnd('.')}; " +
+                $"give a token in {OriginRemote.TokenVariable} (https), or a key that ssh uses", error);
+        }
+        catch (LibGit2SharpException error)
+        {
+            throw new UnavailableException("git", $"{doing} at \"{url}\" failed: {error.Message.TrimEnd('.')}; run the step again when it answers", error);
+        }
+    }
+
+    internal static bool IsAuthentication(LibGit2SharpException error) =>
+        AuthenticationWords.Any(word => error.Message.Contains(word, StringComparison.OrdinalIgnoreCase));
+}

@@ -1,0 +1,205 @@
+using CiSteps.Hosting;
+using LibGit2Sharp;
+using LibGit2Sharp.Handlers;
+
+namespace CiSteps.Repositories;
+
+/// <summary>The rights that a step brings along for https; ssh uses its own keys.</summary>
+/// <param name="User">User name; most servers take any with a token.</param>
+/// <param name="Token">Token or password.</param>
+public sealed record RemoteAccess(string User, string Token);
+
+/// <summary>How a push ended.</summary>
+public enum PushEnd
+{
+    /// <summary>The branch is at the pushed commit.</summary>
+    Accepted,
+
+    /// <summary>The branch is elsewhere than expected: read again and decide anew.</summary>
+    Moved,
+
+    /// <summary>The server protects the branch from this user.</summary>
+    Protected,
+
+    /// <summary>A hook of the server said no.</summary>
+    Hook,
+
+    /// <summary>The rights did not suffice.</summary>
+    Authentication,
+
+    /// <summary>The connection broke: whether it was accepted shows only when the tip is read again.</summary>
+    Network,
+
+    /// <summary>The server refused for another reason.</summary>
+    Refused,
+}
+
+/// <summary>What came of a push.</summary>
+/// <param name="End">How it ended.</param>
+/// <param name="Text">What the server said; empty when accepted.</param>
+public sealed record PushResult(PushEnd End, string Text);
+
+/// <summary>The remote <c>origin</c> of a work tree: its tips now, fetching, and pushing without force.</summary>
+public sealed class OriginRemote
+{
+    /// <summary>Environment variable with the token for https.</summary>
+    public const string TokenVariable = "CISTEPS_GIT_TOKEN";
+
+    internal const string Name = "origin";
+
+    private readonly WorkRepository repository;
+    private readonly Remote remote;
+    private readonly RemoteAccess? access;
+    private readonly TimeProvider time;
+    private readonly BuildLog log;
+
+    /// <summary>The remote of a repository.</summary>
+    /// <param name="repository">The clone.</param>
+    /// <param name="access">Rights for https; null for none.</param>
+    /// <param name="time">Clock of the pauses between tries.</param>
+    /// <param name="log">Told of tries that failed.</param>
+    /// <exception cref="UsageException">The repository has no remote of that name.</exception>
+    public OriginRemote(WorkRepository repository, RemoteAccess? access, TimeProvider time, BuildLog log)
+    {
+        (this.repository, this.access, this.time, this.log) = (repository, access, time, log);
+        remote = repository.Native.Network.Remotes[Name]
+            ?? throw new UsageException($"the repository \"{repository.Folder}\" has no remote \"{Name}\": add one (git remote add {Name} URL)");
+        Url = WithoutCredentials(remote.Url);
+    }
+
+    /// <summary>The address without credentials.</summary>
+    public string Url { get; }
+
+    /// <summary>The tip of a branch on the remote now; null when there is no such branch.</summary>
+    /// <exception cref="UnavailableException">The remote does not answer.</exception>
+    /// <exception cref="UsageException">The rights do not suffice.</exception>
+    public Task<string?> TipOfAsync(string branch, CancellationToken cancel) => ReadAsync($"asking for branch \"{branch}\"", () =>
+    {
+        var wanted = $"refs/heads/{branch}";
+        return repository.Native.Network.ListReferences(remote, Credentials())
+            .FirstOrDefault(reference => reference.CanonicalName == wanted)?.TargetIdentifier;
+    }, cancel);
+
+    /// <summary>Fetches branches into <c>refs/remotes/origin/</c>; the work tree and local branches stay.</summary>
+    /// <returns>The first branch's tip; null when the remote has no such branch.</returns>
+    /// <exception cref="UnavailableException">The remote does not answer.</exception>
+    /// <exception cref="UsageException">The rights do not suffice.</exception>
+    public async Task<string?> FetchAsync(string branch, CancellationToken cancel)
+    {
+        // libgit2 leaves a vanished branch's old reference in place and says nothing: ask first.
+        if (await TipOfAsync(branch, cancel).ConfigureAwait(false) is null) return null;
+        return await ReadAsync($"fetching \"{branch}\"", () =>
+        {
+            Commands.Fetch(repository.Native, Name, [$"+refs/heads/{branch}:refs/remotes/{Name}/{branch}"], new FetchOptions
+            {
+                CredentialsProvider = Credentials(),
+                TagFetchMode = TagFetchMode.None,
+                OnTransferProgress = _ => !cancel.IsCancellationRequested,
+            }, null);
+            return repository.FindRemoteTip(branch);
+        }, cancel).ConfigureAwait(false);
+    }
+
+    /// <summary>Moves a branch on the remote forward to a commit, never by force: what the branch holds now must be in the commit's history.</summary>
+    public Task<PushResult> PushAsync(string commit, string branch, CancellationToken cancel) =>
+        PushAsync($"{commit}:refs/heads/{branch}", cancel);
+
+    /// <summary>Removes a branch from the remote when its tip is still the expected commit.</summary>
+    /// <returns>Accepted also when it was gone already; Moved when its tip is another.</returns>
+    public async Task<PushResult> DeleteAsync(string branch, string expectedTip, CancellationToken cancel)
+    {
+        var tip = await TipOfAsync(branch, cancel).ConfigureAwait(false);
+        if (tip is null) return new PushResult(PushEnd.Accepted, "");
+        return tip == expectedTip
+            ? await PushAsync($":refs/heads/{branch}", cancel).ConfigureAwait(false)
+            : new PushResult(PushEnd.Moved, $"\"{branch}\" is at {WorkRepository.Short(tip)} now");
+    }
+
+    internal static string WithoutCredentials(string url)
+    {
+        var scheme = url.IndexOf("://", StringComparison.Ordinal);
+        if (scheme < 0) return url;
+        var end = url.IndexOf('/', scheme + 3);
+        var authority = end < 0 ? url[(scheme + 3)..] : url[(scheme + 3)..end];
+        var at = authority.LastIndexOf('@');
+        if (at < 0) return url;
+        // An ssh user is no secret and part of the address; a password never is.
+        var user = authority[..at].Split(':')[0];
+        var kept = url.StartsWith("ssh", StringComparison.Ordinal) ? user + "@" : "";
+        return url[..(scheme + 3)] + kept + authority[(at + 1)..] + (end < 0 ? "" : url[end..]);
+    }
+
+    internal static bool IsLocal(string url) => url.StartsWith("file://", StringComparison.OrdinalIgnoreCase) ||
+        !url.Contains("://", StringComparison.Ordinal) && !IsShortSsh(url);
+
+    // host:path, but not C:\path and not ./a:b
+    private static bool IsShortSsh(string url)
+    {
+        var colon = url.IndexOf(':');
+        var slash = url.IndexOfAny(['/', '\\']);
+        return colon > 1 && (slash < 0 || slash > colon);
+    }
+
+    private Task<PushResult> PushAsync(string refspec, CancellationToken cancel) => IsLocal(remote.PushUrl ?? remote.Url)
+        ? GitProgram.PushAsync(repository.Folder, Name, refspec, cancel)
+        : Task.Run(() => Push(refspec, cancel), cancel);
+
+    private PushResult Push(string refspec, CancellationToken cancel)
+    {
+        // Without this handler a push that the server refuses looks like success.
+        PushStatusError? status = null;
+        try
+        {
+            repository.Native.Network.Push(remote, refspec, new PushOptions
+            {
+                CredentialsProvider = Credentials(),
+                OnPushStatusError = error => status = error,
+                OnPushTransferProgress = (_, _, _) => !cancel.IsCancellationRequested,
+            });
+        }
+        catch (NonFastForwardException error)
+        {
+            return new PushResult(PushEnd.Moved, error.Message);
+        }
+        catch (UserCancelledException error)
+        {
+            throw new OperationCanceledException("the push was stopped", error, cancel);
+        }
+        catch (LibGit2SharpException error)
+        {
+            return new PushResult(GitFailure.IsAuthentication(error) ? PushEnd.Authentication : PushEnd.Network, error.Message);
+        }
+        return status is null ? new PushResult(PushEnd.Accepted, "") : new PushResult(Classify(status.Message), status.Message);
+    }
+
+    /// <summary>What a server's words for a refused reference mean.</summary>
+    internal static PushEnd Classify(string said)
+    {
+        bool Says(params string[] words) => words.Any(word => said.Contains(word, StringComparison.OrdinalIgnoreCase));
+        if (Says("protected branch", "GH006", "GH013", "protected ref", "not allowed to push", "not allowed to force push")) return PushEnd.Protected;
+        if (Says("non-fast-forward", "fetch first", "stale info", "cannot lock ref", "failed to update ref", "failed to lock", "incorrect old value", "but expected", "reference already exists"))
+            return PushEnd.Moved;
+        if (Says("hook declined", "pre-receive", "declined")) return PushEnd.Hook;
+        return Says("permission", "denied", "authentication", "unauthorized", "forbidden") ? PushEnd.Authentication : PushEnd.Refused;
+    }
+
+    private CredentialsHandler Credentials()
+    {
+        var asked = false;
+        return (_, _, types) =>
+        {
+            if (access is null) throw new InvalidOperationException("authentication is required and no token was given");
+            // The library asks again for ever when the answer was wrong.
+            if (asked) throw new InvalidOperationException("authentication failed: the token was not accepted");
+            asked = true;
+            return types.HasFlag(SupportedCredentialTypes.UsernamePassword)
+                ? new UsernamePasswordCredentials { Username = access.User, Password = access.Token }
+                : throw new InvalidOperationException("authentication by token is not what the server asks for");
+        };
+    }
+
+    private async Task<T> ReadAsync<T>(string doing, Func<T> call, CancellationToken cancel) =>
+        await Retry.Transient(error => error is UnavailableException, time, log)
+            .ExecuteAsync(async token => await Task.Run(() => GitFailure.TranslateRemote(Url, doing, call), token).ConfigureAwait(false), cancel)
+            .ConfigureAwait(false);
+}

@@ -1,0 +1,38 @@
+using CiSteps.Hosting;
+using LibGit2Sharp;
+
+namespace CiSteps.Repositories;
+
+/// <summary>What merging two commits gives, without a work tree.</summary>
+/// <param name="Tree">The merged tree's id; null when there are conflicts.</param>
+/// <param name="Conflicts">Paths that both sides changed in ways that cannot be joined, sorted.</param>
+public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
+{
+    /// <summary>Merges one commit into another in the object database; nothing is checked out and no branch moves.</summary>
+    /// <param name="repository">Where both commits are.</param>
+    /// <param name="into">The commit merged into.</param>
+    /// <param name="from">The commit merged.</param>
+    public static TreeMerge Of(WorkRepository repository, string into, string from) => GitFailure.Translate(repository.Folder, () =>
+    {
+        var result = repository.Native.ObjectDatabase.MergeCommits(repository.Get(into), repository.Get(from), new MergeTreeOptions());
+        return result.Status == MergeTreeStatus.Succeeded
+            ? new TreeMerge(result.Tree.Sha, [])
+            : new TreeMerge(null, [.. result.Conflicts
+                .Select(conflict => (conflict.Ours ?? conflict.Theirs ?? conflict.Ancestor).Path)
+                .Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)]);
+    });
+
+    /// <summary>Writes the merge commit; no branch moves. The same arguments give the same id.</summary>
+    /// <exception cref="UsageException">The name or address is not fit for a commit.</exception>
+    public static string Commit(WorkRepository repository, string tree, string into, string from, string message, string name, string email, DateTimeOffset when)
+    {
+        if (name.Length == 0 || email.Length == 0 || (name + email).IndexOfAny(['<', '>', '\n']) >= 0)
+            throw new UsageException($"\"{name} <{email}>\" is no committer that git takes; give --committer-name and --committer-email");
+        return GitFailure.Translate(repository.Folder, () =>
+        {
+            var signature = new Signature(name, email, when);
+            return repository.Native.ObjectDatabase.CreateCommit(signature, signature, message,
+                repository.Native.Lookup<Tree>(tree), [repository.Get(into), repository.Get(from)], prettifyMessage: true).Sha;
+        });
+    }
+}

@@ -1,0 +1,188 @@
+using CiSteps.Hosting;
+using LibGit2Sharp;
+
+namespace CiSteps.Repositories;
+
+/// <summary>The git repository of a checkout, for reading: head, state of the work tree, history and files of commits. Commits are full hexadecimal ids, paths are relative with <c>/</c>. Not safe for use from several threads at once.</summary>
+public sealed class WorkRepository : IDisposable
+{
+    private readonly Repository repository;
+
+    private WorkRepository(Repository repository, string folder) => (this.repository, Folder) = (repository, folder);
+
+    /// <summary>Opens the repository that a folder belongs to.</summary>
+    /// <param name="path">The checkout's root.</param>
+    /// <exception cref="UsageException">No work tree, no commit yet, or one whose owner git does not trust.</exception>
+    public static WorkRepository Open(string path)
+    {
+        var found = GitFailure.Translate(path, () => Repository.Discover(path))
+            ?? throw new UsageException($"\"{path}\" is no git work tree; run the step in a checkout, or give --work-tree");
+        var repository = GitFailure.Translate(path, () => new Repository(found));
+        if (repository.Info.IsBare)
+        {
+            repository.Dispose();
+            throw new UsageException($"\"{path}\" is a bare git repository; run the step in a checkout, or give --work-tree");
+        }
+        if (repository.Info.IsHeadUnborn)
+        {
+            repository.Dispose();
+            throw new UsageException($"the git work tree \"{path}\" has no commit yet; commit something first");
+        }
+        return new WorkRepository(repository, Path.TrimEndingDirectorySeparator(repository.Info.WorkingDirectory));
+    }
+
+    /// <summary>Absolute path of the work tree's root.</summary>
+    public string Folder { get; }
+
+    internal Repository Native => repository;
+
+    /// <summary>The commit that is checked out.</summary>
+    public string HeadCommit => repository.Head.Tip.Sha;
+
+    /// <summary>The branch that is checked out; null when the head is detached, as on a build agent.</summary>
+    public string? HeadBranch => repository.Info.IsHeadDetached ? null : repository.Head.FriendlyName;
+
+    /// <summary>Whether the history is cut off (<c>git clone --depth</c>).</summary>
+    public bool IsShallow => repository.Info.IsShallow;
+
+    /// <summary>Whether there are changes that are not committed, untracked files included. The folder <c>.ci-steps</c> does not count.</summary>
+    public bool IsDirty => UncommittedPaths(untrackedToo: true).Count > 0;
+
+    /// <summary>Files whose content is not what the checked out commit says, sorted. The folder <c>.ci-steps</c> does not count, nor do ignored files.</summary>
+    /// <param name="untrackedToo">Also files that git does not know yet.</param>
+    public IReadOnlyList<string> UncommittedPaths(bool untrackedToo) => GitFailure.Translate(Folder, () =>
+        (IReadOnlyList<string>)[.. repository.RetrieveStatus(new StatusOptions
+        {
+            IncludeUntracked = untrackedToo,
+            RecurseUntrackedDirs = untrackedToo,
+            IncludeIgnored = false,
+            DetectRenamesInIndex = false,
+        }).Where(entry => entry.State is not (FileStatus.Ignored or FileStatus.Unaltered or FileStatus.Nonexistent))
+            .Where(entry => untrackedToo || entry.State != FileStatus.NewInWorkdir)
+            .Select(entry => entry.FilePath)
+            .Where(path => !path.StartsWith(".ci-steps/", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal)]);
+
+    /// <summary>The address of <c>origin</c> without credentials; null when there is no such remote.</summary>
+    public string? OriginUrl => repository.Network.Remotes[OriginRemote.Name] is { } remote ? OriginRemote.WithoutCredentials(remote.Url) : null;
+
+    /// <summary>The branch that the origin's HEAD pointed to when it was cloned; null when that is not recorded.</summary>
+    public string? OriginDefaultBranch
+    {
+        get
+        {
+            const string prefix = "refs/remotes/" + OriginRemote.Name + "/";
+            return repository.Refs[prefix + "HEAD"] is SymbolicReference head && head.TargetIdentifier.StartsWith(prefix, StringComparison.Ordinal)
+                ? head.TargetIdentifier[prefix.Length..] : null;
+        }
+    }
+
+    /// <summary>The tip of a branch as this clone knows it: <c>origin</c>'s first, then the local branch; null when there is neither.</summary>
+    public string? FindTip(string branch) => FindRemoteTip(branch) ?? TipOf($"refs/heads/{branch}");
+
+    /// <summary>The tip of <c>origin</c>'s branch as this clone last saw it; null when it never did.</summary>
+    public string? FindRemoteTip(string branch) => TipOf($"refs/remotes/{OriginRemote.Name}/{branch}");
+
+    /// <summary>The tip of a branch as this clone knows it.</summary>
+    /// <exception cref="UsageException">This clone knows no such branch.</exception>
+    public string ResolveTip(string branch) => FindTip(branch)
+        ?? throw new UsageException($"this clone knows no branch \"{branch}\": fetch it (git fetch origin {branch}:refs/remotes/origin/{branch}); " +
+            "on a build server let the checkout fetch all branches");
+
+    /// <summary>The full id of a commit given by full or abbreviated id; null when this clone does not have it.</summary>
+    public string? FindCommit(string id) => GitFailure.Translate(Folder, () =>
+        id.Length >= 4 && id.All(char.IsAsciiHexDigit) ? repository.Lookup<Commit>(id)?.Sha : null);
+
+    /// <summary>The best common ancestor of two commits.</summary>
+    /// <exception cref="UsageException">There is none: the histories are unrelated, or this clone's history is cut off before it.</exception>
+    public string MergeBase(string one, string other)
+    {
+        var found = GitFailure.Translate(Folder, () => repository.ObjectDatabase.FindMergeBase(Get(one), Get(other)));
+        if (found is not null) return found.Sha;
+        throw new UsageException(IsShallow
+            ? $"the history of this clone is cut off before the common ancestor of {Short(one)} and {Short(other)}: fetch the rest (git fetch --unshallow), " +
+              "or let the checkout be complete (in TeamCity: no shallow clone, teamcity.git.shallowClone=false)"
+            : $"commits {Short(one)} and {Short(other)} have no common ancestor: start the branch from the target branch");
+    }
+
+    /// <summary>Whether the first commit is in the history of the second; a commit is in its own.</summary>
+    public bool IsAncestor(string ancestor, string commit) => ancestor == commit ||
+        GitFailure.Translate(Folder, () => repository.ObjectDatabase.FindMergeBase(Get(ancestor), Get(commit)))?.Sha == ancestor;
+
+    /// <summary>Paths whose content or mode differs between two commits, sorted; a rename counts with both names, a submodule with its own path.</summary>
+    public IReadOnlyList<string> ChangedPaths(string from, string to) => GitFailure.Translate(Folder, () =>
+    {
+        // Without rename detection a rename is a removal and an addition, which is what matters here and is much faster.
+        using var changes = repository.Diff.Compare<TreeChanges>(Get(from).Tree, Get(to).Tree,
+            new CompareOptions { Similarity = SimilarityOptions.None });
+        return (IReadOnlyList<string>)[.. changes.Select(change => change.Path).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+    });
+
+    /// <summary>The text of a file in a commit; null when there is no such file.</summary>
+    public string? ReadFile(string commit, string path) => GitFailure.Translate(Folder, () =>
+        Get(commit)[path] is { TargetType: TreeEntryTargetType.Blob, Target: Blob blob } ? blob.GetContentText() : null);
+
+    /// <summary>The id of a commit's whole tree.</summary>
+    public string TreeId(string commit) => GitFailure.Translate(Folder, () => Get(commit).Tree.Sha);
+
+    /// <summary>The id of what is at a path in a commit (a folder's tree, a file's blob, a submodule's commit); null when there is nothing.</summary>
+    public string? ObjectId(string commit, string path) => GitFailure.Translate(Folder, () => Get(commit)[path]?.Target.Sha);
+
+    /// <summary>All file paths of a commit with the id of their content, in git's order.</summary>
+    public IEnumerable<(string Path, string Id)> Files(string commit) => FilesOf(Get(commit).Tree, "");
+
+    /// <summary>When a commit was made, by its committer.</summary>
+    public DateTimeOffset CommitTime(string commit) => GitFailure.Translate(Folder, () => Get(commit).Committer.When);
+
+    /// <summary>First line of a commit's message.</summary>
+    public string Subject(string commit) => GitFailure.Translate(Folder, () => Get(commit).MessageShort);
+
+    /// <summary>Commits in the history of one and not of the other, newest first, each as short id, subject and author.</summary>
+    /// <param name="of">Their history.</param>
+    /// <param name="notIn">Without this one's.</param>
+    /// <param name="touching">Only those that change one of these paths; all when empty.</param>
+    /// <param name="most">At most so many.</param>
+    public IReadOnlyList<string> Commits(string of, string notIn, IReadOnlyCollection<string> touching, int most) => GitFailure.Translate(Folder, () =>
+    {
+        var walk = repository.Commits.QueryBy(new CommitFilter
+        {
+            IncludeReachableFrom = of,
+            ExcludeReachableFrom = notIn,
+            SortBy = CommitSortStrategies.Topological | CommitSortStrategies.Time,
+        });
+        return (IReadOnlyList<string>)[.. walk.Where(commit => touching.Count == 0 || Touches(commit, touching)).Take(most)
+            .Select(commit => $"{Short(commit.Sha)} \"{commit.MessageShort}\" by {commit.Author.Name}")];
+    });
+
+    /// <inheritdoc/>
+    public void Dispose() => repository.Dispose();
+
+    internal static string Short(string commit) => commit.Length > 12 ? commit[..12] : commit;
+
+    internal Commit Get(string commit) => repository.Lookup<Commit>(commit)
+        ?? throw new UsageException($"this clone does not have commit {Short(commit)}: fetch it" +
+            (IsShallow ? " (the clone is shallow: git fetch --unshallow)" : ""));
+
+    private string? TipOf(string reference) => GitFailure.Translate(Folder, () => repository.Refs[reference]?.ResolveToDirectReference()?.TargetIdentifier);
+
+    private bool Touches(Commit commit, IReadOnlyCollection<string> paths)
+    {
+        // A merge commit is looked at through its parents' own commits.
+        if (commit.Parents.Count() > 1) return false;
+        using var changes = repository.Diff.Compare<TreeChanges>(commit.Parents.FirstOrDefault()?.Tree, commit.Tree, paths,
+            new ExplicitPathsOptions { ShouldFailOnUnmatchedPath = false }, new CompareOptions { Similarity = SimilarityOptions.None });
+        return changes.Count > 0;
+    }
+
+    private static IEnumerable<(string Path, string Id)> FilesOf(Tree tree, string folder)
+    {
+        foreach (var entry in tree)
+        {
+            var path = folder + entry.Name;
+            if (entry.TargetType == TreeEntryTargetType.Tree)
+                foreach (var inner in FilesOf((Tree)entry.Target, path + "/"))
+                    yield return inner;
+            else yield return (path, entry.Target.Sha);
+        }
+    }
+}
