@@ -23,6 +23,9 @@ public sealed class ManifestSet
     /// <summary>The manifests, in their order.</summary>
     public IReadOnlyList<Manifest> Items { get; }
 
+    /// <summary>A set of one.</summary>
+    public static ManifestSet Of(params IReadOnlyList<Manifest> items) => new(items);
+
     /// <summary>No manifests.</summary>
     public static ManifestSet Empty { get; } = new([]);
 
