@@ -13,9 +13,14 @@ public sealed partial class Cluster : IDisposable
     private readonly Kubernetes client;
     private readonly HttpClient http;
 
-    private Cluster(Kubernetes client, string context, BuildLog log, TimeProvider time)
+    private readonly string? authorityPem;
+    private readonly string? tlsName;
+
+    private Cluster(Kubernetes client, KubernetesClientConfiguration configuration, string context, BuildLog log, TimeProvider time)
     {
         (this.client, Context, Log, Time) = (client, context, log, time);
+        authorityPem = configuration.SslCaCerts is { Count: > 0 } authorities ? authorities.ExportCertificatePems() : null;
+        tlsName = configuration.TlsServerName;
         http = client.HttpClient;
         // The client appends a slash; our paths begin with one.
         Server = new Uri(client.BaseUri.AbsoluteUri.TrimEnd('/'));
@@ -76,12 +81,24 @@ public sealed partial class Cluster : IDisposable
         if (skipsTls) log.Warning($"the kubeconfig's context \"{context}\" does not verify the server's certificate (insecure-skip-tls-verify): anybody in between can read and change all that is sent; give it the cluster's certificate authority");
         try
         {
-            return new Cluster(new Kubernetes(configuration), context, log, time);
+            return new Cluster(new Kubernetes(configuration), configuration, context, log, time);
         }
         catch (Exception error) when (error is k8s.Exceptions.KubeConfigException or System.Security.Cryptography.CryptographicException)
         {
             throw new UsageException($"the kubeconfig's context \"{context}\" cannot be used: {error.Message}", error);
         }
+    }
+
+    /// <summary>A kubeconfig for this cluster with another user's token: the credentials of a lease.</summary>
+    /// <param name="token">Bearer token.</param>
+    /// <param name="context">Name of its context, cluster and user.</param>
+    /// <param name="ns">The context's namespace; null for none.</param>
+    /// <returns>Its content (JSON, which is YAML too).</returns>
+    public string KubeconfigWith(string token, string context, string? ns)
+    {
+        ArgumentNullException.ThrowIfNull(token);
+        Log.Mask.Add(token);
+        return Kubeconfig.Write(Server, authorityPem, tlsName, token, context, ns);
     }
 
     /// <summary>Whether the connection's user may do something.</summary>

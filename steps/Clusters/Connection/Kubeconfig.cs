@@ -26,7 +26,8 @@ internal static class Kubeconfig
             var configuration = file is null
                 ? KubernetesClientConfiguration.BuildConfigFromConfigFile(new MemoryStream(Encoding.UTF8.GetBytes(text)))
                 : KubernetesClientConfiguration.BuildConfigFromConfigFile(new FileInfo(file));
-            // A kubeconfig without a CA relies on the system's own.
+            // A kubeconfig without a CA relies on the machine's own roots; the client wants a collection all the same.
+            configuration.SslCaCerts ??= [];
             var secrets = new[] { configuration.AccessToken, configuration.Password };
             foreach (var secret in secrets) if (secret is { Length: > 0 }) log.Mask.Add(secret);
             return (configuration, context, configuration.SkipTlsVerify);
@@ -36,6 +37,25 @@ internal static class Kubeconfig
         {
             throw new UsageException($"{source} cannot be used: {error.Message}; check it with kubectl cluster-info", error);
         }
+    }
+
+    /// <summary>A kubeconfig with one cluster, one user with a token, one context.</summary>
+    public static string Write(Uri server, string? authorityPem, string? tlsName, string token, string context, string? ns)
+    {
+        var cluster = new JsonObject { ["server"] = server.AbsoluteUri.TrimEnd('/') };
+        if (authorityPem is not null) cluster["certificate-authority-data"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(authorityPem));
+        if (tlsName is { Length: > 0 }) cluster["tls-server-name"] = tlsName;
+        var details = new JsonObject { ["cluster"] = context, ["user"] = context };
+        if (ns is not null) details["namespace"] = ns;
+        return new JsonObject
+        {
+            ["apiVersion"] = "v1",
+            ["kind"] = "Config",
+            ["clusters"] = new JsonArray((JsonNode)new JsonObject { ["name"] = context, ["cluster"] = cluster }),
+            ["users"] = new JsonArray((JsonNode)new JsonObject { ["name"] = context, ["user"] = new JsonObject { ["token"] = token } }),
+            ["contexts"] = new JsonArray((JsonNode)new JsonObject { ["name"] = context, ["context"] = details }),
+            ["current-context"] = context,
+        }.ToJsonString();
     }
 
     private static (string Text, string? File) Content(string pathOrText)
