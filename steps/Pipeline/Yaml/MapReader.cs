@@ -68,7 +68,7 @@ internal sealed class MapReader
         {
             return Durations.Parse(text);
         }
-        catch (Exception error) when (error is FormatException or OverflowException)
+        catch (Exception error) when (error is FormatException or OverflowException or ArgumentOutOfRangeException)
         {
             Problem(key, $"\"{key}\" of {What}: {(error is FormatException ? error.Message : $"\"{text}\" is too long a time")}");
             return fallback;

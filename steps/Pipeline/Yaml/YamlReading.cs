@@ -17,16 +17,22 @@ internal sealed class YamlReading
     /// <summary>The document's root; null, with a problem noted, when there is none.</summary>
     public static YamlPart? Read(string text, Problems problems)
     {
+        using var lines = new StringReader(text);
+        var reading = new YamlReading(lines, problems);
         try
         {
-            using var reader = new StringReader(text);
-            return new YamlReading(reader, problems).Document();
+            return reading.Document();
         }
         catch (YamlException error)
         {
             problems.Add(At(error.Start), $"not readable as YAML: {error.Message.TrimEnd('.')}");
-            return null;
         }
+        catch (Exception error) when (error is InvalidOperationException or ArgumentException)
+        {
+            // The library's scanner trips over some texts that are no YAML, such as a lost quote, without a place.
+            problems.Add(At(reading.parser.Current?.End ?? Mark.Empty), "not readable as YAML from here on; look for a quote or bracket that is not closed");
+        }
+        return null;
     }
 
     private YamlPart? Document()
@@ -118,5 +124,5 @@ internal sealed class YamlReading
             problems.Add(At(mark), $"tag \"{tag.Value}\" is not read; write the plain value");
     }
 
-    private static Place At(Mark mark) => new((int)mark.Line, (int)mark.Column);
+    private static Place At(Mark mark) => new(Math.Max(1, (int)mark.Line), Math.Max(1, (int)mark.Column));
 }

@@ -1,0 +1,45 @@
+using CiSteps.Fixtures;
+using CiSteps.Hosting;
+using Microsoft.Extensions.Time.Testing;
+
+namespace CiSteps.Pipeline.Tests;
+
+/// <summary>What a step in a work tree sees of its run.</summary>
+internal sealed record Opened(int Exit, string Output, RunIdentity? Run, string? Change, string? Policy, string? TargetTip, string? Base, IReadOnlyList<string>? Changed, Outcome? Superseded)
+{
+    /// <summary>Opens the run in a clone as a step does; with <paramref name="parameters"/> as TeamCity would.</summary>
+    public static async Task<Opened> In(GitClone clone, string[]? args = null, Dictionary<string, string>? environment = null,
+        Dictionary<string, string>? parameters = null, FakeTimeProvider? time = null, string step = "probe")
+    {
+        environment = new Dictionary<string, string>(environment ?? []);
+        var propertiesFile = clone.Folder + ".properties";
+        if (parameters is not null)
+        {
+            File.WriteAllText(propertiesFile, Hosting.Settings.JavaProperties.Write(parameters));
+            environment["TEAMCITY_VERSION"] = "2025.11";
+            environment["TEAMCITY_BUILD_PROPERTIES_FILE"] = propertiesFile;
+        }
+        var opened = new Opened(-1, "", null, null, null, null, null, null, null);
+        var command = new StepCommand(step, "Opens the run.", ChainRun.Settings, async (context, cancel) =>
+        {
+            try
+            {
+                using var run = ChainRun.Open(context);
+                opened = opened with
+                {
+                    Change = run.Change.Source, Policy = run.Policy.Source, TargetTip = run.TargetTip, Base = run.Base,
+                    Changed = run.Base is { } since ? run.ChangedSince(since) : null,
+                    Superseded = await run.SupersededAsync(cancel),
+                };
+            }
+            finally
+            {
+                opened = opened with { Run = context.Run };
+            }
+            return Outcome.Done("opened");
+        });
+        using var output = new StringWriter();
+        var exit = await StepHost.RunAsync(command, ["--work-tree", clone.Folder, .. args ?? []], output, output, environment, time ?? new FakeTimeProvider());
+        return opened with { Exit = exit, Output = output.ToString() };
+    }
+}
