@@ -118,7 +118,7 @@ public sealed partial class OutputReport(ReportFormat format, string source)
     private ILineReader? Decide(string line) =>
         GoStart().IsMatch(line) ? new GoTestReader(source) : TapStart().IsMatch(line) ? new TapReader(source) : null;
 
-    [GeneratedRegex("""^\s*\{"(Time|Action|ImportPath)":""")]
+    [GeneratedRegex("""^(\s*\{"(Time|Action|ImportPath)":|FAIL\t\S+ \[(build|setup) failed\])""")]
     private static partial Regex GoStart();
 
     // A bare "ok" is too common a line to begin a report with.

@@ -1,14 +1,16 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 
 namespace CiSteps.TestReports.Lines;
 
-/// <summary>The events of <c>go test -json</c>. Lines that are no event (the compiler's, in older versions) are passed over.</summary>
-internal sealed class GoTestReader(string source) : ILineReader
+/// <summary>The events of <c>go test -json</c>. Older versions tell of a package that does not build in plain lines.</summary>
+internal sealed partial class GoTestReader(string source) : ILineReader
 {
     private readonly List<TestCase> cases = [];
     private readonly Dictionary<string, Package> packages = new(StringComparer.Ordinal);
     private readonly Dictionary<string, StringBuilder> builds = new(StringComparer.Ordinal);
+    private readonly StringBuilder plain = new();
     private int events;
 
     public string? Running
@@ -23,7 +25,11 @@ internal sealed class GoTestReader(string source) : ILineReader
 
     public void Add(string line)
     {
-        if (!line.AsSpan().TrimStart().StartsWith('{')) return;
+        if (!line.AsSpan().TrimStart().StartsWith('{'))
+        {
+            Plainly(line);
+            return;
+        }
         string? action, packageName, testName, output, import, failedBuild;
         double elapsed;
         try
@@ -70,6 +76,27 @@ internal sealed class GoTestReader(string source) : ILineReader
         if (events == 0) fault = new(ReportFaultKind.NotAReport, $"\"{source}\" holds no event of go test -json");
         return new TestReport(source, ReportFormat.GoJson, cases, fault);
     }
+
+    private void Plainly(string line)
+    {
+        if (NotBuilt().Match(line) is not { Success: true } match)
+        {
+            Append(plain, line + "\n");
+            return;
+        }
+        events++;
+        var package = match.Groups[1].Value;
+        if (packages.TryGetValue(package, out var known) && known.HasFailure) return;
+        cases.Add(new TestCase([package], package, "(package)", TestOutcome.Error)
+        {
+            Message = "does not build",
+            Details = plain.Length == 0 ? null : plain.ToString().TrimEnd('\n'),
+        });
+        plain.Clear();
+    }
+
+    [GeneratedRegex(@"^FAIL\t(\S+) \[(?:build|setup) failed\]")]
+    private static partial Regex NotBuilt();
 
     private void OfTest(Package package, string name, string action, string? output, double elapsed)
     {

@@ -15,7 +15,6 @@ internal sealed partial class TapReader(string source) : ILineReader
     private int lastCase = -1;
     private int lastIndent = -1;
     private ReportFault? fault;
-    private string? yamlMessage;
     private int documents;
 
     public string? Running => announced.TryPeek(out var name) ? name : null;
@@ -160,14 +159,14 @@ internal sealed partial class TapReader(string source) : ILineReader
         if (lastCase < 0) return;
         var test = cases[lastCase];
         var diagnostics = TapDiagnostics.Read(block);
-        yamlMessage = diagnostics.Find("error") ?? diagnostics.Find("message");
+        var message = diagnostics.Find("error") ?? diagnostics.Find("message");
         test = test with
         {
             Duration = diagnostics.Find("duration_ms") is { } ms && double.TryParse(ms, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && value is >= 0 and < 1e12
                 ? TimeSpan.FromMilliseconds(value) : test.Duration,
             File = diagnostics.Find("file") ?? test.File,
         };
-        if (test.IsFailure) test = test with { Message = yamlMessage ?? test.Message, Details = Xml.ReportXml.Join(test.Details, block.TrimEnd('\n')) };
+        if (test.IsFailure) test = test with { Message = message ?? test.Message, Details = Xml.ReportXml.Join(test.Details, block.TrimEnd('\n')) };
         cases[lastCase] = test;
     }
 

@@ -1,10 +1,11 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using System.Xml;
 
 namespace CiSteps.TestReports.Xml;
 
 /// <summary>TRX: results first, then the definitions that name their classes, then a summary that may tell of a crashed host.</summary>
-internal static class TrxReader
+internal static partial class TrxReader
 {
     public static ReportFault? Read(XmlReader xml, string source, List<TestCase> cases)
     {
@@ -12,6 +13,7 @@ internal static class TrxReader
         var classes = new Dictionary<string, (string Class, string Method)>(StringComparer.OrdinalIgnoreCase);
         ReportFault? fault = null;
         var summarised = false;
+        List<string> errors = [];
         ReportXml.Children(xml, child =>
         {
             switch (child)
@@ -28,7 +30,7 @@ internal static class TrxReader
                     break;
                 case "ResultSummary":
                     summarised = true;
-                    fault = Summary(xml, source);
+                    (fault, errors) = Summary(xml, source);
                     break;
                 default:
                     xml.Skip();
@@ -40,6 +42,9 @@ internal static class TrxReader
             if (!classes.TryGetValue(ids[at], out var definition)) continue;
             cases[at] = cases[at] with { ClassName = definition.Class, Method = definition.Method, Suites = [definition.Class] };
         }
+        // A fixture's tear-down that failed has no result of its own, only these notes.
+        if (errors.Count > 0 && !cases.Exists(test => test.IsFailure))
+            cases.Add(new TestCase([], null, "(run)", TestOutcome.Error) { Message = errors[0], Details = string.Join('\n', errors) });
         return fault ?? (summarised ? null : new(ReportFaultKind.Truncated, $"\"{source}\" has no summary; its writer probably ended before it was done"));
     }
 
@@ -111,7 +116,7 @@ internal static class TrxReader
         });
     }
 
-    private static ReportFault? Summary(XmlReader xml, string source)
+    private static (ReportFault?, List<string>) Summary(XmlReader xml, string source)
     {
         var outcome = xml.GetAttribute("outcome");
         var errors = new List<string>();
@@ -129,12 +134,16 @@ internal static class TrxReader
                 if (isError && text is not null) errors.Add(text.Trim());
             });
         });
-        // Other run infos with the word Error are the framework's notes on failed tests; an aborted run says so in these words.
-        var crash = errors.FirstOrDefault(text => text.Contains("abort", StringComparison.OrdinalIgnoreCase) || text.Contains("crash", StringComparison.OrdinalIgnoreCase));
+        var failed = outcome is "Failed" or "Error";
+        var crash = errors.Find(text => HostCrash().IsMatch(text));
         return outcome is "Aborted" || crash is not null
-            ? new(ReportFaultKind.Aborted, $"\"{source}\" says that the run was aborted: {crash ?? errors.FirstOrDefault() ?? "no cause given"}")
-            : null;
+            ? (new(ReportFaultKind.Aborted, $"\"{source}\" says that the run was aborted: {crash ?? errors.FirstOrDefault() ?? "no cause given"}"), [])
+            : (null, failed ? errors : []);
     }
+
+    // Other run infos with the word Error are the framework's notes on failed tests; an aborted run says so in these words.
+    [GeneratedRegex(@"test run was aborted|test run aborted|test ?host process (crashed|exited)|host process exited unexpectedly", RegexOptions.IgnoreCase)]
+    private static partial Regex HostCrash();
 
     private static TestOutcome OutcomeOf(string? word) => word switch
     {
