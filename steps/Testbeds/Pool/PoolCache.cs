@@ -74,11 +74,11 @@ internal sealed class KindCache(Action changed)
                     seen = new(StringComparer.Ordinal);
                     break;
                 case ChangeKind.Present:
-                    seen?.Add(change.Object.Name());
-                    Put(change.Object);
+                    seen?.Add(change.Item.Name());
+                    Put(change.Item);
                     break;
                 case ChangeKind.Gone:
-                    Remove(change.Object.Name(), change.Object.Uid());
+                    Remove(change.Item.Name(), change.Item.Uid());
                     break;
                 case ChangeKind.Synced:
                     Keep(seen ?? []);

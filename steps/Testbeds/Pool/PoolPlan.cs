@@ -45,11 +45,11 @@ internal sealed record PoolPlan(
     {
         var classes = state.Classes.ToDictionary(c => c.Name, StringComparer.Ordinal);
         var deadlines = new Deadlines(now);
-        var expiries = Expiries(state, classes, now, deadlines);
+        var expiries = Expire(state, classes, now, deadlines);
         var expired = expiries.Select(expiry => expiry.Claim.Uid).ToHashSet(StringComparer.Ordinal);
         var live = state.Claims.Where(claim => claim.Phase != ClaimPhase.Expired && !claim.IsBeingDeleted && !expired.Contains(claim.Uid)).ToList();
         // An expiry is one conditional write to the claim, which a sign of life in the last moment wins; only once it is written the testbed is taken back.
-        var reclaims = Reclaims(state, [.. state.Claims.Where(claim => claim.Phase != ClaimPhase.Expired && !claim.IsBeingDeleted)]);
+        var reclaims = TakeBack(state, [.. state.Claims.Where(claim => claim.Phase != ClaimPhase.Expired && !claim.IsBeingDeleted)]);
         var reclaimed = reclaims.Select(reclaim => reclaim.Testbed.Name).ToHashSet(StringComparer.Ordinal);
         var held = state.Testbeds.Where(t => t is { Phase: TestbedPhase.Leased, Lease: not null } && !reclaimed.Contains(t.Name))
             .GroupBy(t => t.Lease!.ClaimUid, StringComparer.Ordinal).ToDictionary(g => g.Key, g => g.First(), StringComparer.Ordinal);
@@ -62,7 +62,7 @@ internal sealed record PoolPlan(
         return new PoolPlan([.. reclaims, .. givenBack], expiries, bindings, assignments, notices, deadlines.Next);
     }
 
-    private static List<Expiry> Expiries(PoolState state, Dictionary<string, TestbedClass> classes, DateTimeOffset now, Deadlines deadlines)
+    private static List<Expiry> Expire(PoolState state, Dictionary<string, TestbedClass> classes, DateTimeOffset now, Deadlines deadlines)
     {
         var found = new List<Expiry>();
         foreach (var claim in state.Claims)
@@ -89,7 +89,7 @@ internal sealed record PoolPlan(
         return found;
     }
 
-    private static List<Reclaim> Reclaims(PoolState state, List<TestbedClaim> live)
+    private static List<Reclaim> TakeBack(PoolState state, List<TestbedClaim> live)
     {
         var owners = live.ToDictionary(claim => claim.Uid, StringComparer.Ordinal);
         var found = new List<Reclaim>();

@@ -124,7 +124,7 @@ internal sealed class TestbedWork(Cluster management, PoolOptions options, IRead
         if (secret is not null) await management.DeleteAsync(Kinds.Secret.Path(options.Namespace, secret), null, cancel).ConfigureAwait(false);
         // Broken too often while it was being handed out: cleaning it again would only hide that.
         var phase = testbed.Failures >= its.QuarantineAfter ? TestbedPhase.Quarantined : TestbedPhase.Cleaning;
-        await MoveAsync(testbed, phase, phase == TestbedPhase.Quarantined ? testbed.Message : "credentials revoked", status => status["lease"] = null, cancel).ConfigureAwait(false);
+        await MoveAsync(testbed, phase, phase == TestbedPhase.Quarantined ? testbed.Message : "credentials revoked", status => status.Remove("lease"), cancel).ConfigureAwait(false);
     }
 
     private async Task IssueAsync(TestbedClass its, Testbed testbed, TestbedLease lease, ITestbedProvider provider, CancellationToken cancel)

@@ -23,8 +23,14 @@ internal static class LeaseAccounts
         }, cancel).ConfigureAwait(false);
 
     /// <summary>Makes the account, its rights and its token.</summary>
+    /// <param name="cluster">The testbed, as administrator.</param>
+    /// <param name="administrators">The administrator's kubeconfig: address and authority are taken from it.</param>
+    /// <param name="testbed">The testbed.</param>
+    /// <param name="lease">The lease.</param>
+    /// <param name="validFor">How long the token is good for at most.</param>
+    /// <param name="cancel">Stops it.</param>
     /// <returns>A kubeconfig with the token.</returns>
-    public static async Task<string> IssueAsync(Cluster cluster, Testbed testbed, TestbedLease lease, TimeSpan validFor, CancellationToken cancel)
+    public static async Task<string> IssueAsync(Cluster cluster, string administrators, Testbed testbed, TestbedLease lease, TimeSpan validFor, CancellationToken cancel)
     {
         // The claim's uid keeps names apart when a testbed is registered anew and counts from one again.
         var name = $"lease-{lease.Number}-{lease.ClaimUid.Replace("-", "", StringComparison.Ordinal) switch { { Length: > 8 } uid => uid[..8], var uid => uid }}";
@@ -34,11 +40,11 @@ internal static class LeaseAccounts
         binding["roleRef"] = new JsonObject { ["apiGroup"] = "rbac.authorization.k8s.io", ["kind"] = "ClusterRole", ["name"] = "cluster-admin" };
         binding["subjects"] = new JsonArray((JsonNode)new JsonObject { ["kind"] = "ServiceAccount", ["name"] = name, ["namespace"] = PoolKinds.LeaseNamespace });
         await cluster.TryCreateAsync(PoolKinds.ClusterRoleBinding, null, binding, cancel).ConfigureAwait(false);
-        return await TokenAsync(cluster, PoolKinds.LeaseNamespace, name, testbed.Name, null, validFor, cancel).ConfigureAwait(false);
+        return await TokenAsync(cluster, administrators, PoolKinds.LeaseNamespace, name, testbed.Name, null, validFor, cancel).ConfigureAwait(false);
     }
 
     /// <summary>A token of an account, as a kubeconfig.</summary>
-    public static async Task<string> TokenAsync(Cluster cluster, string ns, string account, string context, string? defaultNamespace, TimeSpan validFor, CancellationToken cancel)
+    public static async Task<string> TokenAsync(Cluster cluster, string administrators, string ns, string account, string context, string? defaultNamespace, TimeSpan validFor, CancellationToken cancel)
     {
         var answer = await cluster.CreateAsync(Kinds.ServiceAccount.Path(ns, account) + "/token", new JsonObject
         {
@@ -47,7 +53,7 @@ internal static class LeaseAccounts
             ["spec"] = new JsonObject { ["expirationSeconds"] = (long)(validFor > shortestToken ? validFor : shortestToken).TotalSeconds },
         }, cancel).ConfigureAwait(false);
         var token = answer.Text("status", "token") ?? throw new TestbedBrokenException($"the API server {cluster.Server} answered a token request without a token");
-        return cluster.KubeconfigWith(token, context, defaultNamespace);
+        return LeaseKubeconfig.With(administrators, token, context, defaultNamespace);
     }
 
     /// <summary>Unbinds and removes the accounts of all leases, then waits until the given credentials are refused: servers remember tokens for some seconds.</summary>

@@ -22,7 +22,7 @@ internal sealed class StaticProvider(Cluster management, PoolOptions options) : 
 
     public async Task<int> ProvisionAsync(TestbedClass its, Testbed testbed, CancellationToken cancel)
     {
-        var cluster = await ConnectAsync(its, testbed, cancel).ConfigureAwait(false);
+        var (_, cluster) = await ConnectAsync(its, testbed, cancel).ConfigureAwait(false);
         await ProbeAsync(cluster, cancel).ConfigureAwait(false);
         // Accounts that an earlier registration left behind are nobody's now and must not get into the baseline.
         await LeaseAccounts.PrepareAsync(cluster, cancel).ConfigureAwait(false);
@@ -34,17 +34,17 @@ internal sealed class StaticProvider(Cluster management, PoolOptions options) : 
 
     public async Task<string> IssueAsync(TestbedClass its, Testbed testbed, TestbedLease lease, TimeSpan validFor, CancellationToken cancel)
     {
-        var cluster = await ConnectAsync(its, testbed, cancel).ConfigureAwait(false);
+        var (kubeconfig, cluster) = await ConnectAsync(its, testbed, cancel).ConfigureAwait(false);
         await ProbeAsync(cluster, cancel).ConfigureAwait(false);
-        return await LeaseAccounts.IssueAsync(cluster, testbed, lease, validFor, cancel).ConfigureAwait(false);
+        return await LeaseAccounts.IssueAsync(cluster, kubeconfig, testbed, lease, validFor, cancel).ConfigureAwait(false);
     }
 
     public async Task RevokeAsync(TestbedClass its, Testbed testbed, string? kubeconfig, CancellationToken cancel) =>
-        await LeaseAccounts.RevokeAsync(await ConnectAsync(its, testbed, cancel).ConfigureAwait(false), kubeconfig, options.RevocationLimit, cancel).ConfigureAwait(false);
+        await LeaseAccounts.RevokeAsync((await ConnectAsync(its, testbed, cancel).ConfigureAwait(false)).Cluster, kubeconfig, options.RevocationLimit, cancel).ConfigureAwait(false);
 
     public async Task<string> CleanAsync(TestbedClass its, Testbed testbed, CancellationToken cancel)
     {
-        var cluster = await ConnectAsync(its, testbed, cancel).ConfigureAwait(false);
+        var (_, cluster) = await ConnectAsync(its, testbed, cancel).ConfigureAwait(false);
         var baseline = await Baseline.ReadAsync(management, options.Namespace, testbed.Name, cancel).ConfigureAwait(false)
             ?? throw new TestbedBrokenException($"the baseline \"{Baseline.NameOf(testbed.Name)}\" is gone; delete the testbed object to have it registered anew");
         return await Cleaner.CleanAsync(cluster, baseline, its.CleaningLimit, cancel).ConfigureAwait(false);
@@ -80,15 +80,14 @@ internal sealed class StaticProvider(Cluster management, PoolOptions options) : 
     private static bool IsReady(JsonObject node) =>
         (node.At("status", "conditions") as JsonArray ?? []).Any(c => c is JsonObject condition && condition.Text("type") == "Ready" && condition.Text("status") == "True");
 
-    private async Task<Cluster> ConnectAsync(TestbedClass its, Testbed testbed, CancellationToken cancel)
+    private async Task<(string Kubeconfig, Cluster Cluster)> ConnectAsync(TestbedClass its, Testbed testbed, CancellationToken cancel)
     {
         var member = Entries(its).FirstOrDefault(entry => entry.Text("name") == testbed.Member)
             ?? throw new TestbedBrokenException($"class \"{its.Name}\" has no member \"{testbed.Member}\" any more");
         var kubeconfig = await KubeconfigAsync(management, options, member, cancel).ConfigureAwait(false);
-        if (connections.TryGetValue(testbed.Name, out var known) && known.Kubeconfig == kubeconfig) return known.Cluster;
+        if (connections.TryGetValue(testbed.Name, out var known) && known.Kubeconfig == kubeconfig) return known;
         var opened = Cluster.Open(kubeconfig, management.Log, management.Time);
-        connections[testbed.Name] = (kubeconfig, opened);
-        return opened;
+        return connections[testbed.Name] = (kubeconfig, opened);
     }
 
     /// <summary>The kubeconfig that a part of a class names by Secret or path.</summary>
