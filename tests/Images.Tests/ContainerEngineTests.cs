@@ -61,7 +61,7 @@ public sealed class ContainerEngineTests
         Assert.That(lines.Where(line => !line.IsError).Select(line => line.Text), Is.EqualTo(new[] { "out", "ä", "last" }));
         Assert.That(lines.Where(line => line.IsError).Select(line => line.Text), Is.EqualTo(new[] { "err" }));
         Assert.That((await LinesAsync(id, new LogOptions { Tail = 1, Error = false })).Select(line => line.Text), Is.EqualTo(new[] { "last" }));
-        Assert.That((await LinesAsync(id, new LogOptions { Timestamps = true }))[0].Text, Does.Match(@"^\d{4}-\d\d-\d\dT.*Z out$"));
+        Assert.That((await LinesAsync(id, new LogOptions { Timestamps = true, Error = false }))[0].Text, Does.Match(@"^\d{4}-\d\d-\d\dT.*Z out$"));
         Assert.That(await LinesAsync(id, new LogOptions { Since = state.FinishedAt!.Value.AddSeconds(5) }), Is.Empty);
     }
 
@@ -221,7 +221,7 @@ public sealed class ContainerEngineTests
     }
 
     [TestCase("localhost:1/nothing:1", ImagePullFailure.Unreachable)]
-    [TestCase("UPPER/case", ImagePullFailure.Unreachable)]
+    [TestCase("UPPER/case", ImagePullFailure.InvalidName)]
     [TestCase("localhost:1/Upper:1", ImagePullFailure.InvalidName)]
     [TestCase("", ImagePullFailure.InvalidName)]
     public async Task Says_why_an_image_cannot_be_pulled(string reference, ImagePullFailure kind)

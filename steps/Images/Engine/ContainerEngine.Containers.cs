@@ -179,6 +179,31 @@ public sealed partial class ContainerEngine
         await PumpAsync(stream, input, output, error, cancel).ConfigureAwait(false);
     }
 
+    /// <summary>Starts a new container and gives its output line by line until it ends; nothing is lost whatever the engine's log driver.</summary>
+    internal async Task RunAttachedAsync(string id, Action<string, bool> onLine, CancellationToken cancel)
+    {
+        using var stream = await CallAsync(() => client.Containers.AttachContainerAsync(id,
+            new ContainerAttachParameters { Stream = true, Stdout = true, Stderr = true }, cancel), cancel).ConfigureAwait(false);
+        await StartContainerAsync(id, cancel).ConfigureAwait(false);
+        var output = new LineSplitter(text => Emit(text, false));
+        var error = new LineSplitter(text => Emit(text, true));
+        var buffer = new byte[65536];
+        while (true)
+        {
+            var read = await CallAsync(() => stream.ReadOutputAsync(buffer, 0, buffer.Length, cancel), cancel).ConfigureAwait(false);
+            if (read.EOF) break;
+            await (read.Target == MultiplexedStream.TargetStream.StandardError ? error : output).AddAsync(buffer.AsMemory(0, read.Count)).ConfigureAwait(false);
+        }
+        await output.EndAsync().ConfigureAwait(false);
+        await error.EndAsync().ConfigureAwait(false);
+
+        ValueTask Emit(string text, bool isError)
+        {
+            onLine(text, isError);
+            return ValueTask.CompletedTask;
+        }
+    }
+
     /// <summary>Changes the size of a container's terminal.</summary>
     public Task ResizeContainerAsync(string id, int columns, int rows, CancellationToken cancel = default) =>
         CallAsync(() => client.Containers.ResizeContainerTtyAsync(id, new ContainerResizeParameters { Width = columns, Height = rows }, cancel), cancel);
@@ -299,6 +324,7 @@ public sealed partial class ContainerEngine
             GroupAdd = [.. spec.Groups],
             PidMode = spec.PidMode!,
             IpcMode = spec.IpcMode!,
+            UsernsMode = spec.UserNamespace!,
             Init = spec.Init ? true : null,
             AutoRemove = spec.AutoRemove,
         };

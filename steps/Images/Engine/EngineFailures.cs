@@ -58,6 +58,17 @@ public sealed class ImagePullException(ImagePullFailure kind, string reference, 
     /// <summary>The engine's own text.</summary>
     public string EngineText { get; } = text;
 
+    /// <summary>The failure as a step ends with it: bad input, or something outside that does not answer.</summary>
+    public Exception ToStepFailure() => Kind switch
+    {
+        ImagePullFailure.Unreachable => new Hosting.UnavailableException("registry", $"the image \"{Reference}\" cannot be pulled because its registry does not answer: {EngineText}", this),
+        ImagePullFailure.NotFound => new Hosting.UsageException($"the image \"{Reference}\" does not exist: {EngineText}", this),
+        ImagePullFailure.Unauthorized => new Hosting.UsageException($"the registry does not give the image \"{Reference}\" (it is missing, or credentials are): {EngineText}; check the name, set {RegistryCredentials.UserVariable} and {RegistryCredentials.PasswordVariable}, or log in with docker login", this),
+        ImagePullFailure.InvalidName => new Hosting.UsageException($"\"{Reference}\" is no image reference: {EngineText}", this),
+        ImagePullFailure.PlainHttp => new Hosting.UsageException($"the registry of \"{Reference}\" speaks plain HTTP and the container engine insists on HTTPS: {EngineText}; name it under \"insecure-registries\" in the engine's daemon.json", this),
+        _ => new Hosting.UnavailableException("engine", Message, this),
+    };
+
     /// <summary>Sorts an engine's or registry's text into a class; the engine gives nothing better than text.</summary>
     internal static ImagePullFailure Classify(string text)
     {

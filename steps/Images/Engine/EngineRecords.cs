@@ -123,6 +123,9 @@ public sealed record ContainerSpec(string Image)
     /// <summary>IPC namespace, such as <c>container:ID</c>; null: its own.</summary>
     public string? IpcMode { get; init; }
 
+    /// <summary>User namespace, <c>host</c> where an engine remaps users; null: the engine's default.</summary>
+    public string? UserNamespace { get; init; }
+
     /// <summary>Signal that asks it to stop; null: the image's.</summary>
     public string? StopSignal { get; init; }
 

@@ -119,7 +119,7 @@ public sealed partial record ImageReference
         if (slash > 0)
         {
             var first = name[..slash];
-            if (first == "localhost" || first.AsSpan().IndexOfAny('.', ':') >= 0 || first.Any(char.IsAsciiLetterUpper))
+            if (first == "localhost" || first.AsSpan().IndexOfAny('.', ':') >= 0)
                 return (first is "index.docker.io" or "registry-1.docker.io" ? DockerHub : first, name[(slash + 1)..]);
         }
         return (DockerHub, name);

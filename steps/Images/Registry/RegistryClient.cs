@@ -1,0 +1,247 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using CiSteps.Hosting;
+
+namespace CiSteps.Images;
+
+/// <summary>Image registries by the distribution API. Absent means the manifest's own 404 and nothing else; overload and silence are <see cref="UnavailableException"/> "registry", credentials that do not suffice <see cref="UsageException"/>.</summary>
+public sealed partial class RegistryClient : IDisposable
+{
+    private const string PushRights = "pull,push";
+    private readonly RegistryConnection connection;
+
+    private RegistryClient(RegistryConnection connection) => this.connection = connection;
+
+    /// <summary>A client for any number of registries.</summary>
+    /// <param name="credentials">Whom to be.</param>
+    /// <param name="plainHosts">Hosts (<c>host[:port]</c>) besides this machine that may be spoken to by plain HTTP.</param>
+    /// <param name="certificateAuthority">PEM file of a further authority; null: the machine's own only.</param>
+    /// <param name="log">Told of retries.</param>
+    /// <param name="time">The clock of pauses and tokens.</param>
+    /// <exception cref="UsageException">The authority's file cannot be read.</exception>
+    public static RegistryClient Open(RegistryCredentials credentials, IEnumerable<string>? plainHosts = null, string? certificateAuthority = null, BuildLog? log = null, TimeProvider? time = null) =>
+        new(new RegistryConnection(credentials, plainHosts ?? [], certificateAuthority, log ?? BuildLog.Silent, time ?? TimeProvider.System));
+
+    /// <summary>A step's client.</summary>
+    /// <param name="context">The step: its environment, its log, its clock.</param>
+    /// <param name="plainHttp">Whether the pipeline's registries may be spoken to by plain HTTP.</param>
+    /// <param name="registries">The pipeline's own registries, <c>host[:port][/prefix]</c>.</param>
+    public static RegistryClient Open(StepContext context, bool plainHttp, params IReadOnlyCollection<string> registries)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        return Open(RegistryCredentials.Of(context, registries), plainHttp ? registries.Select(registry => registry.Split('/')[0]) : [],
+            context.Settings.Find(RegistrySettings.CertificateAuthority), context.Log, context.Time);
+    }
+
+    /// <summary>How many HTTP requests were sent so far, those for tokens included.</summary>
+    public int Requests => connection.Requests;
+
+    /// <summary>The digest behind a tag (or of a digest); null when it is absent.</summary>
+    public async Task<string?> FindDigestAsync(ImageReference reference, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(reference);
+        var answer = await connection.SendAsync(ManifestRequest(HttpMethod.Head, reference), cancel).ConfigureAwait(false);
+        if (answer.IsSuccess && answer.Header("Docker-Content-Digest") is { } digest && ImageReference.IsDigest(digest)) return digest;
+        // A HEAD's 404 has no body that says what is absent, and some registries give no digest: ask in full.
+        return (await FindManifestAsync(reference, cancel).ConfigureAwait(false))?.Digest;
+    }
+
+    /// <summary>A manifest or index byte for byte; null when it is absent.</summary>
+    public async Task<RegistryManifest?> FindManifestAsync(ImageReference reference, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(reference);
+        var answer = await connection.SendAsync(ManifestRequest(HttpMethod.Get, reference), cancel).ConfigureAwait(false);
+        if (IsAbsent(answer)) return null;
+        if (!answer.IsSuccess) throw Unexpected("read", reference.ToString(), answer);
+        var manifest = RegistryManifest.Read(answer.Body, answer.MediaType);
+        if (reference.Digest is { } asked && asked.StartsWith("sha256:", StringComparison.Ordinal) && asked != manifest.Digest)
+            throw new UnavailableException("registry", $"the registry \"{reference.Host}\" was asked for \"{reference}\" and sent bytes of digest {manifest.Digest}; something between here and there changes content");
+        return manifest;
+    }
+
+    /// <summary>An image with its platforms, labels and all of its digests; null when it is absent.</summary>
+    public async Task<RegistryImage?> FindImageAsync(ImageReference reference, CancellationToken cancel = default)
+    {
+        if (await FindManifestAsync(reference, cancel).ConfigureAwait(false) is not { } manifest) return null;
+        var images = new List<PlatformImage>();
+        if (!manifest.IsIndex)
+        {
+            images.Add(await DescribeAsync(reference, manifest, cancel).ConfigureAwait(false));
+        }
+        foreach (var entry in manifest.Entries.Where(entry => !entry.IsAttestation && entry.ArtifactType.Length == 0))
+        {
+            var inner = await FindManifestAsync(reference.WithDigest(entry.Content.Digest), cancel).ConfigureAwait(false)
+                ?? throw new UnavailableException("registry", $"the index \"{reference}\" names the manifest {entry.Content.Digest}, which is not in the registry; push the image again");
+            if (!inner.IsIndex) images.Add(await DescribeAsync(reference, inner, cancel).ConfigureAwait(false));
+        }
+        return new RegistryImage(manifest.Digest, manifest.MediaType, images);
+    }
+
+    /// <summary>Puts a manifest under a tag, byte for byte. Safe for a tag that is written once; for one that moves see <see cref="MoveTagAsync"/>.</summary>
+    /// <returns>The digest, as the registry says.</returns>
+    /// <exception cref="RegistryRefusalException">The registry does not take it.</exception>
+    public Task<string> PutManifestAsync(ImageReference target, RegistryManifest manifest, CancellationToken cancel = default) => PutAsync(target, manifest, repeatable: true, cancel);
+
+    /// <summary>Moves a tag to a manifest: one write, never repeated without reading first, then read back.</summary>
+    /// <param name="target">Repository and tag.</param>
+    /// <param name="manifest">What it shall point to.</param>
+    /// <param name="expected">Digest that it points to now; null: it is absent.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <exception cref="RegistryRefusalException">Code <c>MOVED</c>: the tag points to something else than expected. Another code: the registry does not take it.</exception>
+    public async Task MoveTagAsync(ImageReference target, RegistryManifest manifest, string? expected, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(manifest);
+        for (var attempt = 1; ; attempt++)
+        {
+            UnavailableException? silence = null;
+            try
+            {
+                await PutAsync(target, manifest, repeatable: false, cancel).ConfigureAwait(false);
+            }
+            catch (UnavailableException failure)
+            {
+                // The write may have arrived all the same: only reading tells.
+                silence = failure;
+            }
+            var now = await FindDigestAsync(target, cancel).ConfigureAwait(false);
+            if (now == manifest.Digest) return;
+            if (now != expected)
+                throw new RegistryRefusalException(409, "MOVED", $"\"{target}\" was moved to {now ?? "nothing"} by somebody else at the same moment; expected {expected ?? "nothing"}, wanted {manifest.Digest}");
+            if (silence is null) throw new UnavailableException("registry", $"the registry \"{target.Host}\" accepted \"{target}\" and still gives {now ?? "nothing"} for it");
+            if (attempt == 3) throw silence;
+        }
+    }
+
+    /// <summary>All tags of a repository; none when it is absent.</summary>
+    public async Task<IReadOnlyList<string>> ListTagsAsync(ImageReference repository, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(repository);
+        var tags = new List<string>();
+        var path = $"/v2/{repository.Path}/tags/list?n=1000";
+        while (true)
+        {
+            var answer = await connection.SendAsync(new RegistryRequest(HttpMethod.Get, repository.Host, repository.Path, path), cancel).ConfigureAwait(false);
+            if (IsAbsent(answer)) return [];
+            if (!answer.IsSuccess) throw Unexpected("list the tags of", repository.Repository, answer);
+            if (Json(answer, repository.Repository)["tags"] is JsonArray page) tags.AddRange(page.Select(tag => (string?)tag ?? "").Where(ImageReference.IsTag));
+            if (NextPage(answer) is not { } next || next == path) return tags;
+            path = next;
+        }
+    }
+
+    /// <summary>Deletes a manifest by its digest, with all of its tags.</summary>
+    /// <returns>False when it was not there.</returns>
+    /// <exception cref="RegistryRefusalException">The registry does not allow it.</exception>
+    public async Task<bool> DeleteManifestAsync(ImageReference reference, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(reference);
+        if (reference.Digest is null) throw new ArgumentException("manifests are deleted by digest", nameof(reference));
+        var answer = await connection.SendAsync(ManifestRequest(HttpMethod.Delete, reference) with { Actions = "pull,push,delete" }, cancel).ConfigureAwait(false);
+        if (IsAbsent(answer)) return false;
+        return answer.IsSuccess ? true : throw Refusal($"delete \"{reference}\"" + (answer.Status == HttpStatusCode.MethodNotAllowed ? " (deletion is switched off there)" : ""), answer);
+    }
+
+    /// <summary>Small content by its digest.</summary>
+    /// <param name="repository">Where.</param>
+    /// <param name="digest">Which.</param>
+    /// <param name="longest">More bytes than this are refused.</param>
+    /// <param name="cancel">Gives up.</param>
+    public async Task<byte[]> ReadBlobAsync(ImageReference repository, string digest, int longest = 8 << 20, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(repository);
+        var answer = await connection.SendAsync(new RegistryRequest(HttpMethod.Get, repository.Host, repository.Path, $"/v2/{repository.Path}/blobs/{digest}") { LongestAnswer = longest }, cancel).ConfigureAwait(false);
+        if (!answer.IsSuccess) throw Unexpected("read the content", $"{repository.Repository}@{digest}", answer);
+        if (RegistryManifest.DigestOf(answer.Body) != digest)
+            throw new UnavailableException("registry", $"the registry \"{repository.Host}\" sent other bytes for {digest} of \"{repository.Repository}\"");
+        return answer.Body;
+    }
+
+    /// <summary>Uploads small content unless it is there.</summary>
+    public async Task<ContentDescriptor> UploadBlobAsync(ImageReference repository, byte[] bytes, string mediaType, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(repository);
+        var content = new ContentDescriptor(mediaType, RegistryManifest.DigestOf(bytes), bytes.Length);
+        RegistryRequest On(HttpMethod method, string path) => new(method, repository.Host, repository.Path, path) { Actions = PushRights };
+        if ((await connection.SendAsync(On(HttpMethod.Head, $"/v2/{repository.Path}/blobs/{content.Digest}"), cancel).ConfigureAwait(false)).IsSuccess) return content;
+        var begun = await connection.SendAsync(On(HttpMethod.Post, $"/v2/{repository.Path}/blobs/uploads/") with { Content = [] }, cancel).ConfigureAwait(false);
+        if (begun.Status != HttpStatusCode.Accepted || begun.Headers.Location is not { } place) throw Refusal($"begin an upload to \"{repository.Repository}\"", begun);
+        var address = new Uri(begun.Address, place);
+        var ended = await connection.SendAsync(On(HttpMethod.Put, address.AbsoluteUri + (address.Query.Length > 1 ? "&" : "?") + "digest=" + Uri.EscapeDataString(content.Digest)) with
+        {
+            Content = bytes,
+            ContentType = "application/octet-stream",
+        }, cancel).ConfigureAwait(false);
+        return ended.IsSuccess ? content : throw Refusal($"upload {bytes.Length} bytes to \"{repository.Repository}\"", ended);
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => connection.Dispose();
+
+    private async Task<string> PutAsync(ImageReference target, RegistryManifest manifest, bool repeatable, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(target);
+        ArgumentNullException.ThrowIfNull(manifest);
+        var answer = await connection.SendAsync(ManifestRequest(HttpMethod.Put, target) with
+        {
+            Actions = PushRights,
+            Content = manifest.Bytes.ToArray(),
+            ContentType = manifest.MediaType,
+            Accept = [],
+            Repeatable = repeatable,
+        }, cancel).ConfigureAwait(false);
+        if (!answer.IsSuccess) throw Refusal($"write \"{target}\"", answer);
+        var digest = answer.Header("Docker-Content-Digest") ?? manifest.Digest;
+        if (digest != manifest.Digest)
+            throw new UnavailableException("registry", $"the registry \"{target.Host}\" stored \"{target}\" as {digest}, not as {manifest.Digest}: it changes manifests, so a digest means nothing there");
+        hasReferrers[target.Host] = answer.Header("OCI-Subject") is not null || (hasReferrers.TryGetValue(target.Host, out var known) && known);
+        return digest;
+    }
+
+    private async Task<PlatformImage> DescribeAsync(ImageReference reference, RegistryManifest manifest, CancellationToken cancel)
+    {
+        if (manifest.Config is not { } config) throw new UnavailableException("registry", $"\"{reference}\" ({manifest.Digest}) is no image: it has no configuration");
+        var labels = new Dictionary<string, string>();
+        var platform = "";
+        if (config.MediaType is "application/vnd.oci.image.config.v1+json" or "application/vnd.docker.container.image.v1+json"
+            && JsonNode.Parse(await ReadBlobAsync(reference, config.Digest, cancel: cancel).ConfigureAwait(false)) is JsonObject json)
+        {
+            platform = $"{(string?)json["os"]}/{(string?)json["architecture"]}" + ((string?)json["variant"] is { Length: > 0 } variant ? "/" + variant : "");
+            foreach (var (name, value) in json["config"]?["Labels"] as JsonObject ?? []) labels[name] = (string?)value ?? "";
+        }
+        return new PlatformImage(platform, manifest.Digest, config.Digest, labels);
+    }
+
+    private static RegistryRequest ManifestRequest(HttpMethod method, ImageReference reference) =>
+        new(method, reference.Host, reference.Path, $"/v2/{reference.Path}/manifests/{reference.Target}") { Accept = MediaTypes.Manifests };
+
+    // A proxy's, a token endpoint's or a mistyped path's 404 is none of these: then nothing is known, and nothing is overwritten.
+    private static bool IsAbsent(RegistryAnswer answer) =>
+        answer.Status == HttpStatusCode.NotFound && answer.Errors.Any(error => error.Code is "MANIFEST_UNKNOWN" or "NAME_UNKNOWN" or "NOT_FOUND");
+
+    private static UnavailableException Unexpected(string verb, string what, RegistryAnswer answer) =>
+        new("registry", $"cannot {verb} \"{what}\": the registry answers {answer.Text}; whether it exists is not known, so nothing is assumed");
+
+    private static RegistryRefusalException Refusal(string what, RegistryAnswer answer) =>
+        new((int)answer.Status, answer.Errors is [var first, ..] ? first.Code : "", $"the registry refused to {what}: {answer.Text}");
+
+    private static JsonObject Json(RegistryAnswer answer, string what)
+    {
+        try
+        {
+            if (JsonNode.Parse(answer.Body) is JsonObject json) return json;
+        }
+        catch (System.Text.Json.JsonException error)
+        {
+            throw new UnavailableException("registry", $"the registry's answer about \"{what}\" is not JSON: {error.Message}", error);
+        }
+        throw new UnavailableException("registry", $"the registry's answer about \"{what}\" is no JSON object");
+    }
+
+    // Link: </v2/x/tags/list?last=b&n=1000>; rel="next"
+    private static string? NextPage(RegistryAnswer answer)
+    {
+        if (answer.Header("Link") is not { } link || !link.Contains("rel=\"next\"", StringComparison.OrdinalIgnoreCase)) return null;
+        var (from, until) = (link.IndexOf('<', StringComparison.Ordinal), link.IndexOf('>', StringComparison.Ordinal));
+        return from >= 0 && until > from ? new Uri(answer.Address, link[(from + 1)..until]).PathAndQuery : null;
+    }
+}

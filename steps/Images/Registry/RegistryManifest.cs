@@ -1,0 +1,150 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using CiSteps.Hosting;
+
+namespace CiSteps.Images;
+
+/// <summary>Media types of images.</summary>
+public static class MediaTypes
+{
+    /// <summary>OCI image or artifact.</summary>
+    public const string OciManifest = "application/vnd.oci.image.manifest.v1+json";
+
+    /// <summary>OCI index: several images, or referrers.</summary>
+    public const string OciIndex = "application/vnd.oci.image.index.v1+json";
+
+    /// <summary>Docker image.</summary>
+    public const string DockerManifest = "application/vnd.docker.distribution.manifest.v2+json";
+
+    /// <summary>Docker list of images.</summary>
+    public const string DockerList = "application/vnd.docker.distribution.manifest.list.v2+json";
+
+    /// <summary>The two bytes <c>{}</c>.</summary>
+    public const string OciEmpty = "application/vnd.oci.empty.v1+json";
+
+    /// <summary>An in-toto statement.</summary>
+    public const string InToto = "application/vnd.in-toto+json";
+
+    /// <summary>A signed (DSSE) statement.</summary>
+    public const string Dsse = "application/vnd.dsse.envelope.v1+json";
+
+    internal static readonly string[] Manifests = [OciIndex, DockerList, OciManifest, DockerManifest];
+}
+
+/// <summary>Content in a registry.</summary>
+/// <param name="MediaType">Its media type.</param>
+/// <param name="Digest"><c>sha256:…</c>.</param>
+/// <param name="Size">Bytes.</param>
+public sealed record ContentDescriptor(string MediaType, string Digest, long Size)
+{
+    internal JsonObject ToJson() => new() { ["mediaType"] = MediaType, ["digest"] = Digest, ["size"] = Size };
+}
+
+/// <summary>One entry of an index.</summary>
+/// <param name="Content">The manifest.</param>
+/// <param name="Platform">Such as <c>linux/amd64</c>; empty when it says none.</param>
+/// <param name="ArtifactType">Artifact type, if it is a referrer; else empty.</param>
+/// <param name="Annotations">Annotations.</param>
+public sealed record IndexEntry(ContentDescriptor Content, string Platform, string ArtifactType, IReadOnlyDictionary<string, string> Annotations)
+{
+    /// <summary>Whether this is no image but a statement about one (BuildKit puts them beside the images, platform <c>unknown/unknown</c>).</summary>
+    public bool IsAttestation => Platform == "unknown/unknown" || Annotations.GetValueOrDefault("vnd.docker.reference.type") == "attestation-manifest";
+}
+
+/// <summary>A manifest or index, byte for byte as the registry holds it.</summary>
+public sealed class RegistryManifest
+{
+    private readonly JsonObject json;
+
+    private RegistryManifest(string mediaType, byte[] bytes, JsonObject json) =>
+        (MediaType, Bytes, this.json, Digest) = (mediaType, bytes, json, DigestOf(bytes));
+
+    /// <summary>Its media type.</summary>
+    public string MediaType { get; }
+
+    /// <summary>Its bytes; the digest is theirs.</summary>
+    public ReadOnlyMemory<byte> Bytes { get; }
+
+    /// <summary><c>sha256:…</c> of the bytes.</summary>
+    public string Digest { get; }
+
+    /// <summary>Whether it lists manifests rather than layers.</summary>
+    public bool IsIndex => MediaType is MediaTypes.OciIndex or MediaTypes.DockerList;
+
+    /// <summary>An index's entries; empty for an image.</summary>
+    public IReadOnlyList<IndexEntry> Entries => IsIndex && json["manifests"] is JsonArray entries ? [.. entries.OfType<JsonObject>().Select(ToEntry)] : [];
+
+    /// <summary>An image's configuration; null for an index.</summary>
+    public ContentDescriptor? Config => json["config"] is JsonObject config ? ToDescriptor(config) : null;
+
+    /// <summary>An image's layers, or an artifact's contents.</summary>
+    public IReadOnlyList<ContentDescriptor> Layers => json["layers"] is JsonArray layers ? [.. layers.OfType<JsonObject>().Select(ToDescriptor)] : [];
+
+    /// <summary>What it refers to; null when it refers to nothing.</summary>
+    public ContentDescriptor? Subject => json["subject"] is JsonObject subject ? ToDescriptor(subject) : null;
+
+    /// <summary>Annotations.</summary>
+    public IReadOnlyDictionary<string, string> Annotations => ToAnnotations(json["annotations"]);
+
+    /// <summary>Its descriptor.</summary>
+    public ContentDescriptor Descriptor => new(MediaType, Digest, Bytes.Length);
+
+    /// <summary>Reads a manifest.</summary>
+    /// <param name="bytes">Its bytes.</param>
+    /// <param name="mediaType">As the registry said; null: as the manifest itself says.</param>
+    /// <exception cref="UnavailableException">It is none.</exception>
+    public static RegistryManifest Read(byte[] bytes, string? mediaType = null)
+    {
+        try
+        {
+            if (JsonNode.Parse(bytes) is JsonObject json)
+            {
+                var said = (string?)json["mediaType"];
+                var type = mediaType is not null && MediaTypes.Manifests.Contains(mediaType) ? mediaType : said ?? (json["manifests"] is JsonArray ? MediaTypes.OciIndex : MediaTypes.OciManifest);
+                return new RegistryManifest(type, bytes, json);
+            }
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        {
+            throw new UnavailableException("registry", $"the registry sent something that is no manifest: {error.Message}", error);
+        }
+        throw new UnavailableException("registry", "the registry sent something that is no manifest");
+    }
+
+    internal static string DigestOf(ReadOnlySpan<byte> bytes) => "sha256:" + Convert.ToHexStringLower(SHA256.HashData(bytes));
+
+    private static ContentDescriptor ToDescriptor(JsonObject json) => new((string?)json["mediaType"] ?? "", (string?)json["digest"] ?? "", (long?)json["size"] ?? 0);
+
+    private static IndexEntry ToEntry(JsonObject json)
+    {
+        var platform = json["platform"] as JsonObject;
+        var variant = (string?)platform?["variant"];
+        return new IndexEntry(ToDescriptor(json), platform is null ? "" : $"{(string?)platform["os"]}/{(string?)platform["architecture"]}" + (variant is { Length: > 0 } ? "/" + variant : ""),
+            (string?)json["artifactType"] ?? "", ToAnnotations(json["annotations"]));
+    }
+
+    private static Dictionary<string, string> ToAnnotations(JsonNode? node) =>
+        node is JsonObject annotations ? annotations.ToDictionary(pair => pair.Key, pair => (string?)pair.Value ?? "") : [];
+}
+
+/// <summary>One platform's image.</summary>
+/// <param name="Platform">Such as <c>linux/amd64</c>.</param>
+/// <param name="ManifestDigest">Digest of its manifest.</param>
+/// <param name="ConfigDigest">Digest of its configuration; what engines call the image's id.</param>
+/// <param name="Labels">Its labels.</param>
+public sealed record PlatformImage(string Platform, string ManifestDigest, string ConfigDigest, IReadOnlyDictionary<string, string> Labels);
+
+/// <summary>An image in a registry with all of its platforms; attestations left out.</summary>
+/// <param name="Digest">Digest of the manifest or index.</param>
+/// <param name="MediaType">Its media type.</param>
+/// <param name="Platforms">One per platform; a single one for a plain image.</param>
+public sealed record RegistryImage(string Digest, string MediaType, IReadOnlyList<PlatformImage> Platforms)
+{
+    /// <summary>All digests under which an engine may know this image: of the index, of the manifests, of the configurations.</summary>
+    public IReadOnlySet<string> KnownAs => new HashSet<string>(Platforms.SelectMany(image => new[] { image.ManifestDigest, image.ConfigDigest }).Append(Digest), StringComparer.Ordinal);
+
+    /// <summary>A label's value, when all platforms agree on it; else null.</summary>
+    public string? Label(string name) =>
+        Platforms.Select(image => image.Labels.GetValueOrDefault(name)).Distinct().ToList() is [var only] ? only : null;
+}

@@ -1,0 +1,128 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using CiSteps.Hosting;
+
+namespace CiSteps.Images;
+
+/// <summary>The Bearer flow: a token for one repository from the place that the registry names. Its 404 says nothing about images.</summary>
+internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<HttpResponseHeaders, TimeSpan?> pauseOf, Func<string, bool> isPlainAllowed)
+{
+    private static readonly TimeSpan LongestAttempt = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan ShortestLife = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Margin = TimeSpan.FromSeconds(10);
+
+    public async Task<(string Token, TimeSpan Life)> FetchAsync(RegistryRequest request, string challenge, (RegistryCredential Credential, string Source)? found,
+        Action count, CancellationToken cancel)
+    {
+        var parameters = Parse(challenge);
+        if (!parameters.TryGetValue("realm", out var realm) || !Uri.TryCreate(realm, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
+            throw new UnavailableException("registry", $"the registry \"{request.Host}\" asks for a token and does not say where from");
+        if (address.Scheme == "http" && found is not null && !isPlainAllowed(address.Authority) && !isPlainAllowed(request.Host))
+            throw new UsageException($"the registry \"{request.Host}\" wants credentials sent to \"{address.Authority}\" by plain HTTP; that is not done");
+        var service = parameters.GetValueOrDefault("service");
+        var scope = parameters.GetValueOrDefault("scope") ?? $"repository:{request.Repository}:{request.Actions}";
+        using var message = found is { Credential.IdentityToken: { } refresh }
+            ? ByRefreshToken(address, service, scope, refresh) : ByPassword(address, service, scope, found?.Credential);
+        count();
+        using var limit = new CancellationTokenSource(LongestAttempt, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, limit.Token);
+        try
+        {
+            using var response = await http.SendAsync(message, either.Token).ConfigureAwait(false);
+            var body = await response.Content.ReadAsStringAsync(either.Token).ConfigureAwait(false);
+            if (response.IsSuccessStatusCode) return Read(body, request.Host);
+            var status = (int)response.StatusCode;
+            if (status is 408 or 429 or 499 or >= 500) throw new TransientFailure($"the token endpoint {address.Authority} answers {TransientFailure.Describe(response.StatusCode)}", pauseOf(response.Headers));
+            if (response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.BadRequest)
+            {
+                throw new UsageException(found is { } given
+                    ? $"the token endpoint {address.Authority} of the registry \"{request.Host}\" does not accept the credentials of \"{given.Credential.User}\" from {given.Source} (HTTP {status}); check user and password"
+                    : $"the token endpoint {address.Authority} of the registry \"{request.Host}\" wants credentials (HTTP {status}): set {RegistryCredentials.UserVariable} and {RegistryCredentials.PasswordVariable}, or log in with docker login");
+            }
+            throw new UnavailableException("registry", $"the token endpoint {address.Authority} of the registry \"{request.Host}\" answers HTTP {status}; whether the image exists is not known");
+        }
+        catch (HttpRequestException failure)
+        {
+            throw new TransientFailure($"the token endpoint {address.Authority}: {failure.Message}", null, failure);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            throw new TransientFailure($"the token endpoint {address.Authority} gave no answer within {LongestAttempt.TotalSeconds:0} s", null);
+        }
+    }
+
+    private static HttpRequestMessage ByPassword(Uri realm, string? service, string scope, RegistryCredential? credential)
+    {
+        var query = new StringBuilder(realm.Query.Length > 1 ? realm.Query + "&" : "?").Append("scope=").Append(Uri.EscapeDataString(scope));
+        if (service is not null) query.Append("&service=").Append(Uri.EscapeDataString(service));
+        if (credential is not null) query.Append("&account=").Append(Uri.EscapeDataString(credential.User));
+        var message = new HttpRequestMessage(HttpMethod.Get, new UriBuilder(realm) { Query = query.ToString() }.Uri);
+        if (credential is not null)
+            message.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{credential.User}:{credential.Password}")));
+        return message;
+    }
+
+    private static HttpRequestMessage ByRefreshToken(Uri realm, string? service, string scope, string refresh) => new(HttpMethod.Post, realm)
+    {
+        Content = new FormUrlEncodedContent(new Dictionary<string, string>
+        {
+            ["grant_type"] = "refresh_token",
+            ["refresh_token"] = refresh,
+            ["client_id"] = "ci-steps",
+            ["service"] = service ?? "",
+            ["scope"] = scope,
+        }),
+    };
+
+    private static (string, TimeSpan) Read(string body, string host)
+    {
+        try
+        {
+            var answer = JsonNode.Parse(body);
+            if (((string?)answer?["token"] is { Length: > 0 } first ? first : (string?)answer?["access_token"]) is { Length: > 0 } token)
+            {
+                var life = answer?["expires_in"] is JsonValue seconds && seconds.TryGetValue(out int given) && given > 0 ? TimeSpan.FromSeconds(given) : ShortestLife;
+                return (token, life > Margin * 2 ? life - Margin : life);
+            }
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        {
+            // Falls through: an answer without a token, whatever its form.
+        }
+        throw new UnavailableException("registry", $"the token endpoint of the registry \"{host}\" sent no token");
+    }
+
+    // realm="…",service="…",scope="repository:a:pull,push": commas may stand within the quotes.
+    internal static Dictionary<string, string> Parse(string challenge)
+    {
+        var found = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+        var at = 0;
+        while (at < challenge.Length)
+        {
+            while (at < challenge.Length && challenge[at] is ' ' or ',') at++;
+            var equals = challenge.IndexOf('=', at);
+            if (equals < 0) break;
+            var name = challenge[at..equals].Trim();
+            at = equals + 1;
+            var value = new StringBuilder();
+            if (at < challenge.Length && challenge[at] == '"')
+            {
+                for (at++; at < challenge.Length && challenge[at] != '"'; at++)
+                {
+                    if (challenge[at] == '\\' && at + 1 < challenge.Length) at++;
+                    value.Append(challenge[at]);
+                }
+                at++;
+            }
+            else
+            {
+                for (; at < challenge.Length && challenge[at] != ','; at++) value.Append(challenge[at]);
+            }
+            found[name] = value.ToString();
+        }
+        return found;
+    }
+}
