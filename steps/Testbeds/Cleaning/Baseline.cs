@@ -9,7 +9,7 @@ internal static class Baseline
 {
     public static string NameOf(string testbed) => testbed + "-baseline";
 
-    public static async Task WriteAsync(Cluster management, string ns, Testbed testbed, IReadOnlyList<InventoryItem> items, CancellationToken cancel) =>
+    public static async Task WriteAsync(Cluster management, string ns, Testbed testbed, IReadOnlyList<TestbedObject> items, CancellationToken cancel) =>
         await management.PutAsync(Kinds.ConfigMap, ns, new JsonObject
         {
             ["apiVersion"] = "v1",

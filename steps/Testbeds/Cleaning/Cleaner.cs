@@ -19,7 +19,7 @@ internal static class Cleaner
         var pause = firstPause;
         while (true)
         {
-            var plan = CleaningPlan.For(await Inventory.TakeAsync(cluster, cancel).ConfigureAwait(false), baseline);
+            var plan = CleaningPlan.For(await TestbedContents.TakeAsync(cluster, cancel).ConfigureAwait(false), baseline);
             if (plan.Leftovers.Count == 0 && plan.Missing.Count > 0)
                 throw new TestbedBrokenException($"{plan.Missing.Count} objects of the baseline are gone, first \"{plan.Missing[0]}\"; put them back, then annotate the testbed with {Pool.PoolKinds.RetryAnnotation}");
             if (plan.IsClean) return Summary(removed);
@@ -36,7 +36,7 @@ internal static class Cleaner
         }
     }
 
-    private static async Task DeleteAsync(Cluster cluster, InventoryItem item, CancellationToken cancel)
+    private static async Task DeleteAsync(Cluster cluster, TestbedObject item, CancellationToken cancel)
     {
         try
         {

@@ -3,11 +3,11 @@ namespace CiSteps.Testbeds.Cleaning;
 /// <summary>What is there too much and what is missing, compared with the baseline.</summary>
 /// <param name="Leftovers">To be removed, in this order.</param>
 /// <param name="Missing">Ids of baseline objects that are gone.</param>
-internal sealed record CleaningPlan(IReadOnlyList<InventoryItem> Leftovers, IReadOnlyList<string> Missing)
+internal sealed record CleaningPlan(IReadOnlyList<TestbedObject> Leftovers, IReadOnlyList<string> Missing)
 {
     public bool IsClean => Leftovers.Count == 0 && Missing.Count == 0;
 
-    public static CleaningPlan For(IReadOnlyList<InventoryItem> present, IReadOnlySet<string> baseline)
+    public static CleaningPlan For(IReadOnlyList<TestbedObject> present, IReadOnlySet<string> baseline)
     {
         var leftNamespaces = present.Where(item => item.Kind is { Name: "Namespace", Group: "" } && !baseline.Contains(item.Id))
             .Select(item => item.Name).ToHashSet(StringComparer.Ordinal);
@@ -19,7 +19,7 @@ internal sealed record CleaningPlan(IReadOnlyList<InventoryItem> Leftovers, IRea
     }
 
     /// <summary>Webhooks first, lest they forbid the rest; custom objects and their definitions while their controllers live; then what runs, and last what is cluster-wide.</summary>
-    private static int Rank(InventoryItem item) => item.Kind.Name switch
+    private static int Rank(TestbedObject item) => item.Kind.Name switch
     {
         "ValidatingWebhookConfiguration" or "MutatingWebhookConfiguration" or "ValidatingAdmissionPolicyBinding" or "ValidatingAdmissionPolicy" => 0,
         "CustomResourceDefinition" => 2,

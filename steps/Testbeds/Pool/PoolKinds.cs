@@ -9,9 +9,8 @@ internal static class PoolKinds
     public const string ApiVersion = Group + "/v1alpha1";
 
     public const string ChainLabel = Group + "/chain";
-    public const string SuiteLabel = Group + "/suite";
     public const string TestbedLabel = Group + "/testbed";
-    public const string LeaseLabel = Group + "/lease";
+    public const string AccountLabel = Group + "/lease-account";
     public const string RetryAnnotation = Group + "/retry";
 
     /// <summary>Namespace on a testbed cluster for the accounts of leases.</summary>

@@ -53,7 +53,9 @@ internal static class LeaseAccounts
             ["spec"] = new JsonObject { ["expirationSeconds"] = (long)(validFor > shortestToken ? validFor : shortestToken).TotalSeconds },
         }, cancel).ConfigureAwait(false);
         var token = answer.Text("status", "token") ?? throw new TestbedBrokenException($"the API server {cluster.Server} answered a token request without a token");
-        return LeaseKubeconfig.With(administrators, token, context, defaultNamespace);
+        // A connection and a log of its own: the mask of the pool's log would grow by each lease's token for ever.
+        using var writer = Cluster.Open(administrators, new BuildLog(TextWriter.Null, forServer: false), cluster.Time);
+        return writer.KubeconfigWith(token, context, defaultNamespace);
     }
 
     /// <summary>Unbinds and removes the accounts of all leases, then waits until the given credentials are refused: servers remember tokens for some seconds.</summary>
@@ -61,9 +63,9 @@ internal static class LeaseAccounts
     public static async Task RevokeAsync(Cluster cluster, string? kubeconfig, TimeSpan limit, CancellationToken cancel)
     {
         var bindings = PoolKinds.ClusterRoleBinding.Collection(null);
-        foreach (var binding in (await cluster.ListAsync(bindings, PoolKinds.LeaseLabel, null, cancel).ConfigureAwait(false)).Items)
+        foreach (var binding in (await cluster.ListAsync(bindings, PoolKinds.AccountLabel, null, cancel).ConfigureAwait(false)).Items)
             await cluster.DeleteAsync(PoolKinds.ClusterRoleBinding.Path(null, binding.Name()), binding.Uid(), cancel).ConfigureAwait(false);
-        foreach (var account in (await cluster.ListAsync(Kinds.ServiceAccount.Collection(PoolKinds.LeaseNamespace), PoolKinds.LeaseLabel, null, cancel).ConfigureAwait(false)).Items)
+        foreach (var account in (await cluster.ListAsync(Kinds.ServiceAccount.Collection(PoolKinds.LeaseNamespace), PoolKinds.AccountLabel, null, cancel).ConfigureAwait(false)).Items)
             await cluster.DeleteAsync(Kinds.ServiceAccount.Path(PoolKinds.LeaseNamespace, account.Name()), account.Uid(), cancel).ConfigureAwait(false);
         if (kubeconfig is not null)
             await RefusedAsync(cluster, kubeconfig, Kinds.Secret.Collection("kube-system"), limit, cancel).ConfigureAwait(false);
@@ -72,7 +74,7 @@ internal static class LeaseAccounts
     /// <summary>Asks with the given credentials until the server says 401 or 403.</summary>
     public static async Task RefusedAsync(Cluster cluster, string kubeconfig, string path, TimeSpan limit, CancellationToken cancel)
     {
-        // A log of its own: the mask of the pool's log would grow by each lease's token for ever.
+        // A log of its own, as above.
         using var lease = Cluster.Open(kubeconfig, new BuildLog(TextWriter.Null, forServer: false), cluster.Time);
         var started = cluster.Time.GetTimestamp();
         for (var pause = firstPause; ; pause = pause * 2 < longestPause ? pause * 2 : longestPause)
@@ -96,7 +98,7 @@ internal static class LeaseAccounts
         var metadata = new JsonObject
         {
             ["name"] = name,
-            ["labels"] = new JsonObject { [PoolKinds.LeaseLabel] = lease.Number.ToString(System.Globalization.CultureInfo.InvariantCulture) },
+            ["labels"] = new JsonObject { [PoolKinds.AccountLabel] = lease.Number.ToString(System.Globalization.CultureInfo.InvariantCulture) },
             ["annotations"] = new JsonObject { [PoolKinds.Group + "/claim"] = lease.Claim },
         };
         if (ns is not null) metadata["namespace"] = ns;

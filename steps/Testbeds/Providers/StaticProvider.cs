@@ -27,7 +27,7 @@ internal sealed class StaticProvider(Cluster management, PoolOptions options) : 
         // Accounts that an earlier registration left behind are nobody's now and must not get into the baseline.
         await LeaseAccounts.PrepareAsync(cluster, cancel).ConfigureAwait(false);
         await LeaseAccounts.RevokeAsync(cluster, null, options.RevocationLimit, cancel).ConfigureAwait(false);
-        var items = await Inventory.TakeAsync(cluster, cancel).ConfigureAwait(false);
+        var items = await TestbedContents.TakeAsync(cluster, cancel).ConfigureAwait(false);
         await Baseline.WriteAsync(management, options.Namespace, testbed, items, cancel).ConfigureAwait(false);
         return items.Count;
     }

@@ -12,7 +12,7 @@ namespace CiSteps.Testbeds.Cleaning;
 /// <param name="Uid">Its uid.</param>
 /// <param name="Finalizers">What holds up its deletion.</param>
 /// <param name="IsTerminating">Whether it is being deleted already.</param>
-internal sealed record InventoryItem(Kind Kind, string? Namespace, string Name, string Uid, IReadOnlyList<string> Finalizers, bool IsTerminating)
+internal sealed record TestbedObject(Kind Kind, string? Namespace, string Name, string Uid, IReadOnlyList<string> Finalizers, bool IsTerminating)
 {
     /// <summary>What it is known by in a baseline: the same over versions of an API.</summary>
     public string Id => $"{Kind.Group}/{Kind.Name} {Namespace ?? "-"} {Name}";
@@ -21,7 +21,7 @@ internal sealed record InventoryItem(Kind Kind, string? Namespace, string Name, 
 }
 
 /// <summary>What is on a cluster, as far as a user of it makes it: what clusters make and remove by themselves is left out, and what belongs to an owner goes with the owner.</summary>
-internal static class Inventory
+internal static class TestbedContents
 {
     private const int AtOnce = 8;
 
@@ -31,7 +31,7 @@ internal static class Inventory
         "PriorityLevelConfiguration", "APIService", "LeaseCandidate", "NodeMetrics", "PodMetrics", "CertificateSigningRequest", "VolumeAttachment",
     };
 
-    public static async Task<IReadOnlyList<InventoryItem>> TakeAsync(Cluster cluster, CancellationToken cancel)
+    public static async Task<IReadOnlyList<TestbedObject>> TakeAsync(Cluster cluster, CancellationToken cancel)
     {
         var found = new ConcurrentBag<(Kind Kind, JsonObject Json)>();
         var kinds = (await cluster.AllKindsAsync(cancel).ConfigureAwait(false))
@@ -49,7 +49,7 @@ internal static class Inventory
         }).ConfigureAwait(false);
         var uids = found.Select(item => item.Json.Uid()).ToHashSet(StringComparer.Ordinal);
         return [.. found.Where(item => !IsOwnMatter(item.Kind, item.Json) && !BelongsToAnother(item.Json, uids))
-            .Select(item => new InventoryItem(item.Kind, item.Json.Text("metadata", "namespace"), item.Json.Name(), item.Json.Uid(),
+            .Select(item => new TestbedObject(item.Kind, item.Json.Text("metadata", "namespace"), item.Json.Name(), item.Json.Uid(),
                 [.. (item.Json.At("metadata", "finalizers") as JsonArray ?? []).Concat(item.Json.At("spec", "finalizers") as JsonArray ?? []).Select(f => (string?)f ?? "")],
                 item.Json.Text("metadata", "deletionTimestamp") is not null))
             .OrderBy(item => item.Id, StringComparer.Ordinal)];
