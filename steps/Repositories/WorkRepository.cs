@@ -154,6 +154,24 @@ public sealed class WorkRepository : IDisposable
             .Select(commit => $"{Short(commit.Sha)} \"{commit.MessageShort}\" by {commit.Author.Name}")];
     });
 
+    /// <summary>The merge commit on a branch's own line that brought a commit in, with the tip before it; null when it came in another way.</summary>
+    /// <param name="commit">The commit that was merged.</param>
+    /// <param name="tip">The branch's tip.</param>
+    public (string Before, string Merge)? MergeThatBrought(string commit, string tip) => GitFailure.Translate(Folder, () =>
+    {
+        // Bounded: who asks wants a merge of his own, which is near the tip.
+        const int farthest = 1000;
+        var at = Get(tip);
+        for (var step = 0; step < farthest; step++)
+        {
+            var parents = at.Parents.ToList();
+            if (parents.Skip(1).Any(parent => parent.Sha == commit)) return (parents[0].Sha, at.Sha);
+            if (parents.Count == 0) return ((string, string)?)null;
+            at = parents[0];
+        }
+        return null;
+    });
+
     /// <inheritdoc/>
     public void Dispose() => repository.Dispose();
 

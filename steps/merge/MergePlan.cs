@@ -1,0 +1,99 @@
+using CiSteps.Repositories;
+
+namespace CiSteps.Merge;
+
+/// <summary>What to do when the target branch has moved since the chain tested.</summary>
+internal enum WhenMoved
+{
+    /// <summary>Merge unless components that this change touches changed there too.</summary>
+    Overlap,
+
+    /// <summary>Never merge: what lands was tested as a whole.</summary>
+    Retest,
+
+    /// <summary>Merge whenever there is no conflict; the release chain tests again.</summary>
+    Merge,
+}
+
+/// <summary>All that the decision rests on, as it was at one moment.</summary>
+/// <param name="Branch">The private branch.</param>
+/// <param name="Tested">The commit that the chain tested.</param>
+/// <param name="BranchTip">The branch's tip on the origin; null when it is gone.</param>
+/// <param name="Target">The target branch.</param>
+/// <param name="TargetTip">Its tip on the origin; null when there is none.</param>
+/// <param name="IsMerged">Whether the target's history has the tested commit.</param>
+/// <param name="HasMoved">Whether the target has commits that the tested commit's history has not.</param>
+/// <param name="TestedTree">The tested commit's tree.</param>
+/// <param name="Merge">What merging gives; null when there is nothing to merge.</param>
+/// <param name="Overlap">Components that both this change and the target's new commits touch.</param>
+/// <param name="OtherCommits">The target's new commits, newest first: those that touch conflicting files when there are conflicts.</param>
+/// <param name="WhenMoved">The policy.</param>
+internal sealed record MergeFacts(
+    string Branch, string Tested, string? BranchTip, string Target, string? TargetTip, bool IsMerged, bool HasMoved,
+    string TestedTree, TreeMerge? Merge, IReadOnlyList<string> Overlap, IReadOnlyList<string> OtherCommits, WhenMoved WhenMoved);
+
+/// <summary>What to do.</summary>
+internal enum MergeAct
+{
+    /// <summary>Nothing: it is merged already.</summary>
+    Nothing,
+
+    /// <summary>Nothing: the answer is no.</summary>
+    Refuse,
+
+    /// <summary>Push a merge commit.</summary>
+    Land,
+}
+
+/// <summary>The decision.</summary>
+/// <param name="Act">What to do.</param>
+/// <param name="Reason">Kebab-case word of a refusal.</param>
+/// <param name="Text">One sentence.</param>
+internal sealed record MergePlan(MergeAct Act, string Reason, string Text)
+{
+    private const int MostNamed = 10;
+
+    public static MergePlan For(MergeFacts facts)
+    {
+        var tested = Short(facts.Tested);
+        if (facts.TargetTip is null)
+            return Refuse("no-target", $"there is no branch \"{facts.Target}\" on the origin to merge into: push its first commit by hand");
+        if (facts.IsMerged)
+            return new(MergeAct.Nothing, "", $"{tested} of \"{facts.Branch}\" is in \"{facts.Target}\" already, nothing to do");
+        if (facts.BranchTip is null)
+            return Refuse("superseded", $"\"{facts.Branch}\" is gone from the origin: nobody wants it merged any more; push it again to start a new chain");
+        if (facts.BranchTip != facts.Tested)
+            return Refuse("superseded", $"superseded by {Short(facts.BranchTip)}: \"{facts.Branch}\" has moved on since this chain tested {tested}; the chain of the newer commit merges");
+        if (facts.Merge is not { } merge)
+            throw new ArgumentException("there is something to merge and no result of it", nameof(facts));
+        if (merge.Tree is null)
+            return Refuse("conflict", $"\"{facts.Branch}\" and \"{facts.Target}\" both changed {Listed(merge.Conflicts.Select(path => $"\"{path}\""))}" +
+                (facts.OtherCommits.Count == 0 ? "" : $"; there by {Listed(facts.OtherCommits)}") + $": {Rebase(facts)}");
+        if (!facts.HasMoved || merge.Tree == facts.TestedTree)
+            return Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\" ({Short(facts.TargetTip)}): the result is the tree that was tested");
+        return facts.WhenMoved switch
+        {
+            WhenMoved.Retest => Refuse("moved", $"\"{facts.Target}\" has moved to {Short(facts.TargetTip)} since {tested} was tested, and only what was tested as a whole may land: {Rebase(facts)}"),
+            WhenMoved.Overlap when facts.Overlap.Count > 0 => Refuse("moved",
+                $"\"{facts.Target}\" has moved to {Short(facts.TargetTip)} since {tested} was tested, and both changed {Listed(facts.Overlap.Select(name => $"\"{name}\""))}" +
+                (facts.OtherCommits.Count == 0 ? "" : $"; there by {Listed(facts.OtherCommits)}") + $": {Rebase(facts)}"),
+            WhenMoved.Overlap => Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\", which has moved to {Short(facts.TargetTip)} since: " +
+                "nothing of the components that this change touches changed there; the release chain tests the result"),
+            _ => Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\", which has moved to {Short(facts.TargetTip)} since: there is no conflict; the release chain tests the result"),
+        };
+    }
+
+    private static MergePlan Land(string text) => new(MergeAct.Land, "", text);
+
+    private static MergePlan Refuse(string reason, string text) => new(MergeAct.Refuse, reason, text);
+
+    private static string Rebase(MergeFacts facts) => $"rebase \"{facts.Branch}\" on \"{facts.Target}\" or merge \"{facts.Target}\" into it, and push";
+
+    private static string Listed(IEnumerable<string> things)
+    {
+        var all = things.ToList();
+        return string.Join(", ", all.Take(MostNamed)) + (all.Count > MostNamed ? $" and {all.Count - MostNamed} more" : "");
+    }
+
+    private static string Short(string commit) => commit.Length > 12 ? commit[..12] : commit;
+}

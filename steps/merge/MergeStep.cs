@@ -1,0 +1,158 @@
+using CiSteps.Hosting;
+using CiSteps.Hosting.Evidence;
+using CiSteps.Pipeline;
+using CiSteps.Repositories;
+
+namespace CiSteps.Merge;
+
+internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origin)
+{
+    // Each lost race means that somebody else landed; with so many of them this branch is tested again rather than hurried in.
+    private const int MostRounds = 5;
+    private const int MostCommits = 20;
+
+    private readonly string target = run.Policy.Branches.Target;
+
+    public async Task<Outcome> RunAsync(CancellationToken cancel)
+    {
+        if (Unfit() is { } unfit) return unfit;
+        var (evidence, refusal) = ChainEvidence.Read(context.Evidence);
+        if (refusal is not null) return refusal;
+        if (evidence!.Lack(run.Policy) is { } lack)
+            return Outcome.Refused("not-tested", $"the evidence does not show what \"{target}\" asks for: {lack}; run the chain for this commit");
+        for (var round = 1; round <= MostRounds; round++)
+        {
+            var facts = await GatherAsync(cancel).ConfigureAwait(false);
+            var plan = MergePlan.For(facts);
+            context.Log.Info(plan.Text);
+            if (plan.Act == MergeAct.Refuse) return Outcome.Refused(plan.Reason, plan.Text);
+            if (plan.Act == MergeAct.Nothing) return await AlreadyAsync(facts, plan, cancel).ConfigureAwait(false);
+            if (context.DryRun) return Outcome.Done(plan.Text);
+            if (await LandAsync(facts, evidence, cancel).ConfigureAwait(false) is { } outcome) return outcome;
+            context.Log.Info($"\"{target}\" moved while merging (round {round} of {MostRounds}); reading it again");
+        }
+        return Outcome.Refused("moved", $"\"{target}\" moved {MostRounds} times while \"{run.Identity.Branch}\" was being merged: run merge again when it is quieter");
+    }
+
+    private Outcome? Unfit()
+    {
+        var identity = run.Identity;
+        if (identity.IsDefaultBranch)
+            return Outcome.Refused("default-branch", $"\"{identity.Branch}\" is the target branch itself; merge runs in the chain of a private branch ({run.Policy.Branches.Private})");
+        if (!run.Policy.Branches.IsPrivate(identity.Branch))
+            return Outcome.Refused("not-private", $"\"{identity.Branch}\" is no private branch: its name does not fit \"{run.Policy.Branches.Private}\"; push the change to one that does");
+        return identity.Dirty
+            ? Outcome.Refused("dirty", "the work tree has changes that are not committed, so what was tested is not what would be merged; commit them and run the chain")
+            : null;
+    }
+
+    private async Task<MergeFacts> GatherAsync(CancellationToken cancel)
+    {
+        var identity = run.Identity;
+        var repository = run.Repository;
+        context.Log.Progress($"reading \"{target}\" and \"{identity.Branch}\" from the origin");
+        var targetTip = await origin.FetchAsync(target, cancel).ConfigureAwait(false);
+        var branchTip = await origin.TipOfAsync(identity.Branch, cancel).ConfigureAwait(false);
+        var isMerged = targetTip is not null && repository.IsAncestor(identity.Commit, targetTip);
+        var facts = new MergeFacts(identity.Branch, identity.Commit, branchTip, target, targetTip, isMerged, HasMoved: false,
+            repository.TreeId(identity.Commit), null, [], [], context.Settings.Get(MergeCommand.Moved));
+        if (targetTip is null || isMerged || branchTip != identity.Commit) return facts;
+
+        var hasMoved = !repository.IsAncestor(targetTip, identity.Commit);
+        if (!hasMoved) return facts with { Merge = new TreeMerge(facts.TestedTree, []) };
+        var from = repository.MergeBase(targetTip, identity.Commit);
+        var merge = TreeMerge.Of(repository, targetTip, identity.Commit);
+        var overlap = Touched(repository.ChangedPaths(from, identity.Commit)).Intersect(Touched(repository.ChangedPaths(from, targetTip)), StringComparer.Ordinal);
+        return facts with
+        {
+            HasMoved = true,
+            Merge = merge,
+            Overlap = [.. overlap],
+            OtherCommits = repository.Commits(of: targetTip, notIn: identity.Commit, merge.Conflicts, MostCommits),
+        };
+    }
+
+    // By the target's idea of the components and by the change's own: either may be the one that knows the paths.
+    private IEnumerable<string> Touched(IReadOnlyList<string> paths)
+    {
+        var configuration = context.Settings.Get(StepCommand.Configuration);
+        return ChangedComponents.Decide(run.Policy, paths, configuration).Concat(ChangedComponents.Decide(run.Change, paths, configuration))
+            .Where(change => change.Changed).Select(change => change.Component.Name).Distinct(StringComparer.Ordinal);
+    }
+
+    private async Task<Outcome?> LandAsync(MergeFacts facts, ChainEvidence evidence, CancellationToken cancel)
+    {
+        var identity = run.Identity;
+        var commit = TreeMerge.Commit(run.Repository, facts.Merge!.Tree!, into: facts.TargetTip!, from: identity.Commit, Message(evidence),
+            context.Settings.Get(MergeCommand.CommitterName), context.Settings.Get(MergeCommand.CommitterEmail), context.Time.GetUtcNow());
+        context.Log.Progress($"pushing {commit[..12]} to \"{target}\"");
+        var push = await origin.PushAsync(commit, target, cancel).ConfigureAwait(false);
+        switch (push.End)
+        {
+            case PushEnd.Accepted:
+                return await LandedAsync(facts, commit, cancel).ConfigureAwait(false);
+            case PushEnd.Moved:
+                return null;
+            case PushEnd.Network:
+                // The push may have arrived before the connection broke: only reading shows it.
+                context.Log.Warning($"the connection broke while pushing ({push.Text}); reading \"{target}\" again");
+                if (await origin.FetchAsync(target, cancel).ConfigureAwait(false) is { } tip && run.Repository.IsAncestor(commit, tip))
+                    return await LandedAsync(facts, commit, cancel).ConfigureAwait(false);
+                return Outcome.Unavailable("git", $"\"{target}\" could not be pushed to {identity.Repository}: {push.Text}; nothing was merged, run merge again when it answers");
+            case PushEnd.Protected:
+                return Outcome.Refused("protected", $"\"{target}\" is protected on {identity.Repository}: {push.Text}; let the user of merge push to it, or bypass the rule");
+            case PushEnd.Hook:
+                return Outcome.Refused("hook", $"a hook of {identity.Repository} refused the merge into \"{target}\": {push.Text}");
+            case PushEnd.Authentication:
+                throw new UsageException($"the credentials of merge may not push \"{target}\" to {identity.Repository}: {push.Text}; " +
+                    $"give a token that may in {OriginRemote.TokenVariable} (https), or a key that ssh uses");
+            default:
+                return Outcome.Refused("refused", $"{identity.Repository} refused the merge into \"{target}\": {push.Text}");
+        }
+    }
+
+    private string Message(ChainEvidence evidence)
+    {
+        var identity = run.Identity;
+        return $"""
+            Merge {identity.Branch} (build {identity.BuildNumber}): {run.Repository.Subject(identity.Commit)}
+
+            Tested-by: chain {identity.Chain} ({evidence.Summary})
+            Tested-commit: {identity.Commit}
+            """;
+    }
+
+    private async Task<Outcome> LandedAsync(MergeFacts facts, string commit, CancellationToken cancel)
+    {
+        var outcome = Merged($"merged \"{facts.Branch}\" into \"{facts.Target}\" as {commit[..12]}", facts.TargetTip!, commit, facts.TestedTree);
+        return await DeletedAsync(facts, outcome, cancel).ConfigureAwait(false);
+    }
+
+    private async Task<Outcome> AlreadyAsync(MergeFacts facts, MergePlan plan, CancellationToken cancel)
+    {
+        var (before, commit) = run.Repository.MergeThatBrought(facts.Tested, facts.TargetTip!) ?? (facts.TargetTip!, facts.TargetTip!);
+        var outcome = Merged(plan.Text, before, commit, facts.TestedTree);
+        return context.DryRun ? outcome : await DeletedAsync(facts, outcome, cancel).ConfigureAwait(false);
+    }
+
+    private Outcome Merged(string text, string before, string commit, string testedTree) => Outcome.Done(text)
+        .With("merge.commit", commit)
+        .Attesting(PredicateTypes.StepOutcome, [], new Subject("git+" + run.Identity.Repository, "gitCommit", commit))
+        .HandingOver(new MergeHandOver(target, before, commit, run.Repository.TreeId(commit), testedTree), HandOverJson.Default.MergeHandOver);
+
+    private async Task<Outcome> DeletedAsync(MergeFacts facts, Outcome outcome, CancellationToken cancel)
+    {
+        if (!context.Settings.Get(MergeCommand.DeleteBranch) || facts.BranchTip is null) return outcome;
+        try
+        {
+            var gone = await origin.DeleteAsync(facts.Branch, facts.Tested, cancel).ConfigureAwait(false);
+            context.Log.Info(gone.End == PushEnd.Accepted ? $"removed \"{facts.Branch}\"" : $"\"{facts.Branch}\" stays: {gone.Text}");
+        }
+        catch (Exception failure) when (failure is UsageException or UnavailableException)
+        {
+            // The merge is done and stands, whatever becomes of the branch.
+            context.Log.Warning($"\"{facts.Branch}\" stays: {failure.Message}");
+        }
+        return outcome;
+    }
+}
