@@ -1,1 +1,1 @@
-return 0;
+return await CiSteps.RunChain.Commands.RunChainProgram.RunAsync(args);

@@ -1,0 +1,122 @@
+using CiSteps.Hosting;
+using CiSteps.RunChain.Branches;
+using CiSteps.RunChain.Settings;
+
+namespace CiSteps.RunChain.Chains;
+
+/// <summary>A branch as the settings see it.</summary>
+/// <param name="Name">Logical name; the default branch's where no rule names it is <c>&lt;default&gt;</c>.</param>
+/// <param name="FullName">Such as <c>refs/heads/ci/x</c>.</param>
+/// <param name="IsDefault">Whether it is the VCS root's default branch.</param>
+internal sealed record ChainBranch(string Name, string FullName, bool IsDefault);
+
+/// <summary>What would be queued: builds in dependency order.</summary>
+/// <param name="Branch">The branch that is built.</param>
+/// <param name="Tops">Configurations that were asked for; the others are there because these depend on them.</param>
+/// <param name="Builds">All of them, each after what it depends on.</param>
+internal sealed record ChainPlan(ChainBranch Branch, IReadOnlyList<string> Tops, IReadOnlyList<BuildConfiguration> Builds)
+{
+    /// <summary>Rounds of builds that can run at the same time, if there are agents enough.</summary>
+    public IReadOnlyList<IReadOnlyList<BuildConfiguration>> Rounds()
+    {
+        var depth = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (var build in Builds)
+            depth[build.Id] = build.SnapshotDependencies.Where(dependency => depth.ContainsKey(dependency.SourceId)).Select(dependency => depth[dependency.SourceId] + 1).DefaultIfEmpty(0).Max();
+        return [.. Builds.GroupBy(build => depth[build.Id]).OrderBy(round => round.Key).Select(round => (IReadOnlyList<BuildConfiguration>)[.. round])];
+    }
+}
+
+/// <summary>Works out what a server would queue.</summary>
+internal static class ChainPlanner
+{
+    /// <summary>What the triggers queue when the branch has moved.</summary>
+    /// <exception cref="UsageException">No trigger takes the branch; the message names the filters.</exception>
+    public static ChainPlan Triggered(SettingsTree tree, string branch)
+    {
+        var looked = new List<string>();
+        var taken = new List<(BuildConfiguration Build, ChainBranch Branch)>();
+        foreach (var id in tree.Builds.Keys.Order(StringComparer.Ordinal))
+        {
+            if (tree.Builds[id].IsTemplate || tree.Builds[id].IsPaused || IsArchived(tree, tree.Builds[id])) continue;
+            var build = Inheritance.Effective(tree, id);
+            foreach (var trigger in build.Triggers.Where(trigger => trigger.Type == "vcsTrigger"))
+            {
+                var filter = new BranchFilter(trigger.Parameters["branchFilter"]);
+                if (Find(tree, build, branch) is not { } found)
+                {
+                    looked.Add($"{id} (its VCS root's branch specification does not admit it)");
+                    continue;
+                }
+                if (new BranchFilter(build["branchFilter"]).Takes(found.Name, found.IsDefault) && filter.Takes(found.Name, found.IsDefault)) taken.Add((build, found));
+                else looked.Add($"{id} (trigger takes {filter.Shown})");
+            }
+        }
+        if (taken.Count == 0)
+            throw new UsageException($"no trigger takes the branch \"{branch}\": " +
+                (looked.Count == 0 ? "no configuration has a VCS trigger" : string.Join(", ", looked)) + "; push to a branch that one takes, or change its filter");
+        // One run is one branch; triggers of other logical names (two roots that name it differently) keep to the first.
+        var first = taken[0].Branch;
+        return Queue(tree, first, [.. taken.Where(entry => entry.Branch == first).Select(entry => entry.Build.Id)]);
+    }
+
+    /// <summary>What running one configuration by hand queues.</summary>
+    /// <exception cref="UsageException">There is no such configuration, or it does not build that branch.</exception>
+    public static ChainPlan ByHand(SettingsTree tree, string buildId, string branch)
+    {
+        var build = Inheritance.Effective(tree, buildId);
+        if (build.IsTemplate) throw new UsageException($"\"{buildId}\" is a template; name a build configuration");
+        var found = Find(tree, build, branch) ?? throw new UsageException($"the VCS root of \"{buildId}\" does not admit the branch \"{branch}\"");
+        var filter = new BranchFilter(build["branchFilter"]);
+        return filter.Takes(found.Name, found.IsDefault) ? Queue(tree, found, [buildId])
+            : throw new UsageException($"\"{buildId}\" does not build the branch \"{branch}\": its branch filter is {filter.Shown}");
+    }
+
+    /// <summary>The branch as the configuration's VCS root names it; null when the root does not admit it.</summary>
+    public static ChainBranch? Find(SettingsTree tree, BuildConfiguration build, string branch)
+    {
+        if (build.VcsEntries.Count == 0) return new ChainBranch(branch, branch, branch is "<default>" or "");
+        if (!tree.VcsRoots.TryGetValue(build.VcsEntries[0].RootId, out var root)) return null;
+        var spec = SpecOf(root);
+        if (branch is "<default>" or "") return new(spec.LogicalName(spec.DefaultRef)!, spec.DefaultRef, true);
+        var full = branch.StartsWith("refs/", StringComparison.Ordinal) ? branch : "refs/heads/" + branch;
+        if (spec.LogicalName(full) is { } name) return new(name, full, full == spec.DefaultRef);
+        // A logical name may be only the part that a star stood for.
+        foreach (var line in (root.Parameters["teamcity:branchSpec"] ?? "").Split('\n', StringSplitOptions.TrimEntries))
+        {
+            if (!line.Contains('*', StringComparison.Ordinal) || line.StartsWith('#') || line.StartsWith("-:", StringComparison.Ordinal)) continue;
+            var candidate = (line.StartsWith("+:", StringComparison.Ordinal) ? line[2..] : line).Replace("(", "", StringComparison.Ordinal).Replace(")", "", StringComparison.Ordinal)
+                .Replace("*", branch, StringComparison.Ordinal);
+            if (spec.LogicalName(candidate) == branch) return new(branch, candidate, candidate == spec.DefaultRef);
+        }
+        return null;
+    }
+
+    /// <summary>The root's branch specification.</summary>
+    public static BranchSpec SpecOf(VcsRoot root) => new(root.Parameters["branch"] ?? "refs/heads/master", root.Parameters["teamcity:branchSpec"] ?? "");
+
+    private static bool IsArchived(SettingsTree tree, BuildConfiguration build) => tree.Ancestry(build.ProjectId).Any(project => project.IsArchived);
+
+    private static ChainPlan Queue(SettingsTree tree, ChainBranch branch, IReadOnlyList<string> tops)
+    {
+        var ordered = new List<BuildConfiguration>();
+        var done = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var top in tops) Visit(top, []);
+        return new ChainPlan(branch, tops, ordered);
+
+        void Visit(string id, List<string> path)
+        {
+            if (path.Contains(id)) throw new UsageException($"the snapshot dependencies go in a circle: {string.Join(" -> ", [.. path, id])}");
+            if (!done.Add(id)) return;
+            var build = Inheritance.Effective(tree, id);
+            foreach (var dependency in build.SnapshotDependencies)
+            {
+                if (!tree.Builds.ContainsKey(dependency.SourceId))
+                    throw new UsageException($"{dependency.At}: \"{id}\" depends on \"{dependency.SourceId}\", which is not in {tree.Folder}");
+                if (path.Contains(dependency.SourceId))
+                    throw new UsageException($"the snapshot dependencies go in a circle: {string.Join(" -> ", [.. path, id, dependency.SourceId])}");
+                Visit(dependency.SourceId, [.. path, id]);
+            }
+            ordered.Add(build);
+        }
+    }
+}

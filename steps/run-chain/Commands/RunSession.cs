@@ -1,0 +1,137 @@
+using System.Globalization;
+using CiSteps.Hosting;
+using CiSteps.Hosting.Settings;
+using CiSteps.RunChain.Agents;
+using CiSteps.RunChain.Chains;
+using CiSteps.RunChain.Records;
+using CiSteps.RunChain.Reports;
+using CiSteps.RunChain.Settings;
+
+namespace CiSteps.RunChain.Commands;
+
+/// <summary>What the chains of one <c>run-chain run</c> share: settings, repository, workspace.</summary>
+internal sealed class RunSession
+{
+    private readonly SettingsTree tree;
+    private readonly string? repository;
+    private readonly ExecutionOptions options;
+    private readonly int agents;
+    private readonly TimeProvider time;
+
+    private RunSession(SettingsTree tree, string? repository, Workspace workspace, ExecutionOptions options, int agents, string branch, TimeProvider time)
+    {
+        (this.tree, this.repository, this.options, this.agents, this.time) = (tree, repository, options, agents, time);
+        (Workspace, BranchName) = (workspace, branch);
+    }
+
+    public Workspace Workspace { get; }
+
+    /// <summary>The branch that was asked for, or the current one.</summary>
+    public string BranchName { get; }
+
+    /// <summary>Reads everything that was asked for.</summary>
+    /// <exception cref="UsageException">Something of it is wrong.</exception>
+    public static async Task<RunSession> OpenAsync(ProgramContext context, CancellationToken cancel)
+    {
+        var settings = context.Settings;
+        var tree = SettingsTree.Load(FindSettings(settings.Find(RunCommand.SettingsFolder)));
+        var tools = Path.GetFullPath(settings.Find(RunCommand.Tools) ?? AppContext.BaseDirectory);
+        if (!Directory.Exists(tools)) throw new UsageException($"the folder of executables \"{tools}\" does not exist; give --tools");
+        var repository = settings.Find(RunCommand.Repository);
+        if (repository is not null && Directory.Exists(repository)) repository = Path.GetFullPath(repository);
+        var branch = settings.Find(RunCommand.Branch) ?? await CurrentBranchAsync(cancel).ConfigureAwait(false);
+        var name = repository ?? tree.VcsRoots.Values.Select(root => root.Parameters["url"]).FirstOrDefault(url => url is { Length: > 0 }) ?? tree.Folder;
+        var workspace = Workspace.Open(settings.Find(RunCommand.WorkspaceFolder) ?? Workspace.DefaultFolder(settings.Environment, name));
+        var given = settings.Find(RunCommand.Parameters) is { } file ? JavaProperties.ReadFile(file) : new Dictionary<string, string>();
+        var urls = repository is null ? new Dictionary<string, string>()
+            : tree.VcsRoots.Values.Where(root => IsBuilt(tree, root.Id)).ToDictionary(root => root.Id, _ => repository, StringComparer.Ordinal);
+        var agents = settings.Find(RunCommand.Agents) is { } count ? int.Parse(count, CultureInfo.InvariantCulture) : Environment.ProcessorCount;
+        return new RunSession(tree, repository, workspace, new ExecutionOptions(tools, settings.Environment, given, urls, settings.Get(RunCommand.Grace)), agents, branch, context.Time);
+    }
+
+    /// <summary>Where the settings are when nothing is said.</summary>
+    public static string FindSettings(string? given)
+    {
+        if (given is not null) return given;
+        string[] places = ["teamcity-settings", ".", Path.Combine(AppContext.BaseDirectory, "teamcity-settings")];
+        return places.FirstOrDefault(place => Directory.Exists(Path.Combine(place, ".teamcity")))
+            ?? throw new UsageException("there is no .teamcity folder here; give the folder of the settings with --settings");
+    }
+
+    /// <summary>Runs what the triggers queue for the branch.</summary>
+    public async Task<(ChainRecord Chain, IReadOnlyList<BuildRun> Builds, bool Succeeded, string Report)> RunBranchAsync(string branch, ChainDisplay display, CancellationToken cancel)
+    {
+        var plan = ChainPlanner.Triggered(tree, branch);
+        var chain = await NewChainAsync(plan, cancel).ConfigureAwait(false);
+        return await ExecuteAsync(plan, chain, null, display, cancel).ConfigureAwait(false);
+    }
+
+    /// <summary>Runs one configuration on what the branch's last chain handed over.</summary>
+    public async Task<(ChainRecord Chain, IReadOnlyList<BuildRun> Builds, bool Succeeded, string Report)> RunStepAsync(string step, ChainDisplay display, CancellationToken cancel)
+    {
+        var whole = ChainPlanner.Triggered(tree, BranchName);
+        var build = whole.Builds.FirstOrDefault(build => build.Id == step || build.Name == step)
+            ?? throw new UsageException($"the chain of \"{BranchName}\" has no step \"{step}\"; it has {string.Join(", ", whole.Builds.Select(build => build.Name))}");
+        var chain = ChainRecord.Last(Workspace.ChainsFolder, whole.Branch.FullName)
+            ?? throw new UsageException($"no chain of \"{BranchName}\" has run in the workspace {Workspace.Folder}; run the whole chain first");
+        var before = whole.Builds.Where(other => other.Id != build.Id).Select(chain.ReadBuild).Where(run => run is not null)
+            .ToDictionary(run => run!.Build.Id, run => run!, StringComparer.Ordinal);
+        return await ExecuteAsync(new ChainPlan(whole.Branch, [build.Id], [build]), chain, before, display, cancel).ConfigureAwait(false);
+    }
+
+    /// <summary>The default branch's name when it is elsewhere now than when the chain began; null when it is not, or was what the chain built.</summary>
+    public async Task<string?> FindMovedDefaultAsync(ChainRecord chain, CancellationToken cancel)
+    {
+        if (chain.Branch.IsDefault || defaultBefore is null) return null;
+        var tips = await Git.TipsAsync(chain.Repository, cancel).ConfigureAwait(false);
+        return tips.GetValueOrDefault(defaultBefore.Value.Ref) is { } now && now != defaultBefore.Value.Tip
+            ? defaultBefore.Value.Ref["refs/heads/".Length..] : null;
+    }
+
+    private (string Ref, string Tip)? defaultBefore;
+
+    private async Task<ChainRecord> NewChainAsync(ChainPlan plan, CancellationToken cancel)
+    {
+        var revisions = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        var address = "";
+        foreach (var id in plan.Builds.SelectMany(build => build.VcsEntries).Select(entry => entry.RootId).Distinct())
+        {
+            if (!tree.VcsRoots.TryGetValue(id, out var root)) throw new UsageException($"there is no VCS root \"{id}\" in {tree.Folder}");
+            address = options.Urls.GetValueOrDefault(id) ?? root.Parameters["url"] ?? "";
+            var tips = await Git.TipsAsync(address, cancel).ConfigureAwait(false);
+            if (!tips.TryGetValue(plan.Branch.FullName, out var tip))
+                throw new UsageException($"the repository \"{address}\" has no branch \"{plan.Branch.FullName}\"; push it first");
+            revisions[id] = tip;
+            var defaultRef = ChainPlanner.SpecOf(root).DefaultRef;
+            if (tips.TryGetValue(defaultRef, out var defaultTip)) defaultBefore = (defaultRef, defaultTip);
+        }
+        var number = Workspace.Next("chain").ToString("0000", CultureInfo.InvariantCulture);
+        var chain = new ChainRecord(Path.Combine(Workspace.ChainsFolder, number), number, plan.Branch, revisions, time.GetUtcNow(), plan.Tops, repository ?? address);
+        chain.Write();
+        return chain;
+    }
+
+    private async Task<(ChainRecord, IReadOnlyList<BuildRun>, bool, string)> ExecuteAsync(ChainPlan plan, ChainRecord chain, IReadOnlyDictionary<string, BuildRun>? before,
+        ChainDisplay display, CancellationToken cancel)
+    {
+        using var execution = new ChainExecution(tree, plan, chain, Workspace, agents, options, time, display.Changed, before);
+        display.Start(chain, execution.Builds);
+        await execution.RunAsync(cancel).ConfigureAwait(false);
+        var report = Path.Combine(chain.Folder, "report.html");
+        return (chain, execution.Builds, execution.Succeeded, report);
+    }
+
+    private static bool IsBuilt(SettingsTree tree, string rootId) => tree.Builds.Values.Any(build => build.VcsEntries.Any(entry => entry.RootId == rootId));
+
+    private static async Task<string> CurrentBranchAsync(CancellationToken cancel)
+    {
+        try
+        {
+            return (await Git.RunAsync(Directory.GetCurrentDirectory(), ["symbolic-ref", "--short", "HEAD"], cancel).ConfigureAwait(false)).Trim();
+        }
+        catch (UnavailableException)
+        {
+            throw new UsageException("which branch? this folder is no git work tree on a branch; give --branch");
+        }
+    }
+}
