@@ -1,1 +1,4 @@
-return 0;
+using CiSteps.Hosting;
+using CiSteps.IntegrationDeploy;
+
+return await StepHost.RunAsync(IntegrationDeployCommand.Create(), args).ConfigureAwait(false);

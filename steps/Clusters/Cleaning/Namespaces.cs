@@ -69,7 +69,14 @@ public sealed partial class Cluster
     /// <exception cref="UnavailableException">It is still there at the end of the time, with what holds it by name.</exception>
     public async Task<bool> DeleteNamespaceAsync(string name, TimeSpan limit, CancellationToken cancel)
     {
-        if (!await DeleteAsync(Kinds.Namespace.Path(null, name), null, cancel).ConfigureAwait(false)) return false;
+        try
+        {
+            if (!await DeleteAsync(Kinds.Namespace.Path(null, name), null, cancel).ConfigureAwait(false)) return false;
+        }
+        catch (ClusterApiException terminating) when (terminating.Code == 409)
+        {
+            // Somebody deleted it before: a server says so in this way.
+        }
         await AwaitGoneAsync(Kinds.Namespace, null, name, limit, cancel).ConfigureAwait(false);
         return true;
     }

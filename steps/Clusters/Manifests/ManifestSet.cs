@@ -129,10 +129,11 @@ public sealed class ManifestSet
         return found ? new ManifestSet(items) : throw new UsageException($"the manifests have no {kind} \"{name}\" ({Sources()}); correct the workload in ci-steps.yaml");
     }
 
-    /// <summary>Replaces every image that is exactly one of the given texts (a placeholder such as <c>greeter:under-test</c>, or a repository without tag and digest).</summary>
-    public ManifestSet WithImages(IReadOnlyDictionary<string, string> images)
+    /// <summary>Replaces images, of all containers of all pods.</summary>
+    /// <param name="instead">The image to use instead of a given one; null to leave it.</param>
+    public ManifestSet WithImages(Func<string, string?> instead)
     {
-        ArgumentNullException.ThrowIfNull(images);
+        ArgumentNullException.ThrowIfNull(instead);
         return new([.. Items.Select(item =>
         {
             if (!item.Containers.Any(each => Find(each.Container) is not null)) return item;
@@ -142,7 +143,7 @@ public sealed class ManifestSet
             return copy;
         })]);
 
-        string? Find(JsonObject container) => (string?)container["image"] is { } text && images.TryGetValue(text, out var image) ? image : null;
+        string? Find(JsonObject container) => Reading.Text(container["image"]) is { } text ? instead(text) : null;
     }
 
     /// <summary>Refuses images that may be another one tomorrow: without tag and digest, or <c>latest</c>.</summary>

@@ -1,0 +1,126 @@
+using CiSteps.Hosting.Evidence;
+using CiSteps.Pipeline;
+
+namespace CiSteps.IntegrationDeploy;
+
+/// <summary>What is known before anything is decided. Only reads led here.</summary>
+/// <param name="Change">The change's pipeline file: components and workloads.</param>
+/// <param name="Policy">The target branch's pipeline file: suites.</param>
+/// <param name="Images">What image-build handed over.</param>
+/// <param name="Production">Digest behind each production tag that matters, by <see cref="ProductionName"/>; null where there is none.</param>
+/// <param name="Testbeds">What reserve-testbed handed over.</param>
+internal sealed record IntegrationFacts(
+    PipelineDefinition Change,
+    PipelineDefinition Policy,
+    IReadOnlyList<BuiltImage> Images,
+    IReadOnlyDictionary<string, string?> Production,
+    IReadOnlyList<HeldTestbed> Testbeds);
+
+/// <summary>A service under test.</summary>
+/// <param name="Component">The component.</param>
+/// <param name="Image">Its image of this chain.</param>
+/// <param name="BaseDigest">What production runs now and the roll-out starts from; null when there is none, or the same.</param>
+internal sealed record ServiceUnderTest(ComponentDefinition Component, BuiltImage Image, string? BaseDigest)
+{
+    public WorkloadDefinition Workload => Component.Workload!;
+}
+
+/// <summary>A service that stands beside the one under test.</summary>
+/// <param name="Dependent">Its definition.</param>
+/// <param name="PullRepository">Repository as cluster nodes reach it.</param>
+/// <param name="Pinned">What it is pinned to.</param>
+internal sealed record PlannedDependent(DependentDefinition Dependent, string PullRepository, PinnedDependent Pinned);
+
+/// <summary>One suite to run.</summary>
+internal sealed record PlannedSuite(SuiteDefinition Suite, IReadOnlyList<ServiceUnderTest> Services, IReadOnlyList<PlannedDependent> Dependents, HeldTestbed Testbed, RegistryDefinition Registry)
+{
+    public override string ToString() =>
+        $"suite \"{Suite.Name}\" on testbed \"{Testbed.Testbed}\", namespace \"{Suite.Namespace}\": "
+        + string.Concat(Dependents.Select(each => $"{each.Dependent.Name} at {Short(each.Pinned.Digest)} ({each.Pinned.Source}), "))
+        + string.Join(", ", Services.Select(each => each.BaseDigest is null ? $"{each.Component.Name} at {Short(each.Image.Digest)}" : $"{each.Component.Name} rolled from {Short(each.BaseDigest)} to {Short(each.Image.Digest)}"))
+        + $", then {(Suite.Tests.Job is { } job ? $"the job {job}" : string.Join(' ', Suite.Tests.Command!.Run))}";
+
+    private static string Short(string digest) => digest.Length > 19 ? digest[..19] : digest;
+}
+
+/// <summary>What integration-deploy will do.</summary>
+/// <param name="Suites">Suites to run.</param>
+/// <param name="Skipped">Suites left out, and why.</param>
+/// <param name="Refusal">Why it cannot be done; null when it can.</param>
+internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IReadOnlyList<(string Suite, string Why)> Skipped, (string Reason, string Text)? Refusal)
+{
+    /// <summary>How a production tag is asked for and remembered.</summary>
+    public static string ProductionName(string repository, int major) => $"{repository}:{major}-production";
+
+    /// <summary>Repository of a component's released images on the push host.</summary>
+    public static string ReleaseRepository(RegistryDefinition registry, string component) => $"{registry.Push}/{component}";
+
+    /// <summary>The components that a suite tests, as far as the change still has them as workloads.</summary>
+    public static IReadOnlyList<ComponentDefinition> ComponentsOf(SuiteDefinition suite, PipelineDefinition change) =>
+        [.. change.Components.Where(component => component.Workload is not null && component.Image is not null && (suite.Components.Count == 0 || suite.Components.Contains(component.Name)))];
+
+    /// <summary>Whether one of the suite's components has an image that this chain built.</summary>
+    public static bool Concerns(SuiteDefinition suite, PipelineDefinition change, IReadOnlyList<BuiltImage> images) =>
+        ComponentsOf(suite, change).Any(component => images.Any(image => image.Component == component.Name && image.Built));
+
+    /// <summary>Decides. Pure.</summary>
+    public static IntegrationPlan For(IntegrationFacts facts)
+    {
+        var suites = new List<PlannedSuite>();
+        var skipped = new List<(string, string)>();
+        foreach (var suite in facts.Policy.Suites)
+        {
+            var components = ComponentsOf(suite, facts.Change);
+            if (components.Count == 0)
+            {
+                skipped.Add((suite.Name, "the change has none of its components"));
+                continue;
+            }
+            if (!Concerns(suite, facts.Change, facts.Images))
+            {
+                skipped.Add((suite.Name, $"nothing new of {string.Join(", ", components.Select(component => component.Name))}"));
+                continue;
+            }
+            var services = new List<ServiceUnderTest>();
+            foreach (var component in components)
+            {
+                if (facts.Images.FirstOrDefault(image => image.Component == component.Name) is not { } image)
+                    return Refuse("no-image", $"suite \"{suite.Name}\" needs the component \"{component.Name}\", and image-build handed over no image of it: it was neither built by this chain nor certified before; change it once so that it is built, or take it out of the suite");
+                var production = facts.Production.GetValueOrDefault(ProductionName(ReleaseRepository(facts.Change.Registry, component.Name), component.Major));
+                services.Add(new ServiceUnderTest(component, image, image.Built && production is not null && production != image.Digest ? production : null));
+            }
+            var dependents = new List<PlannedDependent>();
+            foreach (var dependent in suite.Dependents)
+            {
+                var tag = $"{dependent.Major}-production";
+                var pull = ToPull(facts.Change.Registry, dependent.Image);
+                if (facts.Production.GetValueOrDefault(ProductionName(dependent.Image, dependent.Major)) is { } digest)
+                    dependents.Add(new PlannedDependent(dependent, pull, new PinnedDependent(dependent.Name, dependent.Image, digest, tag)));
+                else if (dependent.Bootstrap is { } bootstrap && facts.Production.GetValueOrDefault(bootstrap) is { } first)
+                    dependents.Add(new PlannedDependent(dependent, ToPull(facts.Change.Registry, RepositoryOf(bootstrap)), new PinnedDependent(dependent.Name, RepositoryOf(bootstrap), first, "bootstrap")));
+                else if (dependent.Bootstrap is { } missing)
+                    return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and neither the tag \"{tag}\" of \"{dependent.Image}\" nor its bootstrap image \"{missing}\" exists; push the bootstrap image");
+                else
+                    return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and \"{dependent.Image}\" has no tag \"{tag}\": no image of it is production ready yet; certify one, or name a bootstrap image for it in ci-steps.yaml");
+            }
+            if (facts.Testbeds.FirstOrDefault(held => held.Suite == suite.Name) is not { } testbed)
+                return Refuse("no-testbed", $"reserve-testbed of this run holds no testbed for suite \"{suite.Name}\"; run reserve-testbed again");
+            suites.Add(new PlannedSuite(suite, services, dependents, testbed, facts.Change.Registry));
+        }
+        return new IntegrationPlan(suites, skipped, null);
+
+        IntegrationPlan Refuse(string reason, string text) => new(suites, skipped, (reason, text));
+    }
+
+    /// <summary>A repository on the push host as cluster nodes reach it.</summary>
+    public static string ToPull(RegistryDefinition registry, string repository) =>
+        repository.StartsWith(registry.Push + "/", StringComparison.Ordinal) ? registry.Pull + repository[registry.Push.Length..] : repository;
+
+    internal static string RepositoryOf(string image)
+    {
+        var at = image.IndexOf('@', StringComparison.Ordinal);
+        if (at >= 0) image = image[..at];
+        var colon = image.LastIndexOf(':');
+        return colon > image.LastIndexOf('/') ? image[..colon] : image;
+    }
+}

@@ -1,0 +1,95 @@
+using CiSteps.Clusters;
+using CiSteps.Hosting;
+using CiSteps.Pipeline;
+using CiSteps.Repositories;
+
+namespace CiSteps.IntegrationDeploy;
+
+/// <summary>The manifests of one suite with every image decided; only the namespace and the labels are still open.</summary>
+/// <param name="First">Deployed before everything else.</param>
+/// <param name="Dependents">Services beside the one under test.</param>
+/// <param name="Services">Services under test.</param>
+/// <param name="Job">The test job; null for a command.</param>
+internal sealed record SuiteDeployment(
+    ManifestSet First,
+    IReadOnlyList<(PlannedDependent Dependent, ManifestSet Manifests)> Dependents,
+    IReadOnlyList<ServiceDeployment> Services,
+    Manifest? Job)
+{
+    /// <summary>Reads the manifests of the change.</summary>
+    /// <exception cref="UsageException">One is missing or wrong, or names an image that moves.</exception>
+    public static SuiteDeployment Read(PlannedSuite plan, ChainRun run, string workTree)
+    {
+        var suite = plan.Suite;
+        var registry = run.Change.Registry;
+        ManifestSet Pinned(ManifestSet set) => set.WithImages(image => Pin(image, plan, registry)).RefusingMovingImages();
+
+        var first = Pinned(ManifestSet.Load(workTree, suite.Manifests));
+        var dependents = plan.Dependents.Select(each => (each, Pinned(ManifestSet.Load(workTree, each.Dependent.Workload.Manifests)
+            .WithImage(each.Dependent.Workload.Kind, each.Dependent.Workload.Name, each.Dependent.Workload.Container, $"{each.PullRepository}@{each.Pinned.Digest}")))).ToList();
+        var services = plan.Services.Select(service =>
+        {
+            var manifests = ManifestSet.Load(workTree, service.Workload.Manifests);
+            var now = Pinned(Image(manifests, service.Workload, $"{service.Image.PullRepository}@{service.Image.Digest}"));
+            var start = service.BaseDigest is null ? null : Pinned(Image(Earlier(run, service.Workload) ?? manifests, service.Workload,
+                $"{IntegrationPlan.ToPull(registry, IntegrationPlan.ReleaseRepository(registry, service.Component.Name))}@{service.BaseDigest}"));
+            return new ServiceDeployment(service, start, now);
+        }).ToList();
+        return new SuiteDeployment(first, dependents, services, suite.Tests.Job is { } path ? ReadJob(workTree, path, Pinned) : null);
+
+        static ManifestSet Image(ManifestSet set, WorkloadDefinition workload, string image) => set.WithImage(workload.Kind, workload.Name, workload.Container, image);
+    }
+
+    private static Manifest ReadJob(string workTree, string path, Func<ManifestSet, ManifestSet> pinned)
+    {
+        var set = pinned(ManifestSet.Load(workTree, [path]));
+        return set.Items is [var job] ? TestJob.Once(job) : throw new UsageException($"\"{path}\" has {set.Items.Count} objects; the tests' manifest holds one Job, and what it needs goes to the suite's manifests");
+    }
+
+    // Production runs the target's manifests with the production image: that is what the roll-out starts from.
+    private static ManifestSet? Earlier(ChainRun run, WorkloadDefinition workload)
+    {
+        if (run.Identity.IsDefaultBranch) return null;
+        try
+        {
+            var set = FromCommit(run.Repository, run.TargetTip, workload.Manifests);
+            return set.Has(workload.Kind, workload.Name) ? set.WithImage(workload.Kind, workload.Name, workload.Container, "checked") : null;
+        }
+        catch (UsageException)
+        {
+            // The target had other manifests, or none: then the change's own have to do.
+            return null;
+        }
+    }
+
+    private static ManifestSet FromCommit(WorkRepository repository, string commit, IReadOnlyList<string> paths)
+    {
+        var set = ManifestSet.Empty;
+        foreach (var path in paths)
+        {
+            var inside = path.TrimEnd('/') + "/";
+            foreach (var (file, _) in repository.Files(commit).Where(file => file.Path == path || file.Path.StartsWith(inside, StringComparison.Ordinal) && Path.GetExtension(file.Path) is ".yaml" or ".yml" or ".json").OrderBy(file => file.Path, StringComparer.Ordinal))
+                set = set.And(ManifestSet.Parse(repository.ReadFile(commit, file) ?? "", $"{file} at {commit[..12]}"));
+        }
+        return set;
+    }
+
+    // A service's or dependent's repository without tag and digest stands for what this chain decided; what lies on the push host is pulled from the pull host.
+    private static string? Pin(string image, PlannedSuite plan, RegistryDefinition registry)
+    {
+        if (IntegrationPlan.RepositoryOf(image) == image)
+        {
+            if (plan.Services.FirstOrDefault(service => image == service.Component.Name || image == service.Image.Repository || image == service.Image.PullRepository || image == IntegrationPlan.ReleaseRepository(registry, service.Component.Name)) is { } own)
+                return $"{own.Image.PullRepository}@{own.Image.Digest}";
+            if (plan.Dependents.FirstOrDefault(each => image == each.Dependent.Name || image == each.Dependent.Image || image == each.PullRepository) is { } other)
+                return $"{other.PullRepository}@{other.Pinned.Digest}";
+        }
+        return IntegrationPlan.ToPull(registry, image) is var pulled && pulled != image ? pulled : null;
+    }
+}
+
+/// <summary>A service's manifests.</summary>
+/// <param name="Service">The service.</param>
+/// <param name="Start">With the image that the roll-out starts from; null when it is deployed afresh.</param>
+/// <param name="New">With the image under test.</param>
+internal sealed record ServiceDeployment(ServiceUnderTest Service, ManifestSet? Start, ManifestSet New);

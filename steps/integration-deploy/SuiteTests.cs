@@ -1,0 +1,72 @@
+using CiSteps.Clusters;
+using CiSteps.Hosting;
+using CiSteps.Hosting.Settings;
+using CiSteps.Pipeline;
+using CiSteps.TestReports;
+
+namespace CiSteps.IntegrationDeploy;
+
+/// <summary>Runs a suite's tests, as a job in the cluster or as a command beside it, and reads what they report.</summary>
+internal sealed class SuiteTests(StepContext context, BuildLog log, SuiteDefinition suite, string ns)
+{
+    private readonly ReportFormat format = ReportFormats.Parse(suite.Tests.Format);
+
+    public async Task<(int? Exit, IReadOnlyList<TestReport> Reports, DeployFailure? Failure)> RunJobAsync(ITestCluster cluster, Manifest job, CancellationToken cancel)
+    {
+        log.Info($"running {job.Title}");
+        var output = new OutputReport(format, $"log of {job.Title}");
+        var result = await cluster.RunJobAsync(job, suite.TimeLimit, log, line =>
+        {
+            output.Add(line);
+            log.Child(line);
+        }, cancel).ConfigureAwait(false);
+        var report = output.Finish();
+        var failure = result.Failure is { } broken && output.RunningTest is { } running && report is not null
+            ? broken with { Text = $"{broken.Text}; \"{running}\" was running" } : result.Failure;
+        return (result.ExitCode, report is null ? [] : [report], failure);
+    }
+
+    public async Task<(int? Exit, IReadOnlyList<TestReport> Reports, DeployFailure? Failure)> RunCommandAsync(string kubeconfig, CancellationToken cancel)
+    {
+        var command = suite.Tests.Command!;
+        if (command.Image is not null)
+            throw new UsageException($"the tests of suite \"{suite.Name}\" are a command in the image \"{command.Image}\"; make them a job, which runs in the cluster, or leave the image out to run them on the agent");
+        var started = context.Time.GetUtcNow();
+        var output = new OutputReport(format, $"output of the tests of suite \"{suite.Name}\"");
+        var files = suite.Tests.Reports.Count > 0 ? new ReportFiles(context.WorkTree, suite.Tests.Reports) : null;
+        var folder = Directory.CreateTempSubdirectory("cisteps-");
+        var path = Path.Combine(folder.FullName, "kubeconfig");
+        try
+        {
+            var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+            if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+            var stream = new StreamWriter(path, options);
+            await using (stream.ConfigureAwait(false)) await stream.WriteAsync(kubeconfig.AsMemory(), cancel).ConfigureAwait(false);
+            var environment = command.Environment.ToDictionary(pair => pair.Key, pair => (string?)pair.Value, StringComparer.Ordinal);
+            environment["KUBECONFIG"] = path;
+            environment["CISTEPS_NAMESPACE"] = ns;
+            var working = Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder));
+            log.Info($"running {string.Join(' ', command.Run)}");
+            var exit = await WithNewsAsync(ChildProcess.RunAsync(command.Run[0], [.. command.Run.Skip(1)], working, (line, _) =>
+            {
+                output.Add(line);
+                log.Child(line);
+            }, environment, cancel), output).ConfigureAwait(false);
+            var reports = files?.Read(format, started) ?? (output.Finish() is { } one ? [one] : []);
+            return (exit, reports, null);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    private async Task<int> WithNewsAsync(Task<int> command, OutputReport output)
+    {
+        var started = context.Time.GetTimestamp();
+        var every = TimeSpan.FromSeconds(8);
+        await using var news = context.Time.CreateTimer(_ => log.Progress(
+            $"the tests of suite \"{suite.Name}\" run for {Durations.Show(context.Time.GetElapsedTime(started))}{(output.RunningTest is { } test ? $", now {test}" : "")}"), null, every, every);
+        return await command.ConfigureAwait(false);
+    }
+}
