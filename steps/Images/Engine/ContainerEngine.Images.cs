@@ -100,6 +100,82 @@ public sealed partial class ContainerEngine
         return [.. found.Select(image => (image.ID, (IReadOnlyList<string>)[.. image.RepoTags ?? []], (IReadOnlyDictionary<string, string>)Copy(image.Labels)))];
     }
 
+    /// <summary>Builds an image with the engine's own builder.</summary>
+    /// <param name="build">What to build.</param>
+    /// <param name="context">The context as tar; read to its end.</param>
+    /// <param name="onLine">Gets each line that the build says.</param>
+    /// <param name="cancel">Stops the build.</param>
+    /// <exception cref="ImageBuildException">The build failed: the instruction and its last lines are in the exception.</exception>
+    public async Task<EngineBuildResult> BuildAsync(EngineBuild build, Stream context, Action<string> onLine, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(build);
+        var progress = new BuildProgress(onLine);
+        string? error = null, id = null;
+        void Read(JSONMessage message)
+        {
+            if (message.Stream is { } text) progress.Add(text);
+            else if (message.Status is { } status && message.Progress is null) progress.Add((message.ID is { Length: > 0 } layer ? $"{layer}: {status}" : status) + "\n");
+            if (message.Error is { } failure) error ??= failure.Message;
+            if (message.Aux?.ExtensionData is { } facts && facts.TryGetValue("ID", out var value)) id = value.ToString();
+        }
+        try
+        {
+            await CallAsync(() => client.Images.BuildImageFromDockerfileAsync(new ImageBuildParameters
+            {
+                Dockerfile = build.Dockerfile,
+                Tags = build.Name is null ? [] : [build.Name.ToString()],
+                Target = build.Target!,
+                BuildArgs = build.Arguments.ToDictionary(),
+                Labels = build.Labels.ToDictionary(),
+                Platform = build.Platform!,
+                CacheFrom = build.CacheFrom.Count == 0 ? null! : [.. build.CacheFrom],
+                Remove = true,
+                ForceRemove = true,
+                // The engine's own builder: the other one needs a session that only docker's own client speaks.
+                Version = "1",
+            }, context, [], new Dictionary<string, string>(), new Synchronous<JSONMessage>(Read), cancel), cancel).ConfigureAwait(false);
+        }
+        catch (EngineRefusalException refusal)
+        {
+            // A Dockerfile that cannot be read at all is refused before anything is said.
+            error ??= refusal.Message;
+        }
+        progress.End();
+        if (error is not null) throw new ImageBuildException(progress.Instruction, error, progress.LastLines);
+        return id is not null ? new EngineBuildResult(id, progress.Steps, progress.Cached)
+            : throw new ImageBuildException(progress.Instruction, "the engine ended the build without an image and without saying why", progress.LastLines);
+    }
+
+    /// <summary>Pushes a local image under its name.</summary>
+    /// <param name="name">Repository and tag.</param>
+    /// <param name="credential">Credentials for its registry; null: none.</param>
+    /// <param name="progress">Told of each line of progress.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <returns>The digest, as the registry gave it.</returns>
+    /// <exception cref="ImagePushException">It was not taken; the exception says in which way.</exception>
+    public async Task<string> PushAsync(ImageReference name, RegistryCredential? credential = null, Action<string>? progress = null, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        string? error = null, digest = null;
+        void Read(JSONMessage message)
+        {
+            if (message.Error is { } failure) error ??= failure.Message;
+            if (message.Aux?.ExtensionData is { } facts && facts.TryGetValue("Digest", out var value)) digest = value.ToString();
+            if (message.Status is { } status && message.Progress is null) progress?.Invoke(message.ID is { Length: > 0 } layer ? $"{layer}: {status}" : status);
+        }
+        try
+        {
+            await CallAsync(() => client.Images.PushImageAsync(name.Repository, new ImagePushParameters { Tag = name.Tag ?? "latest" },
+                ToAuth(name.Host, credential), new Synchronous<JSONMessage>(Read), cancel), cancel).ConfigureAwait(false);
+        }
+        catch (EngineRefusalException refusal)
+        {
+            error ??= refusal.Message;
+        }
+        if (error is not null) throw new ImagePushException(ImagePullException.Classify(error), name.ToString(), error);
+        return digest ?? throw new ImagePushException(ImagePullFailure.Other, name.ToString(), "the engine ended the push and told no digest");
+    }
+
     private static AuthConfig ToAuth(string host, RegistryCredential? credential) => credential is null ? new AuthConfig() : new AuthConfig
     {
         Username = credential.User,

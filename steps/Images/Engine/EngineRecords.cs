@@ -282,3 +282,48 @@ public sealed record NetworkSpec(string Name)
 /// <param name="Attributes">Labels and details; <c>exitCode</c> with <c>die</c>.</param>
 /// <param name="Time">When.</param>
 public sealed record EngineEvent(string Type, string Action, string Id, IReadOnlyDictionary<string, string> Attributes, DateTimeOffset Time);
+
+/// <summary>How the engine builds an image.</summary>
+/// <param name="Dockerfile">Path within the context.</param>
+public sealed record EngineBuild(string Dockerfile)
+{
+    /// <summary>Name to give the image; null: none.</summary>
+    public ImageReference? Name { get; init; }
+
+    /// <summary>Stage to build; null: the last.</summary>
+    public string? Target { get; init; }
+
+    /// <summary>Build arguments. They stay in the image's history: no secrets.</summary>
+    public IReadOnlyDictionary<string, string> Arguments { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Labels of the image.</summary>
+    public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Such as <c>linux/amd64</c>; null: the engine's.</summary>
+    public string? Platform { get; init; }
+
+    /// <summary>Local images whose layers may be used again; none: whatever the engine has.</summary>
+    public IReadOnlyList<string> CacheFrom { get; init; } = [];
+}
+
+/// <summary>An image that was built.</summary>
+/// <param name="Id">Its local id.</param>
+/// <param name="Steps">Instructions.</param>
+/// <param name="Cached">How many of them came from the cache.</param>
+public sealed record EngineBuildResult(string Id, int Steps, int Cached);
+
+/// <summary>A push did not succeed.</summary>
+/// <param name="kind">The class of failure; <see cref="ImagePullFailure.NotFound"/> does not occur.</param>
+/// <param name="reference">What was to be pushed.</param>
+/// <param name="text">The engine's own text.</param>
+public sealed class ImagePushException(ImagePullFailure kind, string reference, string text) : Exception($"cannot push \"{reference}\": {text}")
+{
+    /// <summary>The class of failure.</summary>
+    public ImagePullFailure Kind { get; } = kind;
+
+    /// <summary>What was to be pushed.</summary>
+    public string Reference { get; } = reference;
+
+    /// <summary>The engine's own text.</summary>
+    public string EngineText { get; } = text;
+}
