@@ -1,1 +1,4 @@
-return 0;
+using CiSteps.Hosting;
+using CiSteps.UnitTest;
+
+return await StepHost.RunAsync(UnitTestCommand.Create(), args);

@@ -1,0 +1,32 @@
+using CiSteps.Hosting;
+using CiSteps.Images;
+using CiSteps.Pipeline;
+
+namespace CiSteps.UnitTest;
+
+/// <summary>Reads the commit from the label of the image that the production tag points to.</summary>
+internal sealed class CertifiedCommits(StepContext context, ChainRun run) : ICertifiedCommits
+{
+    private const string RevisionLabel = "org.opencontainers.image.revision";
+
+    public async Task<(string? Commit, string Why)> FindAsync(string component, int major, CancellationToken cancel)
+    {
+        var registry = run.Change.Registry;
+        var reference = ImageReference.Parse($"{registry.Push}/{component}:{major}-production");
+        RegistryImage? image;
+        try
+        {
+            using var client = RegistryClient.Open(context, registry.PlainHttp, registry.Push);
+            image = await client.FindImageAsync(reference, cancel).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is UnavailableException or UsageException)
+        {
+            // Without an answer more is tested than need be, which is safe.
+            return (null, $"the last certified commit is not known: {failure.Message}");
+        }
+        if (image is null) return (null, $"\"{reference}\" does not exist yet");
+        if (image.Label(RevisionLabel) is not { Length: > 0 } revision) return (null, $"\"{reference}\" has no label {RevisionLabel}");
+        if (run.Repository.FindCommit(revision) is not { } commit) return (null, $"the certified commit {revision} is not in this clone; fetch more history");
+        return (commit, $"certified at {commit[..12]}");
+    }
+}

@@ -1,0 +1,101 @@
+using System.Text.RegularExpressions;
+using CiSteps.Hosting;
+using CiSteps.Pipeline;
+using CiSteps.TestReports;
+
+namespace CiSteps.UnitTest;
+
+/// <summary>Narrows a test command down to tests that failed, in the framework's own filter syntax.</summary>
+internal static class RetryFilter
+{
+    private const string Placeholder = "{tests}";
+
+    /// <summary>Frameworks with a filter of their own here.</summary>
+    public static IReadOnlyList<string> Frameworks { get; } = ["dotnet", "go", "gradle", "gtest", "jest", "junit", "maven", "node", "pytest"];
+
+    /// <summary>Why the failures of a report are not run again; null when they may be.</summary>
+    public static string? WhyNot(RetryDefinition retry, TestReport report)
+    {
+        var failing = report.Cases.Where(test => test.Fails).ToList();
+        return failing.Count > retry.MostTests ? $"{failing.Count} tests failed, more than the {retry.MostTests} that are run again"
+            : failing.Find(test => test.Name.StartsWith('(')) is { } part ? $"\"{part.FullName}\" is no single test, so nothing is run again"
+            : null;
+    }
+
+    /// <summary>The command for just these tests.</summary>
+    /// <exception cref="UsageException">A framework that has no filter here.</exception>
+    public static CommandDefinition Narrow(RetryDefinition retry, CommandDefinition command, IReadOnlyList<TestCase> tests)
+    {
+        if (retry.Filter.Count > 0)
+            return Append(command, [.. retry.Filter.SelectMany(argument => argument.Contains(Placeholder, StringComparison.Ordinal)
+                ? tests.Select(test => argument.Replace(Placeholder, test.FullName, StringComparison.Ordinal)) : [argument])]);
+        return retry.Framework switch
+        {
+            "dotnet" => Append(command, ["--filter", string.Join('|', tests.Select(MethodOf).Distinct().Select(DotNet))]),
+            // node takes its options only before the files.
+            "node" => After(command, "--test", [.. tests.Select(test => $"--test-name-pattern=(^|\\s){Regex.Escape(test.Name)}$").Distinct()]),
+            // Its cache knows the failed tests better than any report does, parameters included.
+            "pytest" => Append(command, ["--last-failed", "--last-failed-no-failures=none"]),
+            "go" => Append(command, ["-count=1", "-run", GoPattern(tests)]),
+            "maven" or "junit" => Append(command, ["-Dtest=" + string.Join(',', tests.GroupBy(test => test.ClassName ?? "*").Select(of => of.Key + "#" + string.Join('+', of.Select(Method).Distinct()))),
+                "-DfailIfNoTests=false", "-Dsurefire.failIfNoSpecifiedTests=false"]),
+            "gradle" => Append(command, [.. tests.Select(MethodOf).Distinct().SelectMany(name => new[] { "--tests", name })]),
+            "jest" => Append(command, ["--testNamePattern=^(" + string.Join('|', tests.Select(test => Regex.Escape(test.FullName)).Distinct()) + ")$"]),
+            "gtest" => Append(command, ["--gtest_filter=" + string.Join(':', tests.Select(test => test.FullName).Distinct())]),
+            _ => throw new UsageException($"\"{retry.Framework}\" is no framework whose tests can be run again; give {string.Join(", ", Frameworks)}, or a filter of your own"),
+        };
+    }
+
+    private static string Method(TestCase test) => Plain(test.Method ?? test.Name);
+
+    private static string MethodOf(TestCase test)
+    {
+        var method = Method(test);
+        return test.ClassName is null || method.StartsWith(test.ClassName + ".", StringComparison.Ordinal) ? method : test.ClassName + "." + method;
+    }
+
+    // Without parameters: filters by name do not take them alike, and a row too many does no harm.
+    private static string Plain(string name) => name.IndexOfAny(['(', '[', '{', ' ']) is > 0 and var end ? name[..end] : name;
+
+    private static string DotNet(string name)
+    {
+        var escaped = Regex.Replace(name, @"[\\()&|=!~]", match => "\\" + match.Value);
+        return $"FullyQualifiedName={escaped}|FullyQualifiedName~{escaped}\\(";
+    }
+
+    private static string GoPattern(IReadOnlyList<TestCase> tests)
+    {
+        var names = tests.Select(test => test.Name.Split('/')).ToList();
+        // A level that one of them does not have would filter away its own subtests.
+        var depth = names.Min(levels => levels.Length);
+        return string.Join('/', Enumerable.Range(0, depth).Select(level => "^(" + string.Join('|', names.Select(levels => Regex.Escape(levels[level])).Distinct()) + ")$"));
+    }
+
+    private static CommandDefinition Append(CommandDefinition command, IReadOnlyList<string> arguments)
+    {
+        if (Script(command) is { } script) return WithScript(command, script.TrimEnd() + (IsNpm(script) ? " -- " : " ") + Quote(arguments));
+        var end = command.Run.ToList().IndexOf("--");
+        if (command.Run[0] is "npm") return command with { Run = end < 0 ? [.. command.Run, "--", .. arguments] : [.. command.Run, .. arguments] };
+        return end < 0 ? command with { Run = [.. command.Run, .. arguments] }
+            : command with { Run = [.. command.Run.Take(end), .. arguments, .. command.Run.Skip(end)] };
+    }
+
+    private static CommandDefinition After(CommandDefinition command, string option, IReadOnlyList<string> arguments)
+    {
+        if (Script(command) is { } script)
+        {
+            var match = Regex.Match(script, $@"(?<=\s){Regex.Escape(option)}(?=\s|$)");
+            return match.Success ? WithScript(command, script.Insert(match.Index + match.Length, " " + Quote(arguments))) : Append(command, arguments);
+        }
+        var at = command.Run.ToList().IndexOf(option);
+        return at < 0 ? Append(command, arguments) : command with { Run = [.. command.Run.Take(at + 1), .. arguments, .. command.Run.Skip(at + 1)] };
+    }
+
+    private static string? Script(CommandDefinition command) => command.Run is [var shell, "-c", var script] && (shell is "sh" or "bash" || shell.EndsWith("/sh", StringComparison.Ordinal) || shell.EndsWith("/bash", StringComparison.Ordinal)) ? script : null;
+
+    private static CommandDefinition WithScript(CommandDefinition command, string script) => command with { Run = [command.Run[0], command.Run[1], script] };
+
+    private static bool IsNpm(string script) => Regex.IsMatch(script, @"(^|[;&|]\s*)npm (test|run \S+)\s*$");
+
+    private static string Quote(IReadOnlyList<string> arguments) => string.Join(' ', arguments.Select(argument => "'" + argument.Replace("'", "'\\''", StringComparison.Ordinal) + "'"));
+}

@@ -1,0 +1,121 @@
+using CiSteps.Hosting;
+using CiSteps.Hosting.Settings;
+using CiSteps.Pipeline;
+using CiSteps.TestReports;
+
+namespace CiSteps.UnitTest;
+
+/// <summary>One test run of one component: clears old reports, runs, reads, runs failed tests again, judges, tells.</summary>
+internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommands commands, ComponentDefinition component, TestRunDefinition definition)
+{
+    private readonly string title = component.UnitTests.Count == 1 ? component.Name : $"{component.Name} {definition.Name}";
+    private readonly ReportFormat format = ReportFormats.Parse(definition.Format);
+    private readonly ReportFiles files = new(context.WorkTree, definition.Reports);
+
+    public async Task<FinishedRun> RunAsync(CancellationToken cancel)
+    {
+        var started = context.Time.GetTimestamp();
+        using var limit = new CancellationTokenSource(definition.TimeLimit, context.Time);
+        var attempt = await AttemptAsync(definition.Command, [], limit.Token, cancel);
+        var report = TestReport.Join(title, Quarantine.Apply(attempt.Reports, definition.Quarantine, Today));
+        var verdict = attempt.Stopped ?? TestVerdict.Of(attempt.Exit, attempt.Reports.Count == 0 ? [] : [report]);
+        if (verdict.Reason == "tests-failed" && definition.Retry is { } retry)
+        {
+            if (RetryFilter.WhyNot(retry, report) is { } whyNot) context.Log.Info($"{title}: {whyNot}");
+            else verdict = TestVerdict.Of(attempt.Exit, [report = await RetryAsync(retry, report, limit.Token, cancel)]);
+        }
+        verdict = Quarantine.Explain(verdict, report, definition.Quarantine, Today);
+        var finished = new FinishedRun(component.Name, component.UnitTests.Count == 1 ? "" : definition.Name, report, verdict, context.Time.GetElapsedTime(started));
+        TestMessages.Send(context.Log, finished);
+        if (!verdict.Succeeded) context.Log.Warning($"{title}: {verdict.Text}");
+        foreach (var text in Quarantine.Remarks(report, definition.Quarantine, Today)) context.Log.Warning($"{title}: {text}");
+        return finished;
+    }
+
+    private DateOnly Today => DateOnly.FromDateTime(context.Time.GetUtcNow().UtcDateTime);
+
+    private async Task<TestReport> RetryAsync(RetryDefinition retry, TestReport report, CancellationToken limit, CancellationToken cancel)
+    {
+        for (var number = 2; number <= retry.Attempts; number++)
+        {
+            var failing = report.Cases.Where(test => test.Fails).ToList();
+            if (failing.Count == 0) break;
+            context.Log.Info($"{title}: try {number} of {retry.Attempts} of {failing.Count} failed tests");
+            var again = await AttemptAsync(RetryFilter.Narrow(retry, definition.Command, failing), failing, limit, cancel);
+            if (again.Stopped is not null || again.Reports.Any(one => one.Fault is not null))
+            {
+                context.Log.Warning($"{title}: try {number} proves nothing: {(again.Stopped?.Text ?? again.Reports.First(one => one.Fault is not null).Fault!.Text)}");
+                break;
+            }
+            var seen = again.Reports.SelectMany(one => one.Cases).ToLookup(test => test.Identity);
+            if (!failing.Exists(test => seen[test.Identity].Any(one => one.Outcome != TestOutcome.Skipped)))
+            {
+                context.Log.Warning($"{title}: try {number} ran none of the failed tests; check \"retry\" of its unit tests in {run.Change.Source}");
+                break;
+            }
+            report = report with { Cases = [.. report.Cases.Select(test => test.Fails ? After(test, seen[test.Identity], number) : test)] };
+        }
+        return report;
+    }
+
+    private static TestCase After(TestCase failed, IEnumerable<TestCase> again, int number)
+    {
+        var ran = again.Where(test => test.Outcome != TestOutcome.Skipped).ToList();
+        if (ran.Count == 0) return failed;
+        // The first failure's message stays: it is what somebody has to look into.
+        return ran.TrueForAll(test => test.Outcome == TestOutcome.Passed)
+            ? failed with { Outcome = TestOutcome.Passed, IsFlaky = true, Attempts = number }
+            : failed with { Attempts = number };
+    }
+
+    private async Task<Attempt> AttemptAsync(CommandDefinition command, IReadOnlyList<TestCase> only, CancellationToken limit, CancellationToken cancel)
+    {
+        foreach (var file in files.DeleteLeftovers(IsTracked)) context.Log.Info($"{title}: removed the report {file} of an earlier run");
+        var began = context.Time.GetUtcNow();
+        var output = new OutputReport(definition.Reports.Count == 0 ? format : ReportFormat.Auto, $"the output of {title}");
+        using var silence = new CancellationTokenSource();
+        using var timer = context.Time.CreateTimer(_ => silence.Cancel(), null, definition.SilenceLimit, Timeout.InfiniteTimeSpan);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, limit, silence.Token);
+        var exit = 0;
+        TestVerdict? stopped = null;
+        try
+        {
+            exit = await commands.RunAsync(command, Environment(only), (line, _) =>
+            {
+                timer.Change(definition.SilenceLimit, Timeout.InfiniteTimeSpan);
+                output.Add(line);
+                context.Log.Child($"[{title}] {line}");
+            }, stop.Token);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            var running = output.RunningTest is { } test ? $"; \"{test}\" was running" : "";
+            stopped = limit.IsCancellationRequested
+                ? new TestVerdict(false, "time-limit", $"stopped after its time limit of {Durations.Show(definition.TimeLimit)}{running}")
+                : new TestVerdict(false, "silent", $"stopped after {Durations.Show(definition.SilenceLimit)} without output{running}");
+        }
+        IReadOnlyList<TestReport> reports = definition.Reports.Count > 0 ? files.Read(format, began)
+            : output.Finish() is { } inOutput ? [inOutput] : [];
+        return new Attempt(exit, reports, stopped);
+    }
+
+    private bool IsTracked(string path) => run.Repository.ObjectId(run.Identity.Commit, path) is not null;
+
+    private Dictionary<string, string> Environment(IReadOnlyList<TestCase> only)
+    {
+        var variables = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["CISTEPS_COMPONENT"] = component.Name,
+            ["CISTEPS_TEST_RUN"] = definition.Name,
+            ["CISTEPS_BRANCH"] = run.Identity.Branch,
+            ["CISTEPS_COMMIT"] = run.Identity.Commit,
+            ["CISTEPS_BUILD_NUMBER"] = run.Identity.BuildNumber,
+            ["CI"] = "true",
+        };
+        // For commands that narrow themselves down on a further try.
+        if (only.Count > 0) variables["CISTEPS_FAILED_TESTS"] = string.Join('\n', only.Select(test => test.FullName));
+        return variables;
+    }
+
+    private sealed record Attempt(int Exit, IReadOnlyList<TestReport> Reports, TestVerdict? Stopped);
+}

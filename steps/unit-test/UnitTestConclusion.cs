@@ -1,0 +1,78 @@
+using System.Text.Json.Nodes;
+using CiSteps.Hosting;
+using CiSteps.Hosting.Evidence;
+using CiSteps.Pipeline;
+using CiSteps.TestReports;
+
+namespace CiSteps.UnitTest;
+
+/// <summary>The step's outcome from all of its runs.</summary>
+internal static class UnitTestConclusion
+{
+    // Beyond this many names the statement would be larger than anybody reads; results.json has them all.
+    private const int MostNames = 2000;
+
+    public static Outcome Of(UnitTestPlan plan, IReadOnlyList<TestedRuns> results, ChainRun run)
+    {
+        var handOver = new UnitTestHandOver(plan.Base, [.. plan.Components.Select(planned => Tested(planned, results))]);
+        var names = (string path) => run.Repository.ObjectId(run.Identity.Commit, path);
+        return Judge(plan, results)
+            .HandingOver(handOver, HandOverJson.Default.UnitTestHandOver)
+            .Attesting(PredicateTypes.TestResult, Predicate(results, run.Change.Source, names(run.Change.Source)));
+    }
+
+    internal static Outcome Judge(UnitTestPlan plan, IReadOnlyList<TestedRuns> results)
+    {
+        var failed = results.SelectMany(result => result.Runs.Where(run => !run.Verdict.Succeeded).Select(run => (result.Planned, Run: run))).ToList();
+        var broken = results.SelectMany(result => result.Broken).ToList();
+        if (failed.Count > 0)
+        {
+            var components = failed.Select(one => one.Planned.Component.Name).Distinct().Count();
+            var texts = failed.Select(one => $"{one.Run.Title}: {one.Run.Verdict.Text}{Owned(one.Planned.Owners)}").Concat(broken.Select(failure => failure.Message));
+            var reason = failed.Exists(one => one.Run.Verdict.Reason == "tests-failed") ? "tests-failed" : failed[0].Run.Verdict.Reason;
+            return Outcome.Refused(reason, (results.Count > 1 ? $"{components} of {results.Count} tested components failed: " : "") + string.Join("; ", texts) + "; see the build's tests");
+        }
+        // Nothing is wrong with the change, but it could not be tested.
+        if (broken.OfType<UsageException>().FirstOrDefault() is { } usage) return Outcome.Usage(usage.Message);
+        if (broken.OfType<UnavailableException>().FirstOrDefault() is { } unavailable) return Outcome.Unavailable(unavailable.Reason, unavailable.Message);
+
+        var cases = results.SelectMany(result => result.Runs).SelectMany(run => run.Report.Cases).ToList();
+        var changed = plan.Components.Count(planned => planned.Changed);
+        if (results.Count == 0)
+            return Outcome.Done(changed == 0 ? "nothing to test: the change touches no component"
+                : $"nothing to test: {string.Join(", ", plan.Components.Where(planned => planned.Changed).Select(planned => planned.Component.Name))} changed and {(changed == 1 ? "has" : "have")} no unit tests configured");
+        return Outcome.Done($"{TestVerdict.Totals(cases)} in {string.Join(", ", results.Select(result => result.Planned.Component.Name))}");
+    }
+
+    private static string Owned(IReadOnlyList<string> owners) => owners.Count == 0 ? "" : $" (owner: {string.Join(", ", owners)})";
+
+    private static TestedComponent Tested(PlannedComponent planned, IReadOnlyList<TestedRuns> results)
+    {
+        var cases = results.Where(result => result.Planned == planned).SelectMany(result => result.Runs).SelectMany(run => run.Report.Cases).ToList();
+        return new TestedComponent(planned.Component.Name, planned.Changed, planned.Reason,
+            cases.Count(test => test.Outcome == TestOutcome.Passed), cases.Count(test => test.Fails),
+            cases.Count(test => test.Outcome == TestOutcome.Skipped || (test.IsFailure && !test.Fails)), cases.Count(test => test.IsFlaky));
+    }
+
+    // https://in-toto.io/attestation/test-result/v0.1
+    private static JsonObject Predicate(IReadOnlyList<TestedRuns> results, string configuration, string? blob)
+    {
+        var runs = results.SelectMany(result => result.Runs).ToList();
+        var tests = runs.SelectMany(run => run.Report.Cases.Select(test => (Name: $"{run.Title}: {test.Identity}", Test: test))).ToList();
+        var failed = tests.Where(one => one.Test.Fails).ToList();
+        var warned = tests.Where(one => one.Test.IsFlaky || (one.Test.IsFailure && !one.Test.Fails)).ToList();
+        var passed = tests.Where(one => one.Test is { Outcome: TestOutcome.Passed, IsFlaky: false }).ToList();
+        var descriptor = new JsonObject { ["name"] = configuration };
+        if (blob is not null) descriptor["digest"] = new JsonObject { ["gitBlob"] = blob };
+        return new JsonObject
+        {
+            ["result"] = runs.Exists(run => !run.Verdict.Succeeded) || results.Any(result => result.Broken.Count > 0) ? "FAILED" : warned.Count > 0 ? "WARNED" : "PASSED",
+            ["configuration"] = new JsonArray((JsonNode)descriptor),
+            ["passedTests"] = Names(passed),
+            ["warnedTests"] = Names(warned),
+            ["failedTests"] = Names(failed),
+        };
+
+        static JsonArray Names(List<(string Name, TestCase Test)> tests) => [.. tests.Take(MostNames).Select(one => (JsonNode?)one.Name)];
+    }
+}

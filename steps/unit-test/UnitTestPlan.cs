@@ -1,0 +1,67 @@
+using CiSteps.Pipeline;
+
+namespace CiSteps.UnitTest;
+
+/// <summary>What of one component is to be done.</summary>
+/// <param name="Component">The component.</param>
+/// <param name="Changed">Whether the change touches it.</param>
+/// <param name="Reason">Why, or why not.</param>
+/// <param name="Runs">Test runs to do, with the quarantine that counts; none when it is not tested.</param>
+/// <param name="Owners">Who is told of a failure.</param>
+internal sealed record PlannedComponent(ComponentDefinition Component, bool Changed, string Reason, IReadOnlyList<TestRunDefinition> Runs, IReadOnlyList<string> Owners);
+
+/// <summary>Which components are tested, and why.</summary>
+/// <param name="Components">All components of the pipeline file.</param>
+/// <param name="Base">The commit compared with; empty when each component has its own, or none.</param>
+/// <param name="Warnings">What a person should know.</param>
+internal sealed record UnitTestPlan(IReadOnlyList<PlannedComponent> Components, string Base, IReadOnlyList<string> Warnings)
+{
+    /// <summary>Decides.</summary>
+    /// <param name="changes">What the change touches.</param>
+    /// <param name="change">The change's pipeline file: which commands run.</param>
+    /// <param name="policy">The target branch's pipeline file: whose quarantine and owners count.</param>
+    /// <param name="all">Test everything.</param>
+    /// <param name="only">Test just these; empty: what changed.</param>
+    /// <param name="baseCommit">The commit compared with.</param>
+    public static UnitTestPlan For(IReadOnlyList<ComponentChange> changes, PipelineDefinition change, PipelineDefinition policy,
+        bool all, IReadOnlyList<string> only, string baseCommit)
+    {
+        var warnings = new List<string>();
+        var components = new List<PlannedComponent>();
+        foreach (var (component, changed, reason) in changes)
+        {
+            var judged = policy.Components.FirstOrDefault(one => one.Name == component.Name);
+            var tested = only.Count > 0 ? only.Contains(component.Name) : all || changed;
+            if (tested && component.UnitTests.Count == 0)
+                warnings.Add(judged is { UnitTests.Count: > 0 }
+                    ? $"{component.Name}: this change removes its unit tests, none is run"
+                    : $"{component.Name}: no unit tests configured");
+            components.Add(new PlannedComponent(component, changed || all,
+                changed ? reason : tested ? "asked for by " + (only.Count > 0 ? "--component" : "--all") : reason,
+                tested ? [.. component.UnitTests.Select(run => run with { Quarantine = QuarantineOf(run, judged, ReferenceEquals(change, policy), warnings) })] : [],
+                judged?.Owners ?? component.Owners));
+        }
+        return new UnitTestPlan(components, baseCommit, warnings);
+    }
+
+    /// <summary>The plan as lines for people.</summary>
+    public IEnumerable<string> Lines()
+    {
+        var width = Components.Count == 0 ? 0 : Components.Max(planned => planned.Component.Name.Length);
+        foreach (var planned in Components)
+        {
+            var work = planned.Runs.Count > 0 ? "test: " + string.Join(", ", planned.Runs.Select(run => run.Name)) : planned.Changed ? "no tests" : "skip";
+            yield return $"{planned.Component.Name.PadRight(width)}  {work}  ({planned.Reason})";
+        }
+    }
+
+    // A change must not excuse its own failures: what the target branch tolerates counts.
+    private static IReadOnlyList<QuarantinedTest> QuarantineOf(TestRunDefinition run, ComponentDefinition? judged, bool isOwnJudge, List<string> warnings)
+    {
+        if (isOwnJudge) return run.Quarantine;
+        var counting = judged?.UnitTests.FirstOrDefault(one => one.Name == run.Name)?.Quarantine ?? [];
+        foreach (var added in run.Quarantine.Where(entry => !counting.Contains(entry)))
+            warnings.Add($"the quarantine of \"{added.Test}\" is new in this change and counts once it is on the target branch");
+        return counting;
+    }
+}

@@ -1,0 +1,120 @@
+using CiSteps.Hosting;
+using CiSteps.Hosting.Evidence;
+using CiSteps.Hosting.Settings;
+using CiSteps.Pipeline;
+using CiSteps.TestReports;
+
+namespace CiSteps.UnitTest;
+
+/// <summary>Works out what changed, runs its tests, and judges them.</summary>
+internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestCommands commands, ICertifiedCommits certified)
+{
+    public async Task<Outcome> RunAsync(CancellationToken cancel)
+    {
+        if (await run.SupersededAsync(cancel) is { } superseded) return superseded;
+
+        var plan = await PlanAsync(cancel);
+        foreach (var line in plan.Lines()) context.Log.Info(line);
+        foreach (var warning in plan.Warnings) context.Log.Warning(warning);
+        if (context.DryRun) return Outcome.Done(Summary(plan));
+
+        var results = await TestAsync(plan, cancel);
+        var finished = results.SelectMany(result => result.Runs).ToList();
+        WriteResults(finished);
+        return UnitTestConclusion.Of(plan, results, run);
+    }
+
+    private async Task<UnitTestPlan> PlanAsync(CancellationToken cancel)
+    {
+        var settings = context.Settings;
+        var only = settings.TryGet(UnitTestCommand.Components, out var names) ? names : [];
+        foreach (var name in only)
+            if (!run.Change.Components.Any(component => component.Name == name))
+                throw new UsageException($"there is no component \"{name}\" in {run.Change.Source}; there are {string.Join(", ", run.Change.Components.Select(component => component.Name))}");
+        foreach (var retry in run.Change.Components.SelectMany(component => component.UnitTests).Select(tests => tests.Retry))
+            if (retry is { Filter.Count: 0, Framework: { } framework } && !RetryFilter.Frameworks.Contains(framework))
+                throw new UsageException($"\"{framework}\" in {run.Change.Source} is no framework whose tests can be run again; give {string.Join(", ", RetryFilter.Frameworks)}, or a filter of your own");
+        var configuration = settings.Get(StepCommand.Configuration);
+        if (run.Base is { } ancestor)
+        {
+            var changed = run.ChangedSince(ancestor);
+            context.Log.Info($"{changed.Count} files changed since {ancestor[..12]}");
+            return UnitTestPlan.For(ChangedComponents.Decide(run.Change, changed, configuration), run.Change, run.Policy, settings.Get(UnitTestCommand.All), only, ancestor);
+        }
+        var commits = new Dictionary<string, string?>(StringComparer.Ordinal);
+        foreach (var component in run.Change.Components)
+        {
+            // What has no image is never certified by itself; it goes with everything else.
+            var (commit, why) = component.Image is null ? (null, "it has no image that could be certified") : await certified.FindAsync(component.Name, component.Major, cancel);
+            context.Log.Info($"{component.Name}: {why}");
+            commits[component.Name] = commit;
+        }
+        var common = commits.Values.Distinct().ToList();
+        return UnitTestPlan.For(
+            ChangedComponents.Decide(run.Change, component => commits[component.Name] is { } commit ? run.ChangedSince(commit) : null, configuration),
+            run.Change, run.Policy, settings.Get(UnitTestCommand.All), only, common is [{ } one] ? one : "");
+    }
+
+    private async Task<IReadOnlyList<TestedRuns>> TestAsync(UnitTestPlan plan, CancellationToken cancel)
+    {
+        using var places = new SemaphoreSlim(context.Settings.Get(UnitTestCommand.Parallel));
+        var done = 0;
+        var tested = plan.Components.Where(planned => planned.Runs.Count > 0).ToList();
+        if (tested.Count > 0) context.Log.Progress($"testing {string.Join(", ", tested.Select(planned => planned.Component.Name))}");
+        return await Task.WhenAll(tested.Select(async planned =>
+        {
+            await places.WaitAsync(cancel);
+            try
+            {
+                // Runs of one component share its folders and reports: one after the other.
+                var runs = new List<FinishedRun>();
+                var broken = new List<Exception>();
+                foreach (var definition in planned.Runs)
+                {
+                    try
+                    {
+                        runs.Add(await new TestRunner(context, run, commands, planned.Component, definition).RunAsync(cancel));
+                    }
+                    catch (Exception failure) when (failure is UsageException or UnavailableException)
+                    {
+                        // One component that cannot be tested must not hide what the others' tests say.
+                        broken.Add(failure);
+                        context.Log.Warning($"{planned.Component.Name} {definition.Name}: {failure.Message}");
+                    }
+                }
+                return new TestedRuns(planned, runs, broken);
+            }
+            finally
+            {
+                places.Release();
+                if (Interlocked.Increment(ref done) < tested.Count) context.Log.Progress($"{done} of {tested.Count} components tested");
+            }
+        }));
+    }
+
+    private void WriteResults(List<FinishedRun> runs)
+    {
+        var folder = context.Evidence.FolderOf(context.Step);
+        Directory.CreateDirectory(folder);
+        foreach (var (name, write) in new (string, Action<Stream, IReadOnlyList<FinishedRun>>)[] { ("results.json", ResultsJson.Write), ("junit.xml", JUnitWriter.Write) })
+        {
+            var path = Path.Combine(folder, name);
+            // A result is there whole or not at all.
+            using (var stream = File.Create(path + ".tmp")) write(stream, runs);
+            File.Move(path + ".tmp", path, overwrite: true);
+            context.Log.Publish($"{path} => test-results");
+        }
+    }
+
+    private static string Summary(UnitTestPlan plan)
+    {
+        var count = plan.Components.Count(planned => planned.Runs.Count > 0);
+        return count == 0 ? "nothing to test: the change touches no component with unit tests" : $"would test {count} of {plan.Components.Count} components";
+    }
+}
+
+/// <summary>A component's runs once they are over.</summary>
+/// <param name="Planned">The component.</param>
+/// <param name="Runs">What could be run.</param>
+/// <param name="Broken">Why runs could not be done: bad input, or something outside that did not answer.</param>
+internal sealed record TestedRuns(PlannedComponent Planned, IReadOnlyList<FinishedRun> Runs, IReadOnlyList<Exception> Broken);
