@@ -1,1 +1,1 @@
-return 0;
+return await CiSteps.Hosting.ProgramHost.RunAsync(CiSteps.TestbedPool.PoolProgram.Create(), args);

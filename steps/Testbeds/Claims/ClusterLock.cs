@@ -89,7 +89,7 @@ public sealed class ClusterLock : ITestbeds
             var now = cluster.Time.GetUtcNow();
             if (await ReadAsync(cancel).ConfigureAwait(false) is not { } lease || Find(lease, held.Claim) is not { } mine || Ends(lease) <= now) return null;
             if (await cluster.TryReplaceAsync(Kinds.Lease, PoolKinds.LeaseNamespace, Renewed(lease, now), cancel).ConfigureAwait(false) is null) continue;
-            return new LeasedTestbed(mine, kubeconfig, times.Heartbeat, token => RenewAsync(mine, token), cluster.Time, cluster.Log);
+            return new LeasedTestbed(mine, kubeconfig, null, times.Heartbeat, token => RenewAsync(mine, token), cluster.Time, cluster.Log);
         }
     }
 

@@ -1,3 +1,4 @@
+using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 
@@ -18,15 +19,16 @@ public sealed class LeasedTestbed : IAsyncDisposable
 
     /// <param name="held">What is held.</param>
     /// <param name="kubeconfig">Its credentials.</param>
+    /// <param name="ns">The leased namespace; null for a whole cluster.</param>
     /// <param name="heartbeat">Silence after which the lease ends.</param>
     /// <param name="renew">Renews once; the result is null, or why the lease is lost. Broken connections are exceptions.</param>
     /// <param name="time">The clock.</param>
     /// <param name="log">Told when the lease is lost.</param>
     /// <param name="onDispose">Called at the end.</param>
-    internal LeasedTestbed(HeldTestbed held, string kubeconfig, TimeSpan heartbeat, Func<CancellationToken, Task<string?>> renew,
+    internal LeasedTestbed(HeldTestbed held, string kubeconfig, string? ns, TimeSpan heartbeat, Func<CancellationToken, Task<string?>> renew,
         TimeProvider time, BuildLog log, Func<ValueTask>? onDispose = null)
     {
-        (Held, Kubeconfig, timeToLive, this.renew, this.time, this.log, this.onDispose) = (held, kubeconfig, heartbeat, renew, time, log, onDispose);
+        (Held, Kubeconfig, Namespace, timeToLive, this.renew, this.time, this.log, this.onDispose) = (held, kubeconfig, ns, heartbeat, renew, time, log, onDispose);
         beating = BeatAsync();
     }
 
@@ -35,6 +37,12 @@ public sealed class LeasedTestbed : IAsyncDisposable
 
     /// <summary>Text of a kubeconfig with the lease's own token. It ends with the lease and belongs in no file that outlives the step.</summary>
     public string Kubeconfig { get; }
+
+    /// <summary>The one namespace that the lease is good for, with limits; null when the whole cluster is leased.</summary>
+    public string? Namespace { get; }
+
+    /// <summary>Whether the lease gives a whole cluster or one namespace.</summary>
+    public TestbedScope Scope => Namespace is null ? TestbedScope.Cluster : TestbedScope.Namespace;
 
     /// <summary>Cancelled when the lease is lost: the testbed may belong to somebody else, so stop touching it.</summary>
     public CancellationToken Lost => lost.Token;
@@ -81,7 +89,7 @@ public sealed class LeasedTestbed : IAsyncDisposable
                     }
                     (renewed, interval) = (sent, timeToLive / 3);
                 }
-                catch (Exception error) when (error is UnavailableException or Clusters.ClusterApiException || error is OperationCanceledException && limit.IsCancellationRequested)
+                catch (Exception error) when (error is UnavailableException or ClusterApiException || error is OperationCanceledException && limit.IsCancellationRequested)
                 {
                     log.Info($"testbed \"{Held.Testbed}\" was not renewed: {error.Message}");
                     interval = timeToLive / 12;

@@ -78,12 +78,11 @@ public sealed class TestbedClaims : ITestbeds
             if (claim.Holder is { } other && other != identity)
                 Log.Info($"claim \"{claim.Name}\" was picked up by {other} before; taking it over");
             if (await management.TryReplaceAsync(PoolKinds.Claim, ns, WithHolder(claim, pickUp: true), cancel).ConfigureAwait(false) is not { } written) continue;
-            var kubeconfig = await management.ReadKubeconfigAsync(ns, secret, cancel).ConfigureAwait(false);
-            // Taken back between the two reads.
-            if (kubeconfig is null) return null;
+            // Absent: taken back between the two reads.
+            if (await management.ReadKubeconfigAsync(ns, secret, cancel).ConfigureAwait(false) is not { } credentials) return null;
             var its = await management.FindAsync(PoolKinds.Class.Path(ns, claim.Class), cancel).ConfigureAwait(false);
             var mine = new TestbedClaim(written);
-            return new LeasedTestbed(AsHeld(mine), kubeconfig, mine.Times(its is null ? null : new TestbedClass(its)).Heartbeat,
+            return new LeasedTestbed(AsHeld(mine), credentials.Kubeconfig, credentials.Leased, mine.Times(its is null ? null : new TestbedClass(its)).Heartbeat,
                 token => RenewAsync(mine.Name, mine.Uid, mine.Lease, token), management.Time, Log);
         }
     }

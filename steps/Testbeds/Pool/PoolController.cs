@@ -68,6 +68,10 @@ public sealed class PoolController : IAsyncDisposable
             // A follower ends only by failing at the start or by being stopped.
             await (await Task.WhenAny([loop, .. followers]).ConfigureAwait(false)).ConfigureAwait(false);
         }
+        catch (ClusterApiException none) when (none.Code == 404)
+        {
+            throw PoolInstallation.NotInstalled(management, none);
+        }
         finally
         {
             await stop.CancelAsync().ConfigureAwait(false);

@@ -69,6 +69,53 @@ public static class PoolInstallation
         }, cancel).ConfigureAwait(false);
     }
 
+    /// <summary>Adds one cluster to a static class, or gives the member of that name another kubeconfig. The class is made when there is none.</summary>
+    /// <exception cref="UsageException">The class is of another provider.</exception>
+    public static async Task AddMemberAsync(Cluster management, PoolOptions options, string its, string member, string kubeconfig, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(management);
+        ArgumentNullException.ThrowIfNull(options);
+        await management.PutAsync(Kinds.Secret, options.PrivateNamespace,
+            PoolWrites.KubeconfigSecret(member, options.PrivateNamespace, kubeconfig), cancel).ConfigureAwait(false);
+        while (true)
+        {
+            var found = await management.FindAsync(PoolKinds.Class.Path(options.Namespace, its), cancel).ConfigureAwait(false);
+            if (found is null)
+            {
+                await PutStaticClassAsync(management, options, its, new Dictionary<string, string> { [member] = kubeconfig }, null, cancel).ConfigureAwait(false);
+                return;
+            }
+            if (new TestbedClass(found).Provider != "static")
+                throw new UsageException($"class \"{its}\" makes its testbeds itself (provider \"{new TestbedClass(found).Provider}\"); clusters can be added to static classes only");
+            var members = found.Ensure("spec").Ensure("static")["members"] as JsonArray;
+            if (members is null) found.Ensure("spec").Ensure("static")["members"] = members = [];
+            if (members.Any(entry => (entry as JsonObject)?.Text("name") == member)) return;
+            members.Add((JsonNode)new JsonObject { ["name"] = member, ["secret"] = member });
+            if (await management.TryReplaceAsync(PoolKinds.Class, options.Namespace, found, cancel).ConfigureAwait(false) is not null) return;
+        }
+    }
+
+    /// <summary>Asks the pool to try a quarantined testbed again.</summary>
+    /// <exception cref="UsageException">There is no such testbed.</exception>
+    public static async Task RetryAsync(Cluster management, string ns, string testbed, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(management);
+        try
+        {
+            await management.MergeAsync(PoolKinds.Testbed.Path(ns, testbed), new JsonObject
+            {
+                ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [PoolKinds.RetryAnnotation] = "now" } },
+            }, cancel).ConfigureAwait(false);
+        }
+        catch (ClusterApiException none) when (none.Code == 404)
+        {
+            throw new UsageException($"there is no testbed \"{testbed}\" in namespace \"{ns}\"; see testbed-pool status", none);
+        }
+    }
+
+    internal static UnavailableException NotInstalled(Cluster management, Exception cause) =>
+        new("pool-not-installed", $"the management cluster {management.Server} has no testbed pool; run testbed-pool install once", cause);
+
     private static string Read(string name)
     {
         using var stream = typeof(PoolInstallation).Assembly.GetManifestResourceStream(name)

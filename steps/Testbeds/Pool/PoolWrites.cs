@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json.Nodes;
 using CiSteps.Clusters;
 
@@ -55,25 +56,22 @@ internal static class PoolWrites
             await cluster.ReplaceAsync(kind.Path(ns, item.Name()), item, cancel).ConfigureAwait(false);
     }
 
-    /// <summary>A Secret with one text under the key <c>kubeconfig</c>.</summary>
-    public static JsonObject KubeconfigSecret(string name, string ns, string kubeconfig, params ReadOnlySpan<(string Name, string Value)> labels)
+    /// <summary>A Secret with a kubeconfig, and for a leased namespace its name.</summary>
+    public static JsonObject KubeconfigSecret(string name, string ns, string kubeconfig, string? leased = null, string? testbed = null)
     {
-        var secret = new JsonObject
-        {
-            ["apiVersion"] = "v1",
-            ["kind"] = "Secret",
-            ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = ns },
-            ["type"] = "Opaque",
-            ["data"] = new JsonObject { ["kubeconfig"] = Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(kubeconfig)) },
-        };
-        foreach (var (label, value) in labels) secret.Ensure("metadata").Ensure("labels")[label] = value;
-        return secret;
+        var metadata = new JsonObject { ["name"] = name, ["namespace"] = ns };
+        if (testbed is not null) metadata["labels"] = new JsonObject { [PoolKinds.TestbedLabel] = testbed };
+        var data = new JsonObject { ["kubeconfig"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(kubeconfig)) };
+        if (leased is not null) data["namespace"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(leased));
+        return new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Secret", ["metadata"] = metadata, ["type"] = "Opaque", ["data"] = data };
     }
 
-    /// <summary>The kubeconfig in a Secret; null when there is no such Secret or key.</summary>
-    public static async Task<string?> ReadKubeconfigAsync(this Cluster cluster, string ns, string secret, CancellationToken cancel)
+    /// <summary>The kubeconfig in a Secret, and the namespace that it is for; null when there is no such Secret or key.</summary>
+    public static async Task<(string Kubeconfig, string? Leased)?> ReadKubeconfigAsync(this Cluster cluster, string ns, string secret, CancellationToken cancel)
     {
         var found = await cluster.FindAsync(Kinds.Secret.Path(ns, secret), cancel).ConfigureAwait(false);
-        return found?.Text("data", "kubeconfig") is { } data ? System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(data)) : null;
+        return found is not null && Text("kubeconfig") is { } kubeconfig ? (kubeconfig, Text("namespace")) : null;
+
+        string? Text(string key) => found.Text("data", key) is { } data ? Encoding.UTF8.GetString(Convert.FromBase64String(data)) : null;
     }
 }

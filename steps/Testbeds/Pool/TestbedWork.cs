@@ -119,8 +119,8 @@ internal sealed class TestbedWork(Cluster management, PoolOptions options, IRead
     private async Task RevokeAsync(TestbedClass its, Testbed testbed, ITestbedProvider provider, CancellationToken cancel)
     {
         var secret = testbed.Lease is { } lease ? Testbed.SecretOf(testbed.Name, lease.Number) : null;
-        var kubeconfig = secret is null ? null : await management.ReadKubeconfigAsync(options.Namespace, secret, cancel).ConfigureAwait(false);
-        await provider.RevokeAsync(its, testbed, kubeconfig, cancel).ConfigureAwait(false);
+        var credentials = secret is null ? null : await management.ReadKubeconfigAsync(options.Namespace, secret, cancel).ConfigureAwait(false);
+        await provider.RevokeAsync(its, testbed, credentials?.Kubeconfig, cancel).ConfigureAwait(false);
         if (secret is not null) await management.DeleteAsync(Kinds.Secret.Path(options.Namespace, secret), null, cancel).ConfigureAwait(false);
         // Broken too often while it was being handed out: cleaning it again would only hide that.
         var phase = testbed.Failures >= its.QuarantineAfter ? TestbedPhase.Quarantined : TestbedPhase.Cleaning;
@@ -131,9 +131,9 @@ internal sealed class TestbedWork(Cluster management, PoolOptions options, IRead
     {
         var claim = claims.Find(lease.Claim) is { } json ? new TestbedClaim(json) : null;
         var validFor = claim?.Times(its).TimeToLive ?? its.Lease.TimeToLive;
-        var kubeconfig = await provider.IssueAsync(its, testbed, lease, validFor, cancel).ConfigureAwait(false);
+        var issued = await provider.IssueAsync(its, testbed, lease, validFor, cancel).ConfigureAwait(false);
         await management.PutAsync(Kinds.Secret, options.Namespace,
-            PoolWrites.KubeconfigSecret(Testbed.SecretOf(testbed.Name, lease.Number), options.Namespace, kubeconfig, (PoolKinds.TestbedLabel, testbed.Name)), cancel).ConfigureAwait(false);
+            PoolWrites.KubeconfigSecret(Testbed.SecretOf(testbed.Name, lease.Number), options.Namespace, issued.Kubeconfig, issued.Namespace, testbed.Name), cancel).ConfigureAwait(false);
         await MoveAsync(testbed, TestbedPhase.Leased, testbed.Message, status =>
         {
             status["lease"]!["issued"] = true;

@@ -13,8 +13,7 @@ internal interface ITestbedProvider
     Task<int> ProvisionAsync(TestbedClass its, Testbed testbed, CancellationToken cancel);
 
     /// <summary>Probes the testbed and makes credentials for one lease.</summary>
-    /// <returns>A kubeconfig with the lease's own token.</returns>
-    Task<string> IssueAsync(TestbedClass its, Testbed testbed, TestbedLease lease, TimeSpan validFor, CancellationToken cancel);
+    Task<LeaseCredentials> IssueAsync(TestbedClass its, Testbed testbed, TestbedLease lease, TimeSpan validFor, CancellationToken cancel);
 
     /// <summary>Makes the credentials of all leases worthless, and comes back only when the given one is refused.</summary>
     /// <param name="its">The class.</param>
@@ -30,6 +29,11 @@ internal interface ITestbedProvider
     /// <summary>Takes down what the provider made, when the class no longer wants the testbed.</summary>
     Task RemoveAsync(TestbedClass? its, Testbed testbed, CancellationToken cancel);
 }
+
+/// <summary>What a lease gives.</summary>
+/// <param name="Kubeconfig">With the lease's own token.</param>
+/// <param name="Namespace">The one namespace that it is good for; null for the whole cluster.</param>
+internal sealed record LeaseCredentials(string Kubeconfig, string? Namespace);
 
 /// <summary>A testbed does not do what a testbed must; counts towards quarantine.</summary>
 internal sealed class TestbedBrokenException(string message, Exception? inner = null) : Exception(message, inner);

@@ -32,11 +32,11 @@ internal sealed class StaticProvider(Cluster management, PoolOptions options) : 
         return items.Count;
     }
 
-    public async Task<string> IssueAsync(TestbedClass its, Testbed testbed, TestbedLease lease, TimeSpan validFor, CancellationToken cancel)
+    public async Task<LeaseCredentials> IssueAsync(TestbedClass its, Testbed testbed, TestbedLease lease, TimeSpan validFor, CancellationToken cancel)
     {
         var (kubeconfig, cluster) = await ConnectAsync(its, testbed, cancel).ConfigureAwait(false);
         await ProbeAsync(cluster, cancel).ConfigureAwait(false);
-        return await LeaseAccounts.IssueAsync(cluster, kubeconfig, testbed, lease, validFor, cancel).ConfigureAwait(false);
+        return new(await LeaseAccounts.IssueAsync(cluster, kubeconfig, testbed, lease, validFor, cancel).ConfigureAwait(false), null);
     }
 
     public async Task RevokeAsync(TestbedClass its, Testbed testbed, string? kubeconfig, CancellationToken cancel) =>
@@ -94,7 +94,7 @@ internal sealed class StaticProvider(Cluster management, PoolOptions options) : 
     internal static async Task<string> KubeconfigAsync(Cluster management, PoolOptions options, JsonObject from, CancellationToken cancel)
     {
         if (from.Text("secret") is { } secret)
-            return await management.ReadKubeconfigAsync(options.PrivateNamespace, secret, cancel).ConfigureAwait(false)
+            return (await management.ReadKubeconfigAsync(options.PrivateNamespace, secret, cancel).ConfigureAwait(false))?.Kubeconfig
                 ?? throw new TestbedBrokenException($"there is no Secret \"{secret}\" with the key \"kubeconfig\" in namespace \"{options.PrivateNamespace}\"");
         if (from.Text("path") is not { } path)
             throw new TestbedBrokenException("the class names neither a secret nor a path for the kubeconfig");

@@ -1,0 +1,138 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using CiSteps.Clusters;
+using CiSteps.Hosting;
+using CiSteps.Testbeds.Pool;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+
+namespace CiSteps.TestbedPool;
+
+/// <summary>The pool's page and API: <c>/</c>, <c>/api/testbeds</c>, <c>/api/claims</c>, <c>/healthz</c>. Reading only.</summary>
+internal sealed class PoolPage : IAsyncDisposable
+{
+    private static readonly TimeSpan stopLimit = TimeSpan.FromSeconds(3);
+
+    private readonly WebApplication app;
+
+    private PoolPage(WebApplication app) => this.app = app;
+
+    /// <summary>Where it listens, with the real port.</summary>
+    public string Url => app.Urls.First();
+
+    /// <summary>Reads <c>address:port</c>; null for <c>off</c>.</summary>
+    /// <exception cref="UsageException">Anything else.</exception>
+    public static IPEndPoint? Address(string text) => text == "off" ? null
+        : IPEndPoint.TryParse(text, out var address) && text.Contains(':', StringComparison.Ordinal) ? address
+        : throw new UsageException($"\"{text}\" is no address to listen on; give one like 127.0.0.1:8087, or off");
+
+    public static async Task<PoolPage> StartAsync(IPEndPoint address, Cluster management, string ns, BuildLog log, CancellationToken cancel)
+    {
+        // Nothing is read from files or variables of the folder that this happens to run in.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore();
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Listen(address);
+        });
+        var app = builder.Build();
+        app.Run(http => AnswerAsync(http, management, ns));
+        try
+        {
+            await app.StartAsync(cancel).ConfigureAwait(false);
+        }
+        catch (IOException taken)
+        {
+            await app.DisposeAsync().ConfigureAwait(false);
+            throw new UsageException($"cannot listen on {address}: {taken.Message}; give another --listen", taken);
+        }
+        var page = new PoolPage(app);
+        log.Info($"the pool's page is at {page.Url}");
+        if (!IPAddress.IsLoopback(address.Address)) log.Warning($"anybody who reaches {address} can see who holds which testbed");
+        return page;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        using var limit = new CancellationTokenSource(stopLimit);
+        await app.StopAsync(limit.Token).ConfigureAwait(false);
+        await app.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private static async Task AnswerAsync(HttpContext http, Cluster management, string ns)
+    {
+        http.Response.Headers.CacheControl = "no-store";
+        http.Response.Headers.ContentSecurityPolicy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+        http.Response.Headers.XContentTypeOptions = "nosniff";
+        if (http.Request.Method is not ("GET" or "HEAD"))
+        {
+            await WriteAsync(http, 405, "text/plain", "this page is for reading; claims are made with reserve-testbed\n").ConfigureAwait(false);
+            return;
+        }
+        try
+        {
+            switch (http.Request.Path.Value)
+            {
+                case "/":
+                    await WriteAsync(http, 200, "text/html", Html(await ReadAsync().ConfigureAwait(false), ns)).ConfigureAwait(false);
+                    break;
+                case "/healthz":
+                    await ReadAsync().ConfigureAwait(false);
+                    await WriteAsync(http, 200, "text/plain", "ok\n").ConfigureAwait(false);
+                    break;
+                case "/api/testbeds":
+                    await WriteAsync(http, 200, "application/json", JsonSerializer.Serialize((await ReadAsync().ConfigureAwait(false)).Testbeds, PoolJson.Default.IReadOnlyListTestbedStatus)).ConfigureAwait(false);
+                    break;
+                case "/api/claims":
+                    await WriteAsync(http, 200, "application/json", JsonSerializer.Serialize((await ReadAsync().ConfigureAwait(false)).Claims, PoolJson.Default.IReadOnlyListClaimStatus)).ConfigureAwait(false);
+                    break;
+                default:
+                    await WriteAsync(http, 404, "text/plain", "there are: / /api/testbeds /api/claims /healthz\n").ConfigureAwait(false);
+                    break;
+            }
+        }
+        catch (Exception error) when (error is UnavailableException or ClusterApiException)
+        {
+            await WriteAsync(http, 503, "text/plain", $"the management cluster does not answer: {error.Message}\n").ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
+        {
+            // The reader has gone.
+        }
+
+        Task<PoolView> ReadAsync() => PoolView.ReadAsync(management, ns, http.RequestAborted);
+    }
+
+    private static async Task WriteAsync(HttpContext http, int status, string type, string text)
+    {
+        http.Response.StatusCode = status;
+        http.Response.ContentType = type + "; charset=utf-8";
+        if (http.Request.Method == "GET") await http.Response.WriteAsync(text, http.RequestAborted).ConfigureAwait(false);
+    }
+
+    private static string Html(PoolView view, string ns)
+    {
+        var phases = view.Testbeds.GroupBy(t => t.Phase, StringComparer.Ordinal).Select(g => $"{g.Count()} {g.Key.ToLowerInvariant()}");
+        var html = new StringBuilder($$$"""
+            <!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="5"><meta name="viewport" content="width=device-width">
+            <title>Testbeds</title><style>
+            body{font:15px/1.5 system-ui,sans-serif;margin:2rem;color:#1b1f24;background:#fff} table{border-collapse:collapse;margin:0 0 2rem} th,td{text-align:left;padding:.3rem .9rem .3rem 0;border-bottom:1px solid #d8dee4;vertical-align:top}
+            th{font-weight:600} .Free{color:#116329} .Leased,.Bound{color:#0550ae} .Quarantined,.Expired{color:#a40e26;font-weight:600} .Cleaning,.Revoking,.Provisioning,.Pending{color:#7d4e00}
+            @media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117} th,td{border-color:#30363d} .Free{color:#56d364}.Leased,.Bound{color:#79c0ff}.Quarantined,.Expired{color:#ff7b72}.Cleaning,.Revoking,.Provisioning,.Pending{color:#e3b341} a{color:#79c0ff}}
+            </style></head><body><h1>Testbeds</h1><p>{{{Text($"{view.Testbeds.Count} testbeds in {ns}: {string.Join(", ", phases)}; {view.Claims.Count(c => c.Position > 0)} claims wait.")}}} <a href="/api/testbeds">testbeds</a> and <a href="/api/claims">claims</a> as JSON.</p>
+            <table><thead><tr><th>Testbed<th>Class<th>Phase<th>Since<th>Lease<th>Held by<th>Claim<th>Last</tr></thead><tbody>
+            """);
+        foreach (var t in view.Testbeds)
+            html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Text(t.Name)}<td>{Text(t.Class)}<td class={t.Phase}>{t.Phase}<td>{StatusTable.Ago(view.At, t.Since)}<td>{t.Lease}<td>{Text(t.Who)}<td>{Text(t.Claim)}<td>{Text(t.Message)}</tr>\n");
+        html.Append("</tbody></table><h2>Claims</h2><table><thead><tr><th>Claim<th>Class<th>Phase<th>Place<th>Testbed<th>Who<th>Priority<th>Age<th>Until<th></tr></thead><tbody>\n");
+        foreach (var c in view.Claims)
+            html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Text(c.Name)}<td>{Text(c.Class)}<td class={c.Phase}>{c.Phase}{(c.PickedUp ? ", in use" : "")}<td>{(c.Position > 0 ? c.Position : "")}<td>{Text(c.Testbed)}<td>{Text(c.Who)}<td>{c.Priority}<td>{StatusTable.Ago(view.At, c.Created)}<td>{c.Until?.ToLocalTime().ToString("HH:mm", CultureInfo.InvariantCulture)}<td>{Text(c.Message)}</tr>\n");
+        return html.Append("</tbody></table></body></html>\n").ToString();
+    }
+
+    private static string Text(string? text) => WebUtility.HtmlEncode(text ?? "");
+}
