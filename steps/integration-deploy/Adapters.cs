@@ -1,6 +1,9 @@
 using CiSteps.Clusters;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Evidence;
 using CiSteps.Hosting.Settings;
+using CiSteps.Images;
+using CiSteps.Testbeds.Claims;
 
 namespace CiSteps.IntegrationDeploy;
 
@@ -8,13 +11,51 @@ namespace CiSteps.IntegrationDeploy;
 internal static class Adapters
 {
     /// <summary>Settings of what is reached.</summary>
-    public static IReadOnlyList<Setting> Settings { get; } = [];
+    public static IReadOnlyList<Setting> Settings { get; } = [RegistrySettings.CertificateAuthority, .. TestbedAccess.Settings];
 
     /// <summary>Registries, the pool and clusters as they are.</summary>
     public static World World { get; } = new(
-        (_, _) => throw new UnavailableException("registry", "pending"),
-        (_, _) => throw new UnavailableException("testbeds", "pending"),
+        (context, pipeline) => new Registry(RegistryClient.Open(context, pipeline.Registry.PlainHttp, pipeline.Registry.Push, pipeline.Registry.Pull)),
+        async (context, cancel) => new Pool(await TestbedAccess.OpenAsync(context, cancel).ConfigureAwait(false), context),
         async (kubeconfig, log, time, cancel) => new TestCluster(await Cluster.ConnectAsync(kubeconfig, log, time, cancel).ConfigureAwait(false)));
+
+    private sealed class Registry(RegistryClient client) : IImages
+    {
+        public Task<string?> FindDigestAsync(string image, CancellationToken cancel) => client.FindDigestAsync(ImageReference.Parse(image), cancel);
+
+        public async Task<IReadOnlyCollection<string>> DigestsOfAsync(string repository, string digest, CancellationToken cancel) =>
+            await client.FindImageAsync(ImageReference.Of(repository, digest), cancel).ConfigureAwait(false) is { } image ? [digest, .. image.KnownAs.Where(other => other != digest)] : [digest];
+
+        public void Dispose() => client.Dispose();
+    }
+
+    private sealed class Pool(ITestbeds testbeds, StepContext context) : IPool
+    {
+        // reserve-testbed did the long waiting; here only a lapsed lease is repaired.
+        private static readonly TimeSpan repairWait = TimeSpan.FromMinutes(5);
+
+        public async Task<ITestbed> PickUpAsync(HeldTestbed held, CancellationToken cancel) =>
+            new Testbed(testbeds, await testbeds.PickUpAsync(held, context.Run!, repairWait, context.Log, cancel).ConfigureAwait(false));
+
+        public void Dispose() => testbeds.Dispose();
+    }
+
+    private sealed class Testbed(ITestbeds testbeds, LeasedTestbed leased) : ITestbed
+    {
+        public HeldTestbed Held => leased.Held;
+
+        public string Kubeconfig => leased.Kubeconfig;
+
+        public TestbedScope Scope => TestbedScope.Cluster;
+
+        public string? Namespace => null;
+
+        public CancellationToken Lost { get; } = leased.Lost;
+
+        public async Task ReleaseAsync(CancellationToken cancel) => await testbeds.ReleaseAsync(leased.Held.Claim, cancel).ConfigureAwait(false);
+
+        public ValueTask DisposeAsync() => leased.DisposeAsync();
+    }
 
     private sealed class TestCluster(Cluster cluster) : ITestCluster
     {

@@ -25,7 +25,7 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
             if (!context.Evidence.TryReadDone("reserve-testbed", out var reserved, out why)) return Outcome.Refused("no-evidence", $"{why}; run reserve-testbed first");
             held = reserved.HandOverAs(HandOverJson.Default.ReserveHandOver)?.Testbeds ?? [];
         }
-        var registry = world.Images(context, run.Change);
+        using var registry = world.Images(context, run.Change);
         if (await UnknownAsync(registry, images, concerned, run.Change, cancel).ConfigureAwait(false) is { } unknown) return unknown;
         var production = await ProductionAsync(registry, concerned, run.Change, cancel).ConfigureAwait(false);
 
@@ -40,10 +40,10 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
         var deployments = plan.Suites.Select(suite => SuiteDeployment.Read(suite, run, context.WorkTree)).ToList();
         if (context.DryRun) return Outcome.Done($"would run {Count(plan.Suites.Count, "suite")}: {string.Join(", ", plan.Suites.Select(suite => suite.Suite.Name))}");
 
-        var testbeds = world.Testbeds(context, run);
+        using var pool = await world.Pool(context, cancel).ConfigureAwait(false);
         // All run to their own end, clean-up included, before the first failure is looked at.
         var running = plan.Suites.Zip(deployments, (suite, deployment) =>
-            new SuiteRun(world, context, registry, testbeds, suite, deployment, keep, plan.Suites.Count > 1 ? SuiteLog.For(context, suite.Suite.Name) : context.Log).RunAsync(cancel)).ToList();
+            new SuiteRun(world, context, registry, pool, suite, deployment, keep, plan.Suites.Count > 1 ? SuiteLog.For(context, suite.Suite.Name) : context.Log).RunAsync(cancel)).ToList();
         var ends = await Task.WhenAll(running).ConfigureAwait(false);
         return Conclude(ends);
     }

@@ -6,7 +6,7 @@ using CiSteps.Pipeline;
 namespace CiSteps.IntegrationDeploy;
 
 /// <summary>What the step asks of registries.</summary>
-internal interface IImages
+internal interface IImages : IDisposable
 {
     /// <summary>The digest behind an image reference with a tag or digest; null when there is none.</summary>
     Task<string?> FindDigestAsync(string image, CancellationToken cancel);
@@ -16,7 +16,7 @@ internal interface IImages
 }
 
 /// <summary>What the step asks of the testbed pool.</summary>
-internal interface ITestbeds
+internal interface IPool : IDisposable
 {
     /// <summary>Verifies that the claim is really held, takes a lapsed one anew, and keeps it alive until it is given back.</summary>
     Task<ITestbed> PickUpAsync(HeldTestbed held, CancellationToken cancel);
@@ -68,9 +68,9 @@ internal interface ITestCluster : IDisposable
 
 /// <summary>How the step reaches the world; tests give their own.</summary>
 /// <param name="Images">Opens the registries.</param>
-/// <param name="Testbeds">Opens the pool.</param>
+/// <param name="Pool">Opens the pool.</param>
 /// <param name="Connect">Connects to a testbed's cluster.</param>
 internal sealed record World(
     Func<StepContext, PipelineDefinition, IImages> Images,
-    Func<StepContext, ChainRun, ITestbeds> Testbeds,
+    Func<StepContext, CancellationToken, Task<IPool>> Pool,
     Func<string, BuildLog, TimeProvider, CancellationToken, Task<ITestCluster>> Connect);

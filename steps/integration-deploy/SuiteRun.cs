@@ -18,7 +18,7 @@ internal sealed record SuiteEnd(SuiteResult Result, FinishedRun? Tests, DeployFa
 }
 
 /// <summary>One suite from picking up its testbed to giving it back.</summary>
-internal sealed class SuiteRun(World world, StepContext context, IImages registry, ITestbeds testbeds, PlannedSuite plan, SuiteDeployment deployment, bool keep, BuildLog log)
+internal sealed class SuiteRun(World world, StepContext context, IImages registry, IPool pool, PlannedSuite plan, SuiteDeployment deployment, bool keep, BuildLog log)
 {
     private static readonly TimeSpan cleanLimit = TimeSpan.FromMinutes(1);
 
@@ -44,7 +44,7 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
     private async Task<SuiteEnd> OnTestbedAsync(CancellationToken cancel)
     {
         log.Progress($"picking up testbed \"{plan.Testbed.Testbed}\"");
-        var testbed = await testbeds.PickUpAsync(plan.Testbed, cancel).ConfigureAwait(false);
+        var testbed = await pool.PickUpAsync(plan.Testbed, cancel).ConfigureAwait(false);
         await using (testbed.ConfigureAwait(false))
         {
             try

@@ -146,6 +146,28 @@ public sealed class ManifestSet
         string? Find(JsonObject container) => Reading.Text(container["image"]) is { } text ? instead(text) : null;
     }
 
+    /// <summary>Adds annotations to one workload itself, not to its pods.</summary>
+    public ManifestSet WithAnnotations(string kind, string name, IReadOnlyDictionary<string, string> annotations)
+    {
+        ArgumentNullException.ThrowIfNull(annotations);
+        return new([.. Items.Select(item =>
+        {
+            if (item.Kind != kind || item.Name != name) return item;
+            var copy = item with { Json = (JsonObject)item.Json.DeepClone() };
+            var metadata = (JsonObject)copy.Json["metadata"]!;
+            if (metadata["annotations"] is not JsonObject existing) metadata["annotations"] = existing = [];
+            foreach (var (key, value) in annotations) existing[key] = value;
+            return copy;
+        })]);
+    }
+
+    /// <summary>SHA-256 over all manifests in kind order, secrets' values too: the same text, the same number.</summary>
+    public string Fingerprint()
+    {
+        var text = string.Join('\n', InKindOrder().Items.Select(item => item.Json.ToJsonString()));
+        return Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];
+    }
+
     /// <summary>Refuses images that may be another one tomorrow: without tag and digest, or <c>latest</c>.</summary>
     /// <exception cref="UsageException">Names every such image and where it stands.</exception>
     public ManifestSet RefusingMovingImages()
@@ -161,8 +183,9 @@ public sealed class ManifestSet
     /// <param name="ns">The namespace.</param>
     /// <param name="scope">What may be deployed. In a cluster-wide testbed objects keep a namespace of their own.</param>
     /// <param name="labels">Labels to add.</param>
+    /// <param name="withNamespace">Whether a manifest of the namespace itself stays in the set; otherwise the caller makes it.</param>
     /// <exception cref="UsageException">In a namespace testbed: cluster-wide objects or another namespace.</exception>
-    public ManifestSet Into(string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels)
+    public ManifestSet Into(string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels, bool withNamespace = false)
     {
         ArgumentNullException.ThrowIfNull(labels);
         var wrong = new List<string>();
@@ -174,7 +197,7 @@ public sealed class ManifestSet
             if (KindOrder.IsClusterWide(item.Kind))
             {
                 // The suite's own namespace is made by the step, with its labels and expiry.
-                if (item.Kind == "Namespace" && item.Name == ns) continue;
+                if (item.Kind == "Namespace" && item.Name == ns && !withNamespace) continue;
                 if (scope == TestbedScope.Namespace) wrong.Add($"{item.Source}: {item.Title} is cluster-wide");
             }
             else if (item.Namespace is { } own && own != ns)
