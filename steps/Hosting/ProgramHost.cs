@@ -16,6 +16,9 @@ public sealed record ProgramCommand(string Name, string Description, IReadOnlyLi
     /// <summary>Name and meaning of the one positional argument, which may be left out; null: there is none.</summary>
     public (string Name, string Description)? Argument { get; init; }
 
+    /// <summary>Options that may be given several times, by name; see <see cref="ProgramContext.Given"/>.</summary>
+    public IReadOnlyList<(string Name, string Description)> Repeated { get; init; } = [];
+
     /// <summary>Left out of <c>--help</c>: the program starts it itself.</summary>
     public bool Hidden { get; init; }
 
@@ -31,7 +34,11 @@ public sealed record ProgramCommand(string Name, string Description, IReadOnlyLi
 /// <param name="Error">Where usage goes.</param>
 /// <param name="Time">The clock.</param>
 /// <param name="Coloured">Whether a person at a terminal reads the output.</param>
-public sealed record ProgramContext(StepSettings Settings, string? Argument, BuildLog Log, TextWriter Output, TextWriter Error, TimeProvider Time, bool Coloured);
+public sealed record ProgramContext(StepSettings Settings, string? Argument, BuildLog Log, TextWriter Output, TextWriter Error, TimeProvider Time, bool Coloured)
+{
+    /// <summary>Values of the repeated options, in the order given.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<string>> Given { get; init; } = new Dictionary<string, IReadOnlyList<string>>();
+}
 
 /// <summary>Starts a program with several commands and ends it by the same rules as <see cref="StepHost"/>: exit codes, one message per failure, cancellation as 130.</summary>
 public static class ProgramHost
@@ -55,10 +62,10 @@ public static class ProgramHost
     {
         ArgumentNullException.ThrowIfNull(program);
         time ??= TimeProvider.System;
-        var root = (RootCommand)Build(new RootCommand(program.Description), program, async (command, parsed, options, argument, cancel) =>
+        var root = (RootCommand)Build(new RootCommand(program.Description), program, async (command, parsed, inputs, cancel) =>
         {
             using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, stop);
-            return await RunParsedAsync(program.Name, command, parsed, options, argument, output, error, environment, time, coloured, either.Token).ConfigureAwait(false);
+            return await RunParsedAsync(program.Name, command, parsed, inputs, output, error, environment, time, coloured, either.Token).ConfigureAwait(false);
         });
         // "@text" is a value here, never a response file.
         var result = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
@@ -80,8 +87,9 @@ public static class ProgramHost
         }, CancellationToken.None).ConfigureAwait(false);
     }
 
-    private delegate Task<int> Invoke(ProgramCommand command, ParseResult parsed, IReadOnlyDictionary<string, Option<string?>> options,
-        Argument<string?>? argument, CancellationToken cancel);
+    private sealed record Inputs(IReadOnlyDictionary<string, Option<string?>> Options, IReadOnlyDictionary<string, Option<string[]>> Repeated, Argument<string?>? Argument);
+
+    private delegate Task<int> Invoke(ProgramCommand command, ParseResult parsed, Inputs inputs, CancellationToken cancel);
 
     private static ProgramCommand? Find(ProgramCommand from, string name) =>
         from.Commands.Select(command => command.Name == name ? command : Find(command, name)).FirstOrDefault(found => found is not null);
@@ -90,6 +98,13 @@ public static class ProgramHost
     {
         var options = command.Settings.ToDictionary(setting => setting.Name, StepHost.AsOption, StringComparer.Ordinal);
         foreach (var option in options.Values) into.Add(option);
+        var repeated = command.Repeated.ToDictionary(option => option.Name, option => new Option<string[]>("--" + option.Name)
+        {
+            Description = option.Description,
+            HelpName = option.Name,
+            AllowMultipleArgumentsPerToken = false,
+        }, StringComparer.Ordinal);
+        foreach (var option in repeated.Values) into.Add(option);
         Argument<string?>? argument = null;
         if (command.Argument is { } named)
         {
@@ -98,21 +113,23 @@ public static class ProgramHost
         }
         foreach (var below in command.Commands)
             into.Add(Build(new Command(below.Name, below.Description) { Hidden = below.Hidden }, below, invoke));
-        if (command.Run is not null) into.SetAction((parsed, cancel) => invoke(command, parsed, options, argument, cancel));
+        if (command.Run is not null) into.SetAction((parsed, cancel) => invoke(command, parsed, new Inputs(options, repeated, argument), cancel));
         return into;
     }
 
-    private static async Task<int> RunParsedAsync(string program, ProgramCommand command, ParseResult parsed, IReadOnlyDictionary<string, Option<string?>> options,
-        Argument<string?>? argument, TextWriter output, TextWriter error, IReadOnlyDictionary<string, string> environment, TimeProvider time, bool coloured,
-        CancellationToken cancel)
+    private static async Task<int> RunParsedAsync(string program, ProgramCommand command, ParseResult parsed, Inputs inputs, TextWriter output, TextWriter error,
+        IReadOnlyDictionary<string, string> environment, TimeProvider time, bool coloured, CancellationToken cancel)
     {
         var log = new BuildLog(output, environment.ContainsKey("TEAMCITY_VERSION"), coloured, time);
         try
         {
-            var settings = new StepSettings(parsed, options, environment, BuildServerProperties.Read(environment));
+            var settings = new StepSettings(parsed, inputs.Options, environment, BuildServerProperties.Read(environment));
             foreach (var setting in command.Settings) StepHost.Check(setting, settings);
-            return await command.Run!(new ProgramContext(settings, argument is null ? null : parsed.GetValue(argument), log, output, error, time, coloured), cancel)
-                .ConfigureAwait(false);
+            var context = new ProgramContext(settings, inputs.Argument is null ? null : parsed.GetValue(inputs.Argument), log, output, error, time, coloured)
+            {
+                Given = inputs.Repeated.ToDictionary(pair => pair.Key, pair => (IReadOnlyList<string>)(parsed.GetValue(pair.Value) ?? []), StringComparer.Ordinal),
+            };
+            return await command.Run!(context, cancel).ConfigureAwait(false);
         }
         catch (UsageException failure)
         {

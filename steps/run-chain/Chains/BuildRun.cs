@@ -21,6 +21,7 @@ internal sealed class BuildRun(BuildConfiguration build, string folder)
 {
     public const string Starting = "starting";
     public const string CheckingOut = "checking out";
+    public const string DependencyProblem = "snapshot-dependency.";
 
     private readonly Lock gate = new();
     private readonly List<BuildProblem> problems = [];
@@ -131,7 +132,8 @@ internal sealed class BuildRun(BuildConfiguration build, string folder)
     {
         get
         {
-            if (Problems is [var problem, ..]) return problem.Text;
+            // A terminal configuration's own word says more than that something before it failed.
+            if (Problems.FirstOrDefault(own => !own.Identity.StartsWith(DependencyProblem, StringComparison.Ordinal) || StatusText.Length == 0) is { } problem) return problem.Text;
             if (StatusText.Length > 0) return StatusText;
             var tests = PassedTests + FailedTests.Count + IgnoredTests;
             return tests == 0 ? "" : $"{PassedTests} tests passed" + (FailedTests.Count > 0 ? $", {FailedTests.Count} failed" : "") + (IgnoredTests > 0 ? $", {IgnoredTests} ignored" : "");

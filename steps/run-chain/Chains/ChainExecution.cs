@@ -69,7 +69,7 @@ internal sealed class ChainExecution : IDisposable
         {
             var source = runs[dependency.SourceId];
             if (source.State == BuildState.Succeeded || DependencyVerdicts.Of(dependency, source.State) is DependencyVerdict.Run or DependencyVerdict.Cancel) continue;
-            run.Fail("snapshot-dependency." + source.Build.Id, $"{source.Build.Name} {Word(source.State)}");
+            run.Fail(BuildRun.DependencyProblem + source.Build.Id, $"{source.Build.Name} {Word(source.State)}");
         }
         if (verdict is DependencyVerdict.FailToStart or DependencyVerdict.Cancel)
         {

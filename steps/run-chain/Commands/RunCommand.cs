@@ -21,6 +21,7 @@ internal static class RunCommand
     internal static readonly Setting<string> Agents = new("agents", "how many builds run at once; default: the number of cores", text =>
         int.TryParse(text, CultureInfo.InvariantCulture, out var count) && count > 0 ? text : throw new FormatException("give a number from 1"));
     internal static readonly Setting<string> Parameters = Setting.Text("parameters", "file of build parameters (name=value lines; \"<configuration>:\" before a name gives it to that one only)");
+    internal static readonly Setting<string> ReportFile = Setting.Text("report", "also write the HTML report to this file; with --follow the second chain's goes beside it, named -2");
     internal static readonly Setting<string> SummaryFile = Setting.Text("summary", "also write every outcome to this JSON file");
     internal static readonly Setting<bool> Follow = Setting.Switch("follow", "when the chain moved the default branch, run what its triggers queue then, too");
     internal static readonly Setting<bool> Keep = Setting.Switch("keep", "leave a sandbox that this run brought up standing");
@@ -28,10 +29,11 @@ internal static class RunCommand
 
     public static ProgramCommand Create() => new("run",
         "Runs what the triggers would queue for a branch: each build with the checkout, the environment and the artifacts that an agent would give it.",
-        [Branch, Step, SettingsFolder, Repository, WorkspaceFolder, Tools, Agents, Parameters, SummaryFile, Follow, Keep, Grace], RunAsync)
+        [Branch, Step, SettingsFolder, Repository, WorkspaceFolder, Tools, Agents, Parameters, ReportFile, SummaryFile, Follow, Keep, Grace], RunAsync)
     {
         // A step's own grace, then the terminal configuration's.
         Grace = TimeSpan.FromSeconds(180),
+        Repeated = [("param", "a build parameter, name=value; \"<configuration>:\" before the name gives it to that one only; may be repeated")],
     };
 
     private static async Task<int> RunAsync(ProgramContext context, CancellationToken cancel)
@@ -57,8 +59,17 @@ internal static class RunCommand
             foreach (var line in ClosingTable.Lines(builds)) await context.Output.WriteLineAsync(line).ConfigureAwait(false);
             await context.Output.WriteLineAsync($"  report: {report}").ConfigureAwait(false);
         }
+        if (context.Settings.Find(ReportFile) is { } file)
+            for (var at = 0; at < chains.Count; at++) CopyReport(chains[at].Report, at == 0 ? file : Path.ChangeExtension(file, null) + $"-{at + 1}{Path.GetExtension(file)}");
         if (context.Settings.Find(SummaryFile) is { } summary) Summary.Write(summary, chains);
         cancel.ThrowIfCancellationRequested();
         return chains.All(chain => chain.Succeeded) ? ExitCode.Done : ExitCode.Refused;
+    }
+
+    private static void CopyReport(string from, string to)
+    {
+        to = Path.GetFullPath(to);
+        Directory.CreateDirectory(Path.GetDirectoryName(to)!);
+        File.Copy(from, to, overwrite: true);
     }
 }

@@ -42,7 +42,13 @@ internal sealed class RunSession
         var branch = settings.Find(RunCommand.Branch) ?? await CurrentBranchAsync(cancel).ConfigureAwait(false);
         var name = repository ?? tree.VcsRoots.Values.Select(root => root.Parameters["url"]).FirstOrDefault(url => url is { Length: > 0 }) ?? tree.Folder;
         var workspace = Workspace.Open(settings.Find(RunCommand.WorkspaceFolder) ?? Workspace.DefaultFolder(settings.Environment, name));
-        var given = settings.Find(RunCommand.Parameters) is { } file ? JavaProperties.ReadFile(file) : new Dictionary<string, string>();
+        var given = new Dictionary<string, string>(settings.Find(RunCommand.Parameters) is { } file ? JavaProperties.ReadFile(file) : new Dictionary<string, string>(), StringComparer.Ordinal);
+        foreach (var parameter in context.Given["param"])
+        {
+            var equals = parameter.IndexOf('=', StringComparison.Ordinal);
+            if (equals <= 0) throw new UsageException($"\"--param {parameter}\" is not name=value");
+            given[parameter[..equals]] = parameter[(equals + 1)..];
+        }
         var urls = repository is null ? new Dictionary<string, string>()
             : tree.VcsRoots.Values.Where(root => IsBuilt(tree, root.Id)).ToDictionary(root => root.Id, _ => repository, StringComparer.Ordinal);
         var agents = settings.Find(RunCommand.Agents) is { } count ? int.Parse(count, CultureInfo.InvariantCulture) : Environment.ProcessorCount;
@@ -118,6 +124,12 @@ internal sealed class RunSession
         display.Start(chain, execution.Builds);
         await execution.RunAsync(cancel).ConfigureAwait(false);
         var report = Path.Combine(chain.Folder, "report.html");
+        var failed = execution.Builds.FirstOrDefault(build => build.State is not BuildState.Succeeded);
+        new ChainReport($"{chain.Branch.Name} at {chain.ShortCommit}", execution.Succeeded,
+            failed is null ? $"all {execution.Builds.Count} builds are done" : $"{failed.Build.Name}: {failed.Summary}", [.. execution.Builds.Select(build => ReportRow.Of(build, chain.Folder))])
+        {
+            Facts = [("branch", chain.Branch.Name), ("commit", chain.Revisions.Values.FirstOrDefault() ?? ""), ("chain", chain.Id), ("repository", chain.Repository), ("started", chain.StartedAt.ToString("u"))],
+        }.Write(report);
         return (chain, execution.Builds, execution.Succeeded, report);
     }
 

@@ -18,6 +18,7 @@ internal static class Summary
         ["branch"] = chain.Branch.Name,
         ["commit"] = chain.Revisions.Values.FirstOrDefault() ?? "",
         ["outcome"] = succeeded ? "done" : "failed",
+        ["failedStep"] = builds.FirstOrDefault(build => build.State != BuildState.Succeeded)?.Build.Name,
         ["report"] = report,
         ["folder"] = chain.Folder,
         ["steps"] = new JsonArray([.. builds.Select(build => (JsonNode)Of(build))]),
