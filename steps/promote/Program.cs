@@ -1,1 +1,4 @@
-return 0;
+using CiSteps.Hosting;
+using CiSteps.Promote;
+
+return await StepHost.RunAsync(PromoteCommand.Create(), args).ConfigureAwait(false);

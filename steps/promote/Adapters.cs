@@ -1,0 +1,121 @@
+using System.Net.Http;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using CiSteps.Clusters;
+using CiSteps.Hosting;
+using CiSteps.Hosting.Settings;
+using CiSteps.Images;
+using CiSteps.Pipeline;
+
+namespace CiSteps.Promote;
+
+/// <summary>The real world behind promote's ports.</summary>
+internal static class Adapters
+{
+    private const string RevisionLabel = "org.opencontainers.image.revision";
+
+    /// <summary>Settings of what is reached.</summary>
+    public static IReadOnlyList<Setting> Settings { get; } = [RegistrySettings.CertificateAuthority];
+
+    /// <summary>Registries and clusters as they are.</summary>
+    public static World World { get; } = new(
+        (context, pipeline) => new Registry(RegistryClient.Open(context, pipeline.Registry.PlainHttp, pipeline.Registry.Push, pipeline.Registry.Pull)),
+        async (kubeconfig, log, time, cancel) => new Production(await Cluster.ConnectAsync(kubeconfig, log, time, cancel).ConfigureAwait(false)));
+
+    private sealed class Registry(RegistryClient client) : IImages
+    {
+        public Task<string?> FindDigestAsync(string image, CancellationToken cancel) => client.FindDigestAsync(ImageReference.Parse(image), cancel);
+
+        public async Task<IReadOnlyCollection<string>> DigestsOfAsync(string repository, string digest, CancellationToken cancel) =>
+            await client.FindImageAsync(ImageReference.Of(repository, digest), cancel).ConfigureAwait(false) is { } image ? [digest, .. image.KnownAs.Where(other => other != digest)] : [digest];
+
+        public async Task<string?> CommitOfAsync(string repository, string digest, CancellationToken cancel) =>
+            (await client.FindImageAsync(ImageReference.Of(repository, digest), cancel).ConfigureAwait(false))?.Label(RevisionLabel);
+
+        public async Task<bool> TagAsync(string repository, string tag, string digest, string? expected, CancellationToken cancel)
+        {
+            var target = ImageReference.Of(repository, tag);
+            var now = await client.FindDigestAsync(target, cancel).ConfigureAwait(false);
+            if (now == digest) return true;
+            if (now != expected || await client.FindManifestAsync(target.WithDigest(digest), cancel).ConfigureAwait(false) is not { } manifest) return false;
+            try
+            {
+                await client.MoveTagAsync(target, manifest, expected, cancel).ConfigureAwait(false);
+                return true;
+            }
+            catch (RegistryRefusalException refusal)
+            {
+                if (refusal.Code == "MOVED") return false;
+                throw new UnavailableException("registry", $"the registry does not take the tag \"{target}\": {refusal.Message}", refusal);
+            }
+        }
+
+        public void Dispose() => client.Dispose();
+    }
+
+    private sealed class Production(Cluster cluster) : IProduction
+    {
+        private readonly HttpClient http = new() { Timeout = TimeSpan.FromSeconds(10) };
+
+        public async Task<LiveWorkload?> FindAsync(WorkloadDefinition workload, string ns, CancellationToken cancel)
+        {
+            if (await cluster.FindAsync(Kinds.Workload(workload.Kind).Path(ns, workload.Name), cancel).ConfigureAwait(false) is not { } live) return null;
+            var container = (live["spec"]?["template"]?["spec"]?["containers"] as JsonArray ?? []).OfType<JsonObject>().FirstOrDefault(each => (string?)each["name"] == workload.Container);
+            var image = (string?)container?["image"] ?? "";
+            var at = image.IndexOf('@', StringComparison.Ordinal);
+            var annotations = live["metadata"]?["annotations"];
+            return new LiveWorkload(at < 0 ? null : image[(at + 1)..], (string?)annotations?[Annotations.Digest], (string?)annotations?[Annotations.Manifests]);
+        }
+
+        public Task<ManifestSet> SnapshotAsync(ManifestSet manifests, CancellationToken cancel) => cluster.SnapshotAsync(manifests, cancel);
+
+        public Task<DeployFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel) => cluster.ApplyAsync(manifests, dryRun: false, cancel);
+
+        public Task<RolloutResult> RollOutAsync(RolloutTarget target, CancellationToken cancel) => Rollout.WatchAsync(cluster, target, cluster.Log, cancel);
+
+        public async Task<string?> AskAsync(GateDefinition gate, string ns, CancellationToken cancel)
+        {
+            if (!Uri.TryCreate(gate.Http, UriKind.Absolute, out var url)) throw new UsageException($"the gate \"{gate.Http}\" is no URL; write http://…, https://… or service://name:port/path");
+            if (url.Scheme == "service")
+            {
+                var (code, body) = await cluster.ProxyAsync(ns, $"{url.Host}:{(url.Port > 0 ? url.Port : 80)}", url.PathAndQuery, cancel).ConfigureAwait(false);
+                return code is >= 200 and < 300 ? null : $"HTTP {code}: {Short(body)}";
+            }
+            try
+            {
+                using var response = await http.GetAsync(url, cancel).ConfigureAwait(false);
+                return response.IsSuccessStatusCode ? null : $"HTTP {(int)response.StatusCode}";
+            }
+            catch (Exception error) when (error is HttpRequestException || error is OperationCanceledException && !cancel.IsCancellationRequested)
+            {
+                return error.Message;
+            }
+        }
+
+        public Task<IReadOnlyList<HistoryEntry>> HistoryAsync(string ns, string component, CancellationToken cancel) => new History(cluster, ns).ReadAsync(component, cancel);
+
+        public Task RecordAsync(string ns, string component, HistoryEntry entry, CancellationToken cancel) => new History(cluster, ns).AddAsync(component, entry, cancel);
+
+        public Task DiagnoseAsync(string ns, string folder, CancellationToken cancel) => Diagnosis.CollectAsync(cluster, ns, folder, cluster.Log, cancel);
+
+        public void Dispose()
+        {
+            http.Dispose();
+            cluster.Dispose();
+        }
+
+        private static string Short(string body)
+        {
+            try
+            {
+                if (JsonNode.Parse(body) is JsonObject { } status && (string?)status["message"] is { } message) return message;
+            }
+            catch (Exception error) when (error is JsonException or InvalidOperationException)
+            {
+                // Not the API server's own answer.
+            }
+            body = body.Trim().ReplaceLineEndings(" ");
+            return body.Length > 200 ? body[..200] + "…" : body;
+        }
+    }
+}

@@ -1,0 +1,91 @@
+using CiSteps.Clusters;
+using CiSteps.Hosting;
+using CiSteps.Hosting.Evidence;
+using CiSteps.Pipeline;
+using CiSteps.Repositories;
+
+namespace CiSteps.Promote;
+
+/// <summary>A component in a target, with the manifests that go there.</summary>
+internal sealed record Place(string Wave, ProductionTarget Target, ComponentDefinition Component, CertifiedImage Image, ManifestSet Manifests);
+
+/// <summary>Which components go where, with manifests read from the commit.</summary>
+internal static class Places
+{
+    private static readonly IReadOnlyDictionary<string, string> managed = new Dictionary<string, string> { [Labels.ManagedBy] = Cluster.FieldManager };
+
+    /// <summary>All places in the order of the waves.</summary>
+    /// <exception cref="UsageException">A manifest is missing or wrong.</exception>
+    public static IReadOnlyList<Place> Of(ChainRun run, ProductionDefinition production, IReadOnlyList<CertifiedImage> images, IReadOnlySet<string>? wanted, StepContext context)
+    {
+        var places = new List<Place>();
+        foreach (var wave in production.Waves)
+            foreach (var target in wave.Targets.Where(target => wanted?.Contains(target.Name) != false))
+                foreach (var component in run.Change.Components.Where(component => component.Workload is not null && (target.Components.Count == 0 || target.Components.Contains(component.Name))))
+                    if (images.FirstOrDefault(image => image.Component == component.Name) is { } image)
+                        places.Add(new Place(wave.Name, target, component, image, Prepare(ManifestSet.Load(context.WorkTree, component.Workload!.Manifests), component, target, image, image.Digest, run.Change.Registry)));
+        return places;
+    }
+
+    /// <summary>The manifests of an earlier commit at an earlier digest; null when this clone does not have them.</summary>
+    public static ManifestSet? AtCommit(ChainRun run, Place place, string commit, string digest)
+    {
+        if (run.Repository.FindCommit(commit) is null) return null;
+        try
+        {
+            var set = FromCommit(run.Repository, commit, place.Component.Workload!.Manifests);
+            return set.Items.Count == 0 ? null : Prepare(set, place.Component, place.Target, place.Image, digest, run.Change.Registry);
+        }
+        catch (UsageException)
+        {
+            // The manifests stood elsewhere then; the caller has another way.
+            return null;
+        }
+    }
+
+    private static ManifestSet Prepare(ManifestSet set, ComponentDefinition component, ProductionTarget target, CertifiedImage image, string digest, RegistryDefinition registry)
+    {
+        var workload = component.Workload!;
+        return set.WithImage(workload.Kind, workload.Name, workload.Container, $"{image.PullRepository}@{digest}")
+            .WithImages(name => name == component.Name || name == image.Repository || name == image.PullRepository ? $"{image.PullRepository}@{digest}"
+                : name.StartsWith(registry.Push + "/", StringComparison.Ordinal) && registry.Push != registry.Pull ? registry.Pull + name[registry.Push.Length..] : null)
+            .RefusingMovingImages()
+            .Into(target.Namespace, TestbedScope.Cluster, managed, withNamespace: true);
+    }
+
+    private static ManifestSet FromCommit(WorkRepository repository, string commit, IReadOnlyList<string> paths)
+    {
+        var set = ManifestSet.Empty;
+        foreach (var path in paths)
+        {
+            var inside = path.TrimEnd('/') + "/";
+            foreach (var (file, _) in repository.Files(commit).Where(file => file.Path == path || file.Path.StartsWith(inside, StringComparison.Ordinal) && Path.GetExtension(file.Path) is ".yaml" or ".yml" or ".json").OrderBy(file => file.Path, StringComparer.Ordinal))
+                set = set.And(ManifestSet.Parse(repository.ReadFile(commit, file) ?? "", $"{file} at {commit[..12]}"));
+        }
+        return set;
+    }
+}
+
+/// <summary>Connections to the targets, one per kubeconfig.</summary>
+internal sealed class OpenTargets(World world, StepContext context) : IDisposable
+{
+    private readonly Dictionary<string, IProduction> open = new(StringComparer.Ordinal);
+
+    /// <summary>Connects to a target's cluster, or gives the connection there is.</summary>
+    /// <exception cref="UsageException">The target's variable is not set.</exception>
+    public async Task<IProduction> OpenAsync(ProductionTarget target, CancellationToken cancel)
+    {
+        if (open.TryGetValue(target.Kubeconfig, out var known)) return known;
+        var environment = context.Settings.Environment;
+        if ((environment.GetValueOrDefault(target.Kubeconfig) is { Length: > 0 } value ? value : environment.GetValueOrDefault(target.Kubeconfig + "_FILE")) is not { Length: > 0 } kubeconfig)
+            throw new UsageException($"the target \"{target.Name}\" takes its kubeconfig from the environment variable {target.Kubeconfig}, which is not set; set it to the path of the kubeconfig, or to its content");
+        return open[target.Kubeconfig] = await world.Connect(kubeconfig, context.Log, context.Time, cancel).ConfigureAwait(false);
+    }
+
+    public IProduction this[ProductionTarget target] => open[target.Kubeconfig];
+
+    public void Dispose()
+    {
+        foreach (var cluster in open.Values) cluster.Dispose();
+    }
+}

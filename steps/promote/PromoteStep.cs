@@ -1,0 +1,87 @@
+using CiSteps.Clusters;
+using CiSteps.Hosting;
+using CiSteps.Hosting.Evidence;
+using CiSteps.Pipeline;
+
+namespace CiSteps.Promote;
+
+/// <summary>Rolls certified images out to production: gather, decide, act.</summary>
+internal sealed class PromoteStep(World world, StepContext context)
+{
+    public async Task<Outcome> RunAsync(CancellationToken cancel)
+    {
+        using var run = ChainRun.Open(context);
+        if (Unfit(run) is { } unfit) return unfit;
+        if (!context.Evidence.TryReadDone("certify", out var certified, out var why)) return Outcome.Refused("no-evidence", $"{why}; only what certify tagged in this run is promoted");
+        if (certified.Run.Dirty || !certified.Run.IsDefaultBranch)
+            return Outcome.Refused("not-certified", $"certify's evidence is of {(certified.Run.Dirty ? "a work tree with uncommitted changes" : $"branch \"{certified.Run.Branch}\"")}; only committed work of the target branch reaches production");
+        if (context.Settings.Get(PromoteCommand.RequireSignature) && !certified.IsSigned)
+            return Outcome.Refused("not-signed", "certify's evidence carries no valid signature of the known key; run certify with the signing key");
+        var handOver = certified.HandOverAs(HandOverJson.Default.CertifyHandOver)?.Images ?? [];
+        if (handOver.Count == 0) return Done("nothing to promote: certify tagged no image", []);
+        if (run.Policy.Production is not { } production) return Done("nothing to promote: ci-steps.yaml names no production targets", []);
+
+        using var registry = world.Images(context, run.Change);
+        var images = new List<CertifiedFacts>();
+        foreach (var image in handOver) images.Add(await DescribeAsync(registry, run, image, cancel).ConfigureAwait(false));
+        if (PromotionPlan.AboutImages(images, context.Settings.Find(PromoteCommand.AllowBarred)) is { } early)
+            return early.Refusal is { } no ? Outcome.Refused(no.Reason, no.Text) : Done(early.Superseded!, []);
+
+        var places = Places.Of(run, production, handOver, Wanted(production), context);
+        using var clusters = new OpenTargets(world, context);
+        var facts = new List<PlaceFacts>();
+        foreach (var place in places)
+        {
+            var cluster = await clusters.OpenAsync(place.Target, cancel).ConfigureAwait(false);
+            facts.Add(new PlaceFacts(place.Wave, place.Target, place.Component, await cluster.FindAsync(place.Component.Workload!, place.Target.Namespace, cancel).ConfigureAwait(false), place.Manifests.Fingerprint()));
+        }
+        var plan = PromotionPlan.For(images, facts);
+        foreach (var settled in plan.Settled) context.Log.Info($"{settled.Component.Name} in {settled.Target.Name} runs {settled.Live!.Digest} already");
+        foreach (var move in plan.Moves)
+        {
+            context.Log.Info(move.ToString());
+            if (move.Drift is not null) context.Log.Warning(move.Drift);
+        }
+        var kept = plan.Settled.Select(settled => new PromotedWorkload(settled.Component.Name, settled.Target.Name, settled.Live!.Digest!, settled.Live.Digest)).ToList();
+        if (plan.Moves.Count == 0) return Done(places.Count == 0 ? "nothing to promote: no production target takes these components" : "production runs these images already", kept);
+        if (context.DryRun) return Outcome.Done($"would roll out: {string.Join("; ", plan.Moves)}");
+
+        return await new Promotion(context, run, registry, clusters, places, plan.Moves, kept).RunAsync(production, cancel).ConfigureAwait(false);
+    }
+
+    private static Outcome? Unfit(ChainRun run)
+    {
+        var identity = run.Identity;
+        if (!identity.IsDefaultBranch) return Outcome.Refused("not-default-branch", $"branch \"{identity.Branch}\" is not promoted: only \"{run.Policy.Branches.Target}\" reaches production; merge it first");
+        if (identity.Dirty) return Outcome.Refused("dirty", "the work tree has uncommitted changes; only committed work of the target branch reaches production");
+        return null;
+    }
+
+    private static async Task<CertifiedFacts> DescribeAsync(IImages registry, ChainRun run, CertifiedImage image, CancellationToken cancel)
+    {
+        var tagged = await registry.FindDigestAsync($"{image.Repository}:{image.ProductionTag}", cancel).ConfigureAwait(false);
+        var barred = await registry.FindDigestAsync($"{image.Repository}:{PromotionPlan.BarTag(image.Digest)}", cancel).ConfigureAwait(false) == image.Digest;
+        string? commit = null;
+        var newer = false;
+        if (tagged is not null && tagged != image.Digest)
+        {
+            commit = await registry.CommitOfAsync(image.Repository, tagged, cancel).ConfigureAwait(false);
+            newer = commit is not null && commit != run.Identity.Commit && run.Repository.FindCommit(commit) is not null && run.Repository.IsAncestor(run.Identity.Commit, commit);
+        }
+        return new CertifiedFacts(image, tagged, newer, commit, barred);
+    }
+
+    private IReadOnlySet<string>? Wanted(ProductionDefinition production)
+    {
+        var named = context.Settings.Find(PromoteCommand.Target)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToHashSet(StringComparer.Ordinal);
+        var known = production.Waves.SelectMany(wave => wave.Targets).Select(target => target.Name).ToList();
+        if (named is null)
+            return context.IsOnServer || context.DryRun ? null : throw new UsageException($"promote touches production, and on a laptop only by name: give --target {string.Join(',', known)}, or --dry-run to see what would happen");
+        if (named.FirstOrDefault(name => !known.Contains(name)) is { } unknown)
+            throw new UsageException($"there is no production target \"{unknown}\" in ci-steps.yaml; it has {string.Join(", ", known.Select(name => $"\"{name}\""))}");
+        return named;
+    }
+
+    private static Outcome Done(string text, IReadOnlyList<PromotedWorkload> workloads) =>
+        Outcome.Done(text).HandingOver(new PromoteHandOver(workloads), HandOverJson.Default.PromoteHandOver);
+}

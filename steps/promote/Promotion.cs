@@ -1,0 +1,188 @@
+using System.Globalization;
+using CiSteps.Clusters;
+using CiSteps.Hosting;
+using CiSteps.Hosting.Evidence;
+using CiSteps.Hosting.Settings;
+using CiSteps.Pipeline;
+
+namespace CiSteps.Promote;
+
+/// <summary>Does a plan: roll out, ask the gates, write down; and the way back when one of these fails.</summary>
+internal sealed class Promotion(StepContext context, ChainRun run, IImages registry, OpenTargets clusters, IReadOnlyList<Place> places, IReadOnlyList<Move> moves, IReadOnlyList<PromotedWorkload> kept)
+{
+    // Going back has its own time and is not given up when the build is stopped: half a roll-out is worse than a late end.
+    private static readonly TimeSpan rollbackLimit = TimeSpan.FromMinutes(10);
+
+    private readonly BuildLog log = context.Log;
+    private readonly List<Done> done = [];
+
+    private sealed record Done(Move Move, Place Place, ManifestSet Before);
+
+    public async Task<Outcome> RunAsync(ProductionDefinition production, CancellationToken cancel)
+    {
+        foreach (var wave in production.Waves)
+        {
+            var inWave = moves.Where(move => move.Place.Wave == wave.Name).ToList();
+            if (inWave.Count == 0) continue;
+            using (log.Block($"wave {wave.Name}"))
+            {
+                foreach (var move in inWave)
+                    if (await MoveAsync(move, cancel).ConfigureAwait(false) is { } failure) return await BackAsync(move, failure).ConfigureAwait(false);
+                if (wave.Soak > TimeSpan.Zero && await SoakAsync(wave, inWave, cancel).ConfigureAwait(false) is var (culprit, why))
+                    return await BackAsync(culprit, why).ConfigureAwait(false);
+            }
+        }
+        var text = string.Join("; ", moves.Select(move => $"{move.Image.Component} runs {Move.Short(move.Image.Digest)} in {move.Place.Target.Name}"));
+        return Outcome.Done(text).HandingOver(new PromoteHandOver([.. kept, .. moves.Select(move => new PromotedWorkload(move.Image.Component, move.Place.Target.Name, move.Image.Digest, move.Previous))]), HandOverJson.Default.PromoteHandOver)
+            .Attesting(PredicateTypes.StepOutcome, [], [.. moves.Select(move => Subject.Image(move.Image.Repository, move.Image.Digest)).DistinctBy(subject => subject.Digest)]);
+    }
+
+    private async Task<DeployFailure?> MoveAsync(Move move, CancellationToken cancel)
+    {
+        var place = places.First(place => place.Target == move.Place.Target && place.Component == move.Place.Component);
+        var cluster = clusters[place.Target];
+        var ns = place.Target.Namespace;
+        log.Info($"rolling {place.Component.Name} out to {place.Target.Name}, namespace \"{ns}\"");
+        done.Add(new Done(move, place, await cluster.SnapshotAsync(place.Manifests, cancel).ConfigureAwait(false)));
+        try
+        {
+            if (await cluster.ApplyAsync(Recorded(place, place.Manifests, move.Image.Digest, run.Identity.Commit, run.Identity.BuildNumber, move.Place.Fingerprint), cancel).ConfigureAwait(false) is { } denied) return denied;
+            var rolled = await RollOutAsync(cluster, place, move.Image.Digest, cancel).ConfigureAwait(false);
+            if (rolled.Failure is { } failure) return failure;
+            if (place.Target.Gate is { } gate && await Gates.PassAsync(cluster, gate, ns, place.Target.Name, log, context.Time, cancel).ConfigureAwait(false) is { } unhealthy) return unhealthy;
+        }
+        catch (Exception broken) when (broken is UnavailableException or UsageException || broken is OperationCanceledException && cancel.IsCancellationRequested)
+        {
+            // Whatever the reason, what is half done must not stay.
+            return new DeployFailure(broken is UnavailableException gone ? gone.Reason : broken is UsageException ? "manifests" : "stopped",
+                broken is OperationCanceledException ? "the build was stopped during the roll-out" : broken.Message);
+        }
+        await RecordAsync(cluster, place, new HistoryEntry(move.Image.Digest, move.Previous, run.Identity.Commit, run.Identity.BuildNumber, Who, Now, "promoted"), cancel).ConfigureAwait(false);
+        return null;
+    }
+
+    private async Task<(Move Culprit, DeployFailure Why)?> SoakAsync(WaveDefinition wave, IReadOnlyList<Move> inWave, CancellationToken cancel)
+    {
+        log.Info($"wave {wave.Name} soaks for {Durations.Show(wave.Soak)}");
+        var gated = inWave.Where(move => move.Place.Target.Gate is not null).ToList();
+        foreach (var move in gated.Take(1))
+        {
+            var gate = move.Place.Target.Gate! with { For = wave.Soak, TimeLimit = TimeSpan.FromSeconds(30) };
+            if (await Gates.PassAsync(clusters[move.Place.Target], gate, move.Place.Target.Namespace, move.Place.Target.Name, log, context.Time, cancel).ConfigureAwait(false) is { } unhealthy) return (move, unhealthy);
+        }
+        if (gated.Count == 0) await Gates.WaitAsync(wave.Soak, $"wave {wave.Name} to soak", log, context.Time, cancel).ConfigureAwait(false);
+        // The roll-outs must still hold: a pod that crashes late shows here.
+        foreach (var move in inWave)
+        {
+            var place = places.First(place => place.Target == move.Place.Target && place.Component == move.Place.Component);
+            if ((await RollOutAsync(clusters[place.Target], place, move.Image.Digest, cancel).ConfigureAwait(false)).Failure is { } failure) return (move, failure);
+        }
+        return null;
+    }
+
+    private async Task<RolloutResult> RollOutAsync(IProduction cluster, Place place, string digest, CancellationToken cancel)
+    {
+        var digests = await registry.DigestsOfAsync(place.Image.Repository, digest, cancel).ConfigureAwait(false);
+        var workload = place.Component.Workload!;
+        return await cluster.RollOutAsync(new RolloutTarget(workload.Kind, place.Target.Namespace, workload.Name, workload.Container, digests, workload.TimeLimit), cancel).ConfigureAwait(false);
+    }
+
+    private async Task<Outcome> BackAsync(Move culprit, DeployFailure failure)
+    {
+        log.Warning($"{culprit.Image.Component} in {culprit.Place.Target.Name} failed: {failure.Text}");
+        using var limit = new CancellationTokenSource(rollbackLimit, context.Time);
+        var cluster = clusters[culprit.Place.Target];
+        await cluster.DiagnoseAsync(culprit.Place.Target.Namespace, Path.Combine(context.Evidence.FolderOf(context.Step), "diagnosis", culprit.Place.Target.Name), limit.Token).ConfigureAwait(false);
+        // A digest that fails in one place is wanted in none.
+        var results = new List<string>();
+        foreach (var each in done.Where(each => each.Move.Image.Component == culprit.Image.Component).Reverse())
+            results.Add(await UndoAsync(each, limit.Token).ConfigureAwait(false));
+        results.Add(await BarAsync(culprit.Image, failure, limit.Token).ConfigureAwait(false));
+        var state = done.Select(each => new PromotedWorkload(each.Move.Image.Component, each.Place.Target.Name,
+            each.Move.Image.Component == culprit.Image.Component ? each.Move.Previous ?? each.Move.Image.Digest : each.Move.Image.Digest, each.Move.Previous));
+        return Outcome.Refused("rollout-failed", $"{culprit.Image.Component} at {culprit.Image.Digest} failed in {culprit.Place.Target.Name} ({failure.Reason}): {failure.Text}; {string.Join("; ", results)}")
+            .HandingOver(new PromoteHandOver([.. kept, .. state]), HandOverJson.Default.PromoteHandOver);
+    }
+
+    private async Task<string> UndoAsync(Done each, CancellationToken cancel)
+    {
+        var (move, place, before) = each;
+        var cluster = clusters[place.Target];
+        var where = $"{place.Component.Name} in {place.Target.Name}";
+        try
+        {
+            var history = await cluster.HistoryAsync(place.Target.Namespace, place.Component.Name, cancel).ConfigureAwait(false);
+            // A run that was killed in the middle left the bad image live: then the last good one is in the history.
+            var good = move.Previous is not null && move.Previous != move.Image.Digest ? move.Previous
+                : history.FirstOrDefault(entry => entry.Result == "promoted" && entry.Digest != move.Image.Digest)?.Digest;
+            if (good is null) return $"{where} has no earlier version to go back to and stays as it is";
+            var entry = history.FirstOrDefault(entry => entry.Digest == good && entry.Result == "promoted");
+            var workload = place.Component.Workload!;
+            var earlier = (entry is null ? null : Places.AtCommit(run, place, entry.Commit, good)) is { } written
+                ? Recorded(place, written, good, entry!.Commit, entry.Build, written.Fingerprint())
+                : before.Has(workload.Kind, workload.Name) ? before.WithImage(workload.Kind, workload.Name, workload.Container, $"{place.Image.PullRepository}@{good}") : null;
+            if (earlier is null) return $"{where} could not go back to {good}: its manifests are neither in this clone nor in the cluster";
+            log.Progress($"rolling {where} back to {good}");
+            if (await cluster.ApplyAsync(earlier, cancel).ConfigureAwait(false) is { } denied) return $"{where} could NOT be rolled back: {denied.Text}";
+            var rolled = await RollOutAsync(cluster, place, good, cancel).ConfigureAwait(false);
+            var unhealthy = rolled.Failure ?? (place.Target.Gate is { } gate ? await Gates.PassAsync(cluster, gate, place.Target.Namespace, place.Target.Name, log, context.Time, cancel).ConfigureAwait(false) : null);
+            await RecordAsync(cluster, place, new HistoryEntry(good, move.Image.Digest, entry?.Commit ?? "", run.Identity.BuildNumber, Who, Now, unhealthy is null ? "rolled back" : "rolled back, unhealthy"), cancel).ConfigureAwait(false);
+            return unhealthy is null ? $"{where} is rolled back to {good} and healthy" : $"{where} is rolled back to {good} and NOT healthy: {unhealthy.Text}";
+        }
+        catch (Exception broken) when (broken is UnavailableException or UsageException or OperationCanceledException)
+        {
+            return $"{where} could NOT be rolled back: {(broken is OperationCanceledException ? $"no end within {Durations.Show(rollbackLimit)}" : broken.Message)}";
+        }
+    }
+
+    // A stopped build or a silent cluster says nothing about the image.
+    private async Task<string> BarAsync(CertifiedImage image, DeployFailure failure, CancellationToken cancel)
+    {
+        if (failure.Reason is "stopped" || failure.Reason.StartsWith("cluster-", StringComparison.Ordinal)) return $"{image.Digest} is not barred, since the failure is not its own";
+        try
+        {
+            await registry.TagAsync(image.Repository, PromotionPlan.BarTag(image.Digest), image.Digest, null, cancel).ConfigureAwait(false);
+            var back = image.PreviousDigest is { } previous && previous != image.Digest && await registry.TagAsync(image.Repository, image.ProductionTag, previous, image.Digest, cancel).ConfigureAwait(false);
+            return $"the digest is barred{(back ? $" and \"{image.ProductionTag}\" points to {image.PreviousDigest} again" : "")}";
+        }
+        catch (Exception broken) when (broken is UnavailableException or UsageException or OperationCanceledException)
+        {
+            return $"the digest could not be barred: {broken.Message}";
+        }
+    }
+
+    private async Task RecordAsync(IProduction cluster, Place place, HistoryEntry entry, CancellationToken cancel)
+    {
+        try
+        {
+            await cluster.RecordAsync(place.Target.Namespace, place.Component.Name, entry, cancel).ConfigureAwait(false);
+        }
+        catch (UnavailableException broken)
+        {
+            // What runs is right; that it is not written down is worth a line, not a rollback.
+            log.Warning($"the history of {place.Component.Name} in {place.Target.Name} could not be written: {broken.Message}");
+        }
+    }
+
+    private static ManifestSet Recorded(Place place, ManifestSet manifests, string digest, string commit, string build, string fingerprint) =>
+        manifests.WithAnnotations(place.Component.Workload!.Kind, place.Component.Workload.Name, new Dictionary<string, string>
+        {
+            [Annotations.Digest] = digest,
+            [Annotations.Commit] = commit,
+            [Annotations.Build] = build,
+            [Annotations.Manifests] = fingerprint,
+        });
+
+    private string Who => context.Settings.Find(PromoteCommand.Who) ?? Environment.UserName;
+
+    private string Now => context.Time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+}
+
+/// <summary>What promote writes on a workload.</summary>
+internal static class Annotations
+{
+    public const string Digest = "cisteps.dev/promoted-digest";
+    public const string Commit = "cisteps.dev/promoted-commit";
+    public const string Build = "cisteps.dev/promoted-build";
+    public const string Manifests = "cisteps.dev/promoted-manifests";
+}

@@ -1,0 +1,82 @@
+using CiSteps.Hosting.Evidence;
+using CiSteps.Pipeline;
+
+namespace CiSteps.Promote;
+
+/// <summary>What is known of one certified image.</summary>
+/// <param name="Image">What certify handed over.</param>
+/// <param name="Tagged">Digest behind its production tag now; null when there is none.</param>
+/// <param name="TaggedIsNewer">Whether that digest was built from a commit that contains ours.</param>
+/// <param name="TaggedCommit">The commit that it was built from; null when unknown.</param>
+/// <param name="IsBarred">Whether a failed roll-out barred our digest.</param>
+internal sealed record CertifiedFacts(CertifiedImage Image, string? Tagged, bool TaggedIsNewer, string? TaggedCommit, bool IsBarred);
+
+/// <summary>What is known of one component in one target.</summary>
+/// <param name="Wave">The wave's name.</param>
+/// <param name="Target">The target.</param>
+/// <param name="Component">The component.</param>
+/// <param name="Live">What is there; null when nothing is.</param>
+/// <param name="Fingerprint">Of the manifests that would be applied.</param>
+internal sealed record PlaceFacts(string Wave, ProductionTarget Target, ComponentDefinition Component, LiveWorkload? Live, string Fingerprint);
+
+/// <summary>One roll-out to do.</summary>
+/// <param name="Place">Where.</param>
+/// <param name="Image">What.</param>
+/// <param name="Previous">Digest that runs there now; null when nothing does.</param>
+/// <param name="Drift">What somebody changed by hand; null when nobody did.</param>
+internal sealed record Move(PlaceFacts Place, CertifiedImage Image, string? Previous, string? Drift)
+{
+    public override string ToString() => $"{Place.Component.Name} in {Place.Target.Name} (wave {Place.Wave}): {(Previous is null ? "nothing" : Short(Previous))} to {Short(Image.Digest)}{(Previous == Image.Digest ? ", new manifests" : "")}";
+
+    internal static string Short(string digest) => digest.Length > 19 ? digest[..19] : digest;
+}
+
+/// <summary>What promote will do.</summary>
+/// <param name="Moves">Roll-outs, wave by wave.</param>
+/// <param name="Settled">Places that run the image already.</param>
+/// <param name="Refusal">Why nothing may be done; null when it may.</param>
+/// <param name="Superseded">Why nothing needs to be done: a newer commit is certified. Null otherwise.</param>
+internal sealed record PromotionPlan(IReadOnlyList<Move> Moves, IReadOnlyList<PlaceFacts> Settled, (string Reason, string Text)? Refusal, string? Superseded)
+{
+    /// <summary>The tag that bars a digest.</summary>
+    public static string BarTag(string digest) => "barred-" + digest[(digest.IndexOf(':', StringComparison.Ordinal) + 1)..][..12];
+
+    /// <summary>Decides about the images alone, before any cluster is asked. Null: go on.</summary>
+    public static PromotionPlan? AboutImages(IReadOnlyList<CertifiedFacts> images, string? allowedBarred)
+    {
+        foreach (var facts in images)
+        {
+            var image = facts.Image;
+            if (facts.IsBarred && image.Digest != allowedBarred)
+                return Refuse("barred", $"{image.Component} at {image.Digest} is barred: an earlier roll-out of it failed and was rolled back (tag \"{BarTag(image.Digest)}\" in \"{image.Repository}\"); fix the change, or allow this digest by name with --allow-barred {image.Digest}");
+            if (facts.Tagged is null)
+                return Refuse("not-certified", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" does not exist, although certify handed it over; run certify again");
+            if (facts.Tagged == image.Digest) continue;
+            if (facts.TaggedIsNewer)
+                return new PromotionPlan([], [], null, $"superseded by {Commit(facts.TaggedCommit)}: the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to its newer image {facts.Tagged}, which its own chain promotes");
+            return Refuse("tag-moved", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to {facts.Tagged}{(facts.TaggedCommit is null ? "" : $" of commit {Commit(facts.TaggedCommit)}")}, not to {image.Digest} that certify handed over; somebody moved it back, so certify again what should run");
+        }
+        return null;
+    }
+
+    /// <summary>Decides what has to move where. Pure.</summary>
+    public static PromotionPlan For(IReadOnlyList<CertifiedFacts> images, IReadOnlyList<PlaceFacts> places)
+    {
+        var moves = new List<Move>();
+        var settled = new List<PlaceFacts>();
+        foreach (var place in places)
+        {
+            if (images.FirstOrDefault(facts => facts.Image.Component == place.Component.Name)?.Image is not { } image) continue;
+            var live = place.Live;
+            var drift = live is { Recorded: { } recorded, Digest: var digest } && digest != recorded
+                ? $"{place.Component.Name} in {place.Target.Name} was promoted at {recorded} and runs {digest ?? "an image without digest"}: somebody changed it by hand; that is what a rollback would go back to" : null;
+            if (live is not null && live.Digest == image.Digest && live.Recorded == image.Digest && live.Fingerprint == place.Fingerprint) settled.Add(place);
+            else moves.Add(new Move(place, image, live?.Digest, drift));
+        }
+        return new PromotionPlan(moves, settled, null, null);
+    }
+
+    private static PromotionPlan Refuse(string reason, string text) => new([], [], (reason, text), null);
+
+    private static string Commit(string? commit) => commit is null ? "an unknown commit" : commit.Length > 12 ? commit[..12] : commit;
+}
