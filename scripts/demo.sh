@@ -172,10 +172,7 @@ run_chain() { # run_chain NAME BRANCH [ARGUMENT…]
     local name="$1" branch="$2" status=0
     shift 2
     "$tool/run-chain" run --branch "$branch" --repository "$demo/origin.git" --settings "$root/teamcity-settings" \
-        --workspace "$demo/agent" --state "$state" --summary "$demo/$name.json" --report "$demo/$name.html" \
-        --param "env.GREETERS_WEBHOOK=http://127.0.0.1:$webhook_port/cgi-bin/greeters" \
-        --param "env.CISTEPS_TESTBED_KUBECONFIG=$management" \
-        --param "env.CISTEPS_PRODUCTION_KUBECONFIG=$production" "$@" &
+        --workspace "$demo/agent" --parameters "$demo/parameters" --summary "$demo/$name.json" --report "$demo/$name.html" "$@" &
     run_pid=$!
     wait "$run_pid" || status=$?
     run_pid=""
@@ -212,6 +209,12 @@ start_webhook
 management="$("$tool/run-chain" sandbox kubeconfig management --state "$state")"
 production="$("$tool/run-chain" sandbox kubeconfig production --state "$state")"
 say "  sandbox clusters: management, testbed-1, testbed-2, production"
+# What an administrator sets in the project: only promote gets production's kubeconfig.
+cat >"$demo/parameters" <<PARAMETERS
+env.CISTEPS_TESTBED_KUBECONFIG=$management
+CiSteps_Release_Promote:env.CISTEPS_PRODUCTION_KUBECONFIG=$production
+env.GREETERS_WEBHOOK=http://127.0.0.1:$webhook_port/cgi-bin/greeters
+PARAMETERS
 begin=$SECONDS
 
 say ""
