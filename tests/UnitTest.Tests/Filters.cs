@@ -1,0 +1,48 @@
+using CiSteps.Pipeline;
+using CiSteps.TestReports;
+
+namespace CiSteps.UnitTest.Tests;
+
+public sealed class Filters
+{
+    private static readonly TestCase Roots = new([], "Shop.CalculatorTests", "Roots(9,4)", TestOutcome.Failed) { Method = "Roots" };
+    private static readonly TestCase Adds = new([], "Shop.CalculatorTests", "Adds", TestOutcome.Failed);
+
+    [TestCase("dotnet", "dotnet test x --no-build", ExpectedResult = "dotnet test x --no-build --filter FullyQualifiedName=Shop.CalculatorTests.Roots|FullyQualifiedName~Shop.CalculatorTests.Roots\\(|FullyQualifiedName=Shop.CalculatorTests.Adds|FullyQualifiedName~Shop.CalculatorTests.Adds\\(")]
+    [TestCase("dotnet", "dotnet test -- NUnit.X=1", ExpectedResult = "dotnet test --filter FullyQualifiedName=Shop.CalculatorTests.Roots|FullyQualifiedName~Shop.CalculatorTests.Roots\\(|FullyQualifiedName=Shop.CalculatorTests.Adds|FullyQualifiedName~Shop.CalculatorTests.Adds\\( -- NUnit.X=1")]
+    [TestCase("maven", "mvn test", ExpectedResult = "mvn test -Dtest=Shop.CalculatorTests#Roots+Adds -DfailIfNoTests=false -Dsurefire.failIfNoSpecifiedTests=false")]
+    [TestCase("junit", "mvn test", ExpectedResult = "mvn test -Dtest=Shop.CalculatorTests#Roots+Adds -DfailIfNoTests=false -Dsurefire.failIfNoSpecifiedTests=false")]
+    [TestCase("gradle", "gradle test", ExpectedResult = "gradle test --tests Shop.CalculatorTests.Roots --tests Shop.CalculatorTests.Adds")]
+    [TestCase("node", "node --test a.mjs", ExpectedResult = "node --test --test-name-pattern=(^|\\s)Roots\\(9,4\\)$ --test-name-pattern=(^|\\s)Adds$ a.mjs")]
+    [TestCase("pytest", "pytest tests", ExpectedResult = "pytest tests --last-failed --last-failed-no-failures=none")]
+    [TestCase("jest", "npm test", ExpectedResult = "npm test -- --testNamePattern=^(Shop\\.CalculatorTests\\.Roots\\(9,4\\)|Shop\\.CalculatorTests\\.Adds)$")]
+    [TestCase("gtest", "./t", ExpectedResult = "./t --gtest_filter=Shop.CalculatorTests.Roots(9,4):Shop.CalculatorTests.Adds")]
+    public string Each_framework_has_its_syntax(string framework, string command) =>
+        string.Join(' ', RetryFilter.Narrow(new RetryDefinition(2, 5, framework, []), Command(command.Split(' ')), [Roots, Adds]).Run);
+
+    [TestCase("TestA/x y", "TestB/z", ExpectedResult = "^(TestA|TestB)$/^(x\\ y|z)$")]
+    [TestCase("TestA/x", "TestB", ExpectedResult = "^(TestA|TestB)$")]
+    public string Go_patterns_never_go_deeper_than_the_shallowest_test(string first, string second) =>
+        RetryFilter.Narrow(new RetryDefinition(2, 5, "go", []), Command("go", "test"), [Go(first), Go(second)]).Run[^1];
+
+    [Test]
+    public void A_script_gets_its_arguments_quoted_at_its_end()
+    {
+        var test = new TestCase([], null, "it's [odd]", TestOutcome.Failed);
+
+        var own = RetryFilter.Narrow(new RetryDefinition(2, 5, null, ["--only={tests}"]), Command("sh", "-c", "./run.sh\n"), [test]);
+        var node = RetryFilter.Narrow(new RetryDefinition(2, 5, "node", []), Command("sh", "-c", "cd api && node --test a.mjs"), [Adds]);
+        var npm = RetryFilter.Narrow(new RetryDefinition(2, 5, "jest", []), Command("sh", "-c", "npm ci && npm test"), [Adds]);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(own.Run, Is.EqualTo(new[] { "sh", "-c", "./run.sh '--only=it'\\''s [odd]'" }));
+            Assert.That(node.Run[2], Is.EqualTo("cd api && node --test '--test-name-pattern=(^|\\s)Adds$' a.mjs"));
+            Assert.That(npm.Run[2], Does.StartWith("npm ci && npm test -- '--testNamePattern="));
+        }
+    }
+
+    private static TestCase Go(string name) => new([], "example.com/shop", name, TestOutcome.Failed);
+
+    private static CommandDefinition Command(params string[] run) => new(run, null, ".", new Dictionary<string, string>());
+}

@@ -1,0 +1,150 @@
+using CiSteps.Hosting;
+using CiSteps.Pipeline;
+using Microsoft.Extensions.Time.Testing;
+
+namespace CiSteps.UnitTest.Tests;
+
+public sealed class LimitsAndRetries
+{
+    [Test]
+    public async Task Silence_ends_the_run_and_names_the_running_test()
+    {
+        using var project = new Project("run: [sh, -c, 'echo \"=== RUN   TestHangs\"; sleep 600']\nformat: auto\nsilence-limit: 1s").Change();
+
+        var exit = await project.RunAsync();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(exit, Is.EqualTo(ExitCode.Refused), project.Output);
+            Assert.That(project.Reason, Is.EqualTo("silent"));
+            Assert.That(project.Text, Does.Contain("after 1s without output").And.Contain("\"TestHangs\" was running"));
+        }
+    }
+
+    [Test]
+    public async Task The_time_limit_ends_a_run_that_keeps_talking()
+    {
+        using var project = new Project("run: [sh, -c, 'while echo \"# Subtest: slow one\"; do sleep 0.1; done']\nformat: tap\ntime-limit: 1s").Change();
+
+        var exit = await project.RunAsync();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(exit, Is.EqualTo(ExitCode.Refused), project.Output);
+            Assert.That(project.Reason, Is.EqualTo("time-limit"));
+            Assert.That(project.Text, Does.Contain("\"slow one\" was running"));
+        }
+    }
+
+    [Test]
+    public async Task A_test_that_passes_on_the_second_try_is_flaky_and_shown_as_such()
+    {
+        using var project = new Project("run: [sh, api/test.sh]\nformat: tap\nretry:\n  filter: ['--only={tests}']\n  attempts: 3");
+        project.Change("api/test.sh", """
+            echo "$@" >> tries.log
+            if [ "$1" = "--only=b" ]; then printf '1..1\nok 1 - b\n'; exit 0; fi
+            printf '1..2\nok 1 - a\nnot ok 2 - b\n  ---\n  message: timed out\n  ...\n'; exit 1
+
+            """);
+
+        project.Environment["TEAMCITY_VERSION"] = "2025.11";
+        var exit = await project.RunAsync();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(exit, Is.EqualTo(ExitCode.Done), project.Output);
+            Assert.That(project.Text, Is.EqualTo("2 passed, 1 flaky in api"));
+            Assert.That((int)project.Component("api")["flaky"]!, Is.EqualTo(1));
+            Assert.That(File.ReadAllLines(Path.Combine(project.Clone.Folder, "tries.log")), Is.EqualTo(new[] { "", "--only=b" }));
+            Assert.That(project.Output, Does.Contain("##teamcity[testRetrySupport enabled='true'").And.Contain("passed on try 2").And.Contain("message='timed out'"));
+            Assert.That((string?)project.Statement["predicate"]!["result"], Is.EqualTo("WARNED"));
+        }
+    }
+
+    [Test]
+    public async Task A_test_that_keeps_failing_fails_after_the_budget()
+    {
+        using var project = new Project("run: [sh, api/test.sh]\nformat: tap\nretry:\n  filter: ['{tests}']\n  attempts: 3");
+        project.Change("api/test.sh", "echo x >> tries.log\nprintf '1..1\\nnot ok 1 - b\\n'; exit 1\n");
+
+        var exit = await project.RunAsync();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(exit, Is.EqualTo(ExitCode.Refused));
+            Assert.That(File.ReadAllLines(Path.Combine(project.Clone.Folder, "tries.log")), Has.Length.EqualTo(3));
+            Assert.That(project.Text, Does.Contain("1 of 1 tests failed"));
+        }
+    }
+
+    [Test]
+    public async Task More_failures_than_the_budget_are_not_run_again()
+    {
+        using var project = new Project("run: [sh, api/test.sh]\nformat: tap\nretry:\n  filter: ['{tests}']\n  most-tests: 1");
+        project.Change("api/test.sh", "echo x >> tries.log\nprintf '1..2\\nnot ok 1 - a\\nnot ok 2 - b\\n'; exit 1\n");
+
+        var exit = await project.RunAsync();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(exit, Is.EqualTo(ExitCode.Refused));
+            Assert.That(File.ReadAllLines(Path.Combine(project.Clone.Folder, "tries.log")), Has.Length.EqualTo(1));
+            Assert.That(project.Output, Does.Contain("2 tests failed, more than the 1 that are run again"));
+        }
+    }
+
+    [TestCase("2026-11-22", ExitCode.Refused, "ended on 2026-11-22 (owner team-a)")]
+    [TestCase("2026-11-23", ExitCode.Done, "in quarantine until 2026-11-23 (owner team-a)")]
+    public async Task A_quarantined_failure_is_tolerated_until_its_day(string until, int expected, string says)
+    {
+        using var project = new Project($"run: [sh, -c, \"printf '1..2\\\\nok 1 - a\\\\nnot ok 2 - b\\\\n'; exit 1\"]\nformat: tap\nquarantine:\n  - test: b\n    owner: team-a\n    until: {until}").Change();
+        project.Time = new FakeTimeProvider(new DateTimeOffset(2026, 11, 23, 12, 0, 0, TimeSpan.Zero));
+
+        var exit = await project.RunAsync();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(exit, Is.EqualTo(expected), project.Output);
+            Assert.That(project.Output, Does.Contain(says));
+        }
+    }
+
+    [Test]
+    public async Task A_change_cannot_quarantine_its_own_failure()
+    {
+        const string tests = "run: [sh, -c, \"printf '1..2\\\\nok 1 - a\\\\nnot ok 2 - b\\\\n'; exit 1\"]\nformat: tap";
+        using var project = new Project(tests);
+        project.Change("ci-steps.yaml", Project.Yaml(tests + "\nquarantine:\n  - test: b\n    owner: team-a\n    until: 2999-01-01"));
+
+        var exit = await project.RunAsync();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(exit, Is.EqualTo(ExitCode.Refused), project.Output);
+            Assert.That(project.Output, Does.Contain("the quarantine of \"b\" is new in this change"));
+        }
+    }
+
+    [Test]
+    public async Task Stopping_the_step_ends_the_children_and_the_code_is_130()
+    {
+        using var stop = new CancellationTokenSource();
+        using var project = new Project("run: [sh, -c, 'echo $$ > pid.log; sleep 600 & wait']\nformat: tap").Change();
+        var pid = Path.Combine(project.Clone.Folder, "pid.log");
+
+        var running = project.RunAsync(null, null, stop.Token);
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        while (!File.Exists(pid) || new FileInfo(pid).Length == 0)
+        {
+            Assert.That(watch.Elapsed, Is.LessThan(TimeSpan.FromSeconds(20)));
+            await Task.Yield();
+        }
+        await stop.CancelAsync();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(await running, Is.EqualTo(ExitCode.Cancelled));
+            Assert.That(Directory.Exists("/proc/" + File.ReadAllText(pid).Trim()), Is.False);
+        }
+    }
+}
