@@ -1,0 +1,51 @@
+using CiSteps.Fixtures;
+
+namespace CiSteps.TestReports.Tests;
+
+public sealed class Files
+{
+    private const string Report = "<testsuite><testcase name=\"a\"/></testsuite>";
+
+    [TestCase("**/TEST-*.xml", "a/TEST-1.xml,a/b/TEST-2.xml")]
+    [TestCase("a/*.xml", "a/TEST-1.xml,a/x.xml")]
+    [TestCase("a/**", "a/TEST-1.xml,a/b/TEST-2.xml,a/x.xml")]
+    [TestCase("a/b/TEST-2.xml", "a/b/TEST-2.xml")]
+    [TestCase("./a/TEST-?.xml", "a/TEST-1.xml")]
+    [TestCase("none/*.xml", "")]
+    [TestCase("*.xml", "top.xml")]
+    public void Globs_find_what_they_name(string glob, string expected)
+    {
+        using var folder = new TestFolder();
+        foreach (var file in new[] { "a/TEST-1.xml", "a/b/TEST-2.xml", "a/x.xml", "top.xml", ".git/TEST-3.xml", ".ci-steps/TEST-4.xml" }) folder.Write(file, Report);
+        Directory.CreateSymbolicLink(folder.Of("a/circle"), folder.Path);
+
+        Assert.That(string.Join(',', new ReportFiles(folder.Path, [glob]).Find()), Is.EqualTo(expected));
+    }
+
+    [Test]
+    public void Only_reports_are_deleted_and_none_that_is_to_be_kept()
+    {
+        using var folder = new TestFolder();
+        folder.Write("old.xml", Report);
+        folder.Write("kept.xml", Report);
+        folder.Write("pom.xml", "<project/>");
+        folder.Write("empty.xml", "");
+
+        var deleted = new ReportFiles(folder.Path, ["*.xml"]).DeleteLeftovers(path => path == "kept.xml");
+
+        Assert.That(deleted, Is.EqualTo(new[] { "empty.xml", "old.xml" }));
+    }
+
+    [Test]
+    public void A_report_older_than_the_start_is_stale_whatever_it_says()
+    {
+        using var folder = new TestFolder();
+        var started = DateTimeOffset.UtcNow;
+        File.SetLastWriteTimeUtc(folder.Write("old.xml", Report), started.UtcDateTime.AddMinutes(-1));
+        folder.Write("new.xml", Report);
+
+        var reports = new ReportFiles(folder.Path, ["*.xml"]).Read(ReportFormat.Auto, started);
+
+        Assert.That(reports.Select(report => report.Fault?.Kind), Is.EqualTo(new ReportFaultKind?[] { null, ReportFaultKind.Stale }));
+    }
+}

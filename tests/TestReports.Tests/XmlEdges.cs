@@ -1,0 +1,227 @@
+using System.Text;
+
+namespace CiSteps.TestReports.Tests;
+
+public sealed class XmlEdges
+{
+    [TestCase("junit.xml", "<testsuites><testsuite name=\"a\"><testcase name=\"x\"/><testcase name=\"y\">", ReportFaultKind.Truncated, 1)]
+    [TestCase("junit.xml", "<testsuites><testsuite name=\"a\"><testcase name=\"x\"/><testca", ReportFaultKind.Truncated, 0)]
+    [TestCase("junit.xml", "<testsuites><testsuite name=\"a\"><testcase name=\"x\"/></testsuite>\n", ReportFaultKind.Truncated, 1)]
+    [TestCase("junit.xml", "", ReportFaultKind.Truncated, 0)]
+    [TestCase("junit.xml", "   \n", ReportFaultKind.Truncated, 0)]
+    [TestCase("junit.xml", "<?xml version=\"1.0\"?>", ReportFaultKind.Truncated, 0)]
+    [TestCase("junit.xml", "<testsuites><a></testsuites>", ReportFaultKind.Malformed, 0)]
+    [TestCase("junit.xml", "<testsuites/><testsuites/>", ReportFaultKind.Malformed, 0)]
+    [TestCase("junit.xml", "<project/>", ReportFaultKind.NotAReport, 0)]
+    [TestCase("junit.xml", "hello", ReportFaultKind.NotAReport, 0)]
+    [TestCase("run.trx", "<TestRun><Results/></TestRun>", ReportFaultKind.Truncated, 0)]
+    [TestCase("run.trx", "<TestRun><Results/><ResultSummary outcome=\"Failed\"><RunInfos><RunInfo outcome=\"Error\"><Text>The active test run was aborted. Reason: Test host process crashed : Stack overflow.</Text></RunInfo></RunInfos></ResultSummary></TestRun>", ReportFaultKind.Aborted, 0)]
+    public void A_broken_report_is_a_value_with_its_kind(string name, string text, ReportFaultKind kind, int cases)
+    {
+        using var stream = new MemoryStream(Encoding.UTF8.GetBytes(text));
+        var report = ReportReader.Read(stream, ReportFormat.Auto, name);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(report.Fault?.Kind, Is.EqualTo(kind), report.Fault?.Text);
+            Assert.That(report.Fault?.Text, Does.Contain($"\"{name}\""));
+            Assert.That(report.Cases, Has.Count.EqualTo(cases));
+        }
+    }
+
+    [Test]
+    public void Every_cut_of_a_real_report_is_truncated_and_never_an_exception([Values("node.junit.xml", "nunit.trx", "nunit3.xml", "xunit2.xml")] string file)
+    {
+        var whole = File.ReadAllText(Sample.PathOf(file)).Trim('\ufeff', '\r', '\n', ' ');
+
+        for (var length = 0; length < whole.Length; length += 41)
+            Assert.That(Sample.Text(whole[..length]).Fault?.Kind, Is.EqualTo(ReportFaultKind.Truncated), $"cut after {length} characters");
+    }
+
+    [Test]
+    public void The_wrong_format_says_which_it_is_and_which_was_expected()
+    {
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(Sample.File("gtest.xml", ReportFormat.Trx).Fault?.Text, Does.Contain("is a junit report, the configuration says trx"));
+            Assert.That(Sample.File("gtest.xml", ReportFormat.Tap).Fault?.Text, Does.Contain("is a junit report, the configuration says tap"));
+            Assert.That(Sample.File("node.tap", ReportFormat.JUnit).Fault?.Text, Does.Contain("no test report in the format junit"));
+            Assert.That(ReportReader.ReadFile("/no/such/file.xml").Fault?.Kind, Is.EqualTo(ReportFaultKind.Unreadable));
+        }
+    }
+
+    [Test]
+    public void Control_characters_and_document_types_do_no_harm()
+    {
+        var colours = Sample.Text("<testsuite><testcase name=\"a\"><system-out>\u001b[31mred\u001b[0m \u0000 &#27; 😀</system-out></testcase></testsuite>");
+        var bomb = Sample.Text("<!DOCTYPE a [<!ENTITY x \"xxxxxxxxxx\"><!ENTITY y \"&x;&x;&x;\">]><testsuite><testcase name=\"a\"><system-out>&y;</system-out></testcase></testsuite>");
+        var secret = Sample.Text("<!DOCTYPE a [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><testsuite><testcase name=\"a\"><system-out>&x;</system-out></testcase></testsuite>");
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(colours.Fault, Is.Null);
+            Assert.That(colours.Cases[0].Output, Does.Contain("red").And.Contain("😀"));
+            Assert.That(bomb.Fault?.Kind, Is.EqualTo(ReportFaultKind.Malformed));
+            Assert.That(secret.Fault?.Kind, Is.EqualTo(ReportFaultKind.Malformed));
+        }
+    }
+
+    [TestCase("utf-8", true)]
+    [TestCase("utf-8", false)]
+    [TestCase("utf-16", true)]
+    [TestCase("iso-8859-1", false)]
+    [TestCase("windows-1252", false)]
+    public void Encodings_are_read_as_declared_or_marked(string name, bool marked)
+    {
+        var encoding = CodePagesEncodingProvider.Instance.GetEncoding(name) ?? Encoding.GetEncoding(name);
+        var text = $"<?xml version=\"1.0\" encoding=\"{name}\"?><testsuite><testcase name=\"größer als §3\"/></testsuite>";
+        using var stream = new MemoryStream([.. marked ? encoding.GetPreamble() : [], .. encoding.GetBytes(text)]);
+
+        Assert.That(ReportReader.Read(stream, ReportFormat.Auto, "r.xml").Cases.Single().Name, Is.EqualTo("größer als §3"));
+    }
+
+    [Test]
+    public void Surefire_reruns_are_flaky_or_counted()
+    {
+        var report = Sample.Text("""
+            <testsuite name="shop.CalcTest" tests="3" failures="1" time="1,234.5">
+              <testcase classname="shop.CalcTest" name="adds" time="1,234.5"/>
+              <testcase classname="shop.CalcTest" name="divides" time="0.5">
+                <flakyFailure message="timed out" type="java.lang.AssertionError"><stackTrace>at shop.CalcTest</stackTrace><system-out>first try</system-out></flakyFailure>
+              </testcase>
+              <testcase classname="shop.CalcTest" name="roots"><failure message="no" type="E">trace</failure><rerunFailure message="no again"/></testcase>
+            </testsuite>
+            """);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(report.Case("adds").Duration, Is.EqualTo(TimeSpan.FromSeconds(1234.5)));
+            Assert.That(report.Case("divides").IsFlaky, Is.True);
+            Assert.That(report.Case("divides").Outcome, Is.EqualTo(TestOutcome.Passed));
+            Assert.That(report.Case("divides").Details, Does.Contain("at shop.CalcTest"));
+            Assert.That((report.Case("roots").Outcome, report.Case("roots").Attempts), Is.EqualTo((TestOutcome.Failed, 2)));
+        }
+    }
+
+    [Test]
+    public void A_suite_that_counts_errors_without_showing_them_is_not_green()
+    {
+        var report = Sample.Text("<testsuites><testsuite name=\"a\" tests=\"0\" errors=\"1\"><system-err>no class def</system-err></testsuite><testsuite name=\"b\" tests=\"1\"><testcase name=\"x\"/></testsuite></testsuites>");
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((report.Passed, report.Failed), Is.EqualTo((1, 1)));
+            Assert.That(report.Cases[0].ErrorOutput, Is.EqualTo("no class def"));
+        }
+    }
+
+    [Test]
+    public void NUnit_2_reports_are_read()
+    {
+        var report = Sample.Text("""
+            <test-results name="shop.dll" total="3" failures="1"><test-suite type="Assembly" name="shop.dll"><results>
+              <test-suite type="TestFixture" name="CalcTests"><results>
+                <test-case name="Shop.CalcTests.Adds(1.5, &quot;a.b&quot;)" executed="True" result="Success" success="True" time="0.013" asserts="1"/>
+                <test-case name="Shop.CalcTests.Divides" executed="True" result="Failure" success="False" time="0.1"><failure><message><![CDATA[3 is not 4]]></message><stack-trace>at X</stack-trace></failure></test-case>
+                <test-case name="Shop.CalcTests.Later" executed="False" result="Ignored"><reason><message>not yet</message></reason></test-case>
+              </results></test-suite>
+            </results></test-suite></test-results>
+            """);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(report.Format, Is.EqualTo(ReportFormat.NUnit));
+            Assert.That(report.Cases.Select(test => (test.ClassName, test.Name, test.Outcome)), Is.EqualTo(new[]
+            {
+                ("Shop.CalcTests", "Adds(1.5, \"a.b\")", TestOutcome.Passed), ("Shop.CalcTests", "Divides", TestOutcome.Failed), ("Shop.CalcTests", "Later", TestOutcome.Skipped),
+            }));
+            Assert.That(report.Cases[2].SkipReason, Is.EqualTo("not yet"));
+        }
+    }
+
+    [Test]
+    public void Data_driven_results_in_trx_are_the_rows_and_not_their_sum()
+    {
+        var report = Sample.Text("""
+            <TestRun xmlns="http://microsoft.com/schemas/VisualStudio/TeamTest/2010"><Results>
+              <UnitTestResult testId="1" testName="Roots" outcome="Failed"><InnerResults>
+                <UnitTestResult testId="1" testName="Roots (Data Row 0)" outcome="Passed"/>
+                <UnitTestResult testId="1" testName="Roots (Data Row 1)" outcome="Timeout"><Output><ErrorInfo><Message>too slow</Message></ErrorInfo></Output></UnitTestResult>
+              </InnerResults></UnitTestResult></Results>
+              <TestDefinitions><UnitTest id="1" name="Roots"><TestMethod className="Shop.Calc, shop, Version=1.0" name="Roots"/></UnitTest></TestDefinitions>
+              <ResultSummary outcome="Failed"/></TestRun>
+            """);
+
+        Assert.That(report.Cases.Select(test => (test.FullName, test.Outcome)), Is.EqualTo(new[] { ("Shop.Calc.Roots (Data Row 0)", TestOutcome.Passed), ("Shop.Calc.Roots (Data Row 1)", TestOutcome.Error) }));
+    }
+
+    [Test]
+    public void A_file_of_a_quarter_gigabyte_is_read_in_little_memory()
+    {
+        using var endless = new GeneratedReport(tests: 2000, outputPerTest: 128 * 1024);
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+
+        var report = ReportReader.Read(endless, ReportFormat.Auto, "large.xml");
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(report.Fault, Is.Null);
+            Assert.That(report.Passed, Is.EqualTo(2000));
+            Assert.That(report.Cases[0].Output, Does.EndWith("more characters"));
+            // The kept part of each output (64 K characters) is the bound, whatever the file's size.
+            Assert.That(GC.GetTotalMemory(forceFullCollection: true) - before, Is.LessThan(2000L * 64 * 1024 * 2 + (64 << 20)));
+        }
+    }
+
+    /// <summary>A report that is made while it is read.</summary>
+    private sealed class GeneratedReport(int tests, int outputPerTest) : Stream
+    {
+        private byte[] part = Encoding.UTF8.GetBytes("<testsuites><testsuite name=\"s\">");
+        private int at;
+        private int written;
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => true;
+
+        public override bool CanWrite => false;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set
+            {
+                Assert.That(value, Is.Zero);
+                (part, at, written) = (Encoding.UTF8.GetBytes("<testsuites><testsuite name=\"s\">"), 0, 0);
+            }
+        }
+
+        public override int Read(byte[] buffer, int offset, int count)
+        {
+            if (at == part.Length)
+            {
+                if (written > tests) return 0;
+                part = Encoding.UTF8.GetBytes(written == tests ? "</testsuite></testsuites>"
+                    : $"<testcase name=\"t{written}\" time=\"0.1\"><system-out>{new string('x', outputPerTest)}</system-out></testcase>");
+                at = 0;
+                written++;
+            }
+            var length = Math.Min(count, part.Length - at);
+            Array.Copy(part, at, buffer, offset, length);
+            at += length;
+            return length;
+        }
+
+        public override void Flush()
+        {
+        }
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    }
+}
