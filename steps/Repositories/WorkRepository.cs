@@ -18,17 +18,17 @@ public sealed class WorkRepository : IDisposable
         var found = GitFailure.Translate(path, () => Repository.Discover(path))
             ?? throw new UsageException($"\"{path}\" is no git work tree; run the step in a checkout, or give --work-tree");
         var repository = GitFailure.Translate(path, () => new Repository(found));
-        if (repository.Info.IsBare)
+        try
+        {
+            if (repository.Info.IsBare) throw new UsageException($"\"{path}\" is a bare git repository; run the step in a checkout, or give --work-tree");
+            if (GitFailure.Translate(path, () => repository.Head.Tip) is null) throw new UsageException($"the git work tree \"{path}\" has no commit yet; commit something first");
+            return new WorkRepository(repository, Path.TrimEndingDirectorySeparator(repository.Info.WorkingDirectory));
+        }
+        catch
         {
             repository.Dispose();
-            throw new UsageException($"\"{path}\" is a bare git repository; run the step in a checkout, or give --work-tree");
+            throw;
         }
-        if (repository.Info.IsHeadUnborn)
-        {
-            repository.Dispose();
-            throw new UsageException($"the git work tree \"{path}\" has no commit yet; commit something first");
-        }
-        return new WorkRepository(repository, Path.TrimEndingDirectorySeparator(repository.Info.WorkingDirectory));
     }
 
     /// <summary>Absolute path of the work tree's root.</summary>

@@ -44,6 +44,22 @@ public sealed class GitRepositories : IDisposable
     /// <summary>Runs git on the origin and gives back what it prints, trimmed.</summary>
     public string Git(params string[] arguments) => RunIn(Origin, arguments);
 
+    /// <summary>Commits many small files to the origin's <c>main</c> at once, without any work tree.</summary>
+    /// <param name="files">Path and text.</param>
+    /// <returns>The commit.</returns>
+    public string Import(IEnumerable<(string Path, string Text)> files)
+    {
+        var stream = Path.Combine(Folder, "import");
+        using (var writer = new StreamWriter(stream) { NewLine = "\n" })
+        {
+            writer.WriteLine("commit refs/heads/main\ncommitter Ada <ada@example.org> 1000000000 +0000\ndata 4\nmany");
+            if (Git("branch", "--list", "main").Length > 0) writer.WriteLine("from refs/heads/main^0");
+            foreach (var (path, text) in files) writer.WriteLine($"M 644 inline {path}\ndata {System.Text.Encoding.UTF8.GetByteCount(text)}\n{text}");
+        }
+        var (exit, _, error) = ChildProcess.CaptureAsync("sh", ["-c", "git fast-import --quiet < \"$1\"", "sh", stream], Origin, Environment).GetAwaiter().GetResult();
+        return exit == 0 ? Git("rev-parse", "main") : throw new InvalidOperationException($"git fast-import ended with {exit}: {error}");
+    }
+
     /// <summary>Gives the origin a hook written for <c>sh</c>.</summary>
     public void Hook(string name, string script)
     {

@@ -1,0 +1,128 @@
+using CiSteps.Fixtures;
+using CiSteps.Hosting;
+using Microsoft.Extensions.Time.Testing;
+
+namespace CiSteps.Repositories.Tests;
+
+/// <summary>A real remote: on disk, and through the ssh protocol (the same program at the other end, started without a network).</summary>
+[TestFixture("file")]
+[TestFixture("ssh")]
+public sealed class An_origin(string protocol)
+{
+    private GitRepositories git = null!;
+    private GitClone clone = null!;
+    private WorkRepository repository = null!;
+    private OriginRemote origin = null!;
+
+    [SetUp]
+    public void With_a_clone()
+    {
+        git = new GitRepositories();
+        clone = git.Clone();
+        clone.Commit("a", "1");
+        clone.Push();
+        if (protocol == "ssh")
+        {
+            // ssh runs the command that git asks for on the other machine; this one runs it here.
+            var program = Path.Combine(git.Folder, "ssh");
+            File.WriteAllText(program, "#!/bin/sh\nfor last; do :; done\nexec sh -c \"$last\"\n");
+            if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            clone.Git("config", "core.sshCommand", program);
+            clone.Git("remote", "set-url", "origin", "ssh://git@nowhere.invalid" + git.Origin);
+        }
+        repository = WorkRepository.Open(clone.Folder);
+        origin = new OriginRemote(repository, null, TimeProvider.System, BuildLog.Silent);
+    }
+
+    [TearDown]
+    public void Removed()
+    {
+        repository.Dispose();
+        git.Dispose();
+    }
+
+    private string Elsewhere(string branch, string path, string text)
+    {
+        var other = git.Clone("other" + Guid.NewGuid().ToString("N"));
+        if (branch != "main") other.Branch(branch);
+        var commit = other.Commit(path, text);
+        other.Push();
+        return commit;
+    }
+
+    [Test]
+    public async Task Tells_its_tips_now()
+    {
+        Assert.That(await origin.TipOfAsync("main", default), Is.EqualTo(clone.Head));
+        Assert.That(await origin.TipOfAsync("nowhere", default), Is.Null);
+        var moved = Elsewhere("main", "b", "1");
+        Assert.That(await origin.TipOfAsync("main", default), Is.EqualTo(moved));
+        Assert.That(repository.FindTip("main"), Is.EqualTo(clone.Head), "asking fetches nothing");
+    }
+
+    [Test]
+    public async Task Is_fetched_from_without_touching_the_work_tree()
+    {
+        var moved = Elsewhere("main", "b", "1");
+        Assert.That(await origin.FetchAsync("main", default), Is.EqualTo(moved));
+        Assert.Multiple(() =>
+        {
+            Assert.That(repository.FindTip("main"), Is.EqualTo(moved));
+            Assert.That(repository.ReadFile(moved, "b"), Is.EqualTo("1"));
+            Assert.That(repository.IsDirty, Is.False);
+            Assert.That(File.Exists(Path.Combine(clone.Folder, "b")), Is.False);
+        });
+        Assert.That(await origin.FetchAsync("nowhere", default), Is.Null);
+    }
+
+    [Test]
+    public async Task Takes_a_commit_that_follows_its_tip()
+    {
+        var next = clone.Commit("a", "2");
+        var push = await origin.PushAsync(next, "main", default);
+        Assert.That((push.End, git.Git("rev-parse", "main")), Is.EqualTo((PushEnd.Accepted, next)), push.Text);
+        Assert.That((await origin.PushAsync(next, "main", default)).End, Is.EqualTo(PushEnd.Accepted), "a second time is nothing new");
+    }
+
+    [Test]
+    public async Task Refuses_a_commit_that_does_not_and_stays_as_it_is()
+    {
+        var moved = Elsewhere("main", "b", "1");
+        var push = await origin.PushAsync(clone.Commit("a", "2"), "main", default);
+        Assert.That((push.End, git.Git("rev-parse", "main")), Is.EqualTo((PushEnd.Moved, moved)), push.Text);
+    }
+
+    [Test]
+    public async Task Refuses_through_its_hook()
+    {
+        git.Hook("update", "echo 'not today' >&2; exit 1");
+        var push = await origin.PushAsync(clone.Commit("a", "2"), "main", default);
+        Assert.That((push.End, git.Git("rev-parse", "main")), Is.EqualTo((PushEnd.Hook, clone.Git("rev-parse", "HEAD~1"))), push.Text);
+    }
+
+    [Test]
+    public async Task Loses_a_branch_only_while_its_tip_is_the_expected_one()
+    {
+        var tip = Elsewhere("ci/x", "b", "1");
+        Assert.That((await origin.DeleteAsync("ci/x", clone.Head, default)).End, Is.EqualTo(PushEnd.Moved));
+        Assert.That(git.Git("rev-parse", "ci/x"), Is.EqualTo(tip));
+        Assert.That((await origin.DeleteAsync("ci/x", tip, default)).End, Is.EqualTo(PushEnd.Accepted));
+        Assert.That(git.Git("branch", "--list", "ci/x"), Is.Empty);
+        Assert.That((await origin.DeleteAsync("ci/x", tip, default)).End, Is.EqualTo(PushEnd.Accepted));
+    }
+
+    [Test]
+    public async Task That_is_gone_is_unavailable_after_retries()
+    {
+        Directory.Move(git.Origin, git.Origin + "-away");
+        var time = new FakeTimeProvider { AutoAdvanceAmount = TimeSpan.FromMinutes(1) };
+        var patient = new OriginRemote(repository, null, time, BuildLog.Silent);
+        var asking = patient.TipOfAsync("main", default);
+        while (!asking.IsCompleted)
+        {
+            time.Advance(TimeSpan.FromMinutes(1));
+            await Task.Yield();
+        }
+        Assert.That(async () => await asking, Throws.TypeOf<UnavailableException>().With.Message.Contains("asking for branch \"main\" at"));
+    }
+}

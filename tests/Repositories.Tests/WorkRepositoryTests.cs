@@ -1,0 +1,225 @@
+using CiSteps.Fixtures;
+using CiSteps.Hosting;
+
+namespace CiSteps.Repositories.Tests;
+
+public sealed class A_work_tree
+{
+    private GitRepositories git = null!;
+    private GitClone clone = null!;
+
+    [SetUp]
+    public void A_clone_with_a_commit()
+    {
+        git = new GitRepositories();
+        clone = git.Clone();
+        clone.Commit("a", "1");
+        clone.Push();
+    }
+
+    [TearDown]
+    public void Removed() => git.Dispose();
+
+    [Test]
+    public void Knows_its_head()
+    {
+        using var repository = WorkRepository.Open(clone.Folder);
+        Assert.That((repository.HeadBranch, repository.HeadCommit, repository.IsDirty, repository.IsShallow), Is.EqualTo(("main", clone.Head, false, false)));
+        clone.Git("checkout", "--quiet", "--detach");
+        using var detached = WorkRepository.Open(clone.Folder);
+        Assert.That(detached.HeadBranch, Is.Null);
+    }
+
+    [Test]
+    public void Is_found_from_a_folder_inside_it_and_through_a_linked_one()
+    {
+        Directory.CreateDirectory(Path.Combine(clone.Folder, "deep/er"));
+        using var inside = WorkRepository.Open(Path.Combine(clone.Folder, "deep/er"));
+        Assert.That(inside.Folder, Is.EqualTo(clone.Folder));
+        var linked = Path.Combine(git.Folder, "linked");
+        clone.Git("worktree", "add", "--quiet", linked, "-b", "ci/x");
+        using var other = WorkRepository.Open(linked);
+        Assert.That((other.Folder, other.HeadBranch, other.FindTip("main")), Is.EqualTo((linked, "ci/x", clone.Head)));
+    }
+
+    [Test]
+    public void Tells_what_is_not_committed_but_not_its_own_evidence_nor_ignored_files()
+    {
+        clone.Write(".gitignore", "build/\n");
+        clone.Commit("Ignore");
+        clone.Write("build/x", "");
+        clone.Write(".ci-steps/evidence/x", "");
+        using (var clean = WorkRepository.Open(clone.Folder)) Assert.That(clean.IsDirty, Is.False);
+        clone.Write("a", "2");
+        clone.Write("new/file", "");
+        clone.Write("staged", "");
+        clone.Git("add", "staged");
+        using var dirty = WorkRepository.Open(clone.Folder);
+        Assert.That(dirty.UncommittedPaths(untrackedToo: true), Is.EqualTo(new[] { "a", "new/file", "staged" }));
+        Assert.That(dirty.UncommittedPaths(untrackedToo: false), Is.EqualTo(new[] { "a", "staged" }));
+    }
+
+    [TestCase("https://user:secret@example.org/x/y.git", "https://example.org/x/y.git")]
+    [TestCase("https://token@example.org:8443/x", "https://example.org:8443/x")]
+    [TestCase("ssh://git@example.org/x", "ssh://git@example.org/x")]
+    [TestCase("ssh://git:pw@example.org/x", "ssh://git@example.org/x")]
+    [TestCase("git@example.org:x/y.git", "git@example.org:x/y.git")]
+    [TestCase("/srv/git/x@y.git", "/srv/git/x@y.git")]
+    [TestCase("file:///srv/x@y.git", "file:///srv/x@y.git")]
+    public void Gives_its_origin_without_credentials(string url, string shown)
+    {
+        clone.Git("remote", "set-url", "origin", url);
+        using var repository = WorkRepository.Open(clone.Folder);
+        Assert.That(repository.OriginUrl, Is.EqualTo(shown));
+    }
+
+    [Test]
+    public void Has_no_origin_when_nobody_gave_it_one()
+    {
+        clone.Git("remote", "remove", "origin");
+        using var repository = WorkRepository.Open(clone.Folder);
+        Assert.That((repository.OriginUrl, repository.OriginDefaultBranch), Is.EqualTo(((string?)null, (string?)null)));
+    }
+
+    [Test]
+    public void Prefers_the_origins_tip_of_a_branch_to_its_own()
+    {
+        var pushed = clone.Head;
+        var local = clone.Commit("a", "2");
+        using var repository = WorkRepository.Open(clone.Folder);
+        Assert.That((repository.FindTip("main"), repository.HeadCommit), Is.EqualTo((pushed, local)));
+        clone.Branch("ci/local");
+        using var again = WorkRepository.Open(clone.Folder);
+        Assert.That(again.FindTip("ci/local"), Is.EqualTo(local));
+        Assert.That(() => again.ResolveTip("nowhere"), Throws.TypeOf<UsageException>().With.Message.Contains("knows no branch \"nowhere\""));
+    }
+
+    [Test]
+    public void Compares_commits_with_renames_removals_modes_and_odd_names()
+    {
+        clone.Write("kept", "k");
+        clone.Write("renamed-from", "the same text\n");
+        clone.Write("removed", "r");
+        clone.Write("script", "s");
+        var before = clone.Commit("Before");
+        clone.Git("mv", "renamed-from", "renamed to ü");
+        clone.Git("rm", "--quiet", "removed");
+        clone.Git("update-index", "--chmod=+x", "script");
+        clone.Git("commit", "--quiet", "-m", "After");
+        using var repository = WorkRepository.Open(clone.Folder);
+        Assert.That(repository.ChangedPaths(before, clone.Head), Is.EqualTo(new[] { "removed", "renamed to ü", "renamed-from", "script" }));
+        Assert.That(repository.ChangedPaths(before, before), Is.Empty);
+    }
+
+    [Test]
+    public void Sees_a_moved_submodule_as_a_change_of_its_path()
+    {
+        using var other = new GitRepositories();
+        var library = other.Clone();
+        library.Commit("l", "1");
+        library.Push();
+        clone.Git("submodule", "--quiet", "add", "file://" + other.Origin, "libs/one");
+        var before = clone.Commit("Add the library");
+        library.Commit("l", "2");
+        library.Push();
+        var inside = new GitClone(Path.Combine(clone.Folder, "libs/one"));
+        inside.Git("pull", "--quiet");
+        using (var dirty = WorkRepository.Open(clone.Folder)) Assert.That(dirty.UncommittedPaths(untrackedToo: true), Is.EqualTo(new[] { "libs/one" }));
+        clone.Commit("Move the library");
+        using var repository = WorkRepository.Open(clone.Folder);
+        Assert.That(repository.ChangedPaths(before, clone.Head), Is.EqualTo(new[] { "libs/one" }));
+        Assert.That(repository.ReadFile(clone.Head, "libs/one"), Is.Null);
+        Assert.That(repository.ObjectId(clone.Head, "libs/one"), Is.EqualTo(library.Head));
+    }
+
+    [Test]
+    public void Finds_the_merge_base_through_merges()
+    {
+        var start = clone.Head;
+        clone.Branch("ci/x");
+        clone.Commit("b", "1");
+        clone.Checkout("main");
+        var main = clone.Commit("c", "1");
+        clone.Checkout("ci/x");
+        using (var repository = WorkRepository.Open(clone.Folder)) Assert.That(repository.MergeBase(main, clone.Head), Is.EqualTo(start));
+        clone.Git("merge", "--quiet", "--no-edit", "main");
+        using var merged = WorkRepository.Open(clone.Folder);
+        Assert.Multiple(() =>
+        {
+            Assert.That(merged.MergeBase(main, clone.Head), Is.EqualTo(main));
+            Assert.That(merged.ChangedPaths(main, clone.Head), Is.EqualTo(new[] { "b" }));
+            Assert.That(merged.IsAncestor(main, clone.Head), Is.True);
+            Assert.That(merged.IsAncestor(clone.Head, main), Is.False);
+            Assert.That(merged.IsAncestor(main, main), Is.True);
+        });
+    }
+
+    [Test]
+    public void Says_so_when_histories_are_unrelated()
+    {
+        var main = clone.Head;
+        clone.Git("checkout", "--quiet", "--orphan", "other");
+        clone.Commit("x", "1");
+        using var repository = WorkRepository.Open(clone.Folder);
+        Assert.That(() => repository.MergeBase(main, clone.Head), Throws.TypeOf<UsageException>().With.Message.Contains("no common ancestor"));
+        Assert.That(repository.IsAncestor(main, clone.Head), Is.False);
+    }
+
+    [Test]
+    public void Reads_files_and_facts_of_any_commit()
+    {
+        var first = clone.Head;
+        clone.Write("folder/b", "two\n");
+        clone.Commit("Second line\n\nwith a body");
+        clone.Write("folder/b", "not committed");
+        using var repository = WorkRepository.Open(clone.Folder);
+        Assert.Multiple(() =>
+        {
+            Assert.That(repository.ReadFile(clone.Head, "folder/b"), Is.EqualTo("two\n"));
+            Assert.That(repository.ReadFile(first, "folder/b"), Is.Null);
+            Assert.That(repository.ReadFile(clone.Head, "folder"), Is.Null);
+            Assert.That(repository.Subject(clone.Head), Is.EqualTo("Second line"));
+            Assert.That(repository.TreeId(first), Is.EqualTo(clone.Git("rev-parse", first + "^{tree}")));
+            Assert.That(repository.ObjectId(clone.Head, "folder"), Is.EqualTo(clone.Git("rev-parse", "HEAD:folder")));
+            Assert.That(repository.CommitTime(first).ToUnixTimeSeconds().ToString(), Is.EqualTo(clone.Git("log", "-1", "--format=%ct", first)));
+            Assert.That(repository.FindCommit(first[..8]), Is.EqualTo(first));
+            Assert.That(repository.FindCommit("no id"), Is.Null);
+            Assert.That(repository.FindCommit(new string('0', 40)), Is.Null);
+            Assert.That(repository.Files(clone.Head).Select(file => file.Path), Is.EqualTo(new[] { "a", "folder/b" }));
+            Assert.That(() => repository.TreeId(new string('1', 40)), Throws.TypeOf<UsageException>().With.Message.Contains("does not have commit 111111111111"));
+        });
+    }
+
+    [Test]
+    public void Of_a_shallow_clone_says_what_to_fetch()
+    {
+        clone.Commit("a", "2");
+        clone.Push();
+        var start = clone.Git("rev-list", "--max-parents=0", "HEAD");
+        using var repository = WorkRepository.Open(git.Clone("shallow", "--depth=1").Folder);
+        Assert.That(repository.IsShallow, Is.True);
+        Assert.That(() => repository.TreeId(start), Throws.TypeOf<UsageException>().With.Message.Contains("git fetch --unshallow"));
+    }
+
+    [Test]
+    public void That_is_none_is_refused_and_so_is_a_bare_one_and_a_broken_one()
+    {
+        using var folder = new TestFolder();
+        Assert.That(() => WorkRepository.Open(folder.Path), Throws.TypeOf<UsageException>().With.Message.Contains("is no git work tree"));
+        Assert.That(() => WorkRepository.Open(git.Origin), Throws.TypeOf<UsageException>().With.Message.Contains("bare"));
+        File.WriteAllText(Path.Combine(clone.Folder, ".git/HEAD"), "nonsense");
+        Assert.That(() => WorkRepository.Open(clone.Folder), Throws.TypeOf<UsageException>());
+    }
+
+    [Test]
+    public void Of_twenty_thousand_files_is_compared_without_reading_them_all()
+    {
+        using var large = new GitRepositories();
+        var before = large.Import(Enumerable.Range(0, 20_000).Select(at => ($"f{at / 100}/{at % 100}", $"{at}\n")));
+        var after = large.Import([("f7/7", "changed\n")]);
+        using var repository = WorkRepository.Open(large.Clone("many", "--no-checkout").Folder);
+        Assert.That(repository.Files(after).Count(), Is.EqualTo(20_000));
+        // Comparing two trees reads the changed folders alone; a hundred comparisons of all files would take minutes.
+        for (var time = 0; time < 100; time++) Assert.That(repository.ChangedPaths(before, after), Is.EqualTo(new[] { "f7/7" }));
+    }
+}
