@@ -1,4 +1,7 @@
+using System.Collections.ObjectModel;
 using CiSteps.Sandbox.Api;
+using CiSteps.Sandbox.Api.Auth;
+using CiSteps.Sandbox.Api.Http;
 
 namespace CiSteps.Sandbox;
 
@@ -8,11 +11,15 @@ public sealed class SandboxCluster : IAsyncDisposable
     private readonly CancellationTokenSource stop = new();
     private readonly List<Task> running = [];
     private readonly SandboxOptions options;
+    private readonly Authority authority;
+    private string? ownFolder;
+    private ApiServer? server;
 
     private SandboxCluster(SandboxOptions options, TimeProvider time)
     {
         this.options = options;
-        Api = new ClusterApi(options.Api, time);
+        authority = new Authority(options.Name, time);
+        Api = new ClusterApi(options.Api, time) { RootCertificatePem = authority.CertificatePem };
     }
 
     /// <summary>The cluster's objects, in process.</summary>
@@ -21,22 +28,67 @@ public sealed class SandboxCluster : IAsyncDisposable
     /// <summary>Name of the cluster.</summary>
     public string Name => options.Name;
 
-    /// <summary>Brings a cluster up: the API first, then its components.</summary>
-    public static Task<SandboxCluster> StartAsync(SandboxOptions options, TimeProvider? time = null, CancellationToken cancel = default)
+    /// <summary>Where the API is, without a slash at the end.</summary>
+    public string Url => server!.Url;
+
+    /// <summary>Text of a kubeconfig for an administrator. It holds a private key.</summary>
+    public string Kubeconfig { get; private set; } = "";
+
+    /// <summary>The file that holds <see cref="Kubeconfig"/>, readable by its owner only.</summary>
+    public string KubeconfigPath { get; private set; } = "";
+
+    /// <summary>
+    /// Brings a cluster up: the API first, then its components. Throws <see cref="IOException"/> when the port is taken
+    /// or the kubeconfig cannot be written; then nothing is left running.
+    /// </summary>
+    public static async Task<SandboxCluster> StartAsync(SandboxOptions options, TimeProvider? time = null, CancellationToken cancel = default)
     {
-        cancel.ThrowIfCancellationRequested();
         var cluster = new SandboxCluster(options, time ?? TimeProvider.System);
-        cluster.Run(ClusterApi.CreateComponents());
-        cluster.Run(options.Components?.Invoke(options) ?? []);
-        return Task.FromResult(cluster);
+        try
+        {
+            await cluster.StartAsync(cancel).ConfigureAwait(false);
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
     }
+
+    /// <summary>A kubeconfig for somebody else: a certificate of the cluster's authority with this user and these groups.</summary>
+    public string CreateKubeconfig(string user, params IReadOnlyList<string> groups) =>
+        Sandbox.Kubeconfig.Text(Name, Url, authority.CertificatePem, authority.IssueClient(user, groups));
 
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {
         await stop.CancelAsync().ConfigureAwait(false);
         await Task.WhenAll(running).ConfigureAwait(false);
+        if (server is not null)
+            await server.DisposeAsync().ConfigureAwait(false);
+        authority.Dispose();
         stop.Dispose();
+        if (KubeconfigPath.Length > 0)
+            File.Delete(KubeconfigPath);
+        if (ownFolder is not null)
+            Directory.Delete(ownFolder, true);
+    }
+
+    private async Task StartAsync(CancellationToken cancel)
+    {
+        server = await ApiServer.StartAsync(Api, authority, options.Port, ReadOnlyDictionary<string, UserInfo>.Empty, options.Log, cancel).ConfigureAwait(false);
+        Kubeconfig = CreateKubeconfig("kubernetes-admin", "system:masters");
+        var path = options.KubeconfigPath;
+        if (path is null)
+        {
+            ownFolder = Directory.CreateTempSubdirectory("cisteps-sandbox-").FullName;
+            path = Path.Combine(ownFolder, "kubeconfig");
+        }
+        await Sandbox.Kubeconfig.WriteAsync(path, Kubeconfig, cancel).ConfigureAwait(false);
+        KubeconfigPath = Path.GetFullPath(path);
+        Run(ClusterApi.CreateComponents());
+        Run(options.Components?.Invoke(options) ?? []);
     }
 
     private void Run(IEnumerable<IClusterComponent> components)

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using CiSteps.Sandbox.Api.Admission;
+using CiSteps.Sandbox.Api.Auth;
 using CiSteps.Sandbox.Api.Store;
 
 namespace CiSteps.Sandbox.Api;
@@ -13,7 +14,6 @@ namespace CiSteps.Sandbox.Api;
 public sealed class ClusterApi
 {
     private readonly ObjectRules rules;
-    private readonly Deletion deletion;
 
     /// <summary>Creates an empty cluster with the namespaces that every cluster has.</summary>
     public ClusterApi(ClusterApiOptions? options = null, TimeProvider? time = null)
@@ -21,9 +21,11 @@ public sealed class ClusterApi
         Options = options ?? new ClusterApiOptions();
         Time = time ?? TimeProvider.System;
         rules = new ObjectRules(this);
-        deletion = new Deletion(this);
+        Deletion = new Deletion(this);
+        Authorizer = new Authorizer(this);
         foreach (var name in new[] { "default", "kube-system", "kube-public", "kube-node-lease" })
             Create(Kinds.Namespaces, null, new JsonObject { ["metadata"] = new JsonObject { ["name"] = name } });
+        DefaultRoles.Create(this);
     }
 
     /// <summary>How pods are reached; null answers as an API without these subresources.</summary>
@@ -44,6 +46,10 @@ public sealed class ClusterApi
     internal ObjectStore Store { get; } = new();
 
     internal TypeRegistry Types { get; } = new();
+
+    internal Deletion Deletion { get; }
+
+    internal Authorizer Authorizer { get; }
 
     /// <summary>The object, or null when there is none.</summary>
     public JsonObject? Get(ResourceType type, string? ns, string name)
@@ -80,7 +86,7 @@ public sealed class ClusterApi
 
     /// <summary>Deletes an object, or marks it for deletion when finalizers, a grace period or dependents must come first.</summary>
     public void Delete(ResourceType type, string? ns, string name, DeleteOptions? options = null) =>
-        deletion.Delete(type, ns, name, options ?? new DeleteOptions());
+        Deletion.Delete(type, ns, name, options ?? new DeleteOptions());
 
     /// <summary>
     /// Changes after a resourceVersion, without end. With 0, first an Added for each object that exists.
@@ -174,7 +180,7 @@ public sealed class ClusterApi
         var old = existing.Copy();
         ObjectRules.PrepareUpdate(type, old, obj, subresource, options);
         obj.Ensure("metadata")["resourceVersion"] = existing.Revision.ToString();
-        if (Deletion.IsComplete(type, obj))
+        if (Api.Deletion.IsComplete(type, obj))
             return options.DryRun ? StoredObject.Freeze(obj, existing.Revision) : Store.Remove(type.StorageKey, obj);
         if (JsonNode.DeepEquals(old, obj))
             return existing;

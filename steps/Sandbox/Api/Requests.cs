@@ -64,4 +64,10 @@ public sealed record WriteOptions
 
     /// <summary>Checks everything and changes nothing.</summary>
     public bool DryRun { get; init; }
+
+    /// <summary>Who asks over HTTP; null for the cluster's own parts, which may do everything.</summary>
+    internal Auth.UserInfo? User { get; init; }
+
+    /// <summary>Whether the managers' fields are worked out already.</summary>
+    internal bool OwnershipIsSet { get; init; }
 }

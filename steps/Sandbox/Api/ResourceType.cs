@@ -1,3 +1,5 @@
+using CiSteps.Sandbox.Api.Schema;
+
 namespace CiSteps.Sandbox.Api;
 
 /// <summary>One kind of object as the API serves it: where it lives in URLs and what it can do.</summary>
@@ -25,6 +27,18 @@ public sealed record ResourceType(
 
     /// <summary>Whether the kind comes from a CustomResourceDefinition.</summary>
     public bool IsCustom { get; init; }
+
+    /// <summary>What the CustomResourceDefinition says about this version.</summary>
+    internal Store.CustomVersion? Custom { get; init; }
+
+    /// <summary>The type of the kind's objects.</summary>
+    internal TypeSchema Schema => Custom?.Schema ?? BuiltInSchemas.Find(Group, Kind) ?? TypeSchema.Any;
+
+    /// <summary>The columns of the kind's tables.</summary>
+    internal Printing.TableLayout Layout => Custom?.Layout ?? Printing.TableLayout.For(this);
+
+    /// <summary>Fields of a custom kind that field selectors may name.</summary>
+    internal IReadOnlyList<string> SelectableFields { get; init; } = [];
 
     /// <summary>Value of <c>apiVersion</c> in objects.</summary>
     public string ApiVersion => Group.Length == 0 ? Version : $"{Group}/{Version}";
