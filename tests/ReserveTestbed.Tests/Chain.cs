@@ -1,0 +1,74 @@
+using System.Text.Json.Nodes;
+using CiSteps.Fixtures;
+using CiSteps.Hosting;
+using CiSteps.Hosting.Evidence;
+using CiSteps.Pipeline;
+using CiSteps.Testbeds.Claims;
+
+namespace CiSteps.ReserveTestbed.Tests;
+
+/// <summary>A service with two components and three suites, and a chain of a private branch that has run up to reserve-testbed.</summary>
+internal sealed class Chain : IDisposable
+{
+    private const string File = """
+        registry: { push: localhost:5000 }
+        components:
+          - { name: app, paths: [app/**], image: { context: app }, workload: { manifests: [app/k8s] } }
+          - { name: worker, paths: [worker/**], image: { context: worker }, workload: { manifests: [worker/k8s] } }
+        integration:
+          - { name: smoke, components: [app], class: small, tests: { run: x } }
+          - { name: load, components: [app, worker], class: large, tests: { run: x } }
+          - { name: jobs, components: [worker], class: small, tests: { run: x } }
+        """;
+
+    private readonly GitRepositories git = new();
+    private readonly GitClone clone;
+
+    public Chain()
+    {
+        clone = git.Clone();
+        clone.Write("app/a", "1");
+        clone.Commit("ci-steps.yaml", File, "Begin");
+        clone.Push();
+        clone.Branch("ci/greeting");
+        clone.Commit("app/a", "2");
+        clone.Push();
+    }
+
+    public string Folder => clone.Folder;
+
+    public string ClaimsFile => Path.Combine(Folder, ".ci-steps/evidence/reserve-testbed/claims.json");
+
+    public string NameOf(string suite) => ClaimNames.Of(Run, suite);
+
+    public HeldTestbed Held(string suite, string its = "small", string testbed = "bed-1", long lease = 3) => new(suite, its, NameOf(suite), testbed, lease);
+
+    private RunIdentity Run => new("file://" + git.Origin, "ci/greeting", false, clone.Head, "17", false);
+
+    public async Task BuiltAsync(params (string Component, bool Built)[] images) =>
+        await StepHost.RunAsync(new StepCommand("image-build", "Builds.", ChainRun.Settings, (context, _) =>
+        {
+            using var run = ChainRun.Open(context);
+            return Task.FromResult(Outcome.Done("built").HandingOver(new ImageBuildHandOver([.. images.Select(image =>
+                new BuiltImage(image.Component, "r/" + image.Component, "r/" + image.Component, "1.17-x", "sha256:" + new string('1', 64), image.Built))]), HandOverJson.Default.ImageBuildHandOver));
+        }), ["--work-tree", Folder, "--build-number", "17"], TextWriter.Null, TextWriter.Null, new Dictionary<string, string>());
+
+    public async Task<(int Exit, string Output)> ReserveAsync(ITestbeds? testbeds, params string[] arguments)
+    {
+        var output = new StringWriter();
+        var exit = await StepHost.RunAsync(ReserveTestbedCommand.Create(testbeds is null ? null : (_, _) => Task.FromResult(testbeds)),
+            ["--work-tree", Folder, "--build-number", "17", .. arguments], output, output, new Dictionary<string, string>());
+        return (exit, output.ToString());
+    }
+
+    /// <summary>What the step handed over, as <c>suite:testbed</c>.</summary>
+    public IReadOnlyList<string> HandedOver()
+    {
+        new EvidenceStore(Path.Combine(Folder, ".ci-steps/evidence")).TryReadAny("reserve-testbed", out var evidence, out _);
+        return [.. evidence!.HandOverAs(HandOverJson.Default.ReserveHandOver)!.Testbeds.Select(held => $"{held.Suite}:{held.Testbed}")];
+    }
+
+    public IReadOnlyList<string?> WrittenDown() => [.. (JsonNode.Parse(System.IO.File.ReadAllText(ClaimsFile)) as JsonArray)!.Select(claim => (string?)claim!["claim"])];
+
+    public void Dispose() => git.Dispose();
+}
