@@ -72,7 +72,8 @@ internal static class AgentProcess
         return (process.ExitCode, stopped);
     }
 
-    private static async Task EndAsync(Process process, TimeSpan grace, TimeProvider time)
+    /// <summary>Asks a process to stop, and ends it with all that it started when the grace is over.</summary>
+    internal static async Task EndAsync(Process process, TimeSpan grace, TimeProvider time)
     {
         var family = ProcessTree.Descendants(process.Id);
         if (!OperatingSystem.IsWindows() && grace > TimeSpan.Zero && Kill(process.Id, Terminate) == 0)
@@ -147,6 +148,21 @@ internal static class ProcessTree
             level = [.. below.Select(process => process.Id)];
         }
         return found;
+    }
+
+    /// <summary>The process's start, by which it differs from a later one of the same number; null when it does not live.</summary>
+    public static string? StartOf(int id)
+    {
+        if (Directory.Exists("/proc")) return Read(id) is { State: not 'Z' } read ? read.StartedAt : null;
+        try
+        {
+            using var process = Process.GetProcessById(id);
+            return process.StartTime.ToUniversalTime().ToString("O", CultureInfo.InvariantCulture);
+        }
+        catch (Exception error) when (error is ArgumentException or InvalidOperationException or Win32Exception)
+        {
+            return null;
+        }
     }
 
     public static bool IsAlive(Member process) => Read(process.Id) is { } read && read.StartedAt == process.StartedAt && read.State != 'Z';

@@ -24,12 +24,13 @@ internal static class RunCommand
     internal static readonly Setting<string> ReportFile = Setting.Text("report", "also write the HTML report to this file; with --follow the second chain's goes beside it, named -2");
     internal static readonly Setting<string> SummaryFile = Setting.Text("summary", "also write every outcome to this JSON file");
     internal static readonly Setting<bool> Follow = Setting.Switch("follow", "when the chain moved the default branch, run what its triggers queue then, too");
+    internal static readonly Setting<bool> NoSandbox = Setting.Switch("no-sandbox", "never bring clusters up, even when none is given");
     internal static readonly Setting<bool> Keep = Setting.Switch("keep", "leave a sandbox that this run brought up standing");
     internal static readonly Setting<TimeSpan> Grace = Setting.Duration("grace", "how long a step may clean up when the run is stopped", "30s");
 
     public static ProgramCommand Create() => new("run",
         "Runs what the triggers would queue for a branch: each build with the checkout, the environment and the artifacts that an agent would give it.",
-        [Branch, Step, SettingsFolder, Repository, WorkspaceFolder, Tools, Agents, Parameters, ReportFile, SummaryFile, Follow, Keep, Grace], RunAsync)
+        [Branch, Step, SettingsFolder, Repository, WorkspaceFolder, Tools, Agents, Parameters, ReportFile, SummaryFile, Follow, Keep, NoSandbox, SandboxCommands.State, Grace], RunAsync)
     {
         // A step's own grace, then the terminal configuration's.
         Grace = TimeSpan.FromSeconds(180),
@@ -42,6 +43,7 @@ internal static class RunCommand
         using var workspace = session.Workspace;
         using var display = new ChainDisplay(context.Output, context.Coloured, context.Time);
         var chains = new List<(ChainRecord Chain, IReadOnlyList<BuildRun> Builds, bool Succeeded, string Report)>();
+        await using var sandbox = await session.EnsureClustersAsync(context, display, cancel).ConfigureAwait(false);
         var first = context.Settings.Find(Step) is { } step
             ? await session.RunStepAsync(step, display, cancel).ConfigureAwait(false)
             : await session.RunBranchAsync(session.BranchName, display, cancel).ConfigureAwait(false);

@@ -4,7 +4,9 @@ using CiSteps.Hosting.Settings;
 using CiSteps.RunChain.Agents;
 using CiSteps.RunChain.Chains;
 using CiSteps.RunChain.Records;
+using CiSteps.Pipeline;
 using CiSteps.RunChain.Reports;
+using CiSteps.RunChain.Sandboxes;
 using CiSteps.RunChain.Settings;
 
 namespace CiSteps.RunChain.Commands;
@@ -14,7 +16,7 @@ internal sealed class RunSession
 {
     private readonly SettingsTree tree;
     private readonly string? repository;
-    private readonly ExecutionOptions options;
+    private ExecutionOptions options;
     private readonly int agents;
     private readonly TimeProvider time;
 
@@ -62,6 +64,40 @@ internal sealed class RunSession
         string[] places = ["teamcity-settings", ".", Path.Combine(AppContext.BaseDirectory, "teamcity-settings")];
         return places.FirstOrDefault(place => Directory.Exists(Path.Combine(place, ".teamcity")))
             ?? throw new UsageException("there is no .teamcity folder here; give the folder of the settings with --settings");
+    }
+
+    /// <summary>Brings clusters up when the settings ask for some and none are given; the caller disposes what it gets.</summary>
+    public async Task<RunSandbox> EnsureClustersAsync(ProgramContext context, ChainDisplay display, CancellationToken cancel)
+    {
+        var missing = context.Settings.Get(RunCommand.NoSandbox) ? [] : RunSandbox.Missing(tree, name =>
+            options.Given.Keys.Any(given => given == name || given.EndsWith(":" + name, StringComparison.Ordinal))
+            || options.OuterEnvironment.GetValueOrDefault(name["env.".Length..]) is { Length: > 0 });
+        // Before anything is brought up: is there a chain to run at all?
+        var plan = ChainPlanner.Triggered(tree, BranchName);
+        var log = new BuildLog(TextWriter.Null, forServer: false);
+        var sandbox = await RunSandbox.EnsureAsync(missing, missing.Count == 0 ? null : await PipelineOfAsync(plan, cancel).ConfigureAwait(false), SandboxCommands.Folder(context.Settings),
+            context.Settings.Get(RunCommand.Keep), display.Say, log, time, cancel).ConfigureAwait(false);
+        var given = new Dictionary<string, string>(options.Given, StringComparer.Ordinal);
+        foreach (var (name, value) in sandbox.Parameters) given[name] = value;
+        options = options with { Given = given };
+        return sandbox;
+    }
+
+    private async Task<PipelineDefinition?> PipelineOfAsync(ChainPlan plan, CancellationToken cancel)
+    {
+        var rootId = plan.Builds.SelectMany(build => build.VcsEntries).Select(entry => entry.RootId).FirstOrDefault();
+        if (rootId is null || !tree.VcsRoots.TryGetValue(rootId, out var root)) return null;
+        using var checkout = new Checkout(Workspace.MirrorsFolder);
+        var mirror = await checkout.MirrorAsync(options.Urls.GetValueOrDefault(rootId) ?? root.Parameters["url"] ?? "", cancel).ConfigureAwait(false);
+        try
+        {
+            return PipelineFile.Parse(await Git.RunAsync(mirror, ["show", $"{plan.Branch.FullName}:ci-steps.yaml"], cancel).ConfigureAwait(false), "ci-steps.yaml");
+        }
+        catch (Exception failure) when (failure is UsageException or UnavailableException)
+        {
+            // The steps will say what is wrong with it, in its place.
+            return null;
+        }
     }
 
     /// <summary>Runs what the triggers queue for the branch.</summary>
