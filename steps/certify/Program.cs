@@ -1,1 +1,1 @@
-return 0;
+return await CiSteps.Hosting.StepHost.RunAsync(CiSteps.Certify.CertifyCommand.Create(), args).ConfigureAwait(false);

@@ -1,1 +1,1 @@
-return 0;
+return await CiSteps.Hosting.StepHost.RunAsync(CiSteps.ImageBuild.ImageBuildCommand.Create(), args).ConfigureAwait(false);

@@ -1,0 +1,28 @@
+namespace CiSteps.Images;
+
+/// <summary>What the registry says about a tagged image of the chain.</summary>
+/// <param name="Digest"><c>sha256:…</c>.</param>
+/// <param name="Revision">Commit that it was built from; null when its label is missing.</param>
+/// <param name="Version">Tag that it was built as; null when its label is missing.</param>
+public sealed record TaggedImage(string Digest, string? Revision, string? Version)
+{
+    /// <summary>The image behind a tag; null when the tag is absent.</summary>
+    /// <exception cref="Hosting.UnavailableException">The registry does not tell.</exception>
+    public static async Task<TaggedImage?> FindAsync(RegistryClient registry, ImageReference reference, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(registry);
+        return await registry.FindImageAsync(reference, cancel).ConfigureAwait(false) is { } image
+            ? new TaggedImage(image.Digest, image.Label(ImageName.RevisionLabel), image.Label(ImageName.VersionLabel)) : null;
+    }
+
+    /// <summary>The last certified image of a component: what <c>&lt;major&gt;-production</c> points to; null before the first.</summary>
+    /// <param name="registry">The client.</param>
+    /// <param name="repository">The component's release repository (not the one of private branches).</param>
+    /// <param name="major">Its major version.</param>
+    /// <param name="cancel">Gives up.</param>
+    public static Task<TaggedImage?> FindCertifiedAsync(RegistryClient registry, ImageReference repository, int major, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(repository);
+        return FindAsync(registry, repository.WithTag(ImageName.ProductionTag(major)), cancel);
+    }
+}

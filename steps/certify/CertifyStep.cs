@@ -1,0 +1,206 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using CiSteps.Hosting;
+using CiSteps.Hosting.Evidence;
+using CiSteps.Images;
+using CiSteps.Pipeline;
+using CiSteps.Repositories;
+
+namespace CiSteps.Certify;
+
+internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseRegistry registry)
+{
+    private bool hasFetched;
+
+    public async Task<Outcome> RunAsync(CancellationToken cancel)
+    {
+        if (Unfit() is { } unfit) return unfit;
+        var (evidence, refusal) = ChainEvidence.Read(context.Evidence, context.Settings.Get(CertifyCommand.RequireSigned));
+        if (refusal is not null) return refusal;
+        var facts = new List<ReleaseFacts>();
+        foreach (var image in evidence!.Images.Images) facts.Add(await GatherAsync(image, evidence, cancel).ConfigureAwait(false));
+        var plan = CertifyPlan.For(run.Identity.Commit, facts, context.Settings.Get(CertifyCommand.AllowOlder));
+        context.Log.Info(plan.Text);
+        if (plan.Refusal is { } no) return Outcome.Refused(no.Reason, no.Text);
+        if (context.DryRun) return Outcome.Done(plan.Text);
+        var earlier = context.Evidence.TryRead("certify", out var own, out _) ? own.HandOverAs(HandOverJson.Default.CertifyHandOver) : null;
+        if (await ActAsync(plan, cancel).ConfigureAwait(false) is { } stopped) return stopped;
+        return await EndAsync(plan, evidence, earlier, cancel).ConfigureAwait(false);
+    }
+
+    private Outcome? Unfit()
+    {
+        var identity = run.Identity;
+        if (!identity.IsDefaultBranch)
+            return Outcome.Refused("not-default-branch", $"\"{identity.Branch}\" is not the target branch \"{run.Policy.Branches.Target}\": only what is merged is certified");
+        return identity.Dirty
+            ? Outcome.Refused("dirty", "the work tree has changes that are not committed, so no image is from what is here; run certify on a clean checkout") : null;
+    }
+
+    private async Task<ReleaseFacts> GatherAsync(BuiltImage image, ChainEvidence evidence, CancellationToken cancel)
+    {
+        var component = run.Change.Components.FirstOrDefault(one => one.Name == image.Component)
+            ?? throw new UsageException($"image-build handed over an image of \"{image.Component}\", which ci-steps.yaml does not have");
+        var definition = run.Policy.Registry;
+        var reference = ImageReference.Of(image.Repository, image.Digest);
+        var release = ImageName.Repository(definition.Push, definition.BranchPrefix, image.Component, isDefaultBranch: true);
+        context.Log.Progress($"reading {image.Component} from the registry {reference.Host}");
+        var production = await MovingAsync(release, ImageName.ProductionTag(component.Major), cancel).ConfigureAwait(false);
+        if (!image.Built)
+            return new ReleaseFacts(image.Component, reference, false, null, release.Repository, false, null, VersionOf(image.Tag), null, production, new MovingTag("latest", null, Ancestry.None));
+        var version = ImageName.VersionTag(component.Major, run.Identity.BuildNumber);
+        return new ReleaseFacts(image.Component, reference, true,
+            await registry.FindAsync(reference, cancel).ConfigureAwait(false),
+            release.Repository,
+            await registry.FindAsync(release.WithTag(ImageName.BarredTag(image.Digest)), cancel).ConfigureAwait(false) is not null,
+            evidence.LackOf(image, run.Policy),
+            version,
+            (await registry.FindAsync(release.WithTag(version), cancel).ConfigureAwait(false))?.Digest,
+            production,
+            await MovingAsync(release, "latest", cancel).ConfigureAwait(false));
+    }
+
+    private async Task<MovingTag> MovingAsync(ImageReference repository, string tag, CancellationToken cancel)
+    {
+        var image = await registry.FindAsync(repository.WithTag(tag), cancel).ConfigureAwait(false);
+        if (image?.Revision is not { } revision) return new MovingTag(tag, image, Ancestry.None);
+        var repo = run.Repository;
+        if (repo.FindCommit(revision) is null) await FetchAsync(cancel).ConfigureAwait(false);
+        var commit = run.Identity.Commit;
+        return new MovingTag(tag, image, repo.FindCommit(revision) is null ? Ancestry.Unknown
+            : repo.IsAncestor(revision, commit) ? Ancestry.Older
+            : repo.IsAncestor(commit, revision) ? Ancestry.Newer : Ancestry.Apart);
+    }
+
+    // A commit that this clone lacks may have landed after the checkout: then production may be ahead of us.
+    private async Task FetchAsync(CancellationToken cancel)
+    {
+        if (hasFetched || run.Repository.OriginUrl is null) return;
+        hasFetched = true;
+        try
+        {
+            await new OriginRemote(run.Repository, ChainRun.Access(context), context.Time, context.Log).FetchAsync(run.Policy.Branches.Target, cancel).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is UsageException or UnavailableException)
+        {
+            context.Log.Info($"the origin cannot be asked for newer commits: {failure.Message}");
+        }
+    }
+
+    private async Task<Outcome?> ActAsync(CertifyPlan plan, CancellationToken cancel)
+    {
+        // First what is written once, for all; then what moves: a failure in between leaves production as it was.
+        foreach (var moves in new[] { false, true })
+        {
+            foreach (var component in plan.Components)
+            {
+                foreach (var write in component.Writes.Where(write => write.Moves == moves))
+                {
+                    if (await WriteAsync(component.Facts, write, cancel).ConfigureAwait(false) is { } stopped) return stopped;
+                }
+            }
+        }
+        return null;
+    }
+
+    private async Task<Outcome?> WriteAsync(ReleaseFacts facts, TagWrite write, CancellationToken cancel)
+    {
+        var image = facts.Image;
+        context.Log.Progress($"{facts.Component}: {write.Tag}");
+        try
+        {
+            if (write.Moves)
+            {
+                await registry.MoveAsync(image, write.Tag, write.From, cancel).ConfigureAwait(false);
+                context.Log.Info($"{image.Repository}:{write.Tag} is {image.Digest}" + (write.From is null ? "" : $", was {write.From}"));
+                return null;
+            }
+            var now = await registry.TagAsync(image, write.Tag, cancel).ConfigureAwait(false);
+            if (now == image.Digest)
+            {
+                context.Log.Info($"{image.Repository}:{write.Tag} is {image.Digest}");
+                return null;
+            }
+            return Outcome.Refused("version-taken", $"the version tag \"{image.Repository}:{write.Tag}\" was taken by another image ({now}) at the same moment: run the chain with a new build number");
+        }
+        catch (RegistryRefusalException refusal)
+        {
+            return Outcome.Refused(refusal.Code == "MOVED" ? "tag-moved" : "registry-refused", $"{refusal.Message}; certify runs one at a time per service: run it again");
+        }
+    }
+
+    private async Task<Outcome> EndAsync(CertifyPlan plan, ChainEvidence evidence, CertifyHandOver? earlier, CancellationToken cancel)
+    {
+        var certified = new List<CertifiedImage>();
+        foreach (var component in plan.Components.Where(component => !component.IsSuperseded))
+        {
+            var facts = component.Facts;
+            var before = component.Writes.FirstOrDefault(write => write.Tag == facts.Production.Tag);
+            // A second run finds the tag moved: what it pointed to before is in the first run's evidence.
+            var previous = before is not null ? before.From
+                : earlier?.Images.FirstOrDefault(image => image.Component == facts.Component && image.Digest == facts.Image.Digest)?.PreviousDigest;
+            var pull = evidence.Images.Images.First(image => image.Component == facts.Component).PullRepository;
+            certified.Add(new CertifiedImage(facts.Component, facts.Image.Repository, pull, facts.Image.Digest!, facts.VersionTag, facts.Production.Tag, previous));
+            if (component.Writes.Count > 0) await AttachAsync(facts, evidence, cancel).ConfigureAwait(false);
+        }
+        var now = plan.Components.Where(component => component.Writes.Any(write => write.Moves)).ToList();
+        var superseded = plan.Components.Where(component => component.Facts.Built && component.IsSuperseded).ToList();
+        var text = now.Count > 0 ? $"certified {string.Join(", ", now.Select(component => $"{component.Facts.Component} {component.Facts.VersionTag}"))}"
+            : superseded.Count > 0 ? $"superseded: {string.Join(", ", superseded.Select(component => $"{component.Facts.Production.Tag} of {component.Facts.Component} points to a newer commit"))}"
+            : plan.Components.Any(component => component.Facts.Built) ? $"certified already: {string.Join(", ", plan.Components.Where(component => component.Facts.Built).Select(component => $"{component.Facts.Component} {component.Facts.VersionTag}"))}"
+            : "nothing to certify: no component changed";
+        return Outcome.Done(text)
+            .HandingOver(new CertifyHandOver(certified), HandOverJson.Default.CertifyHandOver)
+            .Attesting(PredicateTypes.VerificationSummary, Summary(evidence, string.Join(' ', certified.Select(image => $"{image.Repository}@{image.Digest}"))),
+                [.. certified.Select(image => Subject.Image(image.Repository, image.Digest))]);
+    }
+
+    private async Task AttachAsync(ReleaseFacts facts, ChainEvidence evidence, CancellationToken cancel)
+    {
+        var colon = facts.Image.Digest!.IndexOf(':', StringComparison.Ordinal);
+        var statement = new JsonObject
+        {
+            ["_type"] = "https://in-toto.io/Statement/v1",
+            ["subject"] = new JsonArray((JsonNode)new JsonObject
+            {
+                ["name"] = facts.Image.Repository,
+                ["digest"] = new JsonObject { [facts.Image.Digest[..colon]] = facts.Image.Digest[(colon + 1)..] },
+            }),
+            ["predicateType"] = PredicateTypes.VerificationSummary,
+            ["predicate"] = Summary(evidence, $"{facts.Image.Repository}:{facts.VersionTag}"),
+        };
+        try
+        {
+            await registry.AttachAsync(facts.Image, PredicateTypes.VerificationSummary, Encoding.UTF8.GetBytes(context.Log.Mask.Apply(statement.ToJsonString())), cancel).ConfigureAwait(false);
+        }
+        catch (RegistryRefusalException refusal)
+        {
+            context.Log.Warning($"the registry takes no summary beside the image ({refusal.Message}); the evidence folder has it");
+        }
+    }
+
+    private JsonObject Summary(ChainEvidence evidence, string resource)
+    {
+        var inputs = new JsonArray();
+        foreach (var (step, sha256) in evidence.Statements)
+            inputs.Add((JsonNode)new JsonObject { ["uri"] = $"{run.Identity.Chain}/{step}", ["digest"] = new JsonObject { ["sha256"] = sha256 } });
+        return new JsonObject
+        {
+            ["verifier"] = new JsonObject { ["id"] = "https://cisteps.dev/certify", ["version"] = new JsonObject { ["ci-steps"] = StepHost.Version } },
+            ["timeVerified"] = context.Time.GetUtcNow().ToString("O"),
+            ["resourceUri"] = resource,
+            ["policy"] = new JsonObject
+            {
+                ["uri"] = $"git+{run.Identity.Repository}#{context.Settings.Get(StepCommand.Configuration)}",
+                ["digest"] = new JsonObject { ["gitCommit"] = run.TargetTip },
+            },
+            ["inputAttestations"] = inputs,
+            ["verificationResult"] = "PASSED",
+            ["verifiedLevels"] = new JsonArray((JsonNode?)"SLSA_BUILD_LEVEL_1"),
+            ["slsaVersion"] = "1.0",
+        };
+    }
+
+    // "1.12-abc…" was certified as "1.12"; the certified image itself is known by its moving tag only.
+    private static string VersionOf(string tag) => tag.LastIndexOf('-') is var dash and > 0 ? tag[..dash] : tag;
+}

@@ -1,0 +1,50 @@
+using CiSteps.Hosting;
+using CiSteps.Images;
+using CiSteps.Pipeline;
+
+namespace CiSteps.Certify;
+
+/// <summary>What the step asks of the registry. Nothing here reads or writes a layer.</summary>
+internal interface IReleaseRegistry : IDisposable
+{
+    /// <summary>What a tag or digest is; null when it is absent.</summary>
+    Task<TaggedImage?> FindAsync(ImageReference reference, CancellationToken cancel);
+
+    /// <summary>Gives an image a tag that is written once; reads it back.</summary>
+    /// <returns>The digest behind the tag afterwards.</returns>
+    /// <exception cref="RegistryRefusalException">The registry does not take it.</exception>
+    Task<string> TagAsync(ImageReference image, string tag, CancellationToken cancel);
+
+    /// <summary>Moves a tag to an image when it still points to what was expected; reads it back.</summary>
+    /// <exception cref="RegistryRefusalException">It points elsewhere by now, or the registry does not take it.</exception>
+    Task MoveAsync(ImageReference image, string tag, string? expected, CancellationToken cancel);
+
+    /// <summary>Attaches a statement to an image.</summary>
+    Task AttachAsync(ImageReference image, string predicateType, byte[] statement, CancellationToken cancel);
+}
+
+/// <summary>The real registry.</summary>
+internal sealed class ReleaseRegistry(StepContext context, RegistryDefinition definition) : IReleaseRegistry
+{
+    private readonly RegistryClient client = RegistryClient.Open(context, definition.PlainHttp, definition.Push, definition.Pull);
+
+    public Task<TaggedImage?> FindAsync(ImageReference reference, CancellationToken cancel) => TaggedImage.FindAsync(client, reference, cancel);
+
+    public async Task<string> TagAsync(ImageReference image, string tag, CancellationToken cancel)
+    {
+        await client.PutManifestAsync(image.WithTag(tag), await ReadAsync(image, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
+        return await client.FindDigestAsync(image.WithTag(tag), cancel).ConfigureAwait(false)
+            ?? throw new UnavailableException("registry", $"the registry \"{image.Host}\" accepted \"{image.WithTag(tag)}\" and says now that it is not there");
+    }
+
+    public async Task MoveAsync(ImageReference image, string tag, string? expected, CancellationToken cancel) =>
+        await client.MoveTagAsync(image.WithTag(tag), await ReadAsync(image, cancel).ConfigureAwait(false), expected, cancel).ConfigureAwait(false);
+
+    public Task AttachAsync(ImageReference image, string predicateType, byte[] statement, CancellationToken cancel) =>
+        client.AttachAsync(image, MediaTypes.InToto, statement, new Dictionary<string, string> { ["in-toto.io/predicate-type"] = predicateType }, cancel);
+
+    public void Dispose() => client.Dispose();
+
+    private async Task<RegistryManifest> ReadAsync(ImageReference image, CancellationToken cancel) => await client.FindManifestAsync(image, cancel).ConfigureAwait(false)
+        ?? throw new UnavailableException("registry", $"\"{image}\" was in the registry a moment ago and is not now; is a clean-up running there?");
+}

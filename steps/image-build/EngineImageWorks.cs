@@ -1,0 +1,105 @@
+using CiSteps.Hosting;
+using CiSteps.Images;
+using CiSteps.Pipeline;
+
+namespace CiSteps.ImageBuild;
+
+/// <summary>The real engine and registry. The engine is looked for only when something has to be built.</summary>
+internal sealed class EngineImageWorks : IImageWorks
+{
+    private const int PushAttempts = 3;
+    private readonly StepContext context;
+    private readonly RegistryCredentials credentials;
+    private readonly RegistryClient registry;
+    private ContainerEngine? engine;
+
+    public EngineImageWorks(StepContext context, ChainRun run)
+    {
+        this.context = context;
+        var own = run.Policy.Registry;
+        credentials = RegistryCredentials.Of(context, own.Push, own.Pull);
+        registry = RegistryClient.Open(context, own.PlainHttp, own.Push, own.Pull);
+    }
+
+    public Task<TaggedImage?> FindAsync(ImageReference reference, CancellationToken cancel) => TaggedImage.FindAsync(registry, reference, cancel);
+
+    public async Task<int> PrepareAsync(ComponentDefinition component, CommandDefinition command, CancellationToken cancel)
+    {
+        void Line(string text, bool isError) => context.Log.Child(text);
+        if (command.Image is null)
+        {
+            return await ChildProcess.RunAsync(command.Run[0], [.. command.Run.Skip(1)], Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)), Line,
+                command.Environment.ToDictionary(pair => pair.Key, pair => (string?)pair.Value), cancel).ConfigureAwait(false);
+        }
+        var container = new CommandContainer(await EngineAsync(cancel).ConfigureAwait(false), credentials, context.Log);
+        var result = await container.RunAsync(new ContainerCommand(command.Image, command.Run, context.WorkTree)
+        {
+            Folder = command.Folder,
+            Environment = command.Environment,
+            Labels = EngineLabels.Of(context),
+        }, Line, cancel).ConfigureAwait(false);
+        if (result.OutOfMemory) context.Log.Warning($"the pre-build command of \"{component.Name}\" ran out of memory");
+        return result.Exit;
+    }
+
+    public async Task<LocalBuild> BuildAsync(ImageOrder order, CancellationToken cancel)
+    {
+        var image = order.Component.Image!;
+        var working = await EngineAsync(cancel).ConfigureAwait(false);
+        return await new ComponentBuild(context, working, credentials, order, image).RunAsync(cancel).ConfigureAwait(false);
+    }
+
+    public async Task<(string Digest, bool IsOurs)> PublishAsync(ImageReference name, string id, CancellationToken cancel)
+    {
+        var working = await EngineAsync(cancel).ConfigureAwait(false);
+        var credential = await credentials.FindAsync(name.Host, cancel).ConfigureAwait(false);
+        for (var attempt = 1; ; attempt++)
+        {
+            // Read again before each write: somebody else may have been there, or an attempt that failed may have arrived.
+            if (await registry.FindImageAsync(name, cancel).ConfigureAwait(false) is { } there) return (there.Digest, there.KnownAs.Contains(id));
+            try
+            {
+                var pushed = await working.PushAsync(name, credential, cancel: cancel).ConfigureAwait(false);
+                var now = await registry.FindDigestAsync(name, cancel).ConfigureAwait(false)
+                    ?? throw new UnavailableException("registry", $"the registry \"{name.Host}\" accepted \"{name}\" and says now that it is not there");
+                return (now, now == pushed);
+            }
+            catch (ImagePushException failure) when (failure.Kind == ImagePullFailure.Unreachable && attempt < PushAttempts)
+            {
+                var pause = TimeSpan.FromSeconds(attempt * 2);
+                context.Log.Info($"push {attempt} of {PushAttempts} failed ({failure.EngineText}); next in {Hosting.Settings.Durations.Show(pause)}");
+                await Task.Delay(pause, context.Time, cancel).ConfigureAwait(false);
+            }
+            catch (ImagePushException failure)
+            {
+                throw Failure(failure);
+            }
+        }
+    }
+
+    public Task AttachAsync(ImageReference image, byte[] statement, CancellationToken cancel) =>
+        registry.AttachAsync(image, MediaTypes.InToto, statement, new Dictionary<string, string> { ["in-toto.io/predicate-type"] = Hosting.Evidence.PredicateTypes.Provenance }, cancel);
+
+    public ValueTask DisposeAsync()
+    {
+        registry.Dispose();
+        engine?.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private async Task<ContainerEngine> EngineAsync(CancellationToken cancel)
+    {
+        if (engine is not null) return engine;
+        engine = await ContainerEngine.ConnectAsync(context.Settings.Environment.GetValueOrDefault("DOCKER_HOST"), cancel).ConfigureAwait(false);
+        await EngineLabels.SweepAsync(engine, context.Log, cancel).ConfigureAwait(false);
+        return engine;
+    }
+
+    private static Exception Failure(ImagePushException failure) => failure.Kind switch
+    {
+        ImagePullFailure.Unauthorized => new UsageException($"{failure.Message}; set {RegistryCredentials.UserVariable} and {RegistryCredentials.PasswordVariable} to a user who may push there, or log in with docker login", failure),
+        ImagePullFailure.PlainHttp => new UsageException($"{failure.Message}; the engine pushes by plain HTTP only to registries under \"insecure-registries\" in its daemon.json", failure),
+        ImagePullFailure.InvalidName => new UsageException(failure.Message, failure),
+        _ => new UnavailableException("registry", $"{failure.Message}; see whether the registry is up", failure),
+    };
+}

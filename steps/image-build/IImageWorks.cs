@@ -1,0 +1,44 @@
+using CiSteps.Images;
+using CiSteps.Pipeline;
+
+namespace CiSteps.ImageBuild;
+
+/// <summary>An image to be built.</summary>
+/// <param name="Component">Its component.</param>
+/// <param name="Name">Repository and tag.</param>
+/// <param name="Labels">Its labels.</param>
+/// <param name="CacheFrom">Images in the registry whose layers may be used again, when the engine has none of this component.</param>
+internal sealed record ImageOrder(ComponentDefinition Component, ImageReference Name, IReadOnlyDictionary<string, string> Labels, IReadOnlyList<ImageReference> CacheFrom);
+
+/// <summary>An outside image that another was built on.</summary>
+/// <param name="Reference">As the Dockerfile names it.</param>
+/// <param name="Digest">What that was at build time; the local id for an image that is in no registry.</param>
+internal sealed record BaseImage(string Reference, string Digest);
+
+/// <summary>An image that was built and is on the engine.</summary>
+/// <param name="Id">Its local id.</param>
+/// <param name="Bases">What it was built on.</param>
+/// <param name="Cached">How many instructions came from the cache.</param>
+/// <param name="Instructions">How many there are.</param>
+internal sealed record LocalBuild(string Id, IReadOnlyList<BaseImage> Bases, int Cached, int Instructions);
+
+/// <summary>What the step asks of engine and registry.</summary>
+internal interface IImageWorks : IAsyncDisposable
+{
+    /// <summary>What a tag points to; null when it is absent.</summary>
+    Task<TaggedImage?> FindAsync(ImageReference reference, CancellationToken cancel);
+
+    /// <summary>Runs a component's pre-build command; the result is its exit code.</summary>
+    Task<int> PrepareAsync(ComponentDefinition component, CommandDefinition command, CancellationToken cancel);
+
+    /// <summary>Builds an image on the engine.</summary>
+    /// <exception cref="ImageBuildException">The build failed.</exception>
+    Task<LocalBuild> BuildAsync(ImageOrder order, CancellationToken cancel);
+
+    /// <summary>Pushes a built image under its name and reads the name back from the registry.</summary>
+    /// <returns>The digest that the registry has for the name now, and whether it is the built image.</returns>
+    Task<(string Digest, bool IsOurs)> PublishAsync(ImageReference name, string id, CancellationToken cancel);
+
+    /// <summary>Attaches a statement to an image in the registry.</summary>
+    Task AttachAsync(ImageReference image, byte[] statement, CancellationToken cancel);
+}

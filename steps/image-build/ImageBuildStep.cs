@@ -1,0 +1,183 @@
+using System.Globalization;
+using CiSteps.Hosting;
+using CiSteps.Hosting.Evidence;
+using CiSteps.Images;
+using CiSteps.Pipeline;
+
+namespace CiSteps.ImageBuild;
+
+internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWorks works)
+{
+    private readonly RegistryDefinition registry = run.Policy.Registry;
+
+    public async Task<Outcome> RunAsync(CancellationToken cancel)
+    {
+        if (await run.SupersededAsync(cancel).ConfigureAwait(false) is { } superseded) return superseded;
+        if (context.Evidence.TryRead("unit-test", out var tested, out _) && tested.Exit != ExitCode.Done)
+            return Outcome.Refused("unit-test-failed", $"unit-test of this run did not pass ({tested.Text}); nothing is built from it");
+        var facts = await GatherAsync(cancel).ConfigureAwait(false);
+        var plan = ImageBuildPlan.For(facts);
+        context.Log.Info(plan.Text);
+        if (plan.Refusal is { } refusal) return Outcome.Refused("tag-taken", refusal.Text);
+        if (context.DryRun) return Outcome.Done(plan.Text);
+
+        var started = context.Time.GetUtcNow();
+        var images = new List<BuiltImage>();
+        var provenance = new Provenance(context, run, started);
+        foreach (var action in plan.Actions)
+        {
+            var (image, outcome) = await ActAsync(action, provenance, cancel).ConfigureAwait(false);
+            if (outcome is not null) return outcome;
+            if (image is not null) images.Add(image);
+        }
+        return End(images, provenance);
+    }
+
+    private async Task<ImageBuildFacts> GatherAsync(CancellationToken cancel)
+    {
+        var identity = run.Identity;
+        var withImage = run.Change.Components.Where(component => component.Image is not null).ToList();
+        context.Log.Progress($"reading {withImage.Count} component{(withImage.Count == 1 ? "" : "s")} from the registry {registry.Push}");
+        var certified = new Dictionary<string, TaggedImage?>(StringComparer.Ordinal);
+        foreach (var component in withImage) certified[component.Name] = await works.FindAsync(CertifiedName(component), cancel).ConfigureAwait(false);
+        var changes = Changes(certified);
+        var facts = new List<ComponentFacts>();
+        foreach (var component in withImage)
+        {
+            var (changed, reason) = changes.GetValueOrDefault(component.Name, (true, "unit-test does not know it"));
+            var name = ImageName.Repository(registry.Push, registry.BranchPrefix, component.Name, identity.IsDefaultBranch)
+                .WithTag(ImageName.BuildTag(component.Major, identity.BuildNumber, identity.ShortCommit));
+            var neededBy = run.Policy.Suites.FirstOrDefault(suite => suite.Components.Contains(component.Name)
+                && suite.Components.Any(other => changes.TryGetValue(other, out var beside) && beside.Changed))?.Name;
+            var builds = changed || (certified[component.Name] is null && neededBy is not null);
+            facts.Add(new ComponentFacts(component.Name, changed, reason, name, builds ? await works.FindAsync(name, cancel).ConfigureAwait(false) : null,
+                CertifiedName(component), certified[component.Name], neededBy));
+        }
+        return new ImageBuildFacts(identity.Commit, identity.Dirty, facts);
+    }
+
+    // What unit-test found; worked out anew when there is no such evidence of this run. That is safe: certify wants the evidence all the same.
+    private Dictionary<string, (bool Changed, string Reason)> Changes(Dictionary<string, TaggedImage?> certified)
+    {
+        if (context.Evidence.TryReadDone("unit-test", out var evidence, out var why) && evidence.HandOverAs(HandOverJson.Default.UnitTestHandOver) is { } handOver)
+            return handOver.Components.ToDictionary(component => component.Component, component => (component.Changed, component.Reason), StringComparer.Ordinal);
+        context.Log.Warning($"{(why.Length > 0 ? why : "unit-test handed nothing over")}; working out what changed from the repository");
+        var configuration = context.Settings.Get(StepCommand.Configuration);
+        var changes = run.Base is { } since
+            ? ChangedComponents.Decide(run.Change, run.ChangedSince(since), configuration)
+            : ChangedComponents.Decide(run.Change, component => certified.GetValueOrDefault(component.Name)?.Revision is { } revision && run.Repository.FindCommit(revision) is not null
+                ? run.ChangedSince(revision) : null, configuration);
+        return changes.ToDictionary(change => change.Component.Name, change => (change.Changed, change.Reason), StringComparer.Ordinal);
+    }
+
+    private async Task<(BuiltImage? Image, Outcome? Outcome)> ActAsync(ImageAction action, Provenance provenance, CancellationToken cancel)
+    {
+        var facts = action.Facts;
+        switch (action.Act)
+        {
+            case ImageAct.UseCertified:
+                return (Image(facts, facts.CertifiedName, facts.Certified!.Digest, built: false), null);
+            case ImageAct.AlreadyDone:
+                return (Image(facts, facts.Name, facts.Existing!.Digest, built: true), null);
+            case ImageAct.Build:
+                return await BuildAsync(facts, provenance, cancel).ConfigureAwait(false);
+            default:
+                return (null, null);
+        }
+    }
+
+    private async Task<(BuiltImage? Image, Outcome? Outcome)> BuildAsync(ComponentFacts facts, Provenance provenance, CancellationToken cancel)
+    {
+        var component = run.Change.Components.First(one => one.Name == facts.Component);
+        using var block = context.Log.Block($"image {facts.Name}");
+        if (component.PreBuild is { } command)
+        {
+            context.Log.Progress($"{component.Name}: pre-build");
+            var exit = await works.PrepareAsync(component, command, cancel).ConfigureAwait(false);
+            if (exit != 0) return (null, Outcome.Refused("pre-build-failed", $"the pre-build command of \"{component.Name}\" ended with exit code {exit} ({string.Join(' ', command.Run)}); its output is above"));
+        }
+        var began = context.Time.GetTimestamp();
+        context.Log.Progress($"{component.Name}: building {facts.Name}");
+        LocalBuild build;
+        try
+        {
+            build = await works.BuildAsync(new ImageOrder(component, facts.Name, Labels(component, facts.Name), CacheSources(facts)), cancel).ConfigureAwait(false);
+        }
+        catch (ImageBuildException failure)
+        {
+            return (null, Failed(component, failure));
+        }
+        context.Log.Info($"{component.Name}: built in {Hosting.Settings.Durations.Show(context.Time.GetElapsedTime(began))}, {build.Cached} of {build.Instructions} instructions from the cache");
+        context.Log.Statistic($"image-build.{component.Name}.cached", build.Instructions == 0 ? 0 : 100.0 * build.Cached / build.Instructions);
+        context.Log.Progress($"{component.Name}: pushing {facts.Name}");
+        string digest;
+        bool isOurs;
+        try
+        {
+            (digest, isOurs) = await works.PublishAsync(facts.Name, build.Id, cancel).ConfigureAwait(false);
+        }
+        catch (RegistryRefusalException refusal)
+        {
+            return (null, Outcome.Refused("registry-refused", refusal.Message));
+        }
+        if (!isOurs)
+            return (null, Outcome.Refused("tag-taken", $"the tag \"{facts.Name}\" was taken by another image ({digest}) at the same moment; an image's tag is never overwritten: run the chain with a new build number"));
+        context.Log.Info($"{component.Name}: {facts.Name} is {digest}");
+        provenance.Add(component, facts.Name, digest, build);
+        if (!context.Settings.Get(ImageBuildCommand.NoProvenance))
+        {
+            try
+            {
+                await works.AttachAsync(facts.Name.WithDigest(digest), provenance.Statement(facts.Name, digest), cancel).ConfigureAwait(false);
+            }
+            catch (RegistryRefusalException refusal)
+            {
+                context.Log.Warning($"the registry takes no provenance beside the image ({refusal.Message}); the evidence folder has it");
+            }
+        }
+        return (Image(facts, facts.Name, digest, built: true), null);
+    }
+
+    private static Outcome Failed(ComponentDefinition component, ImageBuildException failure)
+    {
+        var last = failure.LastLines.Count == 0 ? "" : "\nlast lines:\n" + string.Join('\n', failure.LastLines.Select(line => "  " + line));
+        var hint = failure.EngineText.Contains("requires BuildKit", StringComparison.OrdinalIgnoreCase) || failure.EngineText.Contains("unknown flag: mount", StringComparison.OrdinalIgnoreCase)
+            ? "; the engine's own builder does not know this: set image.builder to buildx in ci-steps.yaml" : "";
+        return Outcome.Refused("build-failed", failure.Instruction.Length == 0
+            ? $"the image of \"{component.Name}\" ({component.Image!.Dockerfile}) could not be built: {failure.EngineText}{hint}{last}"
+            : $"the image of \"{component.Name}\" ({component.Image!.Dockerfile}) failed at \"{failure.Instruction}\": {failure.EngineText}{hint}{last}");
+    }
+
+    private static Outcome End(List<BuiltImage> images, Provenance provenance)
+    {
+        var built = images.Where(image => image.Built).ToList();
+        var text = built.Count == 0
+            ? images.Count == 0 ? "no image to build" : $"nothing to build: {images.Count} certified image{(images.Count == 1 ? " stands" : "s stand")}"
+            : $"built {string.Join(", ", built.Select(image => $"{image.Component} {image.Tag}"))}" + (images.Count > built.Count ? $"; {images.Count - built.Count} certified unchanged" : "");
+        var outcome = Outcome.Done(text)
+            .HandingOver(new ImageBuildHandOver(images), HandOverJson.Default.ImageBuildHandOver)
+            .Attesting(PredicateTypes.Provenance, provenance.Predicate(), [.. images.Select(image => Subject.Image(image.Repository, image.Digest))]);
+        return outcome;
+    }
+
+    private Dictionary<string, string> Labels(ComponentDefinition component, ImageReference name) => new(StringComparer.Ordinal)
+    {
+        [ImageName.RevisionLabel] = run.Identity.Commit,
+        [ImageName.SourceLabel] = run.Identity.Repository,
+        [ImageName.CreatedLabel] = run.Repository.CommitTime(run.Identity.Commit).ToUniversalTime().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
+        [ImageName.VersionLabel] = name.Tag!,
+        [ImageName.TitleLabel] = component.Name,
+    };
+
+    // The branch's own last image first: it is the nearest; the certified one is always there after the first release.
+    private static List<ImageReference> CacheSources(ComponentFacts facts) => facts.Certified is { } certified ? [facts.CertifiedName.WithDigest(certified.Digest)] : [];
+
+    private ImageReference CertifiedName(ComponentDefinition component) =>
+        ImageName.Repository(registry.Push, registry.BranchPrefix, component.Name, isDefaultBranch: true).WithTag(ImageName.ProductionTag(component.Major));
+
+    private BuiltImage Image(ComponentFacts facts, ImageReference name, string digest, bool built)
+    {
+        var pull = registry.Pull.TrimEnd('/') + name.Repository[registry.Push.TrimEnd('/').Length..];
+        return new BuiltImage(facts.Component, name.Repository, pull, name.Tag!, digest, built);
+    }
+}
