@@ -76,7 +76,9 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         switch (action.Act)
         {
             case ImageAct.UseCertified:
-                return (Image(facts, facts.CertifiedName, facts.Certified!.Digest, built: false), null);
+                // Its own tag, where its label tells it: that says which version it is.
+                var certified = facts.Certified!;
+                return (Image(facts, facts.CertifiedName, certified.Digest, built: false) is var image && ImageReference.IsTag(certified.Version) ? image with { Tag = certified.Version! } : image, null);
             case ImageAct.AlreadyDone:
                 return (Image(facts, facts.Name, facts.Existing!.Digest, built: true), null);
             case ImageAct.Build:

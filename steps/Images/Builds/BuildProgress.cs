@@ -54,6 +54,8 @@ internal sealed partial class BuildProgress(Action<string> onLine)
 
     private void Line(string line)
     {
+        // The engine colours the error stream; colours are no content.
+        line = Colour().Replace(line, "");
         if (line.Length == 0) return;
         onLine(line);
         if (StepLine().Match(line) is { Success: true } step)
@@ -68,6 +70,9 @@ internal sealed partial class BuildProgress(Action<string> onLine)
         last.Enqueue(line);
         if (last.Count > KeptLines) last.Dequeue();
     }
+
+    [GeneratedRegex(@"\e\[[0-9;]*m")]
+    private static partial Regex Colour();
 
     [GeneratedRegex(@"^Step \d+/\d+ : (.*)$")]
     private static partial Regex StepLine();

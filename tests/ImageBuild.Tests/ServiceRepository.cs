@@ -1,0 +1,83 @@
+using CiSteps.Fixtures;
+using CiSteps.Hosting;
+
+namespace CiSteps.ImageBuild.Tests;
+
+/// <summary>A git repository with one service (and a second one that never changes), an origin, and the step run in it.</summary>
+internal sealed class ServiceRepository : IDisposable
+{
+    private readonly GitRepositories git = new();
+
+    public ServiceRepository(string registry, string baseImage, string dockerfile = "FROM {base}\nCOPY file /file\n", string more = "", string suites = "")
+    {
+        Clone = git.Clone();
+        Write("ci-steps.yaml", $"""
+            registry:
+              push: {registry}
+              pull: pull.example:5000
+            components:
+              - name: service
+                paths: [service/**]
+                major: 3
+                image:
+                  dockerfile: service/Dockerfile
+                  context: service
+            {more}
+              - name: other
+                paths: [other/**]
+                major: 1
+                image:
+                  dockerfile: other/Dockerfile
+                  context: other
+            {suites}
+            """.ReplaceLineEndings("\n").Replace("\n\n", "\n", StringComparison.Ordinal));
+        Write("service/Dockerfile", dockerfile.Replace("{base}", baseImage, StringComparison.Ordinal));
+        Write("service/file", "one\n");
+        Write("other/Dockerfile", $"FROM {baseImage}\n");
+        Commit("first");
+        Clone.Git("push", "--quiet", "origin", "HEAD:main");
+    }
+
+    public GitClone Clone { get; }
+
+    public string Output { get; private set; } = "";
+
+    public string Evidence(string step) => File.ReadAllText(Path.Combine(Clone.Folder, ".ci-steps", "evidence", step, "statement.json"));
+
+    public void Write(string path, string text)
+    {
+        var whole = Path.Combine(Clone.Folder, path);
+        Directory.CreateDirectory(Path.GetDirectoryName(whole)!);
+        File.WriteAllText(whole, text);
+    }
+
+    public string Commit(string message)
+    {
+        Clone.Git("add", "-A");
+        Clone.Git("commit", "--quiet", "-m", message);
+        return Clone.Head;
+    }
+
+    /// <summary>Starts a private branch with one change of the service and pushes it.</summary>
+    public void Branch(string name = "ci/change", string text = "two\n")
+    {
+        Clone.Git("checkout", "--quiet", "-b", name);
+        Write("service/file", text);
+        Commit("change");
+        Clone.Git("push", "--quiet", "origin", name);
+    }
+
+    public async Task<int> RunAsync(StepCommand step, string buildNumber, params string[] more)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        var exit = await StepHost.RunAsync(step, ["--work-tree", Clone.Folder, "--build-number", buildNumber, .. more], output, error,
+            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] = System.Environment.GetEnvironmentVariable("PATH")! });
+        Output = output.ToString() + error;
+        return exit;
+    }
+
+    public Dictionary<string, string> Environment { get; } = [];
+
+    public void Dispose() => git.Dispose();
+}
