@@ -1,0 +1,85 @@
+using System.Text.RegularExpressions;
+
+namespace CiSteps.Layout.Tests;
+
+/// <summary>What no file of ours contains.</summary>
+public sealed partial class The_sources
+{
+    private const int LongestFile = 400;
+
+    private static IEnumerable<string> Product => Source.Files("steps", ".cs");
+
+    private static IEnumerable<string> Tests => Source.Files("tests", ".cs");
+
+    [Test]
+    public void Take_the_time_from_the_clock_that_they_are_given() => Assert.That(Product.SelectMany(path => Source.Places(path, WallClock())), Is.Empty);
+
+    [Test]
+    public void Wait_by_the_clock_that_they_are_given() =>
+        Assert.That(Product.SelectMany(path => Source.Places(path, Delays())).Where(place => !ByTheClock().IsMatch(place)), Is.Empty);
+
+    [Test]
+    public void Never_sleep() => Assert.That(Product.Concat(Tests).SelectMany(path => Source.Places(path, Sleeps())), Is.Empty);
+
+    [Test]
+    public void Never_catch_everything_but_in_the_one_place_where_a_program_ends() => Assert.That(Product
+        .Where(path => path is not ("steps/Hosting/StepHost.cs" or "steps/Hosting/ProgramHost.cs"))
+        // What is kept and thrown again later is not caught.
+        .Where(path => !Source.Code(path).Contains("ExceptionDispatchInfo", StringComparison.Ordinal))
+        .SelectMany(path => Source.Places(path, CatchesEverything())), Is.Empty);
+
+    [Test]
+    public void Test_everything_that_they_test() => Assert.That(Tests.Where(path => !path.StartsWith("tests/Layout.Tests/", StringComparison.Ordinal))
+        .SelectMany(path => Source.Places(path, Skips())), Is.Empty);
+
+    [Test]
+    public void Are_named_for_subjects()
+    {
+        var folders = Product.Select(path => Path.GetDirectoryName(path)!.Replace('\\', '/')).Distinct().Where(folder => folder.Split('/').Any(part => EmptyFolder().IsMatch(part)));
+        var types = Product.SelectMany(path => TypeNames().Matches(Source.Code(path)).Select(match => match.Groups["name"].Value)
+            .Where(name => EmptyType().IsMatch(name)).Select(name => $"{path}: {name}"));
+        Assert.That(folders.Concat(types), Is.Empty);
+    }
+
+    [Test]
+    public void Are_files_of_one_subject_each() =>
+        Assert.That(Product.Select(path => (path, Lines: Source.Text(path).Count(letter => letter == '\n'))).Where(file => file.Lines > LongestFile), Is.Empty);
+
+    [Test]
+    public void Know_no_machine() => Assert.That(
+        Source.Files(".", ".cs", ".csproj", ".props", ".targets", ".json", ".xml", ".md", ".sh", ".ps1", ".yaml", ".yml", ".sln", ".editorconfig", "run")
+            .Where(path => !path.EndsWith("packages.lock.json", StringComparison.Ordinal) && !path.StartsWith("tests/Layout.Tests/", StringComparison.Ordinal))
+            .SelectMany(path => Machines().Matches(Source.Text(path)).Select(match => $"{path}: {match.Value}")), Is.Empty);
+
+    [GeneratedRegex(@"\bDateTime(?:Offset)?\.(?:Now|UtcNow|Today)\b")]
+    private static partial Regex WallClock();
+
+    // To the end of the statement's line: the clock stands among the arguments.
+    [GeneratedRegex(@"\b(?:Task\.Delay\(|new\s+PeriodicTimer\(|new\s+(?:System\.Threading\.)?Timer\(|new\s+CancellationTokenSource\((?!\)))[^\n]*")]
+    private static partial Regex Delays();
+
+    [GeneratedRegex(@"\b(?:time|Time|clock|TimeProvider)\b")]
+    private static partial Regex ByTheClock();
+
+    [GeneratedRegex(@"\bThread\.(?:Sleep|SpinWait)\b")]
+    private static partial Regex Sleeps();
+
+    [GeneratedRegex(@"\bcatch\s*\(\s*(?:System\.)?Exception\b[^)]*\)(?!\s*when\b)")]
+    private static partial Regex CatchesEverything();
+
+    [GeneratedRegex(@"\bAssert\.(?:Ignore|Inconclusive|Pass)\b|\[(?:[\w.]+,\s*)*(?:Ignore|Explicit)\b")]
+    private static partial Regex Skips();
+
+    [GeneratedRegex("^(?:Common|Core|Shared|Utils?|Utilities|Helpers?|Managers?|Base|Extensions|Misc)$", RegexOptions.IgnoreCase)]
+    private static partial Regex EmptyFolder();
+
+    [GeneratedRegex(@"\b(?:class|record|struct|interface|enum)\s+(?:class\s+|struct\s+)?(?<name>[A-Z]\w*)")]
+    private static partial Regex TypeNames();
+
+    // A field manager is a thing of Kubernetes.
+    [GeneratedRegex("(?<!^Field)(?:Common|Core|Shared|Utils?|Helpers?|Managers?|Services?|Base|Extensions)$|^(?:Common|Shared|Base|Core)(?=[A-Z])")]
+    private static partial Regex EmptyType();
+
+    [GeneratedRegex(@"(?<![\w.])/(?:wt|root|home/\w+)/|/work/(?:shared|main)|/tmp/dev\b")]
+    private static partial Regex Machines();
+}
