@@ -25,6 +25,11 @@ internal static class GitFailure
             throw new UsageException($"git does not trust the work tree \"{folder}\", which belongs to another user; " +
                 $"say that it may with: git config --global --add safe.directory \"{folder}\"", error);
         }
+        catch (LibGit2Sharp.NotFoundException error)
+        {
+            throw new UsageException($"the repository of \"{folder}\" lacks an object ({error.Message.TrimEnd('.')}): " +
+                "is it a partial clone (--filter)? Check out all of it; otherwise see what git fsck says", error);
+        }
         catch (LibGit2SharpException error)
         {
             throw new UsageException($"git cannot read the repository of \"{folder}\": {error.Message.TrimEnd('.')}; see what git fsck says", error);

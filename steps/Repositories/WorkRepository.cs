@@ -48,20 +48,9 @@ public sealed class WorkRepository : IDisposable
     /// <summary>Whether there are changes that are not committed, untracked files included. The folder <c>.ci-steps</c> does not count.</summary>
     public bool IsDirty => UncommittedPaths(untrackedToo: true).Count > 0;
 
-    /// <summary>Files whose content is not what the checked out commit says, sorted. The folder <c>.ci-steps</c> does not count, nor do ignored files.</summary>
-    /// <param name="untrackedToo">Also files that git does not know yet.</param>
-    public IReadOnlyList<string> UncommittedPaths(bool untrackedToo) => GitFailure.Translate(Folder, () =>
-        (IReadOnlyList<string>)[.. repository.RetrieveStatus(new StatusOptions
-        {
-            IncludeUntracked = untrackedToo,
-            RecurseUntrackedDirs = untrackedToo,
-            IncludeIgnored = false,
-            DetectRenamesInIndex = false,
-        }).Where(entry => entry.State is not (FileStatus.Ignored or FileStatus.Unaltered or FileStatus.Nonexistent))
-            .Where(entry => untrackedToo || entry.State != FileStatus.NewInWorkdir)
-            .Select(entry => entry.FilePath)
-            .Where(path => !path.StartsWith(".ci-steps/", StringComparison.Ordinal))
-            .Order(StringComparer.Ordinal)]);
+    /// <summary>Files whose content is not what the checked out commit says, sorted; a submodule is one path. The folder <c>.ci-steps</c> does not count, nor do ignored files.</summary>
+    /// <param name="untrackedToo">Also files that git does not know yet, in submodules too.</param>
+    public IReadOnlyList<string> UncommittedPaths(bool untrackedToo) => GitFailure.Translate(Folder, () => WorkTreeState.Uncommitted(repository, untrackedToo));
 
     /// <summary>The address of <c>origin</c> without credentials; null when there is no such remote.</summary>
     public string? OriginUrl => repository.Network.Remotes[OriginRemote.Name] is { } remote ? OriginRemote.WithoutCredentials(remote.Url) : null;

@@ -56,8 +56,8 @@ public sealed class GitRepositories : IDisposable
             if (Git("branch", "--list", "main").Length > 0) writer.WriteLine("from refs/heads/main^0");
             foreach (var (path, text) in files) writer.WriteLine($"M 644 inline {path}\ndata {System.Text.Encoding.UTF8.GetByteCount(text)}\n{text}");
         }
-        var (exit, _, error) = ChildProcess.CaptureAsync("sh", ["-c", "git fast-import --quiet < \"$1\"", "sh", stream], Origin, Environment).GetAwaiter().GetResult();
-        return exit == 0 ? Git("rev-parse", "main") : throw new InvalidOperationException($"git fast-import ended with {exit}: {error}");
+        Run(Origin, "sh", "-c", "git fast-import --quiet < \"$1\"", "sh", stream);
+        return Git("rev-parse", "main");
     }
 
     /// <summary>Gives the origin a hook written for <c>sh</c>.</summary>
@@ -78,10 +78,13 @@ public sealed class GitRepositories : IDisposable
         Directory.Delete(Folder, recursive: true);
     }
 
-    internal static string RunIn(string folder, params string[] arguments)
+    internal static string RunIn(string folder, params string[] arguments) => Run(folder, "git", ["-c", "protocol.file.allow=always", .. arguments]);
+
+    /// <summary>Runs a program with git's environment of these tests and gives back what it prints, trimmed.</summary>
+    public static string Run(string folder, string program, params string[] arguments)
     {
-        var (exit, output, error) = ChildProcess.CaptureAsync("git", ["-c", "protocol.file.allow=always", .. arguments], folder, Environment).GetAwaiter().GetResult();
-        return exit == 0 ? output.Trim() : throw new InvalidOperationException($"git {string.Join(' ', arguments)} in {folder} ended with {exit}: {error}{output}");
+        var (exit, output, error) = ChildProcess.CaptureAsync(program, arguments, folder, Environment).GetAwaiter().GetResult();
+        return exit == 0 ? output.Trim() : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} in {folder} ended with {exit}: {error}{output}");
     }
 }
 

@@ -20,8 +20,10 @@ public sealed partial class A_step
     public void Has_its_command_its_work_and_its_judgement_each_in_a_file(string name)
     {
         var type = string.Concat(name.Split('-').Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
-        foreach (var role in new[] { "Command", "Step", "Plan" })
+        foreach (var role in new[] { "Command", "Step" })
             Assert.That(Path.Combine(Source.Root, $"steps/{name}/{type}{role}.cs"), Does.Exist);
+        // Named for what is decided: MergePlan, PromotionPlan.
+        Assert.That(Source.Files($"steps/{name}", "Plan.cs").ToList(), Has.Count.EqualTo(1));
     }
 
     [TestCaseSource(nameof(Seven))]

@@ -133,6 +133,61 @@ public sealed class A_work_tree
     }
 
     [Test]
+    public void Takes_what_is_new_inside_a_submodule_for_what_steps_made_only_where_that_is_asked_for()
+    {
+        using var other = new GitRepositories();
+        var library = other.Clone();
+        library.Commit("l", "1");
+        library.Push();
+        clone.Git("submodule", "--quiet", "add", "file://" + other.Origin, "libs/one");
+        clone.Commit("Add the library");
+        clone.Push();
+        clone.Write("libs/one/made", "x");
+        using (var made = WorkRepository.Open(clone.Folder))
+        {
+            Assert.That(made.UncommittedPaths(untrackedToo: false), Is.Empty);
+            Assert.That(made.UncommittedPaths(untrackedToo: true), Is.EqualTo(new[] { "libs/one" }));
+        }
+        clone.Write("libs/one/l", "2");
+        using (var changed = WorkRepository.Open(clone.Folder)) Assert.That(changed.UncommittedPaths(untrackedToo: false), Is.EqualTo(new[] { "libs/one" }));
+        using var without = WorkRepository.Open(git.Clone("without-submodules").Folder);
+        Assert.That(without.UncommittedPaths(untrackedToo: true), Is.Empty);
+    }
+
+    [Test]
+    public void Takes_a_large_file_that_git_keeps_elsewhere_for_unchanged_when_it_is_the_one_that_is_pointed_to()
+    {
+        const string content = "pretend that this is large\n";
+        var id = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(content)));
+        clone.Write("film", $"version https://git-lfs.github.com/spec/v1\noid sha256:{id}\nsize {content.Length}\n");
+        clone.Commit("Point to a film");
+        clone.Write("film", content);
+        using (var same = WorkRepository.Open(clone.Folder)) Assert.That(same.IsDirty, Is.False);
+        clone.Write("film", content + "!");
+        using var other = WorkRepository.Open(clone.Folder);
+        Assert.That(other.UncommittedPaths(untrackedToo: false), Is.EqualTo(new[] { "film" }));
+    }
+
+    [Test]
+    public void Of_a_partial_clone_says_that_it_lacks_objects()
+    {
+        git.Git("config", "uploadpack.allowFilter", "true");
+        using var repository = WorkRepository.Open(git.Clone("partial", "--filter=blob:none", "--no-checkout").Folder);
+        Assert.That(() => repository.ReadFile(clone.Head, "a"), Throws.TypeOf<UsageException>().With.Message.Contains("is it a partial clone"));
+    }
+
+    [Test]
+    public void Of_another_user_says_how_git_is_told_to_trust_it()
+    {
+        // Only root can give the folder away; for others the library's own words stand for it.
+        if (Environment.IsPrivilegedProcess && OperatingSystem.IsLinux()) GitRepositories.Run(git.Folder, "chown", "-R", "12345", clone.Folder);
+        Func<WorkRepository> open = Environment.IsPrivilegedProcess && OperatingSystem.IsLinux()
+            ? () => WorkRepository.Open(clone.Folder)
+            : () => GitFailure.Translate<WorkRepository>(clone.Folder, () => throw new LibGit2Sharp.LibGit2SharpException("repository path '/x' is not owned by current user"));
+        Assert.That(() => open(), Throws.TypeOf<UsageException>().With.Message.Contains("safe.directory"));
+    }
+
+    [Test]
     public void Finds_the_merge_base_through_merges()
     {
         var start = clone.Head;
