@@ -1,0 +1,100 @@
+using CiSteps.Hosting;
+using CiSteps.Images;
+using Moq;
+
+namespace CiSteps.Certify.Tests;
+
+/// <summary>Which writes the step makes for which answers of the registry; whatever is not set up must not be called.</summary>
+public sealed class CertifyStepTests
+{
+    private const string Host = "registry.example";
+    private static readonly string Digest = "sha256:" + new string('1', 64);
+    private static readonly string Older = "sha256:" + new string('2', 64);
+
+    private Release release = null!;
+    private Mock<IReleaseRegistry> registry = null!;
+
+    [SetUp]
+    public async Task OpenAsync()
+    {
+        release = new Release(Host);
+        registry = new Mock<IReleaseRegistry>(MockBehavior.Strict);
+        registry.Setup(port => port.Dispose());
+        Answer(Digest, new TaggedImage(Digest, release.Clone.Head, "2.1-x"));
+        foreach (var tag in new[] { ImageName.BarredTag(Digest), "2.1", "2-production", "latest" }) Answer(tag, null);
+        await release.PassedAsync(Digest, "1");
+    }
+
+    [TearDown]
+    public void Close() => release.Dispose();
+
+    [Test]
+    public async Task Writes_the_version_first_and_production_last()
+    {
+        var written = new List<string>();
+        registry.Setup(port => port.TagAsync(release.Name(Digest), "2.1", It.IsAny<CancellationToken>())).Callback(() => written.Add("2.1")).ReturnsAsync(Digest);
+        foreach (var tag in new[] { "latest", "2-production" })
+            registry.Setup(port => port.MoveAsync(release.Name(Digest), tag, null, It.IsAny<CancellationToken>())).Callback(() => written.Add(tag)).Returns(Task.CompletedTask);
+        registry.Setup(port => port.AttachAsync(release.Name(Digest), It.IsAny<string>(), It.IsAny<byte[]>(), It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), release.Output);
+        Assert.That(written, Is.EqualTo(new[] { "2.1", "latest", "2-production" }));
+    }
+
+    [Test]
+    public async Task A_dry_run_prints_the_plan_and_writes_nothing()
+    {
+        Assert.That(await RunAsync("--dry-run"), Is.EqualTo(ExitCode.Done), release.Output);
+        Assert.That(release.Output, Does.Contain("write 2.1, write latest, write 2-production"));
+    }
+
+    [Test]
+    public async Task Does_nothing_when_all_is_written()
+    {
+        foreach (var tag in new[] { "2.1", "2-production", "latest" }) Answer(tag, new TaggedImage(Digest, release.Clone.Head, "2.1-x"));
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), release.Output);
+    }
+
+    [Test]
+    public async Task Stops_before_production_when_the_version_tag_was_taken_meanwhile()
+    {
+        registry.Setup(port => port.TagAsync(release.Name(Digest), "2.1", It.IsAny<CancellationToken>())).ReturnsAsync(Older);
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Refused));
+        Assert.That(release.Output, Does.Contain("certify.version-taken").And.Contain(Older));
+    }
+
+    [Test]
+    public async Task Says_when_somebody_else_moved_production_at_the_same_moment()
+    {
+        Answer("2.1", new TaggedImage(Digest, release.Clone.Head, "2.1-x"));
+        Answer("latest", new TaggedImage(Digest, release.Clone.Head, "2.1-x"));
+        registry.Setup(port => port.MoveAsync(release.Name(Digest), "2-production", null, It.IsAny<CancellationToken>())).ThrowsAsync(new RegistryRefusalException(409, "MOVED", "it was moved"));
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Refused));
+        Assert.That(release.Output, Does.Contain("certify.tag-moved"));
+    }
+
+    [Test]
+    public async Task An_image_without_a_commit_of_its_own_may_be_replaced()
+    {
+        Answer("2-production", new TaggedImage(Older, null, null));
+        registry.Setup(port => port.TagAsync(release.Name(Digest), "2.1", It.IsAny<CancellationToken>())).ReturnsAsync(Digest);
+        registry.Setup(port => port.MoveAsync(release.Name(Digest), "latest", null, It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
+        registry.Setup(port => port.MoveAsync(release.Name(Digest), "2-production", Older, It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
+        registry.Setup(port => port.AttachAsync(release.Name(Digest), It.IsAny<string>(), It.IsAny<byte[]>(), It.IsAny<CancellationToken>()))
+            .ThrowsAsync(new RegistryRefusalException(405, "", "no artifacts here"));
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), release.Output);
+        Assert.That(release.Output, Does.Contain("no artifacts here"));
+        Assert.That(release.HandOver().Images.Single().PreviousDigest, Is.EqualTo(Older));
+    }
+
+    [Test]
+    public async Task Ends_as_unavailable_when_the_registry_does_not_answer()
+    {
+        registry.Setup(port => port.FindAsync(release.Name("2-production"), It.IsAny<CancellationToken>())).ThrowsAsync(new UnavailableException("registry", "no answer"));
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Unavailable));
+    }
+
+    private void Answer(string target, TaggedImage? image) =>
+        registry.Setup(port => port.FindAsync(release.Name(target), It.IsAny<CancellationToken>())).ReturnsAsync(image);
+
+    private Task<int> RunAsync(params string[] more) => release.RunAsync(CertifyCommand.Create((_, _) => registry.Object), "1", more);
+}
