@@ -4,18 +4,20 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace CiSteps.Repositories.Tests;
 
-/// <summary>A real remote: on disk, and through the ssh protocol (the same program at the other end, started without a network).</summary>
+/// <summary>A real remote: on disk, through the ssh protocol (the same program at the other end, started without a network), and over HTTP.</summary>
 [TestFixture("file")]
 [TestFixture("ssh")]
+[TestFixture("http")]
 public sealed class An_origin(string protocol)
 {
     private GitRepositories git = null!;
     private GitClone clone = null!;
     private WorkRepository repository = null!;
     private OriginRemote origin = null!;
+    private GitHttpServer? server;
 
     [SetUp]
-    public void With_a_clone()
+    public async Task With_a_clone()
     {
         git = new GitRepositories();
         clone = git.Clone();
@@ -30,13 +32,18 @@ public sealed class An_origin(string protocol)
             clone.Git("config", "core.sshCommand", program);
             clone.Git("remote", "set-url", "origin", "ssh://git@nowhere.invalid" + git.Origin);
         }
+        server = protocol == "http" ? await GitHttpServer.StartAsync(git.Folder, "x-access-token:secret") : null;
+        if (server is not null) clone.Git("remote", "set-url", "origin", server.Url + "origin.git");
         repository = WorkRepository.Open(clone.Folder);
-        origin = new OriginRemote(repository, null, TimeProvider.System, BuildLog.Silent);
+        origin = Origin();
     }
 
+    private OriginRemote Origin(TimeProvider? time = null) => new(repository, server is null ? null : new RemoteAccess("x-access-token", "secret"), time ?? TimeProvider.System, BuildLog.Silent);
+
     [TearDown]
-    public void Removed()
+    public async Task Removed()
     {
+        if (server is not null) await server.DisposeAsync();
         repository.Dispose();
         git.Dispose();
     }
@@ -116,7 +123,7 @@ public sealed class An_origin(string protocol)
     {
         Directory.Move(git.Origin, git.Origin + "-away");
         var time = new FakeTimeProvider { AutoAdvanceAmount = TimeSpan.FromMinutes(1) };
-        var patient = new OriginRemote(repository, null, time, BuildLog.Silent);
+        var patient = Origin(time);
         var asking = patient.TipOfAsync("main", default);
         while (!asking.IsCompleted)
         {
@@ -124,5 +131,55 @@ public sealed class An_origin(string protocol)
             await Task.Yield();
         }
         Assert.That(async () => await asking, Throws.TypeOf<UnavailableException>().With.Message.Contains("asking for branch \"main\" at"));
+    }
+}
+
+/// <summary>Rights over HTTP.</summary>
+public sealed class An_origin_that_asks_who_one_is
+{
+    private GitRepositories git = null!;
+    private GitClone clone = null!;
+    private GitHttpServer server = null!;
+    private WorkRepository repository = null!;
+
+    [SetUp]
+    public async Task Served()
+    {
+        git = new GitRepositories();
+        clone = git.Clone();
+        clone.Commit("a", "1");
+        clone.Push();
+        server = await GitHttpServer.StartAsync(git.Folder, "x-access-token:secret");
+        clone.Git("remote", "set-url", "origin", server.Url + "origin.git");
+        repository = WorkRepository.Open(clone.Folder);
+    }
+
+    [TearDown]
+    public async Task Removed()
+    {
+        repository.Dispose();
+        await server.DisposeAsync();
+        git.Dispose();
+    }
+
+    [TestCase(null)]
+    [TestCase("wrong")]
+    public async Task Says_what_to_give_when_the_rights_do_not_do(string? token)
+    {
+        var origin = new OriginRemote(repository, token is null ? null : new RemoteAccess("x-access-token", token), TimeProvider.System, BuildLog.Silent);
+        Assert.That(async () => await origin.TipOfAsync("main", default), Throws.TypeOf<UsageException>().With.Message.Contains("CISTEPS_GIT_TOKEN"));
+        Assert.That(server.Unauthorized, Is.LessThan(5), "it is not asked again and again");
+        var push = await origin.PushAsync(clone.Commit("a", "2"), "main", default);
+        Assert.That(push.End, Is.EqualTo(PushEnd.Authentication), push.Text);
+    }
+
+    [Test]
+    public async Task Never_sees_the_token_in_an_address()
+    {
+        clone.Git("remote", "set-url", "origin", server.Url.Replace("http://", "http://x-access-token:secret@") + "origin.git");
+        using var again = WorkRepository.Open(clone.Folder);
+        var origin = new OriginRemote(again, null, TimeProvider.System, BuildLog.Silent);
+        Assert.That((again.OriginUrl, origin.Url), Is.EqualTo((server.Url + "origin.git", server.Url + "origin.git")));
+        Assert.That(await origin.TipOfAsync("main", default), Is.EqualTo(clone.Head), "an address with rights works as it does for git");
     }
 }
