@@ -1,0 +1,54 @@
+using CiSteps.Sandbox.Api;
+
+namespace CiSteps.Sandbox.Controllers;
+
+/// <summary>One controller's worker: takes keys and brings each object's world in line with it, one at a time.</summary>
+/// <param name="name">Names the controller where an unforeseen failure is reported.</param>
+/// <param name="time">The clock of delays.</param>
+/// <param name="report">Takes one line per unforeseen failure; a controller never stops for one bad object.</param>
+/// <param name="reconcile">The work; returns when to look again although nothing changed, or null.</param>
+internal sealed class ReconcileLoop(string name, TimeProvider time, Action<string> report, Func<ObjectKey, TimeSpan?> reconcile)
+{
+    /// <summary>What a reconcile returns when it could not finish: try again with growing delays.</summary>
+    public static readonly TimeSpan BackOff = Timeout.InfiniteTimeSpan;
+
+    private readonly WorkQueue _queue = new(time);
+
+    public void Add(ObjectKey key) => _queue.Add(key);
+
+    public void AddAfter(ObjectKey key, TimeSpan delay) => _queue.AddAfter(key, delay);
+
+    public async Task RunAsync(CancellationToken ct)
+    {
+        using (_queue)
+        {
+            await foreach (var key in _queue.Ready.ReadAllAsync(ct).ConfigureAwait(false))
+            {
+                _queue.Begin(key);
+                try
+                {
+                    var again = reconcile(key);
+                    if (again == BackOff)
+                    {
+                        _queue.Retry(key);
+                        continue;
+                    }
+
+                    _queue.Succeeded(key);
+                    if (again is { } delay)
+                        _queue.AddAfter(key, delay);
+                }
+                catch (ApiException)
+                {
+                    // Somebody was faster, or the object is gone: look again with fresh eyes.
+                    _queue.Retry(key);
+                }
+                catch (Exception e) when (e is not OperationCanceledException)
+                {
+                    report($"{name}: cannot reconcile '{key}', trying again: {e}");
+                    _queue.Retry(key);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+using System.Threading.Channels;
+
+namespace CiSteps.Sandbox.Controllers;
+
+/// <summary>Keys that wait to be reconciled: a key waits at most once, later or failed keys come back after a delay.</summary>
+internal sealed class WorkQueue(TimeProvider time) : IDisposable
+{
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
+
+    private readonly Channel<ObjectKey> _ready = Channel.CreateUnbounded<ObjectKey>(new() { SingleReader = true });
+    private readonly Lock _gate = new();
+    private readonly HashSet<ObjectKey> _waiting = [];
+    private readonly Dictionary<ObjectKey, (ITimer Timer, DateTimeOffset Due)> _later = [];
+    private readonly Dictionary<ObjectKey, int> _failures = [];
+    private bool _disposed;
+
+    public ChannelReader<ObjectKey> Ready => _ready.Reader;
+
+    public void Add(ObjectKey key)
+    {
+        lock (_gate)
+        {
+            if (!_waiting.Add(key))
+                return;
+        }
+
+        _ready.Writer.TryWrite(key);
+    }
+
+    /// <summary>Adds the key after a delay; of two delays for one key the earlier counts.</summary>
+    public void AddAfter(ObjectKey key, TimeSpan delay)
+    {
+        if (delay <= TimeSpan.Zero)
+        {
+            Add(key);
+            return;
+        }
+
+        lock (_gate)
+        {
+            if (_disposed)
+                return;
+            var due = time.GetUtcNow() + delay;
+            if (_later.TryGetValue(key, out var present))
+            {
+                if (present.Due <= due)
+                    return;
+                present.Timer.Dispose();
+            }
+
+            _later[key] = (time.CreateTimer(_ => Fire(key), null, delay, Timeout.InfiniteTimeSpan), due);
+        }
+    }
+
+    /// <summary>Adds the key again after a failure: 5 ms, doubling up to 30 s.</summary>
+    public void Retry(ObjectKey key)
+    {
+        int failures;
+        lock (_gate)
+            failures = _failures[key] = _failures.GetValueOrDefault(key) + 1;
+        var delay = FirstRetry * Math.Pow(2, Math.Min(failures - 1, 16));
+        AddAfter(key, delay < LongestRetry ? delay : LongestRetry);
+    }
+
+    /// <summary>The key is about to be worked on; an Add from now on queues it again.</summary>
+    public void Begin(ObjectKey key)
+    {
+        lock (_gate)
+            _waiting.Remove(key);
+    }
+
+    public void Succeeded(ObjectKey key)
+    {
+        lock (_gate)
+            _failures.Remove(key);
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _disposed = true;
+            foreach (var (timer, _) in _later.Values)
+                timer.Dispose();
+            _later.Clear();
+        }
+
+        _ready.Writer.TryComplete();
+    }
+
+    private void Fire(ObjectKey key)
+    {
+        lock (_gate)
+        {
+            if (_later.Remove(key, out var entry))
+                entry.Timer.Dispose();
+        }
+
+        Add(key);
+    }
+}

@@ -1,0 +1,41 @@
+using System.Text.Json.Nodes;
+using CiSteps.Sandbox.Api;
+using CiSteps.Sandbox.Controllers;
+
+namespace CiSteps.Sandbox.Pods;
+
+/// <summary>Asks the API for a token: namespace, service account, audience (null for the API itself), life time, name and uid of the pod that it is bound to.</summary>
+public delegate string IssueToken(string ns, string serviceAccount, string? audience, TimeSpan lifetime, string podName, string podUid);
+
+/// <summary>Tokens of pods, each issued once and again after four fifths of its life.</summary>
+internal sealed class ServiceAccountTokens(IssueToken issue, TimeProvider time)
+{
+    public const string MountPath = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<(string Uid, string? Audience), (string Token, DateTimeOffset Renew)> _issued = [];
+
+    public string For(JsonObject pod, string? audience, long seconds)
+    {
+        var key = (pod.Uid(), audience);
+        var now = time.GetUtcNow();
+        lock (_gate)
+        {
+            if (_issued.TryGetValue(key, out var known) && known.Renew > now)
+                return known.Token;
+            var lifetime = TimeSpan.FromSeconds(Math.Max(600, seconds));
+            var token = issue(pod.Namespace(), pod.Str("spec", "serviceAccountName") ?? "default", audience, lifetime, pod.Name(), pod.Uid());
+            _issued[key] = (token, now + (lifetime * 0.8));
+            return token;
+        }
+    }
+
+    public void Forget(string podUid)
+    {
+        lock (_gate)
+        {
+            foreach (var key in _issued.Keys.Where(k => k.Uid == podUid).ToList())
+                _issued.Remove(key);
+        }
+    }
+}
