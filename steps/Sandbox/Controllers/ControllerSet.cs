@@ -29,5 +29,10 @@ public sealed class ControllerSet(TimeProvider time, Action<string>? report = nu
         {
             // The cluster stops.
         }
+        finally
+        {
+            foreach (var loop in loops)
+                loop.Dispose();
+        }
     }
 }

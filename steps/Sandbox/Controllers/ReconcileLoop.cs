@@ -7,7 +7,7 @@ namespace CiSteps.Sandbox.Controllers;
 /// <param name="time">The clock of delays.</param>
 /// <param name="report">Takes one line per unforeseen failure; a controller never stops for one bad object.</param>
 /// <param name="reconcile">The work; returns when to look again although nothing changed, or null.</param>
-internal sealed class ReconcileLoop(string name, TimeProvider time, Action<string> report, Func<ObjectKey, TimeSpan?> reconcile)
+internal sealed class ReconcileLoop(string name, TimeProvider time, Action<string> report, Func<ObjectKey, TimeSpan?> reconcile) : IDisposable
 {
     /// <summary>What a reconcile returns when it could not finish: try again with growing delays.</summary>
     public static readonly TimeSpan BackOff = Timeout.InfiniteTimeSpan;
@@ -18,36 +18,35 @@ internal sealed class ReconcileLoop(string name, TimeProvider time, Action<strin
 
     public void AddAfter(ObjectKey key, TimeSpan delay) => _queue.AddAfter(key, delay);
 
+    public void Dispose() => _queue.Dispose();
+
     public async Task RunAsync(CancellationToken ct)
     {
-        using (_queue)
+        await foreach (var key in _queue.Ready.ReadAllAsync(ct).ConfigureAwait(false))
         {
-            await foreach (var key in _queue.Ready.ReadAllAsync(ct).ConfigureAwait(false))
+            _queue.Begin(key);
+            try
             {
-                _queue.Begin(key);
-                try
+                var again = reconcile(key);
+                if (again == BackOff)
                 {
-                    var again = reconcile(key);
-                    if (again == BackOff)
-                    {
-                        _queue.Retry(key);
-                        continue;
-                    }
+                    _queue.Retry(key);
+                    continue;
+                }
 
-                    _queue.Succeeded(key);
-                    if (again is { } delay)
-                        _queue.AddAfter(key, delay);
-                }
-                catch (ApiException)
-                {
-                    // Somebody was faster, or the object is gone: look again with fresh eyes.
-                    _queue.Retry(key);
-                }
-                catch (Exception e) when (e is not OperationCanceledException)
-                {
-                    report($"{name}: cannot reconcile '{key}', trying again: {e}");
-                    _queue.Retry(key);
-                }
+                _queue.Succeeded(key);
+                if (again is { } delay)
+                    _queue.AddAfter(key, delay);
+            }
+            catch (ApiException)
+            {
+                // Somebody was faster, or the object is gone: look again with fresh eyes.
+                _queue.Retry(key);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                report($"{name}: cannot reconcile '{key}', trying again: {e}");
+                _queue.Retry(key);
             }
         }
     }

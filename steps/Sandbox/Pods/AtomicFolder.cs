@@ -1,5 +1,3 @@
-using System.Runtime.Versioning;
-
 namespace CiSteps.Sandbox.Pods;
 
 /// <summary>A file of a projected volume.</summary>
@@ -9,17 +7,15 @@ namespace CiSteps.Sandbox.Pods;
 internal sealed record ProjectedFile(string Path, byte[] Content, int Mode);
 
 /// <summary>Writes a volume's files so that a reader sees all old or all new ones: they stand in a folder of their own behind the link "..data", which is replaced by a rename.</summary>
-[UnsupportedOSPlatform("windows")]
 internal static class AtomicFolder
 {
-    private const UnixFileMode FolderMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
-        | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
+    private const int FolderMode = 0x1ed;
 
     /// <summary>Returns whether anything changed.</summary>
     public static bool Write(string folder, IReadOnlyList<ProjectedFile> files, long version)
     {
         Directory.CreateDirectory(folder);
-        File.SetUnixFileMode(folder, FolderMode);
+        HostFiles.SetMode(folder, FolderMode);
         var link = Path.Combine(folder, "..data");
         var before = Directory.ResolveLinkTarget(link, returnFinalTarget: false)?.FullName;
         if (before is not null && IsSame(before, files))
@@ -28,7 +24,7 @@ internal static class AtomicFolder
         var name = $"..{version:x}";
         var target = Path.Combine(folder, name);
         Directory.CreateDirectory(target);
-        File.SetUnixFileMode(target, FolderMode);
+        HostFiles.SetMode(target, FolderMode);
         foreach (var file in files)
         {
             var path = Path.GetFullPath(Path.Combine(target, file.Path));
@@ -37,11 +33,11 @@ internal static class AtomicFolder
             for (var parent = Path.GetDirectoryName(path)!; parent.Length > target.Length; parent = Path.GetDirectoryName(parent)!)
             {
                 Directory.CreateDirectory(parent);
-                File.SetUnixFileMode(parent, FolderMode);
+                HostFiles.SetMode(parent, FolderMode);
             }
 
             File.WriteAllBytes(path, file.Content);
-            File.SetUnixFileMode(path, (UnixFileMode)(file.Mode & 0x1ff));
+            HostFiles.SetMode(path, file.Mode & 0x1ff);
         }
 
         var fresh = Path.Combine(folder, "..data_tmp");

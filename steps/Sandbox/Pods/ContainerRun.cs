@@ -80,6 +80,14 @@ internal sealed class ContainerRun(JsonObject spec, ContainerRole role, string w
     /// <summary>Whether it has ever been started.</summary>
     public bool HasRun => State != RunState.Waiting || LastEnd is not null;
 
+    /// <summary>The engine's container with the newest log; null before the first start.</summary>
+    public string? LatestRunId => Id;
+
+    /// <summary>The engine's container of the run before the one that <see cref="LatestRunId"/> names.</summary>
+    public string? PreviousRunId => State == RunState.Running ? PreviousId : PreviousId ?? (LastEnd is not null || State == RunState.Terminated ? Id : null);
+
+    public string WaitingMessageOrReason => WaitingReason is "ContainerCreating" or "PodInitializing" ? WaitingReason : WaitingMessage ?? WaitingReason;
+
     public Termination? LatestEnd => State == RunState.Terminated ? End : LastEnd;
 
     public void Wait(string reason, string? message)

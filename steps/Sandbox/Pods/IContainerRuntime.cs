@@ -38,6 +38,9 @@ internal interface IContainerRuntime : IAsyncDisposable
     /// <summary>Runs a command in a container and gives its exit code.</summary>
     Task<int> ExecAsync(string id, ExecPlan plan, CancellationToken ct);
 
+    /// <summary>Joins the streams of a container's main process until it ends and gives its exit code.</summary>
+    Task<int> AttachAsync(string id, ExecPlan plan, CancellationToken ct);
+
     /// <summary>Makes a bridge network; false when its addresses overlap with another network's.</summary>
     Task<bool> TryCreateNetworkAsync(NetworkPlan plan, CancellationToken ct);
 

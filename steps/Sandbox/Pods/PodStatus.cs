@@ -168,10 +168,12 @@ internal static class PodStatus
         var any = containers.Any(c => c.Obj("resources", "requests") is { Count: > 0 } || c.Obj("resources", "limits") is { Count: > 0 });
         if (!any)
             return "BestEffort";
-        var guaranteed = containers.TrueForAll(c => new[] { "cpu", "memory" }.All(r =>
-            Amount(c, "limits", r) is { } limit && (Amount(c, "requests", r) ?? limit) == limit));
+        var guaranteed = containers.TrueForAll(c => Fixed(c, "cpu") && Fixed(c, "memory"));
         return guaranteed ? "Guaranteed" : "Burstable";
     }
+
+    private static bool Fixed(JsonNode container, string resource) =>
+        Amount(container, "limits", resource) is { } limit && (Amount(container, "requests", resource) ?? limit) == limit;
 
     private static decimal? Amount(JsonNode container, string side, string resource) =>
         container.At("resources", side, resource) is { } node ? Quantity.Parse(node.Str() ?? node.ToJsonString()) : null;

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json.Nodes;
 using CiSteps.Sandbox.Api;
@@ -46,7 +45,7 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
             else if (!Directory.Exists(target))
             {
                 Directory.CreateDirectory(target);
-                File.SetUnixFileMode(target, (UnixFileMode)0x1ff);
+                HostFiles.SetMode(target, 0x1ff);
                 GiveToGroup(target);
             }
         }
@@ -109,7 +108,7 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
         return FilesKind(volume) ? Path.Combine(folder, "volumes", name) : null;
     }
 
-    private void PrepareHostPath(string name, string path, string type)
+    private static void PrepareHostPath(string name, string path, string type)
     {
         switch (type)
         {
@@ -211,13 +210,9 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
             return;
         foreach (var entry in Directory.EnumerateFileSystemEntries(path, "*", SearchOption.AllDirectories).Prepend(path))
         {
-            _ = lchown(Encoding.UTF8.GetBytes(entry + '\0'), -1, (int)group);
+            HostFiles.SetGroup(entry, (int)group);
             if (Directory.Exists(entry))
-                File.SetUnixFileMode(entry, File.GetUnixFileMode(entry) | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute | UnixFileMode.SetGroup);
+                HostFiles.SetMode(entry, HostFiles.Mode(entry) | 0x438);
         }
     }
-
-    [DllImport("libc", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static extern int lchown(byte[] path, int owner, int group);
 }

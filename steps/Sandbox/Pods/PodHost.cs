@@ -1,0 +1,177 @@
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Security.Cryptography;
+using CiSteps.Hosting;
+using CiSteps.Images;
+using CiSteps.Sandbox.Api;
+using CiSteps.Sandbox.Controllers;
+using CiSteps.Sandbox.Services;
+
+namespace CiSteps.Sandbox.Pods;
+
+/// <summary>How a cluster's pods are run.</summary>
+public sealed record PodHostOptions
+{
+    /// <summary>The cluster's name; shown in labels.</summary>
+    public required string Cluster { get; init; }
+
+    /// <summary>The nodes; all of them are this machine.</summary>
+    public IReadOnlyList<SandboxNode> Nodes { get; init; } = [new("node-1")];
+
+    /// <summary>Issues tokens for pods; null to mount none.</summary>
+    public IssueToken? Tokens { get; init; }
+
+    /// <summary>The engine's address; null for the usual one.</summary>
+    public string? Engine { get; init; }
+
+    /// <summary>Takes one line per unforeseen failure.</summary>
+    public Action<string>? Report { get; init; }
+}
+
+/// <summary>One cluster's part of this machine's container engine: its network, its router, its pods. Disposing removes all of it.</summary>
+public sealed class PodHost : IAsyncDisposable
+{
+    private const string ClusterLabel = "dev.cisteps.sandbox";
+    private const string SessionLabel = "dev.cisteps.sandbox.session";
+    private const string OwnerLabel = "dev.cisteps.sandbox.owner";
+    private const string FolderLabel = "dev.cisteps.sandbox.folder";
+
+    private readonly IContainerRuntime _runtime;
+    private readonly ClusterNetwork _network;
+    private readonly string _session;
+    private readonly string _folder;
+
+    private PodHost(IContainerRuntime runtime, ClusterNetwork network, string session, string folder, Func<ClusterApi, CancellationToken, Task> run)
+    {
+        _runtime = runtime;
+        _network = network;
+        _session = session;
+        _folder = folder;
+        Components = [new Everything(run)];
+    }
+
+    /// <summary>First three octets of all service addresses, with a dot at the end.</summary>
+    public string ServiceIpPrefix => _network.ServicePrefix;
+
+    /// <summary>Nodes, scheduler, kubelet and service router; run these with the cluster and let them end before disposing.</summary>
+    public IReadOnlyList<IClusterComponent> Components { get; }
+
+    /// <summary>Removes what sandboxes of dead processes left, then makes this cluster's network and router.</summary>
+    /// <exception cref="UsageException">This is not Linux, not root, or the engine is another machine's.</exception>
+    /// <exception cref="UnavailableException">No engine answers.</exception>
+    public static async Task<PodHost> OpenAsync(PodHostOptions options, TimeProvider? time = null, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var clock = time ?? TimeProvider.System;
+        if (!OperatingSystem.IsLinux() || !Environment.IsPrivilegedProcess)
+            throw new UsageException("the sandbox needs Linux and root, because its services listen inside a container's network; run it with sudo, or give a real cluster's kubeconfig");
+        var engine = await ContainerEngine.ConnectAsync(options.Engine, cancel).ConfigureAwait(false);
+        if (!engine.IsLocal)
+        {
+            engine.Dispose();
+            throw new UsageException("the sandbox needs a container engine on this machine, and DOCKER_HOST names another one; unset DOCKER_HOST, or give a real cluster's kubeconfig");
+        }
+
+        var description = await engine.DescribeAsync(cancel).ConfigureAwait(false);
+        var runtime = new EngineRuntime(engine);
+        var session = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4));
+        var folder = Path.Combine(Path.GetTempPath(), "ci-steps-sandbox", session);
+        var labels = new Dictionary<string, string>
+        {
+            [ClusterLabel] = options.Cluster,
+            [SessionLabel] = session,
+            [OwnerLabel] = SandboxOwner.Current,
+            [FolderLabel] = folder,
+        };
+        try
+        {
+            await SweepAsync(runtime, cancel).ConfigureAwait(false);
+            Directory.CreateDirectory(folder);
+            HostFiles.SetMode(folder, 0x1c0);
+            var network = await CreateNetworkAsync(runtime, session, labels, cancel).ConfigureAwait(false);
+            var router = await PauseImage.CreateAsync(runtime, new($"ci-steps-router-{session}", PauseImage.Reference)
+            {
+                Network = network.Name,
+                Address = network.RouterAddress,
+                Labels = labels,
+            }, cancel).ConfigureAwait(false);
+            await runtime.StartAsync(router, cancel).ConfigureAwait(false);
+            var facts = await runtime.InspectAsync(router, cancel).ConfigureAwait(false);
+            var report = options.Report ?? (static _ => { });
+            return new(runtime, network, session, folder, (api, ct) =>
+            {
+                var events = new EventRecorder(api, "kubelet", clock);
+                var tokens = options.Tokens is { } issue ? new ServiceAccountTokens(issue, clock) : null;
+                var context = new KubeletContext(api, runtime, network, events, clock, folder, labels, tokens, report);
+                return Task.WhenAll(
+                    new Nodes(options.Nodes, network, description.Version, clock).RunAsync(api, ct),
+                    new Scheduler(clock, report).RunAsync(api, ct),
+                    new Kubelet(context, $"{SessionLabel}={session}").RunAsync(api, ct),
+                    new ServiceRouter(network, facts?.Pid ?? 0, clock, report).RunAsync(api, ct));
+            });
+        }
+        catch
+        {
+            await RemoveAsync(runtime, session, folder).ConfigureAwait(false);
+            await runtime.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <inheritdoc />
+    public async ValueTask DisposeAsync()
+    {
+        await RemoveAsync(_runtime, _session, _folder).ConfigureAwait(false);
+        await _runtime.DisposeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Removes what sandboxes left behind whose process is gone.</summary>
+    private static async Task SweepAsync(EngineRuntime runtime, CancellationToken ct)
+    {
+        var left = (await runtime.ListAsync(OwnerLabel, ct).ConfigureAwait(false)).Select(c => c.Labels)
+            .Concat((await runtime.ListNetworksAsync(OwnerLabel, ct).ConfigureAwait(false)).Select(n => n.Labels))
+            .Where(l => SandboxOwner.IsGone(l[OwnerLabel]))
+            .Select(l => (Session: l.GetValueOrDefault(SessionLabel) ?? "", Folder: l.GetValueOrDefault(FolderLabel) ?? ""))
+            .Distinct().ToList();
+        foreach (var (session, folder) in left)
+            await RemoveAsync(runtime, session, folder).ConfigureAwait(false);
+    }
+
+    // Without a token: what is being stopped is removed to the end.
+    private static async Task RemoveAsync(IContainerRuntime runtime, string session, string folder)
+    {
+        var label = $"{SessionLabel}={session}";
+        var containers = await runtime.ListAsync(label, CancellationToken.None).ConfigureAwait(false);
+        // Those that only lend their network go last.
+        await Task.WhenAll(containers.Where(c => c.Labels.ContainsKey(KubeletContext.ContainerLabel)).Select(c => runtime.RemoveAsync(c.Id, CancellationToken.None))).ConfigureAwait(false);
+        await Task.WhenAll(containers.Where(c => !c.Labels.ContainsKey(KubeletContext.ContainerLabel)).Select(c => runtime.RemoveAsync(c.Id, CancellationToken.None))).ConfigureAwait(false);
+        foreach (var network in await runtime.ListNetworksAsync(label, CancellationToken.None).ConfigureAwait(false))
+            await runtime.RemoveNetworkAsync(network.Id, CancellationToken.None).ConfigureAwait(false);
+        var expected = Path.Combine(Path.GetTempPath(), "ci-steps-sandbox") + Path.DirectorySeparatorChar;
+        if (folder.StartsWith(expected, StringComparison.Ordinal) && Directory.Exists(folder))
+            Directory.Delete(folder, recursive: true);
+    }
+
+    private static async Task<ClusterNetwork> CreateNetworkAsync(EngineRuntime runtime, string session, Dictionary<string, string> labels, CancellationToken ct)
+    {
+        var taken = NetworkInterface.GetAllNetworkInterfaces().SelectMany(i => i.GetIPProperties().UnicastAddresses).Select(a => a.Address.ToString()).ToList();
+        // A different start for each process, so that two that start together seldom try the same.
+        var start = RandomNumberGenerator.GetInt32(0, 864);
+        for (var i = 0; i < 864; i++)
+        {
+            var slot = (start + i) % 864;
+            var network = new ClusterNetwork($"ci-steps-{session}", $"10.{201 + (slot / 16)}", slot % 16 * 16);
+            if (taken.Exists(a => a.StartsWith(network.First + ".", StringComparison.Ordinal) && IPNetwork.Parse(network.Subnet).Contains(IPAddress.Parse(a))))
+                continue;
+            if (await runtime.TryCreateNetworkAsync(new(network.Name, network.Subnet, network.PodRange, network.Gateway, labels), ct).ConfigureAwait(false))
+                return network;
+        }
+
+        throw new UnavailableException("engine", "no free address range for a sandbox network between 10.201.0.0 and 10.254.255.255; stop other sandboxes or remove unused networks of the engine");
+    }
+
+    private sealed class Everything(Func<ClusterApi, CancellationToken, Task> run) : IClusterComponent
+    {
+        public Task RunAsync(ClusterApi api, CancellationToken cancel) => run(api, cancel);
+    }
+}

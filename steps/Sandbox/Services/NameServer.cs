@@ -1,0 +1,166 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using CiSteps.Sandbox.Pods;
+
+namespace CiSteps.Sandbox.Services;
+
+/// <summary>The cluster's name server at its usual address: answers for cluster.local from the services, asks the host's name servers for all else.</summary>
+internal sealed class NameServer : IAsyncDisposable
+{
+    private static readonly TimeSpan UpstreamLimit = TimeSpan.FromSeconds(2);
+
+    private readonly ServiceNames _names;
+    private readonly Socket _datagrams;
+    private readonly Socket _streams;
+    private readonly CancellationTokenSource _stop;
+    private readonly IReadOnlyList<IPEndPoint> _upstream;
+    private readonly Task _work;
+
+    private NameServer(ServiceNames names, Socket datagrams, Socket streams, CancellationToken ct)
+    {
+        _names = names;
+        _datagrams = datagrams;
+        _streams = streams;
+        _stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        _upstream = HostServers();
+        _work = Task.WhenAll(Task.Run(AnswerDatagramsAsync, CancellationToken.None), Task.Run(AnswerStreamsAsync, CancellationToken.None));
+    }
+
+    public static async Task<NameServer> StartAsync(NetworkNamespace where, ClusterNetwork network, ServiceTable table, CancellationToken ct)
+    {
+        var address = new IPEndPoint(IPAddress.Parse(network.DnsAddress), 53);
+        var datagrams = await where.BindDatagramAsync(address).ConfigureAwait(false);
+        var streams = await where.ListenAsync(address).ConfigureAwait(false);
+        return new(new ServiceNames(table), datagrams, streams, ct);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        _datagrams.Dispose();
+        _streams.Dispose();
+        await _work.ConfigureAwait(false);
+        _stop.Dispose();
+    }
+
+    private async Task AnswerDatagramsAsync()
+    {
+        var buffer = new byte[4096];
+        var anyone = new IPEndPoint(IPAddress.Any, 0);
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                var received = await _datagrams.ReceiveFromAsync(buffer, SocketFlags.None, anyone, _stop.Token).ConfigureAwait(false);
+                var question = buffer.AsSpan(0, received.ReceivedBytes).ToArray();
+                _ = AnswerDatagramAsync(question, received.RemoteEndPoint);
+            }
+            catch (SocketException) when (!_stop.IsCancellationRequested)
+            {
+                // A client that went away before its answer came; the next one is well.
+            }
+            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or SocketException)
+            {
+                return;
+            }
+        }
+    }
+
+    private async Task AnswerDatagramAsync(byte[] question, EndPoint client)
+    {
+        try
+        {
+            if (await AnswerAsync(question).ConfigureAwait(false) is { } answer)
+                await _datagrams.SendToAsync(answer.AsMemory(0, Math.Min(answer.Length, 4096)), SocketFlags.None, client, _stop.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
+        {
+            // The client asks again or not.
+        }
+    }
+
+    private async Task AnswerStreamsAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                var client = await _streams.AcceptAsync(_stop.Token).ConfigureAwait(false);
+                _ = AnswerStreamAsync(client);
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or SocketException)
+        {
+            // No longer served.
+        }
+    }
+
+    private async Task AnswerStreamAsync(Socket client)
+    {
+        try
+        {
+            await using var stream = new NetworkStream(client, ownsSocket: true);
+            var length = new byte[2];
+            while (await stream.ReadAtLeastAsync(length, 2, throwOnEndOfStream: false, _stop.Token).ConfigureAwait(false) == 2)
+            {
+                var question = new byte[BinaryPrimitives.ReadUInt16BigEndian(length)];
+                await stream.ReadExactlyAsync(question, _stop.Token).ConfigureAwait(false);
+                if (await AnswerAsync(question).ConfigureAwait(false) is not { } answer)
+                    return;
+                BinaryPrimitives.WriteUInt16BigEndian(length, (ushort)answer.Length);
+                await stream.WriteAsync(length, _stop.Token).ConfigureAwait(false);
+                await stream.WriteAsync(answer, _stop.Token).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException or SocketException or ObjectDisposedException)
+        {
+            // The client broke off.
+        }
+    }
+
+    private async Task<byte[]?> AnswerAsync(byte[] message)
+    {
+        if (NameQuestion.Parse(message) is not { } question)
+            return null;
+        if (_names.Answer(question) is { } own)
+            return own;
+        return await AskUpstreamAsync(message).ConfigureAwait(false) ?? question.Reply(NameQuestion.ServerFailure, []);
+    }
+
+    private async Task<byte[]?> AskUpstreamAsync(byte[] message)
+    {
+        foreach (var server in _upstream)
+        {
+            using var socket = new Socket(server.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+            limit.CancelAfter(UpstreamLimit);
+            try
+            {
+                await socket.SendToAsync(message, SocketFlags.None, server, limit.Token).ConfigureAwait(false);
+                var buffer = new byte[4096];
+                var received = await socket.ReceiveFromAsync(buffer, SocketFlags.None, new IPEndPoint(server.AddressFamily == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any, 0), limit.Token).ConfigureAwait(false);
+                return buffer[..received.ReceivedBytes];
+            }
+            catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !_stop.IsCancellationRequested))
+            {
+                // The next server may answer.
+            }
+        }
+
+        return null;
+    }
+
+    private static List<IPEndPoint> HostServers()
+    {
+        const string path = "/etc/resolv.conf";
+        var servers = new List<IPEndPoint>();
+        foreach (var line in File.Exists(path) ? File.ReadAllLines(path) : [])
+        {
+            if (line.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries) is ["nameserver", var text, ..] && IPAddress.TryParse(text, out var address))
+                servers.Add(new(address, 53));
+        }
+
+        return servers;
+    }
+}

@@ -1,0 +1,121 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace CiSteps.Sandbox.Services;
+
+/// <summary>Takes connections for one port of a service and passes each on to a ready endpoint.</summary>
+internal sealed class ServiceListener : IAsyncDisposable
+{
+    private readonly Socket _socket;
+    private readonly Func<IPEndPoint?, IReadOnlyList<IPEndPoint>> _endpoints;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly CancellationToken _end;
+    private readonly Task _work;
+
+    /// <param name="socket">Listening; owned from here on.</param>
+    /// <param name="endpoints">The ready endpoints in the order to be tried, for a client.</param>
+    /// <param name="end">Ends connections too; disposing only ends taking new ones.</param>
+    public ServiceListener(Socket socket, Func<IPEndPoint?, IReadOnlyList<IPEndPoint>> endpoints, CancellationToken end)
+    {
+        _socket = socket;
+        _endpoints = endpoints;
+        _end = end;
+        _work = Task.Run(AcceptAsync, CancellationToken.None);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        _socket.Dispose();
+        await _work.ConfigureAwait(false);
+        _stop.Dispose();
+    }
+
+    private async Task AcceptAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                var client = await _socket.AcceptAsync(_stop.Token).ConfigureAwait(false);
+                _ = Task.Run(() => ServeAsync(client), CancellationToken.None);
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
+        {
+            // No longer served.
+        }
+    }
+
+    private async Task ServeAsync(Socket client)
+    {
+        using (client)
+        {
+            client.NoDelay = true;
+            try
+            {
+                using var server = await ConnectAsync(client.RemoteEndPoint as IPEndPoint).ConfigureAwait(false);
+                if (server is null)
+                {
+                    // Nobody is ready: a reset, as a cluster without endpoints answers.
+                    client.LingerState = new LingerOption(true, 0);
+                    return;
+                }
+
+                await Task.WhenAll(PumpAsync(client, server), PumpAsync(server, client)).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
+            {
+                // One side broke off; so does the other.
+                client.LingerState = new LingerOption(true, 0);
+            }
+        }
+    }
+
+    private async Task<Socket?> ConnectAsync(IPEndPoint? client)
+    {
+        foreach (var endpoint in _endpoints(client))
+        {
+            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            try
+            {
+                using var limit = CancellationTokenSource.CreateLinkedTokenSource(_end);
+                limit.CancelAfter(TimeSpan.FromSeconds(3));
+                await socket.ConnectAsync(endpoint, limit.Token).ConfigureAwait(false);
+                return socket;
+            }
+            catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !_end.IsCancellationRequested))
+            {
+                // Ending just now: the next one may be well.
+                socket.Dispose();
+            }
+        }
+
+        return null;
+    }
+
+    private async Task PumpAsync(Socket from, Socket to)
+    {
+        var buffer = new byte[32 * 1024];
+        try
+        {
+            while (true)
+            {
+                var count = await from.ReceiveAsync(buffer, _end).ConfigureAwait(false);
+                if (count == 0)
+                    break;
+                for (var sent = 0; sent < count;)
+                    sent += await to.SendAsync(buffer.AsMemory(sent, count - sent), _end).ConfigureAwait(false);
+            }
+
+            to.Shutdown(SocketShutdown.Send);
+        }
+        catch (Exception)
+        {
+            // A break on one side must not leave the other one waiting.
+            from.Dispose();
+            to.Dispose();
+            throw;
+        }
+    }
+}

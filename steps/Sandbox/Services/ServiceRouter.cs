@@ -1,0 +1,153 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json.Nodes;
+using CiSteps.Sandbox.Api;
+using CiSteps.Sandbox.Controllers;
+using CiSteps.Sandbox.Pods;
+
+namespace CiSteps.Sandbox.Services;
+
+/// <summary>
+/// The cluster's services: a TCP proxy on each service's address and node port, and the name server. One container owns all service addresses; its
+/// sockets are served from this process. TCP only.
+/// </summary>
+/// <param name="network">The cluster's network.</param>
+/// <param name="processId">The process of the container that owns the service addresses.</param>
+/// <param name="time">The clock of retries.</param>
+/// <param name="report">Takes one line per port that cannot be served.</param>
+internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeProvider time, Action<string> report) : IClusterComponent
+{
+    private readonly NetworkNamespace _namespace = new(processId);
+    private readonly ServiceTable _table = new();
+    private readonly Dictionary<ObjectKey, Dictionary<IPEndPoint, (string PortName, ServiceListener Listener)>> _listeners = [];
+    private readonly Dictionary<ObjectKey, int> _turns = [];
+
+    public async Task RunAsync(ClusterApi api, CancellationToken cancel)
+    {
+        using var changed = new WorkQueue(time);
+        var feed = new ClusterFeed(api, time);
+        feed.On(Kinds.Services, (service, gone) =>
+        {
+            _table.Set(service, gone);
+            changed.Add(service.Key());
+        });
+        feed.On(Kinds.EndpointSlices, (slice, gone) => _table.SetSlice(slice, gone));
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        try
+        {
+            await _namespace.OwnAsync(IPAddress.Parse(network.ServicePrefix + "0"), 24).ConfigureAwait(false);
+            await using var names = await NameServer.StartAsync(_namespace, network, _table, cancel).ConfigureAwait(false);
+            await Task.WhenAll(feed.RunAsync(cancel), FollowAsync(changed, end.Token)).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            // The cluster stops.
+        }
+        finally
+        {
+            await end.CancelAsync().ConfigureAwait(false);
+            foreach (var (_, listener) in _listeners.Values.SelectMany(l => l.Values))
+                await listener.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task FollowAsync(WorkQueue changed, CancellationToken end)
+    {
+        await foreach (var key in changed.Ready.ReadAllAsync(end).ConfigureAwait(false))
+        {
+            changed.Begin(key);
+            if (!await ServeAsync(key, _table.Find(key), end).ConfigureAwait(false))
+                changed.Retry(key);
+            else
+                changed.Succeeded(key);
+        }
+    }
+
+    /// <summary>Listens where the service asks for it; false when that has to be tried again.</summary>
+    private async Task<bool> ServeAsync(ObjectKey key, JsonObject? service, CancellationToken end)
+    {
+        var wanted = service is null ? [] : Wanted(service);
+        var complete = true;
+        if (!_listeners.TryGetValue(key, out var present))
+            _listeners[key] = present = [];
+        foreach (var (address, entry) in present.Where(p => !wanted.TryGetValue(p.Key, out var name) || name != p.Value.PortName).ToList())
+        {
+            present.Remove(address);
+            await entry.Listener.DisposeAsync().ConfigureAwait(false);
+        }
+
+        foreach (var (address, portName) in wanted.Where(w => !present.ContainsKey(w.Key)))
+        {
+            try
+            {
+                var socket = IsServiceAddress(address) ? await _namespace.ListenAsync(address).ConfigureAwait(false) : Listen(address);
+                present[address] = (portName, new ServiceListener(socket, client => Targets(key, portName, client), end));
+            }
+            catch (SocketException e)
+            {
+                report($"service {key}: cannot listen on {address}: {e.Message}");
+                complete &= !IsServiceAddress(address);
+            }
+        }
+
+        if (service is null)
+            _listeners.Remove(key);
+        return complete;
+    }
+
+    private Dictionary<IPEndPoint, string> Wanted(JsonObject service)
+    {
+        var wanted = new Dictionary<IPEndPoint, string>();
+        foreach (var port in service.Objs("spec", "ports").Where(p => (p.Str("protocol") ?? "TCP") == "TCP"))
+        {
+            var name = port.Str("name") ?? "";
+            if (IPAddress.TryParse(service.Str("spec", "clusterIP"), out var address))
+                wanted[new(address, port.Int(0, "port"))] = name;
+            if (service.Str("spec", "type") is "NodePort" or "LoadBalancer" && port.Num("nodePort") is { } node and > 0)
+            {
+                // From this machine under either name of a node; the bridge's own address is reachable from here and from pods only.
+                wanted[new(IPAddress.Loopback, (int)node)] = name;
+                wanted[new(IPAddress.Parse(network.Gateway), (int)node)] = name;
+            }
+        }
+
+        return wanted;
+    }
+
+    private bool IsServiceAddress(IPEndPoint address) => address.Address.ToString().StartsWith(network.ServicePrefix, StringComparison.Ordinal);
+
+    private static Socket Listen(IPEndPoint address)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            socket.Bind(address);
+            socket.Listen(512);
+            return socket;
+        }
+        catch (SocketException)
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Ready endpoints, each time beginning with the next one; with client affinity always in the client's own order.</summary>
+    private IReadOnlyList<IPEndPoint> Targets(ObjectKey key, string portName, IPEndPoint? client)
+    {
+        var targets = _table.Targets(key, portName);
+        if (targets.Count < 2)
+            return targets;
+        int first;
+        if (_table.Find(key).Str("spec", "sessionAffinity") == "ClientIP" && client is not null)
+            first = (client.Address.GetHashCode() & int.MaxValue) % targets.Count;
+        else
+        {
+            lock (_turns)
+                first = (_turns[key] = (_turns.GetValueOrDefault(key) + 1) & int.MaxValue) % targets.Count;
+        }
+
+        return [.. targets.Skip(first), .. targets.Take(first)];
+    }
+}
