@@ -19,7 +19,11 @@ public sealed class ControllerSet(TimeProvider time, Action<string>? report = nu
             new DeploymentController(api, feed, time, tell).Loop,
             new ReplicaSetController(api, feed, time, tell).Loop,
             new JobController(api, feed, time, tell).Loop,
+            new StatefulSetController(api, feed, time, tell).Loop,
+            new DaemonSetController(api, feed, time, tell).Loop,
             new EndpointController(api, feed, time, tell).Loop,
+            new QuotaController(api, feed, time, tell).Loop,
+            new ClaimBinder(api, feed, time, tell).Loop,
         ];
         try
         {

@@ -35,10 +35,11 @@ internal static class Ownership
         foreach (var candidate in api.List(type, owner.Namespace()).Items)
         {
             var controller = ControllerOf(candidate);
-            var matches = selector.Matches(candidate);
+            // Without a selector an owner claims what names it and nothing else.
+            var matches = !selector.IsEmpty && selector.Matches(candidate);
             if (controller.Str("uid") == owner.Uid())
             {
-                if (matches)
+                if (matches || selector.IsEmpty)
                     mine.Add(candidate);
                 else if (!owner.IsBeingDeleted())
                     Release(api, type, candidate, owner);

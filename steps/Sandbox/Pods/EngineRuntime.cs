@@ -86,6 +86,18 @@ internal sealed class EngineRuntime(ContainerEngine engine) : IContainerRuntime
     public Task ImportAsync(Stream tar, string reference, string entrypoint, CancellationToken ct) =>
         RefusingAsync(() => engine.ImportImageAsync(tar, ImageReference.Parse(reference), [$"ENTRYPOINT [\"{entrypoint}\"]"], ct));
 
+    public async Task RemoveImageAsync(string reference, CancellationToken ct)
+    {
+        try
+        {
+            await engine.RemoveImageAsync(reference, force: false, ct).ConfigureAwait(false);
+        }
+        catch (EngineRefusalException e) when (e.IsConflict)
+        {
+            // Another sandbox needs it; the last one removes it.
+        }
+    }
+
     public Task LogsAsync(string id, LogRange range, Stream output, CancellationToken ct) => RefusingAsync(() => engine.CopyLogsAsync(
         id, new() { Follow = range.Follow, Tail = (int?)range.Tail, Since = range.Since, Timestamps = range.Timestamps }, output, output, ct));
 

@@ -39,21 +39,13 @@ internal static class Fit
         return (null, $"0/{total} nodes are available: {list}. preemption: 0/{total} nodes are available: {total} {(reasons.Keys.All(k => k.StartsWith("Insufficient", StringComparison.Ordinal) || k == "Too many pods") ? "No preemption victims found for incoming pod" : "Preemption is not helpful for scheduling")}.");
     }
 
+    /// <summary>Whether the node's taints and labels allow the pod at all, however full the node is.</summary>
+    public static bool MayRun(JsonObject pod, JsonObject node) => Bars(pod, node) is null;
+
     private static List<string> Problems(JsonObject pod, JsonObject node, List<JsonObject> there)
     {
-        if (node.Flag("spec", "unschedulable") && !Tolerates(pod, "node.kubernetes.io/unschedulable", "", "NoSchedule"))
-            return ["node(s) were unschedulable"];
-        if (!node.Obj("status").IsTrue("Ready"))
-            return ["node(s) were not ready"];
-        foreach (var taint in node.Objs("spec", "taints").Where(t => t.Str("effect") is "NoSchedule" or "NoExecute"))
-        {
-            var (key, value, effect) = (taint.Str("key") ?? "", taint.Str("value") ?? "", taint.Str("effect")!);
-            if (!Tolerates(pod, key, value, effect))
-                return [$"node(s) had untolerated taint {{{key}: {value}}}"];
-        }
-
-        if (!Selected(pod, node))
-            return ["node(s) didn't match Pod's node affinity/selector"];
+        if (Bars(pod, node) is { } bar)
+            return [bar];
 
         var problems = new List<string>();
         if (there.Count >= (int)Amount(node.At("status", "allocatable", "pods"), 110))
@@ -68,6 +60,25 @@ internal static class Fit
         }
 
         return problems;
+    }
+
+    private static string? Bars(JsonObject pod, JsonObject node)
+    {
+        if (node.Flag("spec", "unschedulable") && !Tolerates(pod, "node.kubernetes.io/unschedulable", "", "NoSchedule"))
+            return "node(s) were unschedulable";
+        if (!node.Obj("status").IsTrue("Ready"))
+            return "node(s) were not ready";
+        foreach (var taint in node.Objs("spec", "taints").Where(t => t.Str("effect") is "NoSchedule" or "NoExecute"))
+        {
+            var (key, value, effect) = (taint.Str("key") ?? "", taint.Str("value") ?? "", taint.Str("effect")!);
+            if (!Tolerates(pod, key, value, effect))
+                return $"node(s) had untolerated taint {{{key}: {value}}}";
+        }
+
+        if (!Selected(pod, node))
+            return "node(s) didn't match Pod's node affinity/selector";
+
+        return null;
     }
 
     /// <summary>What a pod asks for: its containers together, or its largest init container, whichever is more.</summary>

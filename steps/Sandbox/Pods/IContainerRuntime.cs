@@ -32,6 +32,9 @@ internal interface IContainerRuntime : IAsyncDisposable
     /// <summary>Makes an image of a root file system.</summary>
     Task ImportAsync(Stream tar, string reference, string entrypoint, CancellationToken ct);
 
+    /// <summary>Removes an image unless a container uses it.</summary>
+    Task RemoveImageAsync(string reference, CancellationToken ct);
+
     /// <summary>Copies a log, both streams in order, until its end or (following) the container's.</summary>
     Task LogsAsync(string id, LogRange range, Stream output, CancellationToken ct);
 

@@ -122,6 +122,7 @@ public sealed class PodHost : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await RemoveAsync(_runtime, _session, _folder).ConfigureAwait(false);
+        await _runtime.RemoveImageAsync(PauseImage.Reference, CancellationToken.None).ConfigureAwait(false);
         await _runtime.DisposeAsync().ConfigureAwait(false);
     }
 

@@ -8,13 +8,7 @@ namespace CiSteps.Sandbox.Tests.Pods;
 [Category("NeedsDocker")]
 public sealed class PodsOnTheEngine
 {
-    private RunningCluster _cluster = null!;
-
-    [OneTimeSetUp]
-    public async Task StartAsync() => _cluster = await RunningCluster.StartAsync();
-
-    [OneTimeTearDown]
-    public async Task StopAsync() => await _cluster.DisposeAsync();
+    private readonly RunningCluster _cluster = SharedCluster.Cluster;
 
     [Test]
     public async Task A_pod_runs_gets_an_address_and_shows_its_log()
@@ -27,7 +21,7 @@ public sealed class PodsOnTheEngine
         while (log.Length == 0)
             log = await _cluster.LogAsync("hello");
         Assert.That(log, Is.EqualTo("hello from hello\n"));
-        Assert.That(_cluster.EventsOf("hello"), Has.Some.StartsWith("Scheduled: Successfully assigned default/hello to node-1")
+        Assert.That(_cluster.EventsOf("hello"), Has.Some.StartsWith("Scheduled: Successfully assigned default/hello to node-")
             .And.Some.StartsWith("Pulled: Container image").And.Some.EqualTo("Created: Created container: app").And.Some.EqualTo("Started: Started container app"));
     }
 

@@ -11,6 +11,9 @@ namespace CiSteps.Sandbox.Tests.Pods;
 internal sealed class RunningCluster : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    // A pod's specification where only its being there matters.
+    private const string Sleeper = """{"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}""";
+
     private readonly CancellationTokenSource _stop = new();
     private readonly LocalEngine _engine;
     private readonly PodHost _host;
@@ -55,7 +58,7 @@ internal sealed class RunningCluster : IAsyncDisposable
 
     /// <summary>Creates an object from JSON in which IMAGE stands for the image.</summary>
     public JsonObject Create(ResourceType type, string json, string ns = "default") =>
-        Api.Create(type, ns, Addressed(type, (JsonObject)JsonNode.Parse(json.Replace("IMAGE", Image))!));
+        Api.Create(type, ns, Addressed(type, (JsonObject)JsonNode.Parse(json.Replace("SLEEPER", Sleeper).Replace("IMAGE", Image))!));
 
     private int _addresses = 20;
 
@@ -107,6 +110,17 @@ internal sealed class RunningCluster : IAsyncDisposable
 
         var events = string.Join('\n', Api.List(Kinds.Events, ns).Items.Select(e => $"{e.Str("involvedObject", "kind")}/{e.Str("involvedObject", "name")} {e.Str("reason")}: {e.Str("message")}"));
         throw new AssertionException($"{type} '{name}' did not get there; last state:\n{last?["status"]}\nevents:\n{events}");
+    }
+
+    /// <summary>Returns when such an event has been written.</summary>
+    public async Task UntilEventAsync(Func<JsonObject, bool> condition)
+    {
+        using var limit = new CancellationTokenSource(Patience);
+        await foreach (var change in Api.WatchAsync(Kinds.Events, "default", 0, limit.Token))
+        {
+            if (condition(change.Object))
+                return;
+        }
     }
 
     public async Task UntilGoneAsync(ResourceType type, string name, string ns = "default")
