@@ -17,7 +17,7 @@ internal static class AtomicFolder
         Directory.CreateDirectory(folder);
         HostFiles.SetMode(folder, FolderMode);
         var link = Path.Combine(folder, "..data");
-        var before = Directory.ResolveLinkTarget(link, returnFinalTarget: false)?.FullName;
+        var before = new FileInfo(link).LinkTarget is { } present ? Path.Combine(folder, present) : null;
         if (before is not null && IsSame(before, files))
             return false;
 

@@ -71,7 +71,7 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
                 if (!source.StartsWith(FolderOf(volume)!, StringComparison.Ordinal))
                     throw new ContainerConfigException($"subPath \"{sub}\" of volume \"{name}\" leads out of it");
                 // A file of a projected volume is bound as it is now: like everywhere, such a mount does not follow changes.
-                source = File.ResolveLinkTarget(source, returnFinalTarget: true)?.FullName ?? source;
+                source = Resolve(source);
                 if (!Path.Exists(source))
                     Directory.CreateDirectory(source);
             }
@@ -86,6 +86,17 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
     }
 
     private string AccountFolder => Path.Combine(folder, "service-account");
+
+    // Links may stand anywhere in the path ("b.txt" leads to "..data/b.txt", "..data" to the present version).
+    private static string Resolve(string path)
+    {
+        for (var depth = 0; depth < 8 && new FileInfo(path).LinkTarget is { } target; depth++)
+            path = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, target));
+        var parent = Path.GetDirectoryName(path);
+        return parent is { Length: > 1 } && new DirectoryInfo(parent).LinkTarget is { } real
+            ? Path.Combine(Path.GetDirectoryName(parent)!, real, Path.GetFileName(path))
+            : path;
+    }
 
     private static bool FilesKind(JsonObject volume) =>
         volume.Obj("configMap") is not null || volume.Obj("secret") is not null || volume.Obj("projected") is not null || volume.Obj("downwardAPI") is not null;
