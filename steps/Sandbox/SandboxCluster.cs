@@ -2,6 +2,9 @@ using System.Collections.ObjectModel;
 using CiSteps.Sandbox.Api;
 using CiSteps.Sandbox.Api.Auth;
 using CiSteps.Sandbox.Api.Http;
+using CiSteps.Sandbox.Controllers;
+using CiSteps.Sandbox.Pods;
+using ServiceAccountTokens = CiSteps.Sandbox.Api.Auth.ServiceAccountTokens;
 
 namespace CiSteps.Sandbox;
 
@@ -11,16 +14,14 @@ public sealed class SandboxCluster : IAsyncDisposable
     private readonly CancellationTokenSource stop = new();
     private readonly List<Task> running = [];
     private readonly SandboxOptions options;
+    private readonly TimeProvider time;
     private readonly Authority authority;
+    private readonly PodHost? pods;
     private string? ownFolder;
     private ApiServer? server;
 
-    private SandboxCluster(SandboxOptions options, TimeProvider time)
-    {
-        this.options = options;
-        authority = new Authority(options.Name, time);
-        Api = new ClusterApi(options.Api, time) { RootCertificatePem = authority.CertificatePem };
-    }
+    private SandboxCluster(SandboxOptions options, TimeProvider time, Authority authority, ClusterApi api, PodHost? pods) =>
+        (this.options, this.time, this.authority, Api, this.pods) = (options, time, authority, api, pods);
 
     /// <summary>The cluster's objects, in process.</summary>
     public ClusterApi Api { get; }
@@ -43,7 +44,23 @@ public sealed class SandboxCluster : IAsyncDisposable
     /// </summary>
     public static async Task<SandboxCluster> StartAsync(SandboxOptions options, TimeProvider? time = null, CancellationToken cancel = default)
     {
-        var cluster = new SandboxCluster(options, time ?? TimeProvider.System);
+        time ??= TimeProvider.System;
+        var authority = new Authority(options.Name, time);
+        // Pods need tokens of an API that takes its addresses from the pods' network: the knot is tied when both are there.
+        SandboxCluster? started = null;
+        PodHost? pods = null;
+        if (options.Pods)
+        {
+            pods = await PodHost.OpenAsync(new PodHostOptions
+            {
+                Cluster = options.Name,
+                Nodes = options.Nodes,
+                Report = options.Log,
+                Tokens = (ns, account, audience, life, pod, uid) => started!.IssueToken(ns, account, audience, life, new BoundObject("Pod", pod, uid)),
+            }, time, cancel).ConfigureAwait(false);
+        }
+        var api = new ClusterApi(pods is null ? options.Api : options.Api with { ServiceIpPrefix = pods.ServiceIpPrefix }, time) { RootCertificatePem = authority.CertificatePem };
+        var cluster = started = new SandboxCluster(options, time, authority, api, pods);
         try
         {
             await cluster.StartAsync(cancel).ConfigureAwait(false);
@@ -67,6 +84,8 @@ public sealed class SandboxCluster : IAsyncDisposable
         await Task.WhenAll(running).ConfigureAwait(false);
         if (server is not null)
             await server.DisposeAsync().ConfigureAwait(false);
+        if (pods is not null)
+            await pods.DisposeAsync().ConfigureAwait(false);
         authority.Dispose();
         stop.Dispose();
         if (KubeconfigPath.Length > 0)
@@ -88,7 +107,15 @@ public sealed class SandboxCluster : IAsyncDisposable
         await Sandbox.Kubeconfig.WriteAsync(path, Kubeconfig, cancel).ConfigureAwait(false);
         KubeconfigPath = Path.GetFullPath(path);
         Run(ClusterApi.CreateComponents());
-        Run(options.Components?.Invoke(options) ?? []);
+        if (options.Controllers || options.Pods)
+            Run([new ControllerSet(time, options.Log, authority.CertificatePem)]);
+        Run(pods?.Components ?? []);
+    }
+
+    private string IssueToken(string ns, string account, string? audience, TimeSpan life, BoundObject pod)
+    {
+        var owner = Api.Get(Kinds.ServiceAccounts, ns, account) ?? throw new ApiException(404, "NotFound", $"serviceaccounts \"{account}\" not found");
+        return server!.Tokens.Issue(ns, account, (string?)owner["metadata"]?["uid"] ?? "", audience is null ? [ServiceAccountTokens.Issuer] : [audience], life, pod).Token;
     }
 
     private void Run(IEnumerable<IClusterComponent> components)

@@ -23,8 +23,11 @@ public sealed record SandboxOptions
     /// <summary>The nodes.</summary>
     public IReadOnlyList<SandboxNode> Nodes { get; init; } = [new SandboxNode("node-1")];
 
-    /// <summary>What runs with the cluster beside the API's own parts: controllers, scheduler, kubelet. Null for none.</summary>
-    public Func<SandboxOptions, IReadOnlyList<IClusterComponent>>? Components { get; init; }
+    /// <summary>Whether pods really run, as containers of the local engine; needs Linux, root and an engine. Without, the API alone is served.</summary>
+    public bool Pods { get; init; } = true;
+
+    /// <summary>Whether controllers run although pods do not.</summary>
+    public bool Controllers { get; init; }
 
     /// <summary>What the API hands out by itself.</summary>
     public ClusterApiOptions Api { get; init; } = new();

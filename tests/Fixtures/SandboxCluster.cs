@@ -1,9 +1,8 @@
 using CiSteps.Sandbox;
-using CiSteps.Sandbox.Api;
 
 namespace CiSteps.Fixtures;
 
-/// <summary>A cluster of its own for a test: the API over HTTPS, without nodes unless components are given.</summary>
+/// <summary>A cluster of its own for a test: the API over HTTPS, without pods unless they are asked for.</summary>
 public sealed class SandboxFixture : IAsyncDisposable
 {
     private SandboxFixture(SandboxCluster cluster) => Cluster = cluster;
@@ -21,9 +20,11 @@ public sealed class SandboxFixture : IAsyncDisposable
     public string Url => Cluster.Url;
 
     /// <summary>Brings a cluster up on a free port.</summary>
-    public static async Task<SandboxFixture> StartAsync(
-        string name = "test", Func<SandboxOptions, IReadOnlyList<IClusterComponent>>? components = null, TimeProvider? time = null) =>
-        new(await SandboxCluster.StartAsync(new SandboxOptions { Name = name, Components = components, Log = Console.Error.WriteLine }, time));
+    /// <param name="name">Its name.</param>
+    /// <param name="pods">Whether pods really run, on the machine's engine.</param>
+    /// <param name="time">Its clock.</param>
+    public static async Task<SandboxFixture> StartAsync(string name = "test", bool pods = false, TimeProvider? time = null) =>
+        new(await SandboxCluster.StartAsync(new SandboxOptions { Name = name, Pods = pods, Log = Console.Error.WriteLine }, time));
 
     /// <inheritdoc />
     public ValueTask DisposeAsync() => Cluster.DisposeAsync();

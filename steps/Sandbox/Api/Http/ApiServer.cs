@@ -54,6 +54,9 @@ internal sealed class ApiServer : IAsyncDisposable
         app.Run(router.HandleAsync);
     }
 
+    /// <summary>Issues and checks service accounts' tokens.</summary>
+    public ServiceAccountTokens Tokens => tokens;
+
     /// <summary>Where the API is, without a slash at the end.</summary>
     public string Url { get; private set; } = "";
 
