@@ -67,7 +67,7 @@ public sealed class BuildContext
     public async Task StreamAsync(Func<Stream, Task> read, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(read);
-        var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: 4 << 20, resumeWriterThreshold: 1 << 20));
+        var pipe = new Pipe(new PipeOptions(minimumSegmentSize: 1 << 16, pauseWriterThreshold: 4 << 20, resumeWriterThreshold: 1 << 20));
         using var stopping = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var writing = Task.Run(() => FillAsync(pipe.Writer, stopping.Token), CancellationToken.None);
         Exception? readFailure = null;

@@ -20,7 +20,7 @@ internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<Htt
         var parameters = Parse(challenge);
         if (!parameters.TryGetValue("realm", out var realm) || !Uri.TryCreate(realm, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
             throw new UnavailableException("registry", $"the registry \"{request.Host}\" asks for a token and does not say where from");
-        if (address.Scheme == "http" && found is not null && !isPlainAllowed(address.Authority) && !isPlainAllowed(request.Host))
+        if (address.Scheme == "http" && found is not null && !isPlainAllowed(address.Authority))
             throw new UsageException($"the registry \"{request.Host}\" wants credentials sent to \"{address.Authority}\" by plain HTTP; that is not done");
         var service = parameters.GetValueOrDefault("service");
         var scope = parameters.GetValueOrDefault("scope") ?? $"repository:{request.Repository}:{request.Actions}";

@@ -1,0 +1,180 @@
+using System.Text;
+using CiSteps.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Time.Testing;
+using static CiSteps.Images.Tests.ScriptedRegistry;
+
+namespace CiSteps.Images.Tests;
+
+/// <summary>What the client makes of registries in trouble.</summary>
+public sealed class RegistryFaultTests
+{
+    private const string Manifest = """{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:0","size":1},"layers":[]}""";
+    private static readonly string Digest = RegistryManifest.Read(Encoding.UTF8.GetBytes(Manifest)).Digest;
+    private readonly FakeTimeProvider time = new();
+
+    [TestCase(408)]
+    [TestCase(429)]
+    [TestCase(499)]
+    [TestCase(500)]
+    [TestCase(502)]
+    [TestCase(503)]
+    [TestCase(504)]
+    [TestCase(522)]
+    public async Task Tries_again_when_the_registry_says_that_it_passes_by_itself(int status)
+    {
+        await using var registry = await StartAsync((context, number) => number == 1 ? AnswerAsync(context, status, "", ("Retry-After", "0")) : ManifestAsync(context));
+        using var client = Open();
+        Assert.That((await client.FindManifestAsync(registry.Reference()))!.Digest, Is.EqualTo(Digest));
+        Assert.That(registry.Requests, Has.Count.EqualTo(2));
+    }
+
+    [Test]
+    public async Task Waits_as_long_as_the_registry_asks_but_not_for_ever()
+    {
+        await using var registry = await StartAsync((context, number) => number <= 2 ? AnswerAsync(context, 429, "", ("Retry-After", number == 1 ? "30" : "86400")) : ManifestAsync(context));
+        using var client = Open();
+        var began = time.GetUtcNow();
+        var asked = client.FindManifestAsync(registry.Reference());
+        await AdvanceUntilAsync(asked);
+        Assert.That((await asked)!.Digest, Is.EqualTo(Digest));
+        Assert.That(time.GetUtcNow() - began, Is.InRange(TimeSpan.FromSeconds(90), TimeSpan.FromSeconds(120)));
+    }
+
+    [Test]
+    public async Task Is_unavailable_after_four_tries()
+    {
+        await using var registry = await StartAsync((context, _) => AnswerAsync(context, 503, "{\"errors\":[{\"code\":\"UNAVAILABLE\",\"message\":\"disk full\"}]}"));
+        using var client = Open();
+        var asked = client.FindDigestAsync(registry.Reference());
+        await AdvanceUntilAsync(asked);
+        var failure = await Assert.ThrowsAsync<UnavailableException>(() => asked);
+        Assert.That(failure!.Reason, Is.EqualTo("registry"));
+        Assert.That(failure.Message, Does.Contain(registry.Host).And.Contain("503"));
+        Assert.That(registry.Requests, Has.Count.EqualTo(4));
+    }
+
+    [Test]
+    public async Task Is_unavailable_when_nobody_listens()
+    {
+        await using var registry = await StartAsync((context, _) => ManifestAsync(context));
+        var reference = registry.Reference();
+        await registry.DisposeAsync();
+        using var client = Open();
+        var asked = client.FindDigestAsync(reference);
+        await AdvanceUntilAsync(asked);
+        await Assert.ThrowsAsync<UnavailableException>(() => asked);
+    }
+
+    [TestCase("{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"manifest unknown\"}]}", true)]
+    [TestCase("{\"errors\":[{\"code\":\"NAME_UNKNOWN\",\"message\":\"repository name not known to registry\"}]}", true)]
+    [TestCase("404 page not found", false)]
+    [TestCase("<html>no such site</html>", false)]
+    [TestCase("{\"errors\":[]}", false)]
+    [TestCase("", false)]
+    public async Task Only_the_manifests_own_404_means_absent(string body, bool isAbsent)
+    {
+        await using var registry = await StartAsync((context, _) => AnswerAsync(context, 404, body));
+        using var client = Open();
+        if (isAbsent)
+        {
+            Assert.That(await client.FindDigestAsync(registry.Reference()), Is.Null);
+            return;
+        }
+        var failure = await Assert.ThrowsAsync<UnavailableException>(() => client.FindDigestAsync(registry.Reference()));
+        Assert.That(failure!.Message, Does.Contain("not known"));
+    }
+
+    [Test]
+    public async Task Notices_bytes_that_are_not_the_digests()
+    {
+        await using var registry = await StartAsync((context, _) => ManifestAsync(context));
+        using var client = Open();
+        await Assert.ThrowsAsync<UnavailableException>(() => client.FindManifestAsync(registry.Reference("sha256:" + new string('0', 64))));
+    }
+
+    [Test]
+    public async Task A_move_that_was_cut_off_but_arrived_is_done_and_not_written_twice()
+    {
+        var moved = false;
+        await using var registry = await StartAsync((context, _) =>
+        {
+            if (!HttpMethods.IsPut(context.Request.Method)) return moved ? ManifestAsync(context) : AbsentAsync(context);
+            moved = true;
+            return AnswerAsync(context, 504);
+        });
+        using var client = Open();
+        await client.MoveTagAsync(registry.Reference("tag"), RegistryManifest.Read(Encoding.UTF8.GetBytes(Manifest)), null);
+        Assert.That(registry.Requests.Count(request => request.StartsWith("PUT", StringComparison.Ordinal)), Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_move_is_not_repeated_over_somebody_elses()
+    {
+        const string Other = """{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}""";
+        await using var registry = await StartAsync((context, _) => HttpMethods.IsPut(context.Request.Method)
+            ? AnswerAsync(context, 500)
+            : AnswerAsync(context, 200, Other, ("Content-Type", MediaTypes.OciIndex)));
+        using var client = Open();
+        var refusal = await Assert.ThrowsAsync<RegistryRefusalException>(() => client.MoveTagAsync(registry.Reference("tag"), RegistryManifest.Read(Encoding.UTF8.GetBytes(Manifest)), null));
+        Assert.That(refusal!.Code, Is.EqualTo("MOVED"));
+        Assert.That(registry.Requests.Count(request => request.StartsWith("PUT", StringComparison.Ordinal)), Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_tag_that_the_registry_keeps_as_it_is_is_a_refusal_with_its_reason()
+    {
+        await using var registry = await StartAsync((context, _) => AnswerAsync(context, 409, "{\"errors\":[{\"code\":\"TAG_INVALID\",\"message\":\"tag is immutable\"}]}"));
+        using var client = Open();
+        var refusal = await Assert.ThrowsAsync<RegistryRefusalException>(() => client.PutManifestAsync(registry.Reference("tag"), RegistryManifest.Read(Encoding.UTF8.GetBytes(Manifest))));
+        Assert.That(refusal!.Message, Does.Contain("immutable"));
+        Assert.That(registry.Requests, Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public async Task Turns_the_pages_of_a_long_tag_list()
+    {
+        await using var registry = await StartAsync((context, _) => context.Request.Query.ContainsKey("last")
+            ? AnswerAsync(context, 200, """{"name":"a/b","tags":["three"]}""")
+            : AnswerAsync(context, 200, """{"name":"a/b","tags":["one","two"]}""", ("Link", "</v2/a/b/tags/list?last=two&n=1000>; rel=\"next\"")));
+        using var client = Open();
+        Assert.That(await client.ListTagsAsync(registry.Reference()), Is.EqualTo(new[] { "one", "two", "three" }));
+    }
+
+    [Test]
+    public async Task Uses_the_referrers_api_where_there_is_one()
+    {
+        var list = $$"""{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{{Digest}}","size":9,"artifactType":"a/b"},{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{{Digest}}","size":9,"artifactType":"c/d"}]}""";
+        await using var registry = await StartAsync((context, _) => AnswerAsync(context, 200, list, ("Content-Type", MediaTypes.OciIndex)));
+        using var client = Open();
+        Assert.That(await client.ListReferrersAsync(registry.Reference(Digest), "c/d"), Has.Count.EqualTo(1));
+        Assert.That(registry.Requests, Is.EqualTo(new[] { $"GET /v2/a/b/referrers/{Digest}" }));
+    }
+
+    [Test]
+    public async Task Does_not_send_credentials_to_a_token_endpoint_by_plain_http_elsewhere()
+    {
+        await using var registry = await StartAsync((context, _) => AnswerAsync(context, 401, "", ("WWW-Authenticate", "Bearer realm=\"http://elsewhere.example/token\",service=\"x\"")));
+        using var client = RegistryClient.Open(new RegistryCredentials(new RegistryCredential("user", "password"), [registry.Host], new Dictionary<string, string>()), time: time);
+        // The registry itself is on this machine and may be spoken to plainly; where it points to may not.
+        var failure = await Assert.ThrowsAsync<UsageException>(() => client.FindDigestAsync(registry.Reference()));
+        Assert.That(failure!.Message, Does.Contain("elsewhere.example").And.Not.Contain("password"));
+    }
+
+    private static Task ManifestAsync(HttpContext context) => AnswerAsync(context, 200, Manifest, ("Content-Type", MediaTypes.OciManifest), ("Docker-Content-Digest", Digest));
+
+    private static Task AbsentAsync(HttpContext context) => AnswerAsync(context, 404, "{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"manifest unknown\"}]}");
+
+    private RegistryClient Open() => RegistryClient.Open(RegistryCredentials.None, time: time);
+
+    private async Task AdvanceUntilAsync(Task task)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (!task.IsCompleted)
+        {
+            limit.Token.ThrowIfCancellationRequested();
+            time.Advance(TimeSpan.FromMilliseconds(200));
+            await Task.WhenAny(task, Task.Delay(5, limit.Token));
+        }
+    }
+}
