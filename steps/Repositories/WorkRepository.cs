@@ -15,8 +15,7 @@ public sealed class WorkRepository : IDisposable
     /// <exception cref="UsageException">No work tree, no commit yet, or one whose owner git does not trust.</exception>
     public static WorkRepository Open(string path)
     {
-        var found = GitFailure.Translate(path, () => Repository.Discover(path))
-            ?? throw new UsageException($"\"{path}\" is no git work tree; run the step in a checkout, or give --work-tree");
+        var found = Discover(path) ?? throw new UsageException($"\"{path}\" is no git work tree; run the step in a checkout, or give --work-tree");
         var repository = GitFailure.Translate(path, () => new Repository(found));
         try
         {
@@ -163,6 +162,17 @@ public sealed class WorkRepository : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => repository.Dispose();
+
+    // The library's own Discover finds nothing when it is linked to native code.
+    private static string? Discover(string path)
+    {
+        for (var folder = new DirectoryInfo(path); folder is not null; folder = folder.Parent)
+        {
+            var git = Path.Combine(folder.FullName, ".git");
+            if (Directory.Exists(git) || File.Exists(git)) return folder.FullName;
+        }
+        return File.Exists(Path.Combine(path, "HEAD")) && Directory.Exists(Path.Combine(path, "objects")) ? path : null;
+    }
 
     internal static string Short(string commit) => commit.Length > 12 ? commit[..12] : commit;
 
