@@ -109,6 +109,8 @@ public sealed class SandboxCluster : IAsyncDisposable
         Run(ClusterApi.CreateComponents());
         if (options.Controllers || options.Pods)
             Run([new ControllerSet(time, options.Log, authority.CertificatePem)]);
+        if (pods is not null)
+            Services.ApiService.Publish(Api, new Uri(Url));
         Run(pods?.Components ?? []);
     }
 

@@ -43,7 +43,7 @@ internal static class AtomicFolder
         var fresh = Path.Combine(folder, "..data_tmp");
         File.Delete(fresh);
         File.CreateSymbolicLink(fresh, name);
-        File.Move(fresh, link, overwrite: true);
+        HostFiles.Replace(fresh, link);
         var tops = files.Select(f => f.Path.Split('/')[0]).ToHashSet();
         foreach (var top in tops)
         {

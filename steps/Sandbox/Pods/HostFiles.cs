@@ -20,6 +20,17 @@ internal static class HostFiles
             _ = lchown(Encoding.UTF8.GetBytes(path + '\0'), -1, group);
     }
 
+    /// <summary>Replaces a path by another one in one step, whatever kind they are.</summary>
+    public static void Replace(string from, string to)
+    {
+        if (rename(Encoding.UTF8.GetBytes(from + '\0'), Encoding.UTF8.GetBytes(to + '\0')) != 0)
+            throw new IOException($"cannot rename '{from}' to '{to}': {Marshal.GetLastPInvokeErrorMessage()}");
+    }
+
+    [DllImport("libc", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int rename(byte[] from, byte[] to);
+
     [DllImport("libc", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern int lchown(byte[] path, int owner, int group);

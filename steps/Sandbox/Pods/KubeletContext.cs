@@ -15,7 +15,7 @@ namespace CiSteps.Sandbox.Pods;
 /// <param name="Report">Takes one line per unforeseen failure.</param>
 internal sealed record KubeletContext(
     ClusterApi Api, IContainerRuntime Runtime, ClusterNetwork Network, EventRecorder Events, TimeProvider Time, string Folder,
-    IReadOnlyDictionary<string, string> Labels, ServiceAccountTokens? Tokens, Action<string> Report)
+    IReadOnlyDictionary<string, string> Labels, PodTokens? Tokens, Action<string> Report)
 {
     public const string PodLabel = "io.kubernetes.pod.uid";
     public const string ContainerLabel = "io.kubernetes.container.name";

@@ -101,7 +101,7 @@ public sealed class PodHost : IAsyncDisposable
             return new(runtime, network, session, folder, (api, ct) =>
             {
                 var events = new EventRecorder(api, "kubelet", clock);
-                var tokens = options.Tokens is { } issue ? new ServiceAccountTokens(issue, clock) : null;
+                var tokens = options.Tokens is { } issue ? new PodTokens(issue, clock) : null;
                 var context = new KubeletContext(api, runtime, network, events, clock, folder, labels, tokens, report);
                 return Task.WhenAll(
                     new Nodes(options.Nodes, network, description.Version, clock).RunAsync(api, ct),
@@ -126,7 +126,33 @@ public sealed class PodHost : IAsyncDisposable
         await _runtime.DisposeAsync().ConfigureAwait(false);
     }
 
-    /// <summary>Removes what sandboxes left behind whose process is gone.</summary>
+    /// <summary>Removes everything on the engine that sandboxes of dead processes left.</summary>
+    /// <returns>How many containers and networks that were.</returns>
+    /// <exception cref="UnavailableException">No engine answers.</exception>
+    public static async Task<int> SweepAsync(CancellationToken cancel = default)
+    {
+        await using var runtime = new EngineRuntime(await ContainerEngine.ConnectAsync(cancel: cancel).ConfigureAwait(false));
+        var before = await CountAsync().ConfigureAwait(false);
+        await SweepAsync(runtime, cancel).ConfigureAwait(false);
+        await runtime.RemoveImageAsync(PauseImage.Reference, cancel).ConfigureAwait(false);
+        return before - await CountAsync().ConfigureAwait(false);
+
+        async Task<int> CountAsync() =>
+            (await runtime.ListAsync(OwnerLabel, cancel).ConfigureAwait(false)).Concat<object>(await runtime.ListNetworksAsync(OwnerLabel, cancel).ConfigureAwait(false)).Count();
+    }
+
+    /// <summary>Names of all containers and networks on the engine that belong to a sandbox, living or dead.</summary>
+    /// <exception cref="UnavailableException">No engine answers.</exception>
+    public static async Task<IReadOnlyList<string>> LeftAsync(CancellationToken cancel = default)
+    {
+        await using var runtime = new EngineRuntime(await ContainerEngine.ConnectAsync(cancel: cancel).ConfigureAwait(false));
+        return
+        [
+            .. (await runtime.ListAsync(OwnerLabel, cancel).ConfigureAwait(false)).Select(c => c.Name),
+            .. (await runtime.ListNetworksAsync(OwnerLabel, cancel).ConfigureAwait(false)).Select(n => n.Name),
+        ];
+    }
+
     private static async Task SweepAsync(EngineRuntime runtime, CancellationToken ct)
     {
         var left = (await runtime.ListAsync(OwnerLabel, ct).ConfigureAwait(false)).Select(c => c.Labels)

@@ -9,7 +9,7 @@ namespace CiSteps.Sandbox.Pods;
 internal sealed class VolumeException(string volume, string message) : Exception($"MountVolume.SetUp failed for volume \"{volume}\" : {message}");
 
 /// <summary>A pod's volumes as folders of this host.</summary>
-internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, string claimsFolder, ServiceAccountTokens? tokens, TimeProvider time)
+internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, string claimsFolder, PodTokens? tokens, TimeProvider time)
 {
     private readonly ContainerEnvironment _fields = new(api, pod, null, "");
 
@@ -80,8 +80,8 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
             mounts.Add(new(source, mount.Str("mountPath") ?? "/", mount.Flag("readOnly") || projected));
         }
 
-        if (Directory.Exists(AccountFolder) && !mounts.Exists(m => m.ContainerPath.TrimEnd('/') == ServiceAccountTokens.MountPath))
-            mounts.Add(new(AccountFolder, ServiceAccountTokens.MountPath, ReadOnly: true));
+        if (Directory.Exists(AccountFolder) && !mounts.Exists(m => m.ContainerPath.TrimEnd('/') == PodTokens.MountPath))
+            mounts.Add(new(AccountFolder, PodTokens.MountPath, ReadOnly: true));
         return mounts;
     }
 
@@ -199,7 +199,7 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
     /// <summary>The files that every pod finds at the well-known place, unless it opted out or brings a volume for it.</summary>
     private List<ProjectedFile>? AccountFiles()
     {
-        if (tokens is null || pod.Objs("spec", "containers").Any(c => c.Objs("volumeMounts").Any(m => m.Str("mountPath")?.TrimEnd('/') == ServiceAccountTokens.MountPath)))
+        if (tokens is null || pod.Objs("spec", "containers").Any(c => c.Objs("volumeMounts").Any(m => m.Str("mountPath")?.TrimEnd('/') == PodTokens.MountPath)))
             return null;
         var account = api.Get(Kinds.ServiceAccounts, pod.Namespace(), pod.Str("spec", "serviceAccountName") ?? "default");
         var wanted = pod.At("spec", "automountServiceAccountToken") ?? account.At("automountServiceAccountToken");

@@ -8,7 +8,7 @@ namespace CiSteps.Sandbox.Pods;
 public delegate string IssueToken(string ns, string serviceAccount, string? audience, TimeSpan lifetime, string podName, string podUid);
 
 /// <summary>Tokens of pods, each issued once and again after four fifths of its life.</summary>
-internal sealed class ServiceAccountTokens(IssueToken issue, TimeProvider time)
+internal sealed class PodTokens(IssueToken issue, TimeProvider time)
 {
     public const string MountPath = "/var/run/secrets/kubernetes.io/serviceaccount";
 
