@@ -49,8 +49,23 @@ public static class ChildProcess
         }
         process.StandardInput.Close();
         var streams = Task.WhenAll(
-            ReadLinesAsync(process.StandardOutput, line => onLine(line, false)),
-            ReadLinesAsync(process.StandardError, line => onLine(line, true)));
+            ReadLinesAsync(process.StandardOutput, line => Tell(line, false)),
+            ReadLinesAsync(process.StandardError, line => Tell(line, true)));
+
+        // When nobody reads on, the child would wait for ever with a full pipe.
+        void Tell(string line, bool isError)
+        {
+            try
+            {
+                onLine(line, isError);
+            }
+            catch
+            {
+                process.Kill(entireProcessTree: true);
+                throw;
+            }
+        }
+
         try
         {
             await process.WaitForExitAsync(cancel).ConfigureAwait(false);

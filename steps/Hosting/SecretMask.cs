@@ -2,11 +2,12 @@ using System.Buffers.Text;
 using System.Net;
 using System.Text;
 using System.Text.Encodings.Web;
+using System.Text.RegularExpressions;
 
 namespace CiSteps.Hosting;
 
-/// <summary>Replaces registered secrets by <c>***</c>: as they are, each longer line of them, and their base64, base64url, URL and JSON forms.</summary>
-public sealed class SecretMask
+/// <summary>Replaces registered secrets by <c>***</c>: as they are, each longer line of them, and their base64, base64url, URL, JSON and XML forms.</summary>
+public sealed partial class SecretMask
 {
     // Shorter strings are too likely to be ordinary words: masking them would make logs unreadable and so tell the secret's length.
     private const int Shortest = 4;
@@ -40,13 +41,23 @@ public sealed class SecretMask
         return text;
     }
 
+    private static string Lower(string encoded) => Escape().Replace(encoded, match => match.Value.ToLowerInvariant());
+
+    [GeneratedRegex("%[0-9A-F]{2}")]
+    private static partial Regex Escape();
+
     private static void AddForms(string secret, HashSet<string> forms)
     {
         if (secret.Length < Shortest) return;
         forms.Add(secret);
         forms.Add(WebUtility.UrlEncode(secret));
         forms.Add(Uri.EscapeDataString(secret));
+        forms.Add(Lower(WebUtility.UrlEncode(secret)));
+        forms.Add(Lower(Uri.EscapeDataString(secret)));
         forms.Add(JavaScriptEncoder.Default.Encode(secret));
+        forms.Add(JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(secret));
+        forms.Add(secret.Replace("&", "&amp;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal)
+            .Replace(">", "&gt;", StringComparison.Ordinal).Replace("\"", "&quot;", StringComparison.Ordinal));
         var bytes = Encoding.UTF8.GetBytes(secret);
         // A secret inside a longer text (user:password) appears in base64 at one of three alignments; the digits that
         // depend on the neighbours are cut off at both ends.

@@ -99,7 +99,13 @@ public sealed class EvidenceStore
             why = $"the evidence of \"{step}\" in {path} cannot be read: {error.Message}";
             return false;
         }
-        why = evidence is null ? $"{path} is no statement of a CiSteps step" : "";
+        if (evidence is not null && evidence.Step != step)
+        {
+            why = $"{path} is a statement of \"{evidence.Step}\", not of \"{step}\"";
+            evidence = null;
+            return false;
+        }
+        why = evidence is null ? $"{path} is no statement of a CiSteps step; run \"{step}\" again" : "";
         return evidence is not null;
     }
 

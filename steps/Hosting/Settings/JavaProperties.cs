@@ -51,12 +51,15 @@ public static class JavaProperties
     private static IEnumerable<string> LogicalLines(string text)
     {
         var logical = new StringBuilder();
-        foreach (var natural in text.ReplaceLineEndings("\n").Split('\n'))
+        var continued = false;
+        // Java knows these line ends only; a form feed or U+0085 is part of the text.
+        foreach (var natural in text.Replace("\r\n", "\n", StringComparison.Ordinal).Split('\n', '\r'))
         {
             var line = natural.TrimStart(' ', '\t', '\f');
-            if (logical.Length == 0 && (line.Length == 0 || line[0] is '#' or '!')) continue;
+            if (!continued && (line.Length == 0 || line[0] is '#' or '!')) continue;
             var backslashes = line.Length - line.TrimEnd('\\').Length;
-            if (backslashes % 2 == 1)
+            continued = backslashes % 2 == 1;
+            if (continued)
             {
                 logical.Append(line, 0, line.Length - 1);
                 continue;
@@ -79,7 +82,7 @@ public static class JavaProperties
                 continue;
             }
             var escaped = text[++at];
-            if (escaped == 'u' && at + 4 < text.Length + 0 &&
+            if (escaped == 'u' && at + 4 < text.Length &&
                 ushort.TryParse(text.AsSpan(at + 1, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var unit))
             {
                 plain.Append((char)unit);

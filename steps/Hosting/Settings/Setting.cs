@@ -73,6 +73,9 @@ public class Setting<T> : Setting
 /// <summary>Lengths of time as people write them.</summary>
 public static class Durations
 {
+    // Timers count milliseconds in 32 bits: longer ones would fail only when they are started.
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(49);
+
     /// <summary>Reads <c>500ms</c>, <c>90s</c>, <c>5m</c>, <c>1h30m</c>, <c>2d</c>.</summary>
     /// <exception cref="FormatException">Anything else, zero included.</exception>
     public static TimeSpan Parse(string text)
@@ -92,10 +95,11 @@ public static class Durations
                 "ms" => TimeSpan.FromMilliseconds(count),
                 "s" => TimeSpan.FromSeconds(count),
                 "m" => TimeSpan.FromMinutes(count),
-                "h" => TimeSpan.FromHours(count),
-                "d" => TimeSpan.FromDays(count),
+                "h" => TimeSpan.FromHours(Math.Min(count, (Longest.Days + 1) * 24)),
+                "d" => TimeSpan.FromDays(Math.Min(count, Longest.Days + 1)),
                 _ => throw Wrong(text),
             };
+            if (total > Longest) throw Wrong(text);
         }
         return total > TimeSpan.Zero ? total : throw Wrong(text);
     }
@@ -103,7 +107,8 @@ public static class Durations
     /// <summary>Writes a length of time for people: <c>1h 30m</c>, <c>2.5s</c>.</summary>
     public static string Show(TimeSpan time) => time.TotalSeconds switch
     {
-        < 60 => $"{time.TotalSeconds:0.#}s",
+        < 59.95 => $"{time.TotalSeconds:0.#}s",
+        < 60 => "1m",
         < 3600 => time.Seconds == 0 ? $"{time.Minutes}m" : $"{time.Minutes}m {time.Seconds}s",
         _ => time.Minutes == 0 ? $"{(int)time.TotalHours}h" : $"{(int)time.TotalHours}h {time.Minutes}m",
     };
