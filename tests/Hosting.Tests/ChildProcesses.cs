@@ -1,0 +1,112 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using CiSteps.Fixtures;
+
+namespace CiSteps.Hosting.Tests;
+
+public sealed class ChildProcesses
+{
+    private static Task<(int Exit, string Output, string Error)> ShellAsync(string script, IReadOnlyDictionary<string, string?>? environment = null, CancellationToken cancel = default) =>
+        ChildProcess.CaptureAsync("sh", ["-c", script], "/", environment, cancel);
+
+    [Test]
+    public async Task Both_streams_and_the_code_arrive()
+    {
+        var (exit, output, error) = await ShellAsync("echo out; echo err >&2; printf 'crlf\\r\\nlast'; exit 7");
+
+        Assert.That((exit, output, error), Is.EqualTo((7, "out\ncrlf\nlast\n", "err\n")));
+    }
+
+    [Test]
+    public async Task Much_output_on_both_streams_at_once_blocks_nobody()
+    {
+        var lines = new ConcurrentDictionary<bool, int>();
+        var exit = await ChildProcess.RunAsync("sh", ["-c", "\"$0\" print error 20000 80 & \"$0\" print output 20000 80; wait", TestStep.ProgramPath], "/",
+            (_, isError) => lines.AddOrUpdate(isError, 1, (_, count) => count + 1));
+
+        Assert.That((exit, lines[false], lines[true]), Is.EqualTo((0, 20000, 20000)));
+    }
+
+    [Test]
+    public async Task A_line_without_an_end_comes_in_pieces()
+    {
+        var pieces = new List<int>();
+        await ChildProcess.RunAsync("sh", ["-c", "head -c 200000 /dev/zero | tr '\\0' x"], "/", (line, _) => pieces.Add(line.Length));
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(pieces.Sum(), Is.EqualTo(200000));
+            Assert.That(pieces.Max(), Is.LessThanOrEqualTo(65536));
+        }
+    }
+
+    [Test]
+    public async Task A_message_that_begins_where_a_long_line_is_cut_is_still_no_message()
+    {
+        using var output = new StringWriter();
+        var log = new BuildLog(output, forServer: true);
+        await ChildProcess.RunAsync("sh", ["-c", "head -c 65536 /dev/zero | tr '\\0' x; echo \"##teamcity[buildStop comment='x']\""], "/", (line, _) => log.Child(line));
+
+        Assert.That(output.ToString(), Does.Contain("##teamcity[message text='##teamcity|[buildStop").And.Not.Match(@"(?m)^\s*##teamcity\[buildStop"));
+    }
+
+    [Test]
+    public async Task Stopping_ends_the_whole_tree()
+    {
+        using var folder = new TestFolder();
+        using var stop = new CancellationTokenSource();
+        var begun = new TaskCompletionSource();
+        var running = ChildProcess.RunAsync("sh", ["-c", "sh -c 'echo $$ > grandchild; echo begun; sleep 600; true' & sleep 600 & wait"], folder.Path, (_, _) => begun.TrySetResult(), cancel: stop.Token);
+        await begun.Task;
+
+        await stop.CancelAsync();
+
+        Assert.That(async () => await running, Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(IsGone(int.Parse(File.ReadAllText(folder.Of("grandchild")), CultureInfo.InvariantCulture)), Is.True);
+    }
+
+    [Test]
+    public async Task A_child_left_behind_in_the_background_does_not_hold_the_step_up()
+    {
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        var (exit, output, _) = await ShellAsync("sleep 30 & echo $!");
+        var seconds = watch.Elapsed.TotalSeconds;
+        using (var kill = System.Diagnostics.Process.Start("kill", output.Trim())) await kill.WaitForExitAsync();
+
+        Assert.That(exit, Is.Zero);
+        Assert.That(seconds, Is.LessThan(20));
+    }
+
+    [Test]
+    public async Task Variables_are_set_and_removed()
+    {
+        var (_, output, _) = await ShellAsync("echo \"$A-${HOME-none}\"", new Dictionary<string, string?> { ["A"] = "b c", ["HOME"] = null });
+
+        Assert.That(output, Is.EqualTo("b c-none\n"));
+    }
+
+    [Test]
+    public void What_cannot_be_started_is_usage_and_says_what_and_where()
+    {
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(() => ChildProcess.CaptureAsync("no-such-program", [], "/"), Throws.TypeOf<UsageException>().With.Message.Contains("\"no-such-program\" in /"));
+            Assert.That(() => ChildProcess.CaptureAsync("sh", [], "/no/such/folder"), Throws.TypeOf<UsageException>().With.Message.Contains("/no/such/folder"));
+        }
+    }
+
+    [Test]
+    public void A_failing_reader_ends_the_child_and_is_the_failure()
+    {
+        var running = ChildProcess.RunAsync("sh", ["-c", "while echo line; do :; done"], "/", (_, _) => throw new InvalidOperationException("full"));
+
+        Assert.That(async () => await running.WaitAsync(TimeSpan.FromSeconds(20)), Throws.InvalidOperationException.With.Message.EqualTo("full"));
+    }
+
+    private static bool IsGone(int id)
+    {
+        // An ended process that nobody has waited for yet is gone as well.
+        var status = $"/proc/{id}/stat";
+        return !File.Exists(status) || File.ReadAllText(status).Split(' ')[2] == "Z";
+    }
+}

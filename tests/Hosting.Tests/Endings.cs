@@ -1,0 +1,108 @@
+using System.Diagnostics;
+using CiSteps.Fixtures;
+
+namespace CiSteps.Hosting.Tests;
+
+public sealed class Endings
+{
+    private static async Task<(int Exit, TestStep Step)> RunAsync(Func<StepContext, CancellationToken, Task<Outcome>> body, bool server = false, CancellationToken stop = default)
+    {
+        using var folder = new TestFolder();
+        var step = new TestStep();
+        if (server) step.Environment["TEAMCITY_VERSION"] = "2025.11";
+        return (await step.RunAsync(TestStep.Command(body), stop, "--work-tree", folder.Path), step);
+    }
+
+    [Test]
+    public async Task Each_ending_has_its_code_and_problem()
+    {
+        async Task Expect(Func<StepContext, CancellationToken, Task<Outcome>> body, int code, string says)
+        {
+            var (exit, step) = await RunAsync(body, server: true);
+            Assert.That(exit, Is.EqualTo(code));
+            Assert.That(step.Output, Does.Contain(says));
+            Assert.That(step.Output.Split("##teamcity[buildProblem ").Length - 1, Is.EqualTo(code == 0 ? 0 : 1), "one problem per failure");
+        }
+
+        using (Assert.EnterMultipleScope())
+        {
+            await Expect((_, _) => Task.FromResult(Outcome.Done("all is well").With("image", "x")), ExitCode.Done, "##teamcity[setParameter name='image' value='x']");
+            await Expect((_, _) => Task.FromResult(Outcome.Refused("conflict", "no")), ExitCode.Refused, "identity='test-step.conflict'");
+            await Expect((_, _) => throw new UsageException("bad \"x\""), ExitCode.Usage, "identity='test-step.usage'");
+            await Expect((_, _) => throw new UnavailableException("registry", "silent"), ExitCode.Unavailable, "identity='test-step.registry'");
+            await Expect((_, _) => throw new InvalidOperationException("oops"), ExitCode.Bug, "identity='test-step.bug'");
+            // An HTTP time-out looks like a cancellation and is none.
+            await Expect((_, _) => throw new TaskCanceledException("HttpClient.Timeout"), ExitCode.Bug, "identity='test-step.bug'");
+        }
+    }
+
+    [Test]
+    public async Task A_bug_shows_its_whole_trace()
+    {
+        var (_, step) = await RunAsync((_, _) => throw new InvalidOperationException("oops"));
+
+        Assert.That(step.Error, Does.Contain("System.InvalidOperationException: oops").And.Contain(nameof(A_bug_shows_its_whole_trace)));
+    }
+
+    [Test]
+    public async Task Cancelled_from_outside_is_130()
+    {
+        using var stop = new CancellationTokenSource();
+        var (exit, step) = await RunAsync(async (_, cancel) =>
+        {
+            await stop.CancelAsync();
+            cancel.ThrowIfCancellationRequested();
+            return Outcome.Done("never");
+        }, stop: stop.Token);
+
+        Assert.That(exit, Is.EqualTo(ExitCode.Cancelled));
+        Assert.That(step.Output, Does.Contain("asked to stop"));
+    }
+
+    [TestCase("TERM")]
+    [TestCase("INT")]
+    public async Task A_signal_lets_the_step_clean_up_and_end_with_130(string signal)
+    {
+        using var folder = new TestFolder();
+        using var process = TestStep.Start("--do", "wait", "--file", folder.Of("cleaned"), "--work-tree", folder.Path);
+        var first = await process.StandardOutput.ReadLineAsync();
+        Assert.That(first, Does.Contain("waiting"));
+
+        using (var kill = Process.Start("kill", [$"-{signal}", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)])) await kill.WaitForExitAsync();
+        var rest = await process.StandardOutput.ReadToEndAsync();
+        await process.WaitForExitAsync();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(process.ExitCode, Is.EqualTo(ExitCode.Cancelled));
+            Assert.That(rest, Does.Contain("was asked to stop and has cleaned up"));
+            Assert.That(File.Exists(folder.Of("cleaned")), Is.True);
+        }
+    }
+
+    [Test]
+    public async Task The_version_is_the_programs_own()
+    {
+        using var process = TestStep.Start("--version");
+        var output = await process.StandardOutput.ReadToEndAsync();
+        await process.WaitForExitAsync();
+
+        Assert.That((process.ExitCode, output.Split('+')[0].Trim()), Is.EqualTo((ExitCode.Done, StepHost.Version.Split('+')[0])));
+    }
+
+    [TestCase("done", ExitCode.Done)]
+    [TestCase("refuse", ExitCode.Refused)]
+    [TestCase("nonsense", ExitCode.Usage)]
+    [TestCase("unavailable", ExitCode.Unavailable)]
+    [TestCase("bug", ExitCode.Bug)]
+    public async Task A_process_ends_with_the_steps_code(string what, int code)
+    {
+        using var folder = new TestFolder();
+        using var process = TestStep.Start("--do", what, "--work-tree", folder.Path);
+        _ = process.StandardError.ReadToEndAsync();
+        await process.StandardOutput.ReadToEndAsync();
+        await process.WaitForExitAsync();
+
+        Assert.That(process.ExitCode, Is.EqualTo(code));
+    }
+}
