@@ -31,8 +31,9 @@ public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
         return GitFailure.Translate(repository.Folder, () =>
         {
             var signature = new Signature(name, email, when);
-            return repository.Native.ObjectDatabase.CreateCommit(signature, signature, message,
-                repository.Native.Lookup<Tree>(tree), [repository.Get(into), repository.Get(from)], prettifyMessage: true).Sha;
+            // The library's own tidying of the message leaves nothing of it when it is linked to native code.
+            return repository.Native.ObjectDatabase.CreateCommit(signature, signature, message.ReplaceLineEndings("\n").Trim() + "\n",
+                repository.Native.Lookup<Tree>(tree), [repository.Get(into), repository.Get(from)], prettifyMessage: false).Sha;
         });
     }
 }
