@@ -11,6 +11,7 @@ namespace CiSteps.RunChain.Agents;
 internal static class AgentProcess
 {
     private const int LongestLine = 65536;
+    private const string SetSession = "/usr/bin/setsid";
 
     /// <summary>Runs to the end.</summary>
     /// <param name="program">Path or name.</param>
@@ -26,7 +27,9 @@ internal static class AgentProcess
     public static async Task<(int Exit, bool Stopped)> RunAsync(string program, IReadOnlyList<string> arguments, string folder, IReadOnlyDictionary<string, string> environment,
         Action<string, bool> onLine, TimeSpan grace, TimeProvider time, CancellationToken stop)
     {
-        var start = new ProcessStartInfo(program, arguments)
+        // A session of its own: Ctrl+C at this terminal reaches the step through us, once, and what it leaves behind can be ended as a group.
+        var ownSession = File.Exists(SetSession);
+        var start = new ProcessStartInfo(ownSession ? SetSession : program, ownSession ? [program, .. arguments] : arguments)
         {
             WorkingDirectory = folder,
             RedirectStandardInput = true,
@@ -92,6 +95,7 @@ internal static class AgentProcess
         await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
         // What it left behind: only processes that are still the same ones.
         foreach (var child in family.Where(ProcessTree.IsAlive)) _ = Kill(child.Id, KillNow);
+        if (ProcessTree.IsGroup(process.Id)) _ = Kill(-process.Id, KillNow);
     }
 
     private static async Task ReadAsync(TextReader reader, Action<string> onLine)
@@ -150,6 +154,15 @@ internal static class ProcessTree
         return found;
     }
 
+    /// <summary>Whether processes of the group that this process led still live.</summary>
+    public static bool IsGroup(int leader)
+    {
+        if (!Directory.Exists("/proc")) return false;
+        foreach (var folder in Directory.EnumerateDirectories("/proc"))
+            if (int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var process) && Read(process) is { State: not 'Z' } read && read.Group == leader) return true;
+        return false;
+    }
+
     /// <summary>The process's start, by which it differs from a later one of the same number; null when it does not live.</summary>
     public static string? StartOf(int id)
     {
@@ -167,14 +180,14 @@ internal static class ProcessTree
 
     public static bool IsAlive(Member process) => Read(process.Id) is { } read && read.StartedAt == process.StartedAt && read.State != 'Z';
 
-    private static (int Parent, string StartedAt, char State)? Read(int id)
+    private static (int Parent, int Group, string StartedAt, char State)? Read(int id)
     {
         try
         {
-            // "pid (name) state ppid …"; the name may hold blanks and brackets.
+            // "pid (name) state ppid pgrp …"; the name may hold blanks and brackets.
             var text = File.ReadAllText($"/proc/{id}/stat");
             var fields = text[(text.LastIndexOf(')') + 2)..].Split(' ');
-            return (int.Parse(fields[1], CultureInfo.InvariantCulture), fields[19], fields[0][0]);
+            return (int.Parse(fields[1], CultureInfo.InvariantCulture), int.Parse(fields[2], CultureInfo.InvariantCulture), fields[19], fields[0][0]);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or FormatException or ArgumentOutOfRangeException or IndexOutOfRangeException)
         {
