@@ -38,7 +38,7 @@ public sealed class ClusterApi
     public TimeProvider Time { get; }
 
     /// <summary>What keeps the API's own promises: garbage collection, namespace life cycle, default accounts. Run these with the cluster.</summary>
-    public static IReadOnlyList<IClusterComponent> CreateComponents() => [new GarbageCollector(), new NamespaceLifecycle()];
+    public static IReadOnlyList<IClusterComponent> CreateComponents() => [new GarbageCollector(), new NamespaceLifecycle(), new CustomDefinitions()];
 
     /// <summary>Certificate of the authority that signs the API's own; null before the API is served.</summary>
     internal string? RootCertificatePem { get; set; }
