@@ -68,6 +68,11 @@ internal sealed class SandboxHost : IAsyncDisposable
             if (plan.Pool.Count > 0) await host.StartPoolAsync(plan, log, time, cancel).ConfigureAwait(false);
             return host;
         }
+        catch (IOException failure)
+        {
+            await host.DisposeAsync().ConfigureAwait(false);
+            throw new UsageException($"a sandbox cluster cannot be brought up: {failure.Message}", failure);
+        }
         catch
         {
             await host.DisposeAsync().ConfigureAwait(false);

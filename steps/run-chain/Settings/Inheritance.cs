@@ -16,13 +16,18 @@ internal static class Inheritance
     /// <summary>As the other, for a configuration at hand.</summary>
     public static BuildConfiguration Effective(SettingsTree tree, BuildConfiguration own)
     {
-        var merged = own;
         foreach (var name in TemplatesOf(tree, own))
-        {
             if (!tree.Builds.TryGetValue(name, out var template) || !template.IsTemplate)
                 throw new UsageException($"{own.At}: \"{own.Id}\" uses the template \"{name}\", which is not in {tree.Folder}");
-            merged = Merge(template, merged);
-        }
+        return Tolerant(tree, own);
+    }
+
+    /// <summary>As far as the tree goes: a template that is elsewhere on the server is left out.</summary>
+    public static BuildConfiguration Tolerant(SettingsTree tree, BuildConfiguration own)
+    {
+        var merged = own;
+        foreach (var name in TemplatesOf(tree, own))
+            if (tree.Builds.TryGetValue(name, out var template) && template.IsTemplate) merged = Merge(template, merged);
         var disabled = merged.Disabled.Select(setting => setting.Name).ToHashSet(StringComparer.Ordinal);
         return disabled.Count == 0 ? merged : merged with
         {

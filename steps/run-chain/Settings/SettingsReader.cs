@@ -1,6 +1,7 @@
 using System.Xml;
 using System.Xml.Linq;
 using CiSteps.Hosting;
+using CiSteps.RunChain.Checking;
 
 namespace CiSteps.RunChain.Settings;
 
@@ -15,6 +16,8 @@ internal static class SettingsReader
         if (!Directory.Exists(root)) throw new UsageException($"the settings folder \"{folder}\" does not exist; give the folder with .teamcity in it");
         if (Directory.Exists(Path.Combine(root, ".teamcity"))) root = Path.Combine(root, ".teamcity");
         var tree = new SettingsTree(root);
+        if (File.Exists(Path.Combine(root, "project-config.xml")))
+            tree.Report(new Place("project-config.xml", 1), "project-file", Severity.Error, "project-config.xml stands directly in .teamcity; a server writes .teamcity/<project id>/project-config.xml");
         foreach (var projectFolder in Directory.GetDirectories(root).Order(StringComparer.Ordinal)) ReadProject(tree, projectFolder);
         if (tree.Projects.Count == 0 && tree.Findings.Count == 0)
             throw new UsageException($"there are no TeamCity settings in \"{folder}\": expected .teamcity/<project id>/project-config.xml");
@@ -29,23 +32,39 @@ internal static class SettingsReader
         {
             // The Kotlin format keeps other folders here; a folder with build types and no project is broken.
             if (Directory.Exists(Path.Combine(folder, "buildTypes")))
-                tree.Report(new Place(Relative(tree, config), 1), "project-file", Severity.Error, $"the project \"{id}\" has no project-config.xml");
+                tree.Report(new Place(Relative(tree, config), 1), "project-file", Severity.Warning, $"the project \"{id}\" has no project-config.xml");
             return;
         }
-        if (Open(tree, config, "project") is { } opened) tree.Add(ReadProjectFile(id, opened));
+        if (Open(tree, config, "project") is { } opened)
+        {
+            StructureRules.Check(tree, id, opened);
+            tree.Add(ReadProjectFile(id, opened));
+        }
         foreach (var file in Files(folder, "buildTypes"))
             if (Open(tree, file, "build-type", "template") is { } build) ReadOnce(tree, tree.Builds, Stem(file), build, () => tree.Add(ReadBuild(Stem(file), id, build)));
         foreach (var file in Files(folder, "vcsRoots"))
             if (Open(tree, file, "vcs-root") is { } vcs) ReadOnce(tree, tree.VcsRoots, Stem(file), vcs, () => tree.Add(ReadVcsRoot(Stem(file), id, vcs)));
         foreach (var file in Files(folder, Path.Combine("pluginData", "metaRunners")))
-            if (Open(tree, file, "meta-runner", "build-type") is { } meta) ReadOnce(tree, tree.Recipes, Stem(file), meta, () => tree.Add(ReadRecipe(Stem(file), id, meta)));
+            if (Open(tree, file, "meta-runner", "build-type") is { } meta) AddRecipe(tree, Stem(file), id, meta);
     }
 
     private static void ReadOnce<T>(SettingsTree tree, IReadOnlyDictionary<string, T> known, string id, XmlSource source, Action read)
     {
         if (known.ContainsKey(id))
             tree.Report(source.Place(source.Root), "duplicate-id", Severity.Error, $"the id \"{id}\" is used twice; ids are unique on the whole server");
-        else read();
+        else
+        {
+            StructureRules.Check(tree, id, source);
+            read();
+        }
+    }
+
+    // Copies of one recipe in several projects are common; the first is as good as the others.
+    private static void AddRecipe(SettingsTree tree, string id, string projectId, XmlSource source)
+    {
+        StructureRules.Check(tree, id, source);
+        if (!tree.Recipes.ContainsKey(id)) tree.Add(ReadRecipe(id, projectId, source));
+        else tree.Report(source.Place(source.Root), "duplicate-id", Severity.Warning, $"the recipe \"{id}\" stands in several projects");
     }
 
     private static IEnumerable<string> Files(string folder, string below) => Directory.Exists(Path.Combine(folder, below))
