@@ -1,8 +1,8 @@
-using System.Net;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using CiSteps.Sandbox.Api;
 using CiSteps.Sandbox.Controllers;
+using CiSteps.Sandbox.Services;
 
 namespace CiSteps.Sandbox.Pods;
 
@@ -61,18 +61,16 @@ internal sealed class PodAccess(KubeletContext context, Kubelet kubelet) : IPodA
     public async Task<Stream> ConnectAsync(string ns, string pod, int port, CancellationToken cancel)
     {
         var (_, worker) = Find(ns, pod);
-        if (worker.Address is not { } address)
+        if (worker.Network.Address is null)
             throw new ApiException(400, "BadRequest", $"pod \"{pod}\" has no address yet");
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            await socket.ConnectAsync(IPAddress.Parse(address), port, cancel).ConfigureAwait(false);
-            return new NetworkStream(socket, ownsSocket: true);
+            // The pod's own loopback, so that what listens there only is reached too.
+            return new NetworkStream(await new NetworkNamespace(worker.Network.ProcessId).ConnectAsync(port, cancel).ConfigureAwait(false), ownsSocket: true);
         }
-        catch (SocketException e)
+        catch (Exception e) when (e is SocketException or IOException)
         {
-            socket.Dispose();
-            throw new ApiException(500, "InternalError", $"error forwarding port {port} to pod \"{pod}\": {e.Message}");
+            throw new ApiException(500, "InternalError", $"error forwarding port {port} to pod {pod}, uid {worker.Uid}: {e.Message}");
         }
     }
 

@@ -13,6 +13,9 @@ internal sealed class PodNetwork(KubeletContext context, JsonObject pod, string 
     /// <summary>The pod's address; null before it has one.</summary>
     public string? Address { get; private set; }
 
+    /// <summary>The process that holds the pod's network; 0 when that is the host's own.</summary>
+    public int ProcessId { get; private set; }
+
     /// <summary>What the pod's containers take as their network.</summary>
     public string Mode => IsHost ? "host" : "container:" + ContainerName;
 
@@ -50,6 +53,7 @@ internal sealed class PodNetwork(KubeletContext context, JsonObject pod, string 
             await context.Runtime.StartAsync(_id, ct).ConfigureAwait(false);
             var facts = await context.Runtime.InspectAsync(_id, ct).ConfigureAwait(false)
                 ?? throw new RuntimeRefusalException("the pod's network container vanished");
+            ProcessId = facts.Pid;
             Address = facts.Addresses.Values.FirstOrDefault(a => a.Length > 0)
                 ?? throw new RuntimeRefusalException($"the pod's network container got no address on \"{context.Network.Name}\"");
         }

@@ -45,7 +45,9 @@ internal sealed class PodWorker : IDisposable
     /// <summary>The containers, for logs and commands.</summary>
     public IReadOnlyList<ContainerRun> Runs => _runs;
 
-    public string? Address => _network.Address;
+    public PodNetwork Network => _network;
+
+    public string Uid => _pod.Uid();
 
     public string Namespace => _pod.Namespace();
 

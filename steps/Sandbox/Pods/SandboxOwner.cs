@@ -5,7 +5,10 @@ namespace CiSteps.Sandbox.Pods;
 /// <summary>Names this process so that another one can tell whether it still lives: namespace of process ids, id and start time.</summary>
 internal static class SandboxOwner
 {
-    public static string Current { get; } = $"{ProcessNamespace()}/{Environment.ProcessId}/{StartTicks(Environment.ProcessId)}";
+    public static string Current { get; } = Of(Environment.ProcessId);
+
+    /// <summary>The name of a living process of this process namespace.</summary>
+    public static string Of(int process) => $"{ProcessNamespace()}/{process}/{StartTicks(process)}";
 
     /// <summary>Whether the owner is surely gone. One of another process namespace cannot be judged and counts as alive.</summary>
     public static bool IsGone(string owner) =>

@@ -9,6 +9,7 @@ namespace CiSteps.Sandbox.Services;
 /// Another network namespace of this machine, entered only to make sockets: a socket belongs to the namespace that it was made in, whoever uses it afterwards.
 /// Linux only, and only for root.
 /// </summary>
+/// <param name="processId">A process inside it; 0 for this process's own namespace.</param>
 internal sealed class NetworkNamespace(int processId)
 {
     private const int NetNamespace = 0x40000000;
@@ -30,6 +31,22 @@ internal sealed class NetworkNamespace(int processId)
             throw;
         }
     });
+
+    /// <summary>A connection to a port of the namespace's own loopback. Throws <see cref="SocketException"/> when nobody listens there.</summary>
+    public async Task<Socket> ConnectAsync(int port, CancellationToken ct)
+    {
+        var socket = await InsideAsync(() => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true }).ConfigureAwait(false);
+        try
+        {
+            await socket.ConnectAsync(IPAddress.Loopback, port, ct).ConfigureAwait(false);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>A datagram socket inside the namespace.</summary>
     public Task<Socket> BindDatagramAsync(IPEndPoint address) => InsideAsync(() =>
@@ -57,6 +74,8 @@ internal sealed class NetworkNamespace(int processId)
     private Task<T> InsideAsync<T>(Func<T> work)
     {
         var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        if (processId == 0)
+            return Task.FromResult(work());
         // A thread of its own: it never comes back to this process's namespace but ends.
         var thread = new Thread(() =>
         {
