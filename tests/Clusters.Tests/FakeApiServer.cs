@@ -93,6 +93,18 @@ internal sealed class FakeApiServer : IAsyncDisposable
             foreach (var watcher in watchers.Where(watcher => watcher.Collection == collection)) watcher.Into.Writer.TryWrite((type, item));
     }
 
+    /// <summary>Waits until somebody watches all of these collections.</summary>
+    public async Task WatchedAsync(params string[] collections)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (!collections.All(IsWatched)) await Task.Delay(5, limit.Token);
+    }
+
+    private bool IsWatched(string collection)
+    {
+        lock (gate) return watchers.Any(watcher => watcher.Collection == collection);
+    }
+
     /// <summary>Closes all open watches.</summary>
     public void DropWatches()
     {
@@ -185,6 +197,10 @@ internal sealed class FakeApiServer : IAsyncDisposable
         catch (OperationCanceledException)
         {
             // The client has left, or the test is over.
+        }
+        finally
+        {
+            lock (gate) watchers.RemoveAll(watcher => watcher.Into == into);
         }
     }
 

@@ -36,7 +36,7 @@ internal sealed class RollingOut
         Put(Kinds.Pod, Scene.Pod("a"));
         Put(Kinds.Pod, Scene.Pod("b", ready: false));
         var rollout = Rollout.WatchAsync(cluster, Scene.Target, log, default);
-        await WatchedAsync(7);
+        await WatchedAsync();
 
         Put(Kinds.Pod, Scene.Pod("b"));
         Put(Kinds.Deployment, Scene.Deployment());
@@ -58,7 +58,7 @@ internal sealed class RollingOut
         Put(Kinds.Deployment, Scene.Deployment(updated: 1, ready: 0));
         Put(Kinds.ReplicaSet, Scene.ReplicaSet());
         var rollout = Rollout.WatchAsync(real, Scene.Target, log, default);
-        await WatchedAsync(7);
+        await WatchedAsync();
 
         var decided = TimeProvider.System.GetTimestamp();
         Put(Kinds.Pod, Scene.WaitingPod("a", "ErrImagePull", "manifest unknown"));
@@ -110,9 +110,9 @@ internal sealed class RollingOut
         Put(Kinds.ReplicaSet, Scene.ReplicaSet());
         Put(Kinds.Pod, Scene.Pod("a"));
         var rollout = Rollout.WatchAsync(cluster, Scene.Target, log, default);
-        await WatchedAsync(7);
+        await WatchedAsync();
         server.DropWatches();
-        await WatchedAsync(14);
+        await WatchedAsync();
         server.Shout(Kinds.Pod.Collection(Scene.Namespace), "ERROR", new JsonObject { ["code"] = 410 });
 
         Put(Kinds.Pod, Scene.Pod("b"));
@@ -140,7 +140,7 @@ internal sealed class RollingOut
     {
         using var stop = new CancellationTokenSource();
         var rollout = Rollout.WatchAsync(cluster, Scene.Target, log, stop.Token);
-        await WatchedAsync(7);
+        await WatchedAsync();
 
         await stop.CancelAsync();
 
@@ -149,14 +149,5 @@ internal sealed class RollingOut
 
     private void Put(Kind kind, JsonObject item) => server.Put(kind.Path(Scene.Namespace, item.NameOf()), item);
 
-    private async Task WatchedAsync(int watches)
-    {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (server.Requests.Count(request => request.Contains("watch=true", StringComparison.Ordinal)) < watches)
-        {
-            limit.Token.ThrowIfCancellationRequested();
-            await Task.Delay(5, limit.Token);
-        }
-        await Task.Delay(50, limit.Token);
-    }
+    private Task WatchedAsync() => server.WatchedAsync(Kinds.Deployment.Collection(Scene.Namespace), Kinds.ReplicaSet.Collection(Scene.Namespace), Kinds.Pod.Collection(Scene.Namespace), Kinds.Service.Collection(Scene.Namespace));
 }

@@ -55,7 +55,7 @@ internal sealed class Watching
         await UntilWatchedAsync();
 
         server.DropWatches();
-        await UntilWatchedAsync(atLeast: 2);
+        await UntilWatchedAsync();
         server.Put($"{Pods}/new", "{}");
 
         Assert.That(await next, Is.True);
@@ -116,14 +116,5 @@ internal sealed class Watching
         if (name is not null) Assert.That(changes.Current.Item.NameOf(), Is.EqualTo(name));
     }
 
-    private async Task UntilWatchedAsync(int atLeast = 1)
-    {
-        while (server.Requests.Count(request => request.Contains("watch=true", StringComparison.Ordinal)) < atLeast)
-        {
-            limit.Token.ThrowIfCancellationRequested();
-            await Task.Yield();
-        }
-        // The request is counted a moment before the watcher is entered: a change in between would be in neither list nor watch of this simple server.
-        await Task.Delay(50, limit.Token);
-    }
+    private Task UntilWatchedAsync() => server.WatchedAsync(Pods);
 }

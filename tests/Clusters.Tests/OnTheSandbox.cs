@@ -1,0 +1,204 @@
+using System.Text.Json.Nodes;
+using CiSteps.Fixtures;
+using CiSteps.Hosting;
+
+namespace CiSteps.Clusters.Tests;
+
+/// <summary>Against the sandbox's API over HTTPS: what is applied, cleaned and counted really changes a cluster.</summary>
+[TestFixture]
+internal sealed class OnTheSandbox
+{
+    private static readonly IReadOnlyDictionary<string, string> labels = new Dictionary<string, string> { [Labels.Chain] = "7-abc" };
+    private static readonly TimeSpan limit = TimeSpan.FromSeconds(20);
+
+    private SandboxFixture sandbox = null!;
+    private Cluster cluster = null!;
+    private StringWriter output = null!;
+
+    [SetUp]
+    public async Task SetUp()
+    {
+        sandbox = await SandboxFixture.StartAsync();
+        output = new StringWriter();
+        cluster = await Cluster.ConnectAsync(sandbox.KubeconfigPath, new BuildLog(TextWriter.Synchronized(output), forServer: false), TimeProvider.System);
+    }
+
+    [TearDown]
+    public async Task TearDown()
+    {
+        cluster.Dispose();
+        await output.DisposeAsync();
+        await sandbox.DisposeAsync();
+    }
+
+    [Test]
+    public async Task Applies_in_order_and_twice_without_a_change()
+    {
+        await cluster.CreateNamespaceAsync("tests", labels, DateTimeOffset.UnixEpoch, limit, default);
+        var set = ManifestSet.Parse("""
+            apiVersion: apps/v1
+            kind: Deployment
+            metadata: {name: web}
+            spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: "web:1"}]}}}
+            ---
+            {apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {a: "1"}}
+            """, "x.yaml").Into("tests", TestbedScope.Cluster, labels);
+
+        Assert.That(await cluster.ApplyAsync(set, dryRun: false, default), Is.Null);
+        var first = await cluster.GetAsync(Kinds.Deployment.Path("tests", "web"), default);
+        Assert.That(await cluster.ApplyAsync(set, dryRun: false, default), Is.Null);
+        var second = await cluster.GetAsync(Kinds.Deployment.Path("tests", "web"), default);
+
+        Assert.Multiple(() =>
+        {
+            Assert.That((string?)first["metadata"]!["labels"]![Labels.Chain], Is.EqualTo("7-abc"));
+            Assert.That((string?)second["metadata"]!["resourceVersion"], Is.EqualTo((string?)first["metadata"]!["resourceVersion"]));
+        });
+    }
+
+    [Test]
+    public async Task Keeps_nothing_of_a_dry_run()
+    {
+        await cluster.CreateNamespaceAsync("tests", labels, null, limit, default);
+        var set = ManifestSet.Parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}", "x").Into("tests", TestbedScope.Cluster, labels);
+
+        await cluster.ApplyAsync(set, dryRun: true, default);
+
+        Assert.That(await cluster.FindAsync(Kinds.ConfigMap.Path("tests", "settings"), default), Is.Null);
+    }
+
+    [TestCase("{apiVersion: v1, kind: Gadget, metadata: {name: g}}", "does not know the kind Gadget")]
+    [TestCase("{apiVersion: shop.example/v1, kind: Gadget, metadata: {name: g}}", "does not know the kind Gadget")]
+    [TestCase("{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {replicas: 1}}", "does not take Deployment \"web\"")]
+    [TestCase("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: nowhere}}", "\"nowhere\" must exist")]
+    public async Task Says_which_manifest_the_cluster_does_not_take(string yaml, string expected)
+    {
+        await cluster.CreateNamespaceAsync("tests", labels, null, limit, default);
+        var set = ManifestSet.Parse(yaml, "x.yaml").Into("tests", TestbedScope.Cluster, labels);
+
+        var failure = await Assert.ThrowsAsync<UsageException>(() => cluster.ApplyAsync(set, dryRun: false, default));
+
+        Assert.That(failure!.Message, Does.Contain("x.yaml:1").And.Contain(expected));
+    }
+
+    [Test]
+    public async Task Waits_for_a_definition_before_its_objects()
+    {
+        var set = ManifestSet.Parse("""
+            {apiVersion: shop.example/v1, kind: Gadget, metadata: {name: g, namespace: default}, size: 3}
+            ---
+            apiVersion: apiextensions.k8s.io/v1
+            kind: CustomResourceDefinition
+            metadata: {name: gadgets.shop.example}
+            spec:
+              group: shop.example
+              scope: Namespaced
+              names: {plural: gadgets, singular: gadget, kind: Gadget, listKind: GadgetList}
+              versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
+            """, "x.yaml");
+
+        Assert.That(await cluster.ApplyAsync(set, dryRun: false, default), Is.Null);
+
+        Assert.That(await cluster.FindAsync("/apis/shop.example/v1/namespaces/default/gadgets/g", default), Is.Not.Null);
+    }
+
+    [Test]
+    public async Task Removes_a_namespace_until_it_is_gone()
+    {
+        await cluster.CreateNamespaceAsync("tests", labels, DateTimeOffset.UnixEpoch, limit, default);
+        var made = await cluster.GetAsync(Kinds.Namespace.Path(null, "tests"), default);
+
+        Assert.That((string?)made["metadata"]!["annotations"]![Labels.Expires], Is.EqualTo("1970-01-01T00:00:00Z"));
+        Assert.That(await cluster.DeleteNamespaceAsync("tests", limit, default), Is.True);
+        Assert.That(await cluster.FindAsync(Kinds.Namespace.Path(null, "tests"), default), Is.Null);
+        Assert.That(await cluster.DeleteNamespaceAsync("tests", limit, default), Is.False);
+    }
+
+    [Test]
+    public async Task Names_the_finalizer_that_holds_a_namespace()
+    {
+        await cluster.CreateNamespaceAsync("tests", labels, null, limit, default);
+        await cluster.CreateAsync(Kinds.ConfigMap.Collection("tests"), Scene.Json("""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","finalizers":["example.org/hold"]} }"""), default);
+
+        var failure = await Assert.ThrowsAsync<UnavailableException>(() => cluster.DeleteNamespaceAsync("tests", TimeSpan.FromSeconds(2), default));
+
+        Assert.That(failure!.Reason, Is.EqualTo("cleanup-stuck"));
+        Assert.That(failure.Message, Does.Contain("\"tests\"").And.Contain("example.org/hold"));
+    }
+
+    [Test]
+    public async Task Waits_for_a_namespace_to_go_before_it_makes_it_again()
+    {
+        await cluster.CreateNamespaceAsync("tests", labels, null, limit, default);
+        var uid = (await cluster.GetAsync(Kinds.Namespace.Path(null, "tests"), default)).Uid();
+        await cluster.CreateAsync(Kinds.ConfigMap.Collection("tests"), Scene.Json("""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","finalizers":["example.org/hold"]} }"""), default);
+        await cluster.DeleteAsync(Kinds.Namespace.Path(null, "tests"), null, default);
+
+        var making = cluster.CreateNamespaceAsync("tests", labels, null, limit, default);
+        await cluster.MergeAsync(Kinds.ConfigMap.Path("tests", "c"), Scene.Json("""{"metadata":{"finalizers":null} }"""), default);
+        await making;
+
+        Assert.That((await cluster.GetAsync(Kinds.Namespace.Path(null, "tests"), default)).Uid(), Is.Not.EqualTo(uid));
+    }
+
+    [Test]
+    public async Task Finds_and_removes_exactly_what_was_left_behind()
+    {
+        var baseline = await Inventory.TakeAsync(cluster);
+        await cluster.CreateNamespaceAsync("left", labels, null, limit, default);
+        await cluster.CreateAsync(Kinds.ConfigMap.Collection("left"), Scene.Json("""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"} }"""), default);
+        await cluster.CreateAsync("/apis/rbac.authorization.k8s.io/v1/clusterroles", Scene.Json("""{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"left"},"rules":[]}"""), default);
+
+        var left = (await Inventory.TakeAsync(cluster)).Since(baseline);
+        await Inventory.DeleteAsync(cluster, left, default);
+        await cluster.AwaitGoneAsync(Kinds.Namespace, null, "left", limit, default);
+
+        Assert.Multiple(async () =>
+        {
+            Assert.That(left.Select(item => item.ToString()), Is.EquivalentTo(new[] { "Namespace \"left\"", "ConfigMap \"left/c\"", "ClusterRole \"left\"" }));
+            Assert.That((await Inventory.TakeAsync(cluster)).Since(baseline), Is.Empty);
+            Assert.That((await Inventory.TakeAsync(cluster)).MissingSince(baseline), Is.Empty);
+        });
+    }
+
+    [Test]
+    public async Task Deletes_by_label_across_the_cluster_and_nothing_else()
+    {
+        await cluster.CreateNamespaceAsync("mine", labels, null, limit, default);
+        await cluster.CreateNamespaceAsync("other", new Dictionary<string, string> { [Labels.Chain] = "8-def" }, null, limit, default);
+
+        await cluster.DeleteByLabelAsync($"{Labels.Chain}=7-abc", null, default);
+        await cluster.AwaitGoneAsync(Kinds.Namespace, null, "mine", limit, default);
+
+        Assert.That(await cluster.FindAsync(Kinds.Namespace.Path(null, "other"), default), Is.Not.Null);
+    }
+
+    [Test]
+    public async Task Goes_back_to_what_was_there()
+    {
+        var before = ManifestSet.Parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: default}, data: {a: one}}", "x");
+        await cluster.ApplyAsync(before, dryRun: false, default);
+        var after = ManifestSet.Parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: default}, data: {a: two}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: new, namespace: default}}", "x");
+
+        var snapshot = await cluster.SnapshotAsync(after, default);
+        await cluster.ApplyAsync(after, dryRun: false, default);
+        await cluster.ApplyAsync(snapshot, dryRun: false, default);
+
+        Assert.That(snapshot.Items, Has.Count.EqualTo(1));
+        Assert.That((string?)(await cluster.GetAsync(Kinds.ConfigMap.Path("default", "c"), default))["data"]!["a"], Is.EqualTo("one"));
+    }
+
+    [Test]
+    public async Task Knows_what_its_user_may_do()
+    {
+        using var nobody = await Cluster.ConnectAsync(sandbox.Cluster.CreateKubeconfig("nobody"), BuildLog.Silent, TimeProvider.System);
+
+        Assert.Multiple(async () =>
+        {
+            Assert.That(await cluster.MayAsync("create", "", "namespaces", null, default), Is.True);
+            Assert.That(await nobody.MayAsync("create", "", "namespaces", null, default), Is.False);
+            var failure = await Assert.ThrowsAsync<UnavailableException>(() => nobody.ListAsync(Kinds.Pod.Collection("default"), null, null, default));
+            Assert.That(failure!.Reason, Is.EqualTo("cluster-forbidden"));
+        });
+    }
+}
