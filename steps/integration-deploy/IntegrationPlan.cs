@@ -1,4 +1,5 @@
 using CiSteps.Hosting.Evidence;
+using CiSteps.Images;
 using CiSteps.Pipeline;
 
 namespace CiSteps.IntegrationDeploy;
@@ -50,10 +51,10 @@ internal sealed record PlannedSuite(SuiteDefinition Suite, IReadOnlyList<Service
 internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IReadOnlyList<(string Suite, string Why)> Skipped, (string Reason, string Text)? Refusal)
 {
     /// <summary>How a production tag is asked for and remembered.</summary>
-    public static string ProductionName(string repository, int major) => $"{repository}:{major}-production";
+    public static string ProductionName(string repository, int major) => $"{repository}:{ImageName.ProductionTag(major)}";
 
     /// <summary>Repository of a component's released images on the push host.</summary>
-    public static string ReleaseRepository(RegistryDefinition registry, string component) => $"{registry.Push}/{component}";
+    public static string ReleaseRepository(RegistryDefinition registry, string component) => ImageName.Repository(registry.Push, registry.BranchPrefix, component, isDefaultBranch: true).Repository;
 
     /// <summary>The components that a suite tests, as far as the change still has them as workloads.</summary>
     public static IReadOnlyList<ComponentDefinition> ComponentsOf(SuiteDefinition suite, PipelineDefinition change) =>
@@ -92,7 +93,7 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
             var dependents = new List<PlannedDependent>();
             foreach (var dependent in suite.Dependents)
             {
-                var tag = $"{dependent.Major}-production";
+                var tag = ImageName.ProductionTag(dependent.Major);
                 var pull = ToPull(facts.Change.Registry, dependent.Image);
                 if (facts.Production.GetValueOrDefault(ProductionName(dependent.Image, dependent.Major)) is { } digest)
                     dependents.Add(new PlannedDependent(dependent, pull, new PinnedDependent(dependent.Name, dependent.Image, digest, tag)));

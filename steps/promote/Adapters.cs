@@ -12,8 +12,6 @@ namespace CiSteps.Promote;
 /// <summary>The real world behind promote's ports.</summary>
 internal static class Adapters
 {
-    private const string RevisionLabel = "org.opencontainers.image.revision";
-
     /// <summary>Settings of what is reached.</summary>
     public static IReadOnlyList<Setting> Settings { get; } = [RegistrySettings.CertificateAuthority];
 
@@ -30,7 +28,7 @@ internal static class Adapters
             await client.FindImageAsync(ImageReference.Of(repository, digest), cancel).ConfigureAwait(false) is { } image ? [digest, .. image.KnownAs.Where(other => other != digest)] : [digest];
 
         public async Task<string?> CommitOfAsync(string repository, string digest, CancellationToken cancel) =>
-            (await client.FindImageAsync(ImageReference.Of(repository, digest), cancel).ConfigureAwait(false))?.Label(RevisionLabel);
+            (await client.FindImageAsync(ImageReference.Of(repository, digest), cancel).ConfigureAwait(false))?.Label(ImageName.RevisionLabel);
 
         public async Task<bool> TagAsync(string repository, string tag, string digest, string? expected, CancellationToken cancel)
         {

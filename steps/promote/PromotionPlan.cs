@@ -1,4 +1,5 @@
 using CiSteps.Hosting.Evidence;
+using CiSteps.Images;
 using CiSteps.Pipeline;
 
 namespace CiSteps.Promote;
@@ -39,7 +40,7 @@ internal sealed record Move(PlaceFacts Place, CertifiedImage Image, string? Prev
 internal sealed record PromotionPlan(IReadOnlyList<Move> Moves, IReadOnlyList<PlaceFacts> Settled, (string Reason, string Text)? Refusal, string? Superseded)
 {
     /// <summary>The tag that bars a digest.</summary>
-    public static string BarTag(string digest) => "barred-" + digest[(digest.IndexOf(':', StringComparison.Ordinal) + 1)..][..12];
+    public static string BarTag(string digest) => ImageName.BarredTag(digest);
 
     /// <summary>Decides about the images alone, before any cluster is asked. Null: go on.</summary>
     public static PromotionPlan? AboutImages(IReadOnlyList<CertifiedFacts> images, string? allowedBarred)
