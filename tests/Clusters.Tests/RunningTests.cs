@@ -216,6 +216,7 @@ internal sealed class RunningTests
     private void PutPod(JsonObject state, string phase, string? reason = null)
     {
         var pod = Scene.Json("""{"metadata":{"name":"tests-1","uid":"p-1","labels":{"job-name":"tests"} },"spec":{"containers":[{"name":"tests","image":"t:1"}]},"status":{"containerStatuses":[{"name":"tests","restartCount":0}]} }""");
+        pod["metadata"]!["ownerReferences"] = new JsonArray(new JsonObject { ["uid"] = server.Find(Kinds.Job.Path("shop", "tests"))!.Uid(), ["controller"] = true });
         pod["status"]!["phase"] = phase;
         if (reason is not null) pod["status"]!["reason"] = reason;
         pod["status"]!["containerStatuses"]![0]!["state"] = state;

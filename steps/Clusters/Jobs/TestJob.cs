@@ -61,11 +61,10 @@ public static class TestJob
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var run = new JobRun(cluster, job, ns, timeLimit, log, onLine);
         var changes = Channel.CreateUnbounded<(string, Change?, Exception?)>(new UnboundedChannelOptions { SingleReader = true });
-        var selector = "job-name=" + Labels.Value(job.Name);
         Task[] pumps =
         [
             PumpAsync("workload", Kinds.Job.Collection(ns), null, "metadata.name=" + job.Name),
-            PumpAsync("pods", Kinds.Pod.Collection(ns), selector, null),
+            PumpAsync("pods", Kinds.Pod.Collection(ns), null, null),
             PumpAsync("events", Kinds.Event.Collection(ns), null, null),
             PumpAsync("nodes", Kinds.Node.Collection(null), null, null),
         ];
@@ -115,7 +114,7 @@ public static class TestJob
             var since = new Dictionary<string, long>(StringComparer.Ordinal);
             while (true)
             {
-                var pod = view.Pods.OrderByDescending(item => Text(item["metadata"]?["creationTimestamp"]), StringComparer.Ordinal).FirstOrDefault();
+                var pod = Own().OrderByDescending(item => Text(item["metadata"]?["creationTimestamp"]), StringComparer.Ordinal).FirstOrDefault();
                 var status = pod is null ? null : Items(pod["status"]?["containerStatuses"]).FirstOrDefault(each => Text(each["name"]) == container);
                 var ended = status?["state"]?["terminated"] as JsonObject;
                 var running = status?["state"]?["running"] is not null;
@@ -153,11 +152,13 @@ public static class TestJob
             }
         }
 
+        private IEnumerable<JsonObject> Own() => view.Workload is { } item ? view.Pods.Where(pod => pod.IsOwnedBy(item.Uid())) : [];
+
         private DeployFailure? JobVerdict()
         {
             if (view.Workload is not { } item || Conditions.Find(item, "Failed") is not { Status: "True" } failed) return null;
             // The pod's own end says more when it is known; this is for jobs that never got that far.
-            return failed.Reason == "BackoffLimitExceeded" && view.Pods.Any() ? null
+            return failed.Reason == "BackoffLimitExceeded" && Own().Any() ? null
                 : new DeployFailure(failed.Reason == "DeadlineExceeded" ? "tests-timeout" : "test-job-failed", $"{job.Title} failed: {failed.Reason}, {failed.Message}");
         }
 

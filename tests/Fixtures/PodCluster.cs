@@ -1,0 +1,78 @@
+using System.Formats.Tar;
+using System.Text;
+using CiSteps.Images;
+using CiSteps.Sandbox;
+using CiSteps.Sandbox.Api;
+using CiSteps.Sandbox.Controllers;
+using CiSteps.Sandbox.Pods;
+
+namespace CiSteps.Fixtures;
+
+/// <summary>A sandbox cluster whose pods really run, on the machine's engine, with a registry of its own: for tests of what deploys.</summary>
+public sealed class PodCluster : IAsyncDisposable
+{
+    private readonly LocalEngine engine;
+    private readonly PodHost host;
+    private readonly ImageReference basis;
+
+    private PodCluster(LocalEngine engine, PodHost host, LocalRegistry registry, SandboxCluster cluster, ImageReference basis) =>
+        (this.engine, this.host, Registry, Cluster, this.basis) = (engine, host, registry, cluster, basis);
+
+    /// <summary>The registry that nodes and steps both reach.</summary>
+    public LocalRegistry Registry { get; }
+
+    /// <summary>The cluster.</summary>
+    public SandboxCluster Cluster { get; }
+
+    /// <summary>Brings engine, registry and cluster up.</summary>
+    public static async Task<PodCluster> StartAsync(string name = "pods")
+    {
+        var engine = await LocalEngine.OpenAsync();
+        var registry = await LocalRegistry.StartAsync();
+        var basis = await engine.MakeBaseImageAsync();
+        var host = await PodHost.OpenAsync(new PodHostOptions { Cluster = name, Report = Console.Error.WriteLine });
+        var cluster = await SandboxCluster.StartAsync(new SandboxOptions
+        {
+            Name = name,
+            Api = new ClusterApiOptions { ServiceIpPrefix = host.ServiceIpPrefix },
+            Components = _ => [new ControllerSet(TimeProvider.System, Console.Error.WriteLine), .. host.Components],
+            Log = Console.Error.WriteLine,
+        });
+        return new PodCluster(engine, host, registry, cluster, basis);
+    }
+
+    /// <summary>Builds an image whose container runs a shell script, and pushes it.</summary>
+    /// <param name="path">Path in the registry.</param>
+    /// <param name="tag">Tag.</param>
+    /// <param name="script">What <c>sh -c</c> runs.</param>
+    /// <param name="commit">The commit that its label names.</param>
+    /// <returns>The digest in the registry.</returns>
+    public async Task<string> PushAsync(string path, string tag, string script, string? commit = null)
+    {
+        var name = Registry.Reference(path, tag);
+        using var context = new MemoryStream();
+        await using (var tar = new TarWriter(context, TarEntryFormat.Pax, leaveOpen: true))
+        {
+            foreach (var (file, text) in new[] { ("Dockerfile", $"FROM {basis}\nCOPY run.sh /run.sh\nCMD [\"sh\", \"/run.sh\"]\n"), ("run.sh", script + "\n") })
+                tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, file) { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(text)), ModificationTime = DateTimeOffset.UnixEpoch });
+        }
+        context.Position = 0;
+        var labels = commit is null ? new Dictionary<string, string>() : new Dictionary<string, string> { [ImageName.RevisionLabel] = commit };
+        await engine.Engine.BuildAsync(new EngineBuild("Dockerfile") { Name = name, Labels = labels }, context, _ => { });
+        engine.Own(name.ToString());
+        return await engine.Engine.PushAsync(name);
+    }
+
+    /// <summary>A web server that says its version at <c>/version</c> and is healthy at <c>/healthz</c>.</summary>
+    public static string WebServer(string version) =>
+        $"mkdir -p /www && echo {version} > /www/version && echo ok > /www/healthz && trap 'exit 0' TERM && (httpd -f -p 8080 -h /www & wait)";
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await Cluster.DisposeAsync();
+        await host.DisposeAsync();
+        await Registry.DisposeAsync();
+        await engine.DisposeAsync();
+    }
+}
