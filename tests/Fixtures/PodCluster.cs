@@ -2,9 +2,6 @@ using System.Formats.Tar;
 using System.Text;
 using CiSteps.Images;
 using CiSteps.Sandbox;
-using CiSteps.Sandbox.Api;
-using CiSteps.Sandbox.Controllers;
-using CiSteps.Sandbox.Pods;
 
 namespace CiSteps.Fixtures;
 
@@ -12,11 +9,10 @@ namespace CiSteps.Fixtures;
 public sealed class PodCluster : IAsyncDisposable
 {
     private readonly LocalEngine engine;
-    private readonly PodHost host;
     private readonly ImageReference basis;
 
-    private PodCluster(LocalEngine engine, PodHost host, LocalRegistry registry, SandboxCluster cluster, ImageReference basis) =>
-        (this.engine, this.host, Registry, Cluster, this.basis) = (engine, host, registry, cluster, basis);
+    private PodCluster(LocalEngine engine, LocalRegistry registry, SandboxCluster cluster, ImageReference basis) =>
+        (this.engine, Registry, Cluster, this.basis) = (engine, registry, cluster, basis);
 
     /// <summary>The registry that nodes and steps both reach.</summary>
     public LocalRegistry Registry { get; }
@@ -30,15 +26,8 @@ public sealed class PodCluster : IAsyncDisposable
         var engine = await LocalEngine.OpenAsync();
         var registry = await LocalRegistry.StartAsync();
         var basis = await engine.MakeBaseImageAsync();
-        var host = await PodHost.OpenAsync(new PodHostOptions { Cluster = name, Report = Console.Error.WriteLine });
-        var cluster = await SandboxCluster.StartAsync(new SandboxOptions
-        {
-            Name = name,
-            Api = new ClusterApiOptions { ServiceIpPrefix = host.ServiceIpPrefix },
-            Components = _ => [new ControllerSet(TimeProvider.System, Console.Error.WriteLine), .. host.Components],
-            Log = Console.Error.WriteLine,
-        });
-        return new PodCluster(engine, host, registry, cluster, basis);
+        var cluster = await SandboxCluster.StartAsync(new SandboxOptions { Name = name, Log = Console.Error.WriteLine });
+        return new PodCluster(engine, registry, cluster, basis);
     }
 
     /// <summary>Builds an image whose container runs a shell script, and pushes it.</summary>
@@ -71,7 +60,6 @@ public sealed class PodCluster : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Cluster.DisposeAsync();
-        await host.DisposeAsync();
         await Registry.DisposeAsync();
         await engine.DisposeAsync();
     }
