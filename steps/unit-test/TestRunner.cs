@@ -78,6 +78,7 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, limit, silence.Token);
         var exit = 0;
         TestVerdict? stopped = null;
+        string? running = null;
         try
         {
             exit = await commands.RunAsync(command, Environment(only), (line, _) =>
@@ -89,13 +90,17 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            var running = output.RunningTest is { } test ? $"; \"{test}\" was running" : "";
+            running = output.RunningTest;
+            var culprit = running is null ? "" : $"; \"{running}\" was running";
             stopped = limit.IsCancellationRequested
-                ? new TestVerdict(false, "time-limit", $"stopped after its time limit of {Durations.Show(definition.TimeLimit)}{running}")
-                : new TestVerdict(false, "silent", $"stopped after {Durations.Show(definition.SilenceLimit)} without output{running}");
+                ? new TestVerdict(false, "time-limit", $"stopped after its time limit of {Durations.Show(definition.TimeLimit)}{culprit}")
+                : new TestVerdict(false, "silent", $"stopped after {Durations.Show(definition.SilenceLimit)} without output{culprit}");
         }
         IReadOnlyList<TestReport> reports = definition.Reports.Count > 0 ? files.Read(format, began)
             : output.Finish() is { } inOutput ? [inOutput] : [];
+        // So that the test's own history shows it, and not only the build's problem.
+        if (running is not null && !reports.Any(report => report.Cases.Any(test => test.Fails && test.FullName == running)))
+            reports = [.. reports, new TestReport(title, format, [new TestCase([], null, running, TestOutcome.Error) { Message = stopped!.Text }])];
         return new Attempt(exit, reports, stopped);
     }
 

@@ -36,6 +36,7 @@ internal sealed record UnitTestPlan(IReadOnlyList<PlannedComponent> Components, 
                 warnings.Add(judged is { UnitTests.Count: > 0 }
                     ? $"{component.Name}: this change removes its unit tests, none is run"
                     : $"{component.Name}: no unit tests configured");
+            if (!tested && changed && component.UnitTests.Count > 0) warnings.Add($"{component.Name}: changed, and left out as asked");
             components.Add(new PlannedComponent(component, changed || all,
                 changed ? reason : tested ? "asked for by " + (only.Count > 0 ? "--component" : "--all") : reason,
                 tested ? [.. component.UnitTests.Select(run => run with { Quarantine = QuarantineOf(run, judged, ReferenceEquals(change, policy), warnings) })] : [],
@@ -44,13 +45,17 @@ internal sealed record UnitTestPlan(IReadOnlyList<PlannedComponent> Components, 
         return new UnitTestPlan(components, baseCommit, warnings);
     }
 
+    /// <summary>A changed component with tests that is not tested, because only others were asked for; null when there is none.</summary>
+    public string? LeftOut => Components.FirstOrDefault(planned => planned.Changed && planned.Runs.Count == 0 && planned.Component.UnitTests.Count > 0)?.Component.Name;
+
     /// <summary>The plan as lines for people.</summary>
     public IEnumerable<string> Lines()
     {
         var width = Components.Count == 0 ? 0 : Components.Max(planned => planned.Component.Name.Length);
         foreach (var planned in Components)
         {
-            var work = planned.Runs.Count > 0 ? "test: " + string.Join(", ", planned.Runs.Select(run => run.Name)) : planned.Changed ? "no tests" : "skip";
+            var work = planned.Runs.Count > 0 ? "test: " + string.Join(", ", planned.Runs.Select(run => run.Name))
+                : planned.Component.UnitTests.Count == 0 && planned.Changed ? "no tests" : "skip";
             yield return $"{planned.Component.Name.PadRight(width)}  {work}  ({planned.Reason})";
         }
     }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Hosting.Settings;
@@ -9,19 +10,33 @@ namespace CiSteps.UnitTest;
 /// <summary>Works out what changed, runs its tests, and judges them.</summary>
 internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestCommands commands, ICertifiedCommits certified)
 {
+    private const string ResultsFile = "results.json";
+    private const string JUnitFile = "junit.xml";
+
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
         if (await run.SupersededAsync(cancel) is { } superseded) return superseded;
 
         var plan = await PlanAsync(cancel);
+        if (context.IsOnServer && plan.LeftOut is { } leftOut)
+            throw new UsageException($"\"{leftOut}\" changed and --component leaves it out: on a build server all that changed is tested");
         foreach (var line in plan.Lines()) context.Log.Info(line);
         foreach (var warning in plan.Warnings) context.Log.Warning(warning);
         if (context.DryRun) return Outcome.Done(Summary(plan));
 
-        var results = await TestAsync(plan, cancel);
-        var finished = results.SelectMany(result => result.Runs).ToList();
-        WriteResults(finished);
-        return UnitTestConclusion.Of(plan, results, run);
+        var folder = Directory.CreateDirectory(context.Evidence.FolderOf(context.Step)).FullName;
+        foreach (var name in new[] { ResultsFile, JUnitFile }) File.Delete(Path.Combine(folder, name));
+        var finished = new ConcurrentQueue<FinishedRun>();
+        try
+        {
+            var results = await TestAsync(plan, finished, cancel);
+            return UnitTestConclusion.Of(plan, results, run);
+        }
+        finally
+        {
+            // Also when the step is stopped: what was tested by then is told, and published while the build still runs.
+            WriteResults(folder, [.. finished.OrderBy(one => one.Title, StringComparer.Ordinal)]);
+        }
     }
 
     private async Task<UnitTestPlan> PlanAsync(CancellationToken cancel)
@@ -55,7 +70,7 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
             run.Change, run.Policy, settings.Get(UnitTestCommand.All), only, common is [{ } one] ? one : "");
     }
 
-    private async Task<IReadOnlyList<TestedRuns>> TestAsync(UnitTestPlan plan, CancellationToken cancel)
+    private async Task<IReadOnlyList<TestedRuns>> TestAsync(UnitTestPlan plan, ConcurrentQueue<FinishedRun> finished, CancellationToken cancel)
     {
         using var places = new SemaphoreSlim(context.Settings.Get(UnitTestCommand.Parallel));
         var done = 0;
@@ -74,6 +89,7 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
                     try
                     {
                         runs.Add(await new TestRunner(context, run, commands, planned.Component, definition).RunAsync(cancel));
+                        finished.Enqueue(runs[^1]);
                     }
                     catch (Exception failure) when (failure is UsageException or UnavailableException)
                     {
@@ -92,11 +108,9 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
         }));
     }
 
-    private void WriteResults(List<FinishedRun> runs)
+    private void WriteResults(string folder, List<FinishedRun> runs)
     {
-        var folder = context.Evidence.FolderOf(context.Step);
-        Directory.CreateDirectory(folder);
-        foreach (var (name, write) in new (string, Action<Stream, IReadOnlyList<FinishedRun>>)[] { ("results.json", ResultsJson.Write), ("junit.xml", JUnitWriter.Write) })
+        foreach (var (name, write) in new (string, Action<Stream, IReadOnlyList<FinishedRun>>)[] { (ResultsFile, ResultsJson.Write), (JUnitFile, JUnitWriter.Write) })
         {
             var path = Path.Combine(folder, name);
             // A result is there whole or not at all.

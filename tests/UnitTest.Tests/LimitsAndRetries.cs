@@ -18,6 +18,7 @@ public sealed class LimitsAndRetries
             Assert.That(exit, Is.EqualTo(ExitCode.Refused), project.Output);
             Assert.That(project.Reason, Is.EqualTo("silent"));
             Assert.That(project.Text, Does.Contain("after 1s without output").And.Contain("\"TestHangs\" was running"));
+            Assert.That((string?)project.Results["runs"]![0]!["tests"]![0]!["outcome"], Is.EqualTo("error"));
         }
     }
 
@@ -122,6 +123,41 @@ public sealed class LimitsAndRetries
         {
             Assert.That(exit, Is.EqualTo(ExitCode.Refused), project.Output);
             Assert.That(project.Output, Does.Contain("the quarantine of \"b\" is new in this change"));
+        }
+    }
+
+    [Test]
+    public async Task Stopping_the_step_still_tells_what_was_tested_by_then()
+    {
+        using var stop = new CancellationTokenSource();
+        using var project = new Project("run: [sh, -c, 'sleep 600']\nformat: tap");
+        project.Environment["TEAMCITY_VERSION"] = "2025.11";
+        var commands = new Commands(stop);
+
+        var exit = await project.RunAsync(commands, null, stop.Token, "--all", "--parallel", "1");
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(exit, Is.EqualTo(ExitCode.Cancelled), project.Output);
+            Assert.That((string?)project.Results["runs"]![0]!["subject"], Is.EqualTo("api"));
+            Assert.That(project.Output, Does.Contain("##teamcity[publishArtifacts").And.Contain("results.json"));
+        }
+    }
+
+    // The first component's tests pass, then the step is stopped.
+    private sealed class Commands(CancellationTokenSource stop) : ITestCommands
+    {
+        private int begun;
+
+        public async Task<int> RunAsync(CommandDefinition command, IReadOnlyDictionary<string, string> environment, Action<string, bool> onLine, CancellationToken cancel)
+        {
+            if (Interlocked.Increment(ref begun) > 1)
+            {
+                await stop.CancelAsync();
+                cancel.ThrowIfCancellationRequested();
+            }
+            foreach (var line in Project.Tap.Split('\n')) onLine(line, false);
+            return 0;
         }
     }
 

@@ -64,6 +64,19 @@ public sealed class WhatIsTested
         }
     }
 
+    [TestCase(false, ExitCode.Done)]
+    [TestCase(true, ExitCode.Usage)]
+    public async Task Leaving_out_what_changed_is_for_laptops_only(bool server, int expected)
+    {
+        using var project = new Project(ApiTests).Change();
+        if (server) project.Environment["TEAMCITY_VERSION"] = "2025.11";
+
+        var exit = await project.RunAsync("--component", "web");
+
+        Assert.That(exit, Is.EqualTo(expected));
+        Assert.That(project.Output, Does.Contain(server ? "leaves it out" : "api: changed, and left out as asked"));
+    }
+
     [Test]
     public async Task A_changed_component_without_tests_is_done_and_says_so()
     {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Messages;
+using CiSteps.Hosting.Settings;
 
 namespace CiSteps.TestReports;
 
@@ -9,11 +10,12 @@ public static class TestMessages
 {
     private const int MostShown = 20;
 
-    /// <summary>Sends the run's tests; for people, writes the totals and what failed.</summary>
+    /// <summary>Writes the totals and sends the run's tests; for people, writes what failed.</summary>
     public static void Send(BuildLog log, FinishedRun run)
     {
         ArgumentNullException.ThrowIfNull(log);
         ArgumentNullException.ThrowIfNull(run);
+        log.Info($"{run.Title}: {TestVerdict.Totals(run.Report.Cases)} in {Durations.Show(run.Duration)}");
         if (log.IsForServer)
             foreach (var message in Of(run)) log.Send(message);
         else Show(log, run);
@@ -84,7 +86,6 @@ public static class TestMessages
 
     private static void Show(BuildLog log, FinishedRun run)
     {
-        log.Info($"{run.Title}: {TestVerdict.Totals(run.Report.Cases)} in {CiSteps.Hosting.Settings.Durations.Show(run.Duration)}");
         var failing = run.Report.Cases.Where(test => test.Fails).ToList();
         foreach (var test in failing.Take(MostShown)) log.Info($"  failed: {test.Identity}{Indented(test.Message)}");
         if (failing.Count > MostShown) log.Info($"  … and {failing.Count - MostShown} more");
