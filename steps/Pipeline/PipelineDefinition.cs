@@ -88,9 +88,13 @@ public sealed record TestRunDefinition(
 /// <summary>Running failed tests again (<c>retry:</c>).</summary>
 /// <param name="Attempts">Tries per test, the first included.</param>
 /// <param name="MostTests">When more tests failed than this, none is run again.</param>
-/// <param name="Framework">Whose filter syntax to use (<c>dotnet</c>, <c>node</c>, <c>pytest</c>, <c>go</c>, …); null with a <paramref name="Filter"/> of one's own.</param>
+/// <param name="Framework">Whose filter syntax to use, one of <see cref="Frameworks"/>; null with a <paramref name="Filter"/> of one's own.</param>
 /// <param name="Filter">Arguments appended to the command; <c>{tests}</c> stands for the failed tests.</param>
-public sealed record RetryDefinition(int Attempts, int MostTests, string? Framework, IReadOnlyList<string> Filter);
+public sealed record RetryDefinition(int Attempts, int MostTests, string? Framework, IReadOnlyList<string> Filter)
+{
+    /// <summary>Frameworks whose filter syntax unit-test knows.</summary>
+    public static IReadOnlyList<string> Frameworks { get; } = ["dotnet", "go", "gradle", "gtest", "jest", "junit", "maven", "node", "pytest"];
+}
 
 /// <summary>A test that may fail until a date.</summary>
 /// <param name="Test">Its full name.</param>

@@ -24,6 +24,10 @@ public sealed class The_schema
     public void Has_the_parsers_report_formats() =>
         Assert.That(((JsonArray)Definitions["format"]!["enum"]!).Select(node => (string)node!), Is.EquivalentTo(ComponentReading.Formats));
 
+    [Test]
+    public void Has_the_parsers_test_frameworks() =>
+        Assert.That(((JsonArray)Definitions["retry"]!["properties"]!["framework"]!["enum"]!).Select(node => (string)node!), Is.EquivalentTo(RetryDefinition.Frameworks));
+
     [TestCase("pipeline", "components", "x: 1")]
     [TestCase("component", "name", "components: [{ paths: [x] }]")]
     [TestCase("component", "paths", "components: [{ name: x }]")]

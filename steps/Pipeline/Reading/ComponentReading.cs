@@ -60,7 +60,7 @@ internal static class ComponentReading
     private static RetryDefinition? Retry(MapReader owner)
     {
         if (owner.Map("retry", Section.Retry) is not { } map) return null;
-        var framework = map.OptionalText("framework");
+        var framework = map.Has("framework") ? map.OneOf("framework", null, RetryDefinition.Frameworks) : null;
         var filter = map.Texts("filter");
         if (framework is null && filter.Count == 0) map.Missing("framework");
         if (filter.Count > 0 && !filter.Any(argument => argument.Contains("{tests}", StringComparison.Ordinal)))

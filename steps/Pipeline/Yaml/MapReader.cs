@@ -68,9 +68,9 @@ internal sealed class MapReader
         {
             return Durations.Parse(text);
         }
-        catch (Exception error) when (error is FormatException or OverflowException or ArgumentOutOfRangeException)
+        catch (FormatException error)
         {
-            Problem(key, $"\"{key}\" of {What}: {(error is FormatException ? error.Message : $"\"{text}\" is too long a time")}");
+            Problem(key, $"\"{key}\" of {What}: {error.Message}");
             return fallback;
         }
     }
