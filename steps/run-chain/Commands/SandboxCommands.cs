@@ -4,6 +4,7 @@ using CiSteps.Hosting.Settings;
 using CiSteps.RunChain.Agents;
 using CiSteps.RunChain.Records;
 using CiSteps.RunChain.Sandboxes;
+using CiSteps.Sandbox.Pods;
 
 namespace CiSteps.RunChain.Commands;
 
@@ -116,7 +117,17 @@ internal static class SandboxCommands
     private static async Task<int> DownAsync(ProgramContext context, CancellationToken cancel)
     {
         var stopped = await StopAsync(Folder(context.Settings), context.Time, cancel).ConfigureAwait(false);
-        await context.Output.WriteLineAsync(stopped ? "the sandbox is down" : "no sandbox is up").ConfigureAwait(false);
+        var swept = 0;
+        try
+        {
+            // What a killed sandbox left: other people's living ones stay.
+            swept = await PodHost.SweepAsync(cancel).ConfigureAwait(false);
+        }
+        catch (UnavailableException failure) when (!stopped)
+        {
+            context.Log.Info($"the engine was not looked at: {failure.Message}");
+        }
+        await context.Output.WriteLineAsync((stopped ? "the sandbox is down" : "no sandbox is up") + (swept > 0 ? $"; {swept} containers and networks that dead ones had left are removed" : "")).ConfigureAwait(false);
         return ExitCode.Done;
     }
 
