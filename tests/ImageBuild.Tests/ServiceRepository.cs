@@ -1,5 +1,9 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using CiSteps.Fixtures;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Evidence;
+using CiSteps.Pipeline;
 
 namespace CiSteps.ImageBuild.Tests;
 
@@ -76,6 +80,17 @@ internal sealed class ServiceRepository : IDisposable
         Output = output.ToString() + error;
         return exit;
     }
+
+    /// <summary>What image-build handed over.</summary>
+    public IReadOnlyList<BuiltImage> Images() =>
+        JsonNode.Parse(Evidence("image-build"))!["predicate"]!["cisteps"]!["handOver"]!.Deserialize(HandOverJson.Default.ImageBuildHandOver)!.Images;
+
+    /// <summary>Writes the evidence of another step.</summary>
+    public Task StateAsync(string step, string buildNumber, Outcome outcome) => RunAsync(new StepCommand(step, "States.", ChainRun.Settings, (context, _) =>
+    {
+        using var run = ChainRun.Open(context);
+        return Task.FromResult(outcome);
+    }), buildNumber);
 
     public Dictionary<string, string> Environment { get; } = [];
 
