@@ -47,7 +47,7 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
         context.Log.Progress($"reading {image.Component} from the registry {reference.Host}");
         var production = await MovingAsync(release, ImageName.ProductionTag(component.Major), cancel).ConfigureAwait(false);
         if (!image.Built)
-            return new ReleaseFacts(image.Component, reference, false, null, release.Repository, false, null, VersionOf(image.Tag), null, production, new MovingTag("latest", null, Ancestry.None));
+            return new ReleaseFacts(image.Component, reference, false, null, release.Repository, false, null, VersionOf(production.Image?.Version ?? image.Tag), null, production, new MovingTag("latest", null, Ancestry.None));
         var version = ImageName.VersionTag(component.Major, run.Identity.BuildNumber);
         return new ReleaseFacts(image.Component, reference, true,
             await registry.FindAsync(reference, cancel).ConfigureAwait(false),

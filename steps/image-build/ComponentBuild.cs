@@ -5,26 +5,49 @@ using CiSteps.Pipeline;
 namespace CiSteps.ImageBuild;
 
 /// <summary>One component's image on the engine: its bases first, by digest; earlier layers where the engine has none; then the build.</summary>
-internal sealed class ComponentBuild(StepContext context, ContainerEngine engine, RegistryCredentials credentials, ImageOrder order, ImageDefinition image)
+internal sealed class ComponentBuild(StepContext context, ChainRun run, ContainerEngine engine, RegistryClient registry, RegistryCredentials credentials, ImageOrder order)
 {
+    private const int MostTagsLookedAt = 200;
+    private readonly ImageDefinition image = order.Component.Image!;
+
     public async Task<LocalBuild> RunAsync(CancellationToken cancel)
     {
         RefuseSecrets();
         var dockerfile = Path.GetFullPath(Path.Combine(context.WorkTree, image.Dockerfile));
         var files = BuildContext.Open(Path.Combine(context.WorkTree, image.Context), dockerfile);
-        var bases = await PullBasesAsync(DockerfileSources.Read(await File.ReadAllTextAsync(dockerfile, cancel).ConfigureAwait(false), image.Arguments, image.Target), cancel).ConfigureAwait(false);
+        var bases = await PullBasesAsync(await ReadSourcesAsync(context, image, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
+        var labels = order.Labels.ToDictionary();
+        if (ComponentInputs.Of(run, order.Component, bases) is { } inputs) labels[ImageName.InputsLabel] = inputs;
         var build = new EngineBuild(files.Dockerfile)
         {
             Name = order.Name,
             Target = image.Target,
             Arguments = image.Arguments,
-            Labels = order.Labels,
+            Labels = labels,
             Platform = image.Platform,
-            CacheFrom = await PullCacheAsync(cancel).ConfigureAwait(false),
         };
-        EngineBuildResult? result = null;
-        await files.StreamAsync(async stream => result = await engine.BuildAsync(build, stream, context.Log.Child, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
-        return new LocalBuild(result!.Id, bases, result.Cached, result.Steps);
+        EngineBuildResult result;
+        if (image.Builder == "buildx")
+        {
+            result = await new BuildxBuild(context).RunAsync(build, files, await CacheSourcesAsync(cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
+        }
+        else
+        {
+            build = build with { CacheFrom = await PullCacheAsync(cancel).ConfigureAwait(false) };
+            EngineBuildResult? built = null;
+            await files.StreamAsync(async stream => built = await engine.BuildAsync(build, stream, context.Log.Child, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
+            result = built!;
+        }
+        return new LocalBuild(result.Id, bases, result.Cached, result.Steps);
+    }
+
+    /// <summary>The outside images that a component is built on, as its Dockerfile names them.</summary>
+    /// <exception cref="UsageException">There is no such Dockerfile.</exception>
+    public static async Task<IReadOnlyList<string>> ReadSourcesAsync(StepContext context, ImageDefinition image, CancellationToken cancel)
+    {
+        var path = Path.GetFullPath(Path.Combine(context.WorkTree, image.Dockerfile));
+        if (!File.Exists(path)) throw new UsageException($"there is no Dockerfile \"{image.Dockerfile}\"; give image.dockerfile in ci-steps.yaml");
+        return DockerfileSources.Read(await File.ReadAllTextAsync(path, cancel).ConfigureAwait(false), image.Arguments, image.Target);
     }
 
     // Build arguments stay readable in the image's history for ever.
@@ -62,7 +85,7 @@ internal sealed class ComponentBuild(StepContext context, ContainerEngine engine
     // Where the engine has built this component before, its own cache is the better one: naming sources would switch it off.
     private async Task<IReadOnlyList<string>> PullCacheAsync(CancellationToken cancel)
     {
-        if (order.CacheFrom.Count == 0 || context.Settings.Get(ImageBuildCommand.NoCache)) return [];
+        if (context.Settings.Get(ImageBuildCommand.NoCache)) return [];
         var own = await engine.ListImagesAsync(new Dictionary<string, string?>
         {
             [ImageName.TitleLabel] = order.Labels[ImageName.TitleLabel],
@@ -70,7 +93,7 @@ internal sealed class ComponentBuild(StepContext context, ContainerEngine engine
         }, cancel).ConfigureAwait(false);
         if (own.Count > 0) return [];
         var pulled = new List<string>();
-        foreach (var source in order.CacheFrom)
+        foreach (var source in await CacheSourcesAsync(cancel).ConfigureAwait(false))
         {
             try
             {
@@ -83,5 +106,25 @@ internal sealed class ComponentBuild(StepContext context, ContainerEngine engine
             }
         }
         return pulled;
+    }
+
+    // The nearest first: the image of the newest commit that this one comes from; then the certified one.
+    private async Task<IReadOnlyList<ImageReference>> CacheSourcesAsync(CancellationToken cancel)
+    {
+        if (context.Settings.Get(ImageBuildCommand.NoCache)) return [];
+        var repository = run.Repository;
+        var tags = await registry.ListTagsAsync(order.Name, cancel).ConfigureAwait(false);
+        var nearest = tags.Where(tag => tag != order.Name.Tag).TakeLast(MostTagsLookedAt)
+            .Select(tag => (Tag: tag, Commit: CommitOf(tag)))
+            .Where(one => one.Commit is not null && one.Commit != run.Identity.Commit && repository.IsAncestor(one.Commit, run.Identity.Commit))
+            .OrderByDescending(one => repository.CommitTime(one.Commit!)).Select(one => order.Name.WithTag(one.Tag)).FirstOrDefault();
+        return nearest is null ? order.CacheFrom : [nearest, .. order.CacheFrom];
+    }
+
+    // "1.12-abcdef012345" names its commit; branches of others are unknown here, and no matter.
+    private string? CommitOf(string tag)
+    {
+        var hash = tag[(tag.LastIndexOf('-') + 1)..];
+        return hash.Length >= 7 && hash.All(char.IsAsciiHexDigit) ? run.Repository.FindCommit(hash) : null;
     }
 }

@@ -9,13 +9,14 @@ internal sealed class EngineImageWorks : IImageWorks
 {
     private const int PushAttempts = 3;
     private readonly StepContext context;
+    private readonly ChainRun run;
     private readonly RegistryCredentials credentials;
     private readonly RegistryClient registry;
     private ContainerEngine? engine;
 
     public EngineImageWorks(StepContext context, ChainRun run)
     {
-        this.context = context;
+        (this.context, this.run) = (context, run);
         var own = run.Policy.Registry;
         credentials = RegistryCredentials.Of(context, own.Push, own.Pull);
         registry = RegistryClient.Open(context, own.PlainHttp, own.Push, own.Pull);
@@ -44,9 +45,8 @@ internal sealed class EngineImageWorks : IImageWorks
 
     public async Task<LocalBuild> BuildAsync(ImageOrder order, CancellationToken cancel)
     {
-        var image = order.Component.Image!;
         var working = await EngineAsync(cancel).ConfigureAwait(false);
-        return await new ComponentBuild(context, working, credentials, order, image).RunAsync(cancel).ConfigureAwait(false);
+        return await new ComponentBuild(context, run, working, registry, credentials, order).RunAsync(cancel).ConfigureAwait(false);
     }
 
     public async Task<(string Digest, bool IsOurs)> PublishAsync(ImageReference name, string id, CancellationToken cancel)
@@ -76,6 +76,8 @@ internal sealed class EngineImageWorks : IImageWorks
             }
         }
     }
+
+    public Task<bool> ShareAsync(ImageReference image, ImageReference name, CancellationToken cancel) => registry.ShareAsync(image, name, cancel);
 
     public Task AttachAsync(ImageReference image, byte[] statement, CancellationToken cancel) =>
         registry.AttachAsync(image, MediaTypes.InToto, statement, new Dictionary<string, string> { ["in-toto.io/predicate-type"] = Hosting.Evidence.PredicateTypes.Provenance }, cancel);

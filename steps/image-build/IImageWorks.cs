@@ -39,6 +39,10 @@ internal interface IImageWorks : IAsyncDisposable
     /// <returns>The digest that the registry has for the name now, and whether it is the built image.</returns>
     Task<(string Digest, bool IsOurs)> PublishAsync(ImageReference name, string id, CancellationToken cancel);
 
+    /// <summary>Gives an image that is in the registry one more name.</summary>
+    /// <returns>False when the registry cannot share content between the two repositories.</returns>
+    Task<bool> ShareAsync(ImageReference image, ImageReference name, CancellationToken cancel);
+
     /// <summary>Attaches a statement to an image in the registry.</summary>
     Task AttachAsync(ImageReference image, byte[] statement, CancellationToken cancel);
 }

@@ -12,7 +12,11 @@ namespace CiSteps.ImageBuild;
 /// <param name="Certified">What that points to; null before the first release.</param>
 /// <param name="NeededBy">A suite that has to deploy it beside a changed component; null when none has.</param>
 internal sealed record ComponentFacts(string Component, bool Changed, string Reason, ImageReference Name, TaggedImage? Existing,
-    ImageReference CertifiedName, TaggedImage? Certified, string? NeededBy);
+    ImageReference CertifiedName, TaggedImage? Certified, string? NeededBy)
+{
+    /// <summary>Fingerprint of all that it would be built from; null when reuse is not asked for or there is none.</summary>
+    public string? Inputs { get; init; }
+}
 
 /// <summary>All that the step decides on.</summary>
 /// <param name="Commit">Full id of the commit.</param>
@@ -28,6 +32,9 @@ internal enum ImageAct
 
     /// <summary>An earlier run of this step did it.</summary>
     AlreadyDone,
+
+    /// <summary>It would be built from what the certified image was built from: that one gets the new tag.</summary>
+    Reuse,
 
     /// <summary>Nothing of it changed: the certified image stands.</summary>
     UseCertified,
@@ -64,6 +71,8 @@ internal sealed record ImageBuildPlan(IReadOnlyList<ImageAction> Actions)
         if (!component.Changed && component.NeededBy is null)
             return new(component, ImageAct.Skip, $"{component.Component}: {component.Reason}; there is no certified image and nothing here needs one");
         var reason = component.Changed ? component.Reason : $"{component.Reason}, but suite \"{component.NeededBy}\" deploys it and there is no certified image";
+        if (component.Inputs is not null && component.Certified is { } equal && equal.Inputs == component.Inputs && (component.Existing is null || component.Existing.Digest == equal.Digest))
+            return new(component, ImageAct.Reuse, $"{component.Component}: reuse the certified image {equal.Version ?? equal.Digest} as {component.Name}: {reason}, but its files, parameters and base images are the ones that image was built from");
         if (component.Existing is not { } existing) return new(component, ImageAct.Build, $"{component.Component}: build {component.Name} ({reason})");
         // The tag names commit and build number; the labels say that the image is really from them. Uncommitted changes have no name of their own.
         return existing.Revision == facts.Commit && existing.Version == component.Name.Tag && !facts.Dirty

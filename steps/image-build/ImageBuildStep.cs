@@ -51,9 +51,25 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
                 && suite.Components.Any(other => changes.TryGetValue(other, out var beside) && beside.Changed))?.Name;
             var builds = changed || (certified[component.Name] is null && neededBy is not null);
             facts.Add(new ComponentFacts(component.Name, changed, reason, name, builds ? await works.FindAsync(name, cancel).ConfigureAwait(false) : null,
-                CertifiedName(component), certified[component.Name], neededBy));
+                CertifiedName(component), certified[component.Name], neededBy)
+            {
+                Inputs = builds ? await InputsAsync(component, certified[component.Name], cancel).ConfigureAwait(false) : null,
+            });
         }
         return new ImageBuildFacts(identity.Commit, identity.Dirty, facts);
+    }
+
+    // Only where it can lead somewhere: the certified image must say what it was built from.
+    private async Task<string?> InputsAsync(ComponentDefinition component, TaggedImage? certified, CancellationToken cancel)
+    {
+        if (!context.Settings.Get(ImageBuildCommand.Reuse) || certified?.Inputs is null) return null;
+        var bases = new List<BaseImage>();
+        foreach (var source in await ComponentBuild.ReadSourcesAsync(context, component.Image!, cancel).ConfigureAwait(false))
+        {
+            if (await works.FindAsync(ImageReference.Parse(source), cancel).ConfigureAwait(false) is not { } found) return null;
+            bases.Add(new BaseImage(source, found.Digest));
+        }
+        return ComponentInputs.Of(run, component, bases);
     }
 
     // What unit-test found; worked out anew when there is no such evidence of this run. That is safe: certify wants the evidence all the same.
@@ -79,6 +95,8 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
                 // Its own tag, where its label tells it: that says which version it is.
                 var certified = facts.Certified!;
                 return (Image(facts, facts.CertifiedName, certified.Digest, built: false) is var image && ImageReference.IsTag(certified.Version) ? image with { Tag = certified.Version! } : image, null);
+            case ImageAct.Reuse:
+                return await ReuseAsync(facts, cancel).ConfigureAwait(false);
             case ImageAct.AlreadyDone:
                 return (Image(facts, facts.Name, facts.Existing!.Digest, built: true), null);
             case ImageAct.Build:
@@ -86,6 +104,23 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
             default:
                 return (null, null);
         }
+    }
+
+    private async Task<(BuiltImage? Image, Outcome? Outcome)> ReuseAsync(ComponentFacts facts, CancellationToken cancel)
+    {
+        var certified = facts.CertifiedName.WithDigest(facts.Certified!.Digest);
+        try
+        {
+            if (facts.Existing is not null || await works.ShareAsync(certified, facts.Name, cancel).ConfigureAwait(false))
+                return (Image(facts, facts.Name, certified.Digest!, built: false), null);
+        }
+        catch (RegistryRefusalException refusal)
+        {
+            return (null, Outcome.Refused("registry-refused", refusal.Message));
+        }
+        // Without the tag it is the same image all the same.
+        context.Log.Info($"the registry cannot share {certified} with {facts.Name.Repository}; it is handed over where it is");
+        return (Image(facts, facts.CertifiedName, certified.Digest!, built: false), null);
     }
 
     private async Task<(BuiltImage? Image, Outcome? Outcome)> BuildAsync(ComponentFacts facts, Provenance provenance, CancellationToken cancel)
@@ -171,7 +206,6 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         [ImageName.TitleLabel] = component.Name,
     };
 
-    // The branch's own last image first: it is the nearest; the certified one is always there after the first release.
     private static List<ImageReference> CacheSources(ComponentFacts facts) => facts.Certified is { } certified ? [facts.CertifiedName.WithDigest(certified.Digest)] : [];
 
     private ImageReference CertifiedName(ComponentDefinition component) =>

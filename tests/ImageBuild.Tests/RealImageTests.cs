@@ -121,6 +121,102 @@ public sealed class RealImageTests
         Assert.That(repository.Output, Does.Contain($"{registry.Host}/base/none:1"));
     }
 
+    [Test]
+    public async Task Takes_the_layers_of_the_branchs_last_image_where_the_engine_has_none()
+    {
+        using var repository = Repository("FROM {base}\nRUN echo slow > /slow\nCOPY file /file\n");
+        repository.Branch("ci/cached", "cached\n");
+        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "14"), Is.EqualTo(ExitCode.Done), repository.Output);
+        var first = await client.FindManifestAsync(ImageReference.Of($"{registry.Host}/ci/service", $"3.14-{repository.Clone.Head[..12]}"));
+        // Another agent: nothing of this component on its engine.
+        foreach (var image in await local.Engine.ListImagesAsync(new Dictionary<string, string?> { [ImageName.TitleLabel] = "service" })) await local.Engine.RemoveImageAsync(image.Id, force: true);
+        repository.Write("service/file", "cached again\n");
+        repository.Commit("again");
+        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "15"), Is.EqualTo(ExitCode.Done), repository.Output);
+        Assert.That(repository.Output, Does.Contain("for its layers").And.Contain("Using cache"));
+        var second = await client.FindManifestAsync(ImageReference.Of($"{registry.Host}/ci/service", $"3.15-{repository.Clone.Head[..12]}"));
+        Assert.That(second!.Layers[1], Is.EqualTo(first!.Layers[1]), "the slow layer is the first image's own");
+        Assert.That(second.Layers[2], Is.Not.EqualTo(first.Layers[2]));
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task Reuses_the_certified_image_when_it_was_built_from_the_same(bool isSame)
+    {
+        using var repository = Repository();
+        var suffix = isSame ? "same" : "other";
+        repository.Write("service/file", suffix);
+        repository.Commit("released " + suffix);
+        repository.Clone.Git("push", "--quiet", "origin", "HEAD:main");
+        var build = isSame ? "16" : "17";
+        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), build), Is.EqualTo(ExitCode.Done), repository.Output);
+        var released = ImageReference.Of($"{registry.Host}/service", $"3.{build}-{repository.Clone.Head[..12]}");
+        var digest = (await client.FindDigestAsync(released))!;
+        await client.PutManifestAsync(released.WithTag("3-production"), (await client.FindManifestAsync(released))!);
+        repository.Clone.Git("checkout", "--quiet", "-b", "ci/" + suffix);
+        // A change of the pipeline file touches every component, whatever it says.
+        repository.Write("ci-steps.yaml", File.ReadAllText(Path.Combine(repository.Clone.Folder, "ci-steps.yaml")) + "# a remark\n");
+        if (!isSame) repository.Write("service/file", "not the same");
+        repository.Commit("remark");
+        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), build + "0", "--reuse"), Is.EqualTo(ExitCode.Done), repository.Output);
+        var image = repository.Images().Single(one => one.Component == "service");
+        Assert.That(image.Built, Is.EqualTo(!isSame), repository.Output);
+        Assert.That(image.Digest, isSame ? Is.EqualTo(digest) : Is.Not.EqualTo(digest));
+        Assert.That(await client.FindDigestAsync(ImageReference.Of(image.Repository, image.Tag)), Is.EqualTo(image.Digest));
+        if (isSame) Assert.That(repository.Output, Does.Contain("reuse").And.Not.Contain("service: building"));
+        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), build + "0", "--reuse"), Is.EqualTo(ExitCode.Done), repository.Output);
+        Assert.That(repository.Images().Single(one => one.Component == "service"), Is.EqualTo(image));
+        await client.DeleteManifestAsync(released.WithDigest(digest));
+    }
+
+    [Test]
+    public async Task Hands_the_same_context_to_buildx_where_it_is_asked_for()
+    {
+        using var repository = Repository(more: "      builder: buildx");
+        repository.Branch("ci/buildx", "buildx\n");
+        using var tools = new TestFolder();
+        // Stands for docker's client with its plug-in: takes the context from standard input and builds it with the engine's own builder.
+        File.SetUnixFileMode(tools.Write("docker", """
+            #!/bin/sh
+            if [ "$2" = version ]; then echo "github.com/docker/buildx v0.0.0-test"; exit 0; fi
+            printf '%s\n' "$@" > "$ARGUMENTS"
+            for argument in "$@"; do case $argument in --iidfile=*) id=${argument#*=};; --tag=*|--file=*|--label=*|--build-arg=*) set -- "$@" "$argument";; esac; shift; done
+            echo '#1 [1/2] FROM base'; echo '#2 [2/2] COPY file /file'; echo '#2 CACHED'
+            DOCKER_BUILDKIT=0 /usr/bin/docker build --quiet --iidfile "$id" "$@" - 
+            """.ReplaceLineEndings("\n")), (UnixFileMode)0b111_101_101);
+        repository.Environment["ARGUMENTS"] = tools.Of("arguments");
+        repository.Path = tools.Path + ":" + repository.Path;
+        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "18"), Is.EqualTo(ExitCode.Done), repository.Output);
+        Assert.That(repository.Output, Does.Contain("1 of 2 instructions from the cache"));
+        Assert.That(File.ReadAllLines(tools.Of("arguments")), Does.Contain("--file=Dockerfile").And.Contain("--provenance=false").And.Contain("-"));
+        Assert.That(await client.FindDigestAsync(ImageReference.Of($"{registry.Host}/ci/service", $"3.18-{repository.Clone.Head[..12]}")), Is.EqualTo(repository.Images().Single().Digest));
+        File.Delete(tools.Of("docker"));
+        repository.Path = tools.Path;
+        repository.Write("service/file", "again\n");
+        repository.Commit("again");
+        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "19"), Is.EqualTo(ExitCode.Usage), repository.Output);
+        Assert.That(repository.Output, Does.Contain("buildx"));
+    }
+
+    [Test]
+    public async Task Refuses_to_bake_a_secret_into_the_image()
+    {
+        using var repository = Repository(more: $"      args:\n        KEY: \"{LocalRegistry.Password}\"");
+        repository.Branch("ci/secret");
+        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "20"), Is.EqualTo(ExitCode.Usage));
+        Assert.That(repository.Output, Does.Contain("\"KEY\"").And.Not.Contain(LocalRegistry.Password));
+    }
+
+    [Test]
+    public async Task Says_what_to_do_when_no_engine_answers()
+    {
+        using var repository = Repository();
+        repository.Branch("ci/engineless", "engineless\n");
+        repository.Environment["DOCKER_HOST"] = "unix:///nowhere/docker.sock";
+        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "21"), Is.EqualTo(ExitCode.Unavailable));
+        Assert.That(repository.Output, Does.Contain("image-build.engine").And.Contain("DOCKER_HOST"));
+    }
+
     private ServiceRepository Repository(string dockerfile = "FROM {base}\nCOPY file /file\n", string more = "")
     {
         var repository = new ServiceRepository(registry.Host, basis.ToString(), dockerfile, more);

@@ -46,12 +46,12 @@ internal sealed class ServiceRepository : IDisposable
 
     public string Output { get; private set; } = "";
 
-    public string Evidence(string step) => File.ReadAllText(Path.Combine(Clone.Folder, ".ci-steps", "evidence", step, "statement.json"));
+    public string Evidence(string step) => File.ReadAllText(System.IO.Path.Combine(Clone.Folder, ".ci-steps", "evidence", step, "statement.json"));
 
     public void Write(string path, string text)
     {
-        var whole = Path.Combine(Clone.Folder, path);
-        Directory.CreateDirectory(Path.GetDirectoryName(whole)!);
+        var whole = System.IO.Path.Combine(Clone.Folder, path);
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(whole)!);
         File.WriteAllText(whole, text);
     }
 
@@ -76,7 +76,7 @@ internal sealed class ServiceRepository : IDisposable
         using var output = new StringWriter();
         using var error = new StringWriter();
         var exit = await StepHost.RunAsync(step, ["--work-tree", Clone.Folder, "--build-number", buildNumber, .. more], output, error,
-            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] = System.Environment.GetEnvironmentVariable("PATH")! });
+            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] = Path });
         Output = output.ToString() + error;
         return exit;
     }
@@ -93,6 +93,9 @@ internal sealed class ServiceRepository : IDisposable
     }), buildNumber);
 
     public Dictionary<string, string> Environment { get; } = [];
+
+    /// <summary>Search path of the step.</summary>
+    public string Path { get; set; } = System.Environment.GetEnvironmentVariable("PATH")!;
 
     public void Dispose() => git.Dispose();
 }

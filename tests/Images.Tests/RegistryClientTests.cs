@@ -112,6 +112,17 @@ public sealed class RegistryClientTests(RegistryAccess access)
     }
 
     [Test]
+    public async Task Shares_an_image_with_another_repository_without_moving_a_layer()
+    {
+        var target = registry.Reference("ci/service", "shared");
+        Assert.That(await client.ShareAsync(pushed.WithDigest(digest), target), Is.True);
+        Assert.That(await client.FindDigestAsync(target), Is.EqualTo(digest));
+        Assert.That((await local.Engine.PullAsync(target.ToString(), access == RegistryAccess.Open ? null : LocalRegistry.Credential)).Digest, Is.EqualTo(digest));
+        local.Own(target.ToString());
+        Assert.That(await client.ShareAsync(pushed.WithDigest("sha256:" + new string('0', 64)), target), Is.False);
+    }
+
+    [Test]
     public async Task Deletes_by_digest_and_says_when_it_was_gone()
     {
         var manifest = (await client.FindManifestAsync(pushed))!;

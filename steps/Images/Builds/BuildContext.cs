@@ -12,6 +12,8 @@ public sealed class BuildContext
     // Evidence and leases of the chain itself are never part of an image.
     private const string OwnFolder = ".ci-steps";
 
+    private const int LongestPlainName = 100;
+
     // Zip tools know nothing before 1980.
     private static readonly DateTimeOffset FixedTime = new(1980, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
@@ -126,12 +128,11 @@ public sealed class BuildContext
     private async Task WriteAsync(TarWriter tar, string path, TarEntryType kind, CancellationToken cancel)
     {
         var whole = Path.Combine(folder, path);
-        var entry = Entry(kind, kind == TarEntryType.Directory ? path + "/" : path);
         try
         {
+            var entry = Entry(kind, kind == TarEntryType.Directory ? path + "/" : path, kind == TarEntryType.SymbolicLink ? new FileInfo(whole).LinkTarget ?? "" : "");
             if (kind == TarEntryType.SymbolicLink)
             {
-                entry.LinkName = new FileInfo(whole).LinkTarget ?? "";
                 entry.Mode = (UnixFileMode)0b111_111_111;
                 await tar.WriteEntryAsync(entry, cancel).ConfigureAwait(false);
                 return;
@@ -167,8 +168,15 @@ public sealed class BuildContext
         await tar.WriteEntryAsync(entry, cancel).ConfigureAwait(false);
     }
 
-    private static PaxTarEntry Entry(TarEntryType kind, string name) =>
-        new(kind, name, [new("mtime", "315532800"), new("atime", "315532800"), new("ctime", "315532800")]) { ModificationTime = FixedTime };
+    // The plain old form where it can say it: it is shorter, and clients recognise a tar on their standard input by its first header only.
+    private static TarEntry Entry(TarEntryType kind, string name, string link = "")
+    {
+        var isPlain = Encoding.UTF8.GetByteCount(name) is var length && length == name.Length && length < LongestPlainName && link.Length < LongestPlainName && System.Text.Ascii.IsValid(link);
+        TarEntry entry = isPlain ? new UstarTarEntry(kind, name) : new PaxTarEntry(kind, name, [new("mtime", "315532800"), new("atime", "315532800"), new("ctime", "315532800")]);
+        entry.ModificationTime = FixedTime;
+        if (kind == TarEntryType.SymbolicLink) entry.LinkName = link;
+        return entry;
+    }
 
     // Folder by folder in the order of names, as the client walks.
     private IEnumerable<(string Path, TarEntryType Kind)> Walk(string at, bool[]? matched)

@@ -20,11 +20,14 @@ public sealed class ImageBuildException(string instruction, string text, IReadOn
 }
 
 /// <summary>What a build said: lines for the log, the running instruction, how much came from the cache.</summary>
-internal sealed partial class BuildProgress(Action<string> onLine)
+/// <param name="onLine">Gets each line.</param>
+/// <param name="labels">Labels that are added to the image; the engine makes an instruction of each, which is none of the Dockerfile's.</param>
+internal sealed partial class BuildProgress(Action<string> onLine, IReadOnlyCollection<string> labels)
 {
     private const int KeptLines = 20;
     private readonly Queue<string> last = new();
     private string rest = "";
+    private bool isCounted;
 
     /// <summary>The instruction that runs.</summary>
     public string Instruction { get; private set; } = "";
@@ -61,11 +64,12 @@ internal sealed partial class BuildProgress(Action<string> onLine)
         if (StepLine().Match(line) is { Success: true } step)
         {
             Instruction = step.Groups[1].Value;
-            Steps++;
+            isCounted = !Instruction.StartsWith("FROM ", StringComparison.OrdinalIgnoreCase) && !labels.Any(label => Instruction.StartsWith($"LABEL {label}=", StringComparison.Ordinal));
+            if (isCounted) Steps++;
             last.Clear();
             return;
         }
-        if (line == " ---> Using cache") Cached++;
+        if (line == " ---> Using cache" && isCounted) Cached++;
         if (line.StartsWith(" ---> ", StringComparison.Ordinal) || line.StartsWith("Removing intermediate container", StringComparison.Ordinal)) return;
         last.Enqueue(line);
         if (last.Count > KeptLines) last.Dequeue();

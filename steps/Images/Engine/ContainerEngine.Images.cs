@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Docker.DotNet.Models;
 
 namespace CiSteps.Images;
@@ -109,7 +111,7 @@ public sealed partial class ContainerEngine
     public async Task<EngineBuildResult> BuildAsync(EngineBuild build, Stream context, Action<string> onLine, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(build);
-        var progress = new BuildProgress(onLine);
+        var progress = new BuildProgress(onLine, [.. build.Labels.Keys]);
         string? error = null, id = null;
         void Read(JSONMessage message)
         {
@@ -128,7 +130,8 @@ public sealed partial class ContainerEngine
                 BuildArgs = build.Arguments.ToDictionary(),
                 Labels = build.Labels.ToDictionary(),
                 Platform = build.Platform!,
-                CacheFrom = build.CacheFrom.Count == 0 ? null! : [.. build.CacheFrom],
+                // The engine wants one JSON list here, the library would send one parameter per name.
+                CacheFrom = build.CacheFrom.Count == 0 ? null! : [JsonSerializer.Serialize([.. build.CacheFrom], EngineJson.Default.StringArray)],
                 Remove = true,
                 ForceRemove = true,
                 // The engine's own builder: the other one needs a session that only docker's own client speaks.
@@ -184,3 +187,6 @@ public sealed partial class ContainerEngine
         ServerAddress = host == ImageReference.DockerHub ? "https://index.docker.io/v1/" : host,
     };
 }
+
+[JsonSerializable(typeof(string[]))]
+internal sealed partial class EngineJson : JsonSerializerContext;

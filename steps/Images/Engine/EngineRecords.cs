@@ -308,7 +308,7 @@ public sealed record EngineBuild(string Dockerfile)
 
 /// <summary>An image that was built.</summary>
 /// <param name="Id">Its local id.</param>
-/// <param name="Steps">Instructions.</param>
+/// <param name="Steps">Instructions that can come from the cache.</param>
 /// <param name="Cached">How many of them came from the cache.</param>
 public sealed record EngineBuildResult(string Id, int Steps, int Cached);
 

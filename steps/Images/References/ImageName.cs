@@ -20,6 +20,9 @@ public static class ImageName
     /// <summary>Label with the component's name.</summary>
     public const string TitleLabel = "org.opencontainers.image.title";
 
+    /// <summary>Label with a fingerprint of all that an image was built from: files, parameters, base images.</summary>
+    public const string InputsLabel = "dev.cisteps.inputs";
+
     /// <summary>A component's repository.</summary>
     /// <param name="registry"><c>host[:port][/prefix]</c>.</param>
     /// <param name="branchPrefix">Path for images of private branches, such as <c>ci</c>.</param>

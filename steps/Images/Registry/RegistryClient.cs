@@ -174,8 +174,44 @@ public sealed partial class RegistryClient : IDisposable
         return ended.IsSuccess ? content : throw Refusal($"upload {bytes.Length} bytes to \"{repository.Repository}\"", ended);
     }
 
+    /// <summary>Gives an image a name in another repository of the same registry; its layers are shared there, not moved.</summary>
+    /// <param name="source">The image, by digest.</param>
+    /// <param name="target">Repository and tag.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <returns>False when the registry cannot share content between the two.</returns>
+    /// <exception cref="RegistryRefusalException">The registry does not take the name.</exception>
+    public async Task<bool> ShareAsync(ImageReference source, ImageReference target, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(target);
+        if (source.Host != target.Host || await FindManifestAsync(source, cancel).ConfigureAwait(false) is not { } manifest) return false;
+        if (source.Path != target.Path && !await MountAsync(source, target, manifest, cancel).ConfigureAwait(false)) return false;
+        await PutManifestAsync(target, manifest, cancel).ConfigureAwait(false);
+        return true;
+    }
+
     /// <inheritdoc />
     public void Dispose() => connection.Dispose();
+
+    private async Task<bool> MountAsync(ImageReference source, ImageReference target, RegistryManifest manifest, CancellationToken cancel)
+    {
+        foreach (var entry in manifest.Entries)
+        {
+            if (await FindManifestAsync(source.WithDigest(entry.Content.Digest), cancel).ConfigureAwait(false) is not { } inner
+                || !await MountAsync(source, target, inner, cancel).ConfigureAwait(false)) return false;
+            await PutManifestAsync(target.WithDigest(inner.Digest), inner, cancel).ConfigureAwait(false);
+        }
+        foreach (var content in manifest.Layers.Append(manifest.Config).OfType<ContentDescriptor>().DistinctBy(content => content.Digest))
+        {
+            var answer = await connection.SendAsync(new RegistryRequest(HttpMethod.Post, target.Host, target.Path,
+                $"/v2/{target.Path}/blobs/uploads/?mount={Uri.EscapeDataString(content.Digest)}&from={Uri.EscapeDataString(source.Path)}") { Actions = PushRights, Content = [] }, cancel).ConfigureAwait(false);
+            if (answer.Status == HttpStatusCode.Created) continue;
+            // 202: an upload was begun instead. It is left to expire: sending layers is the push's business.
+            if (answer.Status == HttpStatusCode.Accepted) return false;
+            throw Refusal($"share content with \"{target.Repository}\"", answer);
+        }
+        return true;
+    }
 
     private async Task<string> PutAsync(ImageReference target, RegistryManifest manifest, bool repeatable, CancellationToken cancel)
     {
@@ -202,13 +238,15 @@ public sealed partial class RegistryClient : IDisposable
         if (manifest.Config is not { } config) throw new UnavailableException("registry", $"\"{reference}\" ({manifest.Digest}) is no image: it has no configuration");
         var labels = new Dictionary<string, string>();
         var platform = "";
+        DateTimeOffset? created = null;
         if (config.MediaType is "application/vnd.oci.image.config.v1+json" or "application/vnd.docker.container.image.v1+json"
             && JsonNode.Parse(await ReadBlobAsync(reference, config.Digest, cancel: cancel).ConfigureAwait(false)) is JsonObject json)
         {
             platform = $"{(string?)json["os"]}/{(string?)json["architecture"]}" + ((string?)json["variant"] is { Length: > 0 } variant ? "/" + variant : "");
             foreach (var (name, value) in json["config"]?["Labels"] as JsonObject ?? []) labels[name] = (string?)value ?? "";
+            if (DateTimeOffset.TryParse((string?)json["created"], System.Globalization.CultureInfo.InvariantCulture, System.Globalization.DateTimeStyles.AssumeUniversal, out var time)) created = time;
         }
-        return new PlatformImage(platform, manifest.Digest, config.Digest, labels);
+        return new PlatformImage(platform, manifest.Digest, config.Digest, labels, created);
     }
 
     private static RegistryRequest ManifestRequest(HttpMethod method, ImageReference reference) =>

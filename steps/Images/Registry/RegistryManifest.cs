@@ -133,7 +133,8 @@ public sealed class RegistryManifest
 /// <param name="ManifestDigest">Digest of its manifest.</param>
 /// <param name="ConfigDigest">Digest of its configuration; what engines call the image's id.</param>
 /// <param name="Labels">Its labels.</param>
-public sealed record PlatformImage(string Platform, string ManifestDigest, string ConfigDigest, IReadOnlyDictionary<string, string> Labels);
+/// <param name="Created">When it was made, as it says itself; null when it does not.</param>
+public sealed record PlatformImage(string Platform, string ManifestDigest, string ConfigDigest, IReadOnlyDictionary<string, string> Labels, DateTimeOffset? Created = null);
 
 /// <summary>An image in a registry with all of its platforms; attestations left out.</summary>
 /// <param name="Digest">Digest of the manifest or index.</param>
@@ -143,6 +144,9 @@ public sealed record RegistryImage(string Digest, string MediaType, IReadOnlyLis
 {
     /// <summary>All digests under which an engine may know this image: of the index, of the manifests, of the configurations.</summary>
     public IReadOnlySet<string> KnownAs => new HashSet<string>(Platforms.SelectMany(image => new[] { image.ManifestDigest, image.ConfigDigest }).Append(Digest), StringComparer.Ordinal);
+
+    /// <summary>When its newest platform was made; null when none says it.</summary>
+    public DateTimeOffset? Created => Platforms.Max(image => image.Created);
 
     /// <summary>A label's value, when all platforms agree on it; else null.</summary>
     public string? Label(string name) =>

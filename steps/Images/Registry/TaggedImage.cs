@@ -6,13 +6,16 @@ namespace CiSteps.Images;
 /// <param name="Version">Tag that it was built as; null when its label is missing.</param>
 public sealed record TaggedImage(string Digest, string? Revision, string? Version)
 {
+    /// <summary>Fingerprint of all that it was built from; null when its label is missing.</summary>
+    public string? Inputs { get; init; }
+
     /// <summary>The image behind a tag; null when the tag is absent.</summary>
     /// <exception cref="Hosting.UnavailableException">The registry does not tell.</exception>
     public static async Task<TaggedImage?> FindAsync(RegistryClient registry, ImageReference reference, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(registry);
         return await registry.FindImageAsync(reference, cancel).ConfigureAwait(false) is { } image
-            ? new TaggedImage(image.Digest, image.Label(ImageName.RevisionLabel), image.Label(ImageName.VersionLabel)) : null;
+            ? new TaggedImage(image.Digest, image.Label(ImageName.RevisionLabel), image.Label(ImageName.VersionLabel)) { Inputs = image.Label(ImageName.InputsLabel) } : null;
     }
 
     /// <summary>The last certified image of a component: what <c>&lt;major&gt;-production</c> points to; null before the first.</summary>
