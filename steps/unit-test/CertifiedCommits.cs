@@ -7,12 +7,10 @@ namespace CiSteps.UnitTest;
 /// <summary>Reads the commit from the label of the image that the production tag points to.</summary>
 internal sealed class CertifiedCommits(StepContext context, ChainRun run) : ICertifiedCommits
 {
-    private const string RevisionLabel = "org.opencontainers.image.revision";
-
     public async Task<(string? Commit, string Why)> FindAsync(string component, int major, CancellationToken cancel)
     {
         var registry = run.Change.Registry;
-        var reference = ImageReference.Parse($"{registry.Push}/{component}:{major}-production");
+        var reference = ImageName.Repository(registry.Push, registry.BranchPrefix, component, isDefaultBranch: true).WithTag(ImageName.ProductionTag(major));
         RegistryImage? image;
         try
         {
@@ -25,7 +23,7 @@ internal sealed class CertifiedCommits(StepContext context, ChainRun run) : ICer
             return (null, $"the last certified commit is not known: {failure.Message}");
         }
         if (image is null) return (null, $"\"{reference}\" does not exist yet");
-        if (image.Label(RevisionLabel) is not { Length: > 0 } revision) return (null, $"\"{reference}\" has no label {RevisionLabel}");
+        if (image.Label(ImageName.RevisionLabel) is not { Length: > 0 } revision) return (null, $"\"{reference}\" has no label {ImageName.RevisionLabel}");
         if (run.Repository.FindCommit(revision) is not { } commit) return (null, $"the certified commit {revision} is not in this clone; fetch more history");
         return (commit, $"certified at {commit[..12]}");
     }

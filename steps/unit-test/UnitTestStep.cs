@@ -57,17 +57,31 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
             return UnitTestPlan.For(ChangedComponents.Decide(run.Change, changed, configuration), run.Change, run.Policy, settings.Get(UnitTestCommand.All), only, ancestor);
         }
         var commits = new Dictionary<string, string?>(StringComparer.Ordinal);
-        foreach (var component in run.Change.Components)
+        foreach (var component in run.Change.Components.Where(component => component.Image is not null))
         {
-            // What has no image is never certified by itself; it goes with everything else.
-            var (commit, why) = component.Image is null ? (null, "it has no image that could be certified") : await certified.FindAsync(component.Name, component.Major, cancel);
+            var (commit, why) = await certified.FindAsync(component.Name, component.Major, cancel);
             context.Log.Info($"{component.Name}: {why}");
             commits[component.Name] = commit;
         }
-        var common = commits.Values.Distinct().ToList();
-        return UnitTestPlan.For(
-            ChangedComponents.Decide(run.Change, component => commits[component.Name] is { } commit ? run.ChangedSince(commit) : null, configuration),
-            run.Change, run.Policy, settings.Get(UnitTestCommand.All), only, common is [{ } one] ? one : "");
+        return UnitTestPlan.For(SinceCertified(commits, configuration), run.Change, run.Policy, settings.Get(UnitTestCommand.All), only,
+            commits.Values.Distinct().ToList() is [{ } one] ? one : "");
+    }
+
+    // Each component, its dependencies included, since its own certified commit. What has no image is never certified by
+    // itself: whatever chain certified something last had tested it up to there.
+    private IReadOnlyList<ComponentChange> SinceCertified(Dictionary<string, string?> commits, string configuration)
+    {
+        var newest = commits.Values.OfType<string>().Distinct().DefaultIfEmpty()
+            .Aggregate((one, other) => one is not null && run.Repository.IsAncestor(one, other!) ? other : one);
+        var decided = new Dictionary<string, IReadOnlyList<ComponentChange>>(StringComparer.Ordinal);
+        return [.. run.Change.Components.Select((component, at) =>
+        {
+            if ((component.Image is null ? newest : commits[component.Name]) is not { } since)
+                return new ComponentChange(component, true, "there is no certified commit to compare with");
+            if (!decided.TryGetValue(since, out var changes))
+                decided[since] = changes = ChangedComponents.Decide(run.Change, run.ChangedSince(since), configuration);
+            return changes[at];
+        })];
     }
 
     private async Task<IReadOnlyList<TestedRuns>> TestAsync(UnitTestPlan plan, ConcurrentQueue<FinishedRun> finished, CancellationToken cancel)
