@@ -15,6 +15,7 @@ internal static class RunChainProgram
             new("close", "Ends a chain whatever happened: releases its testbeds, tells the owner once, writes the report (see close --help).", [], (_, _) => Task.FromResult(ExitCode.Usage)),
             PlanCommand.Create(),
             CheckCommand.Create(),
+            ScaffoldCommand.Create(),
             SandboxCommands.Create(),
         ],
     };
