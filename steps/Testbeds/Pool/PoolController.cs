@@ -8,7 +8,7 @@ namespace CiSteps.Testbeds.Pool;
 
 /// <summary>
 /// Runs a pool: watches classes, testbeds and claims, decides (<see cref="PoolPlan"/>), and acts. All that it knows is in the
-/// management cluster, so it may be stopped and started at any moment; a second one beside it does no harm, since each hand-over is a conditional write.
+/// management cluster, so it may be stopped and started at any moment. A second one beside it stands by.
 /// </summary>
 public sealed class PoolController : IAsyncDisposable
 {
@@ -45,8 +45,18 @@ public sealed class PoolController : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(management);
         ArgumentNullException.ThrowIfNull(options);
         if (options.Install) await PoolInstallation.ApplyAsync(management, options, cancel).ConfigureAwait(false);
-        await using var controller = new PoolController(management, options);
-        await controller.RunAsync(cancel).ConfigureAwait(false);
+        try
+        {
+            await new Leadership(management, options.PrivateNamespace).RunAsync(async turn =>
+            {
+                await using var controller = new PoolController(management, options);
+                await controller.ServeAsync(turn).ConfigureAwait(false);
+            }, cancel).ConfigureAwait(false);
+        }
+        catch (ClusterApiException none) when (none.Code == 404)
+        {
+            throw PoolInstallation.NotInstalled(management, none);
+        }
     }
 
     /// <summary>Stops all work on testbeds.</summary>
@@ -57,7 +67,7 @@ public sealed class PoolController : IAsyncDisposable
         signal.Dispose();
     }
 
-    private async Task RunAsync(CancellationToken cancel)
+    private async Task ServeAsync(CancellationToken cancel)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         Task[] followers = [Follow(classes, PoolKinds.Class), Follow(testbeds, PoolKinds.Testbed), Follow(claims, PoolKinds.Claim)];
@@ -67,10 +77,6 @@ public sealed class PoolController : IAsyncDisposable
         {
             // A follower ends only by failing at the start or by being stopped.
             await (await Task.WhenAny([loop, .. followers]).ConfigureAwait(false)).ConfigureAwait(false);
-        }
-        catch (ClusterApiException none) when (none.Code == 404)
-        {
-            throw PoolInstallation.NotInstalled(management, none);
         }
         finally
         {

@@ -74,7 +74,7 @@ internal static class LeaseAccounts
     /// <summary>Asks with the given credentials until the server says 401 or 403.</summary>
     public static async Task RefusedAsync(Cluster cluster, string kubeconfig, string path, TimeSpan limit, CancellationToken cancel)
     {
-        // A log of its own, as above.
+        // A connection and a log of its own, as above.
         using var lease = Cluster.Open(kubeconfig, new BuildLog(TextWriter.Null, forServer: false), cluster.Time);
         var started = cluster.Time.GetTimestamp();
         for (var pause = firstPause; ; pause = pause * 2 < longestPause ? pause * 2 : longestPause)
