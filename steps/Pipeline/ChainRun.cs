@@ -118,7 +118,8 @@ public sealed class ChainRun : IDisposable
             context.Run = ChainIdentity.Of(context, repository, commit, context.Settings.Find(TargetBranch) ?? repository.OriginDefaultBranch ?? "main", null);
             throw;
         }
-        var target = context.Settings.Find(TargetBranch) ?? change.Branches.Target;
+        if (context.Settings.Find(TargetBranch) is { } named) change = change.Targeting(named);
+        var target = change.Branches.Target;
         var identity = ChainIdentity.Of(context, repository, commit, target, change);
         context.Run = identity;
         context.Log.Info($"{identity.Branch} at {identity.ShortCommit}, build {identity.BuildNumber}{(identity.Dirty ? ", with uncommitted changes" : "")}");

@@ -15,7 +15,10 @@ public sealed record PipelineDefinition(
     IReadOnlyList<SuiteDefinition> Suites,
     ProductionDefinition? Production,
     NotificationsDefinition Notifications,
-    string Source);
+    string Source)
+{
+    internal PipelineDefinition Targeting(string branch) => this with { Branches = Branches with { Target = branch } };
+}
 
 /// <summary>Image registry (<c>registry:</c>).</summary>
 /// <param name="Push"><c>host[:port][/prefix]</c> that steps push to.</param>

@@ -27,9 +27,10 @@ internal static class PolicySource
                 : $"\"{target}\" has no {path} yet, so the change's own judges it");
             return change;
         }
+        PipelineDefinition policy;
         try
         {
-            return PipelineFile.Parse(text, $"{path} at {target} ({tip![..12]})", registry);
+            policy = PipelineFile.Parse(text, $"{path} at {target} ({tip![..12]})", registry);
         }
         catch (UsageException failure) when (!identity.IsDefaultBranch)
         {
@@ -37,6 +38,8 @@ internal static class PolicySource
             context.Log.Warning($"the pipeline file of \"{target}\" is wrong, so the change's own judges it: {failure.Message}");
             return change;
         }
+        if (context.Settings.Find(ChainRun.TargetBranch) is not null) return policy.Targeting(target);
+        return policy.Branches.Target == target ? policy : throw Moved(change, target, target, policy.Branches.Target);
     }
 
     // A change must not choose who judges it: where the clone knows the origin's default branch, and that branch names another target, that counts.
@@ -54,8 +57,10 @@ internal static class PolicySource
         {
             return;
         }
-        if (judged != target)
-            throw new UsageException($"the change sets branches.target to \"{target}\" (in {change.Source}), but \"{known}\" says \"{judged}\": a change does not choose the branch that judges it; " +
-                $"move the target in a change of its own with --target-branch {judged}");
+        if (judged != target) throw Moved(change, target, known, judged);
     }
+
+    private static UsageException Moved(PipelineDefinition change, string target, string judge, string judged) =>
+        new($"the change sets branches.target to \"{target}\" (in {change.Source}), but the file of \"{judge}\" says \"{judged}\": a change does not choose the branch that judges it; " +
+            $"move the target in a change of its own, run with --target-branch {judged}");
 }

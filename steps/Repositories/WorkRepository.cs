@@ -116,7 +116,7 @@ public sealed class WorkRepository : IDisposable
     /// <summary>The id of what is at a path in a commit (a folder's tree, a file's blob, a submodule's commit); null when there is nothing.</summary>
     public string? ObjectId(string commit, string path) => GitFailure.Translate(Folder, () => Get(commit)[path]?.Target.Sha);
 
-    /// <summary>All file paths of a commit with the id of their content, in git's order.</summary>
+    /// <summary>All file paths of a commit with mode and id of their content, in git's order; a submodule is one path.</summary>
     public IEnumerable<(string Path, string Id)> Files(string commit) => FilesOf(Get(commit).Tree, "");
 
     /// <summary>When a commit was made, by its committer.</summary>
@@ -199,7 +199,7 @@ public sealed class WorkRepository : IDisposable
             if (entry.TargetType == TreeEntryTargetType.Tree)
                 foreach (var inner in FilesOf((Tree)entry.Target, path + "/"))
                     yield return inner;
-            else yield return (path, entry.Target.Sha);
+            else yield return (path, $"{Convert.ToString((int)entry.Mode, 8)} {entry.Target.Sha}");
         }
     }
 }

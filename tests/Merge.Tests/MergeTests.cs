@@ -147,6 +147,18 @@ public sealed class Merging
     }
 
     [Test]
+    public async Task Goes_into_the_target_that_it_is_told()
+    {
+        var stable = chain.Git.Clone("stable");
+        stable.Branch("stable");
+        stable.Push();
+        var clone = Changed();
+        await Chain.Passed(clone);
+        Assert.That((await Chain.Merge(clone, "--target-branch", "stable")).Exit, Is.Zero);
+        Assert.That((chain.Main, chain.Git.Git("rev-parse", "stable^2")), Is.EqualTo((chain.Start, clone.Head)));
+    }
+
+    [Test]
     public async Task Is_refused_when_the_branch_has_moved_on()
     {
         var clone = Changed();

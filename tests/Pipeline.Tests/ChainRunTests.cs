@@ -171,6 +171,33 @@ public sealed class A_run
     }
 
     [Test]
+    public async Task Does_not_let_a_change_name_a_target_that_names_another()
+    {
+        clone.Checkout("main");
+        clone.Branch("trap");
+        clone.Push();
+        clone.Checkout("ci/x");
+        clone.Commit("ci-steps.yaml", "branches: { target: trap }\n" + Sample.Least);
+        var opened = await Opened.In(clone);
+        Assert.That((opened.Exit, opened.Output.Contains("the file of \"trap\" says \"main\"")), Is.EqualTo((ExitCode.Usage, true)), opened.Output);
+    }
+
+    [Test]
+    public async Task Takes_the_target_that_it_is_told_above_every_file()
+    {
+        clone.Checkout("main");
+        clone.Branch("stable");
+        var stable = clone.Commit("app/b", "stable");
+        clone.Push();
+        clone.Checkout("ci/x");
+        clone.Commit("ci-steps.yaml", "branches: { target: evil }\n" + Sample.Least);
+        var opened = await Opened.In(clone, ["--target-branch", "stable"]);
+        Assert.That((opened.Exit, opened.TargetTip, opened.Base), Is.EqualTo((0, stable, main)), opened.Output);
+        clone.Checkout("stable");
+        Assert.That((await Opened.In(clone, ["--target-branch", "stable"])).Run!.IsDefaultBranch, Is.True);
+    }
+
+    [Test]
     public async Task Passes_when_it_mends_the_targets_broken_file()
     {
         clone.Checkout("main");
