@@ -1,0 +1,91 @@
+using CiSteps.Hosting.Evidence;
+using CiSteps.Pipeline;
+
+namespace CiSteps.IntegrationDeploy.Tests;
+
+[TestFixture]
+internal sealed class Planning
+{
+    private const string New = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
+    private const string Old = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+    private const string Quotes = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
+    private static readonly RegistryDefinition registry = new("push.example", "pull.example", "ci", false);
+
+    [Test]
+    public void Rolls_from_what_production_runs_beside_what_is_production_ready()
+    {
+        var plan = Plan(production: new() { ["push.example/greeter:1-production"] = Old, ["push.example/quotes:2-production"] = Quotes });
+
+        var suite = plan.Suites.Single();
+        Assert.Multiple(() =>
+        {
+            Assert.That(plan.Refusal, Is.Null);
+            Assert.That(suite.Services.Single().BaseDigest, Is.EqualTo(Old));
+            Assert.That(suite.Dependents.Single().Pinned, Is.EqualTo(new PinnedDependent("quotes", "push.example/quotes", Quotes, "2-production")));
+            Assert.That(suite.Dependents.Single().PullRepository, Is.EqualTo("pull.example/quotes"));
+            Assert.That(suite.ToString(), Does.Contain("greeter rolled from sha256:000000000000 to sha256:111111111111"));
+        });
+    }
+
+    [Test]
+    public void Deploys_afresh_when_production_has_nothing_or_the_same()
+    {
+        Assert.Multiple(() =>
+        {
+            Assert.That(Plan(production: new() { ["push.example/quotes:2-production"] = Quotes }).Suites.Single().Services.Single().BaseDigest, Is.Null);
+            Assert.That(Plan(production: new() { ["push.example/greeter:1-production"] = New, ["push.example/quotes:2-production"] = Quotes }).Suites.Single().Services.Single().BaseDigest, Is.Null);
+        });
+    }
+
+    [Test]
+    public void Refuses_a_dependent_that_is_not_production_ready_and_says_what_to_do()
+    {
+        var refusal = Plan(production: []).Refusal!.Value;
+
+        Assert.That(refusal.Reason, Is.EqualTo("dependent-not-ready"));
+        Assert.That(refusal.Text, Does.Contain("\"2-production\"").And.Contain("bootstrap"));
+    }
+
+    [Test]
+    public void Takes_the_bootstrap_image_on_the_first_run_ever()
+    {
+        var plan = Plan(bootstrap: "push.example/quotes:2.0-first", production: new() { ["push.example/quotes:2.0-first"] = Quotes });
+
+        Assert.That(plan.Suites.Single().Dependents.Single().Pinned, Is.EqualTo(new PinnedDependent("quotes", "push.example/quotes", Quotes, "bootstrap")));
+        Assert.That(Plan(bootstrap: "push.example/quotes:2.0-first", production: []).Refusal!.Value.Text, Does.Contain("push the bootstrap image"));
+    }
+
+    [Test]
+    public void Leaves_out_suites_that_concern_nothing_new()
+    {
+        var plan = Plan(built: false, production: []);
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(plan.Suites, Is.Empty);
+            Assert.That(plan.Refusal, Is.Null);
+            Assert.That(plan.Skipped.Single(), Is.EqualTo(("smoke", "nothing new of greeter")));
+        });
+    }
+
+    [Test]
+    public void Refuses_without_a_testbed() =>
+        Assert.That(Plan(held: false, production: new() { ["push.example/quotes:2-production"] = Quotes }).Refusal!.Value.Reason, Is.EqualTo("no-testbed"));
+
+    [TestCase("push.example/quotes", "pull.example/quotes")]
+    [TestCase("other.example/quotes", "other.example/quotes")]
+    [TestCase("push.example.org/quotes", "push.example.org/quotes")]
+    public void Names_images_as_nodes_reach_them(string repository, string expected) => Assert.That(IntegrationPlan.ToPull(registry, repository), Is.EqualTo(expected));
+
+    private static IntegrationPlan Plan(Dictionary<string, string?> production, bool built = true, bool held = true, string? bootstrap = null)
+    {
+        var workload = new WorkloadDefinition(["k8s"], "Deployment", "greeter", "greeter", TimeSpan.FromMinutes(1));
+        var component = new ComponentDefinition("greeter", ["greeter/**"], [], 1, [], [], null, new ImageDefinition("Dockerfile", ".", null, new Dictionary<string, string>(), null, "engine"), workload);
+        var suite = new SuiteDefinition("smoke", [], "small", "smoke", [], [new DependentDefinition("quotes", "push.example/quotes", 2, bootstrap, workload)],
+            new SuiteTestsDefinition("job.yaml", null, [], "tap"), TimeSpan.FromMinutes(1));
+        var definition = new PipelineDefinition(registry, new BranchesDefinition("main", "ci/*"), [component], [suite], null, new NotificationsDefinition(new Dictionary<string, OwnerDefinition>(), null), "ci-steps.yaml");
+        return IntegrationPlan.For(new IntegrationFacts(definition, definition,
+            [new BuiltImage("greeter", "push.example/ci/greeter", "pull.example/ci/greeter", "1.7-abc", New, built)], production,
+            held ? [new HeldTestbed("smoke", "small", "claim", "bed-1", 3)] : []));
+    }
+}

@@ -1,0 +1,109 @@
+using System.Text.Json.Nodes;
+using CiSteps.Fixtures;
+using CiSteps.Hosting;
+using CiSteps.Hosting.Evidence;
+using CiSteps.Pipeline;
+
+namespace CiSteps.Promote.Tests;
+
+/// <summary>A service on <c>main</c> with production targets, and certify's evidence.</summary>
+internal sealed class Production : IDisposable
+{
+    public const string KubeconfigVariable = "SHOP_KUBECONFIG";
+    private readonly GitRepositories git = new();
+
+    public Production(string registry, string? waves = null)
+    {
+        Registry = registry;
+        Clone = git.Clone();
+        Clone.Write("ci-steps.yaml", $$"""
+            registry: { push: "{{registry}}" }
+            components:
+              - name: greeter
+                major: 1
+                paths: [greeter/**]
+                image: { context: greeter }
+                workload: { manifests: [greeter/k8s], kind: Deployment, name: greeter, container: greeter, time-limit: 1m }
+            production:
+              waves:
+            """ + "\n" + (waves ?? Wave("all", "shop")));
+        Clone.Write("greeter/Dockerfile", "FROM scratch\n");
+        Clone.Write("greeter/k8s/greeter.yaml", Manifests("shop"));
+        Clone.Commit("Begin");
+        Clone.Push();
+    }
+
+    public string Registry { get; }
+
+    public GitClone Clone { get; }
+
+    public string Output { get; private set; } = "";
+
+    public Dictionary<string, string> Environment { get; } = new() { ["TEAMCITY_VERSION"] = "2025.11" };
+
+    public static string Wave(string name, string target, string more = "", string ns = "shop", string gate = "http: service://greeter:80/healthz, for: 1s, time-limit: 10s") => $$"""
+            - name: {{name}}
+              targets:
+                - { name: {{target}}, kubeconfig: {{KubeconfigVariable}}, namespace: {{ns}}, components: [greeter], gate: { {{gate}} } }
+              {{more}}
+
+        """;
+
+    public static string Manifests(string ns) => $$"""
+        { apiVersion: v1, kind: Namespace, metadata: { name: {{ns}} } }
+        ---
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata: { name: greeter }
+        spec:
+          replicas: 2
+          selector: { matchLabels: { app: greeter } }
+          strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } }
+          template:
+            metadata: { labels: { app: greeter } }
+            spec:
+              terminationGracePeriodSeconds: 1
+              containers:
+                - name: greeter
+                  image: greeter
+                  ports: [{ containerPort: 8080 }]
+                  readinessProbe: { httpGet: { path: /healthz, port: 8080 }, periodSeconds: 1 }
+        ---
+        apiVersion: v1
+        kind: Service
+        metadata: { name: greeter }
+        spec: { selector: { app: greeter }, ports: [{ port: 80, targetPort: 8080 }] }
+        """;
+
+    public CertifiedImage Image(string digest, string? previous = null) => new("greeter", $"{Registry}/greeter", $"{Registry}/greeter", digest, "1.7", "1-production", previous);
+
+    public async Task CertifiedAsync(string build, params IReadOnlyList<CertifiedImage> images)
+    {
+        var exit = await StepHost.RunAsync(new StepCommand("certify", "Certifies.", ChainRun.Settings, (context, _) =>
+        {
+            using var run = ChainRun.Open(context);
+            return Task.FromResult(Outcome.Done("certified").HandingOver(new CertifyHandOver(images), HandOverJson.Default.CertifyHandOver));
+        }), ["--work-tree", Clone.Folder, "--build-number", build], TextWriter.Null, TextWriter.Null, Environment);
+        Assert.That(exit, Is.Zero);
+    }
+
+    public async Task<int> RunAsync(StepCommand step, string build, params string[] more)
+    {
+        var text = new StringWriter();
+        var output = TextWriter.Synchronized(text);
+        var exit = await StepHost.RunAsync(step, ["--work-tree", Clone.Folder, "--build-number", build, .. more], output, output,
+            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] = System.Environment.GetEnvironmentVariable("PATH")! });
+        Output = text.ToString();
+        return exit;
+    }
+
+    public JsonObject Predicate() => (JsonObject)JsonNode.Parse(File.ReadAllText(Path.Combine(Clone.Folder, ".ci-steps/evidence/promote/statement.json")))!["predicate"]!["cisteps"]!;
+
+    public string Reason() => (string)Predicate()["reason"]!;
+
+    public string Text() => (string)Predicate()["text"]!;
+
+    public PromoteHandOver HandOver() => System.Text.Json.JsonSerializer.Deserialize(Predicate()["handOver"], HandOverJson.Default.PromoteHandOver)!;
+
+    public void Dispose() => git.Dispose();
+}
