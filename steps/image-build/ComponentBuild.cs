@@ -67,7 +67,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
             context.Log.Progress($"{order.Component.Name}: pulling {name}");
             try
             {
-                var pulled = await engine.PullAsync(reference, await credentials.FindAsync(name.Host, cancel).ConfigureAwait(false), platform: image.Platform, cancel: cancel).ConfigureAwait(false);
+                var pulled = await engine.PullAsync(reference, await credentials.FindAsync(name.Host, cancel).ConfigureAwait(false), far => context.Log.Progress($"pulling {name}: {far}"), image.Platform, cancel).ConfigureAwait(false);
                 bases.Add(new BaseImage(reference, pulled.Digest));
             }
             catch (ImagePullException failure)
@@ -98,7 +98,8 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
             try
             {
                 context.Log.Progress($"{order.Component.Name}: pulling {source} for its layers");
-                pulled.Add((await engine.PullAsync(source.ToString(), await credentials.FindAsync(source.Host, cancel).ConfigureAwait(false), cancel: cancel).ConfigureAwait(false)).Id);
+                pulled.Add((await engine.PullAsync(source.ToString(), await credentials.FindAsync(source.Host, cancel).ConfigureAwait(false),
+                    far => context.Log.Progress($"pulling {source}: {far}"), cancel: cancel).ConfigureAwait(false)).Id);
             }
             catch (ImagePullException failure)
             {

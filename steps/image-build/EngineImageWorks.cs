@@ -59,7 +59,7 @@ internal sealed class EngineImageWorks : IImageWorks
             if (await registry.FindImageAsync(name, cancel).ConfigureAwait(false) is { } there) return (there.Digest, there.KnownAs.Contains(id));
             try
             {
-                var pushed = await working.PushAsync(name, credential, cancel: cancel).ConfigureAwait(false);
+                var pushed = await working.PushAsync(name, credential, far => context.Log.Progress($"pushing {name}: {far}"), cancel).ConfigureAwait(false);
                 var now = await registry.FindDigestAsync(name, cancel).ConfigureAwait(false)
                     ?? throw new UnavailableException("registry", $"the registry \"{name.Host}\" accepted \"{name}\" and says now that it is not there");
                 return (now, now == pushed);
@@ -92,7 +92,7 @@ internal sealed class EngineImageWorks : IImageWorks
     private async Task<ContainerEngine> EngineAsync(CancellationToken cancel)
     {
         if (engine is not null) return engine;
-        engine = await ContainerEngine.ConnectAsync(context.Settings.Environment.GetValueOrDefault("DOCKER_HOST"), cancel).ConfigureAwait(false);
+        engine = await ContainerEngine.ConnectToAsync(context.Settings.Environment, cancel).ConfigureAwait(false);
         await EngineLabels.SweepAsync(engine, context.Log, cancel).ConfigureAwait(false);
         return engine;
     }

@@ -5,6 +5,7 @@ using CiSteps.Fixtures;
 using CiSteps.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.Logging;
 
 namespace CiSteps.Images.Tests;
@@ -54,6 +55,21 @@ public sealed class RegistryTlsTests
     }
 
     [Test]
+    public async Task Speaks_to_an_engine_elsewhere_with_the_certificates_that_dockers_own_client_uses()
+    {
+        await using var server = await StartAsync(authority, "localhost", demandsCertificate: true);
+        var environment = new Dictionary<string, string> { ["DOCKER_HOST"] = $"tcp://localhost:{new Uri(server.Urls.First()).Port}", ["DOCKER_CERT_PATH"] = folder.Path, ["DOCKER_TLS_VERIFY"] = "1" };
+        Assert.That((await Assert.ThrowsAsync<UsageException>(() => ContainerEngine.ConnectToAsync(environment)))!.Message, Does.Contain("DOCKER_CERT_PATH"));
+        using (var client = Signed("client")) WriteKey(client);
+        using var engine = await ContainerEngine.ConnectToAsync(environment);
+        Assert.That(await engine.InspectContainerAsync("none"), Is.Null);
+        // An engine that somebody else signed is not spoken to, whatever it answers.
+        using var other = Authority("CN=another one");
+        folder.Write("ca.pem", other.ExportCertificatePem());
+        await Assert.ThrowsAsync<UnavailableException>(() => ContainerEngine.ConnectToAsync(environment));
+    }
+
+    [Test]
     public void Says_when_the_authoritys_file_is_none()
     {
         Assert.That(Assert.Throws<UsageException>(() => RegistryClient.Open(RegistryCredentials.None, certificateAuthority: folder.Of("none.pem")))!.Message, Does.Contain("none.pem"));
@@ -71,7 +87,16 @@ public sealed class RegistryTlsTests
         return request.CreateSelfSigned(now.AddDays(-1), now.AddDays(1));
     }
 
-    private static async Task<WebApplication> StartAsync(X509Certificate2 authority, string name)
+    private void WriteKey(X509Certificate2 certificate)
+    {
+        using var key = certificate.GetECDsaPrivateKey()!;
+        folder.Write("cert.pem", certificate.ExportCertificatePem());
+        folder.Write("key.pem", key.ExportPkcs8PrivateKeyPem());
+    }
+
+    private X509Certificate2 Signed(string name) => Sign(authority, name);
+
+    private static X509Certificate2 Sign(X509Certificate2 authority, string name)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest("CN=" + name, key, HashAlgorithmName.SHA256);
@@ -80,13 +105,24 @@ public sealed class RegistryTlsTests
         request.CertificateExtensions.Add(names.Build());
         var now = TimeProvider.System.GetUtcNow();
         using var signed = request.Create(authority, now.AddHours(-1), now.AddHours(1), [1, 2, 3]);
-        var certificate = signed.CopyWithPrivateKey(key);
+        return signed.CopyWithPrivateKey(key);
+    }
+
+    private static async Task<WebApplication> StartAsync(X509Certificate2 authority, string name, bool demandsCertificate = false)
+    {
+        var certificate = Sign(authority, name);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(certificate)));
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(https =>
+        {
+            https.ServerCertificate = certificate;
+            https.ClientCertificateMode = demandsCertificate ? ClientCertificateMode.RequireCertificate : ClientCertificateMode.NoCertificate;
+            https.ClientCertificateValidation = (presented, _, _) => presented.Subject == "CN=client";
+        })));
         var application = builder.Build();
-        application.Run(context => ScriptedRegistry.AnswerAsync(context, 404, "{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"manifest unknown\"}]}"));
+        application.Run(context => context.Request.Path.Value!.EndsWith("/_ping", StringComparison.Ordinal) ? ScriptedRegistry.AnswerAsync(context, 200, "OK")
+            : ScriptedRegistry.AnswerAsync(context, 404, "{\"message\":\"none\",\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"manifest unknown\"}]}"));
         await application.StartAsync();
         return application;
     }

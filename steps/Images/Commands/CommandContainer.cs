@@ -100,7 +100,8 @@ public sealed class CommandContainer(ContainerEngine engine, RegistryCredentials
         log.Progress($"pulling {reference}");
         try
         {
-            return (await engine.PullAsync(reference, await credentials.FindAsync(parsed.Host, cancel).ConfigureAwait(false), cancel: cancel).ConfigureAwait(false)).Id;
+            return (await engine.PullAsync(reference, await credentials.FindAsync(parsed.Host, cancel).ConfigureAwait(false),
+                far => log.Progress($"pulling {reference}: {far}"), cancel: cancel).ConfigureAwait(false)).Id;
         }
         catch (ImagePullException failure)
         {

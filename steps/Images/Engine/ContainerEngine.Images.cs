@@ -9,7 +9,7 @@ public sealed partial class ContainerEngine
     /// <summary>Pulls an image, whether or not it is there already.</summary>
     /// <param name="reference">Its name.</param>
     /// <param name="credential">Credentials for its registry; null: none.</param>
-    /// <param name="progress">Told of each line of progress.</param>
+    /// <param name="progress">Told every few seconds how far it has come.</param>
     /// <param name="platform">Such as <c>linux/amd64</c>; null: the engine's.</param>
     /// <param name="cancel">Gives up.</param>
     /// <exception cref="ImagePullException">It cannot be had; the exception says in which way.</exception>
@@ -18,13 +18,15 @@ public sealed partial class ContainerEngine
     {
         if (!ImageReference.TryParse(reference, out var parsed, out var why)) throw new ImagePullException(ImagePullFailure.InvalidName, reference, why);
         string? digest = null, error = null;
+        var transfer = new TransferProgress(progress, TimeProvider.System);
         void Read(JSONMessage message)
         {
             if (message.Error is { } failure) error = failure.Message;
             const string digestLine = "Digest: ";
             if (message.Status is not { } status) return;
             if (status.StartsWith(digestLine, StringComparison.Ordinal)) digest = status[digestLine.Length..].Trim();
-            progress?.Invoke(message.ID is { Length: > 0 } layer ? $"{layer}: {status}" : status);
+            // Unpacking counts the same bytes once more; it is the download that people wait for.
+            else if (status == "Downloading" && message.Progress is { } layer) transfer.Add(message.ID ?? "", layer.Current ?? 0, layer.Total ?? 0);
         }
         try
         {
@@ -152,7 +154,7 @@ public sealed partial class ContainerEngine
     /// <summary>Pushes a local image under its name.</summary>
     /// <param name="name">Repository and tag.</param>
     /// <param name="credential">Credentials for its registry; null: none.</param>
-    /// <param name="progress">Told of each line of progress.</param>
+    /// <param name="progress">Told every few seconds how far it has come.</param>
     /// <param name="cancel">Gives up.</param>
     /// <returns>The digest, as the registry gave it.</returns>
     /// <exception cref="ImagePushException">It was not taken; the exception says in which way.</exception>
@@ -160,11 +162,12 @@ public sealed partial class ContainerEngine
     {
         ArgumentNullException.ThrowIfNull(name);
         string? error = null, digest = null;
+        var transfer = new TransferProgress(progress, TimeProvider.System);
         void Read(JSONMessage message)
         {
             if (message.Error is { } failure) error ??= failure.Message;
             if (message.Aux?.ExtensionData is { } facts && facts.TryGetValue("Digest", out var value)) digest = value.ToString();
-            if (message.Status is { } status && message.Progress is null) progress?.Invoke(message.ID is { Length: > 0 } layer ? $"{layer}: {status}" : status);
+            if (message is { Status: "Pushing", Progress: { } layer }) transfer.Add(message.ID ?? "", layer.Current ?? 0, layer.Total ?? 0);
         }
         try
         {

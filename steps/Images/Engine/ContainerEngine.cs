@@ -20,13 +20,24 @@ public sealed partial class ContainerEngine : IDisposable
     /// <param name="cancel">Gives up.</param>
     /// <exception cref="UsageException">The address is none.</exception>
     /// <exception cref="UnavailableException">No engine answers there.</exception>
-    public static async Task<ContainerEngine> ConnectAsync(string? host = null, CancellationToken cancel = default)
+    public static Task<ContainerEngine> ConnectAsync(string? host = null, CancellationToken cancel = default) => ConnectAsync(host, StepHost.ProcessEnvironment(), cancel);
+
+    /// <summary>Finds the engine that an environment names (<c>DOCKER_HOST</c>, <c>DOCKER_TLS_VERIFY</c>, <c>DOCKER_CERT_PATH</c>) and asks whether it answers.</summary>
+    /// <exception cref="UsageException">The address is none, or the certificates cannot be read.</exception>
+    /// <exception cref="UnavailableException">No engine answers there.</exception>
+    public static Task<ContainerEngine> ConnectToAsync(IReadOnlyDictionary<string, string> environment, CancellationToken cancel = default) => ConnectAsync(null, environment, cancel);
+
+    private static async Task<ContainerEngine> ConnectAsync(string? host, IReadOnlyDictionary<string, string> environment, CancellationToken cancel)
     {
         var address = host is { Length: > 0 } ? host
-            : Environment.GetEnvironmentVariable("DOCKER_HOST") is { Length: > 0 } variable ? variable : DefaultAddress();
+            : environment.GetValueOrDefault("DOCKER_HOST") is { Length: > 0 } variable ? variable : DefaultAddress(environment);
         if (!Uri.TryCreate(address, UriKind.Absolute, out var uri) || uri.Scheme is not ("unix" or "npipe" or "tcp" or "http" or "https"))
             throw new UsageException($"\"{address}\" is no address of a container engine; DOCKER_HOST takes unix:///var/run/docker.sock or tcp://host:port");
-        var engine = new ContainerEngine(new DockerClientBuilder().WithEndpoint(uri).Build(), uri);
+        var certificates = uri.Scheme is "tcp" or "https" ? EngineCertificates.Find(environment) : null;
+        var engine = new ContainerEngine(certificates is null
+            ? new DockerClientBuilder().WithEndpoint(uri).Build()
+            : new DockerClientBuilder().WithEndpoint(new UriBuilder(uri) { Scheme = "https" }.Uri).WithAuthProvider(certificates)
+                .WithTransportOptions(new Docker.DotNet.NativeHttp.NativeHttpTransportOptions { ConfigureHandler = certificates.Configure }).Build(), uri);
         try
         {
             await engine.CallAsync(() => engine.client.System.PingAsync(cancel), cancel).ConfigureAwait(false);
@@ -97,12 +108,12 @@ public sealed partial class ContainerEngine : IDisposable
     /// <inheritdoc />
     public void Dispose() => client.Dispose();
 
-    private static string DefaultAddress()
+    private static string DefaultAddress(IReadOnlyDictionary<string, string> environment)
     {
         if (OperatingSystem.IsWindows()) return "npipe://./pipe/docker_engine";
         const string usual = "/var/run/docker.sock";
         // A rootless engine listens in the user's own runtime folder.
-        if (!File.Exists(usual) && Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } folder && File.Exists(Path.Combine(folder, "docker.sock")))
+        if (!File.Exists(usual) && environment.GetValueOrDefault("XDG_RUNTIME_DIR") is { Length: > 0 } folder && File.Exists(Path.Combine(folder, "docker.sock")))
             return "unix://" + Path.Combine(folder, "docker.sock");
         return "unix://" + usual;
     }
