@@ -24,6 +24,8 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
             if (RetryFilter.WhyNot(retry, report) is { } whyNot) context.Log.Info($"{title}: {whyNot}");
             else verdict = TestVerdict.Of(attempt.Exit, [report = await RetryAsync(retry, report, limit.Token, cancel)]);
         }
+        if (verdict.Reason is "runner-crashed" or "no-report" && attempt.LastLines.Length > 0)
+            verdict = verdict with { Text = $"{verdict.Text}; its last output: {attempt.LastLines}" };
         verdict = Quarantine.Explain(verdict, report, definition.Quarantine, Today);
         var finished = new FinishedRun(component.Name, component.UnitTests.Count == 1 ? "" : definition.Name, report, verdict, context.Time.GetElapsedTime(started));
         TestMessages.Send(context.Log, finished);
@@ -73,6 +75,7 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         foreach (var file in files.DeleteLeftovers(IsTracked)) context.Log.Info($"{title}: removed the report {file} of an earlier run");
         var began = context.Time.GetUtcNow();
         var output = new OutputReport(definition.Reports.Count == 0 ? format : ReportFormat.Auto, $"the output of {title}");
+        var last = new LastLines();
         using var silence = new CancellationTokenSource();
         using var timer = context.Time.CreateTimer(_ => silence.Cancel(), null, definition.SilenceLimit, Timeout.InfiniteTimeSpan);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, limit, silence.Token);
@@ -85,6 +88,7 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
             {
                 timer.Change(definition.SilenceLimit, Timeout.InfiniteTimeSpan);
                 output.Add(line);
+                last.Add(line);
                 context.Log.Child($"[{title}] {line}");
             }, stop.Token);
         }
@@ -101,7 +105,7 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         // So that the test's own history shows it, and not only the build's problem.
         if (running is not null && !reports.Any(report => report.Cases.Any(test => test.Fails && test.FullName == running)))
             reports = [.. reports, new TestReport(title, format, [new TestCase([], null, running, TestOutcome.Error) { Message = stopped!.Text }])];
-        return new Attempt(exit, reports, stopped);
+        return new Attempt(exit, reports, stopped, last.ToString());
     }
 
     private bool IsTracked(string path) => run.Repository.ObjectId(run.Identity.Commit, path) is not null;
@@ -122,5 +126,26 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         return variables;
     }
 
-    private sealed record Attempt(int Exit, IReadOnlyList<TestReport> Reports, TestVerdict? Stopped);
+    private sealed record Attempt(int Exit, IReadOnlyList<TestReport> Reports, TestVerdict? Stopped, string LastLines);
+
+    // What a runner says last before it dies is mostly why.
+    private sealed class LastLines
+    {
+        private readonly Queue<string> lines = new();
+
+        public void Add(string line)
+        {
+            if (string.IsNullOrWhiteSpace(line)) return;
+            lock (lines)
+            {
+                lines.Enqueue(line.Trim() is { Length: > 200 } longLine ? longLine[..200] + "…" : line.Trim());
+                if (lines.Count > 3) lines.Dequeue();
+            }
+        }
+
+        public override string ToString()
+        {
+            lock (lines) return string.Join(" / ", lines);
+        }
+    }
 }

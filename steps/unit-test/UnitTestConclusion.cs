@@ -24,17 +24,17 @@ internal static class UnitTestConclusion
     internal static Outcome Judge(UnitTestPlan plan, IReadOnlyList<TestedRuns> results)
     {
         var failed = results.SelectMany(result => result.Runs.Where(run => !run.Verdict.Succeeded).Select(run => (result.Planned, Run: run))).ToList();
-        var broken = results.SelectMany(result => result.Broken).ToList();
+        var broken = results.SelectMany(result => result.Broken.Select(failure => (Failure: failure, Text: $"{result.Planned.Component.Name}: {failure.Message}"))).ToList();
         if (failed.Count > 0)
         {
             var components = failed.Select(one => one.Planned.Component.Name).Distinct().Count();
-            var texts = failed.Select(one => $"{one.Run.Title}: {one.Run.Verdict.Text}{Owned(one.Planned.Owners)}").Concat(broken.Select(failure => failure.Message));
+            var texts = failed.Select(one => $"{one.Run.Title}: {one.Run.Verdict.Text}{Owned(one.Planned.Owners)}").Concat(broken.Select(one => one.Text));
             var reason = failed.Exists(one => one.Run.Verdict.Reason == "tests-failed") ? "tests-failed" : failed[0].Run.Verdict.Reason;
             return Outcome.Refused(reason, (results.Count > 1 ? $"{components} of {results.Count} tested components failed: " : "") + string.Join("; ", texts) + "; see the build's tests");
         }
         // Nothing is wrong with the change, but it could not be tested.
-        if (broken.OfType<UsageException>().FirstOrDefault() is { } usage) return Outcome.Usage(usage.Message);
-        if (broken.OfType<UnavailableException>().FirstOrDefault() is { } unavailable) return Outcome.Unavailable(unavailable.Reason, unavailable.Message);
+        if (broken.Find(one => one.Failure is UsageException) is { Text: not null } usage) return Outcome.Usage(usage.Text);
+        if (broken.Find(one => one.Failure is UnavailableException) is { Failure: UnavailableException unavailable, Text: var text }) return Outcome.Unavailable(unavailable.Reason, text);
 
         var cases = results.SelectMany(result => result.Runs).SelectMany(run => run.Report.Cases).ToList();
         var changed = plan.Components.Count(planned => planned.Changed);

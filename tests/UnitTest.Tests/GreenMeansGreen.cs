@@ -19,6 +19,8 @@ public sealed class GreenMeansGreen
     [TestCase("printf '1..1\\nok 1 - a\\n'; exit 3", "", "disagreement")]
     [TestCase("printf '1..1\\nnot ok 1 - a\\n'; exit 0", "", "disagreement")]
     [TestCase("echo hello", "", "no-report")]
+    [TestCase("echo hello; exit 2", "tap", "runner-crashed")]
+    [TestCase("echo hello; exit 2", "go-json", "runner-crashed")]
     [TestCase("cp pass.src r.xml", "r.xml", "passed")]
     [TestCase("cp fail.src r.xml; exit 1", "r.xml", "tests-failed")]
     [TestCase("head -c 70 fail.src > r.xml; exit 1", "r.xml", "report-truncated")]
@@ -30,7 +32,7 @@ public sealed class GreenMeansGreen
     [TestCase("cp pass.src r.xml; exit 2", "r.xml", "disagreement")]
     public async Task Each_ending_has_its_reason(string script, string report, string reason)
     {
-        using var project = new Project($"run: [sh, api/test.sh]\nformat: auto{(report.Length == 0 ? "" : $"\nreports: [{report}]")}");
+        using var project = new Project($"run: [sh, api/test.sh]\nformat: {(report is "tap" or "go-json" ? report : "auto")}{(report.Contains('.', StringComparison.Ordinal) ? $"\nreports: [{report}]" : "")}");
         project.Clone.Write("pass.src", Passing);
         project.Clone.Write("fail.src", Failing);
         project.Change("api/test.sh", script + "\n");
@@ -42,6 +44,16 @@ public sealed class GreenMeansGreen
             Assert.That(exit, Is.EqualTo(reason == "passed" ? ExitCode.Done : ExitCode.Refused), project.Output);
             Assert.That(project.Reason, Is.EqualTo(reason == "passed" ? "done" : reason), project.Text);
         }
+    }
+
+    [Test]
+    public async Task A_crash_shows_the_last_words()
+    {
+        using var project = new Project("run: [sh, api/test.sh]\nformat: tap").Change("api/test.sh", "echo one; echo two; echo; echo no database >&2; exit 1\n");
+
+        await project.RunAsync();
+
+        Assert.That(project.Text, Does.Contain("exit code 1 and left no test report; its last output: ").And.Contain("no database"));
     }
 
     [Test]

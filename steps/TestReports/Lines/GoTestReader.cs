@@ -63,8 +63,9 @@ internal sealed partial class GoTestReader(string source) : ILineReader
         else OfTest(package, testName, action, output, elapsed);
     }
 
-    public TestReport Finish()
+    public TestReport? Finish()
     {
+        if (events == 0) return null;
         ReportFault? fault = null;
         foreach (var package in packages.Values.Where(package => !package.Ended))
         {
@@ -73,7 +74,6 @@ internal sealed partial class GoTestReader(string source) : ILineReader
             fault ??= new(ReportFaultKind.Truncated, $"\"{source}\" ends before the package \"{package.Name}\" does" +
                 (running.Count == 0 ? "" : $", while {string.Join(", ", running)} ran"));
         }
-        if (events == 0) fault = new(ReportFaultKind.NotAReport, $"\"{source}\" holds no event of go test -json");
         return new TestReport(source, ReportFormat.GoJson, cases, fault);
     }
 

@@ -9,6 +9,6 @@ internal interface ILineReader
     /// <summary>One line, without its end.</summary>
     void Add(string line);
 
-    /// <summary>What was read, once there is no more.</summary>
-    TestReport Finish();
+    /// <summary>What was read, once there is no more; null when nothing of this format came.</summary>
+    TestReport? Finish();
 }

@@ -16,6 +16,7 @@ internal sealed partial class TapReader(string source) : ILineReader
     private int lastIndent = -1;
     private ReportFault? fault;
     private int documents;
+    private bool versioned;
 
     public string? Running => announced.TryPeek(out var name) ? name : null;
 
@@ -48,6 +49,7 @@ internal sealed partial class TapReader(string source) : ILineReader
         }
         if (content.StartsWith("TAP version", StringComparison.OrdinalIgnoreCase))
         {
+            versioned = true;
             if (indent == 0 && levels.Count == 1 && levels.Peek().Begun) EndDocument();
             return;
         }
@@ -56,10 +58,11 @@ internal sealed partial class TapReader(string source) : ILineReader
         else if (Point().Match(content) is { Success: true } point) Ended(point, indent);
     }
 
-    public TestReport Finish()
+    public TestReport? Finish()
     {
         if (yamlIndent >= 0) EndYaml();
         EndDocument();
+        if (documents == 0 && !versioned && fault is null) return null;
         if (documents == 0) fault ??= new(ReportFaultKind.Truncated, $"\"{source}\" holds no TAP: neither a plan nor a test point");
         return new TestReport(source, ReportFormat.Tap, cases, fault);
     }
