@@ -1,4 +1,6 @@
 using CiSteps.Hosting;
+using CiSteps.RunChain.Closing;
+using CiSteps.RunChain.Doctoring;
 
 namespace CiSteps.RunChain.Commands;
 
@@ -11,12 +13,23 @@ internal static class RunChainProgram
         Commands =
         [
             RunCommand.Create(),
-            // For the help only: it is started as a step before this command line is read.
-            new("close", "Ends a chain whatever happened: releases its testbeds, tells the owner once, writes the report (see close --help).", [], (_, _) => Task.FromResult(ExitCode.Usage)),
+            Step("close", "Ends a chain whatever happened: releases its testbeds, tells the owner once, writes the report (see close --help)."),
             PlanCommand.Create(),
             CheckCommand.Create(),
             ScaffoldCommand.Create(),
+            Step("doctor", "Looks whether this agent or laptop can run the steps, and says what to do where it cannot (see doctor --help)."),
             SandboxCommands.Create(),
         ],
     };
+
+    /// <summary>Runs as this process. close and doctor are steps like the others: they have their settings, evidence and endings.</summary>
+    public static Task<int> RunAsync(string[] args) => args switch
+    {
+        ["close", .. var rest] => StepHost.RunAsync(CloseCommand.Create(), rest),
+        ["doctor", .. var rest] => StepHost.RunAsync(DoctorCommand.Create(), rest),
+        _ => ProgramHost.RunAsync(Create(), args),
+    };
+
+    // For the help only: a step is started before this command line is read.
+    private static ProgramCommand Step(string name, string description) => new(name, description, [], (_, _) => Task.FromResult(ExitCode.Usage));
 }
