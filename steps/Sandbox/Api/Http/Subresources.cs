@@ -35,6 +35,9 @@ internal sealed class Subresources(ClusterApi api, ServiceAccountTokens tokens, 
             case "binding" when type == Kinds.Pods && request.Verb == "create":
                 await BindAsync(context, request).ConfigureAwait(false);
                 break;
+            case "proxy" when type == Kinds.Services:
+                await new ServiceProxy(api).HandleAsync(context, request).ConfigureAwait(false);
+                break;
             default:
                 if (type != Kinds.Pods || !await pods.HandleAsync(context, request).ConfigureAwait(false))
                     throw ResourceEndpoints.Missing();
