@@ -75,7 +75,7 @@ public sealed class ChainRun : IDisposable
         string? tip;
         try
         {
-            tip = await new OriginRemote(Repository, Access(context), context.Time, context.Log).TipOfAsync(Identity.Branch, cancel).ConfigureAwait(false);
+            tip = await new OriginRemote(Repository, Access(context), context.Time, context.Log).HintOfTipAsync(Identity.Branch, cancel).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is UsageException or UnavailableException)
         {

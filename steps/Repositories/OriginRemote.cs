@@ -47,6 +47,12 @@ public sealed class OriginRemote
 
     internal const string Name = "origin";
 
+    // Without a limit a host that swallows packets holds a step for as long as the operating system tries.
+    private static readonly TimeSpan AskingLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan HintLimit = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan TransferLimit = TimeSpan.FromMinutes(15);
+    private static readonly TimeSpan BetweenProgress = TimeSpan.FromSeconds(5);
+
     private readonly WorkRepository repository;
     private readonly Remote remote;
     private readonly RemoteAccess? access;
@@ -73,12 +79,14 @@ public sealed class OriginRemote
     /// <summary>The tip of a branch on the remote now; null when there is no such branch.</summary>
     /// <exception cref="UnavailableException">The remote does not answer.</exception>
     /// <exception cref="UsageException">The rights do not suffice.</exception>
-    public Task<string?> TipOfAsync(string branch, CancellationToken cancel) => ReadAsync($"asking for branch \"{branch}\"", () =>
-    {
-        var wanted = $"refs/heads/{branch}";
-        return repository.Native.Network.ListReferences(remote, Credentials())
-            .FirstOrDefault(reference => reference.CanonicalName == wanted)?.TargetIdentifier;
-    }, cancel);
+    public Task<string?> TipOfAsync(string branch, CancellationToken cancel) =>
+        ReadAsync(AskingFor(branch), AskingLimit, () => TipOf(branch), cancel);
+
+    /// <summary>As <see cref="TipOfAsync"/>, for who can do without the answer: asked once and not for long.</summary>
+    /// <exception cref="UnavailableException">The remote does not answer soon.</exception>
+    /// <exception cref="UsageException">The rights do not suffice.</exception>
+    public Task<string?> HintOfTipAsync(string branch, CancellationToken cancel) =>
+        OnceAsync(AskingFor(branch), HintLimit, () => TipOf(branch), cancel);
 
     /// <summary>Fetches branches into <c>refs/remotes/origin/</c>; the work tree and local branches stay.</summary>
     /// <returns>The first branch's tip; null when the remote has no such branch.</returns>
@@ -88,13 +96,22 @@ public sealed class OriginRemote
     {
         // libgit2 leaves a vanished branch's old reference in place and says nothing: ask first.
         if (await TipOfAsync(branch, cancel).ConfigureAwait(false) is null) return null;
-        return await ReadAsync($"fetching \"{branch}\"", () =>
+        var shown = time.GetTimestamp();
+        return await ReadAsync($"fetching \"{branch}\"", TransferLimit, () =>
         {
             Commands.Fetch(repository.Native, Name, [$"+refs/heads/{branch}:refs/remotes/{Name}/{branch}"], new FetchOptions
             {
                 CredentialsProvider = Credentials(),
                 TagFetchMode = TagFetchMode.None,
-                OnTransferProgress = _ => !cancel.IsCancellationRequested,
+                OnTransferProgress = progress =>
+                {
+                    if (time.GetElapsedTime(shown) > BetweenProgress)
+                    {
+                        shown = time.GetTimestamp();
+                        log.Progress($"fetching \"{branch}\": {progress.ReceivedObjects} of {progress.TotalObjects} objects");
+                    }
+                    return !cancel.IsCancellationRequested;
+                },
             }, null);
             return repository.FindRemoteTip(branch);
         }, cancel).ConfigureAwait(false);
@@ -142,7 +159,8 @@ public sealed class OriginRemote
 
     private Task<PushResult> PushAsync(string refspec, CancellationToken cancel) => IsLocal(remote.PushUrl ?? remote.Url)
         ? GitProgram.PushAsync(repository.Folder, Name, refspec, cancel)
-        : Task.Run(() => Push(refspec, cancel), cancel);
+        : repository.AbandonableAsync(Task.Run(() => Push(refspec, cancel), cancel), TransferLimit, time,
+            () => new PushResult(PushEnd.Network, $"no answer within {TransferLimit.TotalMinutes:0} minutes"), cancel);
 
     private PushResult Push(string refspec, CancellationToken cancel)
     {
@@ -198,8 +216,20 @@ public sealed class OriginRemote
         };
     }
 
-    private async Task<T> ReadAsync<T>(string doing, Func<T> call, CancellationToken cancel) =>
+    private static string AskingFor(string branch) => $"asking for branch \"{branch}\"";
+
+    private string? TipOf(string branch)
+    {
+        var wanted = $"refs/heads/{branch}";
+        return repository.Native.Network.ListReferences(remote, Credentials())
+            .FirstOrDefault(reference => reference.CanonicalName == wanted)?.TargetIdentifier;
+    }
+
+    private async Task<T> ReadAsync<T>(string doing, TimeSpan limit, Func<T> call, CancellationToken cancel) =>
         await Retry.Transient(error => error is UnavailableException, time, log)
-            .ExecuteAsync(async token => await Task.Run(() => GitFailure.TranslateRemote(Url, doing, call), token).ConfigureAwait(false), cancel)
-            .ConfigureAwait(false);
+            .ExecuteAsync(async token => await OnceAsync(doing, limit, call, token).ConfigureAwait(false), cancel).ConfigureAwait(false);
+
+    private Task<T> OnceAsync<T>(string doing, TimeSpan limit, Func<T> call, CancellationToken cancel) =>
+        repository.AbandonableAsync(Task.Run(() => GitFailure.TranslateRemote(Url, doing, call), cancel), limit, time,
+            () => throw new UnavailableException("git", $"{doing} at \"{Url}\": no answer within {limit.TotalSeconds:0} seconds; run the step again when it answers"), cancel);
 }

@@ -7,6 +7,7 @@ namespace CiSteps.Repositories;
 public sealed class WorkRepository : IDisposable
 {
     private readonly Repository repository;
+    private bool abandoned;
 
     private WorkRepository(Repository repository, string folder) => (this.repository, Folder) = (repository, folder);
 
@@ -161,7 +162,30 @@ public sealed class WorkRepository : IDisposable
     });
 
     /// <inheritdoc/>
-    public void Dispose() => repository.Dispose();
+    public void Dispose()
+    {
+        // A call that was not waited for may still use it; the process ends soon.
+        if (!abandoned) repository.Dispose();
+    }
+
+    /// <summary>Waits for a call over the network, but not longer than a limit nor after a stop: the library itself cannot be stopped while it waits for the other side.</summary>
+    internal async Task<T> AbandonableAsync<T>(Task<T> call, TimeSpan limit, TimeProvider time, Func<T> tooLong, CancellationToken cancel)
+    {
+        try
+        {
+            return await call.WaitAsync(limit, time, cancel).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            abandoned = true;
+            return tooLong();
+        }
+        catch (OperationCanceledException)
+        {
+            abandoned = !call.IsCompleted;
+            throw;
+        }
+    }
 
     // The library's own Discover finds nothing when it is linked to native code.
     private static string? Discover(string path)

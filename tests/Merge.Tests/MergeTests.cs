@@ -1,6 +1,7 @@
 using CiSteps.Fixtures;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
+using Microsoft.Extensions.Time.Testing;
 
 namespace CiSteps.Merge.Tests;
 
@@ -292,9 +293,16 @@ public sealed class Merging
         var clone = Changed();
         await Chain.Passed(clone);
         clone.Git("remote", "set-url", "origin", "http://127.0.0.1:1/nowhere.git");
+        var time = new FakeTimeProvider();
         using var output = new StringWriter();
-        var exit = await StepHost.RunAsync(MergeCommand.Create(), ["--work-tree", clone.Folder, "--build-number", "17"], output, output, new Dictionary<string, string>());
-        Assert.That((exit, output.ToString().Contains("merge.git")), Is.EqualTo((ExitCode.Unavailable, true)), output.ToString());
+        var merging = StepHost.RunAsync(MergeCommand.Create(), ["--work-tree", clone.Folder, "--build-number", "17"], output, output, new Dictionary<string, string>(), time);
+        while (!merging.IsCompleted)
+        {
+            // The pauses between tries.
+            time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Yield();
+        }
+        Assert.That((await merging, output.ToString().Contains("merge.git")), Is.EqualTo((ExitCode.Unavailable, true)), output.ToString());
     }
 
     [Test]

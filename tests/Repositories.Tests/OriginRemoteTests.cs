@@ -134,6 +134,62 @@ public sealed class An_origin(string protocol)
     }
 }
 
+/// <summary>A host that takes connections and says nothing.</summary>
+public sealed class A_silent_origin
+{
+    private GitRepositories git = null!;
+    private WorkRepository repository = null!;
+    private System.Net.Sockets.TcpListener host = null!;
+
+    [SetUp]
+    public void Listens()
+    {
+        git = new GitRepositories();
+        var clone = git.Clone();
+        clone.Commit("a", "1");
+        host = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        host.Start();
+        clone.Git("remote", "set-url", "origin", $"http://{host.LocalEndpoint}/x.git");
+        repository = WorkRepository.Open(clone.Folder);
+    }
+
+    [TearDown]
+    public void Removed()
+    {
+        repository.Dispose();
+        host.Dispose();
+        git.Dispose();
+    }
+
+    [Test]
+    public async Task Is_waited_for_only_so_long()
+    {
+        var time = new FakeTimeProvider();
+        var asking = new OriginRemote(repository, null, time, BuildLog.Silent).HintOfTipAsync("main", default);
+        using (await host.AcceptTcpClientAsync())
+        {
+            while (!asking.IsCompleted)
+            {
+                time.Advance(TimeSpan.FromSeconds(1));
+                await Task.Yield();
+            }
+            Assert.That(async () => await asking, Throws.TypeOf<UnavailableException>().With.Message.Contains("no answer within 8 seconds"));
+        }
+    }
+
+    [Test]
+    public async Task Does_not_keep_a_step_from_stopping()
+    {
+        using var stop = new CancellationTokenSource();
+        var asking = new OriginRemote(repository, null, TimeProvider.System, BuildLog.Silent).TipOfAsync("main", stop.Token);
+        using (await host.AcceptTcpClientAsync())
+        {
+            await stop.CancelAsync();
+            Assert.That(async () => await asking, Throws.InstanceOf<OperationCanceledException>());
+        }
+    }
+}
+
 /// <summary>Rights over HTTP.</summary>
 public sealed class An_origin_that_asks_who_one_is
 {
