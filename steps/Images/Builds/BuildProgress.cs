@@ -28,6 +28,7 @@ internal sealed partial class BuildProgress(Action<string> onLine, IReadOnlyColl
     private readonly Queue<string> last = new();
     private string rest = "";
     private bool isCounted;
+    private bool isTold = true;
 
     /// <summary>The instruction that runs.</summary>
     public string Instruction { get; private set; } = "";
@@ -60,15 +61,20 @@ internal sealed partial class BuildProgress(Action<string> onLine, IReadOnlyColl
         // The engine colours the error stream; colours are no content.
         line = Colour().Replace(line, "");
         if (line.Length == 0) return;
-        onLine(line);
         if (StepLine().Match(line) is { Success: true } step)
         {
             Instruction = step.Groups[1].Value;
-            isCounted = !Instruction.StartsWith("FROM ", StringComparison.OrdinalIgnoreCase) && !labels.Any(label => Instruction.StartsWith($"LABEL {label}=", StringComparison.Ordinal));
+            var isOurs = labels.Any(label => Instruction.StartsWith($"LABEL {label}=", StringComparison.Ordinal));
+            isCounted = !isOurs && !Instruction.StartsWith("FROM ", StringComparison.OrdinalIgnoreCase);
             if (isCounted) Steps++;
             last.Clear();
+            // Six lines per label that nobody wrote tell nobody anything.
+            isTold = !isOurs;
+            if (isTold) onLine(line);
             return;
         }
+        isTold |= line.StartsWith("Successfully", StringComparison.Ordinal);
+        if (isTold) onLine(line);
         if (line == " ---> Using cache" && isCounted) Cached++;
         if (line.StartsWith(" ---> ", StringComparison.Ordinal) || line.StartsWith("Removing intermediate container", StringComparison.Ordinal)) return;
         last.Enqueue(line);
