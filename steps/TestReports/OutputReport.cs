@@ -67,6 +67,13 @@ public sealed partial class OutputReport(ReportFormat format, string source)
         }
     }
 
+    /// <summary>A line as a person wants to read it: of an event of <c>go test -json</c> what it says, null when it says nothing; any other line as it is.</summary>
+    public static string? Readable(string line)
+    {
+        ArgumentNullException.ThrowIfNull(line);
+        return GoStart().IsMatch(line) && line.TrimStart().StartsWith('{') ? GoTestReader.OutputOf(line) : line;
+    }
+
     /// <summary>The report, once the output has ended; null when there was none in it and none was announced.</summary>
     public TestReport? Finish()
     {

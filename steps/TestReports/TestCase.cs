@@ -69,5 +69,5 @@ public sealed record TestCase(IReadOnlyList<string> Suites, string? ClassName, s
             ? Name : ClassName + "." + Name;
 
     /// <summary>Suites and full name: what makes the test one and the same from run to run.</summary>
-    public string Identity => Suites.Count == 0 ? FullName : string.Join(" > ", Suites) + " > " + FullName;
+    public string Identity => string.Join(" > ", Suites.Where(suite => suite != ClassName).Append(FullName));
 }

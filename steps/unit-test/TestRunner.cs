@@ -72,7 +72,8 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
 
     private async Task<Attempt> AttemptAsync(CommandDefinition command, IReadOnlyList<TestCase> only, CancellationToken limit, CancellationToken cancel)
     {
-        foreach (var file in files.DeleteLeftovers(IsTracked)) context.Log.Info($"{title}: removed the report {file} of an earlier run");
+        foreach (var file in files.DeleteLeftovers(IsTracked))
+            if (only.Count == 0) context.Log.Info($"{title}: removed the report {file} of an earlier run");
         var began = context.Time.GetUtcNow();
         var output = new OutputReport(definition.Reports.Count == 0 ? format : ReportFormat.Auto, $"the output of {title}");
         var last = new LastLines();
@@ -88,8 +89,9 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
             {
                 timer.Change(definition.SilenceLimit, Timeout.InfiniteTimeSpan);
                 output.Add(line);
-                last.Add(line);
-                context.Log.Child($"[{title}] {line}");
+                if (OutputReport.Readable(line) is not { } text) return;
+                last.Add(text);
+                context.Log.Child($"[{title}] {text}");
             }, stop.Token);
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)

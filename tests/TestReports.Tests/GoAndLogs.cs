@@ -50,6 +50,14 @@ public sealed class GoTestOutput
         }
     }
 
+    [TestCase("{\"Action\":\"output\",\"Package\":\"p\",\"Output\":\"--- PASS: TestA\\n\"}", "--- PASS: TestA")]
+    [TestCase("{\"Action\":\"run\",\"Package\":\"p\",\"Test\":\"TestA\"}", null)]
+    [TestCase("{\"Action\": broken", "{\"Action\": broken")]
+    [TestCase("{\"level\":\"info\"}", "{\"level\":\"info\"}")]
+    [TestCase("plain", "plain")]
+    public void Events_are_shown_as_what_they_print(string line, string? shown) =>
+        Assert.That(OutputReport.Readable(line), Is.EqualTo(shown));
+
     [Test]
     public void A_stream_that_stops_names_what_ran()
     {

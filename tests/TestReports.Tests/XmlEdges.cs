@@ -39,6 +39,26 @@ public sealed class XmlEdges
     }
 
     [Test]
+    public void Damaged_reports_never_throw([Values("node.junit.xml", "nunit.trx", "nunit3.xml", "xunit2.xml", "pytest.xml", "node.tap", "go.json")] string file)
+    {
+        var whole = File.ReadAllBytes(Sample.PathOf(file));
+        var random = new Random(11);
+        for (var round = 0; round < 200; round++)
+        {
+            var bytes = whole.ToArray();
+            for (var change = 0; change < 1 + round % 5; change++)
+            {
+                var at = random.Next(bytes.Length);
+                if (round % 2 == 0) bytes[at] = (byte)random.Next(256);
+                else Array.Copy(whole, random.Next(whole.Length - 20), bytes, Math.Min(at, bytes.Length - 20), 20);
+            }
+            using var stream = new MemoryStream(bytes);
+            var report = ReportReader.Read(stream, ReportFormat.Auto, file);
+            Assert.That(TestVerdict.Of(0, [report]).Text, Is.Not.Empty);
+        }
+    }
+
+    [Test]
     public void The_wrong_format_says_which_it_is_and_which_was_expected()
     {
         using (Assert.EnterMultipleScope())

@@ -77,6 +77,20 @@ internal sealed partial class GoTestReader(string source) : ILineReader
         return new TestReport(source, ReportFormat.GoJson, cases, fault);
     }
 
+    /// <summary>What an event prints; null when it prints nothing. The line itself when it is no event.</summary>
+    public static string? OutputOf(string line)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(line);
+            return Text(json.RootElement, "Action") is null ? line : Text(json.RootElement, "Output")?.TrimEnd('\n');
+        }
+        catch (JsonException)
+        {
+            return line;
+        }
+    }
+
     private void Plainly(string line)
     {
         if (NotBuilt().Match(line) is not { Success: true } match)
