@@ -21,6 +21,7 @@ public sealed class PoolController : IAsyncDisposable
     private readonly KindCache claims;
     private readonly HolderWatch holders;
     private readonly StaticProvider statics;
+    private readonly NamespaceProvider namespaces;
     private readonly TestbedWork work;
 
     private PoolController(Cluster management, PoolOptions options)
@@ -31,7 +32,8 @@ public sealed class PoolController : IAsyncDisposable
         claims = new KindCache(Wake);
         holders = new HolderWatch(management.Time);
         statics = new StaticProvider(management, options);
-        var providers = new Dictionary<string, ITestbedProvider>(StringComparer.Ordinal) { ["static"] = statics };
+        namespaces = new NamespaceProvider(management, options);
+        var providers = new Dictionary<string, ITestbedProvider>(StringComparer.Ordinal) { ["static"] = statics, ["namespace"] = namespaces };
         work = new TestbedWork(management, options, providers, testbeds, claims, Wake);
     }
 
@@ -64,6 +66,7 @@ public sealed class PoolController : IAsyncDisposable
     {
         await work.DisposeAsync().ConfigureAwait(false);
         statics.Dispose();
+        namespaces.Dispose();
         signal.Dispose();
     }
 

@@ -153,7 +153,7 @@ internal sealed record PoolPlan(
         {
             if (!classes.TryGetValue(need.Key, out var its))
                 return ("NoSuchClass", $"there is no testbed class \"{need.Key}\"; there are: {(classes.Count == 0 ? "none" : string.Join(", ", classes.Keys.Order(StringComparer.Ordinal)))}");
-            var most = Math.Max(all.GetValueOrDefault(need.Key), its.IsNamespace ? its.Warm : its.Settings["members"] is System.Text.Json.Nodes.JsonArray members ? members.Count : 0);
+            var most = Math.Max(all.GetValueOrDefault(need.Key), its.Capacity);
             if (most < need.Count())
                 return ("TooManyAsked", $"{need.Count()} testbeds of class \"{need.Key}\" are asked for at once, the class has {most}");
         }

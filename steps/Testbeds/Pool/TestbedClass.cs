@@ -11,9 +11,6 @@ internal sealed record TestbedClass(JsonObject Json)
     /// <summary>Name of the provider: <c>static</c>, <c>namespace</c>.</summary>
     public string Provider => Json.Text("spec", "provider") ?? "static";
 
-    /// <summary>Whether a testbed is a namespace on a shared cluster instead of a whole cluster.</summary>
-    public bool IsNamespace => Json.Text("spec", "scope") == "Namespace";
-
     /// <summary>How many testbeds are kept ready, where the provider makes them.</summary>
     public int Warm => (int)(Json.Number("spec", "warm") ?? 1);
 
@@ -25,6 +22,9 @@ internal sealed record TestbedClass(JsonObject Json)
 
     /// <summary>The provider's own settings: the member of spec that bears its name.</summary>
     public JsonObject Settings => Json.At("spec", Provider) as JsonObject ?? [];
+
+    /// <summary>How many testbeds there are when all is well.</summary>
+    public int Capacity => Provider == "namespace" ? Warm : (Settings["members"] as JsonArray)?.Count ?? 0;
 
     /// <summary>The class's lease times; a claim may ask for shorter ones.</summary>
     public LeaseTimes Lease
