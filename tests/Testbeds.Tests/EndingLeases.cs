@@ -71,7 +71,7 @@ internal sealed class EndingLeases
         var anew = Claim("one");
         anew.Json["metadata"]!["uid"] = "another";
 
-        var plan = Plan(small, [Testbed("a", TestbedPhase.Leased, of: old)], [anew]);
+        var plan = Plan(small, [Testbed("a", TestbedPhase.Leased, of: old)], [new TestbedClaim(anew.Json)]);
 
         Assert.That(plan.Reclaims, Has.Count.EqualTo(1));
     }
@@ -129,7 +129,7 @@ internal sealed class EndingLeases
         var claim = Claim("one");
         claim.Json["spec"]!["lease"] = new System.Text.Json.Nodes.JsonObject { ["heartbeatSeconds"] = 5, ["timeToLiveSeconds"] = 999999 };
 
-        var times = claim.Times(small[0]);
+        var times = new TestbedClaim(claim.Json).Times(small[0]);
 
         Assert.Multiple(() =>
         {
@@ -147,11 +147,11 @@ internal sealed class EndingLeases
         // A holder whose clock is a year ahead.
         claim.Json["spec"]!["holder"]!["renewTime"] = "2027-03-01T00:00:00Z";
 
-        watch.Observe([claim]);
+        watch.Observe([new TestbedClaim(claim.Json)]);
         time.Advance(TimeSpan.FromSeconds(40));
-        var silent = watch.Observe([claim])[claim.Uid];
+        var silent = watch.Observe([new TestbedClaim(claim.Json)])[claim.Uid];
         claim.Json["spec"]!["holder"]!["renewTime"] = "2027-03-01T00:00:30Z";
-        var alive = watch.Observe([claim])[claim.Uid];
+        var alive = watch.Observe([new TestbedClaim(claim.Json)])[claim.Uid];
 
         Assert.Multiple(() =>
         {

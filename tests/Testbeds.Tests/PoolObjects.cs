@@ -46,7 +46,7 @@ internal static class PoolObjects
             status["boundAt"] = (Now - TimeSpan.FromMinutes(minutesAgo)).AsText();
         });
         if (holder is not null) bound.Json["spec"]!["holder"] = new JsonObject { ["identity"] = holder, ["renewTime"] = Now.AsText() };
-        return bound;
+        return new(bound.Json);
     }
 
     public static PoolPlan Plan(IReadOnlyList<TestbedClass> classes, IReadOnlyList<Testbed> testbeds, IReadOnlyList<TestbedClaim> claims, params (string Claim, TimeSpan Silence)[] silence) =>

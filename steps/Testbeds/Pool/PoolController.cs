@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using CiSteps.Clusters;
 using CiSteps.Hosting;
@@ -20,6 +20,9 @@ public sealed class PoolController : IAsyncDisposable
     private readonly KindCache testbeds;
     private readonly KindCache claims;
     private readonly HolderWatch holders;
+    // Most objects are the same from one decision to the next and are read once.
+    private readonly ConditionalWeakTable<JsonObject, TestbedClaim> knownClaims = [];
+    private readonly ConditionalWeakTable<JsonObject, Testbed> knownTestbeds = [];
     private readonly StaticProvider statics;
     private readonly NamespaceProvider namespaces;
     private readonly TestbedWork work;
@@ -116,10 +119,10 @@ public sealed class PoolController : IAsyncDisposable
     private async Task<DateTimeOffset?> StepAsync(CancellationToken cancel)
     {
         var now = management.Time.GetUtcNow();
-        var present = claims.All().Select(json => new TestbedClaim(json)).ToList();
+        var present = claims.All().Select(json => knownClaims.GetValue(json, item => new TestbedClaim(item))).ToList();
         var state = new PoolState(
             [.. classes.All().Select(json => new TestbedClass(json))],
-            [.. testbeds.All().Select(json => new Testbed(json))],
+            [.. testbeds.All().Select(json => knownTestbeds.GetValue(json, item => new Testbed(item)))],
             present, holders.Observe(present));
         await RegisterAsync(state, cancel).ConfigureAwait(false);
         var plan = PoolPlan.For(state, now);
@@ -137,11 +140,10 @@ public sealed class PoolController : IAsyncDisposable
         foreach (var its in state.Classes)
         {
             if (work.ProviderOf(its) is not { } provider) continue;
-            var present = state.Testbeds.Where(t => t.Class == its.Name).ToList();
-            var wanted = provider.Members(its, present);
-            foreach (var member in wanted)
+            foreach (var member in provider.Members(its))
             {
-                if (present.Any(t => t.Member == member) || testbeds.Find(member) is not null) continue;
+                // Names are unique over classes: a member that another class has already stays with that one.
+                if (testbeds.Find(member) is not null) continue;
                 var made = await management.TryCreateAsync(PoolKinds.Testbed, options.Namespace, new JsonObject
                 {
                     ["apiVersion"] = PoolKinds.ApiVersion,

@@ -10,45 +10,45 @@ namespace CiSteps.Testbeds.Pool;
 /// <param name="Issued">Whether its credentials exist.</param>
 internal sealed record TestbedLease(string Claim, string ClaimUid, long Number, DateTimeOffset Since, bool Issued);
 
-/// <summary>One testbed, as the object in the management cluster says.</summary>
+/// <summary>One testbed, as the object in the management cluster says. Read once: the object is not to be changed under it.</summary>
 internal sealed record Testbed(JsonObject Json)
 {
-    public string Name => Json.Name();
+    public string Name { get; } = Json.Name();
 
-    public string Uid => Json.Uid();
+    public string Uid { get; } = Json.Uid();
 
-    public string Class => Json.Text("spec", "class") ?? "";
+    public string Class { get; } = Json.Text("spec", "class") ?? "";
 
     /// <summary>The provider's name of it: a member of a static class, a namespace.</summary>
-    public string Member => Json.Text("spec", "member") ?? Name;
+    public string Member { get; } = Json.Text("spec", "member") ?? Json.Name();
 
-    public TestbedPhase Phase => Enum.TryParse<TestbedPhase>(Json.Text("status", "phase"), out var phase) ? phase : TestbedPhase.Provisioning;
+    public TestbedPhase Phase { get; } = Enum.TryParse<TestbedPhase>(Json.Text("status", "phase"), out var phase) ? phase : TestbedPhase.Provisioning;
 
     /// <summary>When the phase began.</summary>
-    public DateTimeOffset? Since => Json.Time("status", "since");
+    public DateTimeOffset? Since { get; } = Json.Time("status", "since");
 
     /// <summary>The number of the latest lease; never falls.</summary>
-    public long LeaseNumber => Json.Number("status", "leaseNumber") ?? 0;
+    public long LeaseNumber { get; } = Json.Number("status", "leaseNumber") ?? 0;
 
     /// <summary>The lease, while leased or being revoked.</summary>
-    public TestbedLease? Lease => Json.At("status", "lease") is JsonObject lease
+    public TestbedLease? Lease { get; } = Json.At("status", "lease") is JsonObject lease
         ? new TestbedLease(lease.Text("claim") ?? "", lease.Text("claimUid") ?? "", lease.Number("number") ?? 0,
             lease.Time("since") ?? default, lease.Flag("issued"))
         : null;
 
     /// <summary>Failures in a row.</summary>
-    public int Failures => (int)(Json.Number("status", "failures") ?? 0);
+    public int Failures { get; } = (int)(Json.Number("status", "failures") ?? 0);
 
     /// <summary>What happened last, for people.</summary>
-    public string Message => Json.Text("status", "message") ?? "";
+    public string Message { get; } = Json.Text("status", "message") ?? "";
 
     /// <summary>Whether the inventory baseline has been taken.</summary>
-    public bool HasBaseline => Json.Flag("status", "baseline", "taken");
+    public bool HasBaseline { get; } = Json.Flag("status", "baseline", "taken");
 
     /// <summary>A person asked for another try (<c>kubectl annotate testbed NAME cisteps.dev/retry=now</c>).</summary>
-    public bool IsRetryAsked => Json.Text("metadata", "annotations", PoolKinds.RetryAnnotation) is not null;
+    public bool IsRetryAsked { get; } = Json.Text("metadata", "annotations", PoolKinds.RetryAnnotation) is not null;
 
-    public bool IsBeingDeleted => Json.Text("metadata", "deletionTimestamp") is not null;
+    public bool IsBeingDeleted { get; } = Json.Text("metadata", "deletionTimestamp") is not null;
 
     /// <summary>The name of the Secret that holds the credentials of a lease.</summary>
     public static string SecretOf(string testbed, long number) => $"{testbed}-lease-{number}";

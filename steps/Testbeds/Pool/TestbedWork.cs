@@ -23,11 +23,12 @@ internal sealed class TestbedWork(Cluster management, PoolOptions options, IRead
     public DateTimeOffset? Start(PoolState state, DateTimeOffset now)
     {
         DateTimeOffset? next = null;
+        var classes = state.Classes.ToDictionary(its => its.Name, its => (Class: its, Members: Members(its)), StringComparer.Ordinal);
         foreach (var testbed in state.Testbeds)
         {
             if (running.ContainsKey(testbed.Name)) continue;
-            var its = state.Classes.FirstOrDefault(c => c.Name == testbed.Class);
-            if (WorkFor(its, testbed) is not { } work) continue;
+            var (its, members) = classes.GetValueOrDefault(testbed.Class);
+            if (WorkFor(its, testbed, members?.Contains(testbed.Member) == true) is not { } work) continue;
             if (notBefore.TryGetValue(testbed.Name, out var due) && due > now)
             {
                 next = next is null || due < next ? due : next;
@@ -49,11 +50,12 @@ internal sealed class TestbedWork(Cluster management, PoolOptions options, IRead
         stop.Dispose();
     }
 
-    private Func<CancellationToken, Task>? WorkFor(TestbedClass? its, Testbed testbed)
+    private HashSet<string>? Members(TestbedClass its) => ProviderOf(its)?.Members(its).ToHashSet(StringComparer.Ordinal);
+
+    private Func<CancellationToken, Task>? WorkFor(TestbedClass? its, Testbed testbed, bool isWanted)
     {
         var provider = its is null ? null : ProviderOf(its);
-        var wanted = provider is not null && provider.Members(its!, []).Contains(testbed.Member);
-        if (!wanted && testbed.Phase is TestbedPhase.Free or TestbedPhase.Quarantined or TestbedPhase.Provisioning && !testbed.IsBeingDeleted)
+        if (!isWanted && testbed.Phase is TestbedPhase.Free or TestbedPhase.Quarantined or TestbedPhase.Provisioning && !testbed.IsBeingDeleted)
             return cancel => RemoveAsync(its, testbed, provider, cancel);
         if (its is null || provider is null) return null;
         return testbed.Phase switch

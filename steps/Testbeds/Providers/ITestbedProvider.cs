@@ -5,8 +5,8 @@ namespace CiSteps.Testbeds.Providers;
 /// <summary>Where testbeds come from. Every call may be repeated; a failure is an exception with the reason for people.</summary>
 internal interface ITestbedProvider
 {
-    /// <summary>The members that a class should have, given those it has.</summary>
-    IReadOnlyList<string> Members(TestbedClass its, IReadOnlyList<Testbed> present);
+    /// <summary>Names of the testbeds that a class should have.</summary>
+    IReadOnlyList<string> Members(TestbedClass its);
 
     /// <summary>Makes the testbed reachable and records what it looks like when clean.</summary>
     /// <returns>How many objects the baseline has.</returns>

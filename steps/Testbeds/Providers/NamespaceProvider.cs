@@ -16,7 +16,7 @@ internal sealed class NamespaceProvider(Cluster management, PoolOptions options)
 
     private readonly ConcurrentDictionary<string, (string Kubeconfig, Cluster Cluster)> connections = new(StringComparer.Ordinal);
 
-    public IReadOnlyList<string> Members(TestbedClass its, IReadOnlyList<Testbed> present) =>
+    public IReadOnlyList<string> Members(TestbedClass its) =>
         [.. Enumerable.Range(1, its.Warm).Select(number => $"{its.Name}-{number.ToString(CultureInfo.InvariantCulture)}")];
 
     public async Task<int> ProvisionAsync(TestbedClass its, Testbed testbed, CancellationToken cancel)

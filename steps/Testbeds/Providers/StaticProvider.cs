@@ -17,7 +17,7 @@ internal sealed class StaticProvider(Cluster management, PoolOptions options) : 
 
     private readonly ConcurrentDictionary<string, (string Kubeconfig, Cluster Cluster)> connections = new(StringComparer.Ordinal);
 
-    public IReadOnlyList<string> Members(TestbedClass its, IReadOnlyList<Testbed> present) =>
+    public IReadOnlyList<string> Members(TestbedClass its) =>
         [.. Entries(its).Select(member => member.Text("name") ?? "").Where(name => name.Length > 0)];
 
     public async Task<int> ProvisionAsync(TestbedClass its, Testbed testbed, CancellationToken cancel)
