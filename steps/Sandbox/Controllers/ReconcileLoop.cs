@@ -12,6 +12,8 @@ internal sealed class ReconcileLoop(string name, TimeProvider time, Action<strin
     /// <summary>What a reconcile returns when it could not finish: try again with growing delays.</summary>
     public static readonly TimeSpan BackOff = Timeout.InfiniteTimeSpan;
 
+    private const int TellAfter = 6;
+
     private readonly WorkQueue _queue = new(time);
 
     public void Add(ObjectKey key) => _queue.Add(key);
@@ -38,10 +40,11 @@ internal sealed class ReconcileLoop(string name, TimeProvider time, Action<strin
                 if (again is { } delay)
                     _queue.AddAfter(key, delay);
             }
-            catch (ApiException)
+            catch (ApiException e)
             {
-                // Somebody was faster, or the object is gone: look again with fresh eyes.
-                _queue.Retry(key);
+                // Somebody was faster, or the object is gone: look again with fresh eyes. What stays refused is told once.
+                if (_queue.Retry(key) == TellAfter)
+                    report($"{name}: '{key}' stays refused: {e.Message}");
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {

@@ -53,14 +53,15 @@ internal sealed class WorkQueue(TimeProvider time) : IDisposable
         }
     }
 
-    /// <summary>Adds the key again after a failure: 5 ms, doubling up to 30 s.</summary>
-    public void Retry(ObjectKey key)
+    /// <summary>Adds the key again after a failure: 5 ms, doubling up to 30 s. Returns how often it has failed in a row.</summary>
+    public int Retry(ObjectKey key)
     {
         int failures;
         lock (_gate)
             failures = _failures[key] = _failures.GetValueOrDefault(key) + 1;
         var delay = FirstRetry * Math.Pow(2, Math.Min(failures - 1, 16));
         AddAfter(key, delay < LongestRetry ? delay : LongestRetry);
+        return failures;
     }
 
     /// <summary>The key is about to be worked on; an Add from now on queues it again.</summary>

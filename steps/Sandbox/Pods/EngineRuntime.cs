@@ -33,7 +33,17 @@ internal sealed class EngineRuntime(ContainerEngine engine) : IContainerRuntime
 
     public Task StartAsync(string id, CancellationToken ct) => RefusingAsync(() => engine.StartContainerAsync(id, ct));
 
-    public Task StopAsync(string id, TimeSpan grace, CancellationToken ct) => RefusingAsync(() => engine.StopContainerAsync(id, grace, ct));
+    public Task StopAsync(string id, TimeSpan grace, CancellationToken ct) => RefusingAsync(async () =>
+    {
+        // The engine takes no grace at all for its own ten seconds.
+        if (grace < TimeSpan.FromSeconds(1))
+        {
+            await engine.KillContainerAsync(id, cancel: ct).ConfigureAwait(false);
+            await engine.WaitContainerAsync(id, ct).ConfigureAwait(false);
+        }
+        else
+            await engine.StopContainerAsync(id, grace, ct).ConfigureAwait(false);
+    });
 
     public Task RemoveAsync(string id, CancellationToken ct) => RefusingAsync(() => engine.RemoveContainerAsync(id, force: true, volumes: true, ct));
 

@@ -10,7 +10,7 @@ namespace CiSteps.Sandbox.Tests.Pods;
 /// <summary>A whole cluster in this process on the real engine, without the HTTP front: the API's objects, controllers, scheduler, kubelet, router.</summary>
 internal sealed class RunningCluster : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
     // A pod's specification where only its being there matters.
     private const string Sleeper = """{"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}""";
 
@@ -25,7 +25,7 @@ internal sealed class RunningCluster : IAsyncDisposable
         _host = host;
         Image = image;
         Api = new ClusterApi(new ClusterApiOptions { ServiceIpPrefix = host.ServiceIpPrefix });
-        IEnumerable<IClusterComponent> components = [.. ClusterApi.CreateComponents(), new ControllerSet(TimeProvider.System, Report), .. host.Components];
+        IEnumerable<IClusterComponent> components = [.. ClusterApi.CreateComponents(), new ControllerSet(TimeProvider.System, Report, "no certificate, only a file"), .. host.Components];
         _running = Task.WhenAll(components.Select(c => Task.Run(() => RunAsync(c))));
     }
 

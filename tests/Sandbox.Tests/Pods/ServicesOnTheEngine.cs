@@ -94,10 +94,22 @@ public sealed class ServicesOnTheEngine
         return text.Length == 0 ? throw new IOException("closed without an answer") : text[(text.LastIndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..];
     }
 
+    // A node port that nobody on this machine has now.
     private static int FreePort()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        while (true)
+        {
+            var port = Random.Shared.Next(30000, 32768);
+            try
+            {
+                using var listener = new TcpListener(IPAddress.Loopback, port);
+                listener.Start();
+                return port;
+            }
+            catch (SocketException)
+            {
+                // Taken; the next one.
+            }
+        }
     }
 }
