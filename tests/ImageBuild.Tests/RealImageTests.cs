@@ -208,6 +208,32 @@ public sealed class RealImageTests
     }
 
     [Test]
+    public async Task Stops_a_build_that_runs_and_leaves_no_container_behind()
+    {
+        using var repository = Repository("FROM {base}\nRUN echo begun; sleep 600\n");
+        repository.Branch("ci/stopped");
+        using var stop = new CancellationTokenSource();
+        using var output = new WatchingWriter("begun", stop.Cancel);
+        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "22", output, stop.Token), Is.EqualTo(ExitCode.Cancelled), repository.Output);
+        var container = System.Text.RegularExpressions.Regex.Match(repository.Output, "Running in ([0-9a-f]{12})").Groups[1].Value;
+        Assert.That(container, Is.Not.Empty, repository.Output);
+        // The engine takes it away by itself as soon as nobody listens any more; that is not at once.
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (await local.Engine.InspectContainerAsync(container, limit.Token) is not null) await Task.Delay(100, limit.Token);
+        Assert.That(await client.ListTagsAsync(registry.Reference("ci/service")), Has.None.StartsWith("3.22-"));
+    }
+
+    [Test]
+    public async Task Says_whose_credentials_the_registry_does_not_take()
+    {
+        using var repository = Repository();
+        repository.Branch("ci/stranger", "stranger\n");
+        repository.Environment[RegistryCredentials.PasswordVariable] = "a wrong password";
+        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "23"), Is.EqualTo(ExitCode.Usage));
+        Assert.That(repository.Output, Does.Contain($"\"{LocalRegistry.User}\"").And.Contain(registry.Host).And.Not.Contain("a wrong password"));
+    }
+
+    [Test]
     public async Task Says_what_to_do_when_no_engine_answers()
     {
         using var repository = Repository();
@@ -232,5 +258,15 @@ public sealed class RealImageTests
         await local.Engine.TagAsync(image.ToString(), beside);
         await local.Engine.PushAsync(beside, LocalRegistry.Credential);
         return (await client.FindManifestAsync(beside))!;
+    }
+
+    // Calls back when a text has been written.
+    private sealed class WatchingWriter(string text, Action found) : StringWriter
+    {
+        public override void WriteLine(string? value)
+        {
+            base.WriteLine(value);
+            if (value?.Contains("| " + text, StringComparison.Ordinal) is true) found();
+        }
     }
 }

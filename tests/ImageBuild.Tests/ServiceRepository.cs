@@ -71,12 +71,13 @@ internal sealed class ServiceRepository : IDisposable
         Clone.Git("push", "--quiet", "origin", name);
     }
 
-    public async Task<int> RunAsync(StepCommand step, string buildNumber, params string[] more)
+    public Task<int> RunAsync(StepCommand step, string buildNumber, params string[] more) => RunAsync(step, buildNumber, new StringWriter(), CancellationToken.None, more);
+
+    public async Task<int> RunAsync(StepCommand step, string buildNumber, TextWriter output, CancellationToken stop, params string[] more)
     {
-        using var output = new StringWriter();
         using var error = new StringWriter();
         var exit = await StepHost.RunAsync(step, ["--work-tree", Clone.Folder, "--build-number", buildNumber, .. more], output, error,
-            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] = Path });
+            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] = Path }, stop: stop);
         Output = output.ToString() + error;
         return exit;
     }
