@@ -59,6 +59,9 @@ public sealed class ChainRun : IDisposable
         var repository = WorkRepository.Open(context.WorkTree);
         try
         {
+            // Paths of ci-steps.yaml count from the root, and so do evidence and what steps run.
+            if (!Path.Exists(Path.Combine(context.WorkTree, ".git")))
+                throw new UsageException($"\"{context.WorkTree}\" is a folder inside the work tree \"{repository.Folder}\": run the step there, or give --work-tree");
             return Open(context, repository);
         }
         catch

@@ -271,6 +271,13 @@ public sealed class A_run
     }
 
     [Test]
+    public async Task Refuses_a_folder_inside_a_work_tree()
+    {
+        var opened = await Opened.In(new GitClone(Path.Combine(clone.Folder, "app")));
+        Assert.That((opened.Exit, opened.Output.Contains($"inside the work tree \"{clone.Folder}\"")), Is.EqualTo((ExitCode.Usage, true)), opened.Output);
+    }
+
+    [Test]
     public async Task Refuses_a_repository_without_commits()
     {
         using var empty = new GitRepositories();
