@@ -95,7 +95,8 @@ internal sealed partial class BuildxBuild(StepContext context)
             UseShellExecute = false,
         };
         start.Environment.Clear();
-        foreach (var (name, value) in environment) start.Environment[name] = value;
+        foreach (var (name, value) in environment)
+            if (!name.StartsWith("CISTEPS_", StringComparison.Ordinal)) start.Environment[name] = value;
         start.Environment["DOCKER_BUILDKIT"] = "1";
         try
         {

@@ -29,8 +29,12 @@ internal sealed class EngineImageWorks : IImageWorks
         void Line(string text, bool isError) => context.Log.Child(text);
         if (command.Image is null)
         {
-            return await ChildProcess.RunAsync(command.Run[0], [.. command.Run.Skip(1)], Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)), Line,
-                command.Environment.ToDictionary(pair => pair.Key, pair => (string?)pair.Value), cancel).ConfigureAwait(false);
+            // The chain's own settings and secrets are none of the change's business, nor that a build server runs it.
+            var variables = new Dictionary<string, string?>(StringComparer.Ordinal);
+            foreach (var name in context.Settings.Environment.Keys)
+                if (name.StartsWith("CISTEPS_", StringComparison.Ordinal) || name is "TEAMCITY_VERSION" or "TEAMCITY_BUILD_PROPERTIES_FILE") variables[name] = null;
+            foreach (var (name, value) in command.Environment) variables[name] = value;
+            return await ChildProcess.RunAsync(command.Run[0], [.. command.Run.Skip(1)], Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)), Line, variables, cancel).ConfigureAwait(false);
         }
         var container = new CommandContainer(await EngineAsync(cancel).ConfigureAwait(false), credentials, context.Log);
         var result = await container.RunAsync(new ContainerCommand(command.Image, command.Run, context.WorkTree)

@@ -113,6 +113,25 @@ public sealed class RealImageTests
     }
 
     [Test]
+    public async Task Runs_the_pre_build_command_on_the_agent_without_the_chains_own_secrets()
+    {
+        const string more = "    pre-build:\n      run: [sh, -c, 'mkdir -p out && echo \"secret=$CISTEPS_REGISTRY_PASSWORD own=$OWN\" > out/seen']\n      folder: service\n      env: { OWN: given }";
+        using var repository = Repository("FROM {base}\nCOPY out /out\n", more);
+        repository.Branch("ci/agent", "agent\n");
+        // The step's own process has it, as on an agent.
+        Environment.SetEnvironmentVariable(RegistryCredentials.PasswordVariable, LocalRegistry.Password);
+        try
+        {
+            Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "24"), Is.EqualTo(ExitCode.Done), repository.Output);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(RegistryCredentials.PasswordVariable, null);
+        }
+        Assert.That(File.ReadAllText(Path.Combine(repository.Clone.Folder, "service/out/seen")), Is.EqualTo("secret= own=given\n"));
+    }
+
+    [Test]
     public async Task Says_that_a_base_image_is_missing()
     {
         using var repository = Repository($"FROM {registry.Host}/base/none:1\n");
