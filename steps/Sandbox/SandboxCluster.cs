@@ -4,7 +4,6 @@ using CiSteps.Sandbox.Api.Auth;
 using CiSteps.Sandbox.Api.Http;
 using CiSteps.Sandbox.Controllers;
 using CiSteps.Sandbox.Pods;
-using ServiceAccountTokens = CiSteps.Sandbox.Api.Auth.ServiceAccountTokens;
 
 namespace CiSteps.Sandbox;
 
@@ -56,7 +55,7 @@ public sealed class SandboxCluster : IAsyncDisposable
                 Cluster = options.Name,
                 Nodes = options.Nodes,
                 Report = options.Log,
-                Tokens = (ns, account, audience, life, pod, uid) => started!.IssueToken(ns, account, audience, life, new BoundObject("Pod", pod, uid)),
+                Tokens = (ns, account, audience, life, pod, uid) => started!.Api.IssueToken(ns, account, audience, life, pod, uid),
             }, time, cancel).ConfigureAwait(false);
         }
         var api = new ClusterApi(pods is null ? options.Api : options.Api with { ServiceIpPrefix = pods.ServiceIpPrefix }, time) { RootCertificatePem = authority.CertificatePem };
@@ -86,6 +85,7 @@ public sealed class SandboxCluster : IAsyncDisposable
             await server.DisposeAsync().ConfigureAwait(false);
         if (pods is not null)
             await pods.DisposeAsync().ConfigureAwait(false);
+        Api.Dispose();
         authority.Dispose();
         stop.Dispose();
         if (KubeconfigPath.Length > 0)
@@ -112,12 +112,6 @@ public sealed class SandboxCluster : IAsyncDisposable
         if (pods is not null)
             Services.ApiService.Publish(Api, new Uri(Url));
         Run(pods?.Components ?? []);
-    }
-
-    private string IssueToken(string ns, string account, string? audience, TimeSpan life, BoundObject pod)
-    {
-        var owner = Api.Get(Kinds.ServiceAccounts, ns, account) ?? throw new ApiException(404, "NotFound", $"serviceaccounts \"{account}\" not found");
-        return server!.Tokens.Issue(ns, account, (string?)owner["metadata"]?["uid"] ?? "", audience is null ? [ServiceAccountTokens.Issuer] : [audience], life, pod).Token;
     }
 
     private void Run(IEnumerable<IClusterComponent> components)

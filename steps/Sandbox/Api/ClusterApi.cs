@@ -11,7 +11,7 @@ namespace CiSteps.Sandbox.Api;
 /// concurrency, finalizers, generation, owner references. Safe for concurrent use. Every object handed out is the
 /// caller's own copy; objects handed in are copied and never changed. Refusals are <see cref="ApiException"/>s.
 /// </summary>
-public sealed class ClusterApi
+public sealed class ClusterApi : IDisposable
 {
     private readonly ObjectRules rules;
 
@@ -23,6 +23,12 @@ public sealed class ClusterApi
         rules = new ObjectRules(this);
         Deletion = new Deletion(this);
         Authorizer = new Authorizer(this);
+        Tokens = new ServiceAccountTokens(this);
+        Store.Committed += (key, _) =>
+        {
+            if (key == Kinds.CustomResourceDefinitions.StorageKey)
+                Types.SetCustom(Store.List(key, null).SelectMany(d => DefinitionRules.TypesOf(d.Copy())));
+        };
         foreach (var name in new[] { "default", "kube-system", "kube-public", "kube-node-lease" })
             Create(Kinds.Namespaces, null, new JsonObject { ["metadata"] = new JsonObject { ["name"] = name } });
         DefaultRoles.Create(this);
@@ -38,10 +44,10 @@ public sealed class ClusterApi
     public TimeProvider Time { get; }
 
     /// <summary>What keeps the API's own promises: garbage collection, namespace life cycle, default accounts. Run these with the cluster.</summary>
-    public static IReadOnlyList<IClusterComponent> CreateComponents() => [new GarbageCollector(), new NamespaceLifecycle(), new CustomDefinitions()];
+    public static IReadOnlyList<IClusterComponent> CreateComponents() => [new GarbageCollector(), new NamespaceLifecycle(), new CustomResourceLifecycle(), new TokenSecrets()];
 
     /// <summary>Certificate of the authority that signs the API's own; null before the API is served.</summary>
-    internal string? RootCertificatePem { get; set; }
+    public string? RootCertificatePem { get; internal set; }
 
     internal ObjectStore Store { get; } = new();
 
@@ -50,6 +56,8 @@ public sealed class ClusterApi
     internal Deletion Deletion { get; }
 
     internal Authorizer Authorizer { get; }
+
+    internal ServiceAccountTokens Tokens { get; }
 
     /// <summary>The object, or null when there is none.</summary>
     public JsonObject? Get(ResourceType type, string? ns, string name)
@@ -107,6 +115,9 @@ public sealed class ClusterApi
             yield return new WatchEvent(change.Type, Versions.Read(type, change.Object), change.Revision);
     }
 
+    /// <inheritdoc />
+    public void Dispose() => Tokens.Dispose();
+
     internal async IAsyncEnumerable<StoreEvent> FollowAsync(
         ResourceType type, string? ns, long position, [EnumeratorCancellation] CancellationToken ct)
     {
@@ -137,6 +148,19 @@ public sealed class ClusterApi
         }
     }
 
+    /// <summary>
+    /// A token for a pod of a service account, bound to the pod. Audience null means the API itself.
+    /// Throws 404 when the account is gone.
+    /// </summary>
+    public string IssueToken(string ns, string account, string? audience, TimeSpan life, string pod, string podUid)
+    {
+        var found = Get(Kinds.ServiceAccounts, ns, account) ?? throw ApiException.NotFound(Kinds.ServiceAccounts, account);
+        return Tokens.Issue(ns, account, found.Str("metadata", "uid")!, [audience ?? ServiceAccountTokens.Issuer], life, new BoundObject("Pod", pod, podUid)).Token;
+    }
+
+    /// <summary>A custom kind as its definition describes it, also when the caller only knows its names.</summary>
+    internal ResourceType Resolve(ResourceType type) => Kinds.All.Contains(type) ? type : Types.Find(type.Group, type.Version, type.Plural) ?? type;
+
     internal StoredObject? Find(ResourceType type, string? ns, string name) =>
         Store.Find(type.StorageKey, type.Namespaced ? ns ?? "default" : null, name);
 
@@ -145,6 +169,7 @@ public sealed class ClusterApi
 
     internal StoredObject CreateStored(ResourceType type, string? ns, JsonObject input, WriteOptions options)
     {
+        type = Resolve(type);
         var obj = (JsonObject)input.DeepClone();
         lock (Store.Gate)
         {
@@ -153,12 +178,19 @@ public sealed class ClusterApi
             var name = metadata.Str("name")!;
             if (Find(type, metadata.Str("namespace"), name) is not null)
                 throw ApiException.AlreadyExists(type, name);
-            return options.DryRun ? StoredObject.Freeze(obj, Store.Revision) : Store.Put(type.StorageKey, obj);
+            if (options.DryRun)
+                return StoredObject.Freeze(obj, Store.Revision);
+            var created = Store.Put(type.StorageKey, obj);
+            // At once, so that whoever makes a namespace may put pods into it without waiting.
+            if (type == Kinds.Namespaces)
+                NamespaceLifecycle.Furnish(this, created.Name);
+            return created;
         }
     }
 
     internal StoredObject UpdateStored(ResourceType type, JsonObject input, string? subresource, WriteOptions options)
     {
+        type = Resolve(type);
         lock (Store.Gate)
         {
             var existing = Require(type, input.Str("metadata", "namespace"), input.Str("metadata", "name") ?? "");
@@ -178,7 +210,7 @@ public sealed class ClusterApi
                 $"Precondition failed: UID in precondition: {uid}, UID in object meta: {existing.Uid}");
         }
         var old = existing.Copy();
-        ObjectRules.PrepareUpdate(type, old, obj, subresource, options);
+        rules.PrepareUpdate(type, old, obj, subresource, options);
         obj.Ensure("metadata")["resourceVersion"] = existing.Revision.ToString();
         if (Api.Deletion.IsComplete(type, obj))
             return options.DryRun ? StoredObject.Freeze(obj, existing.Revision) : Store.Remove(type.StorageKey, obj);

@@ -48,7 +48,7 @@ internal sealed class NamespaceLifecycle : IClusterComponent
             Empty(api, name);
     }
 
-    private static void Furnish(ClusterApi api, string ns)
+    internal static void Furnish(ClusterApi api, string ns)
     {
         CreateMissing(api, Kinds.ServiceAccounts, ns, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "default" } });
         if (api.RootCertificatePem is { } pem)

@@ -19,13 +19,11 @@ internal sealed class ApiServer : IAsyncDisposable
 {
     private readonly CancellationTokenSource stop = new();
     private readonly WebApplication app;
-    private readonly ServiceAccountTokens tokens;
     private readonly Router router;
 
     private ApiServer(ClusterApi api, Authority authority, int port, IReadOnlyDictionary<string, UserInfo> staticTokens, Action<string>? log)
     {
-        tokens = new ServiceAccountTokens(api);
-        router = new Router(api, tokens, staticTokens, log, stop.Token);
+        router = new Router(api, staticTokens, log, stop.Token);
         var certificate = authority.IssueServer(
             ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "host.docker.internal"],
             [IPAddress.Loopback, IPAddress.IPv6Loopback, IPAddress.Parse(api.Options.ServiceIpPrefix + (api.Options.ServiceIpPrefix.Count(c => c == '.') == 2 ? "0.1" : "1"))]);
@@ -53,9 +51,6 @@ internal sealed class ApiServer : IAsyncDisposable
         app.UseWebSockets();
         app.Run(router.HandleAsync);
     }
-
-    /// <summary>Issues and checks service accounts' tokens.</summary>
-    public ServiceAccountTokens Tokens => tokens;
 
     /// <summary>Where the API is, without a slash at the end.</summary>
     public string Url { get; private set; } = "";
@@ -93,7 +88,6 @@ internal sealed class ApiServer : IAsyncDisposable
             // Whoever still holds a connection loses it.
         }
         await app.DisposeAsync().ConfigureAwait(false);
-        tokens.Dispose();
         stop.Dispose();
     }
 

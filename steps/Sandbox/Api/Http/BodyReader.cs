@@ -42,7 +42,7 @@ internal static class BodyReader
         if (media is not ("" or "application/json" or "application/yaml" or "application/vnd.kubernetes.protobuf"))
             throw Unsupported(media, "application/json", "application/yaml");
         if (media == "application/vnd.kubernetes.protobuf")
-            throw Unsupported(media, "application/json", "application/yaml");
+            return ProtobufBody.Read(bytes);
         return (media == "application/yaml" ? Yaml(bytes) : Json(bytes)) as JsonObject
             ?? throw ApiException.BadRequest("the object provided is unrecognized (must be of type object)");
     }

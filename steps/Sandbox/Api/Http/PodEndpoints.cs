@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+using CiSteps.Sandbox.Api.Streaming;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -6,24 +8,34 @@ namespace CiSteps.Sandbox.Api.Http;
 /// <summary>Logs of pods, and ways into them.</summary>
 internal sealed class PodEndpoints(ClusterApi api)
 {
+    private const string SpdyTunnel = "SPDY/3.1+portforward.k8s.io";
+    private static readonly string[] ExecProtocols = ["v5.channel.k8s.io", "v4.channel.k8s.io", "v4.base64.channel.k8s.io"];
+    private static readonly string[] ForwardProtocols = [SpdyTunnel, "v4.channel.k8s.io", "v4.base64.channel.k8s.io"];
+    private static readonly string[] SpdyExecProtocols = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
+
     /// <summary>False when there is no such subresource.</summary>
     public async Task<bool> HandleAsync(HttpContext context, ApiRequest request)
     {
         if (api.Pods is not { } access)
             return false;
+        JsonObject Pod() => api.Get(Kinds.Pods, request.Namespace, request.Name!) ?? throw ApiException.NotFound(Kinds.Pods, request.Name!);
         switch (request.Subresource)
         {
             case "log" when request.Verb == "get":
-                lock (api.Store.Gate)
-                    api.Require(Kinds.Pods, request.Namespace, request.Name!);
-                await LogsAsync(context, access, request).ConfigureAwait(false);
+                await LogsAsync(context, access, request, Pod()).ConfigureAwait(false);
+                return true;
+            case "exec" or "attach" when request.Verb is "get" or "create":
+                await ExecAsync(context, access, request, Pod()).ConfigureAwait(false);
+                return true;
+            case "portforward" when request.Verb is "get" or "create":
+                await ForwardAsync(context, access, request, Pod()).ConfigureAwait(false);
                 return true;
             default:
                 return false;
         }
     }
 
-    private static async Task LogsAsync(HttpContext context, IPodAccess access, ApiRequest request)
+    private static async Task LogsAsync(HttpContext context, IPodAccess access, ApiRequest request, JsonObject pod)
     {
         var query = context.Request.Query;
         long? Number(string name) => query[name].ToString() is { Length: > 0 } text
@@ -31,19 +43,96 @@ internal sealed class PodEndpoints(ClusterApi api)
             : null;
         var log = new LogQuery
         {
-            Container = query["container"].ToString() is { Length: > 0 } container ? container : null,
+            Container = Container(query["container"], pod),
             Follow = ApiRequest.IsTrue(query["follow"]), Previous = ApiRequest.IsTrue(query["previous"]), Timestamps = ApiRequest.IsTrue(query["timestamps"]),
             TailLines = Number("tailLines"), SinceSeconds = Number("sinceSeconds"), LimitBytes = Number("limitBytes"),
             SinceTime = DateTimeOffset.TryParse(query["sinceTime"], out var since) ? since : null,
         };
         context.Response.ContentType = "text/plain";
         context.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
-        if (log.Follow)
+        // Refusals come before the first byte; so nothing is sent here until the log itself writes.
+        var output = log.Follow ? new FlushingStream(context.Response.Body) : context.Response.Body;
+        await access.LogsAsync(request.Namespace!, request.Name!, log, output, context.RequestAborted).ConfigureAwait(false);
+    }
+
+    private static async Task ExecAsync(HttpContext context, IPodAccess access, ApiRequest request, JsonObject pod)
+    {
+        var query = context.Request.Query;
+        var attach = request.Subresource == "attach";
+        var command = query["command"].Select(c => c ?? "").ToList();
+        if (!attach && command.Count == 0)
+            throw ApiException.BadRequest("you must specify at least 1 container command");
+        var tty = ApiRequest.IsTrue(query["tty"]);
+        var exec = new ExecRequest(Container(query["container"], pod), command, ApiRequest.IsTrue(query["stdin"]), tty);
+        var stdout = !query.ContainsKey("stdout") || ApiRequest.IsTrue(query["stdout"]);
+        var stderr = ApiRequest.IsTrue(query["stderr"]) && !tty;
+        Task<int> Run(IExecStreams streams, CancellationToken cancel) => attach
+            ? access.AttachAsync(request.Namespace!, request.Name!, exec, streams, cancel)
+            : access.ExecAsync(request.Namespace!, request.Name!, exec, streams, cancel);
+        if (context.WebSockets.IsWebSocketRequest)
         {
-            // Refusals come before the first byte; so nothing is sent here until the log itself writes.
-            await access.LogsAsync(request.Namespace!, request.Name!, log, new FlushingStream(context.Response.Body), context.RequestAborted).ConfigureAwait(false);
+            var protocol = Choose(context, ExecProtocols);
+            using var socket = await context.WebSockets.AcceptWebSocketAsync(protocol).ConfigureAwait(false);
+            await SocketSessions.ExecAsync(socket, protocol.Contains("base64", StringComparison.Ordinal), exec, Run, context.RequestAborted).ConfigureAwait(false);
             return;
         }
-        await access.LogsAsync(request.Namespace!, request.Name!, log, context.Response.Body, context.RequestAborted).ConfigureAwait(false);
+        var offered = context.Request.Headers["X-Stream-Protocol-Version"].SelectMany(v => (v ?? "").Split(',')).Select(v => v.Trim()).ToList();
+        var spoken = SpdyExecProtocols.FirstOrDefault(offered.Contains)
+            ?? throw new ApiException(403, "Forbidden", $"unable to upgrade: unable to negotiate protocol: client supports {string.Join(", ", offered)}, server accepts {string.Join(", ", SpdyExecProtocols)}");
+        await using var transport = await UpgradeAsync(context, spoken).ConfigureAwait(false);
+        await SpdySessions.ExecAsync(transport, exec, stdout, stderr, Run, context.RequestAborted).ConfigureAwait(false);
+    }
+
+    private static async Task ForwardAsync(HttpContext context, IPodAccess access, ApiRequest request, JsonObject pod)
+    {
+        if (pod.Str("status", "phase") != "Running")
+            throw ApiException.BadRequest($"pod {request.Name} is not running. Current status={pod.Str("status", "phase")}");
+        Task<Stream> Connect(int port, CancellationToken cancel) => access.ConnectAsync(request.Namespace!, request.Name!, port, cancel);
+        if (!context.WebSockets.IsWebSocketRequest)
+        {
+            await using var raw = await UpgradeAsync(context, "portforward.k8s.io").ConfigureAwait(false);
+            await SpdySessions.ForwardAsync(raw, Connect, context.RequestAborted).ConfigureAwait(false);
+            return;
+        }
+        var protocol = Choose(context, ForwardProtocols);
+        using var socket = await context.WebSockets.AcceptWebSocketAsync(protocol).ConfigureAwait(false);
+        if (protocol == SpdyTunnel)
+        {
+            await using var tunnel = new SocketStream(socket);
+            await SpdySessions.ForwardAsync(tunnel, Connect, context.RequestAborted).ConfigureAwait(false);
+            return;
+        }
+        var ports = context.Request.Query["ports"].SelectMany(p => (p ?? "").Split(',')).Select(p => int.TryParse(p, out var n) ? n : 0).Where(p => p > 0).ToList();
+        await SocketSessions.ForwardAsync(socket, protocol.Contains("base64", StringComparison.Ordinal), ports, Connect, context.RequestAborted).ConfigureAwait(false);
+    }
+
+    /// <summary>The container that is meant; 400 when it is not there or not clear which one.</summary>
+    private static string? Container(string? wanted, JsonObject pod)
+    {
+        var name = pod.Str("metadata", "name");
+        var all = pod.Objs("spec", "containers").Select(c => c.Str("name") ?? "").ToList();
+        if (wanted is not { Length: > 0 })
+        {
+            if (all.Count > 1)
+                throw ApiException.BadRequest($"a container name must be specified for pod {name}, choose one of: [{string.Join(" ", all)}]");
+            return all.FirstOrDefault();
+        }
+        all.AddRange(pod.Objs("spec", "initContainers").Select(c => c.Str("name") ?? ""));
+        return all.Contains(wanted) ? wanted : throw ApiException.BadRequest($"container {wanted} is not valid for pod {name}");
+    }
+
+    private static string Choose(HttpContext context, string[] spoken) =>
+        context.WebSockets.WebSocketRequestedProtocols.Count == 0 ? spoken[^2]
+        : spoken.FirstOrDefault(context.WebSockets.WebSocketRequestedProtocols.Contains)
+            ?? throw ApiException.BadRequest($"unable to negotiate protocol: client supports {string.Join(", ", context.WebSockets.WebSocketRequestedProtocols)}, server accepts {string.Join(", ", spoken)}");
+
+    private static async Task<Stream> UpgradeAsync(HttpContext context, string protocol)
+    {
+        var feature = context.Features.Get<IHttpUpgradeFeature>();
+        if (feature is not { IsUpgradableRequest: true } || !context.Request.Headers.Upgrade.ToString().StartsWith("SPDY/3.1", StringComparison.OrdinalIgnoreCase))
+            throw ApiException.BadRequest("Upgrade request required");
+        context.Response.Headers.Upgrade = "SPDY/3.1";
+        context.Response.Headers["X-Stream-Protocol-Version"] = protocol;
+        return await feature.UpgradeAsync().ConfigureAwait(false);
     }
 }

@@ -20,11 +20,11 @@ internal sealed class Router
     private readonly OpenApiDocuments openApi;
     private readonly ResourceEndpoints resources;
 
-    public Router(ClusterApi api, ServiceAccountTokens tokens, IReadOnlyDictionary<string, UserInfo> staticTokens, Action<string>? log, CancellationToken stop)
+    public Router(ClusterApi api, IReadOnlyDictionary<string, UserInfo> staticTokens, Action<string>? log, CancellationToken stop)
     {
         this.api = api;
         this.log = log;
-        this.tokens = tokens;
+        tokens = api.Tokens;
         authenticator = new Authenticator(tokens, staticTokens);
         authorizer = api.Authorizer;
         discovery = new DiscoveryDocuments(api);

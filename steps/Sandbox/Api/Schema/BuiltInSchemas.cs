@@ -47,7 +47,8 @@ internal static class BuiltInSchemas
             var words = line[1..].Split(' ');
             var required = words[0].EndsWith('!');
             var name = words[0].TrimEnd('!');
-            current!.Fields[name] = new FieldSchema(name, Type(words.AsSpan(1), types), required, words.Contains("retain"));
+            current!.Fields[name] = new FieldSchema(name, Type(words.AsSpan(1), types), required, words.Contains("retain"),
+                words.FirstOrDefault(w => w[0] == '@')?[1..] ?? "");
         }
         return types.ToFrozenDictionary(StringComparer.Ordinal);
     }

@@ -35,7 +35,7 @@ internal sealed class FieldCheck
                         unknown.Add(Join(path, name));
                         obj.Remove(name);
                     }
-                    else if (obj[name] is null)
+                    else if (obj[name] is null && !type.IsCustom)
                         obj.Remove(name);
                     else
                         Visit(field.Type, obj[name], Join(path, name));
@@ -50,6 +50,9 @@ internal sealed class FieldCheck
                     Visit(schema.Element!, array[i], $"{path}[{i}]");
                 return;
             default:
+                // The schema of a custom kind speaks for itself, with better words.
+                if (type.IsCustom)
+                    return;
                 if (!Fits(schema, node.GetValueKind()))
                     throw Mismatch(schema, node, path);
                 if (schema.Kind == SchemaKind.Integer && node.Num() is { } number && schema.Format == "int32" && number is < int.MinValue or > int.MaxValue)

@@ -52,4 +52,9 @@ internal sealed class TypeSchema(SchemaKind kind)
 }
 
 /// <summary>A field of an object type.</summary>
-internal sealed record FieldSchema(string Name, TypeSchema Type, bool Required, bool RetainKeys);
+/// <param name="Name">Name in JSON.</param>
+/// <param name="Type">What it holds.</param>
+/// <param name="Required">Whether it must be there.</param>
+/// <param name="RetainKeys">Whether strategic patches name the keys to keep.</param>
+/// <param name="Number">Number in the binary encoding, with those of the messages around it; empty where unknown.</param>
+internal sealed record FieldSchema(string Name, TypeSchema Type, bool Required, bool RetainKeys, string Number = "");
