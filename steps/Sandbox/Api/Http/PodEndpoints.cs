@@ -95,7 +95,9 @@ internal sealed class PodEndpoints(ClusterApi api)
             return;
         }
         var protocol = Choose(context, ForwardProtocols);
-        using var socket = await context.WebSockets.AcceptWebSocketAsync(protocol).ConfigureAwait(false);
+        // The tunnel's name has a slash, which the framework refuses as a protocol; as a header it passes.
+        context.Response.Headers.SecWebSocketProtocol = protocol;
+        using var socket = await context.WebSockets.AcceptWebSocketAsync().ConfigureAwait(false);
         if (protocol == SpdyTunnel)
         {
             await using var tunnel = new SocketStream(socket);
