@@ -17,8 +17,7 @@ public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
         var found = new SortedSet<string>(StringComparer.Ordinal);
         foreach (var glob in globs)
         {
-            var normal = glob.Replace('\\', '/');
-            while (normal.StartsWith("./", StringComparison.Ordinal)) normal = normal[2..];
+            var normal = Normal(glob);
             var pattern = ToRegex(normal);
             var wild = normal.IndexOfAny(['*', '?']);
             var fixedPart = wild < 0 ? Path.GetDirectoryName(normal) ?? "" : normal[..wild];
@@ -27,6 +26,9 @@ public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
         }
         return [.. found];
     }
+
+    /// <summary>Whether a path relative to the root is one that the globs name.</summary>
+    public bool Matches(string path) => globs.Any(glob => ToRegex(Normal(glob)).IsMatch(path));
 
     /// <summary>Deletes what an earlier run left. Only files that look like reports, and none that the caller wants kept (files under version control).</summary>
     /// <param name="keep">Whether a relative path must stay.</param>
@@ -65,6 +67,13 @@ public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
                 : ReportReader.ReadFile(path, format, file));
         }
         return reports;
+    }
+
+    private static string Normal(string glob)
+    {
+        var normal = glob.Replace('\\', '/');
+        while (normal.StartsWith("./", StringComparison.Ordinal)) normal = normal[2..];
+        return normal;
     }
 
     private static void Walk(string folder, string relative, Regex pattern, SortedSet<string> found)

@@ -6,7 +6,7 @@ using CiSteps.TestReports;
 namespace CiSteps.UnitTest;
 
 /// <summary>One test run of one component: clears old reports, runs, reads, runs failed tests again, judges, tells.</summary>
-internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommands commands, ComponentDefinition component, TestRunDefinition definition)
+internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommands commands, ComponentDefinition component, TestRunDefinition definition, ReportOwners owners)
 {
     private readonly string title = component.UnitTests.Count == 1 ? component.Name : $"{component.Name} {definition.Name}";
     private readonly ReportFormat format = ReportFormats.Parse(definition.Format);
@@ -72,8 +72,8 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
 
     private async Task<Attempt> AttemptAsync(CommandDefinition command, IReadOnlyList<TestCase> only, CancellationToken limit, CancellationToken cancel)
     {
-        foreach (var file in files.DeleteLeftovers(IsTracked))
-            if (only.Count == 0) context.Log.Info($"{title}: removed the report {file} of an earlier run");
+        // What the run before, or the try before, of this component wrote.
+        files.DeleteLeftovers(path => IsTracked(path) || owners.Other(component, path) is not null);
         var began = context.Time.GetUtcNow();
         var output = new OutputReport(definition.Reports.Count == 0 ? format : ReportFormat.Auto, $"the output of {title}");
         var last = new LastLines();
@@ -102,13 +102,17 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
                 ? new TestVerdict(false, "time-limit", $"stopped after its time limit of {Durations.Show(definition.TimeLimit)}{culprit}")
                 : new TestVerdict(false, "silent", $"stopped after {Durations.Show(definition.SilenceLimit)} without output{culprit}");
         }
-        IReadOnlyList<TestReport> reports = definition.Reports.Count > 0 ? files.Read(format, began)
+        IReadOnlyList<TestReport> reports = definition.Reports.Count > 0 ? [.. files.Read(format, began).Select(Owned)]
             : output.Finish() is { } inOutput ? [inOutput] : [];
         // So that the test's own history shows it, and not only the build's problem.
         if (running is not null && !reports.Any(report => report.Cases.Any(test => test.Fails && test.FullName == running)))
             reports = [.. reports, new TestReport(title, format, [new TestCase([], null, running, TestOutcome.Error) { Message = stopped!.Text }])];
         return new Attempt(exit, reports, stopped, last.ToString());
     }
+
+    private TestReport Owned(TestReport report) => owners.Other(component, report.Source) is { } other
+        ? TestReport.Broken(report.Source, format, ReportFaultKind.NotAReport, $"the report globs of \"{component.Name}\" and \"{other}\" both name \"{report.Source}\", so nobody can tell whose it is; make them narrower in {run.Change.Source}")
+        : report;
 
     private bool IsTracked(string path) => run.Repository.ObjectId(run.Identity.Commit, path) is not null;
 

@@ -89,6 +89,8 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
         using var places = new SemaphoreSlim(context.Settings.Get(UnitTestCommand.Parallel));
         var done = 0;
         var tested = plan.Components.Where(planned => planned.Runs.Count > 0).ToList();
+        var owners = new ReportOwners(context.WorkTree, tested);
+        foreach (var file in owners.DeleteLeftovers(IsTracked)) context.Log.Info($"removed the report {file} of an earlier run");
         if (tested.Count > 0) context.Log.Progress($"testing {string.Join(", ", tested.Select(planned => planned.Component.Name))}");
         return await Task.WhenAll(tested.Select(async planned =>
         {
@@ -102,7 +104,7 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
                 {
                     try
                     {
-                        runs.Add(await new TestRunner(context, run, commands, planned.Component, definition).RunAsync(cancel));
+                        runs.Add(await new TestRunner(context, run, commands, planned.Component, definition, owners).RunAsync(cancel));
                         finished.Enqueue(runs[^1]);
                     }
                     catch (Exception failure) when (failure is UsageException or UnavailableException)
@@ -121,6 +123,8 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
             }
         }));
     }
+
+    private bool IsTracked(string path) => run.Repository.ObjectId(run.Identity.Commit, path) is not null;
 
     private void WriteResults(string folder, List<FinishedRun> runs)
     {

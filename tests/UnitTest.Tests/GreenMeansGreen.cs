@@ -94,6 +94,25 @@ public sealed class GreenMeansGreen
     }
 
     [Test]
+    public async Task Two_components_never_take_each_others_report()
+    {
+        using var project = new Project("run: [sh, -c, 'cp pass.src api/r.xml']\nformat: junit\nreports: ['**/r.xml']", "run: [sh, -c, 'cp pass.src web/r.xml']\nformat: junit\nreports: [web/r.xml]");
+        project.Clone.Write("pass.src", Passing);
+        project.Change();
+
+        var together = await project.RunAsync("--all", "--parallel", "1");
+        var text = project.Text;
+        var alone = await project.RunAsync();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(together, Is.EqualTo(ExitCode.Refused), project.Output);
+            Assert.That(text, Does.Contain("the report globs of \"web\" and \"api\" both name \"web/r.xml\""));
+            Assert.That(alone, Is.EqualTo(ExitCode.Done), project.Text);
+        }
+    }
+
+    [Test]
     public async Task A_report_under_version_control_is_neither_deleted_nor_believed()
     {
         using var project = new Project("run: ['true']\nformat: junit\nreports: [kept.xml]");
