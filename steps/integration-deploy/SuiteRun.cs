@@ -202,10 +202,11 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
             ? await tests.RunJobAsync(cluster, here(ManifestSet.Of(job)).Items[0], cancel).ConfigureAwait(false)
             : await tests.RunCommandAsync(testbed.Kubeconfig, cancel).ConfigureAwait(false);
         if (exit is null && reports.Count == 0) return Failed(failure ?? new DeployFailure("tests-lost", "the tests left neither an exit code nor a report"));
-        var verdict = TestVerdict.Of(exit ?? 1, reports);
+        var verdict = TestVerdict.Of(exit ?? (failure is null ? 0 : 1), reports);
         var finished = new FinishedRun(suite.Name, suite.Name, TestReport.Join(suite.Name, reports), verdict, context.Time.GetElapsedTime(started));
         TestMessages.Send(log, finished);
-        if (failure is not null) return End(finished, failure, false);
+        // What the tests themselves say comes before how their pod ended.
+        if (failure is not null && finished.Report.Failed == 0) return End(finished, failure, false);
         return End(finished, verdict.Succeeded ? null : new DeployFailure(verdict.Reason, verdict.Text), false);
     }
 

@@ -29,7 +29,7 @@ internal sealed class Shop : IDisposable
         Clone.Write("greeter/k8s/greeter.yaml", deployment ?? Workload("greeter", 2));
         Clone.Write("quotes/k8s/quotes.yaml", Workload("quotes", 1));
         Clone.Write("integration/k8s/settings.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {greeting: Hello}}");
-        Clone.Write("integration/job.yaml", job ?? Job("echo 1..2; echo ok 1 - answers; v=$(timeout 5 wget -q -O - http://greeter/version); echo \"# $v\"; test \"$v\" = new && echo ok 2 - new || { echo not ok 2 - new; exit 1; }"));
+        Clone.Write("integration/job.yaml", job ?? Job("echo 1..2; echo ok 1 - answers; v=$(timeout 5 wget -q -O - http://greeter:8080/version); echo \"# $v\"; test \"$v\" = new && echo ok 2 - new || { echo not ok 2 - new; exit 1; }"));
         Clone.Commit("Begin");
         Clone.Push();
         Clone.Branch("ci/greeting");
@@ -83,7 +83,7 @@ internal sealed class Shop : IDisposable
         apiVersion: v1
         kind: Service
         metadata: { name: {{name}} }
-        spec: { selector: { app: {{name}} }, ports: [{ port: 80, targetPort: 8080 }] }
+        spec: { selector: { app: {{name}} }, ports: [{ port: 8080, targetPort: 8080 }] }
         """;
 
     // The base image of the service has a shell: the job runs in it.

@@ -160,7 +160,7 @@ internal sealed class WithScriptedWorld
     [TestCase(1, "tests-failed", "1..1", "not ok 1 - greets")]
     [TestCase(0, "disagreement", "1..1", "not ok 1 - greets")]
     [TestCase(0, "no-tests", "1..0")]
-    [TestCase(0, "report-truncated", "all is well")]
+    [TestCase(0, "no-report", "all is well")]
     [TestCase(0, "report-truncated", "ok 1 - greets")]
     [TestCase(2, "disagreement", "1..1", "ok 1 - greets")]
     public async Task Believes_neither_exit_code_nor_report_alone(int exitCode, string reason, params string[] lines)
@@ -172,6 +172,23 @@ internal sealed class WithScriptedWorld
 
         Assert.That(exit, Is.EqualTo(ExitCode.Refused), shop.Output);
         Assert.That(shop.Reason(), Is.EqualTo(reason), shop.Output);
+    }
+
+    [Test]
+    public async Task Names_the_failed_test_even_when_only_the_jobs_end_is_known()
+    {
+        await ReadyAsync();
+        cluster.Setup(it => it.RunJobAsync(It.IsAny<Manifest>(), It.IsAny<TimeSpan>(), It.IsAny<BuildLog>(), It.IsAny<Action<string>>(), It.IsAny<CancellationToken>()))
+            .ReturnsAsync((Manifest _, TimeSpan _, BuildLog _, Action<string> onLine, CancellationToken _) =>
+            {
+                foreach (var line in new[] { "1..2", "ok 1 - begins", "not ok 2 - greets" }) onLine(line);
+                return new TestJobResult([], null, new DeployFailure("test-job-failed", "BackoffLimitExceeded"));
+            });
+
+        await RunAsync();
+
+        Assert.That(shop.Reason(), Is.EqualTo("tests-failed"), shop.Output);
+        Assert.That(shop.Output, Does.Contain("first \"greets\""));
     }
 
     [Test]

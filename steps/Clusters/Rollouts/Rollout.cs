@@ -91,7 +91,7 @@ public static class Rollout
             if (state.Waiting != said || time.GetElapsedTime(spoke) >= news)
             {
                 // A change is worth a line when the last one has been read for a moment, and silence never lasts long.
-                if (said.Length == 0 || time.GetElapsedTime(spoke) >= TimeSpan.FromSeconds(1))
+                if (said.Length == 0 && view.Knows("workload") || time.GetElapsedTime(spoke) >= TimeSpan.FromSeconds(1))
                 {
                     log.Progress($"{target.Title}: waiting for {state.Waiting} ({Durations.Show(waited)} of {Durations.Show(target.TimeLimit)})");
                     (said, spoke) = (state.Waiting, now);

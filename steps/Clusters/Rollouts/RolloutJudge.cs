@@ -8,7 +8,7 @@ internal static class RolloutJudge
 {
     public static RolloutState Judge(RolloutView view, RolloutTarget target)
     {
-        if (view.Workload is not { } workload) return Waiting($"{target.Title} to exist");
+        if (view.Workload is not { } workload) return Waiting(view.Knows("workload") ? $"{target.Title} to exist" : "");
         if (!view.Knows("pods") || !view.Knows("replicasets") || !view.Knows("events") || !view.Knows("controllerrevisions")) return Waiting("the first list of its pods");
         var generation = Number(workload["metadata"]?["generation"]);
         if (Number(workload["status"]?["observedGeneration"]) < generation) return Waiting($"the cluster to take up generation {generation}");
@@ -44,7 +44,7 @@ internal static class RolloutJudge
         var missing = Missing(view, target, workload, revision, fresh, old);
         return new RolloutState(missing.Length == 0 && !troubles.Any(trouble => trouble.IsPermanent), missing, troubles, names, digest);
 
-        RolloutState Waiting(string what) => new(false, what, [], [], null);
+        RolloutState Waiting(string what) => new(false, what.Length > 0 ? what : "the cluster's first answer", [], [], null);
     }
 
     // What is still missing, the first thing first; empty when done.
