@@ -17,8 +17,9 @@ internal sealed class PoolPage : IAsyncDisposable
     private static readonly TimeSpan stopLimit = TimeSpan.FromSeconds(3);
 
     private readonly WebApplication app;
+    private readonly TimeProvider time;
 
-    private PoolPage(WebApplication app) => this.app = app;
+    private PoolPage(WebApplication app, TimeProvider time) => (this.app, this.time) = (app, time);
 
     /// <summary>Where it listens, with the real port.</summary>
     public string Url => app.Urls.First();
@@ -50,7 +51,7 @@ internal sealed class PoolPage : IAsyncDisposable
             await app.DisposeAsync().ConfigureAwait(false);
             throw new UsageException($"cannot listen on {address}: {taken.Message}; give another --listen", taken);
         }
-        var page = new PoolPage(app);
+        var page = new PoolPage(app, management.Time);
         log.Info($"the pool's page is at {page.Url}");
         if (!IPAddress.IsLoopback(address.Address)) log.Warning($"anybody who reaches {address} can see who holds which testbed");
         return page;
@@ -58,7 +59,7 @@ internal sealed class PoolPage : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        using var limit = new CancellationTokenSource(stopLimit);
+        using var limit = new CancellationTokenSource(stopLimit, time);
         await app.StopAsync(limit.Token).ConfigureAwait(false);
         await app.DisposeAsync().ConfigureAwait(false);
     }

@@ -96,6 +96,15 @@ internal sealed class EndingLeases
         });
     }
 
+    [TestCase(59, 0)]
+    [TestCase(61, 1)]
+    public void An_expired_claim_can_be_seen_for_an_hour(int minutes, int forgotten)
+    {
+        var claim = Claim("one", ageSeconds: 9000).With(ClaimPhase.Expired, "Silent", "", status => status["endedAt"] = (Now - TimeSpan.FromMinutes(minutes)).AsText());
+
+        Assert.That(Plan(small, [], [claim]).Forgotten, Has.Count.EqualTo(forgotten));
+    }
+
     [Test]
     public void The_pool_wakes_up_at_the_next_deadline()
     {

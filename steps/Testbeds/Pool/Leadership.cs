@@ -8,15 +8,17 @@ namespace CiSteps.Testbeds.Pool;
 /// One controller works, others stand by: cleaning and revoking are no conditional writes, so two at once would take each other's
 /// testbeds apart. A Lease in the private namespace says who works; a silent leader is replaced, measured by the waiting one's own clock.
 /// </summary>
-internal sealed class Leadership(Cluster management, string ns)
+internal sealed class Leadership(Cluster management, string ns, TimeSpan duration)
 {
     private const string Name = "testbed-pool";
 
-    private static readonly TimeSpan duration = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan renewal = TimeSpan.FromSeconds(4);
-    private static readonly TimeSpan look = TimeSpan.FromSeconds(1);
+    /// <summary>Silence after which a leader is replaced.</summary>
+    public static TimeSpan Usual { get; } = TimeSpan.FromSeconds(15);
+
     private static readonly TimeSpan resignationLimit = TimeSpan.FromSeconds(3);
 
+    private readonly TimeSpan renewal = duration / 4;
+    private readonly TimeSpan look = duration / 12;
     private readonly string identity = $"{Environment.MachineName}/{Environment.ProcessId}/{Guid.NewGuid():N}";
 
     /// <summary>Waits for its turn, works, and gives the turn back; works again when the turn was lost on the way.</summary>
@@ -130,7 +132,7 @@ internal sealed class Leadership(Cluster management, string ns)
             spec["acquireTime"] = now;
             spec["leaseTransitions"] = (spec.Number("leaseTransitions") ?? 0) + 1;
         }
-        (spec["holderIdentity"], spec["renewTime"], spec["leaseDurationSeconds"]) = (holder, now, (int)duration.TotalSeconds);
+        (spec["holderIdentity"], spec["renewTime"], spec["leaseDurationSeconds"]) = (holder, now, (int)Math.Ceiling(duration.TotalSeconds));
         return (lease is null
             ? await management.TryCreateAsync(Kinds.Lease, ns, json, cancel).ConfigureAwait(false)
             : await management.TryReplaceAsync(Kinds.Lease, ns, json, cancel).ConfigureAwait(false)) is not null;

@@ -52,7 +52,7 @@ public sealed class PoolController : IAsyncDisposable
         if (options.Install) await PoolInstallation.ApplyAsync(management, options, cancel).ConfigureAwait(false);
         try
         {
-            await new Leadership(management, options.PrivateNamespace).RunAsync(async turn =>
+            await new Leadership(management, options.PrivateNamespace, Leadership.Usual).RunAsync(async turn =>
             {
                 await using var controller = new PoolController(management, options);
                 await controller.ServeAsync(turn).ConfigureAwait(false);
@@ -131,6 +131,7 @@ public sealed class PoolController : IAsyncDisposable
         await EachAsync(plan.Bindings, (binding, token) => BindAsync(binding, now, token), cancel).ConfigureAwait(false);
         await EachAsync(plan.Assignments, (assignment, token) => AssignAsync(assignment, now, token), cancel).ConfigureAwait(false);
         await EachAsync(plan.Notices, NotifyAsync, cancel).ConfigureAwait(false);
+        await EachAsync(plan.Forgotten, ForgetAsync, cancel).ConfigureAwait(false);
         var retry = work.Start(state, now);
         return Earliest(plan.NextDeadline, retry);
     }
@@ -217,6 +218,12 @@ public sealed class PoolController : IAsyncDisposable
         var written = await management.WriteStatusAsync(PoolKinds.Claim, options.Namespace,
             notice.Claim.With(ClaimPhase.Pending, notice.Reason, notice.Message).Json, cancel).ConfigureAwait(false);
         if (written is not null) claims.Put(written);
+    }
+
+    private async ValueTask ForgetAsync(TestbedClaim claim, CancellationToken cancel)
+    {
+        await management.DeleteAsync(PoolKinds.Claim.Path(options.Namespace, claim.Name), claim.Uid, cancel).ConfigureAwait(false);
+        claims.Remove(claim.Name, claim.Uid);
     }
 
     private Task EachAsync<T>(IReadOnlyList<T> items, Func<T, CancellationToken, ValueTask> act, CancellationToken cancel) =>

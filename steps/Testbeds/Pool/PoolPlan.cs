@@ -33,8 +33,12 @@ internal sealed record PoolPlan(
     IReadOnlyList<Binding> Bindings,
     IReadOnlyList<Assignment> Assignments,
     IReadOnlyList<Notice> Notices,
+    IReadOnlyList<TestbedClaim> Forgotten,
     DateTimeOffset? NextDeadline)
 {
+    /// <summary>How long an expired claim stays to be seen.</summary>
+    public static TimeSpan Memory { get; } = TimeSpan.FromHours(1);
+
     /// <summary>Waiting this long counts as one more priority, so that nobody waits for ever.</summary>
     public static TimeSpan Ageing { get; } = TimeSpan.FromMinutes(5);
 
@@ -59,7 +63,9 @@ internal sealed record PoolPlan(
             if (set.IsComplete && set.Claims.All(claim => claim.Phase == ClaimPhase.Bound || held.TryGetValue(claim.Uid, out var its) && its.Lease!.Issued))
                 bindings.AddRange(set.Claims.Where(claim => claim.Phase == ClaimPhase.Pending).Select(claim => new Binding(claim, held[claim.Uid])));
         var (assignments, givenBack, notices) = Assign(state, classes, queue, held);
-        return new PoolPlan([.. reclaims, .. givenBack], expiries, bindings, assignments, notices, deadlines.Next);
+        // An expired claim answers for a while why it ended; nobody waits for it any more.
+        var forgotten = state.Claims.Where(claim => claim.Phase == ClaimPhase.Expired && deadlines.IsPast((claim.EndedAt ?? claim.Created) + Memory)).ToList();
+        return new PoolPlan([.. reclaims, .. givenBack], expiries, bindings, assignments, notices, forgotten, deadlines.Next);
     }
 
     private static List<Expiry> Expire(PoolState state, Dictionary<string, TestbedClass> classes, DateTimeOffset now, Deadlines deadlines)

@@ -43,6 +43,9 @@ internal sealed record TestbedClaim(JsonObject Json)
 
     public DateTimeOffset? BoundAt { get; } = Json.Time("status", "boundAt");
 
+    /// <summary>When it expired.</summary>
+    public DateTimeOffset? EndedAt { get; } = Json.Time("status", "endedAt");
+
     /// <summary>Why it is as it is: a word for programs.</summary>
     public string? Reason { get; } = Json.Text("status", "reason");
 
