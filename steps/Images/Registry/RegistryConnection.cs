@@ -81,6 +81,7 @@ internal sealed class RegistryConnection : IDisposable
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
             ConnectTimeout = TimeSpan.FromSeconds(20),
             UseCookies = false,
+            Proxy = new ProxyElsewhere(HttpClient.DefaultProxy),
         };
         if (certificateAuthority is not null) Trust(handler, certificateAuthority);
         http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
