@@ -3,6 +3,7 @@ using CiSteps.Hosting;
 using CiSteps.Hosting.Settings;
 using CiSteps.RunChain.Agents;
 using CiSteps.RunChain.Chains;
+using CiSteps.RunChain.Parameters;
 using CiSteps.RunChain.Records;
 using CiSteps.Pipeline;
 using CiSteps.RunChain.Reports;
@@ -37,7 +38,7 @@ internal sealed class RunSession
     {
         var settings = context.Settings;
         var tree = SettingsTree.Load(FindSettings(settings.Find(RunCommand.SettingsFolder)));
-        var tools = Path.GetFullPath(settings.Find(RunCommand.Tools) ?? AppContext.BaseDirectory);
+        var tools = Path.TrimEndingDirectorySeparator(Path.GetFullPath(settings.Find(RunCommand.Tools) ?? AppContext.BaseDirectory));
         if (!Directory.Exists(tools)) throw new UsageException($"the folder of executables \"{tools}\" does not exist; give --tools");
         var repository = settings.Find(RunCommand.Repository);
         if (repository is not null && Directory.Exists(repository)) repository = Path.GetFullPath(repository);
@@ -74,6 +75,7 @@ internal sealed class RunSession
             || options.OuterEnvironment.GetValueOrDefault(name["env.".Length..]) is { Length: > 0 });
         // Before anything is brought up: is there a chain to run at all?
         var plan = ChainPlanner.Triggered(tree, BranchName);
+        RefuseMissingTools(plan);
         var log = new BuildLog(TextWriter.Null, forServer: false);
         var sandbox = await RunSandbox.EnsureAsync(missing, missing.Count == 0 ? null : await PipelineOfAsync(plan, cancel).ConfigureAwait(false), SandboxCommands.Folder(context.Settings),
             context.Settings.Get(RunCommand.Keep), display.Say, log, time, cancel).ConfigureAwait(false);
@@ -167,6 +169,24 @@ internal sealed class RunSession
             Facts = [("branch", chain.Branch.Name), ("commit", chain.Revisions.Values.FirstOrDefault() ?? ""), ("chain", chain.Id), ("repository", chain.Repository), ("started", chain.StartedAt.ToString("u"))],
         }.Write(report);
         return (chain, execution.Builds, execution.Succeeded, report);
+    }
+
+    // One clear word before anything is started, rather than a chain that stops at its first step.
+    private void RefuseMissingTools(ChainPlan plan)
+    {
+        var missing = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (var build in plan.Builds)
+        {
+            var parameters = new BuildParameters(tree, build, options.ToolsFolder);
+            foreach (var command in build.Runners.Select(runner => runner.Parameters.Find("command.executable")).OfType<Parameter>())
+            {
+                if (!References.In(command.Value).All(name => parameters.Names.Contains(name) || name.StartsWith("teamcity.tool.", StringComparison.Ordinal))) continue;
+                var path = parameters.Resolve(command.Value, command.At);
+                if (path.StartsWith(options.ToolsFolder + "/", StringComparison.Ordinal) && !File.Exists(path) && !File.Exists(path + ".exe")) missing.Add(Path.GetFileName(path));
+            }
+        }
+        if (missing.Count > 0)
+            throw new UsageException($"the chain needs {string.Join(", ", missing)}, which {options.ToolsFolder} does not hold; give the folder of the executables with --tools");
     }
 
     private static bool IsBuilt(SettingsTree tree, string rootId) => tree.Builds.Values.Any(build => build.VcsEntries.Any(entry => entry.RootId == rootId));
