@@ -32,11 +32,30 @@ public sealed class Artifact_rules
     }
 
     [Test]
-    public void Refuse_a_target_outside_and_an_archive()
+    public void Pack_an_archive()
+    {
+        Artifacts.Publish("out => logs/all.zip", Checkout(), Path.Combine(folder, "artifacts"), _ => { });
+        using var archive = System.IO.Compression.ZipFile.OpenRead(Path.Combine(folder, "artifacts", "logs", "all.zip"));
+        Assert.That(archive.Entries.Select(entry => entry.FullName), Is.EquivalentTo(new[] { "a.txt", "deep/b.txt" }));
+    }
+
+    [Test]
+    public void Take_absolute_paths()
+    {
+        var checkout = Checkout();
+        var artifacts = Path.Combine(folder, "artifacts");
+        Artifacts.Publish($"{checkout}/out/deep/b.txt => in\n{checkout}/out/*.txt => in", checkout, artifacts, _ => { });
+        File.WriteAllText(Path.Combine(folder, "elsewhere.log"), "x");
+        Artifacts.Publish($"{folder}/elsewhere.log => in", checkout, artifacts, _ => { });
+        Assert.That(Files(artifacts), Is.EqualTo(new[] { "in/a.txt", "in/b.txt", "in/elsewhere.log" }));
+    }
+
+    [Test]
+    public void Refuse_a_target_outside_and_an_unknown_archive()
     {
         var checkout = Checkout();
         Assert.That(() => Artifacts.Publish("out => ../up", checkout, Path.Combine(folder, "artifacts"), _ => { }), Throws.InstanceOf<UsageException>());
-        Assert.That(() => Artifacts.Publish("out => all.zip", checkout, Path.Combine(folder, "artifacts"), _ => { }), Throws.InstanceOf<UsageException>());
+        Assert.That(() => Artifacts.Publish("out => all.7z", checkout, Path.Combine(folder, "artifacts"), _ => { }), Throws.InstanceOf<UsageException>());
     }
 
     [Test]

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using CiSteps.Hosting;
 
 namespace CiSteps.RunChain.Agents;
@@ -13,7 +14,7 @@ internal static class Artifacts
     /// <param name="artifacts">The build's artifact folder.</param>
     /// <param name="warn">Told of a rule that matches nothing.</param>
     /// <returns>Number of files.</returns>
-    /// <exception cref="UsageException">A rule asks for an archive, or leaves the artifact folder.</exception>
+    /// <exception cref="UsageException">A rule asks for an archive other than .zip, or leaves the artifact folder.</exception>
     public static int Publish(string rules, string checkout, string artifacts, Action<string> warn)
     {
         var count = 0;
@@ -21,8 +22,9 @@ internal static class Artifacts
         var excluded = lines.Where(line => line.Kind == '-').Select(line => new AntPattern(line.Source)).ToList();
         foreach (var (_, source, target) in lines.Where(line => line.Kind != '-'))
         {
-            RefuseArchive(target);
-            var copied = Copy(AsFolderPattern(source, checkout), checkout, Within(artifacts, target), path => excluded.Any(pattern => pattern.Matches(path)));
+            // A rule may name an absolute path; within the checkout it is the relative one, elsewhere its own folder is what it is relative to.
+            var (root, path) = Located(source, checkout);
+            var copied = Into(artifacts, target, folder => Copy(AsFolderPattern(path, root), root, folder, file => excluded.Any(pattern => pattern.Matches(file))));
             if (copied == 0) warn($"no files for the artifact rule \"{source}\"");
             count += copied;
         }
@@ -69,14 +71,37 @@ internal static class Artifacts
         }
     }
 
+    private static (string Root, string Path) Located(string source, string checkout)
+    {
+        if (!Path.IsPathRooted(source)) return (checkout, source);
+        var relative = Path.GetRelativePath(checkout, source).Replace('\\', '/');
+        return relative.StartsWith("..", StringComparison.Ordinal) ? (Path.GetDirectoryName(source) ?? checkout, Path.GetFileName(source)) : (checkout, relative);
+    }
+
     // A folder without wildcards means what is in it.
     private static AntPattern AsFolderPattern(string source, string checkout) =>
         Directory.Exists(Path.Combine(checkout, source)) ? new(source.TrimEnd('/') + "/**") : new(source);
 
-    private static void RefuseArchive(string target)
+    // A target that ends like an archive is one, with the files in it.
+    private static int Into(string artifacts, string target, Func<string, int> copy)
     {
-        if (ArchiveEndings.Any(ending => target.EndsWith(ending, StringComparison.OrdinalIgnoreCase)))
-            throw new UsageException($"the artifact rule's target \"{target}\" is an archive; run-chain publishes plain files only");
+        if (!ArchiveEndings.Any(ending => target.EndsWith(ending, StringComparison.OrdinalIgnoreCase))) return copy(Within(artifacts, target));
+        if (!target.EndsWith(".zip", StringComparison.OrdinalIgnoreCase)) throw new UsageException($"the artifact rule's target \"{target}\" is an archive that run-chain does not write; it writes .zip");
+        var archive = Within(artifacts, target);
+        var staging = Directory.CreateTempSubdirectory("run-chain-zip-").FullName;
+        try
+        {
+            var copied = copy(staging);
+            if (copied == 0) return 0;
+            Directory.CreateDirectory(Path.GetDirectoryName(archive)!);
+            File.Delete(archive);
+            ZipFile.CreateFromDirectory(staging, archive);
+            return copied;
+        }
+        finally
+        {
+            Directory.Delete(staging, recursive: true);
+        }
     }
 
     private static string Within(string folder, string target)
