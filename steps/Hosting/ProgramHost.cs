@@ -109,6 +109,12 @@ public static class ProgramHost
         if (command.Argument is { } named)
         {
             argument = new Argument<string?>(named.Name) { Description = named.Description, Arity = ArgumentArity.ZeroOrOne };
+            // The parser takes an unknown option for the argument's value; a mistyped option must not become a folder's name.
+            argument.Validators.Add(given =>
+            {
+                foreach (var token in given.Tokens.Where(token => token.Value.StartsWith("--", StringComparison.Ordinal)))
+                    given.AddError($"there is no option '{token.Value}'");
+            });
             into.Add(argument);
         }
         foreach (var below in command.Commands)
