@@ -46,9 +46,9 @@ internal static class Adapters
 
         public string Kubeconfig => leased.Kubeconfig;
 
-        public TestbedScope Scope => TestbedScope.Cluster;
+        public TestbedScope Scope => leased.Scope;
 
-        public string? Namespace => null;
+        public string? Namespace => leased.Namespace;
 
         public CancellationToken Lost { get; } = leased.Lost;
 

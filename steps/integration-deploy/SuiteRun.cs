@@ -197,7 +197,7 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
     private async Task<SuiteEnd> TestAsync(ITestbed testbed, ITestCluster cluster, string ns, Func<ManifestSet, ManifestSet> here, CancellationToken cancel)
     {
         var started = context.Time.GetTimestamp();
-        var tests = new SuiteTests(context, log, suite, ns);
+        var tests = new SuiteTests(context, log, suite, plan.Registry, ns);
         var (exit, reports, failure) = deployment.Job is { } job
             ? await tests.RunJobAsync(cluster, here(ManifestSet.Of(job)).Items[0], cancel).ConfigureAwait(false)
             : await tests.RunCommandAsync(testbed.Kubeconfig, cancel).ConfigureAwait(false);

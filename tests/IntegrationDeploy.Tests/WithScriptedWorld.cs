@@ -255,13 +255,14 @@ internal sealed class WithScriptedWorld
     public async Task Runs_a_command_with_the_leases_kubeconfig_that_nobody_else_can_read()
     {
         shop.Dispose();
-        shop = new Shop(Registry, Shop.Suite(Registry, tests: """{ run: 'ls -l "$KUBECONFIG" | cut -c1-10; cat "$KUBECONFIG"; echo "1..1"; echo "ok 1 - in $CISTEPS_NAMESPACE"', format: tap }"""));
+        shop = new Shop(Registry, Shop.Suite(Registry, tests: """{ run: 'ls -l "$KUBECONFIG" | cut -c1-10; cat "$KUBECONFIG"; echo "1..1"; echo "ok 1 - in $CISTEPS_NAMESPACE with ${CISTEPS_SECRET:-no secret}"', format: tap }"""));
+        shop.Environment["CISTEPS_SECRET"] = "the step's own";
         await ReadyAsync();
 
         var exit = await RunAsync();
 
         Assert.That(exit, Is.EqualTo(ExitCode.Done), shop.Output);
-        Assert.That(shop.Output, Does.Contain("-rw-------").And.Contain("ok 1 - in smoke"));
+        Assert.That(shop.Output, Does.Contain("-rw-------").And.Contain("ok 1 - in smoke with no secret"));
     }
 
     [Test]
