@@ -1,3 +1,4 @@
+using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Pipeline;
 using CiSteps.RunChain.Commands;
@@ -57,11 +58,32 @@ internal sealed class RunSandbox : IAsyncDisposable
         {
             if (plan.Pool.Count > 1) throw new UsageException("a sandbox that is kept has one testbed class, and ci-steps.yaml asks for several; bring it up yourself (run-chain sandbox up), or leave --keep away");
             await SandboxCommands.StartDetachedAsync(stateFolder, plan, plan.Pool.Keys.FirstOrDefault() ?? UsualClass, cancel).ConfigureAwait(false);
+            await FurnishAsync(plan, pipeline, stateFolder, log, time, cancel).ConfigureAwait(false);
             return new(null, Named(missing, stateFolder, plan.Clusters));
         }
         var folder = Path.Combine(stateFolder, $"run-{Environment.ProcessId}");
         var host = await SandboxHost.StartAsync(plan, folder, log, time, cancel).ConfigureAwait(false);
-        return new(host, Named(missing, folder, plan.Clusters));
+        try
+        {
+            await FurnishAsync(plan, pipeline, folder, log, time, cancel).ConfigureAwait(false);
+            return new(host, Named(missing, folder, plan.Clusters));
+        }
+        catch
+        {
+            await host.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    // What an administrator does to a new production cluster: the namespaces that promote expects.
+    private static async Task FurnishAsync(SandboxPlan plan, PipelineDefinition? pipeline, string folder, BuildLog log, TimeProvider time, CancellationToken cancel)
+    {
+        var namespaces = (pipeline?.Production?.Waves ?? []).SelectMany(wave => wave.Targets).Select(target => target.Namespace).Distinct(StringComparer.Ordinal).Where(name => name != "default").ToList();
+        if (!plan.Clusters.Contains(SandboxPlan.Production) || namespaces.Count == 0) return;
+        using var production = await Cluster.ConnectAsync(SandboxHost.KubeconfigOf(folder, SandboxPlan.Production), log, time, cancel).ConfigureAwait(false);
+        var manifests = ManifestSet.Parse(string.Join("---\n", namespaces.Select(name => $"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n")), "the sandbox's production namespaces");
+        if (await production.ApplyAsync(manifests, dryRun: false, cancel).ConfigureAwait(false) is { } failure)
+            throw new UnavailableException("sandbox", $"the sandbox's production cluster does not take its namespaces: {failure.Text}");
     }
 
     /// <inheritdoc/>
