@@ -88,6 +88,7 @@ internal sealed class PodWorker : IDisposable
     public async Task RunAsync(CancellationToken ct)
     {
         ITimer? later = null;
+        string? told = null;
         using var interruptible = CancellationTokenSource.CreateLinkedTokenSource(ct, _interrupt.Token);
         Wake();
         try
@@ -111,10 +112,12 @@ internal sealed class PodWorker : IDisposable
                     Wake();
                     continue;
                 }
-                catch (Exception e) when (e is RuntimeRefusalException or ApiException or Hosting.UnavailableException or IOException)
+                catch (Exception e) when (e is not (OperationCanceledException or OutOfMemoryException))
                 {
-                    if (e is not ApiException)
-                        _context.Report($"pod {_pod.Key()}: {e.Message}");
+                    // A pod is never given up: what went wrong is told once and tried again.
+                    if (e is not ApiException && e.Message != told)
+                        _context.Report($"pod {_pod.Key()}: {(e is RuntimeRefusalException or Hosting.UnavailableException or IOException ? e.Message : e)}");
+                    told = e.Message;
                     again = TimeSpan.FromSeconds(1);
                 }
 

@@ -65,6 +65,25 @@ public sealed class Workloads
     }
 
     [Test]
+    public async Task A_paused_deployment_waits_and_scales_but_does_not_roll()
+    {
+        _cluster.Create(Kinds.Deployments, """{"metadata":{"name":"paused"},"spec":{"replicas":1,"selector":{"matchLabels":{"app":"paused"}},"template":{"metadata":{"labels":{"app":"paused"}},"spec":SLEEPER}}}""");
+        await _cluster.UntilAsync(Kinds.Deployments, "paused", d => d.Int(0, "status", "availableReplicas") == 1);
+        _cluster.Change(Kinds.Deployments, "paused", d =>
+        {
+            d.Obj("spec")!["paused"] = true;
+            d.Obj("spec")!["replicas"] = 2;
+            d.Ensure("spec").Ensure("template").Ensure("metadata").Ensure("annotations")["v"] = "2";
+        });
+        var held = await _cluster.UntilAsync(Kinds.Deployments, "paused", d => d.Int(0, "status", "availableReplicas") == 2);
+        Assert.That(held.Obj("status").Condition("Progressing").Str("reason"), Is.EqualTo("DeploymentPaused"));
+        Assert.That(held.Int(0, "status", "updatedReplicas"), Is.Zero);
+        Assert.That(_cluster.PodsOf("paused").Select(p => p.Annotation("v")), Is.All.Null);
+        _cluster.Change(Kinds.Deployments, "paused", d => d.Obj("spec")!.Remove("paused"));
+        await _cluster.UntilAsync(Kinds.Deployments, "paused", d => d.Int(0, "status", "updatedReplicas") == 2 && d.Int(0, "status", "replicas") == 2 && d.Int(0, "status", "availableReplicas") == 2);
+    }
+
+    [Test]
     public async Task Recreate_ends_all_old_pods_before_the_new_ones_start()
     {
         _cluster.Create(Kinds.Deployments, """{"metadata":{"name":"again"},"spec":{"replicas":2,"strategy":{"type":"Recreate"},"selector":{"matchLabels":{"app":"again"}},"template":{"metadata":{"labels":{"app":"again"}},"spec":SLEEPER}}}""");
