@@ -257,6 +257,8 @@ internal sealed class WithScriptedWorld
         shop.Dispose();
         shop = new Shop(Registry, Shop.Suite(Registry, tests: """{ run: 'ls -l "$KUBECONFIG" | cut -c1-10; cat "$KUBECONFIG"; echo "1..1"; echo "ok 1 - in $CISTEPS_NAMESPACE with ${CISTEPS_SECRET:-no secret}"', format: tap }"""));
         shop.Environment["CISTEPS_SECRET"] = "the step's own";
+        // A child inherits from this very process, not from what the host was given.
+        Environment.SetEnvironmentVariable("CISTEPS_SECRET", "the step's own");
         await ReadyAsync();
 
         var exit = await RunAsync();

@@ -45,7 +45,8 @@ public static class Labels
 /// <content>Namespaces, made and removed.</content>
 public sealed partial class Cluster
 {
-    private static readonly TimeSpan stuckNews = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan stuckNews = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan holdersLimit = TimeSpan.FromSeconds(5);
 
     /// <summary>Makes a namespace, or takes an existing one over; one that is just being removed is waited for.</summary>
     /// <param name="name">Its name.</param>
@@ -101,7 +102,8 @@ public sealed partial class Cluster
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            throw new UnavailableException("cleanup-stuck", $"{kind.Name} \"{name}\" is still there {Durations.Show(limit)} after it was deleted{Held(last)}; remove what holds it, or its finalizers, by hand");
+            var inside = kind == Kinds.Namespace ? await HoldersAsync(name, cancel).ConfigureAwait(false) : "";
+            throw new UnavailableException("cleanup-stuck", $"{kind.Name} \"{name}\" is still there {Durations.Show(limit)} after it was deleted{Held(last)}{inside}; remove what holds it, or its finalizers, by hand");
         }
     }
 
@@ -111,6 +113,26 @@ public sealed partial class Cluster
     {
         var found = await Inventory.TakeAsync(this, ns, selector, cancel).ConfigureAwait(false);
         return await Inventory.DeleteAsync(this, found.Items, cancel).ConfigureAwait(false);
+    }
+
+    // Not every server says in the namespace's conditions what is left in it: look.
+    private async Task<string> HoldersAsync(string ns, CancellationToken cancel)
+    {
+        using var end = new CancellationTokenSource(holdersLimit, Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(end.Token, cancel);
+        try
+        {
+            var held = new List<string>();
+            foreach (var item in (await Inventory.TakeAsync(this, ns, null, either.Token).ConfigureAwait(false)).Items.Take(5))
+                if (await FindAsync(item.Path, either.Token).ConfigureAwait(false) is { } left)
+                    held.Add($"{item}{((left["metadata"]?["finalizers"] as JsonArray) is { Count: > 0 } finalizers ? $" with finalizer {string.Join(", ", finalizers.Select(node => (string?)node))}" : "")}");
+            return held.Count == 0 ? "" : $"; still in it: {string.Join(", ", held)}";
+        }
+        catch (Exception error) when (error is UnavailableException or ClusterApiException || error is OperationCanceledException && !cancel.IsCancellationRequested)
+        {
+            // The message does without.
+            return "";
+        }
     }
 
     // What Kubernetes itself says about a namespace that does not go, and the finalizers of anything.
