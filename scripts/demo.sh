@@ -208,6 +208,8 @@ start_webhook
     { status=$?; cat "$logs/sandbox.log" >&2; fail "$status" "the sandbox clusters did not come up"; }
 management="$("$tool/run-chain" sandbox kubeconfig management --state "$state")"
 production="$("$tool/run-chain" sandbox kubeconfig production --state "$state")"
+# Production's namespace is its administrator's: promote does not make it.
+printf 'apiVersion: v1\nkind: Namespace\nmetadata: { name: shop }\n' | kubectl --kubeconfig "$production" apply -f - >>"$logs/sandbox.log"
 say "  sandbox clusters: management, testbed-1, testbed-2, production"
 # What an administrator sets in the project: only promote gets production's kubeconfig.
 cat >"$demo/parameters" <<PARAMETERS
