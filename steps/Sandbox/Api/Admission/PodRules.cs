@@ -24,7 +24,8 @@ internal sealed class PodRules(ClusterApi api)
         if (spec["imagePullSecrets"] is not JsonArray { Count: > 0 } && found["imagePullSecrets"] is JsonArray { Count: > 0 } secrets)
             spec["imagePullSecrets"] = secrets.DeepClone();
         var automount = spec.At("automountServiceAccountToken") ?? found.At("automountServiceAccountToken");
-        if (automount is null || automount.Flag())
+        // Where no authority is known, no API is served, and a token would be a key without a door.
+        if ((automount is null || automount.Flag()) && api.RootCertificatePem is not null)
             MountToken(spec);
         spec.Default("priority", PriorityOf(pod, spec));
         spec.Default("preemptionPolicy", "PreemptLowerPriority");
