@@ -1,3 +1,4 @@
+using System.Net.NetworkInformation;
 using System.Text.Json.Nodes;
 
 namespace CiSteps.Sandbox.Api.Admission;
@@ -78,7 +79,7 @@ internal sealed class ServiceRules(ClusterApi api)
             }
             else
             {
-                var free = Enumerable.Range(api.Options.NodePortFirst, api.Options.NodePortLast - api.Options.NodePortFirst + 1).First(p => !taken.Contains(p));
+                var free = FreeNodePort(taken);
                 port["nodePort"] = free;
                 taken.Add(free);
             }
@@ -124,6 +125,21 @@ internal sealed class ServiceRules(ClusterApi api)
         }
         if (old is not null && type != "ExternalName" && old.Str("spec", "type") != "ExternalName" && old.Str("spec", "clusterIP") is { Length: > 0 } before && before != spec.Str("clusterIP"))
             errors.Invalid("spec.clusterIPs[0]", spec["clusterIP"], "may not change once set");
+    }
+
+    /// <summary>Anywhere in the range, so that clusters beside each other seldom choose the same, and none that this machine listens on.</summary>
+    private int FreeNodePort(HashSet<long> taken)
+    {
+        var busy = IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners().Select(l => (long)l.Port).ToHashSet();
+        var (first, count) = (api.Options.NodePortFirst, api.Options.NodePortLast - api.Options.NodePortFirst + 1);
+        var start = Random.Shared.Next(count);
+        for (var i = 0; i < count; i++)
+        {
+            var port = first + ((start + i) % count);
+            if (!taken.Contains(port) && !busy.Contains(port))
+                return port;
+        }
+        throw new ApiException(500, "InternalError", "failed to allocate a nodePort: range is full");
     }
 
     private string FreeIp(HashSet<string> taken)
