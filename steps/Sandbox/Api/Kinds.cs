@@ -49,8 +49,6 @@ public static class Kinds
     public static ResourceType Leases { get; } = Spaced("coordination.k8s.io", "v1", "leases", "Lease");
     /// <summary>discovery.k8s.io/v1 EndpointSlice.</summary>
     public static ResourceType EndpointSlices { get; } = Spaced("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice");
-    /// <summary>The same events as <see cref="Events"/>, in the form of events.k8s.io/v1.</summary>
-    public static ResourceType NewEvents { get; } = Spaced("events.k8s.io", "v1", "events", "Event", "ev") with { StorageKey = "events" };
     /// <summary>autoscaling/v1 Scale; a subresource only.</summary>
     public static ResourceType Scales { get; } = Spaced("autoscaling", "v1", "scales", "Scale");
     /// <summary>policy/v1 PodDisruptionBudget.</summary>

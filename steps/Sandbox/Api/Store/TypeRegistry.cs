@@ -3,7 +3,7 @@ namespace CiSteps.Sandbox.Api.Store;
 /// <summary>Which kinds the cluster serves: the built-in ones and those of its CustomResourceDefinitions.</summary>
 internal sealed class TypeRegistry
 {
-    private static readonly IReadOnlyList<ResourceType> BuiltIn = [.. Kinds.All, Kinds.NewEvents];
+    private static readonly IReadOnlyList<ResourceType> BuiltIn = Kinds.All;
 
     private volatile Snapshot current = new([]);
 
