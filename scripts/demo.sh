@@ -187,7 +187,11 @@ check() { # check WHAT FOUND WANTED
     fi
 }
 
-cluster() { local config="$1"; shift; kubectl --kubeconfig "$config" "$@"; }
+cluster() { # cluster KUBECONFIG ARGUMENT…
+    local config="$1"
+    shift
+    kubectl --kubeconfig "$config" "$@" 2>>"$logs/kubectl.log"
+}
 
 say "set-up"
 mkdir -p "$demo"
@@ -232,9 +236,9 @@ check "both chains are green" "$first" 0
 
 certified="$(curl -sfI -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
     "http://$registry/v2/greeter/manifests/1-production" | tr -d '\r' | sed -n 's/^[Dd]ocker-[Cc]ontent-[Dd]igest: //p')"
-running="$(cluster "$production" -n shop get deployment greeter -o 'jsonpath={.spec.template.spec.containers[0].image}' 2>/dev/null || true)"
+running="$(cluster "$production" -n shop get deployment greeter -o 'jsonpath={.spec.template.spec.containers[0].image}' || true)"
 check "production runs the digest that was certified" "${running#*@}" "${certified:-none}"
-answer="$(cluster "$production" get --raw /api/v1/namespaces/shop/services/greeter:80/proxy/cgi-bin/greeting 2>/dev/null || true)"
+answer="$(cluster "$production" get --raw /api/v1/namespaces/shop/services/greeter:80/proxy/cgi-bin/greeting || true)"
 say "  production answers: $(printf '%s' "$answer" | head -n 1)"
 check "production answers with the new version" "$(printf '%s' "$answer" | head -n 1)" "$greeting"
 check "main holds the change" "$(git -C "$demo/origin.git" show main:greeter/greeting.txt)" "$greeting"
@@ -252,10 +256,10 @@ run_chain second ci/broken || second=$?
 check "the chain is red" "$second" 1
 check "it stopped at integration-deploy" "$(sed -n 's/.*"failedStep": *"\([a-z-]*\)".*/\1/p' "$demo/second.json" | head -n 1)" integration-deploy
 check "nothing was merged" "$(git -C "$demo/origin.git" rev-parse main)" "$main_before"
-now="$(cluster "$production" -n shop get deployment greeter -o 'jsonpath={.spec.template.spec.containers[0].image}' 2>/dev/null || true)"
+now="$(cluster "$production" -n shop get deployment greeter -o 'jsonpath={.spec.template.spec.containers[0].image}' || true)"
 check "production is unchanged" "$now" "$running"
 say "  waiting until the pool has cleaned both testbeds"
-phases() { cluster "$management" get testbeds -o 'jsonpath={.items[*].status.phase}' 2>/dev/null || true; }
+phases() { cluster "$management" -n cisteps-testbeds get testbeds -o 'jsonpath={.items[*].status.phase}' 2>/dev/null || true; }
 deadline=$((SECONDS + 60))
 until [ "$(phases)" = "Free Free" ] || [ "$SECONDS" -ge "$deadline" ]; do read -r -t 0.5 <> <(:) || true; done
 check "both testbeds are back and free" "$(phases)" "Free Free"
@@ -294,7 +298,7 @@ if [ -n "$keep" ]; then
     say "left up; look around with"
     say "  kubectl --kubeconfig $production -n shop get pods,services"
     say "  kubectl --kubeconfig $production get --raw /api/v1/namespaces/shop/services/greeter:80/proxy/cgi-bin/greeting"
-    say "  kubectl --kubeconfig $management get testbeds,testbedclaims"
+    say "  kubectl --kubeconfig $management -n cisteps-testbeds get testbeds,testbedclaims"
     say "  curl http://$registry/v2/greeter/tags/list"
     say "  $tool/run-chain run --branch ci/demo --step unit-test …   (see $tool/run-chain --help)"
     say "end it with"

@@ -132,7 +132,12 @@ public static class StepHost
             await error.WriteLineAsync(log.Mask.Apply(bug.ToString())).ConfigureAwait(false);
             outcome = Outcome.Bug($"unforeseen {bug.GetType().Name}: {bug.Message}; this is a bug in {step.Name} {Version}, please report it with the trace above");
         }
-        if (context is { Run: not null, DryRun: false }) WriteEvidence(context, outcome, started);
+        if (context is { Run: not null, DryRun: false })
+        {
+            WriteEvidence(context, outcome, started);
+            // A cancelled build publishes no artifacts by rule: what it has to say goes out while it still runs.
+            if (outcome.Exit == ExitCode.Cancelled) log.Publish($".ci-steps/evidence/{step.Name}/** => .ci-steps/evidence/{step.Name}");
+        }
         Close(step, log, outcome, dryRun);
         return outcome.Exit;
     }

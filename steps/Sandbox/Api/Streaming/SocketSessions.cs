@@ -19,7 +19,7 @@ internal static class SocketSessions
         var outcome = await ExecOutcome.RunAsync(() => run(pipes, ended.Token)).ConfigureAwait(false);
         await channels.SendAsync(3, outcome, cancel).ConfigureAwait(false);
         await channels.CloseAsync().ConfigureAwait(false);
-        await Task.WhenAny(reading, Task.Delay(TimeSpan.FromSeconds(2), cancel)).ConfigureAwait(false);
+        await Task.WhenAny(reading, Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System, cancel)).ConfigureAwait(false);
         await ended.CancelAsync().ConfigureAwait(false);
         pipes.Close();
         await reading.ConfigureAwait(false);
@@ -67,7 +67,7 @@ internal static class SocketSessions
 
     private static async Task UpAsync(ChannelSocket channels, Stream?[] targets, List<Task> down, CancellationToken cancel)
     {
-        var allDown = down.Count == 0 ? Task.Delay(Timeout.Infinite, cancel) : Task.WhenAll(down);
+        var allDown = down.Count == 0 ? new TaskCompletionSource().Task : Task.WhenAll(down);
         while (true)
         {
             var receiving = channels.ReceiveAsync(cancel);

@@ -28,7 +28,7 @@ internal static class SpdySessions
         foreach (var stream in streams.Values)
             await stream.EndOutputAsync(cancel).ConfigureAwait(false);
         // The client closes when it has read the end; whoever does not is not waited for long.
-        await Task.WhenAny(reading, Task.Delay(TimeSpan.FromSeconds(2), cancel)).ConfigureAwait(false);
+        await Task.WhenAny(reading, Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System, cancel)).ConfigureAwait(false);
         await ended.CancelAsync().ConfigureAwait(false);
         pipes.Close();
         await Quiet(typing, sizing, reading).ConfigureAwait(false);
