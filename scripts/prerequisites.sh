@@ -3,7 +3,8 @@
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 rid=linux-x64
-tool="$root/artifacts/tool/$rid"
+# Executables for the .NET runtime are there in seconds; CISTEPS_NATIVE=1 links the released, native ones instead, which takes minutes.
+if [ -n "${CISTEPS_NATIVE:-}" ]; then tool="$root/artifacts/native/$rid"; else tool="$root/artifacts/tool/$rid"; fi
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
 
 say() { printf '%s\n' "$*"; }
@@ -87,8 +88,10 @@ common_needs() {
     dotnet --list-sdks | grep -q '^10\.' || fail 2 "the .NET 10 SDK is missing, there is only: $(dotnet --list-sdks | tr '\n' ' ')"
     need git git
     need curl curl
-    need clang clang zlib1g-dev
-    [ -e /usr/include/zlib.h ] || missing+=(zlib1g-dev)
+    if [ -n "${CISTEPS_NATIVE:-}" ]; then
+        need clang clang
+        [ -e /usr/include/zlib.h ] || missing+=(zlib1g-dev)
+    fi
     # The sample's base image holds nothing else, so busybox must be static; Debian's plain package is not.
     busybox="$(command -v busybox || true)"
     if [ -z "$busybox" ] || ldd "$busybox" >/dev/null 2>&1; then missing+=(busybox-static); fi
@@ -99,19 +102,19 @@ common_needs() {
     busybox="$(command -v busybox)"
 }
 
-# Links the executables to native code, unless they are newer than everything they are made of.
+# Publishes the executables, unless they are newer than everything they are made of.
 publish_executables() {
-    local stamp="$tool/.published"
+    local stamp="$tool/.published" target=Publish executable
     if [ -e "$stamp" ] && [ -z "$(find "$root/steps" -newer "$stamp" -type f -not -name '*.lock.json' | head -n 1)" ]; then
         return 0
     fi
     rm -f "$stamp"
-    with_progress "linking the executables" "$logs/publish.log" \
-        dotnet msbuild "$root/steps/executables.proj" -nologo -v:m -m:2 -t:Publish -p:Rid="$rid"
-    local executable
+    [ -z "${CISTEPS_NATIVE:-}" ] || target=Link
+    with_progress "publishing the executables" "$logs/publish.log" \
+        dotnet msbuild "$root/steps/executables.proj" -nologo -v:m -m:2 -t:$target -p:Rid="$rid"
     for executable in unit-test image-build reserve-testbed integration-deploy merge certify promote testbed-pool run-chain; do
-        # An interrupted link leaves an empty file that a later publish accepts.
-        [ -s "$tool/$executable" ] || fail 3 "\"$executable\" was not linked; see $logs/publish.log"
+        # An interrupted link leaves an empty file that a later one accepts.
+        [ -s "$tool/$executable" ] || fail 3 "\"$executable\" was not published; see $logs/publish.log"
     done
     touch "$stamp"
 }

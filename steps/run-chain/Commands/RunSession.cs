@@ -45,17 +45,39 @@ internal sealed class RunSession
         var branch = settings.Find(RunCommand.Branch) ?? await CurrentBranchAsync(cancel).ConfigureAwait(false);
         var name = repository ?? tree.VcsRoots.Values.Select(root => root.Parameters["url"]).FirstOrDefault(url => url is { Length: > 0 }) ?? tree.Folder;
         var workspace = Workspace.Open(settings.Find(RunCommand.WorkspaceFolder) ?? Workspace.DefaultFolder(settings.Environment, name));
-        var given = new Dictionary<string, string>(settings.Find(RunCommand.Parameters) is { } file ? JavaProperties.ReadFile(file) : new Dictionary<string, string>(), StringComparer.Ordinal);
-        foreach (var parameter in context.Given["param"])
-        {
-            var equals = parameter.IndexOf('=', StringComparison.Ordinal);
-            if (equals <= 0) throw new UsageException($"\"--param {parameter}\" is not name=value");
-            given[parameter[..equals]] = parameter[(equals + 1)..];
-        }
+        var given = new Dictionary<string, string>(StringComparer.Ordinal);
+        if (settings.Find(RunCommand.Parameters) is { } file) ReadParameters(file, given);
+        foreach (var parameter in context.Given["param"]) Give(given, parameter, "--param");
         var urls = repository is null ? new Dictionary<string, string>()
             : tree.VcsRoots.Values.Where(root => IsBuilt(tree, root.Id)).ToDictionary(root => root.Id, _ => repository, StringComparer.Ordinal);
         var agents = settings.Find(RunCommand.Agents) is { } count ? int.Parse(count, CultureInfo.InvariantCulture) : Environment.ProcessorCount;
         return new RunSession(tree, repository, workspace, new ExecutionOptions(tools, settings.Environment, given, urls, settings.Get(RunCommand.Grace)), agents, branch, context.Time);
+    }
+
+    // Not Java's properties: a colon belongs to the name here.
+    private static void ReadParameters(string file, Dictionary<string, string> given)
+    {
+        try
+        {
+            var number = 0;
+            foreach (var line in File.ReadLines(file).Select(line => line.Trim()))
+            {
+                number++;
+                if (line.Length > 0 && line[0] != '#') Give(given, line, $"{file}:{number}");
+            }
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"cannot read the parameters in \"{file}\": {failure.Message}", failure);
+        }
+    }
+
+    private static void Give(Dictionary<string, string> given, string parameter, string where)
+    {
+        var equals = parameter.IndexOf('=', StringComparison.Ordinal);
+        // The value may be a secret: the message holds the place, not the text.
+        if (equals <= 0) throw new UsageException($"\"{where}\" is not name=value");
+        given[parameter[..equals].TrimEnd()] = parameter[(equals + 1)..].TrimStart();
     }
 
     /// <summary>Where the settings are when nothing is said.</summary>
