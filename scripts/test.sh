@@ -38,7 +38,8 @@ for project in "${projects[@]}"; do
     name="$(basename "$(dirname "$project")")"
     started=$SECONDS
     status=0
-    dotnet test "$project" --no-build --nologo -v q --logger "trx;LogFileName=$name.trx" --results-directory "$results" \
+    # A shell in the background ignores Ctrl+C, and its children inherit that: tests of stopping need the default back.
+    timeout 900 env --default-signal=INT,TERM,HUP dotnet test "$project" --no-build --nologo -v q --logger "trx;LogFileName=$name.trx" --results-directory "$results" \
         >"$logs/$name.log" 2>&1 || status=$?
     verdict=ok
     if [ "$status" -ne 0 ]; then

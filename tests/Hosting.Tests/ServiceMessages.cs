@@ -16,7 +16,6 @@ public sealed class ServiceMessages
             if (!ServiceMessage.TryParse(ServiceMessage.Of("progressMessage", value).ToString(), out read) || read.Value != value)
                 Assert.Fail($"U+{unit:X4} is lost in the short form");
         }
-        Assert.Pass("65536 units");
     }
 
     [Test]
@@ -28,7 +27,6 @@ public sealed class ServiceMessages
             Assert.That(ServiceMessage.TryParse(ServiceMessage.With("m", ("a", value)).ToString(), out var read), Is.True);
             if (read!["a"] != value) Assert.Fail($"pairs of U+{high:X4}");
         }
-        Assert.Pass("1048576 pairs");
     }
 
     [Test]

@@ -41,14 +41,14 @@ public sealed class PodSurroundings
         _cluster.Create(Kinds.ConfigMaps, """{"metadata":{"name":"files"},"data":{"a.txt":"first","b.txt":"bee"}}""");
         _cluster.Create(Kinds.Secrets, """{"metadata":{"name":"keys"},"data":{"id":"c2VjcmV0"}}""");
         _cluster.Create(Kinds.Pods, """
-            {"metadata":{"name":"vols","labels":{"l":"x"}},"spec":{"initContainers":[{"name":"init","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo from-init > /work/file"],"volumeMounts":[{"name":"work","mountPath":"/work"}]}],
-            "containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"volumeMounts":[{"name":"work","mountPath":"/work"},{"name":"map","mountPath":"/map"},
+            {"metadata":{"name":"vols","labels":{"l":"x"}},"spec":{"initContainers":[{"name":"init","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo from-init > /scratch/file"],"volumeMounts":[{"name":"work","mountPath":"/scratch"}]}],
+            "containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"volumeMounts":[{"name":"work","mountPath":"/scratch"},{"name":"map","mountPath":"/map"},
             {"name":"map","mountPath":"/single","subPath":"b.txt"},{"name":"all","mountPath":"/all"}]}],
             "volumes":[{"name":"work","emptyDir":{}},{"name":"map","configMap":{"name":"files"}},
             {"name":"all","projected":{"sources":[{"secret":{"name":"keys","items":[{"key":"id","path":"deep/id","mode":256}]}},{"downwardAPI":{"items":[{"path":"labels","fieldRef":{"fieldPath":"metadata.labels"}}]}}]}}]}}
             """);
         await _cluster.UntilReadyAsync("vols");
-        Assert.That(await _cluster.ExecAsync("vols", "cat", "/work/file", "/map/a.txt", "/single", "/all/deep/id", "/all/labels"), Is.EqualTo((0, "from-init\nfirstbeesecretl=\"x\"")));
+        Assert.That(await _cluster.ExecAsync("vols", "cat", "/scratch/file", "/map/a.txt", "/single", "/all/deep/id", "/all/labels"), Is.EqualTo((0, "from-init\nfirstbeesecretl=\"x\"")));
         Assert.That((await _cluster.ExecAsync("vols", "stat", "-L", "-c", "%a", "/map/a.txt", "/all/deep/id")).Output, Is.EqualTo("644\n400\n"));
         Assert.That((await _cluster.ExecAsync("vols", "sh", "-c", "echo x > /map/a.txt")).Code, Is.Not.Zero, "projected volumes are read-only");
 
