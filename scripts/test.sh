@@ -9,6 +9,7 @@ results="$root/artifacts/test-results"
 trap 'stop_engine' EXIT
 trap 'exit 130' INT TERM
 
+mkdir -p "$logs"
 say "set-up"
 common_needs
 need kubectl kubernetes-client
