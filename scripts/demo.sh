@@ -301,7 +301,9 @@ if [ -n "$keep" ]; then
     say "  kubectl --kubeconfig $production get --raw /api/v1/namespaces/shop/services/greeter:80/proxy/cgi-bin/greeting"
     say "  kubectl --kubeconfig $management -n cisteps-testbeds get testbeds,testbedclaims"
     say "  curl http://$registry/v2/greeter/tags/list"
-    say "  $tool/run-chain run --branch ci/demo --step unit-test …   (see $tool/run-chain --help)"
+    say "run one step again, on what the chain handed over, with"
+    say "  $tool/run-chain run --branch ci/broken --step integration-deploy --repository $demo/origin.git --settings $root/teamcity-settings \\"
+    say "      --workspace $demo/agent --parameters $demo/parameters --no-sandbox"
     say "end it with"
     say "  $tool/run-chain sandbox down --state $state; kill $registry_pid $webhook_pid"
 fi
