@@ -80,8 +80,9 @@ internal sealed class IgnoreFile
     public bool MayTakeBackIn(string folder) =>
         hasExceptions && patterns.Any(pattern => pattern.IsException && (pattern.Text + "/").StartsWith(folder + "/", StringComparison.Ordinal));
 
+    // The client cleans each line a second time, with its exclamation mark as part of the name: "!/" becomes "!".
     private static IgnoreFile Of(IReadOnlyList<string> lines, string source) =>
-        new([.. lines.Where(line => line.Length > 0).Select(line => IgnorePattern.Parse(line, source))], lines);
+        new([.. lines.Select(line => line.Trim()).Where(line => line.Length > 0).Select(line => IgnorePattern.Parse(Clean(line), source))], lines);
 
     private static IEnumerable<string> Parents(string path)
     {
