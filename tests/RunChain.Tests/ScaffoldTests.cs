@@ -14,15 +14,7 @@ public sealed class Scaffolding_one_more_service
     public void Make()
     {
         folder = Directory.CreateTempSubdirectory("cisteps-scaffold-").FullName;
-        var source = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!Directory.Exists(Path.Combine(source!.FullName, "teamcity-settings"))) source = source.Parent;
-        var from = Path.Combine(source.FullName, "teamcity-settings", ".teamcity");
-        foreach (var file in Directory.GetFiles(from, "*", SearchOption.AllDirectories))
-        {
-            var to = Path.Combine(folder, ".teamcity", Path.GetRelativePath(from, file));
-            Directory.CreateDirectory(Path.GetDirectoryName(to)!);
-            File.Copy(file, to);
-        }
+        ShippedSettings.CopyTo(folder);
     }
 
     [TearDown]

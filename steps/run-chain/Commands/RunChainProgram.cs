@@ -1,6 +1,7 @@
 using CiSteps.Hosting;
 using CiSteps.RunChain.Closing;
 using CiSteps.RunChain.Doctoring;
+using CiSteps.RunChain.Installing;
 
 namespace CiSteps.RunChain.Commands;
 
@@ -17,6 +18,7 @@ internal static class RunChainProgram
             PlanCommand.Create(),
             CheckCommand.Create(),
             ScaffoldCommand.Create(),
+            InstallCommand.Create(),
             Step("doctor", "Looks whether this agent or laptop can run the steps, and says what to do where it cannot (see doctor --help)."),
             SandboxCommands.Create(),
         ],
