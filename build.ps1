@@ -5,6 +5,7 @@ param(
     [string] $Target = 'build',
     [ValidateSet('Debug', 'Release')]
     [string] $Configuration = 'Release',
+    [ValidateSet('linux-x64', 'win-x64')]
     [string] $Rid = 'linux-x64'
 )
 $ErrorActionPreference = 'Stop'

@@ -45,6 +45,14 @@ internal sealed class BuildScript
     }
 
     [Test]
+    public void Packs_for_the_asked_system()
+    {
+        Run(("Target", "pack"), ("Rid", "win-x64"));
+
+        Assert.That(File.ReadAllText(calls), Does.Contain("-t:Pack -p:Rid=win-x64"));
+    }
+
+    [Test]
     public void Builds_in_the_asked_configuration()
     {
         Run(("Target", "build"), ("Configuration", "Debug"));
@@ -83,7 +91,7 @@ internal sealed class BuildScript
         });
     }
 
-    private static string Root { get; } = FindRoot();
+    internal static string Root { get; } = FindRoot();
 
     private static string FindRoot()
     {

@@ -1,0 +1,97 @@
+using System.Diagnostics;
+using System.IO.Compression;
+using System.Xml.Linq;
+
+namespace CiSteps.Build.Tests;
+
+/// <summary>The archive that a TeamCity administrator uploads, made of stand-ins for the linked executables.</summary>
+[TestFixture]
+internal sealed class AgentTool
+{
+    private static readonly string[] Executables = [.. Directory.GetFiles(Path.Combine(BuildScript.Root, "steps"), "Program.cs", SearchOption.AllDirectories)
+        .Select(file => Path.GetFileName(Path.GetDirectoryName(file)!)).Order(StringComparer.Ordinal)];
+
+    private string folder = "";
+
+    [SetUp]
+    public void Make_the_stand_ins()
+    {
+        folder = Directory.CreateTempSubdirectory("agent-tool-").FullName;
+        foreach (var name in (string[])[.. Executables, "libgit2-0123456.so", "run-chain.dbg", "left-from-an-older-version"]) Write($"files/{name}", name);
+    }
+
+    [TearDown]
+    public void Remove_them() => Directory.Delete(folder, recursive: true);
+
+    [Test]
+    public void Has_its_descriptor_at_the_root_and_lists_exactly_what_is_executable()
+    {
+        using var zip = ZipFile.OpenRead(Pack("linux-x64"));
+
+        Assert.That(zip.Entries.Select(entry => entry.FullName), Is.EqualTo(Executables.Concat(["LICENSE", "NOTICE.txt", "libgit2-0123456.so", "libgit2.license.txt", "teamcity-plugin.xml"]).Order(StringComparer.Ordinal)));
+        Assert.That(zip.Entries.Where(entry => (entry.ExternalAttributes >> 16 & 0b001_001_001) != 0).Select(entry => entry.FullName), Is.EqualTo(Executables));
+        Assert.That(Included(zip), Is.EquivalentTo(Executables));
+    }
+
+    [Test]
+    public void Has_the_same_bytes_when_it_is_made_of_the_same_files()
+    {
+        var first = File.ReadAllBytes(Pack("linux-x64"));
+        foreach (var file in Directory.GetFiles(Path.Combine(folder, "files"))) File.SetLastWriteTimeUtc(file, new DateTime(2001, 2, 3, 4, 5, 6, DateTimeKind.Utc));
+
+        Assert.That(File.ReadAllBytes(Pack("linux-x64")), Is.EqualTo(first));
+    }
+
+    [TestCase("")]
+    [TestCase(null)]
+    public void Is_not_made_when_an_executable_is_empty_or_missing(string? content)
+    {
+        if (content is null) File.Delete(Path.Combine(folder, "files", "merge"));
+        else Write("files/merge", content);
+
+        Assert.That(Build("linux-x64"), Is.Not.Zero);
+        Assert.That(File.Exists(Path.Combine(folder, "ci-steps-linux-x64.zip")), Is.False);
+    }
+
+    [Test]
+    public void Holds_the_runtime_too_where_nothing_can_be_linked()
+    {
+        foreach (var name in (string[])["merge.exe", "coreclr.dll", "deeper/there.dll", "merge.pdb"]) Write($"files/{name}", name);
+        using var zip = ZipFile.OpenRead(Pack("win-x64"));
+
+        Assert.That(zip.Entries.Select(entry => entry.FullName), Is.SupersetOf(new[] { "merge.exe", "coreclr.dll", "deeper/there.dll", "teamcity-plugin.xml", "LICENSE" }));
+        Assert.That(zip.GetEntry("merge.pdb"), Is.Null);
+        Assert.That(Included(zip), Is.Empty, "Windows knows no executable bit");
+    }
+
+    private static IEnumerable<string> Included(ZipArchive zip)
+    {
+        using var descriptor = zip.GetEntry("teamcity-plugin.xml")!.Open();
+        var root = XDocument.Load(descriptor).Root!;
+        Assert.That((root.Name.LocalName, root.Elements().Single().Name.LocalName), Is.EqualTo(("teamcity-agent-plugin", "tool-deployment")));
+        return root.Descendants("include").Select(include => include.Attribute("name")!.Value);
+    }
+
+    private string Pack(string rid)
+    {
+        Assert.That(Build(rid), Is.Zero);
+        return Path.Combine(folder, $"ci-steps-{rid}.zip");
+    }
+
+    private int Build(string rid)
+    {
+        var start = new ProcessStartInfo("dotnet", ["msbuild", Path.Combine(BuildScript.Root, "steps", "executables.proj"), "-nologo", "-v:q", "-t:Archive",
+            $"-p:Rid={rid}", $"-p:Files={folder}/files/", $"-p:Archive={folder}/ci-steps-{rid}.zip"]) { RedirectStandardOutput = true };
+        using var process = Process.Start(start)!;
+        TestContext.Out.Write(process.StandardOutput.ReadToEnd());
+        process.WaitForExit();
+        return process.ExitCode;
+    }
+
+    private void Write(string path, string text)
+    {
+        var whole = Path.Combine(folder, path);
+        Directory.CreateDirectory(Path.GetDirectoryName(whole)!);
+        File.WriteAllText(whole, text);
+    }
+}
