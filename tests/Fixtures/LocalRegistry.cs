@@ -57,7 +57,9 @@ public sealed class LocalRegistry : IAsyncDisposable
     public void FailTokens(int status, int times) => tokens!.Fail(status, times);
 
     /// <summary>Starts a registry; a machine without the program fails the test.</summary>
-    public static async Task<LocalRegistry> StartAsync(RegistryAccess access = RegistryAccess.Open)
+    /// <param name="access">How it lets people in.</param>
+    /// <param name="readOnly">Whether it takes no pushes.</param>
+    public static async Task<LocalRegistry> StartAsync(RegistryAccess access = RegistryAccess.Open, bool readOnly = false)
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -71,7 +73,7 @@ public sealed class LocalRegistry : IAsyncDisposable
                 RegistryAccess.Token => $"auth:\n  token:\n    realm: {tokens!.Address}/token\n    service: test\n    issuer: test\n    rootcertbundle: {folder.Of("token.pem")}\n",
                 _ => "",
             };
-            var configuration = folder.Write("registry.yml", $"version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {folder.Of("data")}\n  delete:\n    enabled: true\nhttp:\n  addr: 127.0.0.1:{port}\n{auth}");
+            var configuration = folder.Write("registry.yml", $"version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {folder.Of("data")}\n  delete:\n    enabled: true\n{(readOnly ? "  maintenance:\n    readonly:\n      enabled: true\n" : "")}http:\n  addr: 127.0.0.1:{port}\n{auth}");
             var process = Process.Start(new ProcessStartInfo("docker-registry", ["serve", configuration]) { RedirectStandardError = true, RedirectStandardOutput = true })
                 ?? throw new InvalidOperationException("docker-registry did not start");
             _ = process.StandardOutput.ReadToEndAsync();

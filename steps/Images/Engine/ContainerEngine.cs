@@ -59,7 +59,7 @@ public sealed partial class ContainerEngine : IDisposable
         var version = await CallAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
         var info = await CallAsync(() => client.System.GetSystemInfoAsync(cancel), cancel).ConfigureAwait(false);
         return new EngineDescription(endpoint.ToString(), IsLocal, version.Version ?? "", version.APIVersion ?? "", info.OSType ?? version.Os ?? "",
-            info.Architecture ?? version.Arch ?? "", (int)info.NCPU, info.MemTotal, [.. info.SecurityOptions ?? []]);
+            info.Architecture ?? version.Arch ?? "", (int)info.NCPU, info.MemTotal, [.. info.SecurityOptions ?? []]) { DataFolder = info.DockerRootDir ?? "" };
     }
 
     /// <summary>What happens on the engine from now on (or from <paramref name="since"/>), until cancelled.</summary>

@@ -13,6 +13,9 @@ namespace CiSteps.Images;
 public sealed record EngineDescription(string Endpoint, bool IsLocal, string Version, string ApiVersion, string OperatingSystem, string Architecture,
     int Cpus, long MemoryBytes, IReadOnlyList<string> SecurityOptions)
 {
+    /// <summary>Where the engine keeps images, on its own machine; empty when it does not say.</summary>
+    public string DataFolder { get; init; } = "";
+
     /// <summary>The platform of images built without saying which, such as <c>linux/amd64</c>.</summary>
     public string Platform => OperatingSystem + "/" + Architecture switch
     {

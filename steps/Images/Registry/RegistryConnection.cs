@@ -91,6 +91,9 @@ internal sealed class RegistryConnection : IDisposable
     /// <summary>How many requests have been sent, token requests included.</summary>
     public int Requests => requests;
 
+    /// <summary>How far the other side's clock was before ours at its last answer that told the time; null when none did.</summary>
+    public TimeSpan? ClockDifference { get; private set; }
+
     /// <summary>Sends a request and reads the answer. Success, refusals and absence come back; silence and overload do not.</summary>
     /// <exception cref="UnavailableException">"registry": no answer, or none but errors of the server's own, after retries.</exception>
     /// <exception cref="UsageException">The registry wants credentials, or other ones.</exception>
@@ -221,6 +224,7 @@ internal sealed class RegistryConnection : IDisposable
         try
         {
             using var response = await http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, either.Token).ConfigureAwait(false);
+            if (response.Headers.Date is { } there) ClockDifference = there - time.GetUtcNow();
             var body = request.Method == HttpMethod.Head ? [] : await ReadAsync(response, request.LongestAnswer, either.Token).ConfigureAwait(false);
             return new RegistryAnswer(response.StatusCode, response.Content.Headers.ContentType?.MediaType, body, response.Headers, response.RequestMessage?.RequestUri ?? address);
         }
