@@ -16,11 +16,12 @@ public static class ChildProcess
     /// <param name="folder">Working directory.</param>
     /// <param name="onLine">Gets each line of output and whether it came from the error stream; called from two threads at once.</param>
     /// <param name="environment">Variables to set (null value: remove) on top of this process's.</param>
+    /// <param name="onOutput">Told of any output, also of a line that has not ended yet; called from two threads at once.</param>
     /// <param name="cancel">Ends the process and all that it started, then throws.</param>
     /// <returns>The exit code.</returns>
     /// <exception cref="UsageException">The program cannot be started.</exception>
     public static async Task<int> RunAsync(string program, IReadOnlyList<string> arguments, string folder, Action<string, bool> onLine,
-        IReadOnlyDictionary<string, string?>? environment = null, CancellationToken cancel = default)
+        IReadOnlyDictionary<string, string?>? environment = null, Action? onOutput = null, CancellationToken cancel = default)
     {
         cancel.ThrowIfCancellationRequested();
         var start = new ProcessStartInfo(program, arguments)
@@ -38,6 +39,8 @@ public static class ChildProcess
             if (value is null) start.Environment.Remove(name);
             else start.Environment[name] = value;
         }
+        var tree = new ProcessTree();
+        tree.Mark(start);
         using var process = new Process { StartInfo = start };
         try
         {
@@ -49,8 +52,8 @@ public static class ChildProcess
         }
         process.StandardInput.Close();
         var streams = Task.WhenAll(
-            ReadLinesAsync(process.StandardOutput, line => Tell(line, false)),
-            ReadLinesAsync(process.StandardError, line => Tell(line, true)));
+            ReadLinesAsync(process.StandardOutput, line => Tell(line, false), onOutput),
+            ReadLinesAsync(process.StandardError, line => Tell(line, true), onOutput));
 
         // When nobody reads on, the child would wait for ever with a full pipe.
         void Tell(string line, bool isError)
@@ -61,7 +64,7 @@ public static class ChildProcess
             }
             catch
             {
-                process.Kill(entireProcessTree: true);
+                tree.End(process);
                 throw;
             }
         }
@@ -72,7 +75,7 @@ public static class ChildProcess
         }
         catch (OperationCanceledException)
         {
-            process.Kill(entireProcessTree: true);
+            tree.End(process);
             await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
             await DrainAsync(streams).ConfigureAwait(false);
             throw;
@@ -93,7 +96,7 @@ public static class ChildProcess
         {
             var into = isError ? error : output;
             lock (into) into.Append(line).Append('\n');
-        }, environment, cancel).ConfigureAwait(false);
+        }, environment, cancel: cancel).ConfigureAwait(false);
         lock (output)
             lock (error)
                 return (exit, output.ToString(), error.ToString());
@@ -111,13 +114,14 @@ public static class ChildProcess
         }
     }
 
-    private static async Task ReadLinesAsync(TextReader reader, Action<string> onLine)
+    private static async Task ReadLinesAsync(TextReader reader, Action<string> onLine, Action? onOutput)
     {
         var buffer = new char[8192];
         var line = new StringBuilder();
         int count;
         while ((count = await reader.ReadAsync(buffer).ConfigureAwait(false)) > 0)
         {
+            onOutput?.Invoke();
             for (var at = 0; at < count; at++)
             {
                 if (buffer[at] == '\n' || line.Length >= LongestLine)

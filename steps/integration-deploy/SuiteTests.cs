@@ -70,7 +70,7 @@ internal sealed class SuiteTests(StepContext context, BuildLog log, SuiteDefinit
             if (name.StartsWith("CISTEPS_", StringComparison.Ordinal) || name is "TEAMCITY_VERSION" or "TEAMCITY_BUILD_PROPERTIES_FILE")
                 variables[name] = null;
         foreach (var (name, value) in environment) variables[name] = value;
-        return ChildProcess.RunAsync(command.Run[0], [.. command.Run.Skip(1)], Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)), onLine, variables, cancel);
+        return ChildProcess.RunAsync(command.Run[0], [.. command.Run.Skip(1)], Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)), onLine, variables, cancel: cancel);
     }
 
     private async Task<int> InContainerAsync(string image, CommandDefinition command, Dictionary<string, string> environment, string folder, Action<string, bool> onLine, CancellationToken cancel)
@@ -85,7 +85,7 @@ internal sealed class SuiteTests(StepContext context, BuildLog log, SuiteDefinit
             Binds = [$"{folder}:{folder}:ro"],
             // The kubeconfig's address must mean the same inside: a cluster on this very machine listens on its loopback.
             Network = "host",
-        }, onLine, cancel).ConfigureAwait(false);
+        }, onLine, cancel: cancel).ConfigureAwait(false);
         if (result.OutOfMemory) onLine("the container was ended by the kernel: out of memory", true);
         return result.Exit;
     }

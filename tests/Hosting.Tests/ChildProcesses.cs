@@ -66,6 +66,23 @@ public sealed class ChildProcesses
     }
 
     [Test]
+    public async Task Stopping_ends_also_who_made_a_session_of_its_own_or_lost_its_parent()
+    {
+        using var folder = new TestFolder();
+        using var stop = new CancellationTokenSource();
+        var begun = new TaskCompletionSource();
+        // The subshell in the middle ends at once, so that nobody's parent leads from the daemon to the child.
+        const string script = "(setsid sh -c 'echo $$ > daemon; echo begun; while :; do sleep 600; done' &); wait; sleep 600";
+        var running = ChildProcess.RunAsync("sh", ["-c", script], folder.Path, (_, _) => begun.TrySetResult(), cancel: stop.Token);
+        await begun.Task;
+
+        await stop.CancelAsync();
+
+        Assert.That(async () => await running, Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(IsGone(int.Parse(File.ReadAllText(folder.Of("daemon")), CultureInfo.InvariantCulture)), Is.True);
+    }
+
+    [Test]
     public async Task A_child_left_behind_in_the_background_does_not_hold_the_step_up()
     {
         var watch = System.Diagnostics.Stopwatch.StartNew();

@@ -56,7 +56,7 @@ public sealed class CommandContainerTests
         var running = container.RunAsync(Command("trap '' TERM; (sleep 1000 &) ; echo started; sleep 1000"), (line, _) =>
         {
             if (line == "started") stop.Cancel();
-        }, stop.Token);
+        }, cancel: stop.Token);
         await Assert.CatchAsync<OperationCanceledException>(() => running);
         Assert.That(await MineAsync(), Is.Empty);
     }

@@ -36,10 +36,11 @@ public sealed class CommandContainer(ContainerEngine engine, RegistryCredentials
     /// <summary>Runs a command to its end; the container is removed in any case.</summary>
     /// <param name="command">The command.</param>
     /// <param name="onLine">Gets each line and whether it came from the error stream.</param>
+    /// <param name="onOutput">Told of any output, also of a line that has not ended yet.</param>
     /// <param name="cancel">Kills the container with all that runs in it, then throws.</param>
     /// <exception cref="UsageException">The image cannot be had, the command cannot be started, or the engine does not see this machine's files.</exception>
     /// <exception cref="UnavailableException">The engine or the image's registry does not answer.</exception>
-    public async Task<CommandResult> RunAsync(ContainerCommand command, Action<string, bool> onLine, CancellationToken cancel = default)
+    public async Task<CommandResult> RunAsync(ContainerCommand command, Action<string, bool> onLine, Action? onOutput = null, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(command);
         if (command.Run.Count == 0) throw new UsageException($"there is nothing to run in the image \"{command.Image}\"");
@@ -49,7 +50,7 @@ public sealed class CommandContainer(ContainerEngine engine, RegistryCredentials
         var id = await CreateAsync(command, image, description, cancel).ConfigureAwait(false);
         try
         {
-            await engine.RunAttachedAsync(id, onLine, cancel).ConfigureAwait(false);
+            await engine.RunAttachedAsync(id, onLine, onOutput, cancel).ConfigureAwait(false);
             var exit = await engine.WaitContainerAsync(id, cancel).ConfigureAwait(false);
             var state = await engine.InspectContainerAsync(id, cancel).ConfigureAwait(false);
             return new CommandResult(exit, state?.OomKilled ?? false, image);

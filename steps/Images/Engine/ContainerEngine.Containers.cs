@@ -179,7 +179,7 @@ public sealed partial class ContainerEngine
     }
 
     /// <summary>Starts a new container and gives its output line by line until it ends; nothing is lost whatever the engine's log driver.</summary>
-    internal async Task RunAttachedAsync(string id, Action<string, bool> onLine, CancellationToken cancel)
+    internal async Task RunAttachedAsync(string id, Action<string, bool> onLine, Action? onOutput, CancellationToken cancel)
     {
         using var stream = await CallAsync(() => client.Containers.AttachContainerAsync(id,
             new ContainerAttachParameters { Stream = true, Stdout = true, Stderr = true }, cancel), cancel).ConfigureAwait(false);
@@ -187,14 +187,22 @@ public sealed partial class ContainerEngine
         var output = new LineSplitter(text => Emit(text, false));
         var error = new LineSplitter(text => Emit(text, true));
         var buffer = new byte[65536];
-        while (true)
+        try
         {
-            var read = await CallAsync(() => stream.ReadOutputAsync(buffer, 0, buffer.Length, cancel), cancel).ConfigureAwait(false);
-            if (read.EOF) break;
-            await (read.Target == MultiplexedStream.TargetStream.StandardError ? error : output).AddAsync(buffer.AsMemory(0, read.Count)).ConfigureAwait(false);
+            while (true)
+            {
+                var read = await CallAsync(() => stream.ReadOutputAsync(buffer, 0, buffer.Length, cancel), cancel).ConfigureAwait(false);
+                if (read.EOF) break;
+                onOutput?.Invoke();
+                await (read.Target == MultiplexedStream.TargetStream.StandardError ? error : output).AddAsync(buffer.AsMemory(0, read.Count)).ConfigureAwait(false);
+            }
         }
-        await output.EndAsync().ConfigureAwait(false);
-        await error.EndAsync().ConfigureAwait(false);
+        finally
+        {
+            // Also when it is stopped: the line that was begun last may tell what it was doing.
+            await output.EndAsync().ConfigureAwait(false);
+            await error.EndAsync().ConfigureAwait(false);
+        }
 
         ValueTask Emit(string text, bool isError)
         {

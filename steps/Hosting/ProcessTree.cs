@@ -1,0 +1,72 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+
+namespace CiSteps.Hosting;
+
+/// <summary>Ends a child with all that it started. Parents alone do not tell that: who made a session of its own, or lost its parent, is found by a mark in its environment.</summary>
+internal sealed class ProcessTree
+{
+    private const string Variable = "CISTEPS_PROCESS_TREE";
+
+    // A process may start another while the list is read; after a few rounds nothing of it is left.
+    private const int MostRounds = 20;
+
+    private readonly string mark = Guid.NewGuid().ToString("N");
+
+    /// <summary>Marks a child before it starts; what it starts inherits the mark.</summary>
+    public void Mark(ProcessStartInfo start) => start.Environment[Variable] = mark;
+
+    /// <summary>Kills the child and everything that carries the mark.</summary>
+    public void End(Process child)
+    {
+        Kill(child);
+        for (var round = 0; round < MostRounds && Marked() is { Count: > 0 } left; round++)
+            foreach (var id in left)
+            {
+                try
+                {
+                    using var process = Process.GetProcessById(id);
+                    Kill(process);
+                }
+                catch (ArgumentException)
+                {
+                    // It has ended by itself meanwhile.
+                }
+            }
+    }
+
+    private static void Kill(Process process)
+    {
+        try
+        {
+            process.Kill(entireProcessTree: true);
+        }
+        catch (Exception error) when (error is Win32Exception or InvalidOperationException or AggregateException)
+        {
+            // Ended already, or somebody else's: the mark finds what can be ended.
+        }
+    }
+
+    // Only Linux shows environments; elsewhere the parents have to do.
+    private List<int> Marked()
+    {
+        var found = new List<int>();
+        if (!OperatingSystem.IsLinux()) return found;
+        var wanted = Encoding.ASCII.GetBytes($"{Variable}={mark}");
+        foreach (var folder in Directory.EnumerateDirectories("/proc"))
+        {
+            if (!int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var id)) continue;
+            try
+            {
+                if (File.ReadAllBytes(folder + "/environ").AsSpan().IndexOf(wanted) >= 0) found.Add(id);
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                // Ended meanwhile, or another user's.
+            }
+        }
+        return found;
+    }
+}
