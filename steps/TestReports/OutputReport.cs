@@ -11,7 +11,8 @@ namespace CiSteps.TestReports;
 /// </summary>
 /// <param name="format">What is expected; <see cref="ReportFormat.Auto"/>: the first telling line decides.</param>
 /// <param name="source">What the output is of, for messages.</param>
-public sealed partial class OutputReport(ReportFormat format, string source)
+/// <param name="workTree">The work tree, whose path is cut off names; empty: names stay.</param>
+public sealed partial class OutputReport(ReportFormat format, string source, string workTree = "")
 {
     /// <summary>The line before a report in a log.</summary>
     public const string Begin = "-----BEGIN TEST REPORT-----";
@@ -27,8 +28,8 @@ public sealed partial class OutputReport(ReportFormat format, string source)
     private readonly RunningTestHints hints = new();
     private ILineReader? lines = format switch
     {
-        ReportFormat.Tap => new TapReader(source),
-        ReportFormat.GoJson => new GoTestReader(source),
+        ReportFormat.Tap => new TapReader(source, workTree),
+        ReportFormat.GoJson => new GoTestReader(source, workTree),
         _ => null,
     };
     private StringBuilder? xml;
@@ -41,6 +42,15 @@ public sealed partial class OutputReport(ReportFormat format, string source)
         get
         {
             lock (gate) return lines?.Running ?? hints.Running;
+        }
+    }
+
+    /// <summary>The test that ended last, where the output tells it; null when it does not.</summary>
+    public string? EndedTest
+    {
+        get
+        {
+            lock (gate) return lines?.Ended ?? hints.Ended;
         }
     }
 
@@ -115,15 +125,15 @@ public sealed partial class OutputReport(ReportFormat format, string source)
         if (text.AsSpan().TrimStart().StartsWith('<'))
         {
             using var clean = new CleanReader(new StringReader(text));
-            return ReportXml.Read(clean, format is ReportFormat.Tap or ReportFormat.GoJson ? ReportFormat.Auto : format, source);
+            return ReportXml.Read(clean, format is ReportFormat.Tap or ReportFormat.GoJson ? ReportFormat.Auto : format, source, workTree);
         }
-        var inner = new OutputReport(format, source);
+        var inner = new OutputReport(format, source, workTree);
         foreach (var line in text.AsSpan().EnumerateLines()) inner.Add(line.ToString());
         return inner.Finish() ?? TestReport.Broken(source, format, ReportFaultKind.NotAReport, $"between the report markers of \"{source}\" there is no known test report");
     }
 
     private ILineReader? Decide(string line) =>
-        GoStart().IsMatch(line) ? new GoTestReader(source) : TapStart().IsMatch(line) ? new TapReader(source) : null;
+        GoStart().IsMatch(line) ? new GoTestReader(source, workTree) : TapStart().IsMatch(line) ? new TapReader(source, workTree) : null;
 
     [GeneratedRegex("""^(\s*\{"(Time|Action|ImportPath)":|FAIL\t\S+ \[(build|setup) failed\])""")]
     private static partial Regex GoStart();

@@ -10,12 +10,13 @@ public static class ReportReader
     /// <param name="path">The file.</param>
     /// <param name="format">What it should be.</param>
     /// <param name="source">Its name in messages; the path unless given.</param>
-    public static TestReport ReadFile(string path, ReportFormat format = ReportFormat.Auto, string? source = null)
+    /// <param name="root">The work tree, whose path is cut off names; empty: names stay.</param>
+    public static TestReport ReadFile(string path, ReportFormat format = ReportFormat.Auto, string? source = null, string root = "")
     {
         try
         {
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 65536, FileOptions.SequentialScan);
-            return Read(stream, format, source ?? path);
+            return Read(stream, format, source ?? path, root);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -24,24 +25,24 @@ public static class ReportReader
     }
 
     /// <summary>Reads a stream that can seek; it is left open.</summary>
-    public static TestReport Read(Stream stream, ReportFormat format, string source)
+    public static TestReport Read(Stream stream, ReportFormat format, string source, string root = "")
     {
         ArgumentNullException.ThrowIfNull(stream);
         var start = Peek(stream);
         if (start is null)
             return TestReport.Broken(source, format, ReportFaultKind.Truncated, $"\"{source}\" is empty; its writer probably ended before it was done");
-        if (start == '<') return ReportXml.Read(stream, format is ReportFormat.Tap or ReportFormat.GoJson ? ReportFormat.Auto : format, source) is var report && format is ReportFormat.Tap or ReportFormat.GoJson
+        if (start == '<') return ReportXml.Read(stream, format is ReportFormat.Tap or ReportFormat.GoJson ? ReportFormat.Auto : format, source, root) is var report && format is ReportFormat.Tap or ReportFormat.GoJson
             ? TestReport.Broken(source, format, ReportFaultKind.NotAReport, $"\"{source}\" is a {report.Format.Word()} report, the configuration says {format.Word()}; correct the format or use auto")
             : report;
         using var text = new StreamReader(stream, Encoding.UTF8, detectEncodingFromByteOrderMarks: true, leaveOpen: true);
-        return ReadLines(text, format, source);
+        return ReadLines(text, format, source, root);
     }
 
     /// <summary>Reads a text to its end: TAP, <c>go test -json</c>, or a log with a report in it.</summary>
-    public static TestReport ReadLines(TextReader text, ReportFormat format, string source)
+    public static TestReport ReadLines(TextReader text, ReportFormat format, string source, string root = "")
     {
         ArgumentNullException.ThrowIfNull(text);
-        var output = new OutputReport(format, source);
+        var output = new OutputReport(format, source, root);
         while (text.ReadLine() is { } line) output.Add(line);
         return output.Finish() ?? TestReport.Broken(source, format, ReportFaultKind.NotAReport, $"\"{source}\" holds no test report" +
             (format == ReportFormat.Auto ? " of a known format" : $" in the format {format.Word()}"));

@@ -92,25 +92,46 @@ public sealed record ReportFault(ReportFaultKind Kind, string Text);
 /// <param name="Fault">Why it cannot be trusted; null when it can.</param>
 public sealed record TestReport(string Source, ReportFormat Format, IReadOnlyList<TestCase> Cases, ReportFault? Fault = null)
 {
+    /// <summary>How its tests ended.</summary>
+    public TestTotals Totals => TestTotals.Of(Cases);
+
     /// <summary>How many tests passed, flaky ones included.</summary>
-    public int Passed => Cases.Count(test => test.Outcome == TestOutcome.Passed);
+    public int Passed => Totals.Passed;
 
     /// <summary>How many failed and count.</summary>
-    public int Failed => Cases.Count(test => test.Fails);
+    public int Failed => Totals.Failed;
 
     /// <summary>How many were skipped, tolerated failures included.</summary>
-    public int Skipped => Cases.Count(test => test.Outcome == TestOutcome.Skipped || (test.IsFailure && !test.Fails));
+    public int Skipped => Totals.Skipped + Totals.Tolerated;
 
     /// <summary>How many passed only when they ran again.</summary>
-    public int Flaky => Cases.Count(test => test.IsFlaky);
+    public int Flaky => Totals.Flaky;
+
+    /// <summary>Tests that failed, whether that counts or not, and flaky ones. A large report is not read again for them.</summary>
+    public IEnumerable<TestCase> Notable => Cases is CaseList list ? list.Notable : Cases.Where(test => test.IsFailure || test.IsFlaky);
+
+    /// <summary>The tests whose failure counts.</summary>
+    public IReadOnlyList<TestCase> Failing => [.. Notable.Where(test => test.Fails)];
+
+    /// <summary>The same report with its failed tests replaced.</summary>
+    public TestReport WithFailures(Func<TestCase, TestCase> replace)
+    {
+        ArgumentNullException.ThrowIfNull(replace);
+        return this with { Cases = Cases is CaseList list ? list.WithFailures(replace) : [.. Cases.Select(test => test.IsFailure ? replace(test) : test)] };
+    }
 
     /// <summary>A report with no tests and a fault.</summary>
     public static TestReport Broken(string source, ReportFormat format, ReportFaultKind kind, string text) =>
         new(source, format, [], new ReportFault(kind, text));
 
     /// <summary>All tests of several reports as one; the first fault stays.</summary>
-    public static TestReport Join(string source, IReadOnlyList<TestReport> reports) =>
-        reports.Count == 1 ? reports[0] with { Source = source } :
-        new(source, reports.Count == 0 ? ReportFormat.Auto : reports[0].Format, [.. reports.SelectMany(report => report.Cases)],
+    public static TestReport Join(string source, IReadOnlyList<TestReport> reports)
+    {
+        ArgumentNullException.ThrowIfNull(reports);
+        if (reports.Count == 1) return reports[0] with { Source = source };
+        var all = new CaseList();
+        foreach (var report in reports) all.AddRange(report.Cases);
+        return new(source, reports.Count == 0 ? ReportFormat.Auto : reports[0].Format, all,
             reports.Select(report => report.Fault).FirstOrDefault(fault => fault is not null));
+    }
 }

@@ -12,14 +12,14 @@ public sealed record TestVerdict(bool Succeeded, string Reason, string Text)
     public static TestVerdict Of(int exit, IReadOnlyList<TestReport> reports)
     {
         ArgumentNullException.ThrowIfNull(reports);
-        var cases = reports.SelectMany(report => report.Cases).ToList();
-        var failing = cases.Where(test => test.Fails).ToList();
+        var totals = TestTotals.Sum(reports.Select(report => report.Totals));
+        var failing = reports.SelectMany(report => report.Failing).ToList();
         var fault = reports.Select(report => report.Fault).FirstOrDefault(found => found is not null);
         var killed = exit is < 0 or > 128;
 
         if (fault is not null)
         {
-            var text = fault.Text + (failing.Count > 0 ? $"; {Failures(failing, cases.Count)}" : "");
+            var text = fault.Text + (failing.Count > 0 ? $"; {Failures(failing, totals.All)}" : "");
             return killed ? No("runner-crashed", $"the command was ended by {Signal(exit)}: {text}") : No(Word(fault.Kind), text + (exit == 0 ? "" : $" (exit code {exit})"));
         }
         if (reports.Count == 0)
@@ -28,31 +28,17 @@ public sealed record TestVerdict(bool Succeeded, string Reason, string Text)
                 : No("runner-crashed", $"the command ended with {(killed ? Signal(exit) : $"exit code {exit}")} and left no test report");
         if (failing.Count > 0)
             return exit == 0
-                ? No("disagreement", $"the command ended with exit code 0 although {Failures(failing, cases.Count)}")
-                : No("tests-failed", Failures(failing, cases.Count));
-        if (killed && !cases.Exists(test => test.IsFailure || test.IsFlaky))
+                ? No("disagreement", $"the command ended with exit code 0 although {Failures(failing, totals.All)}")
+                : No("tests-failed", Failures(failing, totals.All));
+        // Tolerated and flaky ones explain a bad exit code.
+        var explained = totals.Tolerated + totals.Flaky > 0;
+        if (killed && !explained)
             return No("runner-crashed", $"the command was ended by {Signal(exit)}, although its report shows no failed test");
-        if (cases.TrueForAll(test => test.Outcome == TestOutcome.Skipped))
-            return No("no-tests", cases.Count == 0 ? "no test ran: the report is complete and empty" : $"no test ran: all {cases.Count} were skipped");
-        if (exit != 0 && !cases.Exists(test => test.IsFailure || test.IsFlaky))
-            return No("disagreement", $"the command ended with exit code {exit}, although none of {cases.Count} tests failed in its report");
-        return new TestVerdict(true, "passed", Totals(cases));
-    }
-
-    /// <summary>Totals for people: <c>118 passed, 2 skipped</c>.</summary>
-    public static string Totals(IReadOnlyList<TestCase> cases)
-    {
-        var parts = new List<string> { $"{cases.Count(test => test.Outcome == TestOutcome.Passed)} passed" };
-        Add(cases.Count(test => test.Fails), "failed");
-        Add(cases.Count(test => test.IsFlaky), "flaky");
-        Add(cases.Count(test => test.IsFailure && !test.Fails), "failed in quarantine");
-        Add(cases.Count(test => test.Outcome == TestOutcome.Skipped), "skipped");
-        return string.Join(", ", parts);
-
-        void Add(int count, string word)
-        {
-            if (count > 0) parts.Add($"{count} {word}");
-        }
+        if (totals.All == totals.Skipped)
+            return No("no-tests", totals.All == 0 ? "no test ran: the report is complete and empty" : $"no test ran: all {totals.All} were skipped");
+        if (exit != 0 && !explained)
+            return No("disagreement", $"the command ended with exit code {exit}, although none of {totals.All} tests failed in its report");
+        return new TestVerdict(true, "passed", totals.ToString());
     }
 
     private static string Failures(List<TestCase> failing, int all)

@@ -22,6 +22,22 @@ public sealed class Files
         Assert.That(string.Join(',', new ReportFiles(folder.Path, [glob]).Find()), Is.EqualTo(expected));
     }
 
+    [TestCase("r.xml", "<testsuite name=\"{0}/api\"><testcase classname=\"{0}/api/a.mjs\" name=\"loads file://{0}/api/a.mjs\" file=\"{0}/api/a.mjs\"/></testsuite>")]
+    [TestCase("r.tap", "TAP version 13\n# Subtest: {0}/api/a.mjs\nok 1 - {0}/api/a.mjs\n1..1\n")]
+    public void The_work_trees_path_is_in_no_name(string name, string text)
+    {
+        using var folder = new TestFolder();
+        File.WriteAllText(folder.Of(name), text.Replace("{0}", folder.Path, StringComparison.Ordinal));
+
+        var test = new ReportFiles(folder.Path, [name]).Read(ReportFormat.Auto, DateTimeOffset.UnixEpoch).Single().Cases.Single();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(test.Identity, Does.Not.Contain(folder.Path).And.Contain("api/a.mjs"));
+            Assert.That(test.File, Is.Null.Or.EqualTo("api/a.mjs"));
+        }
+    }
+
     [Test]
     public void Only_reports_are_deleted_and_none_that_is_to_be_kept()
     {

@@ -1,6 +1,6 @@
 namespace CiSteps.TestReports.Tests;
 
-/// <summary>What dotnet test with NUnit and xUnit, node, jest, pytest and GoogleTest really write.</summary>
+/// <summary>What real runners write; <c>Samples/README.md</c> says which.</summary>
 public sealed class RealReports
 {
     [TestCase("node.tap", ReportFormat.Tap, 3, 1, 2)]
@@ -14,6 +14,13 @@ public sealed class RealReports
     [TestCase("xunit2.xml", ReportFormat.Xunit, 3, 2, 1)]
     [TestCase("xunit.junit.xml", ReportFormat.JUnit, 3, 2, 1)]
     [TestCase("go.json", ReportFormat.GoJson, 4, 3, 1)]
+    [TestCase("junit5.xml", ReportFormat.JUnit, 5, 5, 2)]
+    // Its reporter writes a todo like a test that passed.
+    [TestCase("jest-names.xml", ReportFormat.JUnit, 4, 10, 0)]
+    [TestCase("vitest.xml", ReportFormat.JUnit, 3, 10, 1)]
+    [TestCase("mocha.xml", ReportFormat.JUnit, 2, 9, 1)]
+    [TestCase("gtest-names.xml", ReportFormat.JUnit, 3, 4, 2)]
+    [TestCase("perl.tap", ReportFormat.Tap, 2, 2, 2)]
     public void Are_told_apart_and_counted(string file, ReportFormat format, int passed, int failed, int skipped)
     {
         var report = Sample.File(file);
@@ -125,6 +132,45 @@ public sealed class RealReports
             Assert.That(report.Case("reads as a sentence").FullName, Is.EqualTo("Shop.CalculatorTests.reads as a sentence"));
             Assert.That(report.Case("Shop.CalculatorTests.Adds").Output, Does.Contain("adding"));
         }
+    }
+
+    [Test]
+    public void Jupiter_keeps_its_reasons_nested_classes_and_a_class_that_could_not_be_set_up()
+    {
+        var report = Sample.File("junit5.xml");
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(report.Case("isZero()").FullName, Is.EqualTo("shop.CalculatorTest$WhenEmpty.isZero()"));
+            Assert.That(report.Case("books()").SkipReason, Does.Contain("waits for the new ledger"));
+            Assert.That(report.Case("assumes()").Outcome, Is.EqualTo(TestOutcome.Skipped));
+            Assert.That(report.Case("neverRuns()").Outcome, Is.EqualTo(TestOutcome.Error));
+            Assert.That(report.Case("breaks()").Message, Is.EqualTo("no database"));
+            Assert.That(report.Case("texts(String)[2]").Outcome, Is.EqualTo(TestOutcome.Failed));
+        }
+    }
+
+    [Test]
+    public void Perls_subtests_and_directives_are_read_as_TestMore_writes_them()
+    {
+        var report = Sample.File("perl.tap");
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(report.Case("of nine").Suites, Is.EqualTo(new[] { "roots (of) # numbers" }));
+            Assert.That(report.Case("test 3").SkipReason, Is.EqualTo("no hardware"));
+            Assert.That(report.Case("is not written yet").SkipReason, Is.EqualTo("todo: later"));
+            Assert.That(report.Case("größe").Outcome, Is.EqualTo(TestOutcome.Failed));
+        }
+    }
+
+    [Test]
+    public void Odd_names_are_kept([Values("jest-names.xml", "vitest.xml", "mocha.xml")] string file)
+    {
+        var names = Sample.File(file).Cases.Select(test => test.Name).ToList();
+
+        foreach (var name in new[] { "it's [odd]", "say \"x\" $HOME `id`", "größe 😀", "back\\slash", "x | y" })
+            Assert.That(names, Has.Some.EndsWith(name));
     }
 
     [Test]

@@ -120,6 +120,16 @@ public sealed class Writers
     }
 
     [Test]
+    public void A_second_test_of_a_name_never_gets_the_name_of_a_third()
+    {
+        TestCase Named(string name) => new([], null, name, TestOutcome.Passed);
+
+        var names = TestMessages.Of(Run(Named("a"), Named("a (2)"), Named("a"), Named("a"))).Where(message => message.Name == "testStarted").Select(message => message["name"]);
+
+        Assert.That(names, Is.EqualTo(new[] { "a", "a (2)", "a (3)", "a (4)" }));
+    }
+
+    [Test]
     public void A_tests_output_cannot_forge_a_message()
     {
         using var output = new StringWriter();

@@ -5,9 +5,9 @@ using System.Text.RegularExpressions;
 namespace CiSteps.TestReports.Lines;
 
 /// <summary>The events of <c>go test -json</c>. Older versions tell of a package that does not build in plain lines.</summary>
-internal sealed partial class GoTestReader(string source) : ILineReader
+internal sealed partial class GoTestReader(string source, string root) : ILineReader
 {
-    private readonly List<TestCase> cases = [];
+    private readonly CaseList cases = new(root);
     private readonly Dictionary<string, Package> packages = new(StringComparer.Ordinal);
     private readonly Dictionary<string, StringBuilder> builds = new(StringComparer.Ordinal);
     private readonly StringBuilder plain = new();
@@ -22,6 +22,8 @@ internal sealed partial class GoTestReader(string source) : ILineReader
             return running.Count == 0 ? null : string.Join(", ", running);
         }
     }
+
+    public string? Ended => cases.Count > 0 ? cases[^1].FullName : null;
 
     public void Add(string line)
     {

@@ -6,6 +6,9 @@ internal interface ILineReader
     /// <summary>The test that has begun and not ended, where the format tells.</summary>
     string? Running { get; }
 
+    /// <summary>The test that ended last; null when none has.</summary>
+    string? Ended { get; }
+
     /// <summary>One line, without its end.</summary>
     void Add(string line);
 

@@ -5,9 +5,9 @@ using System.Text.RegularExpressions;
 namespace CiSteps.TestReports.Lines;
 
 /// <summary>Test Anything Protocol 12, 13 and 14: subtests by indentation, YAML diagnostics, todo and skip, plans, bail out. Several documents may follow each other.</summary>
-internal sealed partial class TapReader(string source) : ILineReader
+internal sealed partial class TapReader(string source, string root) : ILineReader
 {
-    private readonly List<TestCase> cases = [];
+    private readonly CaseList cases = new(root);
     private readonly Stack<Level> levels = new([new Level(0, 0)]);
     private readonly Stack<string> announced = new();
     private readonly StringBuilder yaml = new();
@@ -19,6 +19,8 @@ internal sealed partial class TapReader(string source) : ILineReader
     private bool versioned;
 
     public string? Running => announced.TryPeek(out var name) ? name : null;
+
+    public string? Ended => cases.Count > 0 ? cases[^1].FullName : null;
 
     public void Add(string line)
     {
@@ -55,7 +57,7 @@ internal sealed partial class TapReader(string source) : ILineReader
         }
         if (indent % 4 != 0) return;
         if (Plan().Match(content) is { Success: true } plan) Planned(plan, indent);
-        else if (Point().Match(content) is { Success: true } point) Ended(point, indent);
+        else if (Point().Match(content) is { Success: true } point) Close(point, indent);
     }
 
     public TestReport? Finish()
@@ -113,7 +115,7 @@ internal sealed partial class TapReader(string source) : ILineReader
             cases.Add(new TestCase([], null, "(all)", TestOutcome.Skipped) { SkipReason = level.SkippedAll });
     }
 
-    private void Ended(Match point, int indent)
+    private void Close(Match point, int indent)
     {
         var level = LevelAt(indent);
         if (level.PlannedLast && indent == 0)
@@ -142,7 +144,7 @@ internal sealed partial class TapReader(string source) : ILineReader
         {
             for (var at = first; at < cases.Count; at++) cases[at] = cases[at] with { Suites = [description, .. cases[at].Suites] };
             // The subtests are the tests; their sum is one only when it failed by itself (a hook, a plan).
-            if (outcome != TestOutcome.Failed || cases.Skip(first).Any(test => test.IsFailure)) return;
+            if (outcome != TestOutcome.Failed || cases.AnyFailureFrom(first)) return;
             outcome = TestOutcome.Error;
         }
         lastCase = cases.Count;

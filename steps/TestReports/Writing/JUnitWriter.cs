@@ -11,21 +11,22 @@ public static class JUnitWriter
     {
         ArgumentNullException.ThrowIfNull(runs);
         using var xml = XmlWriter.Create(stream, new XmlWriterSettings { Indent = true, CloseOutput = false, NewLineChars = "\n" });
+        // A suite's counts come before its tests, and a report may be larger than memory: it is gone through twice.
+        var suites = runs.Select(run => SuitesOf(run.Report.Cases)).ToList();
         xml.WriteStartElement("testsuites");
-        Counts(xml, [.. runs.SelectMany(run => run.Report.Cases)]);
-        foreach (var run in runs)
+        Counts(xml, Sum(suites.SelectMany(of => of)));
+        foreach (var (run, of) in runs.Zip(suites))
         {
-            // Tests of one suite that do not stand together become one suite.
-            foreach (var suite in run.Report.Cases.GroupBy(test => string.Join(" > ", test.Suites)))
+            using var tests = run.Report.Cases.GetEnumerator();
+            foreach (var suite in of)
             {
-                var tests = suite.ToList();
                 xml.WriteStartElement("testsuite");
-                xml.WriteAttributeString("name", Clean(suite.Key.Length == 0 ? run.Title : $"{run.Title} > {suite.Key}"));
-                Counts(xml, tests);
-                foreach (var test in tests) Case(xml, test);
+                xml.WriteAttributeString("name", Clean(suite.Name.Length == 0 ? run.Title : $"{run.Title} > {suite.Name}"));
+                Counts(xml, suite);
+                for (var count = 0; count < suite.Tests && tests.MoveNext(); count++) Case(xml, tests.Current);
                 xml.WriteEndElement();
             }
-            if (run.Verdict.Succeeded || run.Report.Cases.Any(test => test.Fails)) continue;
+            if (run.Verdict.Succeeded || run.Report.Failed > 0) continue;
             // A run that failed without a failed test must not look green to whoever reads only this file.
             xml.WriteStartElement("testsuite");
             xml.WriteAttributeString("name", Clean(run.Title));
@@ -42,14 +43,35 @@ public static class JUnitWriter
         xml.WriteEndElement();
     }
 
-    private static void Counts(XmlWriter xml, List<TestCase> tests)
+    // Tests of one suite that stand together.
+    private static List<Suite> SuitesOf(IReadOnlyList<TestCase> tests)
     {
-        void Count(string name, Func<TestCase, bool> which) => xml.WriteAttributeString(name, tests.Count(which).ToString(CultureInfo.InvariantCulture));
-        Count("tests", _ => true);
-        Count("failures", test => test.Fails && test.Outcome == TestOutcome.Failed);
-        Count("errors", test => test.Fails && test.Outcome == TestOutcome.Error);
-        Count("skipped", test => test.Outcome == TestOutcome.Skipped || (test.IsFailure && !test.Fails));
-        xml.WriteAttributeString("time", Seconds(TimeSpan.FromTicks(tests.Sum(test => test.Duration?.Ticks ?? 0))));
+        var suites = new List<Suite>();
+        foreach (var test in tests)
+        {
+            var name = string.Join(" > ", test.Suites);
+            if (suites.Count == 0 || suites[^1].Name != name) suites.Add(new Suite(name, 0, 0, 0, 0, 0));
+            var suite = suites[^1];
+            suites[^1] = suite with
+            {
+                Tests = suite.Tests + 1,
+                Failures = suite.Failures + (test.Fails && test.Outcome == TestOutcome.Failed ? 1 : 0),
+                Errors = suite.Errors + (test.Fails && test.Outcome == TestOutcome.Error ? 1 : 0),
+                Skipped = suite.Skipped + (test.Outcome == TestOutcome.Skipped || (test.IsFailure && !test.Fails) ? 1 : 0),
+                Ticks = suite.Ticks + (test.Duration?.Ticks ?? 0),
+            };
+        }
+        return suites;
+    }
+
+    private static Suite Sum(IEnumerable<Suite> suites) => suites.Aggregate(new Suite("", 0, 0, 0, 0, 0), (sum, one) =>
+        new("", sum.Tests + one.Tests, sum.Failures + one.Failures, sum.Errors + one.Errors, sum.Skipped + one.Skipped, sum.Ticks + one.Ticks));
+
+    private static void Counts(XmlWriter xml, Suite suite)
+    {
+        foreach (var (name, count) in new[] { ("tests", suite.Tests), ("failures", suite.Failures), ("errors", suite.Errors), ("skipped", suite.Skipped) })
+            xml.WriteAttributeString(name, count.ToString(CultureInfo.InvariantCulture));
+        xml.WriteAttributeString("time", Seconds(TimeSpan.FromTicks(suite.Ticks)));
     }
 
     private static void Case(XmlWriter xml, TestCase test)
@@ -104,4 +126,6 @@ public static class JUnitWriter
         char.IsHighSurrogate(text[at]) ? at + 1 < text.Length && char.IsLowSurrogate(text[at + 1])
         : char.IsLowSurrogate(text[at]) ? at > 0 && char.IsHighSurrogate(text[at - 1])
         : XmlConvert.IsXmlChar(text[at]);
+
+    private sealed record Suite(string Name, int Tests, int Failures, int Errors, int Skipped, long Ticks);
 }

@@ -1,4 +1,7 @@
+using System.Buffers.Binary;
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Messages;
 using CiSteps.Hosting.Settings;
@@ -15,7 +18,7 @@ public static class TestMessages
     {
         ArgumentNullException.ThrowIfNull(log);
         ArgumentNullException.ThrowIfNull(run);
-        log.Info($"{run.Title}: {TestVerdict.Totals(run.Report.Cases)} in {Durations.Show(run.Duration)}");
+        log.Info($"{run.Title}: {run.Report.Totals} in {Durations.Show(run.Duration)}");
         if (log.IsForServer)
             foreach (var message in Of(run)) log.Send(message);
         else Show(log, run);
@@ -27,8 +30,8 @@ public static class TestMessages
         ArgumentNullException.ThrowIfNull(run);
         var flow = Flow(run.Title);
         var open = new Stack<string>();
-        var used = new Dictionary<string, int>(StringComparer.Ordinal);
-        if (run.Report.Cases.Any(test => test.IsFlaky)) yield return ServiceMessage.With("testRetrySupport", ("enabled", "true"), ("flowId", flow));
+        var used = new Dictionary<UInt128, int>();
+        if (run.Report.Flaky > 0) yield return ServiceMessage.With("testRetrySupport", ("enabled", "true"), ("flowId", flow));
         foreach (var test in run.Report.Cases)
         {
             // TeamCity takes package and class from the test's own name, so a suite that only repeats the class is left out.
@@ -75,22 +78,30 @@ public static class TestMessages
     private static ServiceMessage Failed(TestCase test, string name, string flow) =>
         ServiceMessage.With("testFailed", ("name", name), ("message", test.Message ?? "failed without a message"), ("details", test.Details ?? ""), ("flowId", flow));
 
-    private static string Unique(Dictionary<string, int> used, string suite, string name)
+    // A hash of each name, and not the name: a report may have millions.
+    private static string Unique(Dictionary<UInt128, int> used, string suite, string name)
     {
-        var key = suite + "\n" + name;
-        var count = used[key] = used.GetValueOrDefault(key) + 1;
-        return count == 1 ? name : $"{name} ({count.ToString(CultureInfo.InvariantCulture)})";
+        var key = Key(suite + "\n" + name);
+        if (used.TryAdd(key, 1)) return name;
+        string unique;
+        // A test may really have the name that the second of a name would get.
+        do unique = $"{name} ({(++used[key]).ToString(CultureInfo.InvariantCulture)})";
+        while (!used.TryAdd(Key(suite + "\n" + unique), 1));
+        return unique;
     }
+
+    private static UInt128 Key(string text) => BinaryPrimitives.ReadUInt128LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
 
     private static string Flow(string title) => "tests-" + string.Concat(title.Select(unit => char.IsAsciiLetterOrDigit(unit) ? unit : '-'));
 
     private static void Show(BuildLog log, FinishedRun run)
     {
-        var failing = run.Report.Cases.Where(test => test.Fails).ToList();
+        var notable = run.Report.Notable.ToList();
+        var failing = notable.Where(test => test.Fails).ToList();
         foreach (var test in failing.Take(MostShown)) log.Info($"  failed: {test.Identity}{Indented(test.Message)}");
         if (failing.Count > MostShown) log.Info($"  … and {failing.Count - MostShown} more");
-        foreach (var test in run.Report.Cases.Where(test => test.IsFlaky).Take(MostShown)) log.Warning($"flaky: {test.Identity} passed on try {test.Attempts}{Indented(test.Message)}");
-        foreach (var test in run.Report.Cases.Where(test => test.IsFailure && !test.Fails).Take(MostShown)) log.Warning($"{test.Tolerated}: {test.Identity}{Indented(test.Message)}");
+        foreach (var test in notable.Where(test => test.IsFlaky).Take(MostShown)) log.Warning($"flaky: {test.Identity} passed on try {test.Attempts}{Indented(test.Message)}");
+        foreach (var test in notable.Where(test => test.IsFailure && !test.Fails).Take(MostShown)) log.Warning($"{test.Tolerated}: {test.Identity}{Indented(test.Message)}");
     }
 
     private static string Indented(string? text)

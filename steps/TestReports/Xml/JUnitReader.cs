@@ -5,14 +5,14 @@ namespace CiSteps.TestReports.Xml;
 /// <summary>JUnit XML: what Ant wrote, and what surefire, pytest, gtest, jest-junit, node and many others made of it.</summary>
 internal static class JUnitReader
 {
-    public static ReportFault? Read(XmlReader xml, string source, List<TestCase> cases)
+    public static ReportFault? Read(XmlReader xml, string source, CaseList cases)
     {
         _ = Suite(xml, [], source, cases);
         return null;
     }
 
     // Gives back how many cases below showed a failure or error, whatever they count as.
-    private static int Suite(XmlReader xml, IReadOnlyList<string> outer, string source, List<TestCase> cases)
+    private static int Suite(XmlReader xml, IReadOnlyList<string> outer, string source, CaseList cases)
     {
         var isRoot = xml.LocalName == "testsuites";
         var name = ReportXml.Attribute(xml, "name");
@@ -54,12 +54,19 @@ internal static class JUnitReader
         return declared > 0 && shown == 0 ? 1 : shown;
     }
 
-    private static bool Case(XmlReader xml, IReadOnlyList<string> suites, List<TestCase> cases)
+    private static bool Case(XmlReader xml, IReadOnlyList<string> suites, CaseList cases)
     {
         var className = ReportXml.Attribute(xml, "classname") ?? ReportXml.Attribute(xml, "class");
+        var name = ReportXml.Attribute(xml, "name") ?? "(no name)";
         // node writes the same word for every test; pytest writes it for a module of that name.
-        if (className == "test" && (suites.Count == 0 || suites[0] != "pytest")) className = null;
-        var test = new TestCase(suites, className, ReportXml.Attribute(xml, "name") ?? "(no name)", TestOutcome.Passed)
+        if (className == "test" && (suites.Count == 0 || suites[0] != "pytest"))
+        {
+            className = null;
+            // It escapes quotes in names twice.
+            name = Unquoted(name);
+            if (suites.Any(suite => suite != Unquoted(suite))) suites = [.. suites.Select(Unquoted)];
+        }
+        var test = new TestCase(suites, className, name, TestOutcome.Passed)
         {
             Duration = ReportXml.Seconds(xml.GetAttribute("time") ?? xml.GetAttribute("duration")),
             File = ReportXml.Attribute(xml, "file"),
@@ -123,6 +130,8 @@ internal static class JUnitReader
         cases.Add(test);
         return failed;
     }
+
+    private static string Unquoted(string name) => name.Replace("&quot;", "\"", StringComparison.Ordinal);
 
     private static TestCase WithProblem(XmlReader xml, TestCase test)
     {

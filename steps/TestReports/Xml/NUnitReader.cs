@@ -5,13 +5,13 @@ namespace CiSteps.TestReports.Xml;
 /// <summary>NUnit 3 (<c>test-run</c>) and NUnit 2 (<c>test-results</c>).</summary>
 internal static class NUnitReader
 {
-    public static ReportFault? Read(XmlReader xml, string source, List<TestCase> cases)
+    public static ReportFault? Read(XmlReader xml, string source, CaseList cases)
     {
         Inside(xml, [], cases);
         return null;
     }
 
-    private static void Inside(XmlReader xml, IReadOnlyList<string> suites, List<TestCase> cases)
+    private static void Inside(XmlReader xml, IReadOnlyList<string> suites, CaseList cases)
     {
         ReportXml.Children(xml, child =>
         {
@@ -33,7 +33,7 @@ internal static class NUnitReader
         });
     }
 
-    private static void Suite(XmlReader xml, IReadOnlyList<string> outer, List<TestCase> cases)
+    private static void Suite(XmlReader xml, IReadOnlyList<string> outer, CaseList cases)
     {
         var name = ReportXml.Attribute(xml, "name");
         var type = xml.GetAttribute("type");
@@ -73,7 +73,7 @@ internal static class NUnitReader
         });
         // A tear-down that failed after its tests passed, or a fixture that could not be built, has no test case to show it.
         if (failed && message is not null && site is not ("Child" or "Parent") &&
-            (site == "TearDown" || !cases.Skip(first).Any(test => test.IsFailure)))
+            (site == "TearDown" || !cases.AnyFailureFrom(first)))
             cases.Add(new TestCase(suites, full, site is null ? "(suite)" : $"(one-time {site.ToUpperInvariant()[0]}{site[1..]})", TestOutcome.Error)
             {
                 Message = message,
@@ -82,7 +82,7 @@ internal static class NUnitReader
             });
     }
 
-    private static void Case(XmlReader xml, IReadOnlyList<string> suites, List<TestCase> cases)
+    private static void Case(XmlReader xml, IReadOnlyList<string> suites, CaseList cases)
     {
         var name = ReportXml.Attribute(xml, "name") ?? "(no name)";
         var className = ReportXml.Attribute(xml, "classname");

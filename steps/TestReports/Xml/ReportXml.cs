@@ -10,15 +10,15 @@ internal static class ReportXml
     /// <summary>Longest text kept of one message, stack trace or output; what exceeds it is cut in the middle's favour of the start.</summary>
     public const int LongestText = 64 * 1024;
 
-    public static TestReport Read(Stream stream, ReportFormat wanted, string source)
+    public static TestReport Read(Stream stream, ReportFormat wanted, string source, string root = "")
     {
         using var text = CleanReader.Open(stream);
-        return Read(text, wanted, source);
+        return Read(text, wanted, source, root);
     }
 
-    public static TestReport Read(CleanReader text, ReportFormat wanted, string source)
+    public static TestReport Read(CleanReader text, ReportFormat wanted, string source, string root = "")
     {
-        var cases = new List<TestCase>();
+        var cases = new CaseList(root);
         var format = wanted;
         try
         {

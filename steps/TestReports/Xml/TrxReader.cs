@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.RegularExpressions;
 using System.Xml;
 
@@ -7,10 +9,10 @@ namespace CiSteps.TestReports.Xml;
 /// <summary>TRX: results first, then the definitions that name their classes, then a summary that may tell of a crashed host.</summary>
 internal static partial class TrxReader
 {
-    public static ReportFault? Read(XmlReader xml, string source, List<TestCase> cases)
+    public static ReportFault? Read(XmlReader xml, string source, CaseList cases)
     {
-        var ids = new List<string>();
-        var classes = new Dictionary<string, (string Class, string Method)>(StringComparer.OrdinalIgnoreCase);
+        var ids = new List<Guid>();
+        var classes = new Dictionary<Guid, (string Class, string Method)>();
         ReportFault? fault = null;
         var summarised = false;
         List<string> errors = [];
@@ -43,14 +45,14 @@ internal static partial class TrxReader
             cases[at] = cases[at] with { ClassName = definition.Class, Method = definition.Method, Suites = [definition.Class] };
         }
         // A fixture's tear-down that failed has no result of its own, only these notes.
-        if (errors.Count > 0 && !cases.Exists(test => test.IsFailure))
+        if (errors.Count > 0 && !cases.AnyFailureFrom(0))
             cases.Add(new TestCase([], null, "(run)", TestOutcome.Error) { Message = errors[0], Details = string.Join('\n', errors) });
         return fault ?? (summarised ? null : new(ReportFaultKind.Truncated, $"\"{source}\" has no summary; its writer probably ended before it was done"));
     }
 
-    private static void Result(XmlReader xml, List<TestCase> cases, List<string> ids)
+    private static void Result(XmlReader xml, CaseList cases, List<Guid> ids)
     {
-        var id = xml.GetAttribute("testId") ?? "";
+        var id = Id(xml.GetAttribute("testId"));
         var word = xml.GetAttribute("outcome");
         var test = new TestCase([], null, ReportXml.Attribute(xml, "testName") ?? "(no name)", OutcomeOf(word))
         {
@@ -104,9 +106,12 @@ internal static partial class TrxReader
         ids.Add(id);
     }
 
-    private static void Definition(XmlReader xml, Dictionary<string, (string, string)> classes)
+    // A GUID is what the format asks for; from any other word one is made, so that a large report's ids stay small in memory.
+    private static Guid Id(string? text) => Guid.TryParse(text, out var id) ? id : new Guid(SHA256.HashData(Encoding.UTF8.GetBytes(text ?? "")).AsSpan(0, 16));
+
+    private static void Definition(XmlReader xml, Dictionary<Guid, (string, string)> classes)
     {
-        var id = xml.GetAttribute("id") ?? "";
+        var id = Id(xml.GetAttribute("id"));
         ReportXml.Children(xml, part =>
         {
             // Old writers add the assembly after a comma.

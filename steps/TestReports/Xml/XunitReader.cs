@@ -5,13 +5,13 @@ namespace CiSteps.TestReports.Xml;
 /// <summary>xUnit.net: <c>assemblies/assembly/collection/test</c> of version 2, and <c>class</c> instead of <c>collection</c> of version 1.</summary>
 internal static class XunitReader
 {
-    public static ReportFault? Read(XmlReader xml, string source, List<TestCase> cases)
+    public static ReportFault? Read(XmlReader xml, string source, CaseList cases)
     {
         Inside(xml, cases);
         return null;
     }
 
-    private static void Inside(XmlReader xml, List<TestCase> cases)
+    private static void Inside(XmlReader xml, CaseList cases)
     {
         ReportXml.Children(xml, child =>
         {
@@ -33,7 +33,7 @@ internal static class XunitReader
         });
     }
 
-    private static void Test(XmlReader xml, List<TestCase> cases)
+    private static void Test(XmlReader xml, CaseList cases)
     {
         var type = ReportXml.Attribute(xml, "type");
         var test = new TestCase(type is null ? [] : [type], type, ReportXml.Attribute(xml, "name") ?? "(no name)", xml.GetAttribute("result") switch
@@ -70,7 +70,7 @@ internal static class XunitReader
     }
 
     // Clean-up of a class, collection or assembly that failed after its tests.
-    private static void Error(XmlReader xml, List<TestCase> cases)
+    private static void Error(XmlReader xml, CaseList cases)
     {
         var test = new TestCase([], null, ReportXml.Attribute(xml, "name") ?? ReportXml.Attribute(xml, "type") ?? "(assembly)", TestOutcome.Error) { Message = ReportXml.Attribute(xml, "type") };
         ReportXml.Children(xml, child =>
