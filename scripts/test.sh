@@ -13,6 +13,9 @@ mkdir -p "$logs"
 say "set-up"
 common_needs
 need kubectl kubernetes-client
+# Frameworks that unit-test is tried with.
+need node nodejs
+need pytest python3-pytest
 install_missing
 start_engine
 publish_executables

@@ -96,7 +96,7 @@ public sealed record TestRunDefinition(
 public sealed record RetryDefinition(int Attempts, int MostTests, string? Framework, IReadOnlyList<string> Filter)
 {
     /// <summary>Frameworks whose filter syntax unit-test knows.</summary>
-    public static IReadOnlyList<string> Frameworks { get; } = ["dotnet", "go", "gradle", "gtest", "jest", "junit", "maven", "node", "pytest"];
+    public static IReadOnlyList<string> Frameworks { get; } = ["dotnet", "go", "gradle", "gtest", "jest", "junit", "maven", "mocha", "node", "pytest", "vitest"];
 }
 
 /// <summary>A test that may fail until a date.</summary>

@@ -6,19 +6,16 @@ using CiSteps.TestReports;
 namespace CiSteps.UnitTest;
 
 /// <summary>Narrows a test command down to tests that failed, in the framework's own filter syntax.</summary>
-internal static class RetryFilter
+internal static partial class RetryFilter
 {
     private const string Placeholder = "{tests}";
-
-    /// <summary>Frameworks with a filter of their own here.</summary>
-    public static IReadOnlyList<string> Frameworks { get; } = ["dotnet", "go", "gradle", "gtest", "jest", "junit", "maven", "node", "pytest"];
 
     /// <summary>Why the failures of a report are not run again; null when they may be.</summary>
     public static string? WhyNot(RetryDefinition retry, TestReport report)
     {
-        var failing = report.Cases.Where(test => test.Fails).ToList();
+        var failing = report.Failing.ToList();
         return failing.Count > retry.MostTests ? $"{failing.Count} tests failed, more than the {retry.MostTests} that are run again"
-            : failing.Find(test => test.Name.StartsWith('(')) is { } part ? $"\"{part.FullName}\" is no single test, so nothing is run again"
+            : failing.Find(test => NoSingleTest().IsMatch(test.Name)) is { } part ? $"\"{part.FullName}\" is no single test, so nothing is run again"
             : null;
     }
 
@@ -33,18 +30,42 @@ internal static class RetryFilter
         {
             "dotnet" => Append(command, ["--filter", string.Join('|', tests.Select(MethodOf).Distinct().Select(DotNet))]),
             // node takes its options only before the files.
-            "node" => After(command, "--test", [.. tests.Select(test => $"--test-name-pattern=(^|\\s){Regex.Escape(test.Name)}$").Distinct()]),
+            "node" => After(command, "--test", NodePatterns(tests.Select(test => test.Name))),
             // Its cache knows the failed tests better than any report does, parameters included.
             "pytest" => Append(command, ["--last-failed", "--last-failed-no-failures=none"]),
-            "go" => Append(command, ["-count=1", "-run", GoPattern(tests)]),
+            "go" => Before(command, "-args", ["-count=1", "-run", GoPattern(tests)]),
             "maven" or "junit" => Append(command, ["-Dtest=" + string.Join(',', tests.GroupBy(test => test.ClassName ?? "*").Select(of => of.Key + "#" + string.Join('+', of.Select(Method).Distinct()))),
                 "-DfailIfNoTests=false", "-Dsurefire.failIfNoSpecifiedTests=false"]),
             "gradle" => Append(command, [.. tests.Select(MethodOf).Distinct().SelectMany(name => new[] { "--tests", name })]),
-            "jest" => Append(command, ["--testNamePattern=^(" + string.Join('|', tests.Select(test => Regex.Escape(test.FullName)).Distinct()) + ")$"]),
+            "jest" => Append(command, ["--testNamePattern=" + AnyOf(tests.Select(test => test.Name))]),
+            // Suites are joined with " > " in its reports and with a space in the names that it filters by.
+            "vitest" => Append(command, ["--testNamePattern=" + AnyOf(tests.Select(test => test.Name.Replace(" > ", " ", StringComparison.Ordinal)))]),
+            "mocha" => Append(command, ["--grep=" + AnyOf(tests.Select(test => test.Name))]),
             "gtest" => Append(command, ["--gtest_filter=" + string.Join(':', tests.Select(test => test.FullName).Distinct())]),
-            _ => throw new UsageException($"\"{retry.Framework}\" is no framework whose tests can be run again; give {string.Join(", ", Frameworks)}, or a filter of your own"),
+            _ => throw new UsageException($"\"{retry.Framework}\" is no framework whose tests can be run again; give {string.Join(", ", RetryDefinition.Frameworks)}, or a filter of your own"),
         };
     }
+
+    /// <summary>A second command for failed tests that the first did not reach; null where there is none.</summary>
+    public static CommandDefinition? Widen(RetryDefinition retry, CommandDefinition command, IReadOnlyList<TestCase> missed) =>
+        // In node a test inside of a test is reached only through its parents; inside of a suite it is reached by itself, and the suite's name would run all of it.
+        retry is { Framework: "node", Filter.Count: 0 } && missed.Any(test => test.Suites.Count > 0)
+            ? After(command, "--test", NodePatterns(missed.SelectMany(test => test.Suites.Append(test.Name)))) : null;
+
+    private static string[] NodePatterns(IEnumerable<string> names) => [.. names.Distinct().Select(name => $"--test-name-pattern=(^|\\s){JavaScript(name)}$")];
+
+    // At the end of the full name: whether a report's name has the suites in it depends on the reporter's settings.
+    private static string AnyOf(IEnumerable<string> names) => "(^|\\s)(" + string.Join('|', names.Select(JavaScript).Distinct()) + ")$";
+
+    // XML makes line ends and tabs in a name to spaces.
+    private static string JavaScript(string name) => string.Join("\\s+", WhiteSpace().Split(name).Select(Regex.Escape));
+
+    [GeneratedRegex(@"\s+")]
+    private static partial Regex WhiteSpace();
+
+    // Names that TestReports gives to failures outside of any test.
+    [GeneratedRegex(@"^\((package|suite|run|all|assembly|no name|one-time \w+)\)$")]
+    private static partial Regex NoSingleTest();
 
     private static string Method(TestCase test) => Plain(test.Method ?? test.Name);
 
@@ -75,6 +96,12 @@ internal static class RetryFilter
         if (command.Run[0] is "npm") return command with { Run = end < 0 ? [.. command.Run, "--", .. arguments] : [.. command.Run, .. arguments] };
         return end < 0 ? command with { Run = [.. command.Run, .. arguments] }
             : command with { Run = [.. command.Run.Take(end), .. arguments, .. command.Run.Skip(end)] };
+    }
+
+    private static CommandDefinition Before(CommandDefinition command, string option, IReadOnlyList<string> arguments)
+    {
+        var at = command.Run.ToList().IndexOf(option);
+        return at < 0 ? Append(command, arguments) : command with { Run = [.. command.Run.Take(at), .. arguments, .. command.Run.Skip(at)] };
     }
 
     private static CommandDefinition After(CommandDefinition command, string option, IReadOnlyList<string> arguments)

@@ -10,9 +10,9 @@ internal sealed class TestCommands(StepContext context, ChainRun run) : ITestCom
     private readonly SemaphoreSlim connecting = new(1);
     private ContainerEngine? engine;
 
-    public async Task<int> RunAsync(CommandDefinition command, IReadOnlyDictionary<string, string> environment, Action<string, bool> onLine, CancellationToken cancel)
+    public async Task<int> RunAsync(CommandDefinition command, IReadOnlyDictionary<string, string> environment, Action<string, bool> onLine, Action onOutput, CancellationToken cancel)
     {
-        if (command.Image is { } image) return await InContainerAsync(command, image, environment, onLine, cancel);
+        if (command.Image is { } image) return await InContainerAsync(command, image, environment, onLine, onOutput, cancel);
         var variables = new Dictionary<string, string?>(StringComparer.Ordinal);
         // The chain's own settings and secrets are none of the tests' business, and a runner that believes itself on a
         // build server would write service messages, which are not passed on.
@@ -20,7 +20,7 @@ internal sealed class TestCommands(StepContext context, ChainRun run) : ITestCom
             if (name.StartsWith("CISTEPS_", StringComparison.Ordinal) || name is "TEAMCITY_VERSION" or "TEAMCITY_BUILD_PROPERTIES_FILE")
                 variables[name] = null;
         foreach (var (name, value) in environment.Concat(command.Environment)) variables[name] = value;
-        return await ChildProcess.RunAsync(command.Run[0], [.. command.Run.Skip(1)], Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)), onLine, variables, cancel);
+        return await ChildProcess.RunAsync(command.Run[0], [.. command.Run.Skip(1)], Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)), onLine, variables, onOutput, cancel);
     }
 
     public void Dispose()
@@ -29,7 +29,7 @@ internal sealed class TestCommands(StepContext context, ChainRun run) : ITestCom
         engine?.Dispose();
     }
 
-    private async Task<int> InContainerAsync(CommandDefinition command, string image, IReadOnlyDictionary<string, string> environment, Action<string, bool> onLine, CancellationToken cancel)
+    private async Task<int> InContainerAsync(CommandDefinition command, string image, IReadOnlyDictionary<string, string> environment, Action<string, bool> onLine, Action onOutput, CancellationToken cancel)
     {
         var variables = environment.ToDictionary(StringComparer.Ordinal);
         foreach (var (name, value) in command.Environment) variables[name] = value;
@@ -39,7 +39,7 @@ internal sealed class TestCommands(StepContext context, ChainRun run) : ITestCom
             Folder = command.Folder,
             Environment = variables,
             Labels = EngineLabels.Of(context),
-        }, onLine, cancel);
+        }, onLine, onOutput, cancel);
         if (result.OutOfMemory) onLine("the container was ended by the kernel: out of memory", true);
         return result.Exit;
     }

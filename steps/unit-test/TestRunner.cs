@@ -40,29 +40,42 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
     {
         for (var number = 2; number <= retry.Attempts; number++)
         {
-            var failing = report.Cases.Where(test => test.Fails).ToList();
+            var failing = report.Failing;
             if (failing.Count == 0) break;
             context.Log.Info($"{title}: try {number} of {retry.Attempts} of {failing.Count} failed tests");
-            var again = await AttemptAsync(RetryFilter.Narrow(retry, definition.Command, failing), failing, limit, cancel);
-            if (again.Stopped is not null || again.Reports.Any(one => one.Fault is not null))
-            {
-                context.Log.Warning($"{title}: try {number} proves nothing: {(again.Stopped?.Text ?? again.Reports.First(one => one.Fault is not null).Fault!.Text)}");
-                break;
-            }
-            var seen = again.Reports.SelectMany(one => one.Cases).ToLookup(test => test.Identity);
-            if (!failing.Exists(test => seen[test.Identity].Any(one => one.Outcome != TestOutcome.Skipped)))
+            var ran = new List<TestCase>();
+            if (!await TryAsync(RetryFilter.Narrow(retry, definition.Command, failing), failing, number, ran, limit, cancel)) break;
+            var missed = failing.ExceptBy(ran.Select(test => test.Identity), test => test.Identity).ToList();
+            if (missed.Count > 0 && RetryFilter.Widen(retry, definition.Command, missed) is { } wider && !await TryAsync(wider, missed, number, ran, limit, cancel)) break;
+            if (ran.Count == 0)
             {
                 context.Log.Warning($"{title}: try {number} ran none of the failed tests; check \"retry\" of its unit tests in {run.Change.Source}");
                 break;
             }
-            report = report with { Cases = [.. report.Cases.Select(test => test.Fails ? After(test, seen[test.Identity], number) : test)] };
+            var seen = ran.ToLookup(test => test.Identity);
+            report = report.WithFailures(test => test.Fails ? After(test, seen[test.Identity], number) : test);
         }
         return report;
     }
 
+    // Collects those of the wanted tests that ran again. A try is believed as a first run is: a runner that crashes, or ends with an error although all passed, is not.
+    private async Task<bool> TryAsync(CommandDefinition command, IReadOnlyList<TestCase> wanted, int number, List<TestCase> ran, CancellationToken limit, CancellationToken cancel)
+    {
+        var again = await AttemptAsync(command, wanted, limit, cancel);
+        var worth = again.Stopped ?? TestVerdict.Of(again.Exit, again.Reports);
+        if (worth.Reason is not ("passed" or "tests-failed" or "no-tests" or "no-report"))
+        {
+            context.Log.Warning($"{title}: try {number} proves nothing: {worth.Text}");
+            return false;
+        }
+        var names = wanted.Select(test => test.Identity).ToHashSet(StringComparer.Ordinal);
+        ran.AddRange(again.Reports.SelectMany(report => report.Cases).Where(test => test.Outcome != TestOutcome.Skipped && names.Contains(test.Identity)));
+        return true;
+    }
+
     private static TestCase After(TestCase failed, IEnumerable<TestCase> again, int number)
     {
-        var ran = again.Where(test => test.Outcome != TestOutcome.Skipped).ToList();
+        var ran = again.ToList();
         if (ran.Count == 0) return failed;
         // The first failure's message stays: it is what somebody has to look into.
         return ran.TrueForAll(test => test.Outcome == TestOutcome.Passed)
@@ -75,7 +88,7 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         // What the run before, or the try before, of this component wrote.
         files.DeleteLeftovers(path => IsTracked(path) || owners.Other(component, path) is not null);
         var began = context.Time.GetUtcNow();
-        var output = new OutputReport(definition.Reports.Count == 0 ? format : ReportFormat.Auto, $"the output of {title}");
+        var output = new OutputReport(definition.Reports.Count == 0 ? format : ReportFormat.Auto, $"the output of {title}", context.WorkTree);
         var last = new LastLines();
         using var silence = new CancellationTokenSource();
         using var timer = context.Time.CreateTimer(_ => silence.Cancel(), null, definition.SilenceLimit, Timeout.InfiniteTimeSpan);
@@ -87,17 +100,17 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         {
             exit = await commands.RunAsync(command, Environment(only), (line, _) =>
             {
-                timer.Change(definition.SilenceLimit, Timeout.InfiniteTimeSpan);
                 output.Add(line);
                 if (OutputReport.Readable(line) is not { } text) return;
                 last.Add(text);
                 context.Log.Child($"[{title}] {text}");
-            }, stop.Token);
+            }, () => timer.Change(definition.SilenceLimit, Timeout.InfiniteTimeSpan), stop.Token);
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
             running = output.RunningTest;
-            var culprit = running is null ? "" : $"; \"{running}\" was running";
+            var culprit = running is not null ? $"; \"{running}\" was running"
+                : output.EndedTest is { } ended ? $"; the last test that ended was \"{ended}\"" : "";
             stopped = limit.IsCancellationRequested
                 ? new TestVerdict(false, "time-limit", $"stopped after its time limit of {Durations.Show(definition.TimeLimit)}{culprit}")
                 : new TestVerdict(false, "silent", $"stopped after {Durations.Show(definition.SilenceLimit)} without output{culprit}");
@@ -105,7 +118,7 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         IReadOnlyList<TestReport> reports = definition.Reports.Count > 0 ? [.. files.Read(format, began).Select(Owned)]
             : output.Finish() is { } inOutput ? [inOutput] : [];
         // So that the test's own history shows it, and not only the build's problem.
-        if (running is not null && !reports.Any(report => report.Cases.Any(test => test.Fails && test.FullName == running)))
+        if (running is not null && !reports.Any(report => report.Notable.Any(test => test.Fails && test.FullName == running)))
             reports = [.. reports, new TestReport(title, format, [new TestCase([], null, running, TestOutcome.Error) { Message = stopped!.Text }])];
         return new Attempt(exit, reports, stopped, last.ToString());
     }
@@ -127,6 +140,9 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
             ["CISTEPS_BUILD_NUMBER"] = run.Identity.BuildNumber,
             ["CI"] = "true",
         };
+        // Components may share pytest's root: each has a cache of its own, in which --last-failed looks.
+        if (definition.Retry is { Framework: "pytest" })
+            variables["PYTEST_ADDOPTS"] = $"{context.Settings.Environment.GetValueOrDefault("PYTEST_ADDOPTS")} -o \"cache_dir={Path.Combine(context.WorkTree, ".ci-steps", "pytest", component.Name, definition.Name)}\"".TrimStart();
         // For commands that narrow themselves down on a further try.
         if (only.Count > 0) variables["CISTEPS_FAILED_TESTS"] = string.Join('\n', only.Select(test => test.FullName));
         return variables;

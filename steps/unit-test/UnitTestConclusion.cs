@@ -36,43 +36,38 @@ internal static class UnitTestConclusion
         if (broken.Find(one => one.Failure is UsageException) is { Text: not null } usage) return Outcome.Usage(usage.Text);
         if (broken.Find(one => one.Failure is UnavailableException) is { Failure: UnavailableException unavailable, Text: var text }) return Outcome.Unavailable(unavailable.Reason, text);
 
-        var cases = results.SelectMany(result => result.Runs).SelectMany(run => run.Report.Cases).ToList();
         var changed = plan.Components.Count(planned => planned.Changed);
         if (results.Count == 0)
             return Outcome.Done(changed == 0 ? "nothing to test: the change touches no component"
                 : $"nothing to test: {string.Join(", ", plan.Components.Where(planned => planned.Changed).Select(planned => planned.Component.Name))} changed and {(changed == 1 ? "has" : "have")} no unit tests configured");
-        return Outcome.Done($"{TestVerdict.Totals(cases)} in {string.Join(", ", results.Select(result => result.Planned.Component.Name))}");
+        return Outcome.Done($"{TestTotals.Sum(results.SelectMany(result => result.Runs).Select(run => run.Report.Totals))} in {string.Join(", ", results.Select(result => result.Planned.Component.Name))}");
     }
 
     private static string Owned(IReadOnlyList<string> owners) => owners.Count == 0 ? "" : $" (owner: {string.Join(", ", owners)})";
 
     private static TestedComponent Tested(PlannedComponent planned, IReadOnlyList<TestedRuns> results)
     {
-        var cases = results.Where(result => result.Planned == planned).SelectMany(result => result.Runs).SelectMany(run => run.Report.Cases).ToList();
-        return new TestedComponent(planned.Component.Name, planned.Changed, planned.Reason,
-            cases.Count(test => test.Outcome == TestOutcome.Passed), cases.Count(test => test.Fails),
-            cases.Count(test => test.Outcome == TestOutcome.Skipped || (test.IsFailure && !test.Fails)), cases.Count(test => test.IsFlaky));
+        var totals = TestTotals.Sum(results.Where(result => result.Planned == planned).SelectMany(result => result.Runs).Select(run => run.Report.Totals));
+        return new TestedComponent(planned.Component.Name, planned.Changed, planned.Reason, totals.Passed, totals.Failed, totals.Skipped + totals.Tolerated, totals.Flaky);
     }
 
     // https://in-toto.io/attestation/test-result/v0.1
     private static JsonObject Predicate(IReadOnlyList<TestedRuns> results, string configuration, string? blob)
     {
         var runs = results.SelectMany(result => result.Runs).ToList();
-        var tests = runs.SelectMany(run => run.Report.Cases.Select(test => (Name: $"{run.Title}: {test.Identity}", Test: test))).ToList();
-        var failed = tests.Where(one => one.Test.Fails).ToList();
-        var warned = tests.Where(one => one.Test.IsFlaky || (one.Test.IsFailure && !one.Test.Fails)).ToList();
-        var passed = tests.Where(one => one.Test is { Outcome: TestOutcome.Passed, IsFlaky: false }).ToList();
+        var totals = TestTotals.Sum(runs.Select(run => run.Report.Totals));
         var descriptor = new JsonObject { ["name"] = configuration };
         if (blob is not null) descriptor["digest"] = new JsonObject { ["gitBlob"] = blob };
         return new JsonObject
         {
-            ["result"] = runs.Exists(run => !run.Verdict.Succeeded) || results.Any(result => result.Broken.Count > 0) ? "FAILED" : warned.Count > 0 ? "WARNED" : "PASSED",
+            ["result"] = runs.Exists(run => !run.Verdict.Succeeded) || results.Any(result => result.Broken.Count > 0) ? "FAILED" : totals.Flaky + totals.Tolerated > 0 ? "WARNED" : "PASSED",
             ["configuration"] = new JsonArray((JsonNode)descriptor),
-            ["passedTests"] = Names(passed),
-            ["warnedTests"] = Names(warned),
-            ["failedTests"] = Names(failed),
+            ["passedTests"] = Names(report => report.Cases.Where(test => test is { Outcome: TestOutcome.Passed, IsFlaky: false })),
+            ["warnedTests"] = Names(report => report.Notable.Where(test => !test.Fails)),
+            ["failedTests"] = Names(report => report.Notable.Where(test => test.Fails)),
         };
 
-        static JsonArray Names(List<(string Name, TestCase Test)> tests) => [.. tests.Take(MostNames).Select(one => (JsonNode?)one.Name)];
+        JsonArray Names(Func<TestReport, IEnumerable<TestCase>> which) =>
+            [.. runs.SelectMany(run => which(run.Report).Select(test => (JsonNode?)$"{run.Title}: {test.Identity}")).Take(MostNames)];
     }
 }

@@ -46,9 +46,6 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
         foreach (var name in only)
             if (!run.Change.Components.Any(component => component.Name == name))
                 throw new UsageException($"there is no component \"{name}\" in {run.Change.Source}; there are {string.Join(", ", run.Change.Components.Select(component => component.Name))}");
-        foreach (var retry in run.Change.Components.SelectMany(component => component.UnitTests).Select(tests => tests.Retry))
-            if (retry is { Filter.Count: 0, Framework: { } framework } && !RetryFilter.Frameworks.Contains(framework))
-                throw new UsageException($"\"{framework}\" in {run.Change.Source} is no framework whose tests can be run again; give {string.Join(", ", RetryFilter.Frameworks)}, or a filter of your own");
         var configuration = settings.Get(StepCommand.Configuration);
         if (run.Base is { } ancestor)
         {

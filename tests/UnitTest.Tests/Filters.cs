@@ -15,7 +15,9 @@ public sealed class Filters
     [TestCase("gradle", "gradle test", ExpectedResult = "gradle test --tests Shop.CalculatorTests.Roots --tests Shop.CalculatorTests.Adds")]
     [TestCase("node", "node --test a.mjs", ExpectedResult = "node --test --test-name-pattern=(^|\\s)Roots\\(9,4\\)$ --test-name-pattern=(^|\\s)Adds$ a.mjs")]
     [TestCase("pytest", "pytest tests", ExpectedResult = "pytest tests --last-failed --last-failed-no-failures=none")]
-    [TestCase("jest", "npm test", ExpectedResult = "npm test -- --testNamePattern=^(Shop\\.CalculatorTests\\.Roots\\(9,4\\)|Shop\\.CalculatorTests\\.Adds)$")]
+    [TestCase("jest", "npm test", ExpectedResult = "npm test -- --testNamePattern=(^|\\s)(Roots\\(9,4\\)|Adds)$")]
+    [TestCase("vitest", "npx vitest run", ExpectedResult = "npx vitest run --testNamePattern=(^|\\s)(Roots\\(9,4\\)|Adds)$")]
+    [TestCase("mocha", "npx mocha", ExpectedResult = "npx mocha --grep=(^|\\s)(Roots\\(9,4\\)|Adds)$")]
     [TestCase("gtest", "./t", ExpectedResult = "./t --gtest_filter=Shop.CalculatorTests.Roots(9,4):Shop.CalculatorTests.Adds")]
     public string Each_framework_has_its_syntax(string framework, string command) =>
         string.Join(' ', RetryFilter.Narrow(new RetryDefinition(2, 5, framework, []), Command(command.Split(' ')), [Roots, Adds]).Run);
@@ -24,6 +26,26 @@ public sealed class Filters
     [TestCase("TestA/x", "TestB", ExpectedResult = "^(TestA|TestB)$")]
     public string Go_patterns_never_go_deeper_than_the_shallowest_test(string first, string second) =>
         RetryFilter.Narrow(new RetryDefinition(2, 5, "go", []), Command("go", "test"), [Go(first), Go(second)]).Run[^1];
+
+    [Test]
+    public void Every_framework_of_the_schema_has_a_filter([ValueSource(typeof(RetryDefinition), nameof(RetryDefinition.Frameworks))] string framework) =>
+        Assert.That(RetryFilter.Narrow(new RetryDefinition(2, 5, framework, []), Command("run"), [Adds]).Run, Has.Count.GreaterThan(1));
+
+    [Test]
+    public void Arguments_for_gos_test_program_stay_behind_the_filter() =>
+        Assert.That(RetryFilter.Narrow(new RetryDefinition(2, 5, "go", []), Command("go", "test", "./...", "-args", "-x"), [Go("TestA")]).Run,
+            Is.EqualTo(new[] { "go", "test", "./...", "-count=1", "-run", "^(TestA)$", "-args", "-x" }));
+
+    [TestCase("new\nline", "new\\s+line")]
+    [TestCase("say \"x\" #1", "say\\s+\"x\"\\s+\\#1")]
+    public void White_space_in_a_name_matches_any(string name, string pattern) =>
+        Assert.That(RetryFilter.Narrow(new RetryDefinition(2, 5, "jest", []), Command("jest"), [new TestCase([], null, name, TestOutcome.Failed)]).Run[1], Does.Contain(pattern));
+
+    [TestCase("(package)", true)]
+    [TestCase("(one-time TearDown)", true)]
+    [TestCase("(a) works", false)]
+    public void What_is_no_single_test_is_not_run_again(string name, bool refused) =>
+        Assert.That(RetryFilter.WhyNot(new RetryDefinition(2, 5, "jest", []), new TestReport("r", ReportFormat.JUnit, [new TestCase([], null, name, TestOutcome.Failed)])), refused ? Does.Contain("no single test") : Is.Null);
 
     [Test]
     public void A_script_gets_its_arguments_quoted_at_its_end()

@@ -45,7 +45,7 @@ public sealed class InContainers
     [Test]
     public async Task A_time_limit_ends_the_container_and_leaves_none()
     {
-        using var project = new Project($"run: [sh, -c, 'echo \"=== RUN   TestHangs\"; sleep 600']\nimage: {image}\nformat: tap\ntime-limit: 2s").Change();
+        using var project = new Project($"run: [sh, -c, 'echo \"=== RUN   TestHangs\"; sleep 600']\nimage: {image}\nformat: tap\ntime-limit: 12s").Change();
 
         var exit = await project.RunAsync();
 

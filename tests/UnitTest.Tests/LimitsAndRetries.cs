@@ -62,6 +62,45 @@ public sealed class LimitsAndRetries
         }
     }
 
+    [TestCase("exit 7", "none of 1 tests failed")]
+    [TestCase("kill -9 $$", "SIGKILL")]
+    [TestCase("printf '1..2\\n'; exit 0", "planned")]
+    public async Task A_try_that_could_not_be_believed_as_a_first_run_proves_nothing(string ending, string says)
+    {
+        using var project = new Project("run: [sh, api/test.sh]\nformat: tap\nretry:\n  filter: ['--only={tests}']");
+        project.Change("api/test.sh", $"if [ $# -gt 0 ]; then printf '1..1\\nok 1 - b\\n'; {ending}; fi\nprintf '1..2\\nok 1 - a\\nnot ok 2 - b\\n'; exit 1\n");
+
+        var exit = await project.RunAsync();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(exit, Is.EqualTo(ExitCode.Refused), project.Output);
+            Assert.That(project.Reason, Is.EqualTo("tests-failed"));
+            Assert.That(project.Output, Does.Contain("try 2 proves nothing").And.Contain(says));
+        }
+    }
+
+    [Test]
+    public async Task Dots_without_an_end_of_line_are_no_silence()
+    {
+        using var project = new Project("run: [sh, api/test.sh]\nformat: junit\nreports: [r.xml]\nsilence-limit: 3s");
+        project.Change("api/test.sh", "for dot in 1 2 3 4 5 6 7 8 9 10; do printf .; sleep 0.5; done; echo '<testsuite><testcase name=\"a\"/></testsuite>' > r.xml\n");
+
+        var exit = await project.RunAsync();
+
+        Assert.That(exit, Is.EqualTo(ExitCode.Done), project.Output);
+    }
+
+    [Test]
+    public async Task Where_no_runner_says_what_it_runs_the_last_test_that_ended_is_named()
+    {
+        using var project = new Project("run: [sh, -c, 'echo \"  ✔ adds (1.5ms)\"; sleep 600']\nformat: auto\nsilence-limit: 1s").Change();
+
+        await project.RunAsync();
+
+        Assert.That(project.Text, Does.Contain("without output; the last test that ended was \"adds\""));
+    }
+
     [Test]
     public async Task A_test_that_keeps_failing_fails_after_the_budget()
     {
@@ -149,7 +188,7 @@ public sealed class LimitsAndRetries
     {
         private int begun;
 
-        public async Task<int> RunAsync(CommandDefinition command, IReadOnlyDictionary<string, string> environment, Action<string, bool> onLine, CancellationToken cancel)
+        public async Task<int> RunAsync(CommandDefinition command, IReadOnlyDictionary<string, string> environment, Action<string, bool> onLine, Action onOutput, CancellationToken cancel)
         {
             if (Interlocked.Increment(ref begun) > 1)
             {
