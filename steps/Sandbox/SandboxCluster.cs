@@ -111,6 +111,8 @@ public sealed class SandboxCluster : IAsyncDisposable
             Run([new ControllerSet(time, options.Log, authority.CertificatePem)]);
         if (pods is not null)
             Services.ApiService.Publish(Api, new Uri(Url));
+        if (pods is not null)
+            await pods.ReadyAsync(cancel).ConfigureAwait(false);
         Run(pods?.Components ?? []);
     }
 

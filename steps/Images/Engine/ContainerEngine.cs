@@ -155,7 +155,8 @@ public sealed partial class ContainerEngine : IDisposable
         {
             throw new EngineRefusalException((int)refusal.StatusCode, TextOf(refusal), refusal);
         }
-        catch (Exception failure) when (failure is HttpRequestException or SocketException or IOException or TimeoutException
+        // The vendor's socket opener gathers one failure for each address of a name.
+        catch (Exception failure) when (failure is HttpRequestException or SocketException or IOException or TimeoutException or AggregateException { InnerException: SocketException }
             || (failure is OperationCanceledException && !cancel.IsCancellationRequested))
         {
             throw Silence(failure);

@@ -19,6 +19,7 @@ public sealed class ClusterApi : IDisposable
     public ClusterApi(ClusterApiOptions? options = null, TimeProvider? time = null)
     {
         Options = options ?? new ClusterApiOptions();
+        Store = new ObjectStore(Options.ChangesKept);
         Time = time ?? TimeProvider.System;
         rules = new ObjectRules(this);
         Deletion = new Deletion(this);
@@ -49,7 +50,7 @@ public sealed class ClusterApi : IDisposable
     /// <summary>Certificate of the authority that signs the API's own; null before the API is served.</summary>
     public string? RootCertificatePem { get; internal set; }
 
-    internal ObjectStore Store { get; } = new();
+    internal ObjectStore Store { get; }
 
     internal TypeRegistry Types { get; } = new();
 

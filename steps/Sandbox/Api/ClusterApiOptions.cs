@@ -11,4 +11,7 @@ public sealed record ClusterApiOptions
 
     /// <summary>Last node port.</summary>
     public int NodePortLast { get; init; } = 32767;
+
+    /// <summary>How many changes of each kind a watch can resume over; from before these it gets 410.</summary>
+    public int ChangesKept { get; init; } = 4096;
 }

@@ -93,18 +93,21 @@ internal sealed class EngineRuntime(ContainerEngine engine) : IContainerRuntime
         }
     }
 
-    public Task ImportAsync(Stream tar, string reference, string entrypoint, CancellationToken ct) =>
-        RefusingAsync(() => engine.ImportImageAsync(tar, ImageReference.Parse(reference), [$"ENTRYPOINT [\"{entrypoint}\"]"], ct));
+    public Task ImportAsync(Stream tar, string reference, string entrypoint, string label, CancellationToken ct) =>
+        RefusingAsync(() => engine.ImportImageAsync(tar, ImageReference.Parse(reference), [$"ENTRYPOINT [\"{entrypoint}\"]", $"LABEL {label}=\"\""], ct));
 
-    public async Task RemoveImageAsync(string reference, CancellationToken ct)
+    public async Task RemoveImagesAsync(string label, CancellationToken ct)
     {
-        try
+        foreach (var image in await engine.ListImagesAsync(Labels(label), ct).ConfigureAwait(false))
         {
-            await engine.RemoveImageAsync(reference, force: false, ct).ConfigureAwait(false);
-        }
-        catch (EngineRefusalException e) when (e.IsConflict)
-        {
-            // Another sandbox needs it; the last one removes it.
+            try
+            {
+                await engine.RemoveImageAsync(image.Id, force: false, ct).ConfigureAwait(false);
+            }
+            catch (EngineRefusalException e) when (e.IsConflict)
+            {
+                // Another sandbox needs it; the last one removes it.
+            }
         }
     }
 

@@ -30,10 +30,10 @@ internal interface IContainerRuntime : IAsyncDisposable
     Task PullAsync(string reference, RegistryLogin? login, CancellationToken ct);
 
     /// <summary>Makes an image of a root file system.</summary>
-    Task ImportAsync(Stream tar, string reference, string entrypoint, CancellationToken ct);
+    Task ImportAsync(Stream tar, string reference, string entrypoint, string label, CancellationToken ct);
 
-    /// <summary>Removes an image unless a container uses it.</summary>
-    Task RemoveImageAsync(string reference, CancellationToken ct);
+    /// <summary>Removes the images with a label, except those that a container uses.</summary>
+    Task RemoveImagesAsync(string label, CancellationToken ct);
 
     /// <summary>Copies a log, both streams in order, until its end or (following) the container's.</summary>
     Task LogsAsync(string id, LogRange range, Stream output, CancellationToken ct);

@@ -40,13 +40,15 @@ public sealed class PodHost : IAsyncDisposable
     private readonly ClusterNetwork _network;
     private readonly string _session;
     private readonly string _folder;
+    private readonly Task<int> _router;
 
-    private PodHost(IContainerRuntime runtime, ClusterNetwork network, string session, string folder, Func<ClusterApi, CancellationToken, Task> run)
+    private PodHost(IContainerRuntime runtime, ClusterNetwork network, string session, string folder, Task<int> router, Func<ClusterApi, CancellationToken, Task> run)
     {
         _runtime = runtime;
         _network = network;
         _session = session;
         _folder = folder;
+        _router = router;
         Components = [new Everything(run)];
     }
 
@@ -56,7 +58,21 @@ public sealed class PodHost : IAsyncDisposable
     /// <summary>Nodes, scheduler, kubelet and service router; run these with the cluster and let them end before disposing.</summary>
     public IReadOnlyList<IClusterComponent> Components { get; }
 
-    /// <summary>Removes what sandboxes of dead processes left, then makes this cluster's network and router.</summary>
+    /// <summary>Returns when the router runs, which <see cref="OpenAsync"/> does not wait for.</summary>
+    /// <exception cref="UnavailableException">The engine does not start it.</exception>
+    public async Task ReadyAsync(CancellationToken cancel = default)
+    {
+        try
+        {
+            await _router.WaitAsync(cancel).ConfigureAwait(false);
+        }
+        catch (RuntimeRefusalException e)
+        {
+            throw new UnavailableException("engine", $"the engine does not run the sandbox's router: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Removes what sandboxes of dead processes left, makes this cluster's network and begins to start its router.</summary>
     /// <exception cref="UsageException">This is not Linux, not root, or the engine is another machine's.</exception>
     /// <exception cref="UnavailableException">No engine answers.</exception>
     public static async Task<PodHost> OpenAsync(PodHostOptions options, TimeProvider? time = null, CancellationToken cancel = default)
@@ -72,7 +88,6 @@ public sealed class PodHost : IAsyncDisposable
             throw new UsageException("the sandbox needs a container engine on this machine, and DOCKER_HOST names another one; unset DOCKER_HOST, or give a real cluster's kubeconfig");
         }
 
-        var description = await engine.DescribeAsync(cancel).ConfigureAwait(false);
         var runtime = new EngineRuntime(engine);
         var session = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4));
         var folder = Path.Combine(Path.GetTempPath(), "ci-steps-sandbox", session);
@@ -85,29 +100,27 @@ public sealed class PodHost : IAsyncDisposable
         };
         try
         {
+            var describing = engine.DescribeAsync(cancel);
             await SweepAsync(runtime, cancel).ConfigureAwait(false);
+            var description = await describing.ConfigureAwait(false);
+            var network = await CreateNetworkAsync(runtime, session, labels, cancel).ConfigureAwait(false);
+            // After the network, by whose label the next start finds the folder when this process is killed.
             Directory.CreateDirectory(folder);
             HostFiles.SetMode(folder, 0x1c0);
-            var network = await CreateNetworkAsync(runtime, session, labels, cancel).ConfigureAwait(false);
-            var router = await PauseImage.CreateAsync(runtime, new($"ci-steps-router-{session}", PauseImage.Reference)
-            {
-                Network = network.Name,
-                Address = network.RouterAddress,
-                Labels = labels,
-            }, cancel).ConfigureAwait(false);
-            await runtime.StartAsync(router, cancel).ConfigureAwait(false);
-            var facts = await runtime.InspectAsync(router, cancel).ConfigureAwait(false);
+            // Half of what a start takes, so it goes on while the API starts.
+            var router = StartRouterAsync(runtime, network, session, labels, cancel);
             var report = options.Report ?? (static _ => { });
-            return new(runtime, network, session, folder, (api, ct) =>
+            return new(runtime, network, session, folder, router, async (api, ct) =>
             {
+                var process = await router.ConfigureAwait(false);
                 var events = new EventRecorder(api, "kubelet", clock);
                 var tokens = options.Tokens is { } issue ? new PodTokens(issue, clock) : null;
                 var context = new KubeletContext(api, runtime, network, events, clock, folder, labels, tokens, report);
-                return Task.WhenAll(
+                await Task.WhenAll(
                     new Nodes(options.Nodes, network, description.Version, clock).RunAsync(api, ct),
                     new Scheduler(clock, report).RunAsync(api, ct),
                     new Kubelet(context, $"{SessionLabel}={session}").RunAsync(api, ct),
-                    new ServiceRouter(network, facts?.Pid ?? 0, clock, report).RunAsync(api, ct));
+                    new ServiceRouter(network, process, clock, report).RunAsync(api, ct)).ConfigureAwait(false);
             });
         }
         catch
@@ -121,8 +134,9 @@ public sealed class PodHost : IAsyncDisposable
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {
+        await ((Task)_router).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await RemoveAsync(_runtime, _session, _folder).ConfigureAwait(false);
-        await _runtime.RemoveImageAsync(PauseImage.Reference, CancellationToken.None).ConfigureAwait(false);
+        await _runtime.RemoveImagesAsync(PauseImage.Label, CancellationToken.None).ConfigureAwait(false);
         await _runtime.DisposeAsync().ConfigureAwait(false);
     }
 
@@ -134,23 +148,11 @@ public sealed class PodHost : IAsyncDisposable
         await using var runtime = new EngineRuntime(await ContainerEngine.ConnectAsync(cancel: cancel).ConfigureAwait(false));
         var before = await CountAsync().ConfigureAwait(false);
         await SweepAsync(runtime, cancel).ConfigureAwait(false);
-        await runtime.RemoveImageAsync(PauseImage.Reference, cancel).ConfigureAwait(false);
+        await runtime.RemoveImagesAsync(PauseImage.Label, cancel).ConfigureAwait(false);
         return before - await CountAsync().ConfigureAwait(false);
 
         async Task<int> CountAsync() =>
             (await runtime.ListAsync(OwnerLabel, cancel).ConfigureAwait(false)).Concat<object>(await runtime.ListNetworksAsync(OwnerLabel, cancel).ConfigureAwait(false)).Count();
-    }
-
-    /// <summary>Names of all containers and networks on the engine that belong to a sandbox, living or dead.</summary>
-    /// <exception cref="UnavailableException">No engine answers.</exception>
-    public static async Task<IReadOnlyList<string>> LeftAsync(CancellationToken cancel = default)
-    {
-        await using var runtime = new EngineRuntime(await ContainerEngine.ConnectAsync(cancel: cancel).ConfigureAwait(false));
-        return
-        [
-            .. (await runtime.ListAsync(OwnerLabel, cancel).ConfigureAwait(false)).Select(c => c.Name),
-            .. (await runtime.ListNetworksAsync(OwnerLabel, cancel).ConfigureAwait(false)).Select(n => n.Name),
-        ];
     }
 
     private static async Task SweepAsync(EngineRuntime runtime, CancellationToken ct)
@@ -172,11 +174,24 @@ public sealed class PodHost : IAsyncDisposable
         // Those that only lend their network go last.
         await Task.WhenAll(containers.Where(c => c.Labels.ContainsKey(KubeletContext.ContainerLabel)).Select(c => runtime.RemoveAsync(c.Id, CancellationToken.None))).ConfigureAwait(false);
         await Task.WhenAll(containers.Where(c => !c.Labels.ContainsKey(KubeletContext.ContainerLabel)).Select(c => runtime.RemoveAsync(c.Id, CancellationToken.None))).ConfigureAwait(false);
-        foreach (var network in await runtime.ListNetworksAsync(label, CancellationToken.None).ConfigureAwait(false))
-            await runtime.RemoveNetworkAsync(network.Id, CancellationToken.None).ConfigureAwait(false);
         var expected = Path.Combine(Path.GetTempPath(), "ci-steps-sandbox") + Path.DirectorySeparatorChar;
         if (folder.StartsWith(expected, StringComparison.Ordinal) && Directory.Exists(folder))
             Directory.Delete(folder, recursive: true);
+        // Last, because its label is how the rest is found.
+        foreach (var network in await runtime.ListNetworksAsync(label, CancellationToken.None).ConfigureAwait(false))
+            await runtime.RemoveNetworkAsync(network.Id, CancellationToken.None).ConfigureAwait(false);
+    }
+
+    private static async Task<int> StartRouterAsync(EngineRuntime runtime, ClusterNetwork network, string session, Dictionary<string, string> labels, CancellationToken ct)
+    {
+        var router = await PauseImage.CreateAsync(runtime, new($"ci-steps-router-{session}", PauseImage.Reference)
+        {
+            Network = network.Name,
+            Address = network.RouterAddress,
+            Labels = labels,
+        }, ct).ConfigureAwait(false);
+        await runtime.StartAsync(router, ct).ConfigureAwait(false);
+        return (await runtime.InspectAsync(router, ct).ConfigureAwait(false))?.Pid ?? throw new RuntimeRefusalException("it ended at once");
     }
 
     private static async Task<ClusterNetwork> CreateNetworkAsync(EngineRuntime runtime, string session, Dictionary<string, string> labels, CancellationToken ct)

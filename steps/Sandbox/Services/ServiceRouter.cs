@@ -91,7 +91,12 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
         }
 
         if (service is null)
+        {
             _listeners.Remove(key);
+            lock (_turns)
+                _turns.Remove(key);
+        }
+
         return complete;
     }
 

@@ -39,10 +39,10 @@ internal sealed class ServiceTable
             return null;
         var key = new ObjectKey(slice.Namespace(), name);
         var slices = _slices.GetOrAdd(key, _ => new());
-        if (gone)
-            slices.TryRemove(slice.Name(), out _);
-        else
+        if (!gone)
             slices[slice.Name()] = Read(slice);
+        else if (slices.TryRemove(slice.Name(), out _) && slices.IsEmpty)
+            _slices.TryRemove(key, out _);
         return key;
     }
 

@@ -43,14 +43,15 @@ internal static class SandboxCommands
     {
         var folder = Folder(context.Settings);
         var plan = Plan(context);
+        using var only = await SandboxState.LockAsync(folder, context.Time, cancel).ConfigureAwait(false);
         if (SandboxState.Read(folder) is { IsAlive: true } running)
         {
-            if (running.Clusters.Order().SequenceEqual(plan.Clusters.Order()))
+            if (running.IsOf(plan))
             {
                 await TellAsync(context, folder, running.Clusters, "is up already").ConfigureAwait(false);
                 return ExitCode.Done;
             }
-            throw new UsageException($"a sandbox with other clusters ({string.Join(", ", running.Clusters)}) is up in {folder}; take it down first (run-chain sandbox down), or give another --state");
+            throw new UsageException($"a sandbox with other clusters or another pool ({string.Join(", ", running.Clusters)}) is up in {folder}; take it down first (run-chain sandbox down), or give another --state");
         }
         await StartDetachedAsync(folder, plan, context.Settings.Get(PoolClass), cancel).ConfigureAwait(false);
         await TellAsync(context, folder, plan.Clusters, "is up").ConfigureAwait(false);
@@ -91,7 +92,7 @@ internal static class SandboxCommands
     {
         var folder = Folder(context.Settings);
         var plan = Plan(context);
-        Directory.CreateDirectory(folder);
+        SandboxState.MakeFolder(folder);
         Detached.LeaveSession();
         await using var writer = new StreamWriter(LogFile(folder), append: false) { AutoFlush = true };
         var log = new BuildLog(TextWriter.Synchronized(writer), forServer: false, time: context.Time);
@@ -116,7 +117,14 @@ internal static class SandboxCommands
 
     private static async Task<int> DownAsync(ProgramContext context, CancellationToken cancel)
     {
-        var stopped = await StopAsync(Folder(context.Settings), context.Time, cancel).ConfigureAwait(false);
+        var folder = Folder(context.Settings);
+        var stopped = false;
+        if (Directory.Exists(folder))
+        {
+            using var only = await SandboxState.LockAsync(folder, context.Time, cancel).ConfigureAwait(false);
+            stopped = await StopAsync(folder, context.Time, cancel).ConfigureAwait(false);
+            RunSandbox.ForgetDead(folder);
+        }
         var swept = 0;
         try
         {

@@ -1,6 +1,8 @@
+using System.Globalization;
 using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Pipeline;
+using CiSteps.RunChain.Agents;
 using CiSteps.RunChain.Commands;
 using CiSteps.RunChain.Settings;
 
@@ -12,10 +14,12 @@ internal sealed class RunSandbox : IAsyncDisposable
     private const string Testbeds = "env.CISTEPS_TESTBED_KUBECONFIG";
     private const string Production = "env.CISTEPS_PRODUCTION_KUBECONFIG";
     private const string UsualClass = "small";
+    private const string FolderPrefix = "run-";
 
     private readonly SandboxHost? host;
+    private readonly string folder;
 
-    private RunSandbox(SandboxHost? host, IReadOnlyDictionary<string, string> parameters) => (this.host, Parameters) = (host, parameters);
+    private RunSandbox(SandboxHost? host, string folder, IReadOnlyDictionary<string, string> parameters) => (this.host, this.folder, Parameters) = (host, folder, parameters);
 
     /// <summary>Build parameters that name the clusters.</summary>
     public IReadOnlyDictionary<string, string> Parameters { get; }
@@ -46,11 +50,13 @@ internal sealed class RunSandbox : IAsyncDisposable
     public static async Task<RunSandbox> EnsureAsync(IReadOnlyList<string> missing, PipelineDefinition? pipeline, string stateFolder, bool keep, Action<string> say, BuildLog log,
         TimeProvider time, CancellationToken cancel)
     {
-        if (missing.Count == 0) return new(null, new Dictionary<string, string>());
+        if (missing.Count == 0) return new(null, stateFolder, new Dictionary<string, string>());
+        ForgetDead(stateFolder);
+        using var only = keep ? await SandboxState.LockAsync(stateFolder, time, cancel).ConfigureAwait(false) : null;
         if (SandboxState.Read(stateFolder) is { IsAlive: true } running)
         {
             say($"using the sandbox that is up ({string.Join(", ", running.Clusters)})");
-            return new(null, Named(missing, stateFolder, running.Clusters));
+            return new(null, stateFolder, Named(missing, stateFolder, running.Clusters));
         }
         var plan = PlanFor(missing, pipeline);
         say($"no cluster is given, so a sandbox is brought up: {string.Join(", ", plan.Clusters)}");
@@ -59,20 +65,30 @@ internal sealed class RunSandbox : IAsyncDisposable
             if (plan.Pool.Count > 1) throw new UsageException("a sandbox that is kept has one testbed class, and ci-steps.yaml asks for several; bring it up yourself (run-chain sandbox up), or leave --keep away");
             await SandboxCommands.StartDetachedAsync(stateFolder, plan, plan.Pool.Keys.FirstOrDefault() ?? UsualClass, cancel).ConfigureAwait(false);
             await FurnishAsync(plan, pipeline, stateFolder, log, time, cancel).ConfigureAwait(false);
-            return new(null, Named(missing, stateFolder, plan.Clusters));
+            return new(null, stateFolder, Named(missing, stateFolder, plan.Clusters));
         }
-        var folder = Path.Combine(stateFolder, $"run-{Environment.ProcessId}");
+        var folder = Path.Combine(stateFolder, FolderPrefix + Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
         var host = await SandboxHost.StartAsync(plan, folder, log, time, cancel).ConfigureAwait(false);
         try
         {
             await FurnishAsync(plan, pipeline, folder, log, time, cancel).ConfigureAwait(false);
-            return new(host, Named(missing, folder, plan.Clusters));
+            return new(host, folder, Named(missing, folder, plan.Clusters));
         }
         catch
         {
             await host.DisposeAsync().ConfigureAwait(false);
+            Directory.Delete(folder, true);
             throw;
         }
+    }
+
+    /// <summary>Removes what killed runs left in the folder: their kubeconfigs.</summary>
+    internal static void ForgetDead(string stateFolder)
+    {
+        if (!Directory.Exists(stateFolder)) return;
+        foreach (var left in Directory.GetDirectories(stateFolder, FolderPrefix + "*"))
+            if (int.TryParse(Path.GetFileName(left)[FolderPrefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var process) && ProcessTree.StartOf(process) is null)
+                Directory.Delete(left, true);
     }
 
     // What an administrator does to a new production cluster: the namespaces that promote expects.
@@ -89,7 +105,9 @@ internal sealed class RunSandbox : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        if (host is not null) await host.DisposeAsync().ConfigureAwait(false);
+        if (host is null) return;
+        await host.DisposeAsync().ConfigureAwait(false);
+        Directory.Delete(folder, true);
     }
 
     internal static SandboxPlan PlanFor(IReadOnlyList<string> missing, PipelineDefinition? pipeline)

@@ -17,6 +17,7 @@ internal sealed record SandboxPlan(IReadOnlyList<string> Clusters, IReadOnlyDict
     /// <exception cref="UsageException">A name is wrong or double, or a pool lacks a part.</exception>
     public static SandboxPlan For(IReadOnlyList<string> names, bool pool, string poolClass)
     {
+        if (names.Count == 0) throw new UsageException("no sandbox cluster is named; --clusters takes names with commas between them");
         foreach (var name in names)
             if (name.Length is 0 or > 40 || !name.All(unit => char.IsAsciiLetterLower(unit) || char.IsAsciiDigit(unit) || unit == '-') || !char.IsAsciiLetterLower(name[0]))
                 throw new UsageException($"\"{name}\" is no name for a sandbox cluster: lower-case letters, digits and -, a letter first, at most 40");
@@ -51,8 +52,7 @@ internal sealed class SandboxHost : IAsyncDisposable
     /// <param name="cancel">Gives up, and takes down what is up.</param>
     public static async Task<SandboxHost> StartAsync(SandboxPlan plan, string folder, BuildLog log, TimeProvider time, CancellationToken cancel)
     {
-        if (OperatingSystem.IsWindows()) Directory.CreateDirectory(folder);
-        else Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        SandboxState.MakeFolder(folder);
         var host = new SandboxHost(folder);
         try
         {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using CiSteps.Hosting;
 using CiSteps.RunChain.Agents;
 using CiSteps.RunChain.Records;
 
@@ -15,11 +16,55 @@ internal sealed record SandboxState(int ProcessId, string StartedAt, IReadOnlyLi
 {
     private const string FileName = "sandbox.json";
 
+    private static readonly TimeSpan LockLook = TimeSpan.FromMilliseconds(100);
+
     /// <summary>Whether the process still lives.</summary>
     public bool IsAlive => ProcessTree.StartOf(ProcessId) == StartedAt;
 
     public static SandboxState OfThisProcess(SandboxPlan plan) =>
         new(Environment.ProcessId, ProcessTree.StartOf(Environment.ProcessId) ?? "", plan.Clusters, plan.Pool);
+
+    /// <summary>Whether it has these clusters, with these testbeds.</summary>
+    public bool IsOf(SandboxPlan plan) => Clusters.Order().SequenceEqual(plan.Clusters.Order())
+        && Pool.Count == plan.Pool.Count && Pool.All(known => plan.Pool.TryGetValue(known.Key, out var members) && members.Order().SequenceEqual(known.Value.Order()));
+
+    /// <summary>Makes the folder, for its owner only: it holds credentials.</summary>
+    /// <exception cref="UsageException">It cannot be made.</exception>
+    public static void MakeFolder(string folder)
+    {
+        try
+        {
+            if (OperatingSystem.IsWindows()) Directory.CreateDirectory(folder);
+            else Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"the sandbox's folder \"{folder}\" cannot be made: {error.Message}; give another --state", error);
+        }
+    }
+
+    /// <summary>Keeps every other process from bringing a sandbox up or down in the folder, until disposed or this process ends; waits while another one does.</summary>
+    /// <exception cref="UsageException">The folder cannot be written.</exception>
+    public static async Task<IDisposable> LockAsync(string folder, TimeProvider time, CancellationToken cancel)
+    {
+        MakeFolder(folder);
+        var file = Path.Combine(folder, "lock");
+        while (true)
+        {
+            try
+            {
+                return new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (UnauthorizedAccessException error)
+            {
+                throw new UsageException($"the sandbox's folder \"{folder}\" cannot be written: {error.Message}; give another --state", error);
+            }
+            catch (IOException)
+            {
+                await Task.Delay(LockLook, time, cancel).ConfigureAwait(false);
+            }
+        }
+    }
 
     /// <summary>What the folder says; null when nothing readable is there.</summary>
     public static SandboxState? Read(string folder)

@@ -13,6 +13,7 @@ public sealed class Sweeping
     {
         await using var engine = await LocalEngine.OpenAsync();
         var host = await PodHost.OpenAsync(new() { Cluster = "stopped" });
+        await host.ReadyAsync();
         var mine = new Dictionary<string, string?> { ["dev.cisteps.sandbox"] = "stopped" };
         Assert.That(await engine.Engine.ListContainersAsync(mine), Has.Count.EqualTo(1), "the router");
         Assert.That(await engine.Engine.ListNetworksAsync(mine), Has.Count.EqualTo(1));

@@ -3,9 +3,9 @@ using System.Text.Json.Nodes;
 namespace CiSteps.Sandbox.Api.Store;
 
 /// <summary>All objects of one cluster, with one revision counter, as etcd keeps them. Every member but <see cref="Gate"/> is used under the gate.</summary>
-internal sealed class ObjectStore
+/// <param name="changesKept">Changes of each kind that a watch can resume over.</param>
+internal sealed class ObjectStore(int changesKept)
 {
-    private const int EventsKept = 4096;
     private const long EventBytesKept = 16 << 20;
 
     private readonly Dictionary<string, Collection> collections = new(StringComparer.Ordinal);
@@ -101,7 +101,7 @@ internal sealed class ObjectStore
     private Collection Open(string storageKey)
     {
         if (!collections.TryGetValue(storageKey, out var collection))
-            collections[storageKey] = collection = new Collection();
+            collections[storageKey] = collection = new Collection(new(changesKept, EventBytesKept));
         return collection;
     }
 
@@ -135,9 +135,9 @@ internal sealed class ObjectStore
         }
     }
 
-    private sealed class Collection
+    private sealed class Collection(EventLog log)
     {
         public SortedDictionary<string, SortedDictionary<string, StoredObject>> Spaces { get; } = new(StringComparer.Ordinal);
-        public EventLog Log { get; } = new(EventsKept, EventBytesKept);
+        public EventLog Log { get; } = log;
     }
 }
