@@ -1,9 +1,23 @@
-using BenchmarkDotNet.Configs;
-using BenchmarkDotNet.Jobs;
-using BenchmarkDotNet.Running;
-using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
+using CiSteps.Benchmarks;
 
-// Each benchmark stands beside the tool that a user would pick instead, which is the baseline: read the Ratio column.
-//   dotnet run -c Release --project tests/Benchmarks -- --filter '*'
-var job = Job.ShortRun.WithToolchain(InProcessNoEmitToolchain.Instance).WithWarmupCount(1).WithIterationCount(7).WithInvocationCount(1).WithUnrollFactor(1);
-BenchmarkSwitcher.FromAssembly(typeof(CiSteps.Benchmarks.StartUp).Assembly).Run(args, DefaultConfig.Instance.AddJob(job));
+// Each figure stands beside that of the tool which a user would pick instead; the two take turns, so that a busy machine is unfair to neither.
+//   dotnet run -c Release --project tests/Benchmarks -- [NAME…]
+var all = new (string Name, Func<Table, Task> Run)[]
+{
+    ("start-up", StartUp.RunAsync),
+    ("hand-out", HandOut.RunAsync),
+    ("retag", Retag.RunAsync),
+    ("merge", Merging.RunAsync),
+    ("image-build", ImageBuilding.RunAsync),
+    ("failed-rollout", FailedRollout.RunAsync),
+    ("sandbox-start", SandboxStart.RunAsync),
+    ("sandbox-load", SandboxLoad.RunAsync),
+};
+foreach (var unknown in args.Where(name => all.All(one => one.Name != name)))
+{
+    await Console.Error.WriteLineAsync($"there is no benchmark \"{unknown}\"; there are {string.Join(", ", all.Select(one => one.Name))}");
+    return 2;
+}
+var table = new Table(Console.Out);
+foreach (var (_, run) in all.Where(one => args.Length == 0 || args.Contains(one.Name))) await run(table);
+return 0;

@@ -1,26 +1,32 @@
-using System.Diagnostics;
+using CiSteps.Hosting;
 
 namespace CiSteps.Benchmarks;
 
 /// <summary>Runs programs to their end; a failure stops the benchmark, for a fast failure is no result.</summary>
 internal static class Programs
 {
-    /// <summary>Path of a published executable; scripts/test.sh and scripts/demo.sh publish them.</summary>
-    public static string Published(string name)
+    /// <summary>The folder that the solution stands in.</summary>
+    public static string Root { get; } = FindRoot();
+
+    /// <summary>Path of a published executable: the linked ones where <c>build.ps1</c> made them, else those for the runtime, which scripts/test.sh and scripts/demo.sh publish.</summary>
+    public static string Published(string name) =>
+        new[] { Environment.GetEnvironmentVariable("CISTEPS_TOOL"), Path.Combine(Root, "artifacts", "native", "linux-x64"), Path.Combine(Root, "artifacts", "tool", "linux-x64") }
+            .OfType<string>().Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists)
+        ?? throw new InvalidOperationException($"no published executable \"{name}\": run scripts/test.sh Layout or build.ps1 pack first, or name their folder in CISTEPS_TOOL");
+
+    public static async Task RunAsync(string program, params string[] arguments) => await RunInAsync(Root, program, arguments);
+
+    /// <returns>What it prints.</returns>
+    public static async Task<string> RunInAsync(string folder, string program, params string[] arguments)
+    {
+        var (exit, output, error) = await ChildProcess.CaptureAsync(program, arguments, folder);
+        return exit == 0 ? output : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} ended with {exit}: {error}{output}");
+    }
+
+    private static string FindRoot()
     {
         var at = new DirectoryInfo(AppContext.BaseDirectory);
         while (at is not null && !File.Exists(Path.Combine(at.FullName, "CiSteps.sln"))) at = at.Parent;
-        var path = Path.Combine(at!.FullName, "artifacts", "tool", "linux-x64", name);
-        return File.Exists(path) ? path : throw new InvalidOperationException($"\"{path}\" is missing: publish the executables first, with build.ps1 pack");
-    }
-
-    public static int Run(string program, params string[] arguments)
-    {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-        var output = process.StandardOutput.ReadToEndAsync();
-        var error = process.StandardError.ReadToEnd();
-        process.WaitForExit();
-        return process.ExitCode == 0 ? output.Result.Length
-            : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} ended with {process.ExitCode}: {error}{output.Result}");
+        return at?.FullName ?? throw new InvalidOperationException($"{AppContext.BaseDirectory} is in no work tree of this repository");
     }
 }
