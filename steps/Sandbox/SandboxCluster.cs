@@ -44,21 +44,38 @@ public sealed class SandboxCluster : IAsyncDisposable
     public static async Task<SandboxCluster> StartAsync(SandboxOptions options, TimeProvider? time = null, CancellationToken cancel = default)
     {
         time ??= TimeProvider.System;
-        var authority = new Authority(options.Name, time);
+        // Beside the engine's part, which mostly waits for the engine.
+        var preparing = Task.Run(() =>
+        {
+            var authority = new Authority(options.Name, time);
+            return (Authority: authority, Api: new ClusterApi(options.Api, time) { RootCertificatePem = authority.CertificatePem });
+        }, CancellationToken.None);
         // Pods need tokens of an API that takes its addresses from the pods' network: the knot is tied when both are there.
         SandboxCluster? started = null;
         PodHost? pods = null;
         if (options.Pods)
         {
-            pods = await PodHost.OpenAsync(new PodHostOptions
+            try
             {
-                Cluster = options.Name,
-                Nodes = options.Nodes,
-                Report = options.Log,
-                Tokens = (ns, account, audience, life, pod, uid) => started!.Api.IssueToken(ns, account, audience, life, pod, uid),
-            }, time, cancel).ConfigureAwait(false);
+                pods = await PodHost.OpenAsync(new PodHostOptions
+                {
+                    Cluster = options.Name,
+                    Nodes = options.Nodes,
+                    Report = options.Log,
+                    Tokens = (ns, account, audience, life, pod, uid) => started!.Api.IssueToken(ns, account, audience, life, pod, uid),
+                }, time, cancel).ConfigureAwait(false);
+            }
+            catch
+            {
+                var (unusedAuthority, unusedApi) = await preparing.ConfigureAwait(false);
+                unusedApi.Dispose();
+                unusedAuthority.Dispose();
+                throw;
+            }
         }
-        var api = new ClusterApi(pods is null ? options.Api : options.Api with { ServiceIpPrefix = pods.ServiceIpPrefix }, time) { RootCertificatePem = authority.CertificatePem };
+        var (authority, api) = await preparing.ConfigureAwait(false);
+        if (pods is not null)
+            api.ServiceIpPrefix = pods.ServiceIpPrefix;
         var cluster = started = new SandboxCluster(options, time, authority, api, pods);
         try
         {

@@ -53,6 +53,10 @@ public sealed partial class ContainerEngine : IDisposable
     /// <summary>Whether the engine runs on this machine, so that its containers see this machine's files.</summary>
     public bool IsLocal => endpoint.Scheme is "unix" or "npipe" || endpoint.IsLoopback;
 
+    /// <summary>The engine's version; a much smaller question than <see cref="DescribeAsync"/>.</summary>
+    public async Task<string> VersionAsync(CancellationToken cancel = default) =>
+        (await CallAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false)).Version ?? "";
+
     /// <summary>What the engine says of itself.</summary>
     public async Task<EngineDescription> DescribeAsync(CancellationToken cancel = default)
     {

@@ -20,6 +20,7 @@ public sealed class ClusterApi : IDisposable
     {
         Options = options ?? new ClusterApiOptions();
         Store = new ObjectStore(Options.ChangesKept);
+        ServiceIpPrefix = Options.ServiceIpPrefix;
         Time = time ?? TimeProvider.System;
         rules = new ObjectRules(this);
         Deletion = new Deletion(this);
@@ -49,6 +50,9 @@ public sealed class ClusterApi : IDisposable
 
     /// <summary>Certificate of the authority that signs the API's own; null before the API is served.</summary>
     public string? RootCertificatePem { get; internal set; }
+
+    /// <summary>Where cluster IPs are taken from: as the options say, until the pods' network is there.</summary>
+    internal string ServiceIpPrefix { get; set; }
 
     internal ObjectStore Store { get; }
 

@@ -100,9 +100,9 @@ public sealed class PodHost : IAsyncDisposable
         };
         try
         {
-            var describing = engine.DescribeAsync(cancel);
+            var asking = engine.VersionAsync(cancel);
             await SweepAsync(runtime, cancel).ConfigureAwait(false);
-            var description = await describing.ConfigureAwait(false);
+            var version = await asking.ConfigureAwait(false);
             var network = await CreateNetworkAsync(runtime, session, labels, cancel).ConfigureAwait(false);
             // After the network, by whose label the next start finds the folder when this process is killed.
             Directory.CreateDirectory(folder);
@@ -117,7 +117,7 @@ public sealed class PodHost : IAsyncDisposable
                 var tokens = options.Tokens is { } issue ? new PodTokens(issue, clock) : null;
                 var context = new KubeletContext(api, runtime, network, events, clock, folder, labels, tokens, report);
                 await Task.WhenAll(
-                    new Nodes(options.Nodes, network, description.Version, clock).RunAsync(api, ct),
+                    new Nodes(options.Nodes, network, version, clock).RunAsync(api, ct),
                     new Scheduler(clock, report).RunAsync(api, ct),
                     new Kubelet(context, $"{SessionLabel}={session}").RunAsync(api, ct),
                     new ServiceRouter(network, process, clock, report).RunAsync(api, ct)).ConfigureAwait(false);

@@ -20,8 +20,8 @@ internal static class ApiService
             ["spec"] = new JsonObject
             {
                 ["type"] = "ClusterIP",
-                ["clusterIP"] = api.Options.ServiceIpPrefix + "1",
-                ["clusterIPs"] = Fields.ListOf([api.Options.ServiceIpPrefix + "1"]),
+                ["clusterIP"] = api.ServiceIpPrefix + "1",
+                ["clusterIPs"] = Fields.ListOf([api.ServiceIpPrefix + "1"]),
                 ["ports"] = Fields.ListOf([new JsonObject { ["name"] = "https", ["port"] = 443, ["protocol"] = "TCP", ["targetPort"] = where.Port }]),
             },
         });

@@ -144,7 +144,7 @@ internal sealed class ServiceRules(ClusterApi api)
 
     private string FreeIp(HashSet<string> taken)
     {
-        var prefix = api.Options.ServiceIpPrefix;
+        var prefix = api.ServiceIpPrefix;
         var whole = prefix.Count(c => c == '.') == 2;
         // The first address is the API's own, the tenth that of name resolution.
         for (var i = 2; i < (whole ? 65535 : 255); i++)

@@ -26,7 +26,7 @@ internal sealed class ApiServer : IAsyncDisposable
         router = new Router(api, staticTokens, log, stop.Token);
         var certificate = authority.IssueServer(
             ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "host.docker.internal"],
-            [IPAddress.Loopback, IPAddress.IPv6Loopback, IPAddress.Parse(api.Options.ServiceIpPrefix + (api.Options.ServiceIpPrefix.Count(c => c == '.') == 2 ? "0.1" : "1"))]);
+            [IPAddress.Loopback, IPAddress.IPv6Loopback, IPAddress.Parse(api.ServiceIpPrefix + (api.ServiceIpPrefix.Count(c => c == '.') == 2 ? "0.1" : "1"))]);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         // The sandbox stops when its owner says so, not when the terminal does.
