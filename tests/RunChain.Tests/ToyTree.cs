@@ -32,7 +32,7 @@ internal sealed class ToyTree : IDisposable
     public ToyTree Template(string id, string settings, string project = "Toy") => Write($"{project}/buildTypes/{id}.xml",
         $"<template {Schema} uuid=\"{Uuid(id)}\">\n  <name>{id}</name>\n  <settings>\n{settings}\n  </settings>\n</template>");
 
-    public ToyTree Recipe(string id, string settings) => Write($"Toy/pluginData/metaRunners/{id}.xml",
+    public ToyTree Recipe(string id, string settings, string project = "Toy") => Write($"{project}/pluginData/metaRunners/{id}.xml",
         $"<meta-runner name=\"{id}\">\n  <description>toy</description>\n  <settings>\n{settings}\n    <requirements />\n  </settings>\n</meta-runner>");
 
     public ToyTree Write(string path, string text)

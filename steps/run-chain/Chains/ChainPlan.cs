@@ -16,6 +16,13 @@ internal sealed record ChainBranch(string Name, string FullName, bool IsDefault)
 /// <param name="Builds">All of them, each after what it depends on.</param>
 internal sealed record ChainPlan(ChainBranch Branch, IReadOnlyList<string> Tops, IReadOnlyList<BuildConfiguration> Builds)
 {
+    /// <summary>What is missing in the tree: templates and builds that are elsewhere on the server. Such a chain can be shown, but not run.</summary>
+    public IReadOnlyList<string> Gaps { get; init; } = [];
+
+    /// <summary>The plan, if nothing of it is missing.</summary>
+    /// <exception cref="UsageException">Something is; the message names it.</exception>
+    public ChainPlan Complete() => Gaps.Count == 0 ? this : throw new UsageException(string.Join("; ", Gaps));
+
     /// <summary>Rounds of builds that can run at the same time, if there are agents enough.</summary>
     public IReadOnlyList<IReadOnlyList<BuildConfiguration>> Rounds()
     {
@@ -38,7 +45,7 @@ internal static class ChainPlanner
         foreach (var id in tree.Builds.Keys.Order(StringComparer.Ordinal))
         {
             if (tree.Builds[id].IsTemplate || tree.Builds[id].IsPaused || IsArchived(tree, tree.Builds[id])) continue;
-            var build = Inheritance.Effective(tree, id);
+            var build = Inheritance.Tolerant(tree, tree.Builds[id]);
             foreach (var trigger in build.Triggers.Where(trigger => trigger.Type == "vcsTrigger"))
             {
                 var filter = new BranchFilter(trigger.Parameters["branchFilter"]);
@@ -63,7 +70,8 @@ internal static class ChainPlanner
     /// <exception cref="UsageException">There is no such configuration, or it does not build that branch.</exception>
     public static ChainPlan ByHand(SettingsTree tree, string buildId, string branch)
     {
-        var build = Inheritance.Effective(tree, buildId);
+        if (!tree.Builds.TryGetValue(buildId, out var own)) throw new UsageException($"there is no build configuration \"{buildId}\" in {tree.Folder}");
+        var build = Inheritance.Tolerant(tree, own);
         if (build.IsTemplate) throw new UsageException($"\"{buildId}\" is a template; name a build configuration");
         var found = Find(tree, build, branch) ?? throw new UsageException($"the VCS root of \"{buildId}\" does not admit the branch \"{branch}\"");
         var filter = new BranchFilter(build["branchFilter"]);
@@ -100,22 +108,27 @@ internal static class ChainPlanner
     {
         var ordered = new List<BuildConfiguration>();
         var done = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var top in tops) Visit(top, []);
-        return new ChainPlan(branch, tops, ordered);
+        var path = new List<string>();
+        var gaps = new List<string>();
+        foreach (var top in tops) Visit(top);
+        return new ChainPlan(branch, tops, ordered) { Gaps = gaps };
 
-        void Visit(string id, List<string> path)
+        void Visit(string id)
         {
-            if (path.Contains(id)) throw new UsageException($"the snapshot dependencies go in a circle: {string.Join(" -> ", [.. path, id])}");
             if (!done.Add(id)) return;
-            var build = Inheritance.Effective(tree, id);
+            var own = tree.Builds[id];
+            foreach (var template in Inheritance.TemplatesOf(tree, own).Where(template => !tree.Builds.TryGetValue(template, out var found) || !found.IsTemplate))
+                gaps.Add($"{own.At}: \"{id}\" uses the template \"{template}\", which is not in {tree.Folder}");
+            var build = Inheritance.Tolerant(tree, own);
+            path.Add(id);
             foreach (var dependency in build.SnapshotDependencies)
             {
-                if (!tree.Builds.ContainsKey(dependency.SourceId))
-                    throw new UsageException($"{dependency.At}: \"{id}\" depends on \"{dependency.SourceId}\", which is not in {tree.Folder}");
-                if (path.Contains(dependency.SourceId))
-                    throw new UsageException($"the snapshot dependencies go in a circle: {string.Join(" -> ", [.. path, id, dependency.SourceId])}");
-                Visit(dependency.SourceId, [.. path, id]);
+                if (!tree.Builds.ContainsKey(dependency.SourceId)) gaps.Add($"{dependency.At}: \"{id}\" depends on \"{dependency.SourceId}\", which is not in {tree.Folder}");
+                else if (path.IndexOf(dependency.SourceId) is >= 0 and var from)
+                    throw new UsageException($"the snapshot dependencies go in a circle: {string.Join(" -> ", [.. path[from..], dependency.SourceId])}");
+                else Visit(dependency.SourceId);
             }
+            path.RemoveAt(path.Count - 1);
             ordered.Add(build);
         }
     }

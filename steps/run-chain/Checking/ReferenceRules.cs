@@ -1,4 +1,3 @@
-using CiSteps.RunChain.Chains;
 using CiSteps.RunChain.Settings;
 
 namespace CiSteps.RunChain.Checking;
@@ -6,16 +5,12 @@ namespace CiSteps.RunChain.Checking;
 /// <summary>Whatever names something else: does that exist?</summary>
 internal static class ReferenceRules
 {
-    public static IEnumerable<Finding> Check(SettingsTree tree)
+    public static IEnumerable<Finding> Check(EffectiveTree effective)
     {
+        var tree = effective.Tree;
         foreach (var project in tree.Projects.Values)
-        {
-            if (project.ParentId is { } parent && !tree.Projects.ContainsKey(parent)) yield return Missing(tree, project.At, "parent-id", "project", parent);
-            if (project.DefaultTemplate is { } template && !tree.Builds.ContainsKey(template)) yield return Missing(tree, project.At, "template", "template", template);
-            foreach (var extension in project.Extensions)
-                foreach (var finding in RootsOf(tree, extension.Parameters)) yield return finding;
-        }
-        foreach (var circle in Circles(tree)) yield return circle;
+            foreach (var finding in ProjectRefers(tree, project)) yield return finding;
+        foreach (var circle in Circles(effective)) yield return circle;
         foreach (var doubled in Uuids(tree)) yield return doubled;
         foreach (var build in tree.Builds.Values)
         {
@@ -25,20 +20,49 @@ internal static class ReferenceRules
                 else if (!found.IsTemplate) yield return new(build.At, "template", Severity.Error, $"\"{template}\" is a build configuration, not a template");
             }
             foreach (var entry in build.VcsEntries.Where(entry => !tree.VcsRoots.ContainsKey(entry.RootId))) yield return Missing(tree, entry.At, "vcs-root", "VCS root", entry.RootId);
-            foreach (var dependency in build.SnapshotDependencies.Where(dependency => !tree.Builds.ContainsKey(dependency.SourceId)))
-                yield return Missing(tree, dependency.At, "dependency", "build configuration", dependency.SourceId);
-            foreach (var dependency in build.ArtifactDependencies.Where(dependency => !tree.Builds.ContainsKey(dependency.SourceId)))
-                yield return Missing(tree, dependency.At, "dependency", "build configuration", dependency.SourceId);
-            foreach (var dependency in build.SnapshotDependencies.Where(dependency => tree.Builds.TryGetValue(dependency.SourceId, out var source) && source.IsTemplate))
-                yield return new(dependency.At, "dependency", Severity.Error, $"\"{dependency.SourceId}\" is a template and never has builds");
+            foreach (var (sourceId, at) in build.SnapshotDependencies.Select(dependency => (dependency.SourceId, dependency.At)).Concat(build.ArtifactDependencies.Select(dependency => (dependency.SourceId, dependency.At))))
+            {
+                if (!tree.Builds.TryGetValue(sourceId, out var source)) yield return Missing(tree, at, "dependency", "build configuration", sourceId);
+                else if (source.IsTemplate) yield return new(at, "dependency", Severity.Error, $"\"{sourceId}\" is a template and never has builds");
+            }
             foreach (var trigger in build.Triggers)
                 foreach (var name in new[] { "dependsOn", "revisionRuleDependsOn" })
                     if (trigger.Parameters.Find(name) is { Value: { Length: > 0 } id } parameter && !id.Contains('%', StringComparison.Ordinal) && !tree.Builds.ContainsKey(id))
                         yield return Missing(tree, parameter.At, "trigger", "build configuration", id);
             foreach (var extension in build.Extensions)
                 foreach (var finding in RootsOf(tree, extension.Parameters)) yield return finding;
+            foreach (var runner in build.Runners)
+                if (RecipeOf(tree, build, runner) is { } finding) yield return finding;
             foreach (var finding in Disabled(tree, build)) yield return finding;
         }
+    }
+
+    private static IEnumerable<Finding> ProjectRefers(SettingsTree tree, Project project)
+    {
+        if (project.ParentId is { } parent && !tree.Projects.ContainsKey(parent)) yield return Missing(tree, project.At, "parent-id", "project", parent);
+        if (tree.Ancestry(project.Id).LastOrDefault()?.ParentId is { } last && tree.Projects.ContainsKey(last)) yield return new(project.At, "parent-id", Severity.Error, $"the projects above \"{project.Id}\" go in a circle");
+        if (project.DefaultTemplate is { } template)
+        {
+            if (!tree.Builds.TryGetValue(template, out var found)) yield return Missing(tree, project.At, "template", "template", template);
+            else if (!found.IsTemplate) yield return new(project.At, "template", Severity.Error, $"\"{template}\" is a build configuration, not a template");
+        }
+        foreach (var extension in project.Extensions)
+            foreach (var finding in RootsOf(tree, extension.Parameters)) yield return finding;
+        foreach (var id in project.BuildsOrder.Where(id => !tree.Builds.ContainsKey(id)))
+            yield return new(project.At, "order", Severity.Warning, $"the order of build configurations names \"{id}\", which is not in this tree");
+        foreach (var id in project.SubprojectsOrder.Where(id => !tree.Projects.ContainsKey(id)))
+            yield return new(project.At, "order", Severity.Warning, $"the order of subprojects names \"{id}\", which is not in this tree");
+    }
+
+    // Most runner types are plugins'. One that bears the name of a project in this tree is a recipe, or was one.
+    private static Finding? RecipeOf(SettingsTree tree, BuildConfiguration build, Runner runner)
+    {
+        if (tree.FindRecipe(runner.Type, build.ProjectId) is not null) return null;
+        if (tree.Recipes.TryGetValue(runner.Type, out var elsewhere))
+            return tree.Ancestry(build.ProjectId).LastOrDefault() is { Id: "_Root" } or { ParentId: null }
+                ? new(runner.At, "recipe", Severity.Error, $"the recipe \"{runner.Type}\" stands in \"{elsewhere.ProjectId}\" and is not visible in \"{build.ProjectId}\"; a recipe serves its project and those below") : null;
+        return runner.Type.Contains('_', StringComparison.Ordinal) && tree.Projects.Keys.Any(project => runner.Type.StartsWith(project + "_", StringComparison.Ordinal))
+            ? new(runner.At, "recipe", Severity.Error, $"there is no recipe \"{runner.Type}\"") : null;
     }
 
     private static IEnumerable<Finding> Disabled(SettingsTree tree, BuildConfiguration build)
@@ -48,7 +72,10 @@ internal static class ReferenceRules
         var known = Inheritance.TemplatesOf(tree, build).Select(template => tree.Builds[template]).Append(build).ToList();
         var ids = known.SelectMany(one => one.Runners.Select(runner => runner.Id).Concat(one.Triggers.Select(trigger => trigger.Id)).Concat(one.Extensions.Select(extension => extension.Id))
             .Concat(one.ArtifactDependencies.Select(dependency => dependency.Id))).ToHashSet(StringComparer.Ordinal);
-        foreach (var disabled in build.Disabled.Where(disabled => !ids.Contains(disabled.Name) && !disabled.Name.StartsWith("RQ_", StringComparison.Ordinal)))
+        // Older servers wrote requirements and artifact dependencies without ids.
+        var withoutIds = known.SelectMany(one => one.ArtifactDependencies).Any(dependency => dependency.Id.Length == 0);
+        foreach (var disabled in build.Disabled.Where(disabled => !ids.Contains(disabled.Name) && !disabled.Name.StartsWith("RQ_", StringComparison.Ordinal)
+            && !(withoutIds && disabled.Name.StartsWith("ARTIFACT_DEPENDENCY_", StringComparison.Ordinal))))
             yield return new(disabled.At, "disabled-settings", Severity.Warning, $"\"{disabled.Name}\" is switched off, but \"{build.Id}\" has no such setting");
         foreach (var id in build.RunnerOrder.Where(id => !ids.Contains(id)))
             yield return new(build.At, "runner-order", Severity.Warning, $"the order of steps names \"{id}\", which \"{build.Id}\" does not have");
@@ -61,23 +88,24 @@ internal static class ReferenceRules
                 yield return Missing(tree, parameter.At, "vcs-root", "VCS root", id);
     }
 
-    private static IEnumerable<Finding> Circles(SettingsTree tree)
+    private static List<Finding> Circles(EffectiveTree tree)
     {
         var state = new Dictionary<string, int>(StringComparer.Ordinal);
         var found = new List<Finding>();
-        foreach (var id in tree.Builds.Keys.Order(StringComparer.Ordinal)) Visit(id, []);
+        var path = new List<string>();
+        foreach (var id in tree.Builds.Keys.Order(StringComparer.Ordinal)) Visit(id);
         return found;
 
-        void Visit(string id, List<string> path)
+        void Visit(string id)
         {
             if (state.GetValueOrDefault(id) == 2 || !tree.Builds.TryGetValue(id, out var build)) return;
             state[id] = 1;
             path.Add(id);
             foreach (var dependency in build.SnapshotDependencies)
             {
-                if (state.GetValueOrDefault(dependency.SourceId) == 1 && path.IndexOf(dependency.SourceId) is >= 0 and var from)
-                    found.Add(new(dependency.At, "circle", Severity.Error, $"the snapshot dependencies go in a circle: {string.Join(" -> ", [.. path[from..], dependency.SourceId])}"));
-                else Visit(dependency.SourceId, path);
+                if (state.GetValueOrDefault(dependency.SourceId) == 1)
+                    found.Add(new(dependency.At, "circle", Severity.Error, $"the snapshot dependencies go in a circle: {string.Join(" -> ", [.. path[path.IndexOf(dependency.SourceId)..], dependency.SourceId])}"));
+                else Visit(dependency.SourceId);
             }
             path.RemoveAt(path.Count - 1);
             state[id] = 2;
@@ -97,18 +125,5 @@ internal static class ReferenceRules
         var ours = tree.Projects.Keys.Any(project => id == project || id.StartsWith(project + "_", StringComparison.Ordinal));
         return ours ? new(at, rule, Severity.Error, $"there is no {what} \"{id}\"")
             : new(at, rule, Severity.Warning, $"the {what} \"{id}\" is not in this tree; on the server it must exist");
-    }
-
-    /// <summary>All that a configuration depends on, directly or through others.</summary>
-    internal static IReadOnlySet<string> Upstream(SettingsTree tree, BuildConfiguration build)
-    {
-        var found = new HashSet<string>(StringComparer.Ordinal);
-        var open = new Queue<SnapshotDependency>(build.SnapshotDependencies);
-        while (open.TryDequeue(out var dependency))
-        {
-            if (!found.Add(dependency.SourceId) || !tree.Builds.ContainsKey(dependency.SourceId)) continue;
-            foreach (var next in Inheritance.Tolerant(tree, tree.Builds[dependency.SourceId]).SnapshotDependencies) open.Enqueue(next);
-        }
-        return found;
     }
 }

@@ -6,46 +6,28 @@ namespace CiSteps.RunChain.Checking;
 /// <summary>The form of one file: names, attributes, order of elements. All of it as servers write it.</summary>
 internal static class StructureRules
 {
-    private static readonly string[] ProjectOrder = ["name", "description", "default-template", "parameters", "project-extensions", "cleanup", "buildTypesOrder", "subprojectsOrder"];
-    private static readonly string[] BuildOrder = ["name", "description", "settings"];
-    private static readonly string[] RecipeOrder = ["description", "settings"];
-    private static readonly string[] RecipeSettingsOrder = ["parameters", "build-runners", "requirements"];
+    private static readonly XNamespace Instance = "http://www.w3.org/2001/XMLSchema-instance";
+    private static readonly string[] Labels = ["9.0", "10.0", "2017.2", "2018.1", "2020.1", "2021.1", "2025.3"];
 
-    private static readonly string[] SettingsOrder =
-    [
-        "options", "disabled-settings", "parameters", "build-runners", "vcs-settings", "requirements", "build-triggers", "build-extensions", "artifact-dependencies", "dependencies", "cleanup",
-    ];
-
-    /// <summary>Checks a file that was read.</summary>
-    public static void Check(SettingsTree tree, string id, XmlSource source)
+    /// <summary>Checks a file that was read. A recipe may be a whole build configuration, without the identity of one.</summary>
+    public static void Check(SettingsTree tree, string id, XmlSource source, bool isRecipe = false)
     {
         var root = source.Root;
         var at = source.Place(root);
-        if (!IsId(id)) tree.Report(at, "id-form", Severity.Error, $"\"{id}\" is no id: letters, digits and underscores, a letter first, at most 80");
-        if (root.Name.LocalName is "project" or "build-type" or "template" or "vcs-root")
+        if (!IsId(id)) tree.Report(at, "id-form", Severity.Error, $"\"{id}\" is no id: letters, digits and underscores, a letter first");
+        // Servers make longer ones for VCS roots themselves.
+        else if (id.Length > 80 && root.Name.LocalName != "vcs-root") tree.Report(at, "id-form", Severity.Error, $"\"{id}\" is longer than the 80 characters that an id may have");
+        if (root.Name.LocalName is "project" or "build-type" or "template" or "vcs-root" && !isRecipe)
         {
             if ((string?)root.Attribute("uuid") is { } uuid)
             {
                 if (!Guid.TryParseExact(uuid, "D", out _)) tree.Report(at, "uuid", Severity.Error, $"\"{uuid}\" is no uuid");
             }
             else tree.Report(at, "uuid", Severity.Warning, $"\"{id}\" has no uuid: its history is lost when its id changes");
+            Schema(tree, root, at);
         }
-        var (order, settingsOrder) = root.Name.LocalName switch
-        {
-            "project" => (ProjectOrder, null),
-            "build-type" or "template" => (BuildOrder, SettingsOrder),
-            "meta-runner" => (RecipeOrder, RecipeSettingsOrder),
-            _ => (null, null),
-        };
-        if (order is null) return;
-        Ordered(tree, source, root, order);
-        if (settingsOrder is null) return;
-        if (root.Element("settings") is not { } settings)
-        {
-            tree.Report(at, "element", Severity.Error, $"\"{id}\" has no settings element");
-            return;
-        }
-        Ordered(tree, source, settings, settingsOrder);
+        Walk(tree, source, root, null);
+        if (root.Element("settings") is not { } settings) return;
         foreach (var condition in settings.Elements("requirements").Elements().Concat(settings.Elements("build-runners").Elements("runner").Elements("conditions").Elements()))
         {
             if (!XmlSource.IsConditionKind(condition.Name.LocalName))
@@ -56,20 +38,44 @@ internal static class StructureRules
         foreach (var name in new[] { "build-runners/runner", "build-triggers/build-trigger", "build-extensions/extension", "artifact-dependencies/dependency", "requirements/*" }) UniqueIds(tree, source, settings, name);
     }
 
-    /// <summary>Whether the text can be an external id.</summary>
-    public static bool IsId(string id) => id is "_Root" || (id.Length is > 0 and <= 80 && char.IsAsciiLetter(id[0]) && id.All(unit => char.IsAsciiLetterOrDigit(unit) || unit == '_'));
+    /// <summary>Whether the text has the form of an external id.</summary>
+    public static bool IsId(string id) => id is "_Root" || (id.Length > 0 && char.IsAsciiLetter(id[0]) && id.All(unit => char.IsAsciiLetterOrDigit(unit) || unit == '_'));
 
-    private static void Ordered(SettingsTree tree, XmlSource source, XElement parent, string[] order)
+    private static void Schema(SettingsTree tree, XElement root, Place at)
     {
+        const string before = "www.jetbrains.com/teamcity/schemas/";
+        var location = (string?)root.Attribute(Instance + "noNamespaceSchemaLocation") ?? "";
+        var from = location.IndexOf(before, StringComparison.Ordinal);
+        var label = from >= 0 && location.EndsWith("/project-config.xsd", StringComparison.Ordinal) ? location[(from + before.Length)..^"/project-config.xsd".Length] : "";
+        if (!Labels.Contains(label))
+            tree.Report(at, "schema", Severity.Warning, location.Length == 0 ? "the file does not say which schema it follows (xsi:noNamespaceSchemaLocation)" : $"\"{location}\" is no schema label that a server is known to write; known are {string.Join(", ", Labels)}");
+    }
+
+    private static void Walk(SettingsTree tree, XmlSource source, XElement element, string? parent)
+    {
+        if (Vocabulary.Find(parent, element.Name.LocalName) is not { } known) return;
+        foreach (var attribute in element.Attributes().Where(attribute => attribute is { IsNamespaceDeclaration: false, Name.NamespaceName: "" } && !Lists(known.Attributes, attribute.Name.LocalName)))
+            tree.Report(source.Place(element), "attribute", Severity.Warning, $"\"{attribute.Name.LocalName}\" is not known as an attribute of \"{element.Name.LocalName}\"");
+        foreach (var needed in Needed(known.Attributes).Where(needed => element.Attribute(needed) is null && !(element.Name.LocalName == "option" && needed == "value" && element.Value.Length > 0)))
+            tree.Report(source.Place(element), "attribute", Severity.Error, $"\"{element.Name.LocalName}\" has no attribute \"{needed}\"");
+        foreach (var needed in Needed(known.Children).Where(needed => element.Element(needed) is null))
+            tree.Report(source.Place(element), "element", Severity.Error, $"\"{element.Name.LocalName}\" has no element \"{needed}\"");
+        if (element.Name.LocalName == "param" && ((string?)element.Attribute("value"))?.AsSpan().IndexOfAny('\n', '\r') >= 0)
+            tree.Report(source.Place(element), "multi-line", Severity.Warning, $"the value of \"{(string?)element.Attribute("name")}\" has several lines; a server writes it as CDATA within the element");
         var last = -1;
-        foreach (var element in parent.Elements())
+        foreach (var child in element.Elements())
         {
-            var at = Array.IndexOf(order, element.Name.LocalName);
-            if (at < 0) tree.Report(source.Place(element), "element", Severity.Warning, $"\"{element.Name.LocalName}\" is not known within \"{parent.Name.LocalName}\"");
-            else if (at < last) tree.Report(source.Place(element), "element-order", Severity.Warning, $"\"{element.Name.LocalName}\" stands after \"{order[last]}\"; a server writes it before");
-            else last = at;
+            var place = Array.FindIndex(known.Children, name => name.TrimEnd('!') == child.Name.LocalName);
+            if (place < 0) tree.Report(source.Place(child), "element", Severity.Warning, $"\"{child.Name.LocalName}\" is not known within \"{element.Name.LocalName}\"");
+            else if (place < last) tree.Report(source.Place(child), "element-order", Severity.Warning, $"\"{child.Name.LocalName}\" stands after \"{known.Children[last].TrimEnd('!')}\"; a server writes it before");
+            else last = place;
+            Walk(tree, source, child, element.Name.LocalName);
         }
     }
+
+    private static bool Lists(string[] names, string name) => names.Any(known => known.AsSpan().TrimEnd('!').SequenceEqual(name));
+
+    private static IEnumerable<string> Needed(string[] names) => names.Where(name => name.EndsWith('!')).Select(name => name[..^1]);
 
     private static void UniqueIds(SettingsTree tree, XmlSource source, XElement settings, string path)
     {

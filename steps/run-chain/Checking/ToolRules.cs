@@ -11,58 +11,60 @@ internal static class ToolRules
     private const string Prefix = "teamcity.tool.";
 
     /// <summary>Commands of ours whose path no tool reference leads to: an agent would not download it.</summary>
-    public static IEnumerable<Finding> Check(SettingsTree tree)
+    public static IEnumerable<Finding> Check(EffectiveTree tree)
     {
-        foreach (var own in tree.Builds.Values.Where(build => !build.IsTemplate))
-        {
-            var build = Inheritance.Tolerant(tree, own);
-            foreach (var runner in build.Runners.Where(runner => ChainRules.CiStepsOf(runner) is not null))
-            {
-                var command = runner.Parameters.Find("command.executable")!;
-                if (!Reaches(tree, build, command.Value, []))
-                    yield return new(command.At, "tool", Severity.Warning, $"\"{own.Id}\" runs {command.Value} without a reference to {Prefix}…: agents do not download the tool for it");
-            }
-        }
+        foreach (var build in tree.Builds.Values)
+            foreach (var call in StepCalls.Of(tree.Tree, build).Where(call => !Reaches(tree, build, call, call.Command.Value, [])))
+                yield return new(call.Command.At, "tool", Severity.Warning, $"\"{build.Id}\" runs {call.Step} without a reference to {Prefix}…: agents do not download the tool for it");
     }
 
     /// <summary>Asks the executables for their options and finds those that they do not know.</summary>
     /// <param name="tree">The settings.</param>
-    /// <param name="toolsFolder">Where the executables are; one that is not there is not asked.</param>
+    /// <param name="toolsFolder">Where the executables are.</param>
     /// <param name="cancel">Stops the asking.</param>
-    public static async Task<IReadOnlyList<Finding>> CheckOptionsAsync(SettingsTree tree, string toolsFolder, CancellationToken cancel)
+    /// <returns>Findings, and the executables that are not there and so were not asked.</returns>
+    public static async Task<(IReadOnlyList<Finding> Findings, IReadOnlyCollection<string> NotAsked)> CheckOptionsAsync(SettingsTree tree, string toolsFolder, CancellationToken cancel)
     {
         var found = new List<Finding>();
-        var helps = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var runner in tree.Builds.Values.SelectMany(build => build.Runners).Concat(tree.Recipes.Values.SelectMany(recipe => recipe.Runners)))
+        var notAsked = new SortedSet<string>(StringComparer.Ordinal);
+        var helps = new Dictionary<string, IReadOnlySet<string>>(StringComparer.Ordinal);
+        foreach (var call in tree.Builds.Values.SelectMany(build => build.Runners).Concat(tree.Recipes.Values.SelectMany(recipe => recipe.Runners)).SelectMany(runner => StepCalls.Of(runner, ParameterSet.Empty)))
         {
-            if (ChainRules.CiStepsOf(runner) is not { } step || runner.Parameters.Find("command.parameters") is not { } given) continue;
-            var path = Path.Combine(toolsFolder, OperatingSystem.IsWindows() ? step + ".exe" : step);
-            if (!File.Exists(path)) continue;
+            if (call.Arguments is not { } given) continue;
+            var path = Path.Combine(toolsFolder, OperatingSystem.IsWindows() ? call.Step + ".exe" : call.Step);
+            if (!File.Exists(path))
+            {
+                notAsked.Add(call.Step);
+                continue;
+            }
             var words = CommandLine.Split(given.Value);
-            var commands = words.TakeWhile(word => !word.StartsWith('-')).ToList();
-            var key = string.Join(' ', [step, .. commands]);
-            if (!helps.TryGetValue(key, out var help))
+            var commands = words.TakeWhile(word => !word.StartsWith('-') && References.In(word).Count == 0).ToList();
+            var key = string.Join(' ', [call.Step, .. commands]);
+            if (!helps.TryGetValue(key, out var known))
             {
                 var (exit, output, error) = await ChildProcess.CaptureAsync(path, [.. commands, "--help"], toolsFolder, null, cancel).ConfigureAwait(false);
-                helps[key] = help = exit == 0 ? output : "";
+                helps[key] = known = exit == 0 ? Options(output) : new HashSet<string>();
                 if (exit != 0) found.Add(new(given.At, "step-option", Severity.Error, $"{key} does not exist: {error.Trim().ReplaceLineEndings(" ")}"));
             }
-            if (help.Length == 0) continue;
-            var known = help.Split(' ', '\n', ',', '\r').Where(word => word.StartsWith("--", StringComparison.Ordinal)).ToHashSet(StringComparer.Ordinal);
+            if (known.Count == 0) continue;
             foreach (var option in words.Where(word => word.StartsWith("--", StringComparison.Ordinal)).Select(word => word.Split('=', ':')[0]).Where(option => !known.Contains(option)))
                 found.Add(new(given.At, "step-option", Severity.Error, $"{key} does not know the option {option}"));
         }
-        return found;
+        return (found, notAsked);
     }
 
-    private static bool Reaches(SettingsTree tree, BuildConfiguration build, string value, HashSet<string> seen)
+    // The first column of the lines that begin with one; what a description mentions is no option of this command.
+    private static HashSet<string> Options(string help) =>
+        [.. help.Split('\n').Select(line => line.Trim()).Where(line => line.StartsWith('-')).SelectMany(line => line.Split("  ")[0].Split(' ', ',')).Where(word => word.StartsWith("--", StringComparison.Ordinal))];
+
+    private static bool Reaches(EffectiveTree tree, BuildConfiguration build, StepCall call, string value, HashSet<string> seen)
     {
         foreach (var name in References.In(value))
         {
             if (name.StartsWith(Prefix, StringComparison.Ordinal)) return true;
             if (!seen.Add(name)) continue;
-            var parameter = build.Parameters.Find(name) ?? tree.Ancestry(build.ProjectId).Select(project => project.Parameters.Find(name)).FirstOrDefault(found => found is not null);
-            if (parameter is not null && Reaches(tree, build, parameter.Value, seen)) return true;
+            var parameter = call.Given.Find(name) ?? build.Parameters.Find(name) ?? tree.ParametersAbove(build).FirstOrDefault(found => found.Name == name);
+            if (parameter is not null && Reaches(tree, build, call, parameter.Value, seen)) return true;
         }
         return false;
     }

@@ -1,12 +1,14 @@
-using CiSteps.RunChain.Parameters;
+using System.Globalization;
 using CiSteps.RunChain.Settings;
 
 namespace CiSteps.RunChain.Checking;
 
-/// <summary>Values: options, filters, parameters and their references, secrets.</summary>
+/// <summary>Values: options, triggers, steps, features, filters.</summary>
 internal static class ValueRules
 {
     private static readonly string[] Booleans = ["true", "false"];
+    private static readonly string[] Numbers = ["executionTimeoutMin", "maximumNumberOfBuilds", "buildNumberCounter"];
+    private static readonly string[] Modes = ["default", "execute_if_success", "execute_if_failed", "execute_always"];
     private static readonly string[] Verdicts = ["MAKE_FAILED_TO_START", "CANCEL", "RUN", "RUN_ADD_PROBLEM", "true", "false"];
 
     // Null: any value. Names and values as servers write them.
@@ -26,8 +28,9 @@ internal static class ValueRules
         ["take-successful-builds-only"] = Booleans, ["run-build-on-the-same-agent"] = Booleans, ["sync-revisions"] = Booleans,
     };
 
-    public static IEnumerable<Finding> Check(SettingsTree tree)
+    public static IEnumerable<Finding> Check(EffectiveTree effective)
     {
+        var tree = effective.Tree;
         foreach (var build in tree.Builds.Values)
         {
             foreach (var option in build.Options)
@@ -39,28 +42,77 @@ internal static class ValueRules
             foreach (var parameters in build.Triggers.Select(trigger => trigger.Parameters).Concat(build.Extensions.Where(extension => extension.Type != "pullRequests").Select(extension => extension.Parameters)))
                 if (parameters.Find("branchFilter") is { } parameter)
                     foreach (var finding in Filter(parameter.Value, parameter.At)) yield return finding;
-            if (build is { IsComposite: true, IsTemplate: false } && build.Runners.Count > 0) yield return new(build.Runners[0].At, "composite", Severity.Error, $"\"{build.Id}\" is composite and has steps, which never run");
-            if (build is { IsComposite: true, IsTemplate: false } && build.Requirements.Count > 0) yield return new(build.Requirements[0].At, "composite", Severity.Warning, $"\"{build.Id}\" is composite and takes no agent, so its requirements mean nothing");
-            foreach (var parameter in build.Parameters.All.Where(parameter => parameter.Name.StartsWith("reverse.dep.", StringComparison.Ordinal)))
-                yield return new(parameter.At, "reverse-dep", Severity.Warning, $"\"{parameter.Name}\" makes the builds before this one customised: they are never reused");
-            foreach (var parameter in AllParameters(build))
-                foreach (var finding in Secret(parameter)) yield return finding;
+            foreach (var trigger in build.Triggers)
+                foreach (var finding in Trigger(trigger)) yield return finding;
+            foreach (var extension in build.Extensions)
+                foreach (var finding in Listed(extension.Type, extension.Parameters)) yield return finding;
+            foreach (var runner in build.Runners)
+                foreach (var finding in Step(runner)) yield return finding;
+            foreach (var dependency in build.ArtifactDependencies)
+                foreach (var finding in Revision(dependency)) yield return finding;
         }
-        foreach (var parameter in tree.Projects.Values.SelectMany(project => project.Parameters.All.Concat(project.Extensions.SelectMany(extension => extension.Parameters.All)))
-            .Concat(tree.VcsRoots.Values.SelectMany(root => root.Parameters.All)).Concat(tree.Recipes.Values.SelectMany(recipe => recipe.Parameters.All)))
-            foreach (var finding in Secret(parameter)) yield return finding;
+        foreach (var runner in tree.Recipes.Values.SelectMany(recipe => recipe.Runners))
+            foreach (var finding in Step(runner)) yield return finding;
+        foreach (var build in effective.Builds.Values.Where(build => build.IsComposite))
+        {
+            if (build.Runners.Count > 0) yield return new(build.Runners[0].At, "composite", Severity.Error, $"\"{build.Id}\" is composite and has steps, which never run");
+            if (build.Requirements.Count > 0) yield return new(build.Requirements[0].At, "composite", Severity.Warning, $"\"{build.Id}\" is composite and takes no agent, so its requirements mean nothing");
+        }
+        foreach (var extension in tree.Projects.Values.SelectMany(project => project.Extensions))
+            foreach (var finding in Listed(extension.Type, extension.Parameters)) yield return finding;
         foreach (var root in tree.VcsRoots.Values)
+        {
+            foreach (var finding in Listed(root.Type, root.Parameters)) yield return finding;
             if (root.Parameters.Find("teamcity:branchSpec") is { } spec)
                 foreach (var finding in BranchSpec(spec)) yield return finding;
-        foreach (var finding in ReferencesOf(tree)) yield return finding;
+            if (root.Type == "jetbrains.git" && root.Parameters.Find("branchSpec") is { } misnamed)
+                yield return new(misnamed.At, "branch-spec", Severity.Error, "the branch specification's parameter is called teamcity:branchSpec in XML");
+        }
     }
 
-    private static IEnumerable<Parameter> AllParameters(BuildConfiguration build) => build.Parameters.All
-        .Concat(build.Runners.SelectMany(runner => runner.Parameters.All)).Concat(build.Triggers.SelectMany(trigger => trigger.Parameters.All)).Concat(build.Extensions.SelectMany(extension => extension.Parameters.All));
+    private static IEnumerable<Finding> Listed(string type, ParameterSet parameters)
+    {
+        foreach (var parameter in parameters.All)
+            if (Vocabulary.Values.TryGetValue((type, parameter.Name), out var values) && !values.Contains(parameter.Value) && !parameter.Value.Contains('%', StringComparison.Ordinal))
+                yield return new(parameter.At, "value", Severity.Warning, $"\"{parameter.Value}\" is not known as a value of {parameter.Name}; known are {string.Join(", ", values.Where(value => value.Length > 0))}");
+    }
+
+    private static IEnumerable<Finding> Trigger(Trigger trigger)
+    {
+        if (trigger.Type == "finishBuildTrigger") yield return new(trigger.At, "trigger", Severity.Error, "there is no trigger \"finishBuildTrigger\" in XML; the finish build trigger is called buildDependencyTrigger");
+        if (trigger.Type == "buildDependencyTrigger" && trigger.Parameters["dependsOn"] is not { Length: > 0 }) yield return new(trigger.At, "trigger", Severity.Warning, "the finish build trigger names no build configuration (dependsOn)");
+        foreach (var finding in Listed(trigger.Type, trigger.Parameters)) yield return finding;
+    }
+
+    private static IEnumerable<Finding> Step(Runner runner)
+    {
+        foreach (var finding in Listed(runner.Type, runner.Parameters)) yield return finding;
+        if (runner.Parameters.Find("teamcity.step.mode") is { Value.Length: > 0 } mode && !Modes.Contains(mode.Value))
+            yield return new(mode.At, "step-mode", Severity.Warning, $"\"{mode.Value}\" is not known as a mode of a step; known are {string.Join(", ", Modes)}");
+        if (runner.Type != "simpleRunner") yield break;
+        var (script, command) = (runner.Parameters.Find("script.content"), runner.Parameters.Find("command.executable"));
+        if (runner.Parameters["use.custom.script"] is "true" && script is null) yield return new(runner.At, "runner", Severity.Error, $"\"{runner.Name}\" runs a script (use.custom.script) and has none (script.content)");
+        if (runner.Parameters["use.custom.script"] is not "true" && command is null && script is not null)
+            yield return new(runner.At, "runner", Severity.Error, $"\"{runner.Name}\" has a script and is not told to run it: use.custom.script is not true");
+    }
+
+    private static IEnumerable<Finding> Revision(ArtifactDependency dependency)
+    {
+        var fits = dependency.RevisionRule switch
+        {
+            "lastSuccessful" or "lastPinned" or "lastFinished" or "sameChainOrLastFinished" => dependency.Revision == "latest." + dependency.RevisionRule,
+            "buildNumber" => dependency.Revision.Length > 0,
+            "buildTag" => dependency.Revision.EndsWith(".tcbuildtag", StringComparison.Ordinal),
+            _ => false,
+        };
+        if (!fits) yield return new(dependency.At, "revision-rule", Severity.Error, $"the revision rule \"{dependency.RevisionRule}\" does not go with the revision \"{dependency.Revision}\"; a server writes such as lastSuccessful with latest.lastSuccessful, buildNumber with a number, buildTag with name.tcbuildtag");
+    }
 
     private static IEnumerable<Finding> Option(Option option, Dictionary<string, string[]?> known, string what)
     {
         if (!known.TryGetValue(option.Name, out var values)) yield return new(option.At, "option", Severity.Warning, $"\"{option.Name}\" is not known as {what}");
+        else if (Numbers.Contains(option.Name) && !int.TryParse(option.Value, NumberStyles.None, CultureInfo.InvariantCulture, out _) && !option.Value.Contains('%', StringComparison.Ordinal))
+            yield return new(option.At, "option", Severity.Error, $"\"{option.Value}\" is no value of {option.Name}; it is a number");
         else if (values is not null && !values.Contains(option.Value) && !option.Value.Contains('%', StringComparison.Ordinal))
             yield return new(option.At, "option", Severity.Error, $"\"{option.Value}\" is no value of {option.Name}; it is one of {string.Join(", ", values)}");
     }
@@ -88,40 +140,6 @@ internal static class ValueRules
             if (line.Count(unit => unit == '*') > 1) yield return new(spec.At, "branch-spec", Severity.Error, $"\"{line}\" has more than one star");
             if (line.Count(unit => unit == '(') != line.Count(unit => unit == ')') || line.Count(unit => unit == '(') > 1)
                 yield return new(spec.At, "branch-spec", Severity.Error, $"the brackets in \"{line}\" do not go together");
-        }
-    }
-
-    private static IEnumerable<Finding> Secret(Parameter parameter)
-    {
-        var isSecret = parameter.IsPassword || parameter.Name.StartsWith("secure:", StringComparison.Ordinal);
-        if (!isSecret || parameter.Value.Length == 0) yield break;
-        var isHidden = parameter.Value.StartsWith("credentialsJSON:", StringComparison.Ordinal) || parameter.Value.StartsWith("zxx", StringComparison.Ordinal)
-            || References.In(parameter.Value).Count > 0 || parameter.Value == "*****";
-        if (!isHidden) yield return new(parameter.At, "clear-secret", Severity.Error, $"the secret \"{parameter.Name}\" stands there in clear text; give it to the server, which writes credentialsJSON: in its place");
-    }
-
-    private static IEnumerable<Finding> ReferencesOf(SettingsTree tree)
-    {
-        foreach (var own in tree.Builds.Values.Where(build => !build.IsTemplate))
-        {
-            var build = Inheritance.Tolerant(tree, own);
-            var upstream = ReferenceRules.Upstream(tree, build);
-            var used = build.Parameters.All.Concat(build.Runners.SelectMany(runner => runner.Parameters.All)).Select(parameter => (parameter.Value, parameter.At))
-                .Concat(build.Options.Select(option => (option.Value, option.At)));
-            foreach (var (value, at) in used)
-            {
-                foreach (var name in References.In(value).Distinct())
-                {
-                    if (!name.StartsWith("dep.", StringComparison.Ordinal)) continue;
-                    var rest = name["dep.".Length..];
-                    var source = rest[..Math.Max(0, rest.IndexOf('.', StringComparison.Ordinal))];
-                    if (source.Length > 0 && !upstream.Contains(source) && build.ArtifactDependencies.All(dependency => dependency.SourceId != source))
-                        yield return new(at, "dep-reference", Severity.Error, $"\"%{name}%\" in \"{own.Id}\": it does not depend on \"{source}\"");
-                }
-            }
-            foreach (var parameter in build.Parameters.All)
-                foreach (var name in References.In(parameter.Value).Where(name => name == parameter.Name))
-                    yield return new(parameter.At, "parameter-circle", Severity.Warning, $"the parameter \"{name}\" refers to itself");
         }
     }
 }

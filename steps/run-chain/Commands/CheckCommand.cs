@@ -10,7 +10,7 @@ namespace CiSteps.RunChain.Commands;
 internal static class CheckCommand
 {
     private static readonly Setting<bool> Json = Setting.Switch("json", "print the findings as JSON");
-    private static readonly Setting<bool> Strict = Setting.Switch("strict", "warnings count as errors");
+    private static readonly Setting<bool> Strict = Setting.Switch("strict", "warnings count as errors, and names that no server is known to write are warnings");
 
     public static ProgramCommand Create() => new("check", "Checks a TeamCity settings tree and prints each finding as file:line: rule: message; exit code 1 when there are errors.",
         [Json, Strict, RunCommand.Tools], Run)
@@ -22,11 +22,13 @@ internal static class CheckCommand
     {
         var tree = SettingsReader.Read(RunSession.FindSettings(context.Argument));
         var tools = Path.GetFullPath(context.Settings.Find(RunCommand.Tools) ?? AppContext.BaseDirectory);
-        var findings = SettingsCheck.Run(tree).Concat(await ToolRules.CheckOptionsAsync(tree, tools, cancel).ConfigureAwait(false)).ToList();
+        var (options, notAsked) = await ToolRules.CheckOptionsAsync(tree, tools, cancel).ConfigureAwait(false);
+        List<Finding> findings = [.. SettingsCheck.Run(tree, context.Settings.Get(Strict)), .. options];
         if (context.Settings.Get(Json)) await context.Output.WriteLineAsync(AsJson(findings).ToJsonString()).ConfigureAwait(false);
         else
         {
             foreach (var finding in findings) await context.Output.WriteLineAsync($"{finding.At}: {(finding.Severity == Severity.Warning ? "warning: " : "")}{finding.Rule}: {finding.Message}").ConfigureAwait(false);
+            if (notAsked.Count > 0) await context.Output.WriteLineAsync($"not asked for their options, as {tools} does not hold them (--tools): {string.Join(", ", notAsked)}").ConfigureAwait(false);
             var errors = findings.Count(finding => finding.Severity == Severity.Error);
             await context.Output.WriteLineAsync($"{tree.Projects.Count} projects, {tree.Builds.Count} configurations and templates, {tree.VcsRoots.Count} VCS roots, {tree.Recipes.Count} recipes: " +
                 $"{errors} errors, {findings.Count - errors} warnings").ConfigureAwait(false);

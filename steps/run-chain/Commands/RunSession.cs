@@ -96,7 +96,7 @@ internal sealed class RunSession
             options.Given.Keys.Any(given => given == name || given.EndsWith(":" + name, StringComparison.Ordinal))
             || options.OuterEnvironment.GetValueOrDefault(name["env.".Length..]) is { Length: > 0 });
         // Before anything is brought up: is there a chain to run at all?
-        var plan = ChainPlanner.Triggered(tree, BranchName);
+        var plan = ChainPlanner.Triggered(tree, BranchName).Complete();
         RefuseMissingTools(plan);
         var log = new BuildLog(TextWriter.Null, forServer: false);
         var sandbox = await RunSandbox.EnsureAsync(missing, missing.Count == 0 ? null : await PipelineOfAsync(plan, cancel).ConfigureAwait(false), SandboxCommands.Folder(context.Settings),
@@ -127,7 +127,7 @@ internal sealed class RunSession
     /// <summary>Runs what the triggers queue for the branch.</summary>
     public async Task<(ChainRecord Chain, IReadOnlyList<BuildRun> Builds, bool Succeeded, string Report)> RunBranchAsync(string branch, ChainDisplay display, CancellationToken cancel)
     {
-        var plan = ChainPlanner.Triggered(tree, branch);
+        var plan = ChainPlanner.Triggered(tree, branch).Complete();
         var chain = await NewChainAsync(plan, cancel).ConfigureAwait(false);
         return await ExecuteAsync(plan, chain, null, display, cancel).ConfigureAwait(false);
     }
@@ -135,7 +135,7 @@ internal sealed class RunSession
     /// <summary>Runs one configuration on what the branch's last chain handed over.</summary>
     public async Task<(ChainRecord Chain, IReadOnlyList<BuildRun> Builds, bool Succeeded, string Report)> RunStepAsync(string step, ChainDisplay display, CancellationToken cancel)
     {
-        var whole = ChainPlanner.Triggered(tree, BranchName);
+        var whole = ChainPlanner.Triggered(tree, BranchName).Complete();
         var build = whole.Builds.FirstOrDefault(build => build.Id == step || build.Name == step)
             ?? throw new UsageException($"the chain of \"{BranchName}\" has no step \"{step}\"; it has {string.Join(", ", whole.Builds.Select(build => build.Name))}");
         var chain = ChainRecord.Last(Workspace.ChainsFolder, whole.Branch.FullName)

@@ -71,7 +71,7 @@ internal sealed class ParameterSet(IEnumerable<Parameter> all)
 
 /// <summary>A project.</summary>
 internal sealed record Project(string Id, string Name, string? ParentId, string? Uuid, bool IsArchived, string? DefaultTemplate, ParameterSet Parameters,
-    IReadOnlyList<Extension> Extensions, Place At);
+    IReadOnlyList<Extension> Extensions, IReadOnlyList<string> BuildsOrder, IReadOnlyList<string> SubprojectsOrder, Place At);
 
 /// <summary>A build configuration or template, as written.</summary>
 internal sealed record BuildConfiguration(string Id, string ProjectId, string Name, bool IsTemplate, bool IsPaused, string? Uuid, IReadOnlyList<string> Templates,

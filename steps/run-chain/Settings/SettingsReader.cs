@@ -59,12 +59,12 @@ internal static class SettingsReader
         }
     }
 
-    // Copies of one recipe in several projects are common; the first is as good as the others.
+    // Copies of one recipe in several projects are common; each serves its project.
     private static void AddRecipe(SettingsTree tree, string id, string projectId, XmlSource source)
     {
-        StructureRules.Check(tree, id, source);
-        if (!tree.Recipes.ContainsKey(id)) tree.Add(ReadRecipe(id, projectId, source));
-        else tree.Report(source.Place(source.Root), "duplicate-id", Severity.Warning, $"the recipe \"{id}\" stands in several projects");
+        StructureRules.Check(tree, id, source, isRecipe: true);
+        if (tree.Recipes.ContainsKey(id)) tree.Report(source.Place(source.Root), "duplicate-id", Severity.Warning, $"the recipe \"{id}\" stands in several projects");
+        tree.Add(ReadRecipe(id, projectId, source));
     }
 
     private static IEnumerable<string> Files(string folder, string below) => Directory.Exists(Path.Combine(folder, below))
@@ -103,7 +103,8 @@ internal static class SettingsReader
         var root = source.Root;
         return new Project(id, (string?)root.Element("name") ?? id, XmlSource.Attribute(root, "parent-id"), XmlSource.Attribute(root, "uuid"),
             XmlSource.Attribute(root, "archived") == "true", (string?)root.Element("default-template")?.Attribute("ref"), source.Parameters(root.Element("parameters")),
-            [.. XmlSource.Below(root, "project-extensions", "extension").Select(source.Extension)], source.Place(root));
+            [.. XmlSource.Below(root, "project-extensions", "extension").Select(source.Extension)],
+            Words((string?)root.Element("buildTypesOrder")?.Attribute("order")), Words((string?)root.Element("subprojectsOrder")?.Attribute("order")), source.Place(root));
     }
 
     private static VcsRoot ReadVcsRoot(string id, string projectId, XmlSource source) =>

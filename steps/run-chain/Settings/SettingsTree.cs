@@ -28,6 +28,7 @@ internal sealed class SettingsTree
     private readonly Dictionary<string, BuildConfiguration> builds = new(StringComparer.Ordinal);
     private readonly Dictionary<string, VcsRoot> roots = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Recipe> recipes = new(StringComparer.Ordinal);
+    private readonly List<Recipe> copies = [];
     private readonly List<Finding> findings = [];
 
     internal SettingsTree(string folder) => Folder = folder;
@@ -67,8 +68,12 @@ internal sealed class SettingsTree
     }
 
     /// <summary>The recipe that a runner type names, if it is visible in that project.</summary>
-    public Recipe? FindRecipe(string type, string projectId) =>
-        recipes.TryGetValue(type, out var recipe) && Ancestry(projectId).Any(project => project.Id == recipe.ProjectId) ? recipe : null;
+    public Recipe? FindRecipe(string type, string projectId)
+    {
+        if (!recipes.TryGetValue(type, out var recipe)) return null;
+        var visible = Ancestry(projectId).Select(project => project.Id).ToHashSet(StringComparer.Ordinal);
+        return visible.Contains(recipe.ProjectId) ? recipe : copies.Find(copy => copy.Id == type && visible.Contains(copy.ProjectId));
+    }
 
     internal void Add(Project project) => projects[project.Id] = project;
 
@@ -76,7 +81,10 @@ internal sealed class SettingsTree
 
     internal void Add(VcsRoot root) => roots[root.Id] = root;
 
-    internal void Add(Recipe recipe) => recipes[recipe.Id] = recipe;
+    internal void Add(Recipe recipe)
+    {
+        if (!recipes.TryAdd(recipe.Id, recipe)) copies.Add(recipe);
+    }
 
     internal void Report(Place at, string rule, Severity severity, string message) => findings.Add(new(at, rule, severity, message));
 
