@@ -68,7 +68,7 @@ public static class ProgramHost
             return await RunParsedAsync(program.Name, command, parsed, inputs, output, error, environment, time, coloured, either.Token).ConfigureAwait(false);
         });
         // "@text" is a value here, never a response file.
-        var result = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        var result = root.Parse(Spelled(program, args), new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (result.Errors.Count > 0)
         {
             foreach (var problem in result.Errors) await error.WriteLineAsync($"{program.Name}: {problem.Message}").ConfigureAwait(false);
@@ -90,6 +90,16 @@ public static class ProgramHost
     private sealed record Inputs(IReadOnlyDictionary<string, Option<string?>> Options, IReadOnlyDictionary<string, Option<string[]>> Repeated, Argument<string?>? Argument);
 
     private delegate Task<int> Invoke(ProgramCommand command, ParseResult parsed, Inputs inputs, CancellationToken cancel);
+
+    // A switch may have a value ("--json=false"), so the parser would take the positional argument behind a bare one for it.
+    private static string[] Spelled(ProgramCommand program, string[] args)
+    {
+        var switches = Switches(program).Select(name => "--" + name).ToHashSet(StringComparer.Ordinal);
+        return [.. args.Select((arg, at) => switches.Contains(arg) && at + 1 < args.Length && !bool.TryParse(args[at + 1], out _) ? arg + "=true" : arg)];
+    }
+
+    private static IEnumerable<string> Switches(ProgramCommand command) =>
+        command.Settings.Where(setting => setting.IsSwitch).Select(setting => setting.Name).Concat(command.Commands.SelectMany(Switches));
 
     private static ProgramCommand? Find(ProgramCommand from, string name) =>
         from.Commands.Select(command => command.Name == name ? command : Find(command, name)).FirstOrDefault(found => found is not null);

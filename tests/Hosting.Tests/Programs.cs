@@ -7,6 +7,8 @@ public sealed class Programs
 {
     private static readonly Setting<string> Place = Setting.Text("place", "where", "here");
 
+    private static readonly Setting<bool> Loud = Setting.Switch("loud", "say so");
+
     private static async Task<(int Exit, string Output, string Error)> RunAsync(Func<ProgramContext, CancellationToken, Task<int>> run, string[] args, bool server = false, CancellationToken stop = default)
     {
         using var output = new StringWriter();
@@ -15,7 +17,7 @@ public sealed class Programs
         if (server) environment["TEAMCITY_VERSION"] = "2025.11";
         var program = new ProgramCommand("tool", "Does things.", [])
         {
-            Commands = [new ProgramCommand("go", "Goes.", [Place], run) { Argument = ("target", "where to") }],
+            Commands = [new ProgramCommand("go", "Goes.", [Place, Loud], run) { Argument = ("target", "where to") }],
         };
         var exit = await ProgramHost.RunAsync(program, args, output, error, environment, stop: stop);
         return (exit, output.ToString(), error.ToString());
@@ -35,6 +37,23 @@ public sealed class Programs
 
         Assert.That(exit, Is.EqualTo(ExitCode.Refused), error);
         Assert.That(seen, Is.EqualTo((place, argument)));
+    }
+
+    [TestCase(new[] { "go", "--loud", "home" }, true, "home")]
+    [TestCase(new[] { "go", "home", "--loud" }, true, "home")]
+    [TestCase(new[] { "go", "--loud=false", "home" }, false, "home")]
+    [TestCase(new[] { "go", "--loud", "false", "home" }, false, "home")]
+    public async Task A_switch_does_not_take_the_argument_for_its_value(string[] args, bool loud, string argument)
+    {
+        var seen = (false, (string?)"none");
+        var (exit, _, error) = await RunAsync((context, _) =>
+        {
+            seen = (context.Settings.Get(Loud), context.Argument);
+            return Task.FromResult(ExitCode.Done);
+        }, args);
+
+        Assert.That(exit, Is.Zero, error);
+        Assert.That(seen, Is.EqualTo((loud, argument)));
     }
 
     [TestCase(new[] { "stay" }, "stay")]
