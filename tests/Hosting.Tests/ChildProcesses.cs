@@ -50,6 +50,28 @@ public sealed class ChildProcesses
         Assert.That(output.ToString(), Does.Contain("##teamcity[message text='##teamcity|[buildStop").And.Not.Match(@"(?m)^\s*##teamcity\[buildStop"));
     }
 
+    // Split in two writes, over two streams, behind a carriage return or another line end of Unicode, in a line without an end, twice in one line.
+    [TestCase("printf '##team'; printf \"city[buildStop comment='x']\\n\"")]
+    [TestCase("printf '##team'; printf \"city[buildStop comment='x']\\n\" >&2; printf \"city[buildStop comment='x']\\n\"")]
+    [TestCase("printf \"working\\r##teamcity[buildStop comment='x']\\r\\n\"")]
+    [TestCase("printf \"a\\302\\205##teamcity[buildStop comment='x']\\nb\\342\\200\\250##teamcity[buildStop comment='x']\\342\\200\\251##teamcity[buildStop comment='x']\\n\"")]
+    [TestCase("printf \"##teamcity[buildStop comment='x']\"")]
+    [TestCase("head -c 65533 /dev/zero | tr '\\0' x; printf \"##teamcity[buildStop comment='x']\\n\"")]
+    [TestCase("printf \"##teamcity[message text='a']##teamcity[buildStop comment='x']\\n\"")]
+    [TestCase("printf \"\\377##teamcity[buildStop comment='x']\\000\\n\"")]
+    public async Task A_child_can_give_no_orders(string script)
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        var log = new BuildLog(output, forServer: true);
+        await ChildProcess.RunAsync("sh", ["-c", script], "/", (line, _) => log.Child(line));
+
+        // However a reader breaks lines, none of them is an order.
+        var lines = output.ToString().Split('\n', '\r', '\u0085', '\u2028', '\u2029', '\f', '\v', '\0');
+        var messages = lines.Where(line => Messages.ServiceMessage.TryParse(line, out _)).Select(line => Messages.ServiceMessage.TryParse(line, out var message) ? message!.Name : "");
+        Assert.That(messages, Has.All.EqualTo("message"));
+        Assert.That(output.ToString(), Does.Not.Match(@"##teamcity\[(?!message )"));
+    }
+
     [Test]
     public async Task Stopping_ends_the_whole_tree()
     {
