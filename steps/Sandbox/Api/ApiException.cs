@@ -89,6 +89,10 @@ public sealed class ApiException : Exception
     internal static ApiException Forbidden(ResourceType type, string name, string why, params StatusCause[] causes) =>
         new(403, "Forbidden", $"{type.QualifiedName} \"{name}\" is forbidden: {why}") { Name = name, Group = type.Group, Subject = type.Plural, Causes = causes };
 
+    /// <summary>A query's options that say something impossible.</summary>
+    internal static ApiException InvalidOptions(string kind, string reason, string field, string why) =>
+        new(422, "Invalid", $"{kind}.meta.k8s.io \"\" is invalid: {field}: {why}") { Group = "meta.k8s.io", Subject = kind, Causes = [new StatusCause(reason, why, field)] };
+
     internal static ApiException Expired(string message) => new(410, "Expired", message);
 
     internal static ApiException Invalid(ResourceType type, string name, IReadOnlyList<StatusCause> causes)

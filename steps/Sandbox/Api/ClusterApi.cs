@@ -184,7 +184,7 @@ public sealed class ClusterApi : IDisposable
             if (Find(type, metadata.Str("namespace"), name) is not null)
                 throw ApiException.AlreadyExists(type, name);
             if (options.DryRun)
-                return StoredObject.Freeze(obj, Store.Revision);
+                return StoredObject.Freeze(obj, 0);
             var created = Store.Put(type.StorageKey, obj);
             // At once, so that whoever makes a namespace may put pods into it without waiting.
             if (type == Kinds.Namespaces)

@@ -16,6 +16,8 @@ internal sealed class Deletion(ClusterApi api)
         {
             var existing = api.Require(type, ns, name);
             CheckPreconditions(type, existing, options);
+            if (type == Kinds.Namespaces && name is "default" or "kube-system" or "kube-public")
+                throw ApiException.Forbidden(type, name, "this namespace may not be deleted");
             var obj = existing.Copy();
             var metadata = obj.Ensure("metadata");
             AddPropagationFinalizer(type, metadata, options);
@@ -50,15 +52,17 @@ internal sealed class Deletion(ClusterApi api)
     {
         if (options.PreconditionUid is { } uid && uid != existing.Uid)
         {
-            throw ApiException.Conflict(type, existing.Name,
-                $"Precondition failed: UID in precondition: {uid}, UID in object meta: {existing.Uid}");
+            throw Unmet(type, existing.Name, $"the UID in the precondition ({uid}) does not match the UID in record ({existing.Uid}). The object might have been deleted and then recreated");
         }
         if (options.PreconditionResourceVersion is { } version && version != existing.Revision.ToString())
         {
-            throw ApiException.Conflict(type, existing.Name,
-                $"Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {existing.Revision}");
+            throw Unmet(type, existing.Name, $"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({existing.Revision}). The object might have been modified");
         }
     }
+
+    // Here Kubernetes names the kind where other conflicts name the plural.
+    private static ApiException Unmet(ResourceType type, string name, string why) =>
+        new(409, "Conflict", $"Operation cannot be fulfilled on {(type.Group.Length == 0 ? type.Kind : $"{type.Kind}.{type.Group}")} \"{name}\": {why}") { Name = name, Group = type.Group, Subject = type.Kind };
 
     private static void AddPropagationFinalizer(ResourceType type, JsonObject metadata, DeleteOptions options)
     {

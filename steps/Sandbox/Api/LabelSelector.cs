@@ -96,9 +96,9 @@ public sealed class LabelSelector
             throw Bad(part);
         }
         if (part.IndexOf("!=", StringComparison.Ordinal) is > 0 and var ne)
-            return new Requirement(Key(part[..ne]), Operator.NotIn, [part[(ne + 2)..].Trim()]);
+            return new Requirement(Key(part[..ne]), Operator.NotIn, [Value(part[(ne + 2)..])]);
         if (part.IndexOf('=', StringComparison.Ordinal) is > 0 and var eq)
-            return new Requirement(Key(part[..eq]), Operator.In, [part[(eq + 1)..].TrimStart('=').Trim()]);
+            return new Requirement(Key(part[..eq]), Operator.In, [Value(part[(eq + (part[eq..].StartsWith("==", StringComparison.Ordinal) ? 2 : 1))..])]);
         return new Requirement(Key(part), Operator.Exists, []);
     }
 
@@ -106,6 +106,14 @@ public sealed class LabelSelector
     {
         var key = text.Trim();
         return key.Length > 0 && key.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '/') ? key : throw Bad(text);
+    }
+
+    private static string Value(string text)
+    {
+        var value = text.Trim();
+        return value.FirstOrDefault(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.')) is var odd && odd == default
+            ? value
+            : throw ApiException.BadRequest($"unable to parse requirement: found '{odd}', expected: identifier");
     }
 
     private static ApiException Bad(string part) =>

@@ -120,6 +120,7 @@ internal sealed class StatefulSetController
     {
         var name = $"{set.Name()}-{ordinal.ToString(CultureInfo.InvariantCulture)}";
         var pod = PodTemplates.Instantiate(Revisions.TemplateOf(revision), set, Kinds.StatefulSets, name);
+        pod.Obj("metadata")!["generateName"] = set.Name() + "-";
         var labels = pod.Obj("metadata")!.Ensure("labels");
         labels[Revisions.HashLabel] = revision.Name();
         labels["statefulset.kubernetes.io/pod-name"] = name;

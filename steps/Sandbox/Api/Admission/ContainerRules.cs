@@ -5,6 +5,7 @@ namespace CiSteps.Sandbox.Api.Admission;
 /// <summary>Checks of one container.</summary>
 internal static class ContainerRules
 {
+    private static readonly string[] PodFields = ["metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"];
     private static readonly string[] Handlers = ["exec", "httpGet", "tcpSocket", "grpc"];
 
     public static void Check(string path, JsonObject container, HashSet<string> names, HashSet<string> volumes, FieldErrors errors)
@@ -35,6 +36,8 @@ internal static class ContainerRules
                 errors.Invalid($"{path}.env[{index}].valueFrom", "", "may not be specified when `value` is not empty");
             if (env.Obj("valueFrom") is { } from && from.Count != 1)
                 errors.Invalid($"{path}.env[{index}].valueFrom", "", from.Count == 0 ? "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`" : "may not have more than one field specified at a time");
+            if (env.Str("valueFrom", "fieldRef", "fieldPath") is { } of && !PodFields.Contains(of) && !IsMetadataEntry(of))
+                errors.Invalid($"{path}.env[{index}].valueFrom.fieldRef.fieldPath", of, $"error converting fieldPath: field label not supported: {of}");
             index++;
         }
         index = 0;
@@ -92,11 +95,18 @@ internal static class ContainerRules
             {
                 if (name.Length > 15)
                     errors.Invalid($"{field}.name", name, "must be no more than 15 characters");
+                if (name.Any(c => !char.IsAsciiLetterLower(c) && !char.IsAsciiDigit(c) && c != '-'))
+                    errors.Invalid($"{field}.name", name, "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
+                if (!name.Any(char.IsAsciiLetterLower))
+                    errors.Invalid($"{field}.name", name, "must contain at least one letter (a-z)");
                 if (!names.Add(name))
                     errors.Duplicate($"{field}.name", name);
             }
         }
     }
+
+    private static bool IsMetadataEntry(string field) =>
+        field.EndsWith("']", StringComparison.Ordinal) && (field.StartsWith("metadata.labels['", StringComparison.Ordinal) || field.StartsWith("metadata.annotations['", StringComparison.Ordinal));
 
     private static void Probe(string path, string kind, JsonObject probe, FieldErrors errors)
     {
@@ -105,6 +115,16 @@ internal static class ContainerRules
             errors.Required(path, "must specify a handler type");
         else if (handlers > 1)
             errors.Forbidden(path, "may not specify more than 1 handler type");
+        foreach (var handler in new[] { "httpGet", "tcpSocket" })
+        {
+            if (probe.Obj(handler) is { } target && target.Str("port") is not { Length: > 0 } && (target.Num("port") ?? 0) is var port and (< 1 or > 65535))
+                errors.Invalid($"{path}.{handler}.port", port, "must be between 1 and 65535, inclusive");
+        }
+        foreach (var field in new[] { "initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold" })
+        {
+            if (probe.Num(field) is { } number and < 0)
+                errors.Invalid($"{path}.{field}", number, "must be greater than or equal to 0");
+        }
         if (kind != "readinessProbe" && probe.Num("successThreshold") is { } threshold and not 1)
             errors.Invalid($"{path}.successThreshold", threshold, "must be 1");
     }

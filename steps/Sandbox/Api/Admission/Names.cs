@@ -61,8 +61,14 @@ internal static partial class Names
         }
         if (metadata.Objs("ownerReferences").Count(o => o.Flag("controller")) > 1)
             errors.Invalid("metadata.ownerReferences", metadata["ownerReferences"], "Only one reference can have Controller set to true");
+        index = 0;
         foreach (var finalizer in metadata.Strs("finalizers"))
+        {
             CheckKey("metadata.finalizers", finalizer, errors);
+            if (!type.IsCustom && !finalizer.Contains('/') && finalizer is not ("kubernetes" or "orphan" or Deletion.ForegroundFinalizer or "customresourcecleanup.apiextensions.k8s.io"))
+                errors.Invalid($"metadata.finalizers[{index}]", finalizer, "name is neither a standard finalizer name nor is it fully qualified");
+            index++;
+        }
     }
 
     public static void CheckLabels(string field, JsonObject? labels, FieldErrors errors)

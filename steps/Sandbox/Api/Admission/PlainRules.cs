@@ -63,7 +63,9 @@ internal static class PlainRules
         "namespaces" => new JsonObject { ["phase"] = "Active" },
         "persistentvolumes" or "persistentvolumeclaims" => new JsonObject { ["phase"] = "Pending" },
         "services" => new JsonObject { ["loadBalancer"] = new JsonObject() },
-        "deployments.apps" or "replicasets.apps" or "statefulsets.apps" or "daemonsets.apps" or "jobs.batch" or "cronjobs.batch" or "replicationcontrollers" => [],
+        "statefulsets.apps" => new JsonObject { ["replicas"] = 0, ["availableReplicas"] = 0 },
+        "daemonsets.apps" => new JsonObject { ["currentNumberScheduled"] = 0, ["numberMisscheduled"] = 0, ["desiredNumberScheduled"] = 0, ["numberReady"] = 0 },
+        "deployments.apps" or "replicasets.apps" or "jobs.batch" or "cronjobs.batch" or "replicationcontrollers" => [],
         "resourcequotas" or "certificatesigningrequests.certificates.k8s.io" or "poddisruptionbudgets.policy" or "ingresses.networking.k8s.io" => [],
         _ => null,
     };
@@ -82,6 +84,8 @@ internal static class PlainRules
             case "resourcequotas":
                 foreach (var (name, amount) in obj.Obj("spec", "hard") ?? [])
                 {
+                    if (!IsCountable(name))
+                        errors.Invalid($"spec.hard[{name}]", name, "must be a standard resource for quota");
                     if (Amount.Of(amount) is null)
                         errors.Invalid($"spec.hard[{name}]", amount?.DeepClone(), "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
                 }
@@ -102,12 +106,27 @@ internal static class PlainRules
                 if (obj.Str("provisioner") is not { Length: > 0 })
                     errors.Required("provisioner");
                 break;
+            case "leases.coordination.k8s.io":
+                if (obj.Num("spec", "leaseDurationSeconds") is { } seconds and <= 0)
+                    errors.Invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0");
+                if (obj.Num("spec", "leaseTransitions") is { } transitions and < 0)
+                    errors.Invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0");
+                break;
             case "events":
                 if (old is null && obj.Str("involvedObject", "namespace") is { Length: > 0 } about && about != obj.Str("metadata", "namespace"))
                     errors.Invalid("involvedObject.namespace", about, "does not match event.namespace");
                 break;
         }
     }
+
+    private static readonly HashSet<string> Countable =
+    [
+        "cpu", "memory", "ephemeral-storage", "requests.cpu", "requests.memory", "requests.storage", "requests.ephemeral-storage", "limits.cpu", "limits.memory", "limits.ephemeral-storage",
+        "pods", "services", "replicationcontrollers", "resourcequotas", "secrets", "configmaps", "persistentvolumeclaims", "services.nodeports", "services.loadbalancers",
+    ];
+
+    // With a domain (or a count of something) it is somebody else's resource, which a quota may name.
+    private static bool IsCountable(string resource) => resource.Contains('/') || resource.StartsWith("hugepages-", StringComparison.Ordinal) || resource.StartsWith("requests.hugepages-", StringComparison.Ordinal) || Countable.Contains(resource);
 
     private static void Data(JsonObject? old, JsonObject obj, string[] fields, FieldErrors errors)
     {
@@ -152,6 +171,16 @@ internal static class PlainRules
                 break;
             case "kubernetes.io/dockercfg":
                 Demand(".dockercfg");
+                break;
+            case "kubernetes.io/basic-auth":
+                if (secret.At("data", "username") is null && secret.At("data", "password") is null)
+                {
+                    Demand("username");
+                    Demand("password");
+                }
+                break;
+            case "kubernetes.io/ssh-auth":
+                Demand("ssh-privatekey");
                 break;
             case "kubernetes.io/tls":
                 Demand("tls.crt");

@@ -35,6 +35,14 @@ internal sealed class PodRules(ClusterApi api)
 
     public static void CheckUpdate(JsonObject old, JsonObject pod, FieldErrors errors)
     {
+        foreach (var list in new[] { "containers", "initContainers" })
+        {
+            if (old.Objs("spec", list).Count() != pod.Objs("spec", list).Count())
+            {
+                errors.Forbidden($"spec.{list}", "pod updates may not add or remove containers");
+                return;
+            }
+        }
         var before = (JsonObject)old["spec"]!.DeepClone();
         var after = (JsonObject)pod["spec"]!.DeepClone();
         foreach (var spec in new[] { before, after })

@@ -10,6 +10,9 @@ internal static class PodSpecRules
         spec.Default("restartPolicy", "Always");
         spec.Default("dnsPolicy", "ClusterFirst");
         spec.Default("terminationGracePeriodSeconds", 30);
+        // A negative period once meant none; it is read as the shortest.
+        if (spec.Num("terminationGracePeriodSeconds") < 0)
+            spec["terminationGracePeriodSeconds"] = 1;
         spec.Default("securityContext", new JsonObject());
         spec.Default("schedulerName", "default-scheduler");
         if (pod)
@@ -35,9 +38,7 @@ internal static class PodSpecRules
         if (spec.Str("restartPolicy") is not ("Always" or "OnFailure" or "Never"))
             errors.Unsupported($"{path}.restartPolicy", spec["restartPolicy"], "Always", "OnFailure", "Never");
         if (spec.Str("dnsPolicy") is not ("ClusterFirst" or "ClusterFirstWithHostNet" or "Default" or "None"))
-            errors.Unsupported($"{path}.dnsPolicy", spec["dnsPolicy"], "ClusterFirst", "ClusterFirstWithHostNet", "Default", "None");
-        if (spec.Num("terminationGracePeriodSeconds") < 0)
-            errors.Invalid($"{path}.terminationGracePeriodSeconds", spec["terminationGracePeriodSeconds"], "must be greater than or equal to 0");
+            errors.Unsupported($"{path}.dnsPolicy", spec["dnsPolicy"], "ClusterFirstWithHostNet", "ClusterFirst", "Default", "None");
         if (spec.Num("activeDeadlineSeconds") is <= 0)
             errors.Invalid($"{path}.activeDeadlineSeconds", spec["activeDeadlineSeconds"], "must be greater than or equal to 1");
         Names.CheckLabels($"{path}.nodeSelector", spec.Obj("nodeSelector"), errors);
@@ -53,11 +54,11 @@ internal static class PodSpecRules
             if (!volumes.Add(name))
                 errors.Duplicate($"{path}.volumes[{index}].name", name);
             if (volume.Count > 2)
-                errors.Forbidden($"{path}.volumes[{index}]", "may not specify more than 1 volume type");
+                errors.Forbidden($"{path}.volumes[{index}].{volume.Where(v => v.Key != "name").ElementAt(1).Key}", "may not specify more than 1 volume type");
             index++;
         }
         var names = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var list in new[] { "initContainers", "containers" })
+        foreach (var list in new[] { "containers", "initContainers" })
         {
             index = 0;
             foreach (var container in spec.Objs(list))

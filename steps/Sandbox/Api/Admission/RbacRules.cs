@@ -64,7 +64,7 @@ internal sealed class RbacRules(ClusterApi api)
                 errors.Required($"subjects[{position}].name");
             if (subject.Str("kind") is not ("ServiceAccount" or "User" or "Group"))
                 errors.Unsupported($"subjects[{position}].kind", subject["kind"]?.DeepClone(), "ServiceAccount", "User", "Group");
-            else if (subject.Str("kind") == "ServiceAccount" && subject.Str("namespace") is not { Length: > 0 })
+            else if (type == Kinds.ClusterRoleBindings && subject.Str("kind") == "ServiceAccount" && subject.Str("namespace") is not { Length: > 0 })
                 errors.Required($"subjects[{position}].namespace");
             position++;
         }

@@ -93,7 +93,7 @@ internal static class WorkloadRules
         if (type == Kinds.Jobs)
         {
             if (restart is not ("OnFailure" or "Never"))
-                errors.Unsupported("spec.template.spec.restartPolicy", restart, "OnFailure", "Never");
+                errors.Required("spec.template.spec.restartPolicy", "valid values: \"OnFailure\", \"Never\"");
             foreach (var field in new[] { "parallelism", "completions", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished" })
             {
                 if (spec.Num(field) < 0)
@@ -123,6 +123,7 @@ internal static class WorkloadRules
         spec.Default("backoffLimit", 6);
         spec.Default("completionMode", "NonIndexed");
         spec.Default("suspend", false);
+        spec.Default("manualSelector", false);
         if (spec["podFailurePolicy"] is null)
             spec.Default("podReplacementPolicy", "TerminatingOrFailed");
         if (spec.Flag("manualSelector") || job.Str("metadata", "uid") is not { } uid || spec.Obj("selector", "matchLabels") is not null)
@@ -134,6 +135,8 @@ internal static class WorkloadRules
             labels[prefix + "controller-uid"] = uid;
             labels[prefix + "job-name"] = job.Str("metadata", "name");
         }
+        if (job.Obj("metadata", "labels") is null)
+            job.Ensure("metadata")["labels"] = labels.DeepClone();
     }
 
     private static void CheckSelector(ResourceType type, JsonObject? old, JsonObject spec, JsonObject template, FieldErrors errors)

@@ -82,7 +82,7 @@ internal sealed class Authorizer
         }
         var bindings = api.List(Kinds.RoleBindings).Items.Concat(api.List(Kinds.ClusterRoleBindings).Items).Select(b => new Binding(
             b.Str("metadata", "namespace"), b.Str("roleRef", "kind") ?? "", b.Str("roleRef", "name") ?? "",
-            [.. b.Objs("subjects").Select(s => new Subject(s.Str("kind") ?? "", s.Str("namespace"), s.Str("name") ?? ""))])).ToList();
+            [.. b.Objs("subjects").Select(s => new Subject(s.Str("kind") ?? "", s.Str("namespace") is { Length: > 0 } ns ? ns : b.Str("metadata", "namespace"), s.Str("name") ?? ""))])).ToList();
         return new Snapshot(bindings, roles);
     }
 

@@ -65,7 +65,13 @@ internal sealed class Reviews(Authenticator authenticator, Authorizer authorizer
         else if (spec.Obj("nonResourceAttributes") is { } path)
             wanted = new Attributes(path.Str("verb") ?? "", "", null, null, null, null, path.Str("path") ?? "");
         else
-            throw ApiException.BadRequest("exactly one of nonResourceAttributes or resourceAttributes must be specified");
+        {
+            const string why = "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified";
+            throw new ApiException(422, "Invalid", $".authorization.k8s.io \"\" is invalid: spec.resourceAttributes: {why}")
+            {
+                Group = "authorization.k8s.io", Causes = [new StatusCause("FieldValueInvalid", why, "spec.resourceAttributes")],
+            };
+        }
         return authorizer.Allows(user, wanted) ? new JsonObject { ["allowed"] = true, ["reason"] = "RBAC: allowed by a role binding" } : new JsonObject { ["allowed"] = false };
     }
 

@@ -12,7 +12,7 @@ internal static class DeleteRequest
         var policy = body.Str("propagationPolicy") ?? (query["propagationPolicy"].ToString() is { Length: > 0 } q ? q : null);
         var orphan = body.At("orphanDependents") is { } o ? o.Flag() : query.ContainsKey("orphanDependents") ? ApiRequest.IsTrue(query["orphanDependents"]) : (bool?)null;
         if (policy is not null && orphan is not null)
-            throw Invalid("propagationPolicy", $"Invalid value: \"{policy}\": orphanDependents and deletionPropagation cannot be both set");
+            throw ApiException.InvalidOptions("DeleteOptions", "FieldValueInvalid", "propagationPolicy", $"Invalid value: \"{policy}\": orphanDependents and deletionPropagation cannot be both set");
         var grace = body.Num("gracePeriodSeconds") ?? (long.TryParse(query["gracePeriodSeconds"], out var g) ? g : null);
         return new DeleteOptions
         {
@@ -25,14 +25,21 @@ internal static class DeleteRequest
                 (null, true) => Propagation.Orphan,
                 (null, false) => Propagation.Background,
                 (null, null) => null,
-                _ => throw Invalid("propagationPolicy", $"Unsupported value: \"{policy}\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""),
+                _ => throw ApiException.InvalidOptions("DeleteOptions", "FieldValueNotSupported", "propagationPolicy",
+                    $"Unsupported value: \"{policy}\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""),
             },
             PreconditionUid = body.Str("preconditions", "uid"),
             PreconditionResourceVersion = body.Str("preconditions", "resourceVersion"),
-            DryRun = body.Strs("dryRun").Contains("All") || query["dryRun"] == "All",
+            DryRun = DryRun("DeleteOptions", [.. body.Strs("dryRun"), .. query["dryRun"]]),
         };
     }
 
-    private static ApiException Invalid(string field, string why) =>
-        new(422, "Invalid", $"DeleteOptions.meta.k8s.io \"\" is invalid: {field}: {why}") { Causes = [new StatusCause("FieldValueInvalid", why, field)] };
+    /// <summary>Whether a request only tries; the only way to say so is <c>All</c>.</summary>
+    public static bool DryRun(string options, IReadOnlyList<string?> values)
+    {
+        var said = values.Where(v => v is { Length: > 0 }).ToList();
+        return said.All(v => v == "All")
+            ? said.Count > 0
+            : throw ApiException.InvalidOptions(options, "FieldValueNotSupported", "dryRun", $"Unsupported value: [{string.Join(",", said.Select(v => $"\"{v}\""))}]: supported values: \"All\"");
+    }
 }

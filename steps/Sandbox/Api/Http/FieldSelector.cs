@@ -34,10 +34,13 @@ internal sealed class FieldSelector
                 : part.IndexOf('=', StringComparison.Ordinal) is >= 0 and var eq
                     ? (part[..eq], part[(eq + 1)..].TrimStart('='), true)
                     : throw ApiException.BadRequest($"invalid selector: '{text}'; can't understand '{part}'");
-            if (field is not ("metadata.name" or "metadata.namespace")
-                && !(Supported.TryGetValue(type.StorageKey, out var known) && known.Contains(field))
-                && customFields?.Contains("." + field) != true)
-                throw ApiException.BadRequest($"field label not supported: {field}");
+            var known = Supported.GetValueOrDefault(type.StorageKey);
+            if (field is not ("metadata.name" or "metadata.namespace") && known?.Contains(field) != true && customFields?.Contains("." + field) != true)
+            {
+                throw ApiException.BadRequest(known is null && !type.IsCustom
+                    ? $"\"{field}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+                    : $"field label not supported: {field}");
+            }
             selector.requirements.Add((field, value, equal));
         }
         return selector;

@@ -9,7 +9,8 @@ internal sealed class ListEndpoint(ClusterApi api, Pages pages)
     public async Task HandleAsync(HttpContext context, ResourceType type, string? ns, ObjectView view, LabelSelector labels, FieldSelector fields)
     {
         var query = context.Request.Query;
-        var limit = int.TryParse(query["limit"], out var l) && l > 0 ? l : int.MaxValue;
+        var limit = Limit(query["limit"]);
+        CheckMatch(query["resourceVersion"], query["resourceVersionMatch"]);
         Pages.Snapshot snapshot;
         string? id = null;
         var offset = 0;
@@ -40,6 +41,31 @@ internal sealed class ListEndpoint(ClusterApi api, Pages pages)
         await context.JsonAsync(200, view.List(page, snapshot.Revision, next, remaining)).ConfigureAwait(false);
     }
 
+    private static int Limit(string? text)
+    {
+        if (text is not { Length: > 0 })
+            return int.MaxValue;
+        if (!long.TryParse(text, out var limit))
+            throw ApiException.BadRequest($"strconv.ParseInt: parsing \"{text}\": invalid syntax");
+        return limit is > 0 and < int.MaxValue ? (int)limit : int.MaxValue;
+    }
+
+    private static void CheckMatch(string? version, string? match)
+    {
+        if (match is not { Length: > 0 })
+            return;
+        static ApiException Forbidden(string why) => ApiException.InvalidOptions("ListOptions", "FieldValueForbidden", "resourceVersionMatch", "Forbidden: " + why);
+        if (version is not { Length: > 0 })
+            throw Forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided");
+        if (match is not ("Exact" or "NotOlderThan"))
+        {
+            throw ApiException.InvalidOptions("ListOptions", "FieldValueNotSupported", "resourceVersionMatch",
+                $"Unsupported value: \"{match}\": supported values: \"Exact\", \"NotOlderThan\", \"\"");
+        }
+        if (match == "Exact" && version == "0")
+            throw Forbidden("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+    }
+
     internal static void CheckVersion(string? version, string? match, long revision)
     {
         if (version is not { Length: > 0 })
@@ -48,7 +74,7 @@ internal sealed class ListEndpoint(ClusterApi api, Pages pages)
             throw ApiException.BadRequest($"invalid resource version \"{version}\"");
         if (wanted > revision)
         {
-            throw new ApiException(504, "Timeout", $"Too large resource version: {wanted}, current: {revision}")
+            throw new ApiException(504, "Timeout", $"Timeout: Too large resource version: {wanted}, current: {revision}")
             {
                 RetryAfterSeconds = 1, Causes = [new StatusCause("ResourceVersionTooLarge", "Too large resource version", "")],
             };

@@ -21,6 +21,8 @@ internal sealed class PatchEndpoint(ClusterApi api)
         var media = BodyReader.MediaType(context.Request);
         if (media is not (JsonMedia or MergeMedia or StrategicMedia or ApplyMedia) || (media == StrategicMedia && type.IsCustom))
             throw BodyReader.Unsupported(media, type.IsCustom ? [JsonMedia, MergeMedia, ApplyMedia] : [JsonMedia, MergeMedia, StrategicMedia, ApplyMedia]);
+        if (media != ApplyMedia && context.Request.Query.ContainsKey("force"))
+            throw ApiException.InvalidOptions("PatchOptions", "FieldValueForbidden", "force", "Forbidden: may not be specified for non-apply patch");
         var bytes = await BodyReader.BytesAsync(context).ConfigureAwait(false);
         var patch = media == ApplyMedia ? BodyReader.Yaml(bytes) : BodyReader.Json(bytes);
         if (media == JsonMedia ? patch is not JsonArray : patch is not JsonObject)
@@ -56,7 +58,7 @@ internal sealed class PatchEndpoint(ClusterApi api)
         HttpContext context, ResourceType type, TypeSchema schema, string? ns, string name, StoredObject? existing, JsonObject config, string? subresource, WriteOptions options, FieldValidation validation)
     {
         if (context.Request.Query["fieldManager"].ToString().Length == 0)
-            throw new ApiException(422, "Invalid", "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch");
+            throw ApiException.InvalidOptions("PatchOptions", "FieldValueRequired", "fieldManager", "Required value: is required for apply patch");
         if (config.Str("apiVersion") != type.ApiVersion || config.Str("kind") != type.Kind)
             throw ApiException.BadRequest($"the API version in the data ({config.Str("apiVersion")}) does not match the expected API version ({type.ApiVersion})");
         if (config.Str("metadata", "name") is { Length: > 0 } given && given != name)
@@ -90,6 +92,8 @@ internal sealed class PatchEndpoint(ClusterApi api)
             throw ApiException.BadRequest($"the name of the object ({name}) does not match the name on the URL ({existing.Name})");
         if (metadata.Str("namespace") is { } ns && ns != (existing.Namespace ?? ns))
             throw ApiException.BadRequest("the namespace of the provided object does not match the namespace sent on the request");
+        if (metadata.Str("uid") is { Length: > 0 } uid && uid != existing.Uid)
+            throw ApiException.Invalid(type, existing.Name, [new StatusCause("FieldValueInvalid", $"Invalid value: \"{uid}\": field is immutable", "metadata.uid")]);
         if (obj.Str("kind") is { } kind && kind != type.Kind)
             throw ApiException.BadRequest($"the kind in the data ({kind}) does not match the expected kind ({type.Kind})");
     }

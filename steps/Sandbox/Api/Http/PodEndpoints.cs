@@ -16,30 +16,32 @@ internal sealed class PodEndpoints(ClusterApi api)
     /// <summary>False when there is no such subresource.</summary>
     public async Task<bool> HandleAsync(HttpContext context, ApiRequest request)
     {
-        if (api.Pods is not { } access)
-            return false;
         JsonObject Pod() => api.Get(Kinds.Pods, request.Namespace, request.Name!) ?? throw ApiException.NotFound(Kinds.Pods, request.Name!);
         switch (request.Subresource)
         {
             case "log" when request.Verb == "get":
-                await LogsAsync(context, access, request, Pod()).ConfigureAwait(false);
+                await LogsAsync(context, request, Pod()).ConfigureAwait(false);
                 return true;
             case "exec" or "attach" when request.Verb is "get" or "create":
-                await ExecAsync(context, access, request, Pod()).ConfigureAwait(false);
+                await ExecAsync(context, request, Pod()).ConfigureAwait(false);
                 return true;
             case "portforward" when request.Verb is "get" or "create":
-                await ForwardAsync(context, access, request, Pod()).ConfigureAwait(false);
+                await ForwardAsync(context, request, Pod()).ConfigureAwait(false);
                 return true;
             default:
                 return false;
         }
     }
 
-    private static async Task LogsAsync(HttpContext context, IPodAccess access, ApiRequest request, JsonObject pod)
+    // A cluster without pods has nodes without a kubelet.
+    private IPodAccess Access => api.Pods ?? throw ApiException.BadRequest("no kubelet runs the pods of this cluster");
+
+    private async Task LogsAsync(HttpContext context, ApiRequest request, JsonObject pod)
     {
         var query = context.Request.Query;
         long? Number(string name) => query[name].ToString() is { Length: > 0 } text
-            ? long.TryParse(text, out var n) && n >= 0 ? n : throw ApiException.BadRequest($"invalid value for {name}: \"{text}\"")
+            ? !long.TryParse(text, out var n) ? throw ApiException.BadRequest($"strconv.ParseInt: parsing \"{text}\": invalid syntax")
+            : n >= (name == "tailLines" ? 0 : 1) ? n : throw BelowLeast(request.Name!, name, n)
             : null;
         var log = new LogQuery
         {
@@ -48,14 +50,20 @@ internal sealed class PodEndpoints(ClusterApi api)
             TailLines = Number("tailLines"), SinceSeconds = Number("sinceSeconds"), LimitBytes = Number("limitBytes"),
             SinceTime = DateTimeOffset.TryParse(query["sinceTime"], out var since) ? since : null,
         };
+        if (pod.Str("spec", "nodeName") is not { Length: > 0 })
+        {
+            // No node has it yet: there is no log, and that is no error.
+            context.Response.StatusCode = StatusCodes.Status204NoContent;
+            return;
+        }
         context.Response.ContentType = "text/plain";
         context.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         // Refusals come before the first byte; so nothing is sent here until the log itself writes.
         var output = log.Follow ? new FlushingStream(context.Response.Body) : context.Response.Body;
-        await access.LogsAsync(request.Namespace!, request.Name!, log, output, context.RequestAborted).ConfigureAwait(false);
+        await Access.LogsAsync(request.Namespace!, request.Name!, log, output, context.RequestAborted).ConfigureAwait(false);
     }
 
-    private static async Task ExecAsync(HttpContext context, IPodAccess access, ApiRequest request, JsonObject pod)
+    private async Task ExecAsync(HttpContext context, ApiRequest request, JsonObject pod)
     {
         var query = context.Request.Query;
         var attach = request.Subresource == "attach";
@@ -63,9 +71,11 @@ internal sealed class PodEndpoints(ClusterApi api)
         if (!attach && command.Count == 0)
             throw ApiException.BadRequest("you must specify at least 1 container command");
         var tty = ApiRequest.IsTrue(query["tty"]);
+        DemandNode(pod);
         var exec = new ExecRequest(Container(query["container"], pod), command, ApiRequest.IsTrue(query["stdin"]), tty);
         var stdout = !query.ContainsKey("stdout") || ApiRequest.IsTrue(query["stdout"]);
         var stderr = ApiRequest.IsTrue(query["stderr"]) && !tty;
+        var access = Access;
         Task<int> Run(IExecStreams streams, CancellationToken cancel) => attach
             ? access.AttachAsync(request.Namespace!, request.Name!, exec, streams, cancel)
             : access.ExecAsync(request.Namespace!, request.Name!, exec, streams, cancel);
@@ -83,10 +93,12 @@ internal sealed class PodEndpoints(ClusterApi api)
         await SpdySessions.ExecAsync(transport, exec, stdout, stderr, Run, context.RequestAborted).ConfigureAwait(false);
     }
 
-    private static async Task ForwardAsync(HttpContext context, IPodAccess access, ApiRequest request, JsonObject pod)
+    private async Task ForwardAsync(HttpContext context, ApiRequest request, JsonObject pod)
     {
+        DemandNode(pod);
         if (pod.Str("status", "phase") != "Running")
             throw ApiException.BadRequest($"pod {request.Name} is not running. Current status={pod.Str("status", "phase")}");
+        var access = Access;
         Task<Stream> Connect(int port, CancellationToken cancel) => access.ConnectAsync(request.Namespace!, request.Name!, port, cancel);
         if (!context.WebSockets.IsWebSocketRequest)
         {
@@ -106,6 +118,18 @@ internal sealed class PodEndpoints(ClusterApi api)
         }
         var ports = context.Request.Query["ports"].SelectMany(p => (p ?? "").Split(',')).Select(p => int.TryParse(p, out var n) ? n : 0).Where(p => p > 0).ToList();
         await SocketSessions.ForwardAsync(socket, protocol.Contains("base64", StringComparison.Ordinal), ports, Connect, context.RequestAborted).ConfigureAwait(false);
+    }
+
+    private static void DemandNode(JsonObject pod)
+    {
+        if (pod.Str("spec", "nodeName") is not { Length: > 0 })
+            throw ApiException.BadRequest($"pod {pod.Str("metadata", "name")} does not have a host assigned");
+    }
+
+    private static ApiException BelowLeast(string pod, string field, long value)
+    {
+        var cause = new StatusCause("FieldValueInvalid", $"Invalid value: {value}: must be greater than {(field == "tailLines" ? "or equal to " : "")}0", field);
+        return new ApiException(422, "Invalid", $"PodLogOptions \"{pod}\" is invalid: {field}: {cause.Message}") { Name = pod, Subject = "PodLogOptions", Causes = [cause] };
     }
 
     /// <summary>The container that is meant; 400 when it is not there or not clear which one.</summary>

@@ -9,6 +9,10 @@ namespace CiSteps.Sandbox.Api.Http;
 /// <summary>The verbs on resources.</summary>
 internal sealed class ResourceEndpoints(ClusterApi api, Authorizer authorizer, Reviews reviews, Subresources subresources, CancellationToken stop)
 {
+    // Most kinds answer a deletion with a Status; these with the object.
+    private static readonly HashSet<ResourceType> ShowsWhatWent =
+        [Kinds.Pods, Kinds.Services, Kinds.ServiceAccounts, Kinds.ResourceQuotas, Kinds.PersistentVolumes, Kinds.PersistentVolumeClaims, Kinds.StorageClasses];
+
     private readonly ListEndpoint lists = new(api, new Pages(api.Time));
     private readonly WatchEndpoint watches = new(api);
     private readonly PatchEndpoint patches = new(api);
@@ -114,7 +118,7 @@ internal sealed class ResourceEndpoints(ClusterApi api, Authorizer authorizer, R
             var end = agent.IndexOfAny(['/', ' ']);
             manager = end > 0 ? agent[..end] : agent.Length > 0 ? agent : "unknown";
         }
-        return new WriteOptions { FieldManager = manager.Length > 128 ? manager[..128] : manager, DryRun = DryRun(query["dryRun"]), User = user };
+        return new WriteOptions { FieldManager = manager.Length > 128 ? manager[..128] : manager, DryRun = DeleteRequest.DryRun(OptionsKind(context.Request.Method), query["dryRun"]), User = user };
     }
 
     public static async Task<JsonObject> BodyOf(HttpContext context, ResourceType type)
@@ -127,12 +131,12 @@ internal sealed class ResourceEndpoints(ClusterApi api, Authorizer authorizer, R
         return obj;
     }
 
-    private static bool DryRun(Microsoft.Extensions.Primitives.StringValues values)
+    private static string OptionsKind(string method) => method switch
     {
-        if (values.Count == 0 || values.All(string.IsNullOrEmpty))
-            return false;
-        return values.All(v => v == "All") ? true : throw ApiException.BadRequest($"dryRun: Unsupported value: \"{values}\": supported values: \"All\"");
-    }
+        "PUT" => "UpdateOptions",
+        "PATCH" => "PatchOptions",
+        _ => "CreateOptions",
+    };
 
     private static bool NeedsVersion(ResourceType type) =>
         type.IsCustom || type == Kinds.Leases || type == Kinds.CustomResourceDefinitions || type == Kinds.PodDisruptionBudgets;
@@ -181,7 +185,7 @@ internal sealed class ResourceEndpoints(ClusterApi api, Authorizer authorizer, R
         if (type == Kinds.Jobs && options.Propagation is null && !context.Request.Headers.UserAgent.ToString().Contains("kube-controller", StringComparison.Ordinal))
             context.Warn("child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning");
         var (obj, gone) = api.Deletion.Delete(type, request.Namespace, request.Name!, options);
-        if (!gone || type == Kinds.Pods)
+        if (!gone || ShowsWhatWent.Contains(type))
         {
             await context.JsonAsync(200, view.Single(obj)).ConfigureAwait(false);
             return;

@@ -35,7 +35,14 @@ internal sealed class Scaling
                 metadata[field] = value.DeepClone();
         }
         scale["metadata"] = metadata;
-        scale["spec"] = new JsonObject { ["replicas"] = obj.Num(specPath) ?? 0 };
+        var replicas = obj.Num(specPath);
+        if (replicas is null && selectorPath is not null)
+        {
+            // A custom object that does not say how many it wants has no scale to show.
+            var why = $"the spec replicas field \".{string.Join('.', specPath)}\" does not exist";
+            throw new ApiException(500, "InternalError", "Internal error occurred: " + why) { Causes = [new StatusCause("", why, "")] };
+        }
+        scale["spec"] = new JsonObject { ["replicas"] = replicas ?? 0 };
         var status = new JsonObject { ["replicas"] = obj.Num(statusPath) ?? 0 };
         var selector = selectorPath is null ? SelectorText(obj) : selectorPath.Length == 0 ? null : obj.Str(selectorPath);
         if (selector is not null)

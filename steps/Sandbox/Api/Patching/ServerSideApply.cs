@@ -61,7 +61,7 @@ internal static class ServerSideApply
         var groups = conflicts.GroupBy(c => By(c.Other)).ToList();
         var text = groups.Count == 1
             ? $"conflict{(conflicts.Count > 1 ? "s" : "")} with {groups[0].Key}{Fields(groups[0])}"
-            : "conflicts with " + string.Join("\n", groups.Select(g => $"{g.Key}{Fields(g)}"));
+            : string.Join("\n", groups.Select(g => $"conflicts with {g.Key}:\n{Lines(g)}"));
         return new ApiException(409, "Conflict", $"Apply failed with {conflicts.Count} conflict{(conflicts.Count > 1 ? "s" : "")}: {text}")
         {
             Causes = [.. conflicts.Select(c => new StatusCause("FieldManagerConflict", $"conflict with {By(c.Other)}", FieldPaths.Show(c.Path)))],
@@ -71,8 +71,10 @@ internal static class ServerSideApply
     private static string Fields(IEnumerable<(Manager Other, string Path)> group)
     {
         var paths = group.Select(g => FieldPaths.Show(g.Path)).ToList();
-        return paths.Count == 1 ? ": " + paths[0] : ":\n" + string.Join("\n", paths.Select(p => "- " + p));
+        return paths.Count == 1 ? ": " + paths[0] : ":\n" + Lines(group);
     }
+
+    private static string Lines(IEnumerable<(Manager Other, string Path)> group) => string.Join("\n", group.Select(g => "- " + FieldPaths.Show(g.Path)));
 
     private static void Merge(TypeSchema schema, JsonObject target, JsonObject config, bool top = false)
     {

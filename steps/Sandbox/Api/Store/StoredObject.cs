@@ -28,11 +28,14 @@ internal sealed class StoredObject
     public IReadOnlyList<string> OwnerUids { get; }
     public bool IsDeleting { get; }
 
-    /// <summary>Freezes an object; its resourceVersion is set to the revision.</summary>
+    /// <summary>Freezes an object; its resourceVersion is set to the revision, or left out for 0: of what was only tried.</summary>
     public static StoredObject Freeze(JsonObject obj, long revision)
     {
         var metadata = obj.Ensure("metadata");
-        metadata["resourceVersion"] = revision.ToString();
+        if (revision > 0)
+            metadata["resourceVersion"] = revision.ToString();
+        else
+            metadata.Remove("resourceVersion");
         return new StoredObject(
             obj.ToUtf8(), obj.Str("apiVersion") ?? "", metadata.Str("namespace"), metadata.Str("name") ?? "", metadata.Str("uid") ?? "", revision,
             LabelSelector.LabelsOf(obj), [.. metadata.Objs("ownerReferences").Select(o => o.Str("uid") ?? "")], metadata["deletionTimestamp"] is not null);
