@@ -34,13 +34,15 @@ internal static class ImageBuilding
         clone.Git("push", "--quiet", "origin", "HEAD:main");
         clone.Branch("ci/change");
         var step = Programs.Published("image-build");
+        // As many as the step gives an image; each is an instruction of the build.
+        var labels = Enumerable.Range(1, 6).SelectMany(one => new[] { "--label", $"org.example.label-{one}=value" }).ToArray();
         var number = 0;
-        await table.CompareAsync($"`image-build` of {ContentBytes >> 20} MB, as built and pushed", 7,
+        await table.CompareAsync($"`image-build` of {ContentBytes >> 20} MB, as built and pushed", 5,
             () => Programs.RunInAsync(clone.Folder, step, "--build-number", $"{number}"),
-            "`docker build`, `docker push`", async () =>
+            "`docker build --pull` with labels, `docker push`", async () =>
             {
                 var name = registry.Reference("bare/service", $"1.{number}").ToString();
-                await Programs.RunInAsync(clone.Folder, "docker", "build", "--quiet", "--tag", name, "service");
+                await Programs.RunInAsync(clone.Folder, "docker", ["build", "--quiet", "--pull", .. labels, "--tag", name, "service"]);
                 await Programs.RunInAsync(clone.Folder, "docker", "push", "--quiet", name);
             }, before: async () =>
             {

@@ -51,6 +51,13 @@ internal sealed class Table
         return Stopwatch.GetElapsedTime(started);
     }
 
+    public static TimeSpan TimeOf(Action work)
+    {
+        var started = Stopwatch.GetTimestamp();
+        work();
+        return Stopwatch.GetElapsedTime(started);
+    }
+
     public static TimeSpan Median(IReadOnlyCollection<TimeSpan> times) => Percentile(times, 50);
 
     public static TimeSpan Percentile(IReadOnlyCollection<TimeSpan> times, int percent) => times.Order().ElementAt((times.Count - 1) * percent / 100);
