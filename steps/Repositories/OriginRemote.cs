@@ -82,6 +82,11 @@ public sealed class OriginRemote
     public Task<string?> TipOfAsync(string branch, CancellationToken cancel) =>
         ReadAsync(AskingFor(branch), AskingLimit, () => TipOf(branch), cancel);
 
+    /// <summary>The tips of all branches on the remote now, by branch.</summary>
+    /// <exception cref="UnavailableException">The remote does not answer.</exception>
+    /// <exception cref="UsageException">The rights do not suffice.</exception>
+    public Task<IReadOnlyDictionary<string, string>> TipsAsync(CancellationToken cancel) => ReadAsync("asking for all branches", AskingLimit, Tips, cancel);
+
     /// <summary>As <see cref="TipOfAsync"/>, for who can do without the answer: asked once and not for long.</summary>
     /// <exception cref="UnavailableException">The remote does not answer soon.</exception>
     /// <exception cref="UsageException">The rights do not suffice.</exception>
@@ -223,6 +228,14 @@ public sealed class OriginRemote
         var wanted = $"refs/heads/{branch}";
         return repository.Native.Network.ListReferences(remote, Credentials())
             .FirstOrDefault(reference => reference.CanonicalName == wanted)?.TargetIdentifier;
+    }
+
+    private IReadOnlyDictionary<string, string> Tips()
+    {
+        const string heads = "refs/heads/";
+        return repository.Native.Network.ListReferences(remote, Credentials())
+            .Where(reference => reference.CanonicalName.StartsWith(heads, StringComparison.Ordinal))
+            .ToDictionary(reference => reference.CanonicalName[heads.Length..], reference => reference.TargetIdentifier, StringComparer.Ordinal);
     }
 
     private async Task<T> ReadAsync<T>(string doing, TimeSpan limit, Func<T> call, CancellationToken cancel) =>

@@ -17,6 +17,9 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
         if (Unfit() is { } unfit) return unfit;
         var (evidence, refusal) = ChainEvidence.Read(context.Evidence, context.Settings.Get(CertifyCommand.RequireSigned));
         if (refusal is not null) return refusal;
+        if (context.Settings.Get(CertifyCommand.RequireSigned))
+            foreach (var image in evidence!.Images.Images.Where(image => image.Built).Select(image => ImageReference.Of(image.Repository, image.Digest)))
+                if (ProvenanceCheck.LackOf(image, run.Identity.Commit, await registry.ProvenanceAsync(image, cancel).ConfigureAwait(false)) is { } lack) return Outcome.Refused("not-signed", lack);
         var facts = new List<ReleaseFacts>();
         foreach (var image in evidence!.Images.Images) facts.Add(await GatherAsync(image, evidence, cancel).ConfigureAwait(false));
         var plan = CertifyPlan.For(run.Identity.Commit, facts, context.Settings.Get(CertifyCommand.AllowOlder));

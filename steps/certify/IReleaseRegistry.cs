@@ -1,4 +1,5 @@
 using CiSteps.Hosting;
+using CiSteps.Hosting.Evidence;
 using CiSteps.Images;
 using CiSteps.Pipeline;
 
@@ -19,7 +20,10 @@ internal interface IReleaseRegistry : IDisposable
     /// <exception cref="RegistryRefusalException">It points elsewhere by now, or the registry does not take it.</exception>
     Task MoveAsync(ImageReference image, string tag, string? expected, CancellationToken cancel);
 
-    /// <summary>Attaches a statement to an image.</summary>
+    /// <summary>The provenance that is attached to an image.</summary>
+    Task<IReadOnlyList<Attestation>> ProvenanceAsync(ImageReference image, CancellationToken cancel);
+
+    /// <summary>Attaches a statement to an image, signed when there is a key.</summary>
     Task AttachAsync(ImageReference image, string predicateType, byte[] statement, CancellationToken cancel);
 }
 
@@ -41,7 +45,10 @@ internal sealed class ReleaseRegistry(StepContext context, RegistryDefinition de
         await client.MoveTagAsync(image.WithTag(tag), await ReadAsync(image, cancel).ConfigureAwait(false), expected, cancel).ConfigureAwait(false);
 
     public Task AttachAsync(ImageReference image, string predicateType, byte[] statement, CancellationToken cancel) =>
-        client.AttachAsync(image, MediaTypes.InToto, statement, new Dictionary<string, string> { ["in-toto.io/predicate-type"] = predicateType }, cancel);
+        Attestation.AttachAsync(client, context, image, predicateType, statement, cancel);
+
+    public Task<IReadOnlyList<Attestation>> ProvenanceAsync(ImageReference image, CancellationToken cancel) =>
+        Attestation.ReadAsync(client, context, image, PredicateTypes.Provenance, cancel);
 
     public void Dispose() => client.Dispose();
 

@@ -84,7 +84,7 @@ internal sealed class EngineImageWorks : IImageWorks
     public Task<bool> ShareAsync(ImageReference image, ImageReference name, CancellationToken cancel) => registry.ShareAsync(image, name, cancel);
 
     public Task AttachAsync(ImageReference image, byte[] statement, CancellationToken cancel) =>
-        registry.AttachAsync(image, MediaTypes.InToto, statement, new Dictionary<string, string> { ["in-toto.io/predicate-type"] = Hosting.Evidence.PredicateTypes.Provenance }, cancel);
+        Attestation.AttachAsync(registry, context, image, Hosting.Evidence.PredicateTypes.Provenance, statement, cancel);
 
     public ValueTask DisposeAsync()
     {

@@ -43,6 +43,6 @@ internal interface IImageWorks : IAsyncDisposable
     /// <returns>False when the registry cannot share content between the two repositories.</returns>
     Task<bool> ShareAsync(ImageReference image, ImageReference name, CancellationToken cancel);
 
-    /// <summary>Attaches a statement to an image in the registry.</summary>
+    /// <summary>Attaches a statement to an image in the registry, signed when there is a key.</summary>
     Task AttachAsync(ImageReference image, byte[] statement, CancellationToken cancel);
 }

@@ -11,13 +11,13 @@ internal static class PromoteCommand
 
     internal static readonly Setting<string> Who = Setting.Text("who", "who promotes, for the history", null, "teamcity.build.triggeredBy.username", "teamcity.build.triggeredBy");
 
-    internal static readonly Setting<bool> RequireSignature = Setting.Switch("require-signature", "refuse certify's evidence unless it is signed by the known key");
+    internal static readonly Setting<bool> RequireSigned = Setting.Switch("require-signed", "refuse certify's evidence unless it is signed by the known key");
 
     internal static readonly Setting<string> AllowBarred = Setting.Text("allow-barred", "digest (sha256:…) that may be promoted although an earlier roll-out of it failed");
 
     public static StepCommand Create(World? world = null) => new(
         "promote",
         "Reads what certify tagged; rolls it out to production wave by wave, by digest, behind health gates; rolls back and bars the digest when that fails; hands over what runs where. Default branch only.",
-        [.. ChainRun.Settings, .. Adapters.Settings, Target, Who, RequireSignature, AllowBarred],
+        [.. ChainRun.Settings, .. Adapters.Settings, Target, Who, RequireSigned, AllowBarred],
         (context, cancel) => new PromoteStep(world ?? Adapters.World, context).RunAsync(cancel));
 }

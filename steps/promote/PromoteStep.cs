@@ -15,7 +15,7 @@ internal sealed class PromoteStep(World world, StepContext context)
         if (!context.Evidence.TryReadDone("certify", out var certified, out var why)) return Outcome.Refused("no-evidence", $"{why}; only what certify tagged in this run is promoted");
         if (certified.Run.Dirty || !certified.Run.IsDefaultBranch)
             return Outcome.Refused("not-certified", $"certify's evidence is of {(certified.Run.Dirty ? "a work tree with uncommitted changes" : $"branch \"{certified.Run.Branch}\"")}; only committed work of the target branch reaches production");
-        if (context.Settings.Get(PromoteCommand.RequireSignature) && !certified.IsSigned)
+        if (context.Settings.Get(PromoteCommand.RequireSigned) && !certified.IsSigned)
             return Outcome.Refused("not-signed", "certify's evidence carries no valid signature of the known key; run certify with the signing key");
         var handOver = certified.HandOverAs(HandOverJson.Default.CertifyHandOver)?.Images ?? [];
         if (handOver.Count == 0) return Done("nothing to promote: certify tagged no image", []);

@@ -186,6 +186,48 @@ public sealed class CertifyTests
     }
 
     [Test]
+    public async Task Demands_signed_provenance_of_this_commit_where_there_is_any_beside_the_image()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var other = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        release.Environment["CISTEPS_SIGNING_KEY"] = key.ExportPkcs8PrivateKeyPem();
+        var digest = await BuildAsync("22");
+        await AttachAsync(digest, release.Clone.Head, null);
+        Assert.That(await RunAsync("22", "--require-signed"), Is.EqualTo(ExitCode.Refused), release.Output);
+        Assert.That(release.Output, Does.Contain("certify.not-signed").And.Contain("no valid signature"));
+        await AttachAsync(digest, release.Clone.Head, other);
+        Assert.That(await RunAsync("22", "--require-signed"), Is.EqualTo(ExitCode.Refused), release.Output);
+        await AttachAsync(digest, new string('0', 40), key);
+        Assert.That(await RunAsync("22", "--require-signed"), Is.EqualTo(ExitCode.Refused), release.Output);
+        Assert.That(release.Output, Does.Contain("another commit"));
+        Assert.That(await client.FindDigestAsync(release.Name("2-production")), Is.Null);
+        await AttachAsync(digest, release.Clone.Head, key);
+        Assert.That(await RunAsync("22", "--require-signed"), Is.EqualTo(ExitCode.Done), release.Output);
+        Assert.That(await client.ListReferrersAsync(release.Name(digest), MediaTypes.Dsse), Has.Count.EqualTo(4), "certify's own summary is signed as well");
+    }
+
+    private async Task AttachAsync(string digest, string commit, ECDsa? key)
+    {
+        var before = release.Environment["CISTEPS_SIGNING_KEY"];
+        release.Environment["CISTEPS_SIGNING_KEY"] = key?.ExportPkcs8PrivateKeyPem() ?? "";
+        var statement = new JsonObject
+        {
+            ["subject"] = new JsonArray((JsonNode)new JsonObject { ["digest"] = new JsonObject { ["sha256"] = digest[7..] } }),
+            ["predicateType"] = PredicateTypes.Provenance,
+            ["predicate"] = new JsonObject
+            {
+                ["buildDefinition"] = new JsonObject { ["resolvedDependencies"] = new JsonArray((JsonNode)new JsonObject { ["digest"] = new JsonObject { ["gitCommit"] = commit } }) },
+            },
+        };
+        await release.RunAsync(new StepCommand("attach", "Attaches.", [], async (context, cancel) =>
+        {
+            await Attestation.AttachAsync(client, context, release.Name(digest), PredicateTypes.Provenance, System.Text.Encoding.UTF8.GetBytes(statement.ToJsonString()), cancel);
+            return Outcome.Done("attached");
+        }), "22");
+        release.Environment["CISTEPS_SIGNING_KEY"] = before;
+    }
+
+    [Test]
     public async Task Has_nothing_to_do_when_no_component_changed()
     {
         var digest = await BuildAsync("20");

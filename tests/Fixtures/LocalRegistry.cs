@@ -59,7 +59,8 @@ public sealed class LocalRegistry : IAsyncDisposable
     /// <summary>Starts a registry; a machine without the program fails the test.</summary>
     /// <param name="access">How it lets people in.</param>
     /// <param name="readOnly">Whether it takes no pushes.</param>
-    public static async Task<LocalRegistry> StartAsync(RegistryAccess access = RegistryAccess.Open, bool readOnly = false)
+    /// <param name="deletes">Whether it lets them delete.</param>
+    public static async Task<LocalRegistry> StartAsync(RegistryAccess access = RegistryAccess.Open, bool readOnly = false, bool deletes = true)
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -73,7 +74,7 @@ public sealed class LocalRegistry : IAsyncDisposable
                 RegistryAccess.Token => $"auth:\n  token:\n    realm: {tokens!.Address}/token\n    service: test\n    issuer: test\n    rootcertbundle: {folder.Of("token.pem")}\n",
                 _ => "",
             };
-            var configuration = folder.Write("registry.yml", $"version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {folder.Of("data")}\n  delete:\n    enabled: true\n{(readOnly ? "  maintenance:\n    readonly:\n      enabled: true\n" : "")}http:\n  addr: 127.0.0.1:{port}\n{auth}");
+            var configuration = folder.Write("registry.yml", $"version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {folder.Of("data")}\n  delete:\n    enabled: {(deletes ? "true" : "false")}\n{(readOnly ? "  maintenance:\n    readonly:\n      enabled: true\n" : "")}http:\n  addr: 127.0.0.1:{port}\n{auth}");
             var process = Process.Start(new ProcessStartInfo("docker-registry", ["serve", configuration]) { RedirectStandardError = true, RedirectStandardOutput = true })
                 ?? throw new InvalidOperationException("docker-registry did not start");
             _ = process.StandardOutput.ReadToEndAsync();
@@ -92,6 +93,29 @@ public sealed class LocalRegistry : IAsyncDisposable
 
     /// <summary>A client with this registry's credentials.</summary>
     public RegistryClient Connect() => RegistryClient.Open(new RegistryCredentials(Credential, [Host], new Dictionary<string, string>()));
+
+    /// <summary>Puts an image without layers there.</summary>
+    /// <param name="client">A client with rights.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="created">When it says that it was made; null when it does not say.</param>
+    /// <param name="labels">Its labels.</param>
+    /// <returns>Its digest.</returns>
+    public static async Task<string> PutImageAsync(RegistryClient client, ImageReference name, string? created, params (string Name, string Value)[] labels)
+    {
+        var written = new JsonObject();
+        foreach (var (label, value) in labels) written[label] = value;
+        var json = new JsonObject { ["os"] = "linux", ["architecture"] = "amd64", ["config"] = new JsonObject { ["Labels"] = written } };
+        if (created is not null) json["created"] = created;
+        var config = await client.UploadBlobAsync(name, Encoding.UTF8.GetBytes(json.ToJsonString()), "application/vnd.oci.image.config.v1+json");
+        var manifest = new JsonObject
+        {
+            ["schemaVersion"] = 2,
+            ["mediaType"] = MediaTypes.OciManifest,
+            ["config"] = new JsonObject { ["mediaType"] = config.MediaType, ["digest"] = config.Digest, ["size"] = config.Size },
+            ["layers"] = new JsonArray(),
+        };
+        return await client.PutManifestAsync(name, RegistryManifest.Read(Encoding.UTF8.GetBytes(manifest.ToJsonString()), MediaTypes.OciManifest));
+    }
 
     /// <summary>Stops the registry and removes its data.</summary>
     public async ValueTask DisposeAsync()

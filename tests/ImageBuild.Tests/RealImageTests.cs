@@ -1,6 +1,8 @@
+using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using CiSteps.Fixtures;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Evidence;
 using CiSteps.Images;
 
 namespace CiSteps.ImageBuild.Tests;
@@ -74,6 +76,34 @@ public sealed class RealImageTests
         Assert.That(materials.Select(material => (string?)material!["digest"]!["gitCommit"]), Does.Contain(repository.Clone.Head));
         Assert.That(materials.Select(material => (string?)material!["digest"]!["sha256"]), Does.Contain(baseDigest[7..]));
         Assert.That(statement.ToJsonString(), Does.Not.Contain(LocalRegistry.Password));
+    }
+
+    [Test]
+    public async Task Signs_the_provenance_beside_the_image_when_there_is_a_key()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var other = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var repository = Repository();
+        repository.Branch("ci/signed", "signed\n");
+        repository.Environment["CISTEPS_SIGNING_KEY"] = key.ExportPkcs8PrivateKeyPem();
+        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "25"), Is.EqualTo(ExitCode.Done), repository.Output);
+        var name = ImageReference.Of($"{registry.Host}/ci/service", $"3.25-{repository.Clone.Head[..12]}");
+        var image = name.WithDigest((await client.FindDigestAsync(name))!);
+        Assert.That(await client.ListReferrersAsync(image, MediaTypes.InToto), Is.Empty, "nothing beside it without a signature");
+        foreach (var (check, isSigned) in new[] { (key, true), (other, false) })
+        {
+            IReadOnlyList<Attestation> attached = [];
+            repository.Environment.Remove("CISTEPS_SIGNING_KEY");
+            repository.Environment["CISTEPS_VERIFICATION_KEY"] = check.ExportSubjectPublicKeyInfoPem();
+            await repository.RunAsync(new StepCommand("read", "Reads.", [], async (context, cancel) =>
+            {
+                attached = await Attestation.ReadAsync(client, context, image, PredicateTypes.Provenance, cancel);
+                return Outcome.Done("read");
+            }), "25");
+            Assert.That(attached, Has.Count.EqualTo(1), repository.Output);
+            Assert.That(attached[0].IsSigned, Is.EqualTo(isSigned));
+            Assert.That((string?)attached[0].Statement["subject"]![0]!["digest"]!["sha256"], Is.EqualTo(image.Digest![7..]));
+        }
     }
 
     [Test]

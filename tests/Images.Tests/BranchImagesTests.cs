@@ -7,9 +7,8 @@ namespace CiSteps.Images.Tests;
 
 public sealed class BranchImagesTests
 {
-    private static readonly DateTimeOffset Limit = new(2026, 6, 1, 0, 0, 0, TimeSpan.Zero);
     private const string Old = "2026-01-01T00:00:00Z";
-    private const string New = "2026-07-01T00:00:00Z";
+    private static readonly IReadOnlySet<string> none = new HashSet<string>();
 
     private LocalRegistry registry = null!;
     private RegistryClient client = null!;
@@ -33,81 +32,76 @@ public sealed class BranchImagesTests
     }
 
     [Test]
-    public async Task Removes_what_is_old_and_unused_and_keeps_the_rest_with_its_reason()
+    public async Task Lists_each_image_once_with_its_tags_its_age_and_what_it_was_built_from()
     {
-        await PutAsync(branch, "1.1-aaaaaaaaaaaa", Old);
-        await PutAsync(branch, "1.2-bbbbbbbbbbbb", New);
-        var released = await PutAsync(branch, "1.3-cccccccccccc", Old);
-        await PutAsync(release, "1.3", Old, "1.3-cccccccccccc");
-        await PutAsync(branch, "1.4-dddddddddddd", Old);
-        var running = await PutAsync(branch, "1.5-eeeeeeeeeeee", Old);
-        await PutAsync(branch, "1.6-ffffffffffff", null);
-        var plan = await PlanAsync(new ImagesInUse([release], ["dddddddddddd" + new string('0', 28)], [running]));
-        Assert.That(plan.ToDictionary(image => image.Tags.Single(), image => image.KeptBecause), Is.EquivalentTo(new Dictionary<string, string?>
-        {
-            ["1.1-aaaaaaaaaaaa"] = null,
-            ["1.2-bbbbbbbbbbbb"] = "not old enough",
-            ["1.3-cccccccccccc"] = $"released as {release.WithTag("1.3")}",
-            ["1.4-dddddddddddd"] = "of an open chain (dddddddddddd)",
-            ["1.5-eeeeeeeeeeee"] = "in use",
-            ["1.6-ffffffffffff"] = "its age is not known",
-        }));
-        foreach (var image in plan.Where(image => image.KeptBecause is null)) await BranchImages.RemoveAsync(client, image);
-        Assert.That(await client.ListTagsAsync(branch), Has.Count.EqualTo(5).And.None.StartsWith("1.1-"));
-        Assert.That(await client.FindDigestAsync(branch.WithDigest(released)), Is.EqualTo(released));
+        var digest = await PutAsync(branch, "1.2-bbbbbbbbbbbb", Old, (ImageName.RevisionLabel, "bbbb"), (ImageName.SourceLabel, "https://git.example/r"));
+        await client.PutManifestAsync(branch.WithTag("1.1-aaaaaaaaaaaa"), (await client.FindManifestAsync(branch.WithDigest(digest)))!);
+        await PutAsync(branch, "1.3-cccccccccccc", null);
+        await PutAsync(branch, "1.4-dddddddddddd", Old, ("released", "yes"));
+        await PutAsync(release, "1.4", Old, ("released", "yes"));
+        await client.AttachAsync(branch.WithDigest(digest), MediaTypes.InToto, "{}"u8.ToArray());
+        var images = await ListAsync();
+        Assert.That(images.Select(image => string.Join(' ', image.Tags)), Is.EqualTo(new[] { "1.1-aaaaaaaaaaaa 1.2-bbbbbbbbbbbb", "1.3-cccccccccccc", "1.4-dddddddddddd" }));
+        Assert.That((images[0].Image.Digest, images[0].Created, images[0].Revision, images[0].Source), Is.EqualTo((digest, DateTimeOffset.Parse(Old, System.Globalization.CultureInfo.InvariantCulture), "bbbb", "https://git.example/r")));
+        Assert.That(images.Select(image => image.Created is null), Is.EqualTo(new[] { false, true, false }));
+        Assert.That(images.Select(image => image.IsReleased), Is.EqualTo(new[] { false, false, true }));
     }
 
     [Test]
-    public async Task One_tag_in_use_keeps_the_image_with_all_of_its_tags()
+    public async Task Removes_an_image_with_all_of_its_tags_and_what_is_attached_and_nothing_else()
     {
         var digest = await PutAsync(branch, "1.1-aaaaaaaaaaaa", Old);
         await client.PutManifestAsync(branch.WithTag("1.2-bbbbbbbbbbbb"), (await client.FindManifestAsync(branch.WithDigest(digest)))!);
-        var plan = await PlanAsync(new ImagesInUse([], ["bbbbbbbbbbbb" + new string('0', 28)], []));
-        Assert.That(plan.Single().Tags, Has.Count.EqualTo(2));
-        Assert.That(plan.Single().KeptBecause, Does.Contain("open chain"));
-        await Assert.ThrowsAsync<ArgumentException>(() => BranchImages.RemoveAsync(client, plan.Single()));
+        var attached = await client.AttachAsync(branch.WithDigest(digest), MediaTypes.InToto, "{}"u8.ToArray());
+        await PutAsync(branch, "1.3-cccccccccccc", Old, ("other", "content"));
+        await BranchImages.RemoveAsync(client, (await ListAsync())[0], none);
+        Assert.That(await client.FindDigestAsync(branch.WithDigest(attached)), Is.Null);
+        Assert.That(await client.ListTagsAsync(branch), Is.EqualTo(new[] { "1.3-cccccccccccc" }));
+        Assert.That((await ListAsync()).Single().Tags, Is.EqualTo(new[] { "1.3-cccccccccccc" }));
     }
 
     [Test]
-    public async Task Takes_what_is_attached_along()
+    public async Task Removes_an_index_with_the_manifests_that_no_other_image_needs()
     {
-        var digest = await PutAsync(branch, "1.1-aaaaaaaaaaaa", Old);
-        var attached = await client.AttachAsync(branch.WithDigest(digest), MediaTypes.InToto, "{}"u8.ToArray());
-        var image = (await PlanAsync(new ImagesInUse([release], [], []))).Single();
-        await BranchImages.RemoveAsync(client, image);
-        Assert.That(await client.FindDigestAsync(branch.WithDigest(attached)), Is.Null);
-        Assert.That(await client.ListTagsAsync(branch), Is.Empty);
-        Assert.That(await PlanAsync(new ImagesInUse([release], [], [])), Is.Empty);
+        var shared = await PutAsync(branch, "shared", Old, ("part", "shared"));
+        var own = await PutAsync(branch, "own", Old, ("part", "own"));
+        var entries = new JsonArray();
+        foreach (var (digest, platform) in new[] { (shared, "amd64"), (own, "arm64") })
+        {
+            entries.Add((JsonNode)new JsonObject
+            {
+                ["mediaType"] = MediaTypes.OciManifest,
+                ["digest"] = digest,
+                ["size"] = (await client.FindManifestAsync(branch.WithDigest(digest)))!.Bytes.Length,
+                ["platform"] = new JsonObject { ["os"] = "linux", ["architecture"] = platform },
+            });
+        }
+        var index = new JsonObject { ["schemaVersion"] = 2, ["mediaType"] = MediaTypes.OciIndex, ["manifests"] = entries };
+        await client.PutManifestAsync(branch.WithTag("1.1-aaaaaaaaaaaa"), RegistryManifest.Read(Encoding.UTF8.GetBytes(index.ToJsonString()), MediaTypes.OciIndex));
+        var image = (await ListAsync()).Single(one => one.Tags[0] == "1.1-aaaaaaaaaaaa");
+        Assert.That(image.Parts, Is.EquivalentTo(new[] { shared, own }));
+        await BranchImages.RemoveAsync(client, image, new HashSet<string> { shared });
+        Assert.That(await client.FindDigestAsync(image.Image), Is.Null);
+        Assert.That(await client.FindDigestAsync(branch.WithDigest(own)), Is.Null);
+        Assert.That(await client.FindDigestAsync(branch.WithDigest(shared)), Is.EqualTo(shared));
     }
 
     [Test]
     public async Task Does_not_remove_an_image_whose_tag_has_moved_since()
     {
         await PutAsync(branch, "1.1-aaaaaaaaaaaa", Old);
-        var image = (await PlanAsync(new ImagesInUse([], [], []))).Single();
-        var other = await PutAsync(branch, "1.1-aaaaaaaaaaaa", New);
-        Assert.That((await Assert.ThrowsAsync<RegistryRefusalException>(() => BranchImages.RemoveAsync(client, image)))!.Code, Is.EqualTo("MOVED"));
+        var image = (await ListAsync()).Single();
+        var other = await PutAsync(branch, "1.1-aaaaaaaaaaaa", Old, ("other", "content"));
+        Assert.That((await Assert.ThrowsAsync<RegistryRefusalException>(() => BranchImages.RemoveAsync(client, image, none)))!.Code, Is.EqualTo("MOVED"));
         Assert.That(await client.FindDigestAsync(branch.WithTag("1.1-aaaaaaaaaaaa")), Is.EqualTo(other));
     }
 
     [Test]
     public async Task Refuses_a_release_repository() =>
-        await Assert.ThrowsAsync<UsageException>(() => BranchImages.PlanAsync(client, release, new ImagesInUse([release], [], []), Limit));
+        await Assert.ThrowsAsync<UsageException>(() => BranchImages.ListAsync(client, release, release));
 
-    private Task<IReadOnlyList<BranchImage>> PlanAsync(ImagesInUse inUse) => BranchImages.PlanAsync(client, branch, inUse, Limit);
+    private Task<IReadOnlyList<BranchImage>> ListAsync() => BranchImages.ListAsync(client, branch, release);
 
-    private async Task<string> PutAsync(ImageReference repository, string tag, string? created, string? content = null)
-    {
-        var json = new JsonObject { ["os"] = "linux", ["architecture"] = "amd64", ["created"] = created, ["config"] = new JsonObject { ["Labels"] = new JsonObject { ["content"] = content ?? tag } } };
-        if (created is null) json.Remove("created");
-        var config = await client.UploadBlobAsync(repository, Encoding.UTF8.GetBytes(json.ToJsonString()), "application/vnd.oci.image.config.v1+json");
-        var manifest = new JsonObject
-        {
-            ["schemaVersion"] = 2,
-            ["mediaType"] = MediaTypes.OciManifest,
-            ["config"] = new JsonObject { ["mediaType"] = config.MediaType, ["digest"] = config.Digest, ["size"] = config.Size },
-            ["layers"] = new JsonArray(),
-        };
-        return await client.PutManifestAsync(repository.WithTag(tag), RegistryManifest.Read(Encoding.UTF8.GetBytes(manifest.ToJsonString()), MediaTypes.OciManifest));
-    }
+    private Task<string> PutAsync(ImageReference repository, string tag, string? created, params (string Name, string Value)[] labels) =>
+        LocalRegistry.PutImageAsync(client, repository.WithTag(tag), created, labels);
 }

@@ -156,7 +156,7 @@ internal sealed class WithScriptedWorld
     {
         await production.CertifiedAsync("7", production.Image(New));
 
-        Assert.That((await RunAsync("--require-signature"), production.Reason()), Is.EqualTo((ExitCode.Refused, "not-signed")), production.Output);
+        Assert.That((await RunAsync("--require-signed"), production.Reason()), Is.EqualTo((ExitCode.Refused, "not-signed")), production.Output);
     }
 
     [Test]

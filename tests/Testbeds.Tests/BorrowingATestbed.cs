@@ -165,6 +165,18 @@ internal sealed class BorrowingATestbed
     }
 
     [Test]
+    public async Task Tells_which_chains_hold_testbeds()
+    {
+        await pool.ClaimAsync(claims, "1");
+
+        var during = await claims.ChainsAsync(default);
+        await claims.ReleaseAllAsync(RunningPool.Run("1"), default);
+        var after = await claims.ChainsAsync(default);
+
+        Assert.That((string.Join(' ', during), after.Count), Is.EqualTo((ClaimNames.ChainOf(RunningPool.Run("1")), 0)));
+    }
+
+    [Test]
     public async Task Releasing_twice_is_the_same_as_once()
     {
         var held = await pool.ClaimAsync(claims, "1");

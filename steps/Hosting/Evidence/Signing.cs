@@ -5,8 +5,8 @@ using System.Text.Json.Nodes;
 
 namespace CiSteps.Hosting.Evidence;
 
-/// <summary>DSSE envelopes (ECDSA P-256, SHA-256) beside statements.</summary>
-internal static class Signing
+/// <summary>DSSE envelopes (ECDSA P-256, SHA-256) of in-toto statements, beside the evidence and beside images.</summary>
+public static class Signing
 {
     private const string PayloadType = "application/vnd.in-toto+json";
 
@@ -16,8 +16,12 @@ internal static class Signing
     /// <summary>The variable (or its <c>_FILE</c> form) with the public key as PEM; without it the private key's own public half checks.</summary>
     public const string VerificationKey = "CISTEPS_VERIFICATION_KEY";
 
+    /// <summary>A statement in its envelope; null when the step has no key.</summary>
+    /// <exception cref="UsageException">The key is none.</exception>
     public static byte[]? Sign(byte[] statement, StepContext context)
     {
+        ArgumentNullException.ThrowIfNull(statement);
+        ArgumentNullException.ThrowIfNull(context);
         if (context.FindSecret(SigningKey) is not { } pem) return null;
         using var key = ReadKey(pem, SigningKey);
         var signature = key.SignData(Preauthenticated(statement), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
@@ -30,21 +34,32 @@ internal static class Signing
         return Encoding.UTF8.GetBytes(envelope.ToJsonString());
     }
 
-    public static bool IsSigned(string envelopePath, byte[] statement, StepContext? context)
+    /// <summary>The statement in an envelope that the known key signed; null when another key did, when it is no envelope, or when there is no key to check with.</summary>
+    /// <exception cref="UsageException">The key is none.</exception>
+    public static byte[]? Open(byte[] envelope, StepContext context)
     {
-        if (context is null || !File.Exists(envelopePath)) return false;
-        var pem = context.FindSecret(VerificationKey) ?? context.FindSecret(SigningKey);
-        if (pem is null) return false;
+        ArgumentNullException.ThrowIfNull(context);
+        if ((context.FindSecret(VerificationKey) ?? context.FindSecret(SigningKey)) is not { } pem) return null;
         using var key = ReadKey(pem, VerificationKey);
-        if (JsonNode.Parse(File.ReadAllBytes(envelopePath)) is not JsonObject envelope || (string?)envelope["payloadType"] != PayloadType) return false;
-        // The envelope must hold this very statement, not merely some signed one.
-        if (!Convert.FromBase64String((string?)envelope["payload"] ?? "").AsSpan().SequenceEqual(statement)) return false;
-        foreach (var signature in envelope["signatures"] as JsonArray ?? [])
-            if ((string?)signature?["sig"] is { } text &&
-                key.VerifyData(Preauthenticated(statement), Convert.FromBase64String(text), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence))
-                return true;
-        return false;
+        try
+        {
+            if (JsonNode.Parse(envelope) is not JsonObject json || (string?)json["payloadType"] != PayloadType) return null;
+            var statement = Convert.FromBase64String((string?)json["payload"] ?? "");
+            foreach (var signature in json["signatures"] as JsonArray ?? [])
+                if ((string?)signature?["sig"] is { } text &&
+                    key.VerifyData(Preauthenticated(statement), Convert.FromBase64String(text), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence))
+                    return statement;
+        }
+        catch (Exception error) when (error is System.Text.Json.JsonException or FormatException or InvalidOperationException)
+        {
+            // Whatever it is, it is not signed.
+        }
+        return null;
     }
+
+    // The envelope must hold this very statement, not merely some signed one.
+    internal static bool IsSigned(string envelopePath, byte[] statement, StepContext? context) =>
+        context is not null && File.Exists(envelopePath) && Open(File.ReadAllBytes(envelopePath), context) is { } signed && signed.AsSpan().SequenceEqual(statement);
 
     private static ECDsa ReadKey(string pem, string variable)
     {

@@ -2,61 +2,68 @@ namespace CiSteps.Images;
 
 /// <summary>One image of private branches in a registry.</summary>
 /// <param name="Image">The image, by digest.</param>
-/// <param name="Tags">Its tags.</param>
+/// <param name="Tags">Its tags, sorted.</param>
 /// <param name="Created">When it was made; null when it does not say.</param>
-/// <param name="KeptBecause">Why it stays; null: it is removed.</param>
-public sealed record BranchImage(ImageReference Image, IReadOnlyList<string> Tags, DateTimeOffset? Created, string? KeptBecause);
+public sealed record BranchImage(ImageReference Image, IReadOnlyList<string> Tags, DateTimeOffset? Created)
+{
+    /// <summary>Repository that it was built from; null when its label is missing.</summary>
+    public string? Source { get; init; }
 
-/// <summary>What must not be removed, whatever its age.</summary>
-/// <param name="ReleaseRepositories">Repositories of releases: what any tag there points to is kept.</param>
-/// <param name="Commits">Commits of open chains (the tips of private branches, say), in full.</param>
-/// <param name="Digests">Digests in use elsewhere, in production for one.</param>
-public sealed record ImagesInUse(IReadOnlyCollection<ImageReference> ReleaseRepositories, IReadOnlyCollection<string> Commits, IReadOnlyCollection<string> Digests);
+    /// <summary>Commit that it was built from; null when its label is missing.</summary>
+    public string? Revision { get; init; }
 
-/// <summary>Retention of the images of private branches: what is older than a limit and used by nobody is removed. Layers go when the registry collects its garbage.</summary>
+    /// <summary>Manifests that it is made of, when it is an index: platforms and attestations, by digest.</summary>
+    public IReadOnlyList<string> Parts { get; init; } = [];
+
+    /// <summary>All digests under which an engine or a node may know it.</summary>
+    public IReadOnlySet<string> KnownAs { get; init; } = new HashSet<string>();
+
+    /// <summary>Whether its release repository has the very same image.</summary>
+    public bool IsReleased { get; init; }
+}
+
+/// <summary>The images of private branches in a registry: reading them and removing them. What goes and what stays is decided elsewhere.</summary>
 public static class BranchImages
 {
-    /// <summary>Decides about each image of a repository; removes nothing.</summary>
+    private const int AtOnce = 8;
+
+    /// <summary>All images of a repository of private branches, by their first tag.</summary>
     /// <param name="registry">The client.</param>
-    /// <param name="repository">A repository of private branches.</param>
-    /// <param name="inUse">What stays.</param>
-    /// <param name="olderThan">What was made before then may go.</param>
+    /// <param name="repository">The repository.</param>
+    /// <param name="release">The repository of the same service's releases.</param>
     /// <param name="cancel">Gives up.</param>
-    public static async Task<IReadOnlyList<BranchImage>> PlanAsync(RegistryClient registry, ImageReference repository, ImagesInUse inUse, DateTimeOffset olderThan, CancellationToken cancel = default)
+    /// <exception cref="Hosting.UsageException">Both are the same, so that nothing could be told apart.</exception>
+    public static async Task<IReadOnlyList<BranchImage>> ListAsync(RegistryClient registry, ImageReference repository, ImageReference release, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(registry);
         ArgumentNullException.ThrowIfNull(repository);
-        ArgumentNullException.ThrowIfNull(inUse);
-        if (inUse.ReleaseRepositories.Any(release => release.Repository == repository.Repository))
-            throw new Hosting.UsageException($"\"{repository.Repository}\" is a release repository; only images of private branches are removed");
-        var released = await ReleasedAsync(registry, inUse.ReleaseRepositories, cancel).ConfigureAwait(false);
-        var byDigest = new Dictionary<string, List<string>>(StringComparer.Ordinal);
-        foreach (var tag in await registry.ListTagsAsync(repository, cancel).ConfigureAwait(false))
-        {
-            // The tag that stands for an image's referrers goes with the image.
-            if (IsReferrersTag(tag)) continue;
-            if (await registry.FindDigestAsync(repository.WithTag(tag), cancel).ConfigureAwait(false) is not { } digest) continue;
-            if (!byDigest.TryGetValue(digest, out var tags)) byDigest[digest] = tags = [];
-            tags.Add(tag);
-        }
-        var images = new List<BranchImage>();
-        foreach (var (digest, tags) in byDigest.OrderBy(pair => pair.Value[0], StringComparer.Ordinal))
-        {
-            var image = repository.WithDigest(digest);
-            var created = (await registry.FindImageAsync(image, cancel).ConfigureAwait(false))?.Created;
-            images.Add(new BranchImage(image, tags, created, Keep(digest, tags, created, inUse, released, olderThan)));
-        }
-        return images;
+        ArgumentNullException.ThrowIfNull(release);
+        if (release.Repository == repository.Repository)
+            throw new Hosting.UsageException($"\"{repository.Repository}\" is a release repository; only images of private branches are removed: give registry.branch-prefix in ci-steps.yaml");
+        // The tag that stands for an image's referrers goes with the image.
+        var tags = (await registry.ListTagsAsync(repository, cancel).ConfigureAwait(false)).Where(tag => !IsReferrersTag(tag)).ToList();
+        var digests = new string?[tags.Count];
+        var options = new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel };
+        await Parallel.ForAsync(0, tags.Count, options, async (at, token) => digests[at] = await registry.FindDigestAsync(repository.WithTag(tags[at]), token).ConfigureAwait(false)).ConfigureAwait(false);
+        var byDigest = tags.Zip(digests).Where(pair => pair.Second is not null).GroupBy(pair => pair.Second!, pair => pair.First, StringComparer.Ordinal).ToList();
+        var images = new BranchImage?[byDigest.Count];
+        await Parallel.ForAsync(0, byDigest.Count, options, async (at, token) =>
+            images[at] = await ReadAsync(registry, repository.WithDigest(byDigest[at].Key), [.. byDigest[at].Order(StringComparer.Ordinal)], release, token).ConfigureAwait(false)).ConfigureAwait(false);
+        return [.. images.OfType<BranchImage>().OrderBy(image => image.Tags[0], StringComparer.Ordinal)];
     }
 
-    /// <summary>Removes an image with its tags and what is attached to it.</summary>
-    /// <exception cref="RegistryRefusalException">The registry does not allow it.</exception>
-    public static async Task RemoveAsync(RegistryClient registry, BranchImage image, CancellationToken cancel = default)
+    /// <summary>Removes an image with its tags, what is attached to it, and the manifests that it alone is made of.</summary>
+    /// <param name="registry">The client.</param>
+    /// <param name="image">The image, as it was listed.</param>
+    /// <param name="needed">Digests that stay, because other images are made of them.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <exception cref="RegistryRefusalException">Code <c>MOVED</c>: a tag has changed since. Status 405: deletion is switched off. Another: the registry does not allow it.</exception>
+    public static async Task RemoveAsync(RegistryClient registry, BranchImage image, IReadOnlySet<string> needed, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(registry);
         ArgumentNullException.ThrowIfNull(image);
-        if (image.KeptBecause is not null) throw new ArgumentException($"{image.Image} is kept: {image.KeptBecause}", nameof(image));
-        // A tag that moved to this digest, or away from it, since the plan was made changes what removing it means.
+        ArgumentNullException.ThrowIfNull(needed);
+        // A tag that moved away from this digest since the image was listed changes what removing it means.
         foreach (var tag in image.Tags)
             if (await registry.FindDigestAsync(image.Image.WithTag(tag), cancel).ConfigureAwait(false) is { } now && now != image.Image.Digest)
                 throw new RegistryRefusalException(409, "MOVED", $"\"{image.Image.WithTag(tag)}\" points to {now} by now: plan again");
@@ -65,28 +72,21 @@ public static class BranchImages
         if (await registry.FindDigestAsync(image.Image.WithTag(image.Image.Digest!.Replace(':', '-')), cancel).ConfigureAwait(false) is { } list)
             await registry.DeleteManifestAsync(image.Image.WithDigest(list), cancel).ConfigureAwait(false);
         await registry.DeleteManifestAsync(image.Image, cancel).ConfigureAwait(false);
+        // The index first: without its parts it would be an image that nobody can pull.
+        foreach (var part in image.Parts.Where(part => !needed.Contains(part))) await registry.DeleteManifestAsync(image.Image.WithDigest(part), cancel).ConfigureAwait(false);
     }
 
-    private static async Task<Dictionary<string, string>> ReleasedAsync(RegistryClient registry, IEnumerable<ImageReference> repositories, CancellationToken cancel)
+    private static async Task<BranchImage?> ReadAsync(RegistryClient registry, ImageReference image, IReadOnlyList<string> tags, ImageReference release, CancellationToken cancel)
     {
-        var released = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var repository in repositories)
-            foreach (var tag in await registry.ListTagsAsync(repository, cancel).ConfigureAwait(false))
-                if (!IsReferrersTag(tag) && await registry.FindDigestAsync(repository.WithTag(tag), cancel).ConfigureAwait(false) is { } digest) released.TryAdd(digest, repository.WithTag(tag).ToString());
-        return released;
-    }
-
-    private static string? Keep(string digest, List<string> tags, DateTimeOffset? created, ImagesInUse inUse, Dictionary<string, string> released, DateTimeOffset olderThan)
-    {
-        if (released.TryGetValue(digest, out var release)) return $"released as {release}";
-        if (inUse.Digests.Contains(digest)) return "in use";
-        foreach (var tag in tags)
+        if (await registry.FindManifestAsync(image, cancel).ConfigureAwait(false) is not { } manifest || await registry.FindImageAsync(image, cancel).ConfigureAwait(false) is not { } read) return null;
+        return new BranchImage(image, tags, read.Created)
         {
-            var hash = tag[(tag.LastIndexOf('-') + 1)..];
-            if (hash.Length >= 7 && inUse.Commits.FirstOrDefault(commit => commit.StartsWith(hash, StringComparison.OrdinalIgnoreCase)) is { } commit) return $"of an open chain ({commit[..Math.Min(12, commit.Length)]})";
-        }
-        if (created is null) return "its age is not known";
-        return created >= olderThan ? "not old enough" : null;
+            Source = read.Label(ImageName.SourceLabel),
+            Revision = read.Label(ImageName.RevisionLabel),
+            Parts = [.. manifest.Entries.Select(entry => entry.Content.Digest)],
+            KnownAs = read.KnownAs,
+            IsReleased = await registry.FindDigestAsync(release.WithDigest(image.Digest!), cancel).ConfigureAwait(false) is not null,
+        };
     }
 
     private static bool IsReferrersTag(string tag) => tag.StartsWith("sha256-", StringComparison.Ordinal) && tag.Length >= 71;

@@ -81,6 +81,10 @@ public sealed class ClusterLock : ITestbeds
         await ReadAsync(cancel).ConfigureAwait(false) is { } lease && IsHeldBy(ClaimNames.ChainOf(run), lease, cluster.Time.GetUtcNow()) ? Holds(lease) : [];
 
     /// <inheritdoc/>
+    public async Task<IReadOnlySet<string>> ChainsAsync(CancellationToken cancel) => await ReadAsync(cancel).ConfigureAwait(false) is { } lease
+        && lease.Text("spec", "holderIdentity") is { Length: > 0 } chain && Ends(lease) > cluster.Time.GetUtcNow() ? new HashSet<string>(StringComparer.Ordinal) { chain } : new HashSet<string>();
+
+    /// <inheritdoc/>
     public async Task<LeasedTestbed?> TryPickUpAsync(HeldTestbed held, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(held);

@@ -39,6 +39,9 @@ public interface ITestbeds : IDisposable
     /// <summary>What a chain holds now.</summary>
     Task<IReadOnlyList<HeldTestbed>> FindAsync(RunIdentity run, CancellationToken cancel);
 
+    /// <summary>All chains that hold testbeds or wait for some, as <see cref="ClaimNames.ChainOf"/> names them.</summary>
+    Task<IReadOnlySet<string>> ChainsAsync(CancellationToken cancel);
+
     /// <summary>Fetches the lease's credentials and begins to renew it.</summary>
     /// <returns>Null when the lease has lapsed: it can be claimed anew.</returns>
     Task<LeasedTestbed?> TryPickUpAsync(HeldTestbed held, CancellationToken cancel);

@@ -69,6 +69,13 @@ public sealed class TestbedClaims : ITestbeds
     }
 
     /// <inheritdoc/>
+    public async Task<IReadOnlySet<string>> ChainsAsync(CancellationToken cancel)
+    {
+        var (claims, _) = await management.ListAsync(PoolKinds.Claim.Collection(ns), null, null, cancel).ConfigureAwait(false);
+        return claims.Select(claim => claim.Text("metadata", "labels", PoolKinds.ChainLabel)).OfType<string>().ToHashSet(StringComparer.Ordinal);
+    }
+
+    /// <inheritdoc/>
     public async Task<LeasedTestbed?> TryPickUpAsync(HeldTestbed held, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(held);

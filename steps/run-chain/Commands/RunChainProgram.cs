@@ -2,6 +2,7 @@ using CiSteps.Hosting;
 using CiSteps.RunChain.Closing;
 using CiSteps.RunChain.Doctoring;
 using CiSteps.RunChain.Installing;
+using CiSteps.RunChain.Pruning;
 
 namespace CiSteps.RunChain.Commands;
 
@@ -20,14 +21,16 @@ internal static class RunChainProgram
             ScaffoldCommand.Create(),
             InstallCommand.Create(),
             Step("doctor", "Looks whether this agent or laptop can run the steps, and says what to do where it cannot (see doctor --help)."),
+            Step("prune-images", "Removes old images of private branches that nothing uses; shows them first (see prune-images --help)."),
             SandboxCommands.Create(),
         ],
     };
 
-    /// <summary>Runs as this process. close and doctor are steps like the others: they have their settings, evidence and endings.</summary>
+    /// <summary>Runs as this process. close, prune-images and doctor are steps like the others: they have their settings, evidence and endings.</summary>
     public static Task<int> RunAsync(string[] args) => args switch
     {
         ["close", .. var rest] => StepHost.RunAsync(CloseCommand.Create(), rest),
+        ["prune-images", .. var rest] => StepHost.RunAsync(PruneCommand.Create(), rest),
         ["doctor", .. var rest] => StepHost.RunAsync(DoctorCommand.Create(), rest),
         _ => ProgramHost.RunAsync(Create(), args),
     };
