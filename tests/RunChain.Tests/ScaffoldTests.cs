@@ -1,4 +1,3 @@
-using CiSteps.Pipeline;
 using CiSteps.RunChain.Checking;
 using CiSteps.RunChain.Commands;
 using CiSteps.RunChain.Scaffolding;
@@ -83,24 +82,52 @@ public sealed class Scaffolding_one_more_service
         () => ServiceSettings.For(Path.Combine(folder, ".teamcity"), new ServiceRequest(service, "url", "main", pattern)), Throws.InstanceOf<Hosting.UsageException>().With.Message.Contains(why));
 
     [Test]
-    public async Task Starts_a_pipeline_file_from_what_the_repository_holds()
+    public async Task Gives_the_service_parameters_of_its_own()
     {
-        var service = Path.Combine(folder, "service");
-        foreach (var (path, text) in new[]
-        {
-            ("greeter/Dockerfile", "FROM scratch"), ("greeter/k8s/all.yaml", "apiVersion: v1\nkind: Service\nmetadata:\n  name: greeter\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  labels: {}\n  name: greeter\nspec:\n  template:\n    spec:\n      containers:\n        - name: web\n          image: greeter\n"),
-            ("greeter/tests/Greeter.Tests.csproj", "<Project/>"), ("tool/go.mod", "module x"), ("tool/Dockerfile", "FROM scratch"), ("node_modules/x/Dockerfile", "FROM scratch"),
-        })
-        {
-            Directory.CreateDirectory(Path.GetDirectoryName(Path.Combine(service, path))!);
-            File.WriteAllText(Path.Combine(service, path), text);
-        }
-        await RunAsync("--work-tree", service);
-        var pipeline = PipelineFile.Read(Path.Combine(service, "ci-steps.yaml"));
-        Assert.That(pipeline.Components.Select(component => component.Name), Is.EqualTo(new[] { "greeter", "tool" }));
-        Assert.That(pipeline.Components[0].Workload, Has.Property("Container").EqualTo("web").And.Property("Name").EqualTo("greeter"));
-        Assert.That(pipeline.Components.Select(component => component.UnitTests.Single().Format), Is.EqualTo(new[] { "trx", "go-json" }));
+        await RunAsync("--target-branch", "develop");
+        var tree = SettingsReader.Read(folder);
+        Assert.That(tree.Projects["CiSteps_GreeterApi"].Parameters["cisteps.target.branch"], Is.EqualTo("develop"), "the parent's names another branch");
+        Assert.That(tree.VcsRoots["CiSteps_GreeterApi_Repository"].Parameters["branch"], Is.EqualTo("refs/heads/develop"));
+        Assert.That(tree.VcsRoots["CiSteps_GreeterApi_Repository"].Parameters["authMethod"], Is.EqualTo("PRIVATE_KEY_DEFAULT"), "ssh knows no anonymous reading");
+        Assert.That(SettingsCheck.Run(tree), Is.Empty);
+        var uuids = tree.Projects.Values.Select(project => project.Uuid).Concat(tree.Builds.Values.Select(build => build.Uuid)).Concat(tree.VcsRoots.Values.Select(root => root.Uuid)).ToList();
+        Assert.That(uuids, Is.Unique);
     }
+
+    [Test]
+    public async Task Copies_no_secret_and_keeps_the_services_own()
+    {
+        const string Reference = "credentialsJSON:11111111-2222-3333-4444-555555555555";
+        string Of(string project) => Path.Combine(folder, ".teamcity", project, "project-config.xml");
+        void Write(string project) => File.WriteAllText(Of(project), File.ReadAllText(Of(project)).Replace("name=\"env.CISTEPS_SIGNING_KEY\" value=\"\"", $"name=\"env.CISTEPS_SIGNING_KEY\" value=\"{Reference}\""));
+        Write("CiSteps_Release");
+        await RunAsync();
+        Assert.That(File.ReadAllText(Of("CiSteps_GreeterApi_Release")), Does.Not.Contain(Reference));
+        Write("CiSteps_GreeterApi_Release");
+        Assert.That((await RunAsync()).Output, Does.Contain("up to date"));
+        Assert.That(File.ReadAllText(Of("CiSteps_GreeterApi_Release")), Does.Contain(Reference));
+    }
+
+    [TestCase("merge", "https://git.example/x.git", "settings use already")]
+    [TestCase("branch", "https://git.example/x.git", "the id of the pattern itself")]
+    [TestCase("greeter.api", "https://git.example/x.git", "a service \"CiSteps_GreeterApi\" of the repository ssh://git@git.example/a&b.git")]
+    [TestCase("other", "https://user:secret@git.example/x.git", "holds a password")]
+    public async Task Refuses_what_would_mix_with_something_else(string service, string repository, string why)
+    {
+        await RunAsync();
+        var before = Snapshot();
+        var error = new StringWriter();
+        var exit = await Hosting.ProgramHost.RunAsync(RunChainProgram.Create(), ["scaffold", "--settings", folder, "--service", service, "--repository", repository, "--overwrite"], new StringWriter(), error, new Dictionary<string, string>());
+        Assert.That((exit, error.ToString()), Is.EqualTo((2, error.ToString())));
+        Assert.That(error.ToString(), Does.Contain(why).And.Not.Contain("secret@"));
+        Assert.That(Snapshot(), Is.EqualTo(before));
+    }
+
+    [TestCase("ma in")]
+    [TestCase("main]]>")]
+    [TestCase("a..b")]
+    public void Refuses_what_is_no_branch(string branch) => Assert.That(
+        () => ServiceSettings.For(Path.Combine(folder, ".teamcity"), new ServiceRequest("x", "url", branch, "ci/*")), Throws.InstanceOf<Hosting.UsageException>().With.Message.Contains("no branch's name"));
 
     private Dictionary<string, string> Snapshot() => Directory.GetFiles(folder, "*", SearchOption.AllDirectories).ToDictionary(file => file, File.ReadAllText);
 }

@@ -1,13 +1,14 @@
 using CiSteps.Hosting;
 using CiSteps.Hosting.Settings;
 using CiSteps.RunChain.Scaffolding;
+using CiSteps.RunChain.Settings;
 
 namespace CiSteps.RunChain.Commands;
 
 /// <summary><c>run-chain scaffold</c>: settings for one more service, and a first ci-steps.yaml.</summary>
 internal static class ScaffoldCommand
 {
-    private static readonly Setting<string> Service = Setting.Text("service", "the service's name, such as greeter-api");
+    private static readonly Setting<string> Service = Setting.Text("service", "the service's name, such as greeter-api; its projects get ids of their own from it");
     private static readonly Setting<string> Repository = Setting.Text("repository", "address of its repository");
     private static readonly Setting<string> Target = Setting.Text("target-branch", "branch that releases come from", "main");
     private static readonly Setting<string> Private = Setting.Text("private-branches", "pattern of the branches that the branch chain builds", "ci/*");
@@ -24,6 +25,7 @@ internal static class ScaffoldCommand
         var request = new ServiceRequest(settings.Get(Service), settings.Get(Repository), settings.Get(Target), settings.Get(Private));
         var folder = Path.GetFullPath(RunSession.FindSettings(settings.Find(RunCommand.SettingsFolder)));
         if (Directory.Exists(Path.Combine(folder, ".teamcity"))) folder = Path.Combine(folder, ".teamcity");
+        RefuseTaken(folder, request);
         var files = ServiceSettings.For(folder, request).ToDictionary(pair => Path.Combine(folder, pair.Key), pair => pair.Value, StringComparer.Ordinal);
         if (settings.Find(WorkTree) is { } workTree)
         {
@@ -55,8 +57,19 @@ internal static class ScaffoldCommand
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             await File.WriteAllTextAsync(path, text, cancel).ConfigureAwait(false);
         }
+        await context.Output.WriteLineAsync("set what is the service's own in its projects: secrets (run-chain install --prepare), registry user, kubeconfigs").ConfigureAwait(false);
         await context.Output.WriteLineAsync($"{added.Count} new and {changed.Count} changed files written; check them with run-chain check, then commit them to the settings repository").ConfigureAwait(false);
         return ExitCode.Done;
+    }
+
+    // The id of another thing in the tree, or a project that was made for another repository.
+    private static void RefuseTaken(string folder, ServiceRequest request)
+    {
+        var (tree, own) = (SettingsReader.Read(folder), $"CiSteps_{request.IdPart}");
+        if (tree.Builds.ContainsKey(own) || tree.VcsRoots.ContainsKey(own) || tree.Recipes.ContainsKey(own))
+            throw new UsageException($"the service name \"{request.Service}\" gives the id \"{own}\", which the settings use already; give another");
+        if (tree.VcsRoots.TryGetValue($"{own}_Repository", out var root) && root.Parameters["url"] is { } url && url != request.Repository)
+            throw new UsageException($"{root.At}: the settings have a service \"{own}\" of the repository {url} already; give this one another name, or change the address there");
     }
 
     private static string Shown(string folder, string path) => path.StartsWith(folder, StringComparison.Ordinal) ? Path.GetRelativePath(folder, path).Replace('\\', '/') : path;

@@ -21,6 +21,7 @@ internal sealed record ServiceRequest(string Service, string Repository, string 
         get
         {
             var part = string.Concat(Service.Split(['-', '_', '.', ' ', '/'], StringSplitOptions.RemoveEmptyEntries).Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
+            if (part is "Branch" or "Release") throw new UsageException($"the service name \"{Service}\" gives the id of the pattern itself; give another");
             return part.Length is > 0 and <= 40 && StructureRules.IsId(part) ? part
                 : throw new UsageException($"the service name \"{Service}\" gives no id: letters, digits and - only, a letter first, at most 40");
         }
@@ -42,6 +43,10 @@ internal static partial class ServiceSettings
         var own = $"{Parent}_{request.IdPart}";
         if (!request.PrivateBranches.Contains('*', StringComparison.Ordinal) || request.PrivateBranches.Count(unit => unit == '*') > 1)
             throw new UsageException($"the branch pattern \"{request.PrivateBranches}\" needs exactly one star, such as ci/*");
+        foreach (var branch in (string[])[request.TargetBranch, request.PrivateBranches.Replace("*", "x", StringComparison.Ordinal)])
+            if (!BranchName().IsMatch(branch)) throw new UsageException($"\"{branch}\" is no branch's name");
+        if (Uri.TryCreate(request.Repository, UriKind.Absolute, out var address) && address.UserInfo.Contains(':', StringComparison.Ordinal))
+            throw new UsageException("the repository's address holds a password, and would stand in the settings; give the address without it");
         var files = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (var chain in Chains)
         {
@@ -63,12 +68,15 @@ internal static partial class ServiceSettings
             <project xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" parent-id="{Parent}" uuid="{Uuid(own + "/project-config.xml")}" xsi:noNamespaceSchemaLocation="https://www.jetbrains.com/teamcity/schemas/2025.3/project-config.xsd">
               <name>{Escape(request.Service)}</name>
               <description>Both chains of {Escape(request.Service)}.</description>
+              <parameters>
+                <param name="cisteps.target.branch" value="{Escape(request.TargetBranch)}" spec="text description='Branch that releases come from: it judges each change, whatever the change itself says.' validationMode='not_empty' label='Target branch'" />
+              </parameters>
               <subprojectsOrder order="{own}_Branch,{own}_Release" />
             </project>
 
 
             """.ReplaceLineEndings("\n");
-        return files;
+        return files.ToDictionary(file => file.Key, file => KeepSecrets(file.Value, Path.Combine(folder, file.Key)), StringComparer.Ordinal);
     }
 
     /// <summary>A uuid that derives from the file's path, so that a second run gives the same one and another service another.</summary>
@@ -87,12 +95,24 @@ internal static partial class ServiceSettings
     private static string Fill(string text, string path, string own, ServiceRequest request)
     {
         text = Rename(text, request.IdPart).Replace($"parent-id=\"{Parent}\"", $"parent-id=\"{own}\"", StringComparison.Ordinal);
+        // Secrets are not the next service's.
+        text = SecretReference().Replace(text, "");
         return UuidAttribute().Replace(text, $"uuid=\"{Uuid(path)}\"");
+    }
+
+    // References to the service's own secrets, which an installation has written.
+    private static string KeepSecrets(string text, string existing)
+    {
+        if (!File.Exists(existing)) return text;
+        var kept = File.ReadAllText(existing).Split('\n').Where(line => SecretReference().IsMatch(line)).DistinctBy(line => SecretReference().Replace(line, ""))
+            .ToDictionary(line => SecretReference().Replace(line, ""), line => line, StringComparer.Ordinal);
+        return string.Join('\n', text.Split('\n').Select(line => kept.GetValueOrDefault(line, line)));
     }
 
     private static string FillRoot(string text, ServiceRequest request)
     {
         text = Element(text, "url", $"value=\"{Escape(request.Repository)}\" />");
+        if (IsSsh(request.Repository)) text = Element(text, "authMethod", "value=\"PRIVATE_KEY_DEFAULT\" />");
         text = Element(text, "branch", $"value=\"refs/heads/{Escape(request.TargetBranch)}\" />");
         text = text.Replace("<name>service repository</name>", $"<name>{Escape(request.Service)} repository</name>", StringComparison.Ordinal);
         return BranchSpec().Replace(text, _ =>
@@ -102,10 +122,21 @@ internal static partial class ServiceSettings
     private static string Element(string text, string name, string rest) =>
         Regex.Replace(text, $"<param name=\"{Regex.Escape(name)}\" value=\"[^\"]*\" />", _ => $"<param name=\"{name}\" {rest}");
 
+    private static bool IsSsh(string address) => address.StartsWith("ssh://", StringComparison.Ordinal) || ShortSsh().IsMatch(address);
+
     private static string Escape(string text) => new XText(text).ToString().Replace("\"", "&quot;", StringComparison.Ordinal);
 
     [GeneratedRegex(@"\bCiSteps_(Branch|Release|Repository)(?=\b|_)")]
     private static partial Regex OwnIds();
+
+    [GeneratedRegex("credentialsJSON:[0-9A-Za-z-]+(?=\" spec=\"password|\" />)")]
+    private static partial Regex SecretReference();
+
+    [GeneratedRegex(@"^[\w.-]+@[\w.-]+:(?!//)")]
+    private static partial Regex ShortSsh();
+
+    [GeneratedRegex(@"^(?!.*(?:\.\.|//|/\.|@\{))[^\s~^:?*\[\]\\()<>&""'%/.-][^\s~^:?*\[\]\\()<>&""'%]*(?<![/.])$")]
+    private static partial Regex BranchName();
 
     [GeneratedRegex("uuid=\"[0-9a-f-]{36}\"")]
     private static partial Regex UuidAttribute();
