@@ -16,6 +16,7 @@ public sealed class WorkRepository : IDisposable
     /// <exception cref="UsageException">No work tree, no commit yet, or one whose owner git does not trust.</exception>
     public static WorkRepository Open(string path)
     {
+        OpenSsl.Require();
         var found = Discover(path) ?? throw new UsageException($"\"{path}\" is no git work tree; run the step in a checkout, or give --work-tree");
         var repository = GitFailure.Translate(path, () => new Repository(found));
         try

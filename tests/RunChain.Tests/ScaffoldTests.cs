@@ -39,6 +39,7 @@ public sealed class Scaffolding_one_more_service
         Assert.That(tree.Builds["CiSteps_GreeterApi_Release_Promote"].Templates, Is.EqualTo(new[] { "CiSteps_Promote" }));
         Assert.That(tree.Ancestry("CiSteps_GreeterApi_Branch").Select(project => project.Id), Is.EqualTo(new[] { "CiSteps_GreeterApi_Branch", "CiSteps_GreeterApi", "CiSteps" }));
         Assert.That(Chains.ChainPlanner.Triggered(tree, "dev/x").Tops, Is.EqualTo(new[] { "CiSteps_GreeterApi_Branch_Result" }));
+        Assert.That(Chains.ChainPlanner.Triggered(tree, "main", "CiSteps_GreeterApi").Tops, Is.EqualTo(new[] { "CiSteps_GreeterApi_Release_Result" }));
     }
 
     [Test]

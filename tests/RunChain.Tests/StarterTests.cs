@@ -68,7 +68,7 @@ public sealed class Starting_a_pipeline_file
     [TestCase("package.json", "{\"scripts\":{\"test\":\"jest\"},\"devDependencies\":{\"jest-junit\":\"1\"}}", "npx jest --ci --reporters=jest-junit", "sub/junit.xml", "junit")]
     [TestCase("pom.xml", "<project/>", "mvn --batch-mode test", "sub/**/target/surefire-reports/*.xml", "junit")]
     [TestCase("build.gradle.kts", "", "gradle test", "sub/**/build/test-results/test/*.xml", "junit")]
-    [TestCase("requirements.txt", "", "python3 -m pytest --junitxml=test-results.xml", "sub/test-results.xml", "junit")]
+    [TestCase("requirements.txt", "", "pytest --junitxml=test-results.xml", "sub/test-results.xml", "junit")]
     public void Knows_the_tests_of_many_ecosystems(string file, string text, string command, string reports, string format)
     {
         folder.Write("sub/" + file, text);

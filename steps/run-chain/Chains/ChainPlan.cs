@@ -37,14 +37,20 @@ internal sealed record ChainPlan(ChainBranch Branch, IReadOnlyList<string> Tops,
 internal static class ChainPlanner
 {
     /// <summary>What the triggers queue when the branch has moved.</summary>
+    /// <param name="tree">The settings.</param>
+    /// <param name="branch">Its name.</param>
+    /// <param name="project">Only triggers of this project and those below it; null for all.</param>
     /// <exception cref="UsageException">No trigger takes the branch; the message names the filters.</exception>
-    public static ChainPlan Triggered(SettingsTree tree, string branch)
+    public static ChainPlan Triggered(SettingsTree tree, string branch, string? project = null)
     {
+        if (project is not null && !tree.Projects.ContainsKey(project))
+            throw new UsageException($"there is no project \"{project}\" in {tree.Folder}; there are {string.Join(", ", tree.Projects.Keys.Order(StringComparer.Ordinal))}");
         var looked = new List<string>();
         var taken = new List<(BuildConfiguration Build, ChainBranch Branch)>();
         foreach (var id in tree.Builds.Keys.Order(StringComparer.Ordinal))
         {
             if (tree.Builds[id].IsTemplate || tree.Builds[id].IsPaused || IsArchived(tree, tree.Builds[id])) continue;
+            if (project is not null && tree.Ancestry(tree.Builds[id].ProjectId).All(above => above.Id != project)) continue;
             var build = Inheritance.Tolerant(tree, tree.Builds[id]);
             foreach (var trigger in build.Triggers.Where(trigger => trigger.Type == "vcsTrigger"))
             {

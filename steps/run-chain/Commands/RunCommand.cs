@@ -15,6 +15,7 @@ internal static class RunCommand
     internal static readonly Setting<string> Branch = Setting.Text("branch", "branch that was pushed; default: the current one of the repository in this folder");
     internal static readonly Setting<string> Step = Setting.Text("step", "run this one configuration alone (name or id), on what the branch's last chain handed over");
     internal static readonly Setting<string> SettingsFolder = Setting.Text("settings", "folder of the TeamCity settings (.teamcity, or what holds it); default: teamcity-settings, or .teamcity, here or beside the executables");
+    internal static readonly Setting<string> Project = Setting.Text("project", "only triggers of this project (id) and those below it, where the settings hold several services");
     internal static readonly Setting<string> Repository = Setting.Text("repository", "address or path of the repository, in place of the one in the settings' VCS root");
     internal static readonly Setting<string> WorkspaceFolder = Setting.Text("workspace", "folder for agents' work folders, counters and records; default: one per repository in the user's state folder");
     internal static readonly Setting<string> Tools = Setting.Text("tools", "folder of the steps' executables; default: run-chain's own");
@@ -30,7 +31,7 @@ internal static class RunCommand
 
     public static ProgramCommand Create() => new("run",
         "Runs what the triggers would queue for a branch: each build with the checkout, the environment and the artifacts that an agent would give it.",
-        [Branch, Step, SettingsFolder, Repository, WorkspaceFolder, Tools, Agents, Parameters, ReportFile, SummaryFile, Follow, Keep, NoSandbox, SandboxCommands.State, Grace], RunAsync)
+        [Branch, Step, Project, SettingsFolder, Repository, WorkspaceFolder, Tools, Agents, Parameters, ReportFile, SummaryFile, Follow, Keep, NoSandbox, SandboxCommands.State, Grace], RunAsync)
     {
         // A step's own grace, then the terminal configuration's.
         Grace = TimeSpan.FromSeconds(180),

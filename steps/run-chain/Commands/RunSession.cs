@@ -17,13 +17,14 @@ internal sealed class RunSession
 {
     private readonly SettingsTree tree;
     private readonly string? repository;
+    private readonly string? project;
     private ExecutionOptions options;
     private readonly int agents;
     private readonly TimeProvider time;
 
-    private RunSession(SettingsTree tree, string? repository, Workspace workspace, ExecutionOptions options, int agents, string branch, TimeProvider time)
+    private RunSession(SettingsTree tree, string? repository, string? project, Workspace workspace, ExecutionOptions options, int agents, string branch, TimeProvider time)
     {
-        (this.tree, this.repository, this.options, this.agents, this.time) = (tree, repository, options, agents, time);
+        (this.tree, this.repository, this.project, this.options, this.agents, this.time) = (tree, repository, project, options, agents, time);
         (Workspace, BranchName) = (workspace, branch);
     }
 
@@ -51,7 +52,7 @@ internal sealed class RunSession
         var urls = repository is null ? new Dictionary<string, string>()
             : tree.VcsRoots.Values.Where(root => IsBuilt(tree, root.Id)).ToDictionary(root => root.Id, _ => repository, StringComparer.Ordinal);
         var agents = settings.Find(RunCommand.Agents) is { } count ? int.Parse(count, CultureInfo.InvariantCulture) : Environment.ProcessorCount;
-        return new RunSession(tree, repository, workspace, new ExecutionOptions(tools, settings.Environment, given, urls, settings.Get(RunCommand.Grace)), agents, branch, context.Time);
+        return new RunSession(tree, repository, settings.Find(RunCommand.Project), workspace, new ExecutionOptions(tools, settings.Environment, given, urls, settings.Get(RunCommand.Grace)), agents, branch, context.Time);
     }
 
     // Not Java's properties: a colon belongs to the name here.
@@ -96,7 +97,7 @@ internal sealed class RunSession
             options.Given.Keys.Any(given => given == name || given.EndsWith(":" + name, StringComparison.Ordinal))
             || options.OuterEnvironment.GetValueOrDefault(name["env.".Length..]) is { Length: > 0 });
         // Before anything is brought up: is there a chain to run at all?
-        var plan = ChainPlanner.Triggered(tree, BranchName).Complete();
+        var plan = ChainPlanner.Triggered(tree, BranchName, project).Complete();
         RefuseMissingTools(plan);
         var log = new BuildLog(TextWriter.Null, forServer: false);
         var sandbox = await RunSandbox.EnsureAsync(missing, missing.Count == 0 ? null : await PipelineOfAsync(plan, cancel).ConfigureAwait(false), SandboxCommands.Folder(context.Settings),
@@ -127,7 +128,7 @@ internal sealed class RunSession
     /// <summary>Runs what the triggers queue for the branch.</summary>
     public async Task<(ChainRecord Chain, IReadOnlyList<BuildRun> Builds, bool Succeeded, string Report)> RunBranchAsync(string branch, ChainDisplay display, CancellationToken cancel)
     {
-        var plan = ChainPlanner.Triggered(tree, branch).Complete();
+        var plan = ChainPlanner.Triggered(tree, branch, project).Complete();
         var chain = await NewChainAsync(plan, cancel).ConfigureAwait(false);
         return await ExecuteAsync(plan, chain, null, display, cancel).ConfigureAwait(false);
     }
@@ -135,7 +136,7 @@ internal sealed class RunSession
     /// <summary>Runs one configuration on what the branch's last chain handed over.</summary>
     public async Task<(ChainRecord Chain, IReadOnlyList<BuildRun> Builds, bool Succeeded, string Report)> RunStepAsync(string step, ChainDisplay display, CancellationToken cancel)
     {
-        var whole = ChainPlanner.Triggered(tree, BranchName).Complete();
+        var whole = ChainPlanner.Triggered(tree, BranchName, project).Complete();
         var build = whole.Builds.FirstOrDefault(build => build.Id == step || build.Name == step)
             ?? throw new UsageException($"the chain of \"{BranchName}\" has no step \"{step}\"; it has {string.Join(", ", whole.Builds.Select(build => build.Name))}");
         var chain = ChainRecord.Last(Workspace.ChainsFolder, whole.Branch.FullName)

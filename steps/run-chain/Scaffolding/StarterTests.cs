@@ -30,7 +30,7 @@ internal static class StarterTests
         foreach (var module in Manifests(files, "go.mod")) found.Add(new("go", module, "go test -json ./...", null, "go-json"));
         foreach (var package in Manifests(files, "package.json"))
             if (Node(folder, files, package) is { } tests) found.Add(tests);
-        if (Python(files) is { } python) found.Add(new("pytest", python, "python3 -m pytest --junitxml=test-results.xml", "test-results.xml", "junit"));
+        if (Python(files) is { } python) found.Add(new("pytest", python, "pytest --junitxml=test-results.xml", "test-results.xml", "junit"));
         foreach (var maven in Manifests(files, "pom.xml"))
             found.Add(new("maven", maven, Wrapper(files, maven, "mvnw", "mvn") + " --batch-mode test", "**/target/surefire-reports/*.xml", "junit"));
         foreach (var gradle in Manifests(files, "build.gradle", "build.gradle.kts"))
