@@ -56,7 +56,7 @@ internal sealed class ServiceRules(ClusterApi api)
         var others = api.List(Kinds.Services).Items.Where(s => s.Str("metadata", "uid") != service.Str("metadata", "uid")).ToList();
         if (spec.Str("clusterIP") is not { Length: > 0 } ip)
             spec["clusterIP"] = ip = FreeIp(others.SelectMany(o => o.Strs("spec", "clusterIPs")).ToHashSet());
-        else if (ip != "None" && !ip.StartsWith(api.Options.ServiceIpPrefix, StringComparison.Ordinal))
+        else if (ip != "None" && !ip.StartsWith(api.ServiceIpPrefix, StringComparison.Ordinal))
             errors.Invalid("spec.clusterIPs", new JsonArray(ip), "failed to allocate IP " + ip + ": the provided network does not match the current range");
         else if (ip != "None" && others.Any(o => o.Str("spec", "clusterIP") == ip))
             errors.Invalid("spec.clusterIPs", new JsonArray(ip), "failed to allocate IP " + ip + ": provided IP is already allocated");
