@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using CiSteps.Sandbox.Api.Store;
+using CiSteps.Sandbox.Controllers;
 
 namespace CiSteps.Sandbox.Api;
 
@@ -105,9 +106,15 @@ internal sealed class NamespaceLifecycle : IClusterComponent
         {
             if (api.Store.Find(Kinds.Namespaces.StorageKey, null, ns) is not { IsDeleting: true } current)
                 return;
-            if (api.Store.StorageKeys.Any(key => api.Store.List(key, ns).Count > 0))
-                return;
             var obj = current.Copy();
+            var left = api.Store.StorageKeys.Select(api.Types.FindStored).OfType<ResourceType>().Where(t => t.Namespaced).ToDictionary(t => t, t => api.Store.List(t.StorageKey, ns));
+            Report(obj, left, api.Time.GetUtcNow());
+            if (left.Values.Any(l => l.Count > 0))
+            {
+                if (!JsonNode.DeepEquals(obj, current.Copy()))
+                    api.Store.Put(Kinds.Namespaces.StorageKey, obj);
+                return;
+            }
             if (obj.At("spec", "finalizers") is JsonArray finalizers)
             {
                 for (var i = finalizers.Count - 1; i >= 0; i--)
@@ -123,5 +130,20 @@ internal sealed class NamespaceLifecycle : IClusterComponent
             else if (!JsonNode.DeepEquals(obj, current.Copy()))
                 api.Store.Put(Kinds.Namespaces.StorageKey, obj);
         }
+    }
+
+    // What keeps the namespace, as Kubernetes' controller tells it.
+    private static void Report(JsonObject ns, Dictionary<ResourceType, List<StoredObject>> left, DateTimeOffset now)
+    {
+        var status = ns.Ensure("status");
+        status.SetCondition("NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered", "All resources successfully discovered", now);
+        status.SetCondition("NamespaceDeletionGroupVersionParsingFailure", false, "ParsedGroupVersions", "All legacy kube types successfully parsed", now);
+        status.SetCondition("NamespaceDeletionContentFailure", false, "ContentDeleted", "All content successfully deleted, may be waiting on finalization", now);
+        var kinds = left.Where(l => l.Value.Count > 0).Select(l => $"{l.Key.Plural}.{l.Key.Group} has {l.Value.Count} resource instances").Order().ToList();
+        status.SetCondition("NamespaceContentRemaining", kinds.Count > 0, kinds.Count > 0 ? "SomeResourcesRemain" : "ContentRemoved",
+            kinds.Count > 0 ? "Some resources are remaining: " + string.Join(", ", kinds) : "All content successfully removed", now);
+        var finalizers = left.Values.SelectMany(l => l).SelectMany(o => o.Copy().Strs("metadata", "finalizers")).CountBy(f => f).Select(f => $"{f.Key} in {f.Value} resource instances").Order().ToList();
+        status.SetCondition("NamespaceFinalizersRemaining", finalizers.Count > 0, finalizers.Count > 0 ? "SomeFinalizersRemain" : "ContentHasNoFinalizers",
+            finalizers.Count > 0 ? "Some content in the namespace has finalizers remaining: " + string.Join(", ", finalizers) : "All content-preserving finalizers finished", now);
     }
 }

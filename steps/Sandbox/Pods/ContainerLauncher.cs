@@ -51,6 +51,8 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
         catch (RuntimeRefusalException e) when (run.State != RunState.Running)
         {
             context.Events.Warning(pod, "Failed", $"Error: {e.Message}", FieldPath(run), _node);
+            if (run.State == RunState.Terminated)
+                return null;
             if (run.WaitingReason != "RunContainerError")
                 run.Wait("CreateContainerError", e.Message);
             return run.LatestEnd is null ? TimeSpan.FromSeconds(5) : run.CrashBackOff.Left(run.LatestEnd.FinishedAt, _time.GetUtcNow());
@@ -103,7 +105,10 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
         catch (RuntimeRefusalException e)
         {
             var now = _time.GetUtcNow();
-            run.FailToStart(new(128, "StartError", e.Message, DateTimeOffset.UnixEpoch, now, id), "RunContainerError", e.Message, again);
+            run.FailToStart(new(128, "StartError", e.Message, DateTimeOffset.UnixEpoch, now, id), again);
+            // Where nothing is restarted, it has ended for good.
+            if (pod.Str("spec", "restartPolicy") != "Never" || run.Role == ContainerRole.Sidecar)
+                run.Wait("RunContainerError", e.Message);
             if (run.CrashBackOff.Delay == TimeSpan.Zero)
                 run.CrashBackOff.Next(now);
             throw;

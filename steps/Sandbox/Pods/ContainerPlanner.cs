@@ -50,6 +50,7 @@ internal sealed class ContainerPlanner(KubeletContext context, JsonObject pod, P
             DropCapabilities = [.. security.Strs("capabilities", "drop")],
             NoNewPrivileges = security.At("allowPrivilegeEscalation") is { } escalation && escalation.GetValueKind() == System.Text.Json.JsonValueKind.False,
             Stdin = container.Flag("stdin"),
+            StdinOnce = container.Flag("stdinOnce"),
             Tty = container.Flag("tty"),
         };
     }

@@ -128,12 +128,11 @@ internal sealed class ContainerRun(JsonObject spec, ContainerRole role, string w
     }
 
     /// <summary>A run that could not even be started counts as one that ended at once.</summary>
-    public void FailToStart(Termination end, string reason, string message, bool again)
+    public void FailToStart(Termination end, bool again)
     {
         if (again)
             Restarts++;
         Terminate(end);
-        Wait(reason, message);
     }
 }
 

@@ -28,6 +28,7 @@ internal sealed class EngineRuntime(ContainerEngine engine) : IContainerRuntime
         DropCapabilities = plan.DropCapabilities,
         SecurityOptions = plan.NoNewPrivileges ? ["no-new-privileges"] : [],
         OpenStdin = plan.Stdin,
+        StdinOnce = plan.StdinOnce,
         Tty = plan.Tty,
     }, ct));
 

@@ -81,6 +81,7 @@ internal sealed record ContainerPlan(string Name, string Image)
     public IReadOnlyList<string> DropCapabilities { get; init; } = [];
     public bool NoNewPrivileges { get; init; }
     public bool Stdin { get; init; }
+    public bool StdinOnce { get; init; }
     public bool Tty { get; init; }
 }
 

@@ -1,30 +1,43 @@
-using System.Diagnostics;
 using CiSteps.Fixtures;
 using k8s;
 
 namespace CiSteps.Sandbox.Tests.Conformance;
 
-/// <summary>The cluster under test: the one that CISTEPS_TEST_KUBECONFIG names, else a sandbox of the run's own. Each test class has a namespace.</summary>
+/// <summary>
+/// The cluster under test: the one that CISTEPS_TEST_KUBECONFIG names, else a sandbox of the run's own. Pods run CISTEPS_TEST_IMAGE, which has busybox's
+/// tools and which every node has or can pull; CISTEPS_TEST_KUBECTL names another kubectl than the one on the path.
+/// </summary>
 [SetUpFixture]
 internal sealed class ConformanceCluster
 {
-    private static SandboxFixture? sandbox;
+    private static LocalEngine? engine;
+    private static SandboxCluster? sandbox;
 
     public static string KubeconfigPath { get; private set; } = "";
+
+    public static string Kubectl { get; } = Given("CISTEPS_TEST_KUBECTL") ?? "kubectl";
+
+    /// <summary>An image with a shell and the usual tools.</summary>
+    public static string Image { get; private set; } = "";
 
     public static Kubernetes Client { get; private set; } = null!;
 
     [OneTimeSetUp]
     public async Task Bring_up()
     {
-        var given = Environment.GetEnvironmentVariable("CISTEPS_TEST_KUBECONFIG");
-        if (given is not { Length: > 0 })
+        var image = Given("CISTEPS_TEST_IMAGE");
+        if (Given("CISTEPS_TEST_KUBECONFIG") is { } given)
         {
-            sandbox = await SandboxFixture.StartAsync("conformance", controllers: true);
-            given = sandbox.KubeconfigPath;
+            (KubeconfigPath, Image) = (given, image ?? "busybox:1.37");
         }
-        KubeconfigPath = given;
-        Client = new Kubernetes(KubernetesClientConfiguration.BuildConfigFromConfigFile(given));
+        else
+        {
+            engine = await LocalEngine.OpenAsync();
+            Image = image ?? (await engine.MakeBaseImageAsync()).ToString();
+            sandbox = await SandboxCluster.StartAsync(new() { Name = "conformance", Log = TestContext.Progress.WriteLine });
+            KubeconfigPath = sandbox.KubeconfigPath;
+        }
+        Client = Connect();
     }
 
     [OneTimeTearDown]
@@ -33,28 +46,27 @@ internal sealed class ConformanceCluster
         Client.Dispose();
         if (sandbox is not null)
             await sandbox.DisposeAsync();
+        if (engine is not null)
+            await engine.DisposeAsync();
     }
 
-    public static async Task<string> NewNamespaceAsync()
+    /// <summary>A client of the administrator's, or of whoever has this token.</summary>
+    public static Kubernetes Connect(string? token = null)
     {
-        var ns = await Client.CoreV1.CreateNamespaceAsync(new() { Metadata = new() { GenerateName = "conformance-" } });
-        return ns.Metadata.Name;
+        var configuration = KubernetesClientConfiguration.BuildConfigFromConfigFile(KubeconfigPath);
+        if (token is not null)
+        {
+            configuration = new()
+            {
+                Host = configuration.Host,
+                SslCaCerts = configuration.SslCaCerts,
+                SkipTlsVerify = configuration.SkipTlsVerify,
+                TlsServerName = configuration.TlsServerName,
+                AccessToken = token,
+            };
+        }
+        return new(configuration);
     }
 
-    /// <summary>Runs the real kubectl against the cluster.</summary>
-    public static async Task<(int Code, string Output, string Error)> KubectlAsync(string? input, params string[] arguments)
-    {
-        var start = new ProcessStartInfo("kubectl") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        start.Environment["KUBECONFIG"] = KubeconfigPath;
-        foreach (var argument in arguments)
-            start.ArgumentList.Add(argument);
-        using var process = Process.Start(start)!;
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(120));
-        await process.StandardInput.WriteAsync(input ?? "");
-        process.StandardInput.Close();
-        var output = process.StandardOutput.ReadToEndAsync(limit.Token);
-        var error = process.StandardError.ReadToEndAsync(limit.Token);
-        await process.WaitForExitAsync(limit.Token);
-        return (process.ExitCode, await output, await error);
-    }
+    private static string? Given(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
 }

@@ -1,7 +1,5 @@
 using System.Net;
-using System.Text.Json;
 using k8s;
-using k8s.Autorest;
 using k8s.Models;
 
 namespace CiSteps.Sandbox.Tests.Conformance;
@@ -9,15 +7,20 @@ namespace CiSteps.Sandbox.Tests.Conformance;
 /// <summary>What Kubernetes documents about objects, asked through its C# client.</summary>
 internal sealed class ObjectsOverTheClient
 {
+    private Space space = null!;
     private string ns = "";
 
     private static Kubernetes Client => ConformanceCluster.Client;
 
     [OneTimeSetUp]
-    public async Task Make_a_namespace() => ns = await ConformanceCluster.NewNamespaceAsync();
+    public async Task Make_a_namespace()
+    {
+        space = await Space.MakeAsync();
+        ns = space.Name;
+    }
 
     [OneTimeTearDown]
-    public Task Remove_the_namespace() => Client.CoreV1.DeleteNamespaceAsync(ns);
+    public Task Remove_the_namespace() => space.RemoveAsync();
 
     [Test]
     public async Task A_stale_update_conflicts()
@@ -26,21 +29,17 @@ internal sealed class ObjectsOverTheClient
         map.Data["k"] = "2";
         await Client.CoreV1.ReplaceNamespacedConfigMapAsync(map, "stale", ns);
 
-        var refusal = (await Assert.ThrowsAsync<HttpOperationException>(() => Client.CoreV1.ReplaceNamespacedConfigMapAsync(map, "stale", ns)))!;
+        var (code, _) = await Space.RefusedAsync(() => Client.CoreV1.ReplaceNamespacedConfigMapAsync(map, "stale", ns));
 
-        Assert.That(refusal.Response.StatusCode, Is.EqualTo(HttpStatusCode.Conflict));
+        Assert.That(code, Is.EqualTo(HttpStatusCode.Conflict));
     }
 
     [Test]
     public async Task What_is_not_there_is_told_with_its_kind_and_name()
     {
-        var refusal = (await Assert.ThrowsAsync<HttpOperationException>(() => Client.CoreV1.ReadNamespacedConfigMapAsync("nobody", ns)))!;
-        var status = JsonSerializer.Deserialize<JsonElement>(refusal.Response.Content);
+        var (code, status) = await Space.RefusedAsync(() => Client.CoreV1.ReadNamespacedConfigMapAsync("nobody", ns));
 
-        Assert.That(refusal.Response.StatusCode, Is.EqualTo(HttpStatusCode.NotFound));
-        Assert.That(status.GetProperty("reason").GetString(), Is.EqualTo("NotFound"));
-        Assert.That(status.GetProperty("details").GetProperty("kind").GetString(), Is.EqualTo("configmaps"));
-        Assert.That(status.GetProperty("details").GetProperty("name").GetString(), Is.EqualTo("nobody"));
+        Assert.That((code, status.Reason, status.Details.Kind, status.Details.Name), Is.EqualTo((HttpStatusCode.NotFound, "NotFound", "configmaps", "nobody")));
     }
 
     [Test]
@@ -68,8 +67,8 @@ internal sealed class ObjectsOverTheClient
         static V1Patch Patch(string value) => new($$$"""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"applied"},"data":{"k":"{{{value}}}"}}""", V1Patch.PatchType.ApplyPatch);
         await Client.CoreV1.PatchNamespacedConfigMapAsync(Patch("1"), "applied", ns, fieldManager: "one");
 
-        var refusal = (await Assert.ThrowsAsync<HttpOperationException>(() => Client.CoreV1.PatchNamespacedConfigMapAsync(Patch("2"), "applied", ns, fieldManager: "two")))!;
-        Assert.That(refusal.Response.StatusCode, Is.EqualTo(HttpStatusCode.Conflict));
+        var (code, _) = await Space.RefusedAsync(() => Client.CoreV1.PatchNamespacedConfigMapAsync(Patch("2"), "applied", ns, fieldManager: "two"));
+        Assert.That(code, Is.EqualTo(HttpStatusCode.Conflict));
 
         var forced = await Client.CoreV1.PatchNamespacedConfigMapAsync(Patch("2"), "applied", ns, fieldManager: "two", force: true);
         Assert.That(forced.Data["k"], Is.EqualTo("2"));
@@ -92,23 +91,9 @@ internal sealed class ObjectsOverTheClient
     {
         await Client.CoreV1.CreateNamespacedConfigMapAsync(Map("dry"), ns, dryRun: "All");
 
-        var refusal = (await Assert.ThrowsAsync<HttpOperationException>(() => Client.CoreV1.ReadNamespacedConfigMapAsync("dry", ns)))!;
+        var (code, _) = await Space.RefusedAsync(() => Client.CoreV1.ReadNamespacedConfigMapAsync("dry", ns));
 
-        Assert.That(refusal.Response.StatusCode, Is.EqualTo(HttpStatusCode.NotFound));
-    }
-
-    [Test]
-    public async Task A_token_speaks_for_its_account_until_the_account_goes()
-    {
-        await Client.CoreV1.CreateNamespacedServiceAccountAsync(new() { Metadata = new() { Name = "robot" } }, ns);
-        var token = await Client.CoreV1.CreateNamespacedServiceAccountTokenAsync(new() { Spec = new() { Audiences = [], ExpirationSeconds = 600 } }, "robot", ns);
-        Task<V1TokenReview> Review() => Client.AuthenticationV1.CreateTokenReviewAsync(new() { Spec = new() { Token = token.Status.Token } });
-        var before = await Review();
-        Assert.That(before.Status.User.Username, Is.EqualTo($"system:serviceaccount:{ns}:robot"));
-
-        await Client.CoreV1.DeleteNamespacedServiceAccountAsync("robot", ns);
-
-        Assert.That((await Review()).Status.Authenticated, Is.Not.True);
+        Assert.That(code, Is.EqualTo(HttpStatusCode.NotFound));
     }
 
     [Test]
@@ -122,6 +107,96 @@ internal sealed class ObjectsOverTheClient
         var replaced = await Client.CoreV1.ReplaceNamespacedServiceAsync(made, "kept", ns);
 
         Assert.That(IPAddress.TryParse(replaced.Spec.ClusterIP, out _), Is.True);
+    }
+
+    [Test]
+    public async Task A_list_shows_one_moment_over_all_of_its_pages()
+    {
+        for (var i = 0; i < 3; i++)
+            await Client.CoreV1.CreateNamespacedConfigMapAsync(Map($"moment-{i}"), ns);
+        var first = await Client.CoreV1.ListNamespacedConfigMapAsync(ns, limit: 1);
+        var rest = first.Metadata.RemainingItemCount;
+        await Client.CoreV1.CreateNamespacedConfigMapAsync(Map("moment-too-late"), ns);
+
+        var second = await Client.CoreV1.ListNamespacedConfigMapAsync(ns, limit: 500, continueParameter: first.Metadata.ContinueProperty);
+
+        Assert.That(second.Items.Select(m => m.Metadata.Name), Has.None.EqualTo("moment-too-late"));
+        Assert.That(second.Items, Has.Count.EqualTo(rest));
+        Assert.That(second.Metadata.ResourceVersion, Is.EqualTo(first.Metadata.ResourceVersion));
+    }
+
+    [Test]
+    public async Task A_name_is_taken_once_and_generated_ones_never_collide()
+    {
+        await Client.CoreV1.CreateNamespacedConfigMapAsync(Map("taken"), ns);
+        var (code, status) = await Space.RefusedAsync(() => Client.CoreV1.CreateNamespacedConfigMapAsync(Map("taken"), ns));
+        Assert.That((code, status.Reason, status.Message), Is.EqualTo((HttpStatusCode.Conflict, "AlreadyExists", "configmaps \"taken\" already exists")));
+
+        V1ConfigMap generated = new() { Metadata = new() { GenerateName = "run-" } };
+        var made = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => Client.CoreV1.CreateNamespacedConfigMapAsync(generated, ns)));
+        Assert.That(made.Select(m => m.Metadata.Name), Is.Unique.And.All.Match("^run-[a-z0-9]{5}$"));
+        Assert.That(made.Select(m => m.Metadata.Uid), Is.Unique);
+    }
+
+    [Test]
+    public async Task The_three_kinds_of_patch_do_what_each_is_for()
+    {
+        await space.CreateAsync<V1Deployment>("""
+            metadata: {name: patched}
+            spec:
+              replicas: 0
+              selector: {matchLabels: {app: patched}}
+              template:
+                metadata: {labels: {app: patched}}
+                spec: {containers: [{name: a, image: "registry.invalid/a:1"}, {name: b, image: "registry.invalid/b:1"}]}
+            """);
+        Task<V1Deployment> Patch(string body, V1Patch.PatchType type) => Client.AppsV1.PatchNamespacedDeploymentAsync(new V1Patch(body, type), "patched", ns);
+
+        var strategic = await Patch("""{"spec":{"template":{"spec":{"containers":[{"name":"b","image":"registry.invalid/b:2"}]}}}}""", V1Patch.PatchType.StrategicMergePatch);
+        Assert.That(strategic.Spec.Template.Spec.Containers.Select(c => c.Image), Is.EqualTo(new[] { "registry.invalid/a:1", "registry.invalid/b:2" }));
+        Assert.That(strategic.Metadata.Generation, Is.EqualTo(2));
+
+        var merged = await Patch("""{"metadata":{"labels":{"x":"y"}},"spec":{"template":{"spec":{"containers":[{"name":"a","image":"registry.invalid/a:3"}]}}}}""", V1Patch.PatchType.MergePatch);
+        Assert.That(merged.Spec.Template.Spec.Containers.Select(c => c.Image), Is.EqualTo(new[] { "registry.invalid/a:3" }));
+
+        var listed = await Patch("""[{"op":"test","path":"/metadata/labels/x","value":"y"},{"op":"remove","path":"/metadata/labels/x"},{"op":"add","path":"/spec/paused","value":true}]""", V1Patch.PatchType.JsonPatch);
+        Assert.That((listed.Spec.Paused, listed.Metadata.Labels?.ContainsKey("x") ?? false), Is.EqualTo(((bool?)true, false)));
+        var (code, _) = await Space.RefusedAsync(() => Patch("""[{"op":"test","path":"/spec/paused","value":false}]""", V1Patch.PatchType.JsonPatch));
+        Assert.That(code, Is.EqualTo(HttpStatusCode.UnprocessableEntity));
+    }
+
+    [Test]
+    public async Task Status_and_scale_have_doors_of_their_own()
+    {
+        var made = await space.CreateAsync<V1ReplicaSet>("{metadata: {name: doors}, spec: {replicas: 0, selector: {matchLabels: {app: doors}}, template: {metadata: {labels: {app: doors}}, spec: {containers: [{name: a, image: IMAGE}]}}}}");
+        await space.UntilAsync<V1ReplicaSet>("doors", s => s.Status.ObservedGeneration == made.Metadata.Generation);
+        var scale = await Client.AppsV1.ReadNamespacedReplicaSetScaleAsync("doors", ns);
+        Assert.That((scale.Spec.Replicas ?? 0, scale.Status.Selector), Is.EqualTo((0, "app=doors")));
+        await Client.AppsV1.PatchNamespacedReplicaSetStatusAsync(new V1Patch("""{"spec":{"replicas":9},"status":{"conditions":[{"type":"Tested","status":"True"}]}}""", V1Patch.PatchType.MergePatch), "doors", ns);
+        var after = await Client.AppsV1.ReadNamespacedReplicaSetAsync("doors", ns);
+        Assert.That((after.Spec.Replicas, after.Status.Conditions.Single().Type, after.Metadata.Generation), Is.EqualTo(((int?)0, "Tested", made.Metadata.Generation)));
+
+        await Client.AppsV1.PatchNamespacedReplicaSetAsync(new V1Patch("""{"status":{"conditions":null},"metadata":{"labels":{"seen":"yes"}}}""", V1Patch.PatchType.MergePatch), "doors", ns);
+        Assert.That((await Client.AppsV1.ReadNamespacedReplicaSetAsync("doors", ns)).Status.Conditions, Has.Count.EqualTo(1), "an ordinary patch leaves the status alone");
+    }
+
+    [Test]
+    public async Task A_delete_keeps_its_preconditions()
+    {
+        var made = await Client.CoreV1.CreateNamespacedConfigMapAsync(Map("guarded"), ns);
+        var (code, status) = await Space.RefusedAsync(() => Client.CoreV1.DeleteNamespacedConfigMapAsync("guarded", ns, new() { Preconditions = new() { Uid = "somebody-else" } }));
+        Assert.That((code, status.Reason), Is.EqualTo((HttpStatusCode.Conflict, "Conflict")));
+
+        await Client.CoreV1.DeleteNamespacedConfigMapAsync("guarded", ns, new() { Preconditions = new() { Uid = made.Metadata.Uid, ResourceVersion = made.Metadata.ResourceVersion } });
+    }
+
+    [Test]
+    public async Task Mistakes_are_told_field_by_field()
+    {
+        var (code, status) = await Space.RefusedAsync(() => space.CreateAsync<V1Deployment>("{metadata: {name: Wrong}, spec: {replicas: -1, selector: {matchLabels: {app: a}}, template: {metadata: {labels: {app: b}}, spec: {containers: [{name: c, image: x}]}}}}"));
+
+        Assert.That((code, status.Reason, status.Details.Group, status.Details.Kind), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "Invalid", "apps", "Deployment")));
+        Assert.That(status.Details.Causes.Select(c => c.Field), Is.EquivalentTo(new[] { "metadata.name", "spec.replicas", "spec.template.metadata.labels" }));
     }
 
     private static V1ConfigMap Map(string name, string set = "none") =>

@@ -24,6 +24,9 @@ internal static class Answers
         return context.Response.WriteAsync(text, context.RequestAborted);
     }
 
+    /// <summary>What an API server says to an address that nothing serves.</summary>
+    public static Task NotServedAsync(this HttpContext context) => context.TextAsync(404, "404 page not found\n");
+
     public static Task FailAsync(this HttpContext context, ApiException error)
     {
         if (error.RetryAfterSeconds > 0)

@@ -22,6 +22,11 @@ internal sealed class ResourceEndpoints(ClusterApi api, Authorizer authorizer, R
         var question = Reviews.Find(request.Group, request.Version, request.Resource);
         var type = question ?? api.Types.Find(request.Group, request.Version, request.Resource);
         authorizer.Demand(user, AttributesOf(context, request));
+        if (type is null && !TypeRegistry.IsBuiltIn(request.Group, request.Version))
+        {
+            await context.NotServedAsync().ConfigureAwait(false);
+            return;
+        }
         if (type is null || (!type.Namespaced && request.Namespace is not null))
             throw Missing();
         if (question is not null)

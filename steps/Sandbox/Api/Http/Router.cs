@@ -99,7 +99,7 @@ internal sealed class Router
             return;
         if (await DiscoverAsync(context, trimmed).ConfigureAwait(false))
             return;
-        await context.TextAsync(404, "404 page not found\n").ConfigureAwait(false);
+        await context.NotServedAsync().ConfigureAwait(false);
     }
 
     private async Task<bool> DiscoverAsync(HttpContext context, string path)

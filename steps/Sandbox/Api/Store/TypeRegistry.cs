@@ -12,6 +12,9 @@ internal sealed class TypeRegistry
 
     public IReadOnlyList<ResourceType> All => current.All;
 
+    /// <summary>Whether Kubernetes itself brings this version of the group, rather than a definition.</summary>
+    public static bool IsBuiltIn(string group, string version) => BuiltIn.Any(t => t.Group == group && t.Version == version);
+
     public ResourceType? Find(string group, string version, string plural) =>
         current.ByUrl.GetValueOrDefault((group, version, plural));
 
