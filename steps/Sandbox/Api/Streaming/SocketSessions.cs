@@ -19,7 +19,7 @@ internal static class SocketSessions
         var outcome = await ExecOutcome.RunAsync(() => run(pipes, ended.Token)).ConfigureAwait(false);
         await channels.SendAsync(3, outcome, cancel).ConfigureAwait(false);
         await channels.CloseAsync().ConfigureAwait(false);
-        await Task.WhenAny(reading, Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System, cancel)).ConfigureAwait(false);
+        await ClosedAsync(reading, cancel).ConfigureAwait(false);
         await ended.CancelAsync().ConfigureAwait(false);
         pipes.Close();
         await reading.ConfigureAwait(false);
@@ -72,13 +72,22 @@ internal static class SocketSessions
         {
             var receiving = channels.ReceiveAsync(cancel);
             if (await Task.WhenAny(receiving, allDown).ConfigureAwait(false) == allDown)
+            {
+                // Giving the read up would tear the connection, and with it what is still under way to the client.
+                await channels.CloseAsync().ConfigureAwait(false);
+                await ClosedAsync(receiving, cancel).ConfigureAwait(false);
                 return;
+            }
             if (await receiving.ConfigureAwait(false) is not { } message)
                 return;
             if (message.Channel % 2 == 0 && message.Channel / 2 < targets.Length && targets[message.Channel / 2] is { } target)
                 await target.WriteAsync(message.Content, cancel).ConfigureAwait(false);
         }
     }
+
+    // A client has two seconds to take its leave.
+    private static Task ClosedAsync(Task reading, CancellationToken cancel) =>
+        Task.WhenAny(reading, Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System, cancel));
 
     private static async Task DownAsync(Stream target, ChannelSocket channels, byte channel, CancellationToken cancel)
     {
