@@ -56,7 +56,7 @@ internal sealed class KubectlOnPods
 
         await Run(null, "rollout", "restart", "deploy/web");
         await Run(null, "rollout", "status", "deploy/web", "--timeout=150s");
-        Assert.That(await Run(null, "get", "pods", "-l", "app=web", "-o", "jsonpath={.items[*].metadata.name}"), Does.Not.Contain(pod));
+        await Run(null, "wait", "--for=delete", $"pod/{pod}", "--timeout=60s");
 
         await Run(null, "patch", "deploy", "web", "-p", """{"spec":{"progressDeadlineSeconds":5,"template":{"spec":{"containers":[{"name":"app","image":"registry.invalid/none:1"}]}}}}""");
         var (code, _, error) = await space.TryKubectlAsync(null, "rollout", "status", "deploy/web", "--timeout=150s");
