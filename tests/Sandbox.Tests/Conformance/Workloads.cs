@@ -136,7 +136,7 @@ internal sealed class Workloads
         await space.CreateAsync<V1DaemonSet>("{metadata: {name: agent}, spec: {selector: {matchLabels: {app: agent}}, template: {metadata: {labels: {app: agent}}, spec: {terminationGracePeriodSeconds: 1, containers: [{name: app, image: IMAGE, command: [sh, -c, sleep 1000]}]}}}}");
         var set = await space.UntilAsync<V1DaemonSet>("agent", d => d.Status.ObservedGeneration == d.Metadata.Generation && d.Status.DesiredNumberScheduled > 0 && d.Status.NumberAvailable == d.Status.DesiredNumberScheduled);
         var pods = (await Client.CoreV1.ListNamespacedPodAsync(space.Name, labelSelector: "app=agent")).Items;
-        Assert.That(pods.Select(p => p.Spec.NodeName), Is.Unique.And.Count.EqualTo(set.Status.DesiredNumberScheduled));
+        Assert.That(pods.Select(p => p.Spec.NodeName).ToList(), Is.Unique.And.Count.EqualTo(set.Status.DesiredNumberScheduled));
 
         await space.KubectlAsync(null, "rollout", "restart", "ds/agent");
         await space.KubectlAsync(null, "rollout", "status", "ds/agent", "--timeout=150s");
