@@ -22,7 +22,7 @@ public sealed class BuildLog
     /// <param name="output">Where lines go; the build server reads it.</param>
     /// <param name="forServer">Write service messages (inside TeamCity) instead of text for people.</param>
     /// <param name="coloured">Use terminal colours; only for people.</param>
-    /// <param name="time">The clock of the elapsed times shown to people.</param>
+    /// <param name="time">The clock of the times in service messages, and of the elapsed times shown to people.</param>
     /// <param name="mask">Secrets to hide.</param>
     public BuildLog(TextWriter output, bool forServer, bool coloured = false, TimeProvider? time = null, SecretMask? mask = null)
     {
@@ -137,12 +137,13 @@ public sealed class BuildLog
         }
     }
 
-    private void Write(ServiceMessage message) =>
-        WriteLine((message with
-        {
-            Value = message.Value is null ? null : mask.Apply(message.Value),
-            Attributes = [.. message.Attributes.Select(pair => new KeyValuePair<string, string>(pair.Key, mask.Apply(pair.Value)))],
-        }).ToString());
+    // What is passed on from a log in front of this one keeps the time at which it was said.
+    private void Write(ServiceMessage message)
+    {
+        var attributes = message.Attributes.Select(pair => new KeyValuePair<string, string>(pair.Key, mask.Apply(pair.Value))).ToList();
+        if (message.Value is null && message["timestamp"] is null) attributes.Add(new("timestamp", ServiceMessage.Timestamp(time.GetLocalNow())));
+        WriteLine((message with { Value = message.Value is null ? null : mask.Apply(message.Value), Attributes = attributes }).ToString());
+    }
 
     private void WriteLine(string line)
     {

@@ -1,4 +1,5 @@
 using CiSteps.Hosting.Messages;
+using Microsoft.Extensions.Time.Testing;
 
 namespace CiSteps.Hosting.Tests;
 
@@ -73,6 +74,21 @@ public sealed class BuildLogs
         var lines = written.TrimEnd().Split('\n');
         Assert.That(lines, Has.Length.EqualTo(4000));
         Assert.That(lines.All(line => line.Length == 200 && line.Distinct().Count() == 1), Is.True);
+    }
+
+    [Test]
+    public void A_message_says_when_it_was_said_and_keeps_that_when_it_is_passed_on()
+    {
+        var clock = new FakeTimeProvider(new DateTimeOffset(2026, 11, 24, 23, 5, 9, 40, TimeSpan.Zero));
+        clock.SetLocalTimeZone(TimeZoneInfo.CreateCustomTimeZone("east", TimeSpan.FromHours(5.5), "east", "east"));
+        using var output = new StringWriter { NewLine = "\n" };
+        var log = new BuildLog(output, forServer: true, time: clock);
+        log.Warning("slow");
+        log.Progress("the short form has no place for it");
+        log.Send(ServiceMessage.With("message", ("text", "of a suite"), ("timestamp", "2026-11-24T23:00:00.000+0000")));
+
+        var written = output.ToString().TrimEnd().Split('\n').Select(line => ServiceMessage.TryParse(line, out var message) ? message["timestamp"] : line);
+        Assert.That(written, Is.EqualTo(new[] { "2026-11-25T04:35:09.040+0530", null, "2026-11-24T23:00:00.000+0000" }));
     }
 
     [Test]

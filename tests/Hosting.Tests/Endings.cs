@@ -26,7 +26,7 @@ public sealed class Endings
 
         using (Assert.EnterMultipleScope())
         {
-            await Expect((_, _) => Task.FromResult(Outcome.Done("all is well").With("image", "x")), ExitCode.Done, "##teamcity[setParameter name='image' value='x']");
+            await Expect((_, _) => Task.FromResult(Outcome.Done("all is well").With("image", "x")), ExitCode.Done, "##teamcity[setParameter name='image' value='x' timestamp='");
             await Expect((_, _) => Task.FromResult(Outcome.Refused("conflict", "no")), ExitCode.Refused, "identity='test-step.conflict'");
             await Expect((_, _) => throw new UsageException("bad \"x\""), ExitCode.Usage, "identity='test-step.usage'");
             await Expect((_, _) => throw new UnavailableException("registry", "silent"), ExitCode.Unavailable, "identity='test-step.registry'");
