@@ -31,7 +31,7 @@ internal sealed class SuiteTests(StepContext context, BuildLog log, SuiteDefinit
     {
         var command = suite.Tests.Command!;
         var started = context.Time.GetUtcNow();
-        var output = new OutputReport(format, $"output of the tests of suite \"{suite.Name}\"");
+        var output = new OutputReport(format, $"output of the tests of suite \"{suite.Name}\"", context.WorkTree);
         var files = suite.Tests.Reports.Count > 0 ? new ReportFiles(context.WorkTree, suite.Tests.Reports) : null;
         var folder = Directory.CreateTempSubdirectory("cisteps-");
         var path = Path.Combine(folder.FullName, "kubeconfig");

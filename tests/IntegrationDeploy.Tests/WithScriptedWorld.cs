@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
@@ -265,6 +266,22 @@ internal sealed class WithScriptedWorld
 
         Assert.That(exit, Is.EqualTo(ExitCode.Done), shop.Output);
         Assert.That(shop.Output, Does.Contain("-rw-------").And.Contain("ok 1 - in smoke with no secret"));
+    }
+
+    [TestCase("tap", """echo 1..1; echo "ok 1 - $PWD/tests/greets.sh" """)]
+    [TestCase("go-json", """echo '{"Action":"pass","Package":"'$PWD'/tests","Test":"greets.sh"}'; echo '{"Action":"pass","Package":"'$PWD'/tests"}'""")]
+    [TestCase("junit", """echo '<testsuite name="all"><testcase name="greets.sh" classname="'$PWD'/tests"/></testsuite>'""")]
+    public async Task Names_the_tests_in_a_commands_output_alike_on_every_agent(string format, string script)
+    {
+        shop.Dispose();
+        shop = new Shop(Registry, Shop.Suite(Registry, tests: $"{{ run: {JsonValue.Create(script).ToJsonString()}, format: {format} }}"));
+        await ReadyAsync();
+
+        var exit = await RunAsync();
+
+        Assert.That(exit, Is.EqualTo(ExitCode.Done), shop.Output);
+        Assert.That(shop.Output, Does.Contain(shop.Clone.Folder), "the output itself stays as it is");
+        Assert.That(File.ReadAllText(shop.Evidence("tests.xml")), Does.Contain("greets.sh").And.Not.Contain(shop.Clone.Folder));
     }
 
     [Test]
