@@ -38,6 +38,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
             await files.StreamAsync(async stream => built = await engine.BuildAsync(build, stream, context.Log.Child, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
             result = built!;
         }
+        if (image.Platform is { } platform) await RequirePlatformAsync(result.Id, platform, bases, cancel).ConfigureAwait(false);
         return new LocalBuild(result.Id, bases, result.Cached, result.Steps);
     }
 
@@ -56,6 +57,21 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         foreach (var (name, value) in image.Arguments)
             if (context.Log.Mask.Apply(value) != value)
                 throw new UsageException($"the build argument \"{name}\" of \"{order.Component.Name}\" holds a secret, and build arguments stay readable in the image; fetch what needs it in pre-build instead");
+    }
+
+    // Where a base image has no such platform, the engine's own builder takes the one that there is and says nothing.
+    private async Task RequirePlatformAsync(string id, string platform, IReadOnlyList<BaseImage> bases, CancellationToken cancel)
+    {
+        if (await engine.InspectImageAsync(id, cancel).ConfigureAwait(false) is not { } built || IsOf(built.Platform, platform)) return;
+        var from = bases.Count == 0 ? "" : $", as its base image{(bases.Count == 1 ? "" : "s")} {string.Join(", ", bases.Select(one => $"\"{one.Reference}\""))} give it";
+        throw new UsageException($"ci-steps.yaml wants the image of \"{order.Component.Name}\" for \"{platform}\", and this engine built it for \"{built.Platform}\"{from}; nothing was pushed: take base images that have \"{platform}\", or mend image.platform");
+    }
+
+    // "linux/arm64" and "linux/arm64/v8" are one and the same: a variant counts only where both say it.
+    private static bool IsOf(string built, string wanted)
+    {
+        var (mine, other) = (built.Split('/'), wanted.Split('/'));
+        return mine.Zip(other).All(pair => pair.First.Equals(pair.Second, StringComparison.OrdinalIgnoreCase));
     }
 
     private async Task<IReadOnlyList<BaseImage>> PullBasesAsync(IReadOnlyList<string> references, CancellationToken cancel)

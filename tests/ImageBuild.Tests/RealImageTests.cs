@@ -177,8 +177,7 @@ public sealed class RealImageTests
         repository.Branch("ci/cached", "cached\n");
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "14"), Is.EqualTo(ExitCode.Done), repository.Output);
         var first = await client.FindManifestAsync(ImageReference.Of($"{registry.Host}/ci/service", $"3.14-{repository.Clone.Head[..12]}"));
-        // Another agent: nothing of this component on its engine.
-        foreach (var image in await local.Engine.ListImagesAsync(new Dictionary<string, string?> { [ImageName.TitleLabel] = "service" })) await local.Engine.RemoveImageAsync(image.Id, force: true);
+        await ForgetAsync();
         repository.Write("service/file", "cached again\n");
         repository.Commit("again");
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "15"), Is.EqualTo(ExitCode.Done), repository.Output);
@@ -186,6 +185,54 @@ public sealed class RealImageTests
         var second = await client.FindManifestAsync(ImageReference.Of($"{registry.Host}/ci/service", $"3.15-{repository.Clone.Head[..12]}"));
         Assert.That(second!.Layers[1], Is.EqualTo(first!.Layers[1]), "the slow layer is the first image's own");
         Assert.That(second.Layers[2], Is.Not.EqualTo(first.Layers[2]));
+    }
+
+    [Test]
+    public async Task Takes_the_layers_of_the_certified_image_where_neither_the_branch_nor_the_engine_has_any()
+    {
+        using var repository = Repository("FROM {base}\nRUN echo slower > /slow\nCOPY file /file\n");
+        repository.Write("service/file", "to be certified\n");
+        repository.Commit("released");
+        repository.Clone.Git("push", "--quiet", "origin", "HEAD:main");
+        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "26"), Is.EqualTo(ExitCode.Done), repository.Output);
+        var released = ImageReference.Of($"{registry.Host}/service", $"3.26-{repository.Clone.Head[..12]}");
+        var first = (await client.FindManifestAsync(released))!;
+        await client.PutManifestAsync(released.WithTag("3-production"), first);
+        await ForgetAsync();
+        repository.Branch("ci/of-certified", "another\n");
+        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "27"), Is.EqualTo(ExitCode.Done), repository.Output);
+        Assert.That(repository.Output, Does.Contain($"pulling {released.Repository}@{first.Digest} for its layers").And.Contain("Using cache"));
+        var second = (await client.FindManifestAsync(ImageReference.Of($"{registry.Host}/ci/service", $"3.27-{repository.Clone.Head[..12]}")))!;
+        Assert.That(second.Layers[1], Is.EqualTo(first.Layers[1]), "the slow layer is the certified image's own");
+        Assert.That(second.Layers[2], Is.Not.EqualTo(first.Layers[2]));
+        await client.DeleteManifestAsync(released.WithDigest(first.Digest));
+    }
+
+    [Test]
+    public async Task Builds_the_stage_with_the_arguments_and_for_the_platform_that_are_given()
+    {
+        const string dockerfile = "FROM {base} AS first\nARG WHICH=none\nRUN test \"$WHICH\" = \"given: 'so'\"\nCOPY file /file\nFROM first\nRUN exit 9\n";
+        using var repository = Repository(dockerfile, "      target: first\n      args: { WHICH: \"given: 'so'\" }\n      platform: linux/amd64");
+        repository.Branch("ci/stage", "stage\n");
+        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "28"), Is.EqualTo(ExitCode.Done), repository.Output);
+        Assert.That(repository.Output, Does.Not.Contain("exit 9"));
+        var name = ImageReference.Of($"{registry.Host}/ci/service", $"3.28-{repository.Clone.Head[..12]}");
+        Assert.That((await client.FindImageAsync(name))!.Platforms.Single().Platform, Is.EqualTo("linux/amd64"));
+        var (_, content) = (await client.ReadAttachedAsync(name.WithDigest((await client.FindDigestAsync(name))!), MediaTypes.InToto)).Single();
+        Assert.That(JsonNode.Parse(content)!["predicate"]!["buildDefinition"]!["externalParameters"]!.ToJsonString(), Does.Contain("first").And.Contain("linux/amd64").And.Contain("WHICH"));
+    }
+
+    [TestCase("linux/arm64")]
+    [TestCase("windows/amd64")]
+    [TestCase("linux/nonsense")]
+    public async Task Says_that_the_base_image_is_for_another_platform(string platform)
+    {
+        using var repository = Repository(more: $"      platform: {platform}");
+        repository.Branch("ci/platform", "platform\n");
+        var exit = await repository.RunAsync(ImageBuildCommand.Create(), "29");
+        Assert.That(exit, Is.EqualTo(ExitCode.Usage), repository.Output);
+        Assert.That(repository.Output, Does.Contain($"\"{platform}\"").And.Contain(basis.ToString()));
+        Assert.That(await client.ListTagsAsync(registry.Reference("ci/service")), Has.None.StartsWith("3.29-"));
     }
 
     [TestCase(true)]
@@ -298,6 +345,12 @@ public sealed class RealImageTests
         repository.Environment[RegistryCredentials.UserVariable] = LocalRegistry.User;
         repository.Environment[RegistryCredentials.PasswordVariable] = LocalRegistry.Password;
         return repository;
+    }
+
+    // Another agent: nothing of this component on its engine.
+    private async Task ForgetAsync()
+    {
+        foreach (var image in await local.Engine.ListImagesAsync(new Dictionary<string, string?> { [ImageName.TitleLabel] = "service" })) await local.Engine.RemoveImageAsync(image.Id, force: true);
     }
 
     // A manifest may be put only where its layers are: push the image there under another tag first.
