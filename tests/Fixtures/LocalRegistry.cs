@@ -94,6 +94,10 @@ public sealed class LocalRegistry : IAsyncDisposable
     /// <summary>A client with this registry's credentials.</summary>
     public RegistryClient Connect() => RegistryClient.Open(new RegistryCredentials(Credential, [Host], new Dictionary<string, string>()));
 
+    /// <summary>Damages a tag in the registry's store, so that it answers 500 for it.</summary>
+    public void BreakTag(ImageReference tag) =>
+        File.WriteAllText(folder.Of($"data/docker/registry/v2/repositories/{tag.Path}/_manifests/tags/{tag.Tag}/current/link"), "damaged");
+
     /// <summary>Puts an image without layers there.</summary>
     /// <param name="client">A client with rights.</param>
     /// <param name="name">Its name.</param>

@@ -65,25 +65,50 @@ public sealed class BranchImagesTests
     {
         var shared = await PutAsync(branch, "shared", Old, ("part", "shared"));
         var own = await PutAsync(branch, "own", Old, ("part", "own"));
-        var entries = new JsonArray();
-        foreach (var (digest, platform) in new[] { (shared, "amd64"), (own, "arm64") })
-        {
-            entries.Add((JsonNode)new JsonObject
-            {
-                ["mediaType"] = MediaTypes.OciManifest,
-                ["digest"] = digest,
-                ["size"] = (await client.FindManifestAsync(branch.WithDigest(digest)))!.Bytes.Length,
-                ["platform"] = new JsonObject { ["os"] = "linux", ["architecture"] = platform },
-            });
-        }
-        var index = new JsonObject { ["schemaVersion"] = 2, ["mediaType"] = MediaTypes.OciIndex, ["manifests"] = entries };
-        await client.PutManifestAsync(branch.WithTag("1.1-aaaaaaaaaaaa"), RegistryManifest.Read(Encoding.UTF8.GetBytes(index.ToJsonString()), MediaTypes.OciIndex));
+        await PutIndexAsync("1.1-aaaaaaaaaaaa", (shared, "amd64"), (own, "arm64"));
         var image = (await ListAsync()).Single(one => one.Tags[0] == "1.1-aaaaaaaaaaaa");
         Assert.That(image.Parts, Is.EquivalentTo(new[] { shared, own }));
         await BranchImages.RemoveAsync(client, image, new HashSet<string> { shared });
         Assert.That(await client.FindDigestAsync(image.Image), Is.Null);
         Assert.That(await client.FindDigestAsync(branch.WithDigest(own)), Is.Null);
         Assert.That(await client.FindDigestAsync(branch.WithDigest(shared)), Is.EqualTo(shared));
+    }
+
+    [Test]
+    public async Task Lists_what_cannot_be_read_with_the_reason_beside_what_can()
+    {
+        var kept = await PutAsync(branch, "1.1-aaaaaaaaaaaa", Old, ("part", "kept"));
+        var gone = await PutAsync(branch, "gone", Old, ("part", "gone"));
+        await PutIndexAsync("1.2-bbbbbbbbbbbb", (kept, "amd64"), (gone, "arm64"));
+        await client.DeleteManifestAsync(branch.WithDigest(gone));
+        await PutWithConfigAsync("1.3-cccccccccccc", await client.UploadBlobAsync(branch, "no JSON"u8.ToArray(), "application/vnd.oci.image.config.v1+json"));
+        var config = await client.UploadBlobAsync(branch, """{"os":"linux"}"""u8.ToArray(), "application/vnd.oci.image.config.v1+json");
+        await PutWithConfigAsync("1.4-dddddddddddd", config);
+        using (var http = new HttpClient()) (await http.DeleteAsync(new Uri($"http://{registry.Host}/v2/{branch.Path}/blobs/{config.Digest}"))).EnsureSuccessStatusCode();
+        await PutAsync(branch, "1.5-eeeeeeeeeeee", Old, ("tag", "broken"));
+        registry.BreakTag(branch.WithTag("1.5-eeeeeeeeeeee"));
+        var images = await ListAsync();
+        Assert.That(images.Select(image => image.Tags.Single()[..3]), Is.EqualTo(new[] { "1.1", "1.2", "1.3", "1.4", "1.5" }));
+        Assert.Multiple(() =>
+        {
+            Assert.That(images[0].Unreadable, Is.Null);
+            Assert.That(images[1].Unreadable, Does.Contain(gone).And.Contain("not in the registry"));
+            Assert.That(images[1].Parts, Is.EqualTo(new[] { kept, gone }));
+            Assert.That(images[2].Unreadable, Does.Contain("is no image"));
+            Assert.That(images[3].Unreadable, Does.Contain(config.Digest));
+            Assert.That((images[4].Image.Digest, images[4].Image.Tag), Is.EqualTo(((string?)null, "1.5-eeeeeeeeeeee")));
+            Assert.That(images[4].Unreadable, Does.Contain("1.5-eeeeeeeeeeee"));
+        });
+    }
+
+    [Test]
+    public async Task Takes_a_registry_that_fails_for_no_broken_image()
+    {
+        await using var failing = await ScriptedRegistry.StartAsync((context, number) => number == 1
+            ? ScriptedRegistry.AnswerAsync(context, 200, """{"tags":["1.1-aaaaaaaaaaaa"]}""") : ScriptedRegistry.AnswerAsync(context, 503, "", ("Retry-After", "0")));
+        using var other = RegistryClient.Open(new RegistryCredentials(null, [], new Dictionary<string, string>()));
+        var failure = await Assert.ThrowsAsync<UnavailableException>(() => BranchImages.ListAsync(other, failing.Reference(), ImageReference.Of($"{failing.Host}/b", "1")));
+        Assert.That(failure!.Message, Does.Contain("tags/list"));
     }
 
     [Test]
@@ -99,6 +124,31 @@ public sealed class BranchImagesTests
     [Test]
     public async Task Refuses_a_release_repository() =>
         await Assert.ThrowsAsync<UsageException>(() => BranchImages.ListAsync(client, release, release));
+
+    private async Task PutIndexAsync(string tag, params (string Digest, string Architecture)[] parts)
+    {
+        var entries = new JsonArray();
+        foreach (var (digest, architecture) in parts)
+        {
+            entries.Add((JsonNode)new JsonObject
+            {
+                ["mediaType"] = MediaTypes.OciManifest,
+                ["digest"] = digest,
+                ["size"] = (await client.FindManifestAsync(branch.WithDigest(digest)))!.Bytes.Length,
+                ["platform"] = new JsonObject { ["os"] = "linux", ["architecture"] = architecture },
+            });
+        }
+        await PutAsync(tag, MediaTypes.OciIndex, new JsonObject { ["manifests"] = entries });
+    }
+
+    private Task PutWithConfigAsync(string tag, ContentDescriptor config) =>
+        PutAsync(tag, MediaTypes.OciManifest, new JsonObject { ["config"] = new JsonObject { ["mediaType"] = config.MediaType, ["digest"] = config.Digest, ["size"] = config.Size }, ["layers"] = new JsonArray() });
+
+    private Task PutAsync(string tag, string mediaType, JsonObject json)
+    {
+        (json["schemaVersion"], json["mediaType"]) = (2, mediaType);
+        return client.PutManifestAsync(branch.WithTag(tag), RegistryManifest.Read(Encoding.UTF8.GetBytes(json.ToJsonString()), mediaType));
+    }
 
     private Task<IReadOnlyList<BranchImage>> ListAsync() => BranchImages.ListAsync(client, branch, release);
 

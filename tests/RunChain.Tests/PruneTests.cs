@@ -74,6 +74,14 @@ public sealed class Which_branch_images_go
     }
 
     [Test]
+    public void What_cannot_be_read_stays_with_what_it_is_made_of()
+    {
+        var plan = PrunePlan.For([Image('1', "a"), Image('2', "b") with { Created = null, Parts = [Digest('1')], Unreadable = "a part is missing" }],
+            new ImagesInUse(new Dictionary<string, string>(), new HashSet<string>(), new Dictionary<string, string>()), limit, name => name);
+        Assert.That(plan.Decisions.Select(decision => decision.KeptBecause), Is.EqualTo(new[] { "part of an image that stays", "it cannot be read: a part is missing" }));
+    }
+
+    [Test]
     public void Whatever_looks_like_an_image_in_an_object_counts()
     {
         var pod = JsonNode.Parse($$"""{"spec":{"containers":[{"image":"pull.example:5000/ci/service:1.7-c@{{Digest('1')}}"},{"image":"a/b:1"},{"image":"plain"}]},"status":{"containerStatuses":[{"imageID":"docker-pullable://x@{{Digest('2')}}"}]},"data":{"h":"[{\"Digest\":\"{{Digest('3')}}\"}]"} }""");
@@ -168,6 +176,21 @@ public sealed class Pruning_branch_images
         Directory.Move(git.Origin + ".away", git.Origin);
         Assert.That(await RunAsync("--delete", "--without-pool", "--without-production"), Is.EqualTo(ExitCode.Done), output);
         Assert.That(await client.ListTagsAsync(branch), Is.Empty);
+    }
+
+    [Test]
+    public async Task Keeps_what_cannot_be_read_says_why_and_goes_on_with_the_rest()
+    {
+        Configure();
+        var broken = branch.WithTag("1.1-aaaaaaaaaaaa").WithDigest(await PutAsync("1.1-aaaaaaaaaaaa", Old));
+        await PutAsync("1.2-bbbbbbbbbbbb", Old);
+        var config = (await client.FindManifestAsync(broken))!.Config!.Digest;
+        using (var http = new HttpClient()) (await http.DeleteAsync(new Uri($"http://{registry.Host}/v2/{branch.Path}/blobs/{config}"))).EnsureSuccessStatusCode();
+        Assert.That(await RunAsync("--delete"), Is.EqualTo(ExitCode.Done), output);
+        Assert.That(output, Does.Contain($"warning: keep {branch.Repository}:1.1-aaaaaaaaaaaa ({broken.Digest}): it cannot be read: ").And.Contain(config).And.Contain("removed 1 of 2").And.Contain("1 cannot be read and stays"));
+        Assert.That(await client.ListTagsAsync(branch), Is.EqualTo(new[] { "1.1-aaaaaaaaaaaa" }));
+        Assert.That(await RunAsync("--delete"), Is.EqualTo(ExitCode.Done), output);
+        Assert.That(output, Does.Contain("nothing to remove"));
     }
 
     [Test]

@@ -1,7 +1,10 @@
+using System.Collections.Concurrent;
+using CiSteps.Hosting;
+
 namespace CiSteps.Images;
 
 /// <summary>One image of private branches in a registry.</summary>
-/// <param name="Image">The image, by digest.</param>
+/// <param name="Image">The image, by digest; by tag when not even its digest can be read.</param>
 /// <param name="Tags">Its tags, sorted.</param>
 /// <param name="Created">When it was made; null when it does not say.</param>
 public sealed record BranchImage(ImageReference Image, IReadOnlyList<string> Tags, DateTimeOffset? Created)
@@ -20,6 +23,9 @@ public sealed record BranchImage(ImageReference Image, IReadOnlyList<string> Tag
 
     /// <summary>Whether its release repository has the very same image.</summary>
     public bool IsReleased { get; init; }
+
+    /// <summary>Why the registry, which answers otherwise, does not give it as an image; null when it was read.</summary>
+    public string? Unreadable { get; init; }
 }
 
 /// <summary>The images of private branches in a registry: reading them and removing them. What goes and what stays is decided elsewhere.</summary>
@@ -27,29 +33,43 @@ public static class BranchImages
 {
     private const int AtOnce = 8;
 
-    /// <summary>All images of a repository of private branches, by their first tag.</summary>
+    /// <summary>All images of a repository of private branches, by their first tag, those that cannot be read too.</summary>
     /// <param name="registry">The client.</param>
     /// <param name="repository">The repository.</param>
     /// <param name="release">The repository of the same service's releases.</param>
     /// <param name="cancel">Gives up.</param>
-    /// <exception cref="Hosting.UsageException">Both are the same, so that nothing could be told apart.</exception>
+    /// <exception cref="UsageException">Both are the same, so that nothing could be told apart.</exception>
+    /// <exception cref="UnavailableException">"registry": it does not answer at all.</exception>
     public static async Task<IReadOnlyList<BranchImage>> ListAsync(RegistryClient registry, ImageReference repository, ImageReference release, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(registry);
         ArgumentNullException.ThrowIfNull(repository);
         ArgumentNullException.ThrowIfNull(release);
         if (release.Repository == repository.Repository)
-            throw new Hosting.UsageException($"\"{repository.Repository}\" is a release repository; only images of private branches are removed: give registry.branch-prefix in ci-steps.yaml");
+            throw new UsageException($"\"{repository.Repository}\" is a release repository; only images of private branches are removed: give registry.branch-prefix in ci-steps.yaml");
         // The tag that stands for an image's referrers goes with the image.
         var tags = (await registry.ListTagsAsync(repository, cancel).ConfigureAwait(false)).Where(tag => !IsReferrersTag(tag)).ToList();
         var digests = new string?[tags.Count];
+        var images = new ConcurrentBag<BranchImage>();
         var options = new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel };
-        await Parallel.ForAsync(0, tags.Count, options, async (at, token) => digests[at] = await registry.FindDigestAsync(repository.WithTag(tags[at]), token).ConfigureAwait(false)).ConfigureAwait(false);
-        var byDigest = tags.Zip(digests).Where(pair => pair.Second is not null).GroupBy(pair => pair.Second!, pair => pair.First, StringComparer.Ordinal).ToList();
-        var images = new BranchImage?[byDigest.Count];
-        await Parallel.ForAsync(0, byDigest.Count, options, async (at, token) =>
-            images[at] = await ReadAsync(registry, repository.WithDigest(byDigest[at].Key), [.. byDigest[at].Order(StringComparer.Ordinal)], release, token).ConfigureAwait(false)).ConfigureAwait(false);
-        return [.. images.OfType<BranchImage>().OrderBy(image => image.Tags[0], StringComparer.Ordinal)];
+        await Parallel.ForAsync(0, tags.Count, options, async (at, token) =>
+        {
+            try
+            {
+                digests[at] = await registry.FindDigestAsync(repository.WithTag(tags[at]), token).ConfigureAwait(false);
+            }
+            catch (UnavailableException failure)
+            {
+                await RequireAnswerAsync(registry, repository, token).ConfigureAwait(false);
+                images.Add(new BranchImage(repository.WithTag(tags[at]), [tags[at]], null) { Unreadable = failure.Message });
+            }
+        }).ConfigureAwait(false);
+        var byDigest = tags.Zip(digests).Where(pair => pair.Second is not null).GroupBy(pair => pair.Second!, pair => pair.First, StringComparer.Ordinal);
+        await Parallel.ForEachAsync(byDigest, options, async (pair, token) =>
+        {
+            if (await ReadAsync(registry, new BranchImage(repository.WithDigest(pair.Key), [.. pair.Order(StringComparer.Ordinal)], null), release, token).ConfigureAwait(false) is { } image) images.Add(image);
+        }).ConfigureAwait(false);
+        return [.. images.OrderBy(image => image.Tags[0], StringComparer.Ordinal)];
     }
 
     /// <summary>Removes an image with its tags, what is attached to it, and the manifests that it alone is made of.</summary>
@@ -76,18 +96,32 @@ public static class BranchImages
         foreach (var part in image.Parts.Where(part => !needed.Contains(part))) await registry.DeleteManifestAsync(image.Image.WithDigest(part), cancel).ConfigureAwait(false);
     }
 
-    private static async Task<BranchImage?> ReadAsync(RegistryClient registry, ImageReference image, IReadOnlyList<string> tags, ImageReference release, CancellationToken cancel)
+    private static async Task<BranchImage?> ReadAsync(RegistryClient registry, BranchImage image, ImageReference release, CancellationToken cancel)
     {
-        if (await registry.FindManifestAsync(image, cancel).ConfigureAwait(false) is not { } manifest || await registry.FindImageAsync(image, cancel).ConfigureAwait(false) is not { } read) return null;
-        return new BranchImage(image, tags, read.Created)
+        try
         {
-            Source = read.Label(ImageName.SourceLabel),
-            Revision = read.Label(ImageName.RevisionLabel),
-            Parts = [.. manifest.Entries.Select(entry => entry.Content.Digest)],
-            KnownAs = read.KnownAs,
-            IsReleased = await registry.FindDigestAsync(release.WithDigest(image.Digest!), cancel).ConfigureAwait(false) is not null,
-        };
+            if (await registry.FindManifestAsync(image.Image, cancel).ConfigureAwait(false) is not { } manifest) return null;
+            // Known even when one of them is missing: the others may have tags of their own, and must stay with it.
+            image = image with { Parts = [.. manifest.Entries.Select(entry => entry.Content.Digest)] };
+            if (await registry.FindImageAsync(image.Image, cancel).ConfigureAwait(false) is not { } read) return null;
+            return image with
+            {
+                Created = read.Created,
+                Source = read.Label(ImageName.SourceLabel),
+                Revision = read.Label(ImageName.RevisionLabel),
+                KnownAs = read.KnownAs,
+                IsReleased = await registry.FindDigestAsync(release.WithDigest(image.Image.Digest!), cancel).ConfigureAwait(false) is not null,
+            };
+        }
+        catch (UnavailableException failure)
+        {
+            await RequireAnswerAsync(registry, image.Image, cancel).ConfigureAwait(false);
+            return image with { Unreadable = failure.Message };
+        }
     }
+
+    // One image that is broken is that image's own matter; a registry that is down is not.
+    private static Task RequireAnswerAsync(RegistryClient registry, ImageReference repository, CancellationToken cancel) => registry.ListTagsAsync(repository, cancel);
 
     private static bool IsReferrersTag(string tag) => tag.StartsWith("sha256-", StringComparison.Ordinal) && tag.Length >= 71;
 }

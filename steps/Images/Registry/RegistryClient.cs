@@ -239,12 +239,20 @@ public sealed partial class RegistryClient : IDisposable
         var labels = new Dictionary<string, string>();
         var platform = "";
         DateTimeOffset? created = null;
-        if (config.MediaType is "application/vnd.oci.image.config.v1+json" or "application/vnd.docker.container.image.v1+json"
-            && JsonNode.Parse(await ReadBlobAsync(reference, config.Digest, cancel: cancel).ConfigureAwait(false)) is JsonObject json)
+        if (config.MediaType is "application/vnd.oci.image.config.v1+json" or "application/vnd.docker.container.image.v1+json")
         {
-            platform = $"{(string?)json["os"]}/{(string?)json["architecture"]}" + ((string?)json["variant"] is { Length: > 0 } variant ? "/" + variant : "");
-            foreach (var (name, value) in json["config"]?["Labels"] as JsonObject ?? []) labels[name] = (string?)value ?? "";
-            if (DateTimeOffset.TryParse((string?)json["created"], System.Globalization.CultureInfo.InvariantCulture, System.Globalization.DateTimeStyles.AssumeUniversal, out var time)) created = time;
+            var bytes = await ReadBlobAsync(reference, config.Digest, cancel: cancel).ConfigureAwait(false);
+            try
+            {
+                var json = JsonNode.Parse(bytes) as JsonObject ?? [];
+                platform = $"{(string?)json["os"]}/{(string?)json["architecture"]}" + ((string?)json["variant"] is { Length: > 0 } variant ? "/" + variant : "");
+                foreach (var (name, value) in json["config"]?["Labels"] as JsonObject ?? []) labels[name] = (string?)value ?? "";
+                if (DateTimeOffset.TryParse((string?)json["created"], System.Globalization.CultureInfo.InvariantCulture, System.Globalization.DateTimeStyles.AssumeUniversal, out var time)) created = time;
+            }
+            catch (Exception error) when (error is System.Text.Json.JsonException or InvalidOperationException or ArgumentException)
+            {
+                throw new UnavailableException("registry", $"\"{reference}\" ({manifest.Digest}) is no image: its configuration cannot be read ({error.Message})", error);
+            }
         }
         return new PlatformImage(platform, manifest.Digest, config.Digest, labels, created);
     }

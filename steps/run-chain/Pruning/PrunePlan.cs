@@ -16,7 +16,7 @@ internal sealed record ImagesInUse(IReadOnlyDictionary<string, string> Tips, IRe
 internal sealed record PruneDecision(BranchImage Image, string? KeptBecause)
 {
     /// <summary>The same for people.</summary>
-    public string Text => $"{(KeptBecause is null ? "remove" : "keep")} {Image.Image.Repository}:{string.Join(", ", Image.Tags)} ({Image.Image.Digest}" +
+    public string Text => $"{(KeptBecause is null ? "remove" : "keep")} {Image.Image.Repository}:{string.Join(", ", Image.Tags)} ({Image.Image.Digest ?? "digest not known"}" +
         (Image.Created is { } created ? $", made {created.UtcDateTime:yyyy-MM-dd}" : "") + ")" + (KeptBecause is null ? "" : ": " + KeptBecause);
 }
 
@@ -29,7 +29,7 @@ internal sealed record PrunePlan(IReadOnlyList<PruneDecision> Decisions)
 
     /// <summary>Manifests that images which stay are made of.</summary>
     public IReadOnlySet<string> Needed => Decisions.Where(decision => decision.KeptBecause is not null)
-        .SelectMany(decision => decision.Image.Parts.Append(decision.Image.Image.Digest!)).ToHashSet(StringComparer.Ordinal);
+        .SelectMany(decision => decision.Image.Parts.Append(decision.Image.Image.Digest)).OfType<string>().ToHashSet(StringComparer.Ordinal);
 
     /// <summary>Decides.</summary>
     /// <param name="images">All images of the repositories of private branches.</param>
@@ -51,6 +51,7 @@ internal sealed record PrunePlan(IReadOnlyList<PruneDecision> Decisions)
 
     private static string? Keep(BranchImage image, ImagesInUse inUse, DateTimeOffset madeBefore, Func<string, string> pull)
     {
+        if (image.Unreadable is { } why) return $"it cannot be read: {why}";
         if (image.Created is not { } created) return "its age is not known";
         if (created >= madeBefore) return "not old enough";
         if (image.IsReleased) return "released: the release repository has the very same image";

@@ -25,8 +25,13 @@ internal sealed class PruneStep(StepContext context, ChainRun run)
             images.AddRange(await BranchImages.ListAsync(client, repository, ImageName.Repository(registry.Push, registry.BranchPrefix, service, isDefaultBranch: true), cancel).ConfigureAwait(false));
         }
         var plan = PrunePlan.For(images, inUse, context.Time.GetUtcNow() - context.Settings.Get(PruneCommand.OlderThan), ToPull);
-        foreach (var decision in plan.Decisions) context.Log.Info(decision.Text);
-        var (count, all) = (plan.Removed.Count, $"{images.Count} image{(images.Count == 1 ? "" : "s")} of private branches");
+        foreach (var decision in plan.Decisions)
+        {
+            if (decision.Image.Unreadable is null) context.Log.Info(decision.Text);
+            else context.Log.Warning($"{decision.Text}; push it again, or remove it from the registry by hand");
+        }
+        var unreadable = images.Count(image => image.Unreadable is not null);
+        var (count, all) = (plan.Removed.Count, $"{images.Count} image{(images.Count == 1 ? "" : "s")} of private branches" + (unreadable == 0 ? "" : $" ({unreadable} cannot be read and stay{(unreadable == 1 ? "s" : "")})"));
         if (count == 0) return Outcome.Done($"nothing to remove: {all}, and none is both older than {context.Settings.Get(PruneCommand.OlderThan).TotalDays:0.#} days and unused");
         if (context.DryRun || !context.Settings.Get(PruneCommand.Delete))
             return Outcome.Done($"would remove {count} of {all}; nothing was removed" + (context.DryRun ? "" : ": run it again with --delete"));
