@@ -72,6 +72,28 @@ public sealed class RealFrameworks
         }
     }
 
+    [TestCase("NUnit", 11, "Fine", "FineNested", "StockFine", "BranchFine")]
+    [TestCase("Xunit", 10, "Fine", "FineNested", "StockFine")]
+    public async Task DotNet_test_with(string framework, int expected, params string[] passing)
+    {
+        var output = new DirectoryInfo(TestContext.CurrentContext.TestDirectory);
+        var assembly = $"CiSteps.UnitTest.Tests.{framework}";
+        var path = Path.Combine(output.Parent!.Parent!.FullName, assembly, output.Name, assembly + ".dll");
+        using var folder = new TestFolder();
+        using var project = new Project($"run: [dotnet, test, '{path}', '--logger:trx;LogFileName=r.trx', --results-directory, out]\nformat: trx\nreports: [out/*.trx]\nretry:\n  framework: dotnet\n  most-tests: 20\nenv:\n  RAN: {folder.Of("ran.log")}").Change();
+
+        var exit = await project.RunAsync();
+
+        var ran = await File.ReadAllLinesAsync(folder.Of("ran.log"));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(exit, Is.EqualTo(ExitCode.Done), project.Output);
+            Assert.That((int)project.Component("api")["flaky"]!, Is.EqualTo(expected), project.Output);
+            Assert.That(ran.Where(passing.Contains), Is.EquivalentTo(passing), "only what failed runs again");
+            Assert.That(ran.GroupBy(line => line).Where(lines => !passing.Contains(lines.Key)).Select(lines => lines.Count()), Has.Exactly(expected).EqualTo(2));
+        }
+    }
+
     [Test]
     public async Task A_hanging_pytest_is_named()
     {
