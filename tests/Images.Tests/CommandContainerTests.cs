@@ -71,6 +71,14 @@ public sealed class CommandContainerTests
     }
 
     [Test]
+    public async Task Lets_the_engine_make_no_folder_of_roots()
+    {
+        var failure = await Assert.ThrowsAsync<UsageException>(() => container.RunAsync(Command("true") with { Folder = "none/deeper" }, (_, _) => { }));
+        Assert.That(failure!.Message, Does.Contain("\"none/deeper\"").And.Contain(folder.Path));
+        Assert.That(Directory.GetFileSystemEntries(folder.Path), Is.Empty);
+    }
+
+    [Test]
     public async Task Removes_what_a_killed_step_left_and_nothing_else()
     {
         async Task<string> MakeAsync(string owner) => await local.Engine.CreateContainerAsync(new ContainerSpec(image)

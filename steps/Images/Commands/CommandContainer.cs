@@ -38,13 +38,15 @@ public sealed class CommandContainer(ContainerEngine engine, RegistryCredentials
     /// <param name="onLine">Gets each line and whether it came from the error stream.</param>
     /// <param name="onOutput">Told of any output, also of a line that has not ended yet.</param>
     /// <param name="cancel">Kills the container with all that runs in it, then throws.</param>
-    /// <exception cref="UsageException">The image cannot be had, the command cannot be started, or the engine does not see this machine's files.</exception>
+    /// <exception cref="UsageException">The image cannot be had, the folder is missing, the command cannot be started, or the engine does not see this machine's files.</exception>
     /// <exception cref="UnavailableException">The engine or the image's registry does not answer.</exception>
     public async Task<CommandResult> RunAsync(ContainerCommand command, Action<string, bool> onLine, Action? onOutput = null, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(command);
         if (command.Run.Count == 0) throw new UsageException($"there is nothing to run in the image \"{command.Image}\"");
         if (!engine.IsLocal) throw new UsageException($"the container engine is on another machine and does not see \"{command.WorkTree}\": commands in an image need an engine on the agent itself");
+        // The engine would make it, and it would be root's.
+        if (!Directory.Exists(FolderOf(command))) throw new UsageException($"there is no folder \"{command.Folder}\" in \"{command.WorkTree}\" to run \"{command.Run[0]}\" in; mend \"folder\" in ci-steps.yaml");
         var image = await EnsureAsync(command.Image, cancel).ConfigureAwait(false);
         var description = await engine.DescribeAsync(cancel).ConfigureAwait(false);
         var id = await CreateAsync(command, image, description, cancel).ConfigureAwait(false);
@@ -77,7 +79,7 @@ public sealed class CommandContainer(ContainerEngine engine, RegistryCredentials
             Entrypoint = [command.Run[0]],
             Command = [.. command.Run.Skip(1)],
             Environment = [.. variables.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}")],
-            WorkingDirectory = Path.GetFullPath(Path.Combine(command.WorkTree, command.Folder)),
+            WorkingDirectory = FolderOf(command),
             Binds = [$"{command.WorkTree}:{command.WorkTree}", .. command.Binds],
             User = user,
             UserNamespace = description.SecurityOptions.Contains("name=userns") ? "host" : null,
@@ -93,6 +95,8 @@ public sealed class CommandContainer(ContainerEngine engine, RegistryCredentials
             throw new UsageException($"cannot make a container of the image \"{command.Image}\": {refusal.Message}", refusal);
         }
     }
+
+    private static string FolderOf(ContainerCommand command) => Path.GetFullPath(Path.Combine(command.WorkTree, command.Folder));
 
     private async Task<string> EnsureAsync(string reference, CancellationToken cancel)
     {
