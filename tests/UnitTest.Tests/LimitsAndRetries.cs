@@ -80,6 +80,24 @@ public sealed class LimitsAndRetries
         }
     }
 
+    // The first needs no second try to be green by its report; the second would be green after one.
+    [TestCase("quarantine:\n  - test: b\n    owner: team-a\n    until: 2999-01-01")]
+    [TestCase("retry:\n  filter: ['--only={tests}']")]
+    public async Task A_failure_that_would_not_count_does_not_explain_a_killed_first_run(string more)
+    {
+        using var project = new Project($"run: [sh, api/test.sh]\nformat: tap\n{more}");
+        project.Change("api/test.sh", "if [ $# -gt 0 ]; then printf '1..1\\nok 1 - b\\n'; exit 0; fi\nprintf '1..2\\nok 1 - a\\nnot ok 2 - b\\n'; kill -9 $$\n");
+
+        var exit = await project.RunAsync();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(exit, Is.EqualTo(ExitCode.Refused), project.Output);
+            Assert.That(project.Reason, Is.EqualTo("runner-crashed"));
+            Assert.That(project.Text, Does.Contain("SIGKILL"));
+        }
+    }
+
     [Test]
     public async Task Dots_without_an_end_of_line_are_no_silence()
     {
