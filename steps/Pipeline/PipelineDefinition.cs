@@ -168,11 +168,16 @@ public sealed record WaveDefinition(string Name, IReadOnlyList<ProductionTarget>
 
 /// <summary>A place in production.</summary>
 /// <param name="Name">Its name.</param>
-/// <param name="Kubeconfig">Name of the environment variable that holds the path of its kubeconfig.</param>
+/// <param name="Kubeconfig">Name of the environment variable that holds its kubeconfig, see <see cref="FindKubeconfig"/>.</param>
 /// <param name="Namespace">Namespace; must exist or be in the manifests.</param>
 /// <param name="Components">Components promoted there; all with a workload unless given.</param>
 /// <param name="Gate">Health gate after each roll-out; null for the roll-out's own readiness.</param>
-public sealed record ProductionTarget(string Name, string Kubeconfig, string Namespace, IReadOnlyList<string> Components, GateDefinition? Gate);
+public sealed record ProductionTarget(string Name, string Kubeconfig, string Namespace, IReadOnlyList<string> Components, GateDefinition? Gate)
+{
+    /// <summary>Path or content of its kubeconfig: from its variable, else from the one with <c>_FILE</c> appended; an empty one is none. Null when neither is set.</summary>
+    public string? FindKubeconfig(IReadOnlyDictionary<string, string> environment) =>
+        environment.GetValueOrDefault(Kubeconfig) is { Length: > 0 } value ? value : environment.GetValueOrDefault(Kubeconfig + "_FILE") is { Length: > 0 } file ? file : null;
+}
 
 /// <summary>A health gate.</summary>
 /// <param name="Http">URL that must answer 2xx; asked through the cluster's service when it is <c>service://name:port/path</c>.</param>

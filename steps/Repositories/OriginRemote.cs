@@ -137,8 +137,10 @@ public sealed class OriginRemote
             : new PushResult(PushEnd.Moved, $"\"{branch}\" is at {WorkRepository.Short(tip)} now");
     }
 
-    internal static string WithoutCredentials(string url)
+    /// <summary>An address without credentials; an ssh user stays, being part of the address.</summary>
+    public static string WithoutCredentials(string url)
     {
+        ArgumentNullException.ThrowIfNull(url);
         var scheme = url.IndexOf("://", StringComparison.Ordinal);
         if (scheme < 0) return url;
         var end = url.IndexOf('/', scheme + 3);

@@ -76,8 +76,7 @@ internal sealed class OpenTargets(World world, StepContext context) : IDisposabl
     public async Task<IProduction> OpenAsync(ProductionTarget target, CancellationToken cancel)
     {
         if (open.TryGetValue(target.Kubeconfig, out var known)) return known;
-        var environment = context.Settings.Environment;
-        if ((environment.GetValueOrDefault(target.Kubeconfig) is { Length: > 0 } value ? value : environment.GetValueOrDefault(target.Kubeconfig + "_FILE")) is not { Length: > 0 } kubeconfig)
+        if (target.FindKubeconfig(context.Settings.Environment) is not { } kubeconfig)
             throw new UsageException($"the target \"{target.Name}\" takes its kubeconfig from the environment variable {target.Kubeconfig}, which is not set; set it to the path of the kubeconfig, or to its content");
         return open[target.Kubeconfig] = await world.Connect(kubeconfig, context.Log, context.Time, cancel).ConfigureAwait(false);
     }

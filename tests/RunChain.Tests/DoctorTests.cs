@@ -91,6 +91,22 @@ public sealed class The_doctor
         Assert.That(found.Output, Does.Not.Contain(Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes("x-access-token:" + token))));
     }
 
+    [TestCase("token-as-user")]
+    [TestCase("token-as-user:x-oauth-basic")]
+    [TestCase("somebody:pass%21word")]
+    public async Task Prints_no_credentials_that_stand_in_the_origins_address(string credentials)
+    {
+        await using var server = await GitHttpServer.StartAsync(repositories.Folder, null);
+        foreach (var path in (string[])["origin.git", "missing.git"])
+        {
+            clone.Git("remote", "set-url", "origin", server.Url.Replace("://", $"://{credentials}@", StringComparison.Ordinal) + path);
+            var found = await RunAsync([]);
+            Assert.That(found["git origin"].Text, Does.StartWith(server.Url + path));
+            foreach (var part in credentials.Split(':').SelectMany(part => new[] { part, Uri.UnescapeDataString(part) }))
+                Assert.That(found.Output + found.Summary, Does.Not.Contain(part));
+        }
+    }
+
     [TestCase(null, "-", Description = "only merge pushes: without a token of its own this is no finding")]
     [TestCase("any", "not")]
     public async Task Finds_an_origin_that_may_only_be_read(string? token, string verdict)
@@ -113,6 +129,8 @@ public sealed class The_doctor
         Assert.That(found["testbed pool"].Text, Does.Contain("may not create testbedclaims, delete testbedclaims").And.Contain("in namespace cisteps-testbeds"));
         Assert.That(found["testbed pool"].Advice, Does.Contain("testbed-claimant"));
         Assert.That(found["production \"shop\""].Text, Does.Contain("may not patch deployments"));
+        found = await RunAsync([("CISTEPS_PRODUCTION_KUBECONFIG", ""), ("CISTEPS_PRODUCTION_KUBECONFIG_FILE", poor)]);
+        Assert.That(found["production \"shop\""].Text, Does.Contain("may not patch deployments"));
     }
 
     [Test]
@@ -129,6 +147,16 @@ public sealed class The_doctor
         var found = await RunAsync([("CISTEPS_LEAST_DISK", "9000000")]);
         Assert.That(found["disk of the work tree"].Verdict, Is.EqualTo("not"));
         Assert.That(found["disk of the work tree"].Advice, Does.Contain("prune"));
+    }
+
+    [Test]
+    public async Task Finds_that_the_folder_for_temporary_files_is_missing()
+    {
+        var missing = Path.Combine(repositories.Folder, "missing");
+        var found = await RunAsync([("TMPDIR", missing)]);
+        Assert.That(found["disk for temporary files"].Verdict, Is.EqualTo("not"), found.Output);
+        Assert.That(found["disk for temporary files"].Advice, Does.Contain(missing).And.Contain("TMPDIR"));
+        Assert.That(found["disk of the work tree"].Verdict, Is.EqualTo("ok"), found.Output);
     }
 
     [Test]
@@ -200,17 +228,18 @@ public sealed class The_doctor
         return Findings.Read(exit, output + error, summary);
     }
 
-    private sealed record Findings(int Exit, string Output, IReadOnlyDictionary<string, (string Verdict, string Text, string Advice)> Looks)
+    private sealed record Findings(int Exit, string Output, string Summary, IReadOnlyDictionary<string, (string Verdict, string Text, string Advice)> Looks)
     {
         public (string Verdict, string Text, string Advice) this[string subject] => Looks.TryGetValue(subject, out var look) ? look : throw new AssertionException($"no look at {subject}:\n{Output}");
 
         public static Findings Read(int exit, string output, string summary)
         {
             Assert.That(summary, Does.Exist, output);
-            var json = JsonNode.Parse(File.ReadAllText(summary))!;
+            var written = File.ReadAllText(summary);
+            var json = JsonNode.Parse(written)!;
             var looks = json["looks"]!.AsArray().ToDictionary(look => (string)look!["subject"]!, look => ((string)look!["verdict"]!, (string)look["text"]!, (string)look["advice"]!));
             Assert.That((bool)json["ready"]!, Is.EqualTo(looks.Values.All(look => look.Item1 != "not")));
-            return new Findings(exit, output, looks);
+            return new Findings(exit, output, written, looks);
         }
 
         public (string Verdict, string Text, string Advice)? Find(string subject) => Looks.TryGetValue(subject, out var look) ? look : null;

@@ -28,8 +28,7 @@ internal sealed class ClusterLooks(StepContext context)
         foreach (var target in pipeline?.Production?.Waves.SelectMany(wave => wave.Targets) ?? [])
         {
             var subject = $"production \"{target.Name}\"";
-            var environment = context.Settings.Environment;
-            if ((environment.GetValueOrDefault(target.Kubeconfig) ?? environment.GetValueOrDefault(target.Kubeconfig + "_FILE")) is not { Length: > 0 } kubeconfig) looks.Add(new(subject, null, $"{target.Kubeconfig} is not set here, as it should be on the branch side"));
+            if (target.FindKubeconfig(context.Settings.Environment) is not { } kubeconfig) looks.Add(new(subject, null, $"{target.Kubeconfig} is not set here, as it should be on the branch side"));
             else looks.Add(await LookAsync(subject, kubeconfig, target.Namespace, [("patch", "apps", "deployments"), ("watch", "apps", "deployments"), ("get", "", "pods"), ("patch", "", "services")],
                 $"give this user the rights to roll out in namespace {target.Namespace}", cancel).ConfigureAwait(false));
         }

@@ -23,19 +23,18 @@ internal sealed class MachineLooks(StepContext context)
         var (hasOrigin, url, _) = await GitAsync(["remote", "get-url", "origin"], null, cancel).ConfigureAwait(false);
         if (hasOrigin != 0) return [new("git", true, version), new("git origin", null, $"{context.WorkTree} is no clone of anything, so nothing could be asked")];
         var token = context.FindSecret(OriginRemote.TokenVariable);
-        // git repeats the address in what it says.
-        if (Uri.TryCreate(url, UriKind.Absolute, out var address) && address.UserInfo.Split(':') is [_, { Length: > 0 } password]) context.Log.Mask.Add(password);
-        var rights = Rights(url, token);
+        MaskCredentials(url);
+        var (address, rights) = (OriginRemote.WithoutCredentials(url), Rights(url, token));
         var (read, _, why) = await GitAsync(["ls-remote", "--heads", "origin"], rights, cancel).ConfigureAwait(false);
         // The clone on an agent was made with rights of the build server's own, which no step has.
         bool? unless = token is null ? null : false;
         if (read != 0)
-            return [new("git", true, version), new("git origin", unless, $"{url} cannot be read from here: {why}", $"merge needs it: give {OriginRemote.TokenVariable} for https, or keys for ssh; the other steps work without")];
+            return [new("git", true, version), new("git origin", unless, $"{address} cannot be read from here: {why}", $"merge needs it: give {OriginRemote.TokenVariable} for https, or keys for ssh; the other steps work without")];
         // Nothing is sent: the server is asked for the right to push, as it is before every push.
         var (push, _, refused) = await GitAsync(["push", "--dry-run", "--no-verify", "origin", "HEAD:refs/heads/cisteps-doctor"], rights, cancel).ConfigureAwait(false);
         return
         [
-            new("git", true, version), new("git origin", true, $"{url} answers"),
+            new("git", true, version), new("git origin", true, $"{address} answers"),
             push == 0 ? new("git, pushing", true, "may push, as merge does; whether a branch is protected shows only when it is pushed")
                 : new("git, pushing", unless, $"may not push: {refused}", $"only merge pushes: give its configuration a {OriginRemote.TokenVariable} that may, for https, or keys for ssh"),
         ];
@@ -62,12 +61,7 @@ internal sealed class MachineLooks(StepContext context)
         var least = context.Settings.Get(DoctorCommand.LeastDisk);
         var places = new List<(string Subject, string Folder)> { ("disk of the work tree", context.WorkTree), ("disk for temporary files", Path.GetTempPath()) };
         if (engineFolder is not null) places.Add(("disk of the engine", engineFolder));
-        foreach (var (subject, folder) in places)
-        {
-            var free = new DriveInfo(Path.GetFullPath(folder)).AvailableFreeSpace / Gigabyte;
-            yield return new(subject, free >= least, string.Create(CultureInfo.InvariantCulture, $"{free:0.0} GiB free at {folder}"),
-                free >= 5 * least ? "" : "images and contexts need room: clean up with the engine's prune, or give the agent a larger disk");
-        }
+        return places.Select(place => Disk(place.Subject, place.Folder, least));
     }
 
     public IEnumerable<Look> BuildParameters()
@@ -87,6 +81,32 @@ internal sealed class MachineLooks(StepContext context)
             .Order(StringComparer.Ordinal).ToList();
         if (reachable.Count > 0)
             yield return new("trust", false, $"a build of a private branch can read {string.Join(", ", reachable)}", "such parameters belong to the release side's projects and configurations only");
+    }
+
+    private static Look Disk(string subject, string folder, double least)
+    {
+        try
+        {
+            var free = new DriveInfo(Path.GetFullPath(folder)).AvailableFreeSpace / Gigabyte;
+            return new(subject, free >= least, string.Create(CultureInfo.InvariantCulture, $"{free:0.0} GiB free at {folder}"),
+                free >= 5 * least ? "" : "images and contexts need room: clean up with the engine's prune, or give the agent a larger disk");
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            return Look.Failed(subject, failure, $"{folder} has to be a folder that this user can reach: make it, or name another (TMPDIR for temporary files)");
+        }
+    }
+
+    // git repeats the address in what it says. A token may stand in the user's place; an ssh user is part of the address.
+    private void MaskCredentials(string url)
+    {
+        if (!Uri.TryCreate(url, UriKind.Absolute, out var address)) return;
+        var parts = address.UserInfo.Split(':', 2);
+        foreach (var secret in address.Scheme.Contains("ssh", StringComparison.Ordinal) ? parts[1..] : [address.UserInfo, .. parts])
+        {
+            context.Log.Mask.Add(secret);
+            context.Log.Mask.Add(Uri.UnescapeDataString(secret));
+        }
     }
 
     // The token goes by the environment: arguments are for everybody to read.

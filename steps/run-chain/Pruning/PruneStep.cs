@@ -87,8 +87,7 @@ internal sealed class PruneStep(StepContext context, ChainRun run)
         if (run.Policy.Production is not { } production || context.Settings.Get(PruneCommand.WithoutProduction)) return used;
         foreach (var target in production.Waves.SelectMany(wave => wave.Targets).DistinctBy(target => (target.Kubeconfig, target.Namespace)))
         {
-            var environment = context.Settings.Environment;
-            if ((environment.GetValueOrDefault(target.Kubeconfig) is { Length: > 0 } value ? value : environment.GetValueOrDefault(target.Kubeconfig + "_FILE")) is not { Length: > 0 } kubeconfig)
+            if (target.FindKubeconfig(context.Settings.Environment) is not { } kubeconfig)
                 throw new UsageException($"what the production target \"{target.Name}\" runs is not known: {target.Kubeconfig} is not set; set it to the path of a kubeconfig that may read there, or give --{PruneCommand.WithoutProduction.Name} when images of private branches are never used in production");
             context.Log.Progress($"reading what {target.Name} runs");
             await ProductionImages.ReadAsync(target, kubeconfig, used, context, cancel).ConfigureAwait(false);
