@@ -2,6 +2,9 @@ namespace Shop;
 
 internal static class Once
 {
+    // Classes run side by side.
+    private static readonly Lock gate = new();
+
     /// <summary>Notes that a test ran, and fails when it is the first time.</summary>
     public static void Fails(string name)
     {
@@ -12,7 +15,10 @@ internal static class Once
     public static int Ran(string name)
     {
         var log = Environment.GetEnvironmentVariable("RAN")!;
-        File.AppendAllLines(log, [name]);
-        return File.ReadAllLines(log).Count(line => line == name);
+        lock (gate)
+        {
+            File.AppendAllLines(log, [name]);
+            return File.ReadAllLines(log).Count(line => line == name);
+        }
     }
 }
