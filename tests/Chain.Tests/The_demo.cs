@@ -10,8 +10,15 @@ namespace CiSteps.Chain.Tests;
 [NonParallelizable]
 internal sealed class The_demo
 {
-    // What a sandbox and a step put on everything of theirs on the engine.
-    private static readonly string[] OurLabels = ["dev.cisteps.sandbox"];
+    // A sandbox that somebody keeps on the same engine is none of the demo's.
+    private IReadOnlyList<string> before = [];
+
+    [SetUp]
+    public async Task Look_at_the_engine()
+    {
+        using var engine = await ContainerEngine.ConnectAsync();
+        before = await OnEngineAsync(engine);
+    }
 
     [Test]
     public async Task Brings_a_push_to_production_and_stops_one_whose_integration_test_fails()
@@ -83,17 +90,19 @@ internal sealed class The_demo
     private static string Outcomes(JsonNode? chain) =>
         string.Join(", ", chain!["steps"]!.AsArray().Select(step => $"{step!["step"]} {step["outcome"]}"));
 
-    private static async Task NothingIsLeft()
+    private async Task NothingIsLeft()
     {
         using var engine = await ContainerEngine.ConnectAsync();
-        foreach (var label in OurLabels)
-        {
-            Assert.That((await engine.ListContainersAsync(new Dictionary<string, string?> { [label] = null })).Select(container => container.Name), Is.Empty);
-            Assert.That((await engine.ListNetworksAsync(new Dictionary<string, string?> { [label] = null })).Select(network => network.Name), Is.Empty);
-        }
+        Assert.That((await OnEngineAsync(engine)).Except(before), Is.Empty);
         // Every process of a run has the run's folder on its command line.
         var alive = Directory.EnumerateDirectories("/proc").Where(folder => int.TryParse(Path.GetFileName(folder), out _)).Select(CommandLine).Where(line => line.Contains(Demo.Folder, StringComparison.Ordinal));
         Assert.That(alive, Is.Empty);
+    }
+
+    private static async Task<IReadOnlyList<string>> OnEngineAsync(ContainerEngine engine)
+    {
+        var ours = new Dictionary<string, string?> { ["dev.cisteps.sandbox"] = null };
+        return [.. (await engine.ListContainersAsync(ours)).Select(container => container.Name), .. (await engine.ListNetworksAsync(ours)).Select(network => network.Name)];
     }
 
     private static string CommandLine(string process)
