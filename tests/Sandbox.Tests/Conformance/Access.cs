@@ -17,7 +17,7 @@ internal sealed class Access
     public async Task Make_a_namespace() => space = await Space.MakeAsync();
 
     [TearDown]
-    public Task Remove_the_namespace() => space.RemoveAsync();
+    public Task Remove_the_namespace() => Space.RemoveAsync(space);
 
     [Test]
     public async Task A_token_speaks_for_its_account_until_the_account_goes()

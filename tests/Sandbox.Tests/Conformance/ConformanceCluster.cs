@@ -43,7 +43,8 @@ internal sealed class ConformanceCluster
     [OneTimeTearDown]
     public async Task Take_down()
     {
-        Client.Dispose();
+        // Null when a failure before it is the one to be told.
+        Client?.Dispose();
         if (sandbox is not null)
             await sandbox.DisposeAsync();
         if (engine is not null)

@@ -54,15 +54,16 @@ internal sealed class CustomResources
                         properties: {size: {type: integer}, selector: {type: string}}
             """);
         await Client.ApiextensionsV1.CreateCustomResourceDefinitionAsync(definition);
-        await space.KubectlAsync(null, "wait", "--for=condition=Established", $"crd/{plural}.{Group}", "--timeout=60s");
         Kind = kind;
+        await space.KubectlAsync(null, "wait", "--for=condition=Established", $"crd/{plural}.{Group}", "--timeout=60s");
     }
 
     [OneTimeTearDown]
     public async Task Remove_the_kind()
     {
-        await Client.ApiextensionsV1.DeleteCustomResourceDefinitionAsync($"{plural}.{Group}");
-        await space.RemoveAsync();
+        if (Kind.Length > 0)
+            await Client.ApiextensionsV1.DeleteCustomResourceDefinitionAsync($"{plural}.{Group}");
+        await Space.RemoveAsync(space);
     }
 
     private string Kind { get; set; } = "";

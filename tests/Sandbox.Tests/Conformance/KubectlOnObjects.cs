@@ -23,7 +23,7 @@ internal sealed class KubectlOnObjects
     public async Task Make_a_namespace() => space = await Space.MakeAsync();
 
     [TearDown]
-    public Task Remove_the_namespace() => space.RemoveAsync();
+    public Task Remove_the_namespace() => Space.RemoveAsync(space);
 
     [Test]
     public async Task Applies_compares_and_applies_again()
@@ -124,7 +124,7 @@ internal sealed class KubectlOnObjects
     public async Task Deletes_a_deployment_with_what_it_owns()
     {
         await Run(Web, "apply", "-f", "-");
-        await Run(null, "wait", "deploy/web", "--for", "jsonpath={.status.replicas}=2", "--timeout", "60s");
+        await space.UntilAsync<V1Deployment>("web", d => d.Status.Replicas == 2);
 
         await Run(null, "delete", "deploy", "web", "--cascade=foreground");
 
@@ -135,7 +135,7 @@ internal sealed class KubectlOnObjects
     public async Task An_orphaning_delete_leaves_the_replica_set()
     {
         await Run(Web, "apply", "-f", "-");
-        await Run(null, "wait", "deploy/web", "--for", "jsonpath={.status.replicas}=2", "--timeout", "60s");
+        await space.UntilAsync<V1Deployment>("web", d => d.Status.Replicas == 2);
 
         await Run(null, "delete", "deploy", "web", "--cascade=orphan");
 

@@ -38,7 +38,7 @@ internal sealed class KubectlOnPods
     public async Task Make_a_namespace() => space = await Space.MakeAsync();
 
     [OneTimeTearDown]
-    public Task Remove_the_namespace() => space.RemoveAsync();
+    public Task Remove_the_namespace() => Space.RemoveAsync(space);
 
     [Test]
     public async Task Rolls_out_waits_describes_and_tells_when_a_roll_out_is_stuck()
@@ -56,7 +56,7 @@ internal sealed class KubectlOnPods
 
         await Run(null, "rollout", "restart", "deploy/web");
         await Run(null, "rollout", "status", "deploy/web", "--timeout=150s");
-        await Run(null, "wait", "--for=delete", $"pod/{pod}", "--timeout=60s");
+        await space.UntilGoneAsync($"pod/{pod}");
 
         await Run(null, "patch", "deploy", "web", "-p", """{"spec":{"progressDeadlineSeconds":5,"template":{"spec":{"containers":[{"name":"app","image":"registry.invalid/none:1"}]}}}}""");
         var (code, _, error) = await space.TryKubectlAsync(null, "rollout", "status", "deploy/web", "--timeout=150s");
@@ -66,7 +66,7 @@ internal sealed class KubectlOnPods
         await Run(null, "rollout", "undo", "deploy/web");
         await Run(null, "rollout", "status", "deploy/web", "--timeout=150s");
         Assert.That(await Run(null, "scale", "deploy/web", "--replicas=1"), Is.EqualTo("deployment.apps/web scaled\n"));
-        await Run(null, "wait", "deploy/web", "--for=jsonpath={.status.replicas}=1", "--timeout=60s");
+        await space.UntilAsync<V1Deployment>("web", d => d.Status.Replicas == 1);
     }
 
     [Test]
@@ -82,7 +82,7 @@ internal sealed class KubectlOnPods
         var (code, rest, error) = await following.EndAsync();
         Assert.That((code, rest), Is.EqualTo((0, "last\n")), error);
         Assert.That(await Run(null, "logs", "steps", "--tail=1"), Is.EqualTo("last\n"));
-        await Run(null, "wait", "pod/steps", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s");
+        await space.UntilEndedAsync("steps");
         Assert.That(await Run(null, "get", "pod", "steps", "--no-headers"), Does.Match(@"^steps\s+0/1\s+Completed\s+0\s+"));
     }
 
@@ -144,13 +144,23 @@ internal sealed class KubectlOnPods
     }
 
     [Test]
+    public async Task Waits_for_a_value()
+    {
+        await space.RunAsync("brief", "sleep 1", pod: "restartPolicy: Never");
+
+        await Run(null, "wait", "pod/brief", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=120s");
+
+        Assert.That(await Run(null, "get", "pod", "brief", "-o", "jsonpath={.status.phase}"), Is.EqualTo("Succeeded"));
+    }
+
+    [Test]
     public async Task Waits_for_a_deletion()
     {
         await space.RunAsync("short", "sleep 1000");
         await space.UntilReadyAsync("short");
 
         await Run(null, "delete", "pod", "short", "--wait=false");
-        await Run(null, "wait", "--for=delete", "pod/short", "--timeout=60s");
+        await space.UntilGoneAsync("pod/short");
 
         Assert.That((await space.TryKubectlAsync(null, "get", "pod", "short")).Error, Does.Contain("NotFound"));
     }

@@ -20,7 +20,7 @@ internal sealed class ObjectsOverTheClient
     }
 
     [OneTimeTearDown]
-    public Task Remove_the_namespace() => space.RemoveAsync();
+    public Task Remove_the_namespace() => Space.RemoveAsync(space);
 
     [Test]
     public async Task A_stale_update_conflicts()

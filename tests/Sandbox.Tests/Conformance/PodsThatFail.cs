@@ -15,7 +15,7 @@ internal sealed class PodsThatFail
     public async Task Make_a_namespace() => space = await Space.MakeAsync();
 
     [OneTimeTearDown]
-    public Task Remove_the_namespace() => space.RemoveAsync();
+    public Task Remove_the_namespace() => Space.RemoveAsync(space);
 
     [Test]
     public async Task A_container_that_keeps_ending_is_restarted_with_back_off_and_shows_its_last_log()
@@ -182,7 +182,7 @@ internal sealed class PodsThatFail
 
         Assert.That((deleted.Metadata.DeletionTimestamp is not null, deleted.Metadata.DeletionGracePeriodSeconds), Is.EqualTo((true, (long?)60)));
         Assert.That(await reader.ReadToEndAsync(), Is.EqualTo("hook\nterm\n"));
-        await space.KubectlAsync(null, "wait", "--for=delete", "pod/polite", "--timeout=120s");
+        await space.UntilGoneAsync("pod/polite");
         Assert.That(TimeProvider.System.GetElapsedTime(started), Is.LessThan(TimeSpan.FromSeconds(55)), "it went by itself");
     }
 

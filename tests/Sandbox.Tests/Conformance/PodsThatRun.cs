@@ -17,7 +17,7 @@ internal sealed class PodsThatRun
     public async Task Make_a_namespace() => space = await Space.MakeAsync();
 
     [OneTimeTearDown]
-    public Task Remove_the_namespace() => space.RemoveAsync();
+    public Task Remove_the_namespace() => Space.RemoveAsync(space);
 
     [Test]
     public async Task A_pod_goes_through_its_conditions_and_names_its_image_by_digest()

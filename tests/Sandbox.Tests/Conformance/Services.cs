@@ -20,7 +20,7 @@ internal sealed class Services
     }
 
     [OneTimeTearDown]
-    public Task Remove_the_namespace() => space.RemoveAsync();
+    public Task Remove_the_namespace() => Space.RemoveAsync(space);
 
     [Test]
     public async Task A_service_is_found_by_all_of_its_names_and_leads_to_the_named_port()

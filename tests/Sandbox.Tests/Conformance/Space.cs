@@ -27,8 +27,8 @@ internal sealed class Space
         return made;
     }
 
-    /// <summary>Asks for the removal of the namespace; nobody waits for it.</summary>
-    public Task RemoveAsync() => Client.CoreV1.DeleteNamespaceAsync(Name);
+    /// <summary>Asks for the removal of the namespace; nobody waits for it. Null is a namespace that could not be made: that failure is the one to be told.</summary>
+    public static Task RemoveAsync(Space? space) => space is null ? Task.CompletedTask : Client.CoreV1.DeleteNamespaceAsync(space.Name);
 
     /// <summary>Creates an object from YAML in which IMAGE stands for the image and NAMESPACE for the namespace.</summary>
     public Task<T> CreateAsync<T>(string yaml)
@@ -132,6 +132,13 @@ internal sealed class Space
     {
         await using var kubectl = StartKubectl(arguments);
         return await kubectl.EndAsync(input is null ? null : Filled(input));
+    }
+
+    /// <summary>Waits with kubectl until an object is gone. Several kubectl call it an error when it was gone before they looked.</summary>
+    public async Task UntilGoneAsync(string target)
+    {
+        var (code, output, error) = await TryKubectlAsync(null, "wait", "--for=delete", target, "--timeout=120s");
+        Assert.That(code == 0 || error.Contains("NotFound", StringComparison.Ordinal), $"kubectl wait --for=delete {target}: {output}{error}");
     }
 
     /// <summary>Starts kubectl in this namespace.</summary>

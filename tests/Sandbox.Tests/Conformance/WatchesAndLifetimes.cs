@@ -17,7 +17,7 @@ internal sealed class WatchesAndLifetimes
     public async Task Make_a_namespace() => space = await Space.MakeAsync();
 
     [OneTimeTearDown]
-    public Task Remove_the_namespace() => space.RemoveAsync();
+    public Task Remove_the_namespace() => Space.RemoveAsync(space);
 
     [Test]
     public async Task A_watch_resumes_behind_a_list_and_sees_each_change_once()
@@ -91,7 +91,8 @@ internal sealed class WatchesAndLifetimes
         await Client.CoreV1.DeleteNamespacedConfigMapAsync("owner", Ns, propagationPolicy: "Background");
         await Client.CoreV1.DeleteNamespacedConfigMapAsync("keeper", Ns, propagationPolicy: "Orphan");
 
-        await space.KubectlAsync(null, "wait", "--for=delete", "cm/child", "cm/keeper", "--timeout=120s");
+        await space.UntilGoneAsync("cm/child");
+        await space.UntilGoneAsync("cm/keeper");
         var orphan = await space.UntilAsync<V1ConfigMap>("orphan", m => m.Metadata.OwnerReferences is null or []);
         Assert.That(orphan.Metadata.DeletionTimestamp, Is.Null);
     }
@@ -115,7 +116,7 @@ internal sealed class WatchesAndLifetimes
         var map = Map("held", "held");
         map.Metadata.Finalizers = ["example.com/hold"];
         await Client.CoreV1.CreateNamespacedConfigMapAsync(map, ending.Name);
-        await ending.RemoveAsync();
+        await Space.RemoveAsync(ending);
 
         var (code, status) = await Space.RefusedAsync(() => Client.CoreV1.CreateNamespacedConfigMapAsync(Map("late", "late"), ending.Name));
         Assert.That((code, status.Reason, status.Details.Causes.Single().Reason), Is.EqualTo((HttpStatusCode.Forbidden, "Forbidden", "NamespaceTerminating")));
@@ -123,7 +124,7 @@ internal sealed class WatchesAndLifetimes
         Assert.That((await Client.CoreV1.ReadNamespaceAsync(ending.Name)).Status.Phase, Is.EqualTo("Terminating"));
 
         await Client.CoreV1.PatchNamespacedConfigMapAsync(new V1Patch("""{"metadata":{"finalizers":null}}""", V1Patch.PatchType.MergePatch), "held", ending.Name);
-        await ending.KubectlAsync(null, "wait", "--for=delete", $"ns/{ending.Name}", "--timeout=120s");
+        await ending.UntilGoneAsync($"ns/{ending.Name}");
     }
 
     [Test]
@@ -140,7 +141,7 @@ internal sealed class WatchesAndLifetimes
         await Client.CoreV1.DeleteNamespacedSecretAsync("one", fenced.Name);
         await fenced.UntilAsync<V1ResourceQuota>("q", q => q.Status.Used["count/secrets"].ToString() == "0");
         await fenced.CreateAsync<V1Secret>("{metadata: {name: two}}");
-        await fenced.RemoveAsync();
+        await Space.RemoveAsync(fenced);
     }
 
     private static async Task<IReadOnlyList<(WatchEventType, V1ConfigMap)>> TakeAsync(int count, IAsyncEnumerable<(WatchEventType, V1ConfigMap)> events)

@@ -48,9 +48,14 @@ public sealed class ManyObjectsAndWatchers
         const int cycles = 30;
         for (var cycle = 0; cycle < cycles; cycle++)
             await CycleAsync(api, limit.Token);
-        var grown = GC.GetTotalMemory(forceFullCollection: true) - before;
+        // Controllers that are behind still hold what they have yet to look at.
+        var allowed = cycles * CycleBytes / 10;
+        using var settling = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        long grown;
+        do grown = GC.GetTotalMemory(forceFullCollection: true) - before;
+        while (grown >= allowed && !settling.IsCancellationRequested);
 
-        Assert.That(grown, Is.LessThan(cycles * CycleBytes / 10), "bytes kept after all that came has gone");
+        Assert.That(grown, Is.LessThan(allowed), "bytes kept after all that came has gone");
     }
 
     private const int PerCycle = 20;
