@@ -26,14 +26,14 @@ public sealed class ManyObjects : IDisposable
         ("api/v1", "Service", "services", """{"spec":{"clusterIP":"None","ports":[{"port":80}]}}"""),
         ("api/v1", "Endpoints", "endpoints", """{"subsets":[]}"""),
         ("api/v1", "PersistentVolumeClaim", "persistentvolumeclaims", """{"spec":{"storageClassName":"none","accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}"""),
-        ("api/v1", "LimitRange", "limitranges", """{"spec":{"limits":[{"type":"PersistentVolumeClaim","max":{"storage":"8Gi"}}]}}"""),
-        ("api/v1", "ReplicationController", "replicationcontrollers", """{"spec":{"replicas":0,"selector":{"app":"many"},"template":ALWAYS}}"""),
+        ("api/v1", "Event", "events", """{"involvedObject":{"kind":"Pod","namespace":"many","name":"somebody"},"reason":"Seen","type":"Normal"}"""),
+        ("api/v1", "Pod", "pods", """{"spec":{"schedulingGates":[{"name":"example.com/never"}],"containers":[{"name":"c","image":"registry.example/none:1"}]}}"""),
         ("apis/apps/v1", "Deployment", "deployments", """{"spec":{"replicas":0,"paused":true,"selector":{"matchLabels":{"app":"many"}},"template":ALWAYS}}"""),
         ("apis/apps/v1", "ReplicaSet", "replicasets", """{"spec":{"replicas":0,"selector":{"matchLabels":{"app":"many"}},"template":ALWAYS}}"""),
         ("apis/apps/v1", "StatefulSet", "statefulsets", """{"spec":{"replicas":0,"serviceName":"many","selector":{"matchLabels":{"app":"many"}},"template":ALWAYS}}"""),
         ("apis/apps/v1", "DaemonSet", "daemonsets", """{"spec":{"selector":{"matchLabels":{"app":"many"}},"template":ALWAYS}}"""),
+        ("apis/apps/v1", "ControllerRevision", "controllerrevisions", """{"revision":1,"data":{}}"""),
         ("apis/batch/v1", "Job", "jobs", """{"spec":{"suspend":true,"template":NEVER}}"""),
-        ("apis/batch/v1", "CronJob", "cronjobs", """{"spec":{"suspend":true,"schedule":"0 0 1 1 *","jobTemplate":{"spec":{"template":NEVER}}}}"""),
         ("apis/coordination.k8s.io/v1", "Lease", "leases", """{"spec":{"holderIdentity":"somebody"}}"""),
         ("apis/discovery.k8s.io/v1", "EndpointSlice", "endpointslices", """{"addressType":"IPv4","endpoints":[],"ports":[]}"""),
         ("apis/networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", """{"spec":{"podSelector":{}}}"""),
@@ -75,8 +75,14 @@ public sealed class ManyObjects : IDisposable
     /// <summary>Name of the object that <see cref="CreateLastAsync"/> makes of each kind.</summary>
     public const string LastName = "many-1000000";
 
-    /// <summary>Makes the namespace.</summary>
-    public Task MakeNamespaceAsync(CancellationToken cancel) => SendAsync(HttpMethod.Post, "api/v1/namespaces", new JsonObject { ["metadata"] = new JsonObject { ["name"] = Namespace } }, "application/json", cancel);
+    /// <summary>Makes the namespace, with the account that its pods need.</summary>
+    public async Task MakeNamespaceAsync(CancellationToken cancel)
+    {
+        await SendAsync(HttpMethod.Post, "api/v1/namespaces", new JsonObject { ["metadata"] = new JsonObject { ["name"] = Namespace } }, "application/json", cancel).ConfigureAwait(false);
+        using var response = await client.GetAsync($"api/v1/namespaces/{Namespace}/serviceaccounts?watch=true&fieldSelector=metadata.name=default", HttpCompletionOption.ResponseHeadersRead, cancel).ConfigureAwait(false);
+        using var lines = new StreamReader(await response.EnsureSuccessStatusCode().Content.ReadAsStreamAsync(cancel).ConfigureAwait(false));
+        _ = await lines.ReadLineAsync(cancel).ConfigureAwait(false) ?? throw new InvalidOperationException("the namespace's account did not come");
+    }
 
     /// <summary>Creates an object; its name is the number's.</summary>
     public Task CreateAsync(int kind, int number, CancellationToken cancel)

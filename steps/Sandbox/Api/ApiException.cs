@@ -5,7 +5,7 @@ namespace CiSteps.Sandbox.Api;
 /// <summary>One cause in the details of a Status.</summary>
 /// <param name="Reason">Such as <c>FieldValueRequired</c>.</param>
 /// <param name="Message">What is wrong with the field.</param>
-/// <param name="Field">Path of the field, such as <c>spec.replicas</c>.</param>
+/// <param name="Field">Path of the field, such as <c>spec.replicas</c>; empty when it is none of a field.</param>
 public sealed record StatusCause(string Reason, string Message, string Field);
 
 /// <summary>A refusal as the API states it: HTTP code, reason and message of a Status object.</summary>
@@ -64,7 +64,12 @@ public sealed class ApiException : Exception
         {
             var causes = new JsonArray();
             foreach (var cause in Causes)
-                causes.Add((JsonNode)new JsonObject { ["reason"] = cause.Reason, ["message"] = cause.Message, ["field"] = cause.Field });
+            {
+                var entry = new JsonObject { ["reason"] = cause.Reason, ["message"] = cause.Message };
+                if (cause.Field.Length > 0)
+                    entry["field"] = cause.Field;
+                causes.Add((JsonNode)entry);
+            }
             details["causes"] = causes;
         }
         if (RetryAfterSeconds > 0)

@@ -66,8 +66,8 @@ internal sealed class Deletion(ClusterApi api)
 
     private static void AddPropagationFinalizer(ResourceType type, JsonObject metadata, DeleteOptions options)
     {
-        // Jobs and replication controllers keep their pods unless told otherwise: an old promise that Kubernetes still holds.
-        var byDefault = type == Kinds.Jobs || type == Kinds.ReplicationControllers ? Propagation.Orphan : (Propagation?)null;
+        // Jobs keep their pods unless told otherwise: an old promise that Kubernetes still holds.
+        var byDefault = type == Kinds.Jobs ? Propagation.Orphan : (Propagation?)null;
         var finalizers = metadata.Strs("finalizers").ToList();
         switch (options.Propagation ?? (finalizers.Contains(ForegroundFinalizer) || finalizers.Contains(OrphanFinalizer) ? null : byDefault))
         {

@@ -21,12 +21,6 @@ public static class Kinds
     public static ResourceType Events { get; } = Spaced("", "v1", "events", "Event", "ev");
     /// <summary>v1 ResourceQuota.</summary>
     public static ResourceType ResourceQuotas { get; } = Spaced("", "v1", "resourcequotas", "ResourceQuota", "quota") with { HasStatus = true };
-    /// <summary>v1 LimitRange.</summary>
-    public static ResourceType LimitRanges { get; } = Spaced("", "v1", "limitranges", "LimitRange", "limits");
-    /// <summary>v1 ReplicationController; stored without behaviour.</summary>
-    public static ResourceType ReplicationControllers { get; } = Spaced("", "v1", "replicationcontrollers", "ReplicationController", "rc") with { HasStatus = true, HasScale = true, HasGeneration = true, Categories = ["all"] };
-    /// <summary>v1 PersistentVolume.</summary>
-    public static ResourceType PersistentVolumes { get; } = Cluster("", "v1", "persistentvolumes", "PersistentVolume", "pv") with { HasStatus = true };
     /// <summary>v1 PersistentVolumeClaim.</summary>
     public static ResourceType PersistentVolumeClaims { get; } = Spaced("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", "pvc") with { HasStatus = true };
     /// <summary>v1 Node.</summary>
@@ -43,8 +37,6 @@ public static class Kinds
     public static ResourceType ControllerRevisions { get; } = Spaced("apps", "v1", "controllerrevisions", "ControllerRevision");
     /// <summary>batch/v1 Job.</summary>
     public static ResourceType Jobs { get; } = Workload("batch", "v1", "jobs", "Job");
-    /// <summary>batch/v1 CronJob.</summary>
-    public static ResourceType CronJobs { get; } = Workload("batch", "v1", "cronjobs", "CronJob", "cj");
     /// <summary>coordination.k8s.io/v1 Lease.</summary>
     public static ResourceType Leases { get; } = Spaced("coordination.k8s.io", "v1", "leases", "Lease");
     /// <summary>discovery.k8s.io/v1 EndpointSlice.</summary>
@@ -55,12 +47,8 @@ public static class Kinds
     public static ResourceType PodDisruptionBudgets { get; } = Spaced("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb") with { HasStatus = true, HasGeneration = true };
     /// <summary>networking.k8s.io/v1 Ingress.</summary>
     public static ResourceType Ingresses { get; } = Plain("networking.k8s.io", "v1", "ingresses", "Ingress", true, "ing") with { HasStatus = true, HasGeneration = true };
-    /// <summary>networking.k8s.io/v1 IngressClass.</summary>
-    public static ResourceType IngressClasses { get; } = Plain("networking.k8s.io", "v1", "ingressclasses", "IngressClass", false) with { HasGeneration = true };
     /// <summary>networking.k8s.io/v1 NetworkPolicy.</summary>
     public static ResourceType NetworkPolicies { get; } = Plain("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", true, "netpol") with { HasGeneration = true };
-    /// <summary>storage.k8s.io/v1 StorageClass.</summary>
-    public static ResourceType StorageClasses { get; } = Plain("storage.k8s.io", "v1", "storageclasses", "StorageClass", false, "sc");
     /// <summary>scheduling.k8s.io/v1 PriorityClass.</summary>
     public static ResourceType PriorityClasses { get; } = Plain("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", false, "pc") with { HasGeneration = true };
     /// <summary>rbac.authorization.k8s.io/v1 Role.</summary>
@@ -73,22 +61,15 @@ public static class Kinds
     public static ResourceType ClusterRoleBindings { get; } = Cluster("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding");
     /// <summary>apiextensions.k8s.io/v1 CustomResourceDefinition.</summary>
     public static ResourceType CustomResourceDefinitions { get; } = Cluster("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", "crd", "crds") with { HasStatus = true, HasGeneration = true, Categories = ["api-extensions"] };
-    /// <summary>admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration; stored without behaviour.</summary>
-    public static ResourceType ValidatingWebhookConfigurations { get; } = Cluster("admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration") with { HasGeneration = true, Categories = ["api-extensions"] };
-    /// <summary>admissionregistration.k8s.io/v1 MutatingWebhookConfiguration; stored without behaviour.</summary>
-    public static ResourceType MutatingWebhookConfigurations { get; } = Cluster("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations", "MutatingWebhookConfiguration") with { HasGeneration = true, Categories = ["api-extensions"] };
-    /// <summary>certificates.k8s.io/v1 CertificateSigningRequest; stored without behaviour.</summary>
-    public static ResourceType CertificateSigningRequests { get; } = Cluster("certificates.k8s.io", "v1", "certificatesigningrequests", "CertificateSigningRequest", "csr") with { HasStatus = true };
 
     /// <summary>All built-in kinds that are stored, in the order of discovery.</summary>
     public static IReadOnlyList<ResourceType> All { get; } =
     [
-        ConfigMaps, Endpoints, Events, LimitRanges, Namespaces, Nodes, PersistentVolumeClaims, PersistentVolumes, Pods,
-        ReplicationControllers, ResourceQuotas, Secrets, ServiceAccounts, Services,
-        ControllerRevisions, DaemonSets, Deployments, ReplicaSets, StatefulSets, CronJobs, Jobs,
-        Leases, EndpointSlices, PodDisruptionBudgets, IngressClasses, Ingresses, NetworkPolicies, StorageClasses, PriorityClasses,
+        ConfigMaps, Endpoints, Events, Namespaces, Nodes, PersistentVolumeClaims, Pods,
+        ResourceQuotas, Secrets, ServiceAccounts, Services,
+        ControllerRevisions, DaemonSets, Deployments, ReplicaSets, StatefulSets, Jobs,
+        Leases, EndpointSlices, PodDisruptionBudgets, Ingresses, NetworkPolicies, PriorityClasses,
         ClusterRoleBindings, ClusterRoles, RoleBindings, Roles, CustomResourceDefinitions,
-        MutatingWebhookConfigurations, ValidatingWebhookConfigurations, CertificateSigningRequests,
     ];
 
     private static ResourceType Plain(string group, string version, string plural, string kind, bool namespaced, params string[] shortNames) =>

@@ -23,6 +23,7 @@ public sealed class ControllerSet(TimeProvider time, Action<string>? report = nu
             new DaemonSetController(api, feed, time, tell).Loop,
             new EndpointController(api, feed, time, tell).Loop,
             new QuotaController(api, feed, time, tell).Loop,
+            new DisruptionController(api, feed, time, tell).Loop,
             new ClaimBinder(api, feed, time, tell).Loop,
         ];
         try

@@ -8,8 +8,8 @@ internal sealed class QuotaController
 {
     private static readonly ResourceType[] Counted =
     [
-        Kinds.Pods, Kinds.Services, Kinds.ConfigMaps, Kinds.Secrets, Kinds.ServiceAccounts, Kinds.PersistentVolumeClaims, Kinds.ResourceQuotas, Kinds.ReplicationControllers,
-        Kinds.Deployments, Kinds.ReplicaSets, Kinds.StatefulSets, Kinds.DaemonSets, Kinds.Jobs, Kinds.CronJobs, Kinds.Leases, Kinds.Ingresses,
+        Kinds.Pods, Kinds.Services, Kinds.ConfigMaps, Kinds.Secrets, Kinds.ServiceAccounts, Kinds.PersistentVolumeClaims, Kinds.ResourceQuotas,
+        Kinds.Deployments, Kinds.ReplicaSets, Kinds.StatefulSets, Kinds.DaemonSets, Kinds.Jobs, Kinds.Leases, Kinds.Ingresses,
     ];
 
     private readonly ClusterApi _api;

@@ -18,7 +18,7 @@ internal static class QuotaUsage
             if (obj.Str("spec", "type") == "LoadBalancer")
                 yield return new("services.loadbalancers", 1);
         }
-        else if (type.Group.Length == 0 && type.Plural is "configmaps" or "secrets" or "replicationcontrollers" or "resourcequotas" or "persistentvolumeclaims")
+        else if (type.Group.Length == 0 && type.Plural is "configmaps" or "secrets" or "resourcequotas" or "persistentvolumeclaims")
             yield return new(type.Plural, 1);
 
         if (type == Kinds.PersistentVolumeClaims)

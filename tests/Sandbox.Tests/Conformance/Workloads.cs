@@ -16,7 +16,7 @@ internal sealed class Workloads
     public async Task Make_a_namespace() => space = await Space.MakeAsync();
 
     [OneTimeTearDown]
-    public Task Remove_the_namespace() => space.RemoveAsync();
+    public Task Remove_the_namespace() => Space.RemoveAsync(space);
 
     [Test]
     public async Task A_roll_out_surges_by_one_and_never_serves_with_less()
@@ -96,7 +96,7 @@ internal sealed class Workloads
         Assert.That((failure.Status, failure.Reason), Is.EqualTo(("True", "FailedCreate")));
         Assert.That(failure.Message, Does.Contain("exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1"));
         await fenced.UntilAnyAsync<Corev1Event>(e => e.Reason == "FailedCreate");
-        await fenced.RemoveAsync();
+        await Space.RemoveAsync(fenced);
     }
 
     [Test]
@@ -126,7 +126,7 @@ internal sealed class Workloads
         Assert.That(newFirst.Metadata.CreationTimestamp, Is.GreaterThanOrEqualTo(newSecond.Metadata.CreationTimestamp!));
 
         await space.KubectlAsync(null, "scale", "sts/db", "--replicas=1");
-        await space.KubectlAsync(null, "wait", "--for=delete", "pod/db-1", "--timeout=120s");
+        await space.UntilGoneAsync("pod/db-1");
         Assert.That((await PodAsync("db-0")).Metadata.Uid, Is.EqualTo(newFirst.Metadata.Uid));
     }
 
@@ -158,7 +158,7 @@ internal sealed class Workloads
         var done = await space.UntilAsync<V1Job>("many", j => Has(j, "Complete"));
         Assert.That((done.Status.Succeeded, done.Status.CompletedIndexes, done.Status.CompletionTime is not null), Is.EqualTo(((int?)3, "0-2", true)));
 
-        await space.KubectlAsync(null, "wait", "--for=delete", "job/many", "--timeout=120s");
+        await space.UntilGoneAsync("job/many");
         using var limit = new CancellationTokenSource(Space.Patience);
         while ((await Client.CoreV1.ListNamespacedPodAsync(space.Name, labelSelector: "batch.kubernetes.io/job-name=many", cancellationToken: limit.Token)).Items.Count > 0)
             limit.Token.ThrowIfCancellationRequested();
@@ -175,6 +175,42 @@ internal sealed class Workloads
         Assert.That((failed.Status.Failed ?? 0, failed.Status.Active ?? 0), Is.EqualTo((name == "hopeless" ? 2 : 1, 0)));
     }
 
+    [TestCase("minAvailable: 2", 2)]
+    [TestCase("maxUnavailable: 0", 2)]
+    [TestCase("minAvailable: 60%", 2)]
+    public async Task A_disruption_budget_refuses_an_eviction_that_it_cannot_afford(string budget, int needed)
+    {
+        var name = "kept" + Guid.NewGuid().ToString("n")[..5];
+        await space.CreateAsync<V1PodDisruptionBudget>($$"""
+            metadata: {name: {{name}} }
+            spec: {selector: {matchLabels: {app: {{name}} } }, {{budget}} }
+            """);
+        await space.CreateAsync<V1Deployment>($$"""
+            metadata: {name: {{name}} }
+            spec:
+              replicas: 2
+              selector: {matchLabels: {app: {{name}} } }
+              template:
+                metadata: {labels: {app: {{name}} } }
+                spec: {terminationGracePeriodSeconds: 1, containers: [{name: app, image: IMAGE, command: [sh, -c, sleep 1000]}]}
+            """);
+        var full = await space.UntilAsync<V1PodDisruptionBudget>(name, b => b.Status is { ExpectedPods: 2, CurrentHealthy: 2 });
+        Assert.That((full.Status.DesiredHealthy, full.Status.DisruptionsAllowed), Is.EqualTo((needed, 0)));
+        Assert.That(full.Status.Conditions.Single(c => c.Type == "DisruptionAllowed").Reason, Is.EqualTo("InsufficientPods"));
+        var pod = (await Client.CoreV1.ListNamespacedPodAsync(space.Name, labelSelector: "app=" + name)).Items[0].Metadata.Name;
+
+        var (code, refusal) = await Space.RefusedAsync(Evict);
+        Assert.That((code, refusal.Reason, refusal.Message), Is.EqualTo((HttpStatusCode.TooManyRequests, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.")));
+        Assert.That(refusal.Details.Causes.Single().Message, Is.EqualTo($"The disruption budget {name} needs {needed} healthy pods and has 2 currently"));
+
+        await Client.PolicyV1.PatchNamespacedPodDisruptionBudgetAsync(new V1Patch("""{"spec":{"minAvailable":null,"maxUnavailable":1}}""", V1Patch.PatchType.MergePatch), name, space.Name);
+        await space.UntilAsync<V1PodDisruptionBudget>(name, b => b.Status is { DisruptionsAllowed: 1, DesiredHealthy: 1 });
+        await Evict();
+        await space.UntilGoneAsync("pod/" + pod);
+
+        Task Evict() => Client.CoreV1.CreateNamespacedPodEvictionAsync(new() { Metadata = new() { Name = pod, NamespaceProperty = space.Name } }, pod, space.Name);
+    }
+
     [Test]
     public async Task An_eviction_ends_a_pod_and_its_set_makes_another()
     {
@@ -184,7 +220,7 @@ internal sealed class Workloads
 
         await Client.CoreV1.CreateNamespacedPodEvictionAsync(new() { Metadata = new() { Name = pod.Metadata.Name, NamespaceProperty = space.Name } }, pod.Metadata.Name, space.Name);
 
-        await space.KubectlAsync(null, "wait", "--for=delete", $"pod/{pod.Metadata.Name}", "--timeout=120s");
+        await space.UntilGoneAsync($"pod/{pod.Metadata.Name}");
         await space.UntilAnyAsync<V1Pod>(p => p.Metadata.Labels?.TryGetValue("app", out var app) == true && app == "evicted" && p.Metadata.Uid != pod.Metadata.Uid && Space.Condition(p, "Ready")?.Status == "True");
         Assert.That((await Space.RefusedAsync(() => Client.CoreV1.CreateNamespacedPodEvictionAsync(new() { Metadata = new() { Name = "nobody" } }, "nobody", space.Name))).Code, Is.EqualTo(HttpStatusCode.NotFound));
     }

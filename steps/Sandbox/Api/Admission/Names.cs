@@ -14,7 +14,7 @@ internal static partial class Names
 
     private static readonly HashSet<string> PathSegmentKinds =
     [
-        Kinds.Roles.StorageKey, Kinds.RoleBindings.StorageKey, Kinds.ClusterRoles.StorageKey, Kinds.ClusterRoleBindings.StorageKey, Kinds.CertificateSigningRequests.StorageKey, Kinds.Events.StorageKey,
+        Kinds.Roles.StorageKey, Kinds.RoleBindings.StorageKey, Kinds.ClusterRoles.StorageKey, Kinds.ClusterRoleBindings.StorageKey, Kinds.Events.StorageKey,
     ];
 
     public static void CheckMetadata(ResourceType type, JsonObject metadata, FieldErrors errors)

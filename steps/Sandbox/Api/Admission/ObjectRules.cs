@@ -17,7 +17,7 @@ internal sealed class ObjectRules(ClusterApi api)
     private static readonly HashSet<string> Workloads =
     [
         Kinds.Deployments.StorageKey, Kinds.ReplicaSets.StorageKey, Kinds.StatefulSets.StorageKey, Kinds.DaemonSets.StorageKey,
-        Kinds.Jobs.StorageKey, Kinds.CronJobs.StorageKey, Kinds.ReplicationControllers.StorageKey,
+        Kinds.Jobs.StorageKey,
     ];
 
     private readonly PodRules pods = new(api);
@@ -74,7 +74,7 @@ internal sealed class ObjectRules(ClusterApi api)
         obj["kind"] = type.Kind;
         switch (subresource)
         {
-            case "status" or "approval":
+            case "status":
                 KeepAllBut(old, obj, "status");
                 if (type.Custom is not null)
                 {

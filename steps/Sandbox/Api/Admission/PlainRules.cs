@@ -24,16 +24,8 @@ internal static class PlainRules
                 obj.Ensure("spec").Default("finalizers", new JsonArray("kubernetes"));
                 obj.Ensure("metadata", "labels")["kubernetes.io/metadata.name"] = obj.Str("metadata", "name");
                 break;
-            case "persistentvolumes":
-                obj.Ensure("spec").Default("volumeMode", "Filesystem");
-                obj.Ensure("spec").Default("persistentVolumeReclaimPolicy", "Retain");
-                break;
             case "persistentvolumeclaims":
                 obj.Ensure("spec").Default("volumeMode", "Filesystem");
-                break;
-            case "storageclasses.storage.k8s.io":
-                obj.Default("reclaimPolicy", "Delete");
-                obj.Default("volumeBindingMode", "Immediate");
                 break;
             case "priorityclasses.scheduling.k8s.io":
                 obj.Default("preemptionPolicy", "PreemptLowerPriority");
@@ -61,12 +53,12 @@ internal static class PlainRules
     public static JsonObject? FirstStatus(ResourceType type) => type.StorageKey switch
     {
         "namespaces" => new JsonObject { ["phase"] = "Active" },
-        "persistentvolumes" or "persistentvolumeclaims" => new JsonObject { ["phase"] = "Pending" },
+        "persistentvolumeclaims" => new JsonObject { ["phase"] = "Pending" },
         "services" => new JsonObject { ["loadBalancer"] = new JsonObject() },
         "statefulsets.apps" => new JsonObject { ["replicas"] = 0, ["availableReplicas"] = 0 },
         "daemonsets.apps" => new JsonObject { ["currentNumberScheduled"] = 0, ["numberMisscheduled"] = 0, ["desiredNumberScheduled"] = 0, ["numberReady"] = 0 },
-        "deployments.apps" or "replicasets.apps" or "jobs.batch" or "cronjobs.batch" or "replicationcontrollers" => [],
-        "resourcequotas" or "certificatesigningrequests.certificates.k8s.io" or "poddisruptionbudgets.policy" or "ingresses.networking.k8s.io" => [],
+        "deployments.apps" or "replicasets.apps" or "jobs.batch" => [],
+        "resourcequotas" or "poddisruptionbudgets.policy" or "ingresses.networking.k8s.io" => [],
         _ => null,
     };
 
@@ -102,9 +94,9 @@ internal static class PlainRules
                 if (Amount.Of(obj.At("spec", "resources", "requests", "storage")) is null)
                     errors.Required("spec.resources[storage]");
                 break;
-            case "storageclasses.storage.k8s.io":
-                if (obj.Str("provisioner") is not { Length: > 0 })
-                    errors.Required("provisioner");
+            case "poddisruptionbudgets.policy":
+                if (obj.At("spec", "minAvailable") is { } least && obj.At("spec", "maxUnavailable") is not null)
+                    errors.Invalid("spec", least.DeepClone(), "minAvailable and maxUnavailable cannot be both set");
                 break;
             case "leases.coordination.k8s.io":
                 if (obj.Num("spec", "leaseDurationSeconds") is { } seconds and <= 0)

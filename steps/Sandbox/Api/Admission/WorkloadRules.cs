@@ -8,16 +8,6 @@ internal static class WorkloadRules
     public static void Default(ResourceType type, JsonObject obj)
     {
         var spec = obj.Ensure("spec");
-        if (type == Kinds.CronJobs)
-        {
-            spec.Default("concurrencyPolicy", "Allow");
-            spec.Default("suspend", false);
-            spec.Default("successfulJobsHistoryLimit", 3);
-            spec.Default("failedJobsHistoryLimit", 1);
-            if (spec.Obj("jobTemplate", "spec", "template") is { } inner)
-                Template(inner);
-            return;
-        }
         if (spec.Obj("template") is { } template)
             Template(template);
         if (type == Kinds.Deployments)
@@ -34,7 +24,7 @@ internal static class WorkloadRules
                 rolling.Default("maxSurge", "25%");
             }
         }
-        else if (type == Kinds.ReplicaSets || type == Kinds.ReplicationControllers)
+        else if (type == Kinds.ReplicaSets)
             spec.Default("replicas", 1);
         else if (type == Kinds.StatefulSets)
         {
@@ -69,16 +59,6 @@ internal static class WorkloadRules
     public static void Check(ResourceType type, JsonObject? old, JsonObject obj, FieldErrors errors)
     {
         var spec = obj.Obj("spec");
-        if (type == Kinds.CronJobs)
-        {
-            if (spec.Str("schedule") is not { Length: > 0 } schedule)
-                errors.Required("spec.schedule");
-            else if (!schedule.StartsWith('@') && schedule.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length != 5)
-                errors.Invalid("spec.schedule", schedule, "expected exactly 5 fields");
-            if (spec.Obj("jobTemplate", "spec", "template", "spec") is { } inner)
-                PodSpecRules.Check("spec.jobTemplate.spec.template.spec", inner, errors);
-            return;
-        }
         if (spec.Num("replicas") < 0)
             errors.Invalid("spec.replicas", spec!["replicas"], "must be greater than or equal to 0");
         if (spec.Obj("template") is not { } template)
@@ -141,8 +121,6 @@ internal static class WorkloadRules
 
     private static void CheckSelector(ResourceType type, JsonObject? old, JsonObject spec, JsonObject template, FieldErrors errors)
     {
-        if (type == Kinds.ReplicationControllers)
-            return;
         if (spec.Obj("selector") is not { } selector)
         {
             errors.Required("spec.selector");

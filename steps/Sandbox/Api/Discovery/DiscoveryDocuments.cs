@@ -37,8 +37,6 @@ internal sealed class DiscoveryDocuments(ClusterApi api)
             yield return new Subresource("token", ["create"], "TokenRequest", "authentication.k8s.io", "v1");
         if (type == Kinds.Namespaces)
             yield return new Subresource("finalize", ["update"]);
-        if (type == Kinds.CertificateSigningRequests)
-            yield return new Subresource("approval", SubVerbs);
     }
 
     public static JsonObject Legacy() => new()

@@ -15,9 +15,7 @@ internal sealed class FieldSelector
         ["nodes"] = ["spec.unschedulable"],
         ["services"] = ["spec.clusterIP", "spec.type"],
         ["replicasets.apps"] = ["status.replicas"],
-        ["replicationcontrollers"] = ["status.replicas"],
         ["jobs.batch"] = ["status.successful"],
-        ["certificatesigningrequests.certificates.k8s.io"] = ["spec.signerName"],
     };
 
     private readonly List<(string Field, string Value, bool Equal)> requirements = [];

@@ -11,7 +11,7 @@ internal sealed class ResourceEndpoints(ClusterApi api, Authorizer authorizer, R
 {
     // Most kinds answer a deletion with a Status; these with the object.
     private static readonly HashSet<ResourceType> ShowsWhatWent =
-        [Kinds.Pods, Kinds.Services, Kinds.ServiceAccounts, Kinds.ResourceQuotas, Kinds.PersistentVolumes, Kinds.PersistentVolumeClaims, Kinds.StorageClasses];
+        [Kinds.Pods, Kinds.Services, Kinds.ServiceAccounts, Kinds.ResourceQuotas, Kinds.PersistentVolumeClaims];
 
     private readonly ListEndpoint lists = new(api, new Pages(api.Time));
     private readonly WatchEndpoint watches = new(api);

@@ -3,6 +3,7 @@ using CiSteps.Sandbox.Api.Auth;
 using CiSteps.Sandbox.Api.Patching;
 using CiSteps.Sandbox.Api.Schema;
 using CiSteps.Sandbox.Api.Store;
+using CiSteps.Sandbox.Controllers;
 using Microsoft.AspNetCore.Http;
 
 namespace CiSteps.Sandbox.Api.Http;
@@ -16,9 +17,6 @@ internal sealed class Subresources(ClusterApi api, ServiceAccountTokens tokens, 
         {
             case "status" when type.HasStatus:
                 await WholeAsync(context, user, type, request, resources, "status").ConfigureAwait(false);
-                break;
-            case "approval" when type == Kinds.CertificateSigningRequests:
-                await WholeAsync(context, user, type, request, resources, "approval").ConfigureAwait(false);
                 break;
             case "finalize" when type == Kinds.Namespaces && request.Verb == "update":
                 await WholeAsync(context, user, type, request, resources, "finalize").ConfigureAwait(false);
@@ -160,8 +158,34 @@ internal sealed class Subresources(ClusterApi api, ServiceAccountTokens tokens, 
     private async Task EvictAsync(HttpContext context, ApiRequest request)
     {
         var body = await BodyReader.ObjectAsync(context).ConfigureAwait(false) ?? [];
-        api.Delete(Kinds.Pods, request.Namespace, request.Name!, DeleteRequest.Read(context, body.Obj("deleteOptions")));
+        lock (api.Store.Gate)
+        {
+            CheckBudgets(api.Get(Kinds.Pods, request.Namespace, request.Name!) ?? throw ApiException.NotFound(Kinds.Pods, request.Name!));
+            api.Delete(Kinds.Pods, request.Namespace, request.Name!, DeleteRequest.Read(context, body.Obj("deleteOptions")));
+        }
         await context.JsonAsync(201, Success(201)).ConfigureAwait(false);
+    }
+
+    private void CheckBudgets(JsonObject pod)
+    {
+        // A pod that serves nobody, or goes anyway, is no disruption.
+        if (PodReading.Phase(pod) != "Running" || pod.IsBeingDeleted())
+            return;
+        var budgets = api.List(Kinds.PodDisruptionBudgets, pod.Namespace()).Items.Where(b => DisruptionBudget.Selects(b, pod)).ToList();
+        if (budgets.Count > 1)
+            throw new ApiException(500, "InternalError", "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.");
+        if (budgets is not [var budget])
+            return;
+        var now = DisruptionBudget.Of(api, budget);
+        if (!PodReading.IsReady(pod) && (budget.Str("spec", "unhealthyPodEvictionPolicy") == "AlwaysAllow" || now.Healthy >= now.Needed && now.Needed > 0))
+            return;
+        if (now.Allowed == 0)
+        {
+            throw new ApiException(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.")
+            {
+                Causes = [new StatusCause("DisruptionBudget", $"The disruption budget {budget.Name()} needs {now.Needed} healthy pods and has {now.Healthy} currently", "")],
+            };
+        }
     }
 
     private async Task BindAsync(HttpContext context, ApiRequest request)

@@ -28,13 +28,6 @@ internal static class BuiltInLayouts
         ["resourcequotas"] = TableLayout.Of(
             Raw("Request", o => Usage(o, k => !k.StartsWith("limits.", StringComparison.Ordinal))),
             Raw("Limit", o => Usage(o, k => k.StartsWith("limits.", StringComparison.Ordinal))), AgeHere),
-        ["limitranges"] = TableLayout.Of(Time("Created At", (o, _) => o.Str("metadata", "creationTimestamp"))),
-        ["replicationcontrollers"] = TableLayout.Of(
-            Number("Desired", o => o.Num("spec", "replicas")), Number("Current", o => o.Num("status", "replicas")), Number("Ready", o => o.Num("status", "readyReplicas")), AgeHere),
-        ["persistentvolumes"] = TableLayout.Of(
-            Raw("Capacity", o => Plain(o.At("spec", "capacity", "storage"))), Raw("Access Modes", o => Joined(o.Strs("spec", "accessModes"))),
-            Raw("Reclaim Policy", o => o.Str("spec", "persistentVolumeReclaimPolicy")), Raw("Status", o => o.Str("status", "phase")),
-            Raw("Claim", o => o.Obj("spec", "claimRef") is { } c ? $"{c.Str("namespace")}/{c.Str("name")}" : ""), Raw("StorageClass", o => o.Str("spec", "storageClassName")), AgeHere),
         ["persistentvolumeclaims"] = TableLayout.Of(
             Raw("Status", o => o.Str("status", "phase")), Raw("Volume", o => o.Str("spec", "volumeName")), Raw("Capacity", o => Plain(o.At("status", "capacity", "storage"))),
             Raw("Access Modes", o => string.Join(",", o.Strs("status", "accessModes"))), Raw("StorageClass", o => o.Str("spec", "storageClassName")), AgeHere),
@@ -60,9 +53,6 @@ internal static class BuiltInLayouts
         ["jobs.batch"] = TableLayout.Of(
             Raw("Status", JobStatus), Raw("Completions", JobCompletions), Time("Duration", JobDuration), AgeHere,
             PodColumn("Containers", Containers), PodColumn("Images", ImageNames), Text("Selector", o => Selector(o.At("spec", "selector")), 1)),
-        ["cronjobs.batch"] = TableLayout.Of(
-            Raw("Schedule", o => o.Str("spec", "schedule")), Text("Timezone", o => o.Str("spec", "timeZone")), Raw("Suspend", o => o.Flag("spec", "suspend") ? "True" : "False"),
-            Number("Active", o => o.Objs("status", "active").Count()), Time("Last Schedule", (o, now) => o.Time("status", "lastScheduleTime") is { } t ? Age.Since(t, now) : null), AgeHere),
         ["leases.coordination.k8s.io"] = TableLayout.Of(Raw("Holder", o => o.Str("spec", "holderIdentity")), AgeHere),
         ["poddisruptionbudgets.policy"] = TableLayout.Of(
             Raw("Min Available", o => Plain(o.At("spec", "minAvailable")) ?? "N/A"), Raw("Max Unavailable", o => Plain(o.At("spec", "maxUnavailable")) ?? "N/A"),
@@ -71,11 +61,7 @@ internal static class BuiltInLayouts
             Text("Class", o => o.Str("spec", "ingressClassName")), Raw("Hosts", o => o.Objs("spec", "rules").Any() ? Joined(o.Objs("spec", "rules").Select(r => r.Str("host") ?? "*")) : "*"),
             Raw("Address", o => string.Join(",", o.Objs("status", "loadBalancer", "ingress").Select(i => i.Str("ip") ?? i.Str("hostname") ?? ""))),
             Raw("Ports", o => o.Objs("spec", "tls").Any() ? "80, 443" : "80"), AgeHere),
-        ["ingressclasses.networking.k8s.io"] = TableLayout.Of(Raw("Controller", o => o.Str("spec", "controller")), AgeHere),
         ["networkpolicies.networking.k8s.io"] = TableLayout.Of(Text("Pod-Selector", o => Selector(o.At("spec", "podSelector"))), AgeHere),
-        ["storageclasses.storage.k8s.io"] = TableLayout.Of(
-            Raw("Provisioner", o => o.Str("provisioner")), Raw("ReclaimPolicy", o => o.Str("reclaimPolicy")), Raw("VolumeBindingMode", o => o.Str("volumeBindingMode")),
-            Raw("AllowVolumeExpansion", o => o.Flag("allowVolumeExpansion") ? "true" : "false"), AgeHere),
         ["priorityclasses.scheduling.k8s.io"] = TableLayout.Of(
             Number("Value", o => o.Num("value")), Raw("Global-Default", o => o.Flag("globalDefault") ? "true" : "false"), AgeHere, Raw("PreemptionPolicy", o => o.Str("preemptionPolicy"))),
         ["roles.rbac.authorization.k8s.io"] = TableLayout.Of(Time("Created At", (o, _) => o.Str("metadata", "creationTimestamp"))),
@@ -83,11 +69,6 @@ internal static class BuiltInLayouts
         ["rolebindings.rbac.authorization.k8s.io"] = BindingLayout(),
         ["clusterrolebindings.rbac.authorization.k8s.io"] = BindingLayout(),
         ["customresourcedefinitions.apiextensions.k8s.io"] = TableLayout.Of(Time("Created At", (o, _) => o.Str("metadata", "creationTimestamp"))),
-        ["validatingwebhookconfigurations.admissionregistration.k8s.io"] = TableLayout.Of(Number("Webhooks", o => o.Objs("webhooks").Count()), AgeHere),
-        ["mutatingwebhookconfigurations.admissionregistration.k8s.io"] = TableLayout.Of(Number("Webhooks", o => o.Objs("webhooks").Count()), AgeHere),
-        ["certificatesigningrequests.certificates.k8s.io"] = TableLayout.Of(
-            AgeHere, Raw("SignerName", o => o.Str("spec", "signerName")), Raw("Requestor", o => o.Str("spec", "username")),
-            Raw("Condition", o => Joined(o.Objs("status", "conditions").Select(c => c.Str("type") ?? "")) is var c && c == None ? "Pending" : c)),
     };
 
     private static Column PodColumn(string name, Func<JsonObject, string> value) =>

@@ -11,9 +11,8 @@ internal static class BuiltInSchemas
     {
         [""] = "core", ["apps"] = "apps", ["batch"] = "batch", ["coordination.k8s.io"] = "coordination", ["discovery.k8s.io"] = "discovery",
         ["events.k8s.io"] = "events", ["autoscaling"] = "autoscaling", ["policy"] = "policy", ["networking.k8s.io"] = "networking",
-        ["storage.k8s.io"] = "storage", ["scheduling.k8s.io"] = "scheduling", ["rbac.authorization.k8s.io"] = "rbac",
-        ["apiextensions.k8s.io"] = "apiextensions", ["admissionregistration.k8s.io"] = "admissionregistration",
-        ["certificates.k8s.io"] = "certificates", ["authentication.k8s.io"] = "authentication", ["authorization.k8s.io"] = "authorization",
+        ["scheduling.k8s.io"] = "scheduling", ["rbac.authorization.k8s.io"] = "rbac",
+        ["apiextensions.k8s.io"] = "apiextensions", ["authentication.k8s.io"] = "authentication", ["authorization.k8s.io"] = "authorization",
         ["meta"] = "meta",
     }.ToFrozenDictionary();
 
