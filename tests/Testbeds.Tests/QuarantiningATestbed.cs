@@ -55,19 +55,19 @@ internal sealed class QuarantiningATestbed
     [Test]
     public async Task A_testbed_that_lost_part_of_its_baseline_is_quarantined_and_the_part_is_named()
     {
-        await pool.Beds["bed-1"].DeleteAsync(Kinds.Namespace.Path(null, "kube-public"), null, default);
+        await pool.Beds["bed-1"].DeleteAsync(Kinds.Namespace.Path(null, "kube-node-lease"), null, default);
         var held = await pool.ClaimAsync(claims, "1");
         await claims.ReleaseAsync(held.Claim, default);
 
         var quarantined = await pool.PhaseAsync("bed-1", TestbedPhase.Quarantined);
 
-        Assert.That(quarantined.Message, Does.Contain("objects of the baseline are gone").And.Contain("kube-public"));
+        Assert.That(quarantined.Message, Does.Contain("objects of the baseline are gone").And.Contain("kube-node-lease"));
     }
 
     [Test]
     public async Task A_waiting_claim_is_told_that_its_class_has_only_quarantined_testbeds()
     {
-        await pool.Beds["bed-1"].DeleteAsync(Kinds.Namespace.Path(null, "kube-public"), null, default);
+        await pool.Beds["bed-1"].DeleteAsync(Kinds.Namespace.Path(null, "kube-node-lease"), null, default);
         var held = await pool.ClaimAsync(claims, "1");
         await claims.ReleaseAsync(held.Claim, default);
         await pool.PhaseAsync("bed-1", TestbedPhase.Quarantined);

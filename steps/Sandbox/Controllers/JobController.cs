@@ -78,7 +78,13 @@ internal sealed class JobController
         if (verdict is not null || suspended)
         {
             foreach (var pod in active)
+            {
+                // Counted here: its end may come between two looks at the job.
+                if (verdict?.Type == "Failed")
+                    tally.Fail(pod);
                 Remove(job, pod);
+            }
+
             if (active.Count > 0)
                 active = [];
             if (suspended && verdict is null)

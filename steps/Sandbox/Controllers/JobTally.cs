@@ -52,6 +52,16 @@ internal sealed class JobTally
         }
     }
 
+    /// <summary>The job gave up while this pod was at work, which counts as its failure.</summary>
+    public void Fail(JsonNode pod)
+    {
+        lock (_gate)
+        {
+            if (_counted.TryAdd(pod.Uid(), false))
+                Failed++;
+        }
+    }
+
     /// <summary>The controller itself removes this pod: its end is nobody's failure.</summary>
     public void Dismiss(JsonNode pod)
     {

@@ -68,7 +68,7 @@ public sealed class PodLifecycle
     [Test]
     public async Task Logs_can_be_cut_by_lines_bytes_and_time()
     {
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"chatty"},"spec":{"restartPolicy":"Never","containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","seq 1 5; echo err >&2"]}]}}""");
+        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"chatty"},"spec":{"restartPolicy":"Never","containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","seq 1 5; sleep 1; echo err >&2"]}]}}""");
         await _cluster.UntilAsync(Kinds.Pods, "chatty", p => p.Str("status", "phase") == "Succeeded");
         Assert.That(await _cluster.LogAsync("chatty"), Is.EqualTo("1\n2\n3\n4\n5\nerr\n"));
         Assert.That(await _cluster.LogAsync("chatty", new() { TailLines = 2 }), Is.EqualTo("5\nerr\n"));
