@@ -12,7 +12,7 @@ internal sealed record NameRecord(string Name, ushort Type, byte[] Data);
 /// <summary>One question of a DNS message, and replies to it.</summary>
 internal sealed class NameQuestion
 {
-    public const ushort A = 1, CName = 5, Ptr = 12, Srv = 33, Any = 255;
+    public const ushort A = 1, CName = 5, Ptr = 12, Aaaa = 28, Srv = 33, Any = 255;
     public const int NoError = 0, ServerFailure = 2, NoSuchName = 3;
 
     private readonly byte[] _message;
@@ -50,6 +50,42 @@ internal sealed class NameQuestion
         }
 
         return at + 5 > message.Length ? null : new(message, at + 5, name.ToString().ToLowerInvariant(), BinaryPrimitives.ReadUInt16BigEndian(message.AsSpan(at + 1)));
+    }
+
+    /// <summary>A message that asks for one record of a name.</summary>
+    public static byte[] Compose(string name, ushort type) => [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, .. Encode(name), (byte)(type >> 8), (byte)type, 0, 1];
+
+    /// <summary>The data of the records of a type in a reply; what is no reply has none.</summary>
+    public static IReadOnlyList<byte[]> DataOf(ReadOnlySpan<byte> reply, ushort type)
+    {
+        var found = new List<byte[]>();
+        if (reply.Length < 12)
+            return found;
+        var at = 12;
+        for (var questions = BinaryPrimitives.ReadUInt16BigEndian(reply[4..]); questions > 0; questions--)
+            at = AfterName(reply, at) + 4;
+        for (var records = BinaryPrimitives.ReadUInt16BigEndian(reply[6..]); records > 0; records--)
+        {
+            at = AfterName(reply, at);
+            if (at + 10 > reply.Length)
+                break;
+            var length = BinaryPrimitives.ReadUInt16BigEndian(reply[(at + 8)..]);
+            if (at + 10 + length > reply.Length)
+                break;
+            if (BinaryPrimitives.ReadUInt16BigEndian(reply[at..]) == type)
+                found.Add(reply.Slice(at + 10, length).ToArray());
+            at += 10 + length;
+        }
+
+        return found;
+    }
+
+    private static int AfterName(ReadOnlySpan<byte> message, int at)
+    {
+        while (at < message.Length && message[at] is > 0 and < 0xc0)
+            at += message[at] + 1;
+        // A pointer takes two bytes, the end of a name one.
+        return at < message.Length && message[at] >= 0xc0 ? at + 2 : at + 1;
     }
 
     public byte[] Reply(int code, IReadOnlyList<NameRecord> records)

@@ -9,6 +9,8 @@ namespace CiSteps.Sandbox.Services;
 internal sealed class NameServer : IAsyncDisposable
 {
     private static readonly TimeSpan UpstreamLimit = TimeSpan.FromSeconds(2);
+    // Services may be each other's names, in a circle too.
+    private const int LongestChain = 8;
 
     private readonly ServiceNames _names;
     private readonly Socket _datagrams;
@@ -119,10 +121,19 @@ internal sealed class NameServer : IAsyncDisposable
         }
     }
 
-    private async Task<byte[]?> AnswerAsync(byte[] message)
+    private async Task<byte[]?> AnswerAsync(byte[] message, int chain = 0)
     {
         if (NameQuestion.Parse(message) is not { } question)
             return null;
+        if (chain < LongestChain && _names.TargetOf(question) is { } target)
+        {
+            var reply = await AnswerAsync(NameQuestion.Compose(target, question.Type), chain + 1).ConfigureAwait(false);
+            return question.Reply(NameQuestion.NoError, [
+                new(question.Name, NameQuestion.CName, NameQuestion.Encode(target)),
+                .. NameQuestion.DataOf(reply, question.Type).Select(d => new NameRecord(target, question.Type, d)),
+            ]);
+        }
+
         if (_names.Answer(question) is { } own)
             return own;
         return await AskUpstreamAsync(message).ConfigureAwait(false) ?? question.Reply(NameQuestion.ServerFailure, []);

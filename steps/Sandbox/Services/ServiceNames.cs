@@ -23,6 +23,12 @@ internal sealed class ServiceNames(ServiceTable table)
         return question.Reply(NameQuestion.NoError, [.. records.Where(r => r.Type == question.Type || r.Type == NameQuestion.CName || question.Type == NameQuestion.Any)]);
     }
 
+    /// <summary>The name outside whose addresses belong into the reply, for the address of a service that is but another name; else null.</summary>
+    public string? TargetOf(NameQuestion question) =>
+        question.Type is NameQuestion.A or NameQuestion.Aaaa && question.Name.Split('.') is [var service, var ns, "svc", "cluster", "local"]
+        && table.Find(new(ns, service)) is { } found && found.Str("spec", "type") == "ExternalName"
+            ? found.Str("spec", "externalName")?.TrimEnd('.').ToLowerInvariant() : null;
+
     private List<NameRecord>? Resolve(NameQuestion question)
     {
         var labels = question.Name.Split('.');
@@ -83,7 +89,7 @@ internal sealed class ServiceNames(ServiceTable table)
     private static string HostOf(ServiceEndpoint endpoint) => endpoint.Hostname ?? endpoint.Address.ToString().Replace('.', '-');
 
     private static NameRecord Address(string name, IPAddress address) =>
-        new(name, address.AddressFamily == AddressFamily.InterNetwork ? NameQuestion.A : (ushort)28, address.GetAddressBytes());
+        new(name, address.AddressFamily == AddressFamily.InterNetwork ? NameQuestion.A : NameQuestion.Aaaa, address.GetAddressBytes());
 
     private static NameRecord Port(string name, int port, string host)
     {

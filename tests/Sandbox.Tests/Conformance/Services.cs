@@ -78,6 +78,22 @@ internal sealed class Services
     }
 
     [Test]
+    public async Task A_service_that_is_another_name_leads_to_its_addresses()
+    {
+        var target = await space.CreateAsync<V1Service>("{metadata: {name: target}, spec: {ports: [{port: 80}]}}");
+        await space.CreateAsync<V1Service>("{metadata: {name: alias}, spec: {type: ExternalName, externalName: target.NAMESPACE.svc.cluster.local}}");
+
+        using var limit = new CancellationTokenSource(Space.Patience);
+        while (true)
+        {
+            var (_, output, _) = await space.ExecAsync("client", "nslookup", $"alias.{space.Name}.svc.cluster.local");
+            if (output.Contains(target.Spec.ClusterIP, StringComparison.Ordinal))
+                break;
+            limit.Token.ThrowIfCancellationRequested();
+        }
+    }
+
+    [Test]
     public async Task A_roll_out_loses_no_request()
     {
         await space.CreateAsync<V1Deployment>("""
