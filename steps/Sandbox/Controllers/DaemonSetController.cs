@@ -50,6 +50,7 @@ internal sealed class DaemonSetController
         var pods = Ownership.Claim(_api, Kinds.Pods, set, Kinds.DaemonSets);
         var byNode = pods.Where(p => !p.IsBeingDeleted()).ToLookup(NodeOf);
         var failure = false;
+        var surges = set.Str("spec", "updateStrategy", "type") != "OnDelete" && Amount(set, "maxSurge", 1) > 0;
         var eligible = new HashSet<string>();
         foreach (var node in _api.List(Kinds.Nodes).Items)
         {
@@ -58,23 +59,61 @@ internal sealed class DaemonSetController
             if (fits)
                 eligible.Add(node.Name());
             var there = byNode[node.Name()].OrderBy(p => p.Created()).ToList();
-            foreach (var surplus in fits ? there.Where(PodReading.IsFinished).Concat(there.Where(PodReading.IsActive).Skip(1)) : there)
+            foreach (var surplus in fits ? there.Where(PodReading.IsFinished).Concat(Surplus(set, newest, there, surges, now)) : there)
                 Remove(set, surplus);
             if (fits && !there.Exists(PodReading.IsActive) && !pods.Exists(p => p.IsBeingDeleted() && NodeOf(p) == node.Name()))
                 failure |= !Create(set, draft);
         }
 
-        if (set.Str("spec", "updateStrategy", "type") != "OnDelete")
+        if (surges)
+            failure |= !Surge(set, newest, byNode, eligible, now);
+        else if (set.Str("spec", "updateStrategy", "type") != "OnDelete")
             Roll(set, newest, pods, eligible, now);
         WriteStatus(set, newest, eligible, now);
         _revisions.CleanUp(set, revisions, pods, newest);
         return failure ? ReconcileLoop.BackOff : PodReading.NextAvailable(pods, set.Int(0, "spec", "minReadySeconds"), now);
     }
 
+    /// <summary>The pods of a node that are too many: all but the oldest, or, in a surge, but one of each side until the new one is available.</summary>
+    private static List<JsonObject> Surplus(JsonObject set, string newest, List<JsonObject> there, bool surges, DateTimeOffset now)
+    {
+        var active = there.Where(PodReading.IsActive).ToList();
+        if (!surges)
+            return [.. active.Skip(1)];
+        var fresh = active.Where(p => p.Label(Revisions.HashLabel) == newest).ToList();
+        var old = active.Except(fresh);
+        return [.. fresh.Skip(1), .. old.Skip(fresh.Exists(p => PodReading.IsAvailable(p, set.Int(0, "spec", "minReadySeconds"), now)) ? 0 : 1)];
+    }
+
+    /// <summary>Puts new pods beside old ones, as many at a time as may be; at once where the old one is not available anyway.</summary>
+    private bool Surge(JsonObject set, string newest, ILookup<string, JsonObject> byNode, HashSet<string> eligible, DateTimeOffset now)
+    {
+        var minReady = set.Int(0, "spec", "minReadySeconds");
+        var left = Amount(set, "maxSurge", eligible.Count);
+        var waiting = new List<string>();
+        var due = new List<string>();
+        foreach (var node in eligible)
+        {
+            var active = byNode[node].Where(PodReading.IsActive).ToList();
+            var old = active.Find(p => p.Label(Revisions.HashLabel) != newest);
+            if (old is null)
+                continue;
+            if (active.Count > 1)
+                left--;
+            else
+                (PodReading.IsAvailable(old, minReady, now) ? waiting : due).Add(node);
+        }
+
+        return due.Concat(waiting.Take(Math.Max(0, left))).ToList().TrueForAll(node => Create(set, Draft(set, newest, node)));
+    }
+
+    private static int Amount(JsonObject set, string field, int nodes) =>
+        Fields.IntOrPercent(set.At("spec", "updateStrategy", "rollingUpdate", field), nodes, field == "maxSurge" ? 0 : 1, roundUp: true);
+
     private void Roll(JsonObject set, string newest, List<JsonObject> pods, HashSet<string> eligible, DateTimeOffset now)
     {
         var minReady = set.Int(0, "spec", "minReadySeconds");
-        var allowed = Math.Max(1, Fields.IntOrPercent(set.At("spec", "updateStrategy", "rollingUpdate", "maxUnavailable"), eligible.Count, 1, roundUp: true));
+        var allowed = Math.Max(1, Amount(set, "maxUnavailable", eligible.Count));
         var active = pods.Where(p => PodReading.IsActive(p) && eligible.Contains(NodeOf(p))).ToList();
         var unavailable = eligible.Count - active.Count(p => PodReading.IsAvailable(p, minReady, now));
         var old = active.Where(p => p.Label(Revisions.HashLabel) != newest).ToList();

@@ -125,7 +125,7 @@ internal sealed class JobController
             return ("Complete", met.Str("reason") ?? "", met.Str("message") ?? "");
         var limit = job.Int(6, "spec", "backoffLimit");
         var restarts = job.Str("spec", "template", "spec", "restartPolicy") == "OnFailure" ? active.Sum(PodReading.Restarts) : 0;
-        if (tally.Failed > limit || (restarts > 0 && restarts + tally.Failed > limit))
+        if (tally.Failed > limit || (restarts > 0 && restarts >= limit))
             return ("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit");
         if (job.Num("spec", "activeDeadlineSeconds") is { } deadline && status.Time("startTime") is { } started && now - started >= TimeSpan.FromSeconds(deadline))
             return ("Failed", "DeadlineExceeded", "Job was active longer than specified deadline");

@@ -47,6 +47,7 @@ internal sealed class Refusals
         await RefuseAsync(HttpMethod.Get, $"configmaps?{query}", null, Json, code, words);
 
     [TestCase("configmaps", """{"metadata":{"name":"Upper"}}""", 422, "a lowercase RFC 1123 subdomain must consist of")]
+    [TestCase("pods", """{"metadata":{"name":"p"},"spec":{"ephemeralContainers":[{"name":"d","image":"i","terminationMessagePolicy":"File"}],"containers":[{"name":"c","image":"i"}]}}""", 422, "spec.ephemeralContainers: Forbidden: cannot be set on create")]
     [TestCase("configmaps", """{"metadata":{}}""", 422, "metadata.name: Required value: name or generateName is required")]
     [TestCase("configmaps", """{"metadata":{"name":"x","namespace":"elsewhere"}}""", 400, "the namespace of the provided object does not match the namespace sent on the request")]
     [TestCase("configmaps", """{"metadata":{"name":"x","finalizers":["plain"]}}""", 422, "metadata.finalizers[0]: Invalid value: \"plain\": name is neither a standard finalizer name nor is it fully qualified")]

@@ -162,6 +162,24 @@ internal sealed class Workloads
     }
 
     [Test]
+    public async Task A_daemon_set_may_put_the_new_pod_beside_the_old_one()
+    {
+        await space.CreateAsync<V1DaemonSet>("{metadata: {name: surge}, spec: {updateStrategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}, selector: {matchLabels: {app: surge}}, template: {metadata: {labels: {app: surge}}, spec: {terminationGracePeriodSeconds: 1, containers: [{name: app, image: IMAGE, command: [sh, -c, sleep 1000]}]}}}}");
+        await space.KubectlAsync(null, "rollout", "status", "ds/surge", "--timeout=150s");
+        var old = (await Client.CoreV1.ListNamespacedPodAsync(space.Name, labelSelector: "app=surge")).Items[0];
+
+        await space.KubectlAsync(null, "set", "image", "ds/surge", "app=registry.invalid/nothing:1");
+        await space.UntilAnyAsync<V1Pod>(p => p.Spec.NodeName == old.Spec.NodeName && p.Metadata.Labels["app"] == "surge" && p.Spec.Containers[0].Image == "registry.invalid/nothing:1"
+            && p.Status.ContainerStatuses?.Any(c => c.State.Waiting is not null) == true);
+        Assert.That((await Client.CoreV1.ReadNamespacedPodAsync(old.Metadata.Name, space.Name)).Metadata.DeletionTimestamp, Is.Null, "the new one is not ready yet");
+
+        await space.KubectlAsync(null, "rollout", "undo", "ds/surge");
+        await space.KubectlAsync(null, "rollout", "restart", "ds/surge");
+        await space.KubectlAsync(null, "rollout", "status", "ds/surge", "--timeout=150s");
+        await space.KubectlAsync(null, "wait", "--for=delete", $"pod/{old.Metadata.Name}", "--timeout=60s");
+    }
+
+    [Test]
     public async Task A_job_completes_once_per_index_and_goes_when_its_time_is_over()
     {
         await space.CreateAsync<V1Job>("""

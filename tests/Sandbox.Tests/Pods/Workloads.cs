@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using CiSteps.Sandbox.Api;
 using CiSteps.Sandbox.Controllers;
 
@@ -108,6 +109,26 @@ public sealed class Workloads
         await counting;
         Assert.That(most, Is.EqualTo(2));
     }
+
+    [TestCase(0, 1)]
+    [TestCase(2, 2)]
+    public async Task A_job_gives_up_at_its_limit_of_restarts(int limit, int restarts)
+    {
+        var name = $"restarts-{limit}";
+        _cluster.Create(Kinds.Jobs, $$$"""{"metadata":{"name":"{{{name}}}"},"spec":{"backoffLimit":{{{limit}}},"template":{"spec":{"schedulerName":"nobody","restartPolicy":"OnFailure","containers":[{"name":"t","image":"IMAGE"}]} } } }""");
+        await _cluster.UntilAsync(Kinds.Jobs, name, j => j.Num("status", "active") == 1);
+        var pod = _cluster.Api.List(Kinds.Pods, "default").Items.Single(p => p.Label("job-name") == name);
+        pod["status"] = JsonNode.Parse("""{"phase":"Running","containerStatuses":[{"name":"t","restartCount":COUNT}]}""".Replace("COUNT", $"{restarts}"));
+        _cluster.Api.UpdateStatus(Kinds.Pods, pod);
+
+        var job = await _cluster.UntilAsync(Kinds.Jobs, name, j => j.Obj("status").Condition("FailureTarget") is not null);
+        Assert.That(job.Obj("status").Condition("FailureTarget").Str("reason"), Is.EqualTo("BackoffLimitExceeded"));
+    }
+
+    [Test]
+    public void A_job_that_wants_what_nobody_acts_on_is_refused() => Assert.That(
+        () => _cluster.Create(Kinds.Jobs, """{"metadata":{"name":"picky"},"spec":{"backoffLimitPerIndex":1,"completions":2,"completionMode":"Indexed","template":{"spec":{"restartPolicy":"Never","containers":[{"name":"t","image":"IMAGE"}]}}}}"""),
+        Throws.TypeOf<ApiException>().With.Message.Contains("spec.backoffLimitPerIndex: Forbidden: the sandbox does not act on it"));
 
     [Test]
     public async Task Jobs_run_in_parallel_retry_and_expire()

@@ -51,6 +51,8 @@ internal sealed class ObjectRules(ClusterApi api)
         else if (type == Kinds.CustomResourceDefinitions)
             DefinitionRules.Establish(obj, null, api.Time.GetUtcNow());
         Check(type, null, obj, options, errors);
+        if (type == Kinds.Pods && obj.Objs("spec", "ephemeralContainers").Any())
+            errors.Forbidden("spec.ephemeralContainers", "cannot be set on create");
         if (errors.Causes.Count == 0)
         {
             // Reads of others' objects come after the cheap checks.

@@ -49,7 +49,7 @@ internal sealed class PodRules(ClusterApi api)
         {
             foreach (var container in spec.Objs("containers").Concat(spec.Objs("initContainers")))
                 container.Remove("image");
-            foreach (var field in new[] { "activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "ephemeralContainers", "schedulingGates" })
+            foreach (var field in new[] { "activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates" })
                 spec.Remove(field);
         }
         if (!JsonNode.DeepEquals(before, after))

@@ -69,6 +69,8 @@ internal static class WorkloadRules
         CheckSelector(type, old, spec!, template, errors);
         Names.CheckLabels("spec.template.labels", template.Obj("metadata", "labels"), errors);
         PodSpecRules.Check("spec.template.spec", template.Obj("spec") ?? [], errors);
+        if (template.Objs("spec", "ephemeralContainers").Any())
+            errors.Forbidden("spec.template.spec.ephemeralContainers", "ephemeral containers not allowed in pod template");
         var restart = template.Str("spec", "restartPolicy");
         if (type == Kinds.Jobs)
         {
@@ -78,6 +80,12 @@ internal static class WorkloadRules
             {
                 if (spec.Num(field) < 0)
                     errors.Invalid($"spec.{field}", spec![field], "must be greater than or equal to 0");
+            }
+            // Jobs that end in another way than they would elsewhere are worse than none.
+            foreach (var field in new[] { "podFailurePolicy", "successPolicy", "backoffLimitPerIndex", "maxFailedIndexes" })
+            {
+                if (spec![field] is not null)
+                    errors.Forbidden($"spec.{field}", "the sandbox does not act on it");
             }
             if (old is not null)
             {
@@ -89,6 +97,8 @@ internal static class WorkloadRules
             errors.Unsupported("spec.template.spec.restartPolicy", restart, "Always");
         if (type == Kinds.Deployments)
             CheckDeployment(spec!, errors);
+        if (type == Kinds.DaemonSets)
+            CheckDaemonSet(spec!, errors);
         if (type == Kinds.StatefulSets && old is not null)
             CheckStatefulSetUpdate(old, obj, errors);
     }
@@ -142,12 +152,24 @@ internal static class WorkloadRules
             errors.Unsupported("spec.strategy.type", strategy!["type"], "Recreate", "RollingUpdate");
         if (strategy.Str("type") == "Recreate" && strategy.Obj("rollingUpdate") is not null)
             errors.Forbidden("spec.strategy.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'");
-        static bool IsZero(JsonNode? node) => node.Num() == 0 || node.Str() is "0%" or "0";
         if (IsZero(strategy.At("rollingUpdate", "maxUnavailable")) && IsZero(strategy.At("rollingUpdate", "maxSurge")))
             errors.Invalid("spec.strategy.rollingUpdate.maxUnavailable", strategy.At("rollingUpdate", "maxUnavailable"), "may not be 0 when `maxSurge` is 0");
         if (spec.Num("progressDeadlineSeconds") is { } deadline && deadline <= (spec.Num("minReadySeconds") ?? 0))
             errors.Invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds");
     }
+
+    private static void CheckDaemonSet(JsonObject spec, FieldErrors errors)
+    {
+        if (spec.Obj("updateStrategy", "rollingUpdate") is not { } rolling)
+            return;
+        var (surge, unavailable) = (!IsZero(rolling["maxSurge"]), !IsZero(rolling["maxUnavailable"]));
+        if (surge && unavailable)
+            errors.Invalid("spec.updateStrategy.rollingUpdate.maxSurge", rolling["maxSurge"], "may not be set when maxUnavailable is non-zero");
+        if (!surge && !unavailable)
+            errors.Required("spec.updateStrategy.rollingUpdate.maxUnavailable", "cannot be 0 when maxSurge is 0");
+    }
+
+    private static bool IsZero(JsonNode? node) => node.Num() == 0 || node.Str() is "0%" or "0";
 
     private static void CheckStatefulSetUpdate(JsonObject old, JsonObject obj, FieldErrors errors)
     {
