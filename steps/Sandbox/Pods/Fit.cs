@@ -9,17 +9,25 @@ namespace CiSteps.Sandbox.Pods;
 internal static class Fit
 {
     /// <summary>The node with the most room among those that fit, or null and the reasons.</summary>
-    public static (string? Node, string Why) Choose(JsonObject pod, IReadOnlyList<JsonObject> nodes, IReadOnlyList<JsonObject> placed)
+    /// <param name="pod">The pod to place.</param>
+    /// <param name="nodes">All nodes.</param>
+    /// <param name="placed">All pods that have a node and have not ended.</param>
+    /// <param name="namespaces">All namespaces, for what selects other pods by them.</param>
+    public static (string? Node, string Why) Choose(JsonObject pod, IReadOnlyList<JsonObject> nodes, IReadOnlyList<JsonObject> placed, IReadOnlyList<JsonObject> namespaces)
     {
         if (nodes.Count == 0)
             return (null, "no nodes available to schedule pods");
-        var reasons = new SortedDictionary<string, int>(StringComparer.Ordinal);
+        var neighbours = new Neighbours(pod, nodes, placed, namespaces);
+        var victims = 0;
+        var reasons = new Dictionary<string, int>();
         string? best = null;
         var bestRoom = decimal.MinValue;
         foreach (var node in nodes)
         {
             var there = placed.Where(p => p.Str("spec", "nodeName") == node.Name()).ToList();
             var problems = Problems(pod, node, there);
+            if (problems.Count == 0 && neighbours.Problem(node) is { } apart)
+                problems = [apart];
             if (problems.Count == 0)
             {
                 var room = Room(node, there);
@@ -28,16 +36,28 @@ internal static class Fit
                 continue;
             }
 
+            // Only what other pods take up or forbid could be had by evicting them.
+            if (problems.TrueForAll(p => p.StartsWith("Insufficient", StringComparison.Ordinal) || p is "Too many pods" or Neighbours.NotApart or Neighbours.NotWanted or Neighbours.NotSpread))
+                victims++;
             foreach (var problem in problems)
                 reasons[problem] = reasons.GetValueOrDefault(problem) + 1;
         }
 
         if (best is not null)
             return (best, "");
-        var total = nodes.Count.ToString(CultureInfo.InvariantCulture);
-        var list = string.Join(", ", reasons.Select(r => $"{r.Value} {r.Key}"));
-        return (null, $"0/{total} nodes are available: {list}. preemption: 0/{total} nodes are available: {total} {(reasons.Keys.All(k => k.StartsWith("Insufficient", StringComparison.Ordinal) || k == "Too many pods") ? "No preemption victims found for incoming pod" : "Preemption is not helpful for scheduling")}.");
+        return (null, $"0/{Text(nodes.Count)} nodes are available: {string.Join(", ", reasons.Select(r => $"{Text(r.Value)} {r.Key}").Order(StringComparer.Ordinal))}. "
+            + $"no new claims to deallocate, preemption: 0/{Text(nodes.Count)} nodes are available: {string.Join(", ", Preemption(victims, nodes.Count - victims))}.");
     }
+
+    private static IEnumerable<string> Preemption(int none, int useless)
+    {
+        if (none > 0)
+            yield return $"{Text(none)} No preemption victims found for incoming pod";
+        if (useless > 0)
+            yield return $"{Text(useless)} Preemption is not helpful for scheduling";
+    }
+
+    private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>Whether the node's taints and labels allow the pod at all, however full the node is.</summary>
     public static bool MayRun(JsonObject pod, JsonObject node) => Bars(pod, node) is null;
@@ -129,7 +149,8 @@ internal static class Fit
         (t.Str("effect") is null or "" || t.Str("effect") == effect)
         && (t.Str("operator") == "Exists" ? t.Str("key") is null or "" || t.Str("key") == key : t.Str("key") == key && (t.Str("value") ?? "") == value));
 
-    private static bool Selected(JsonObject pod, JsonObject node)
+    /// <summary>Whether the pod's node selector and required node affinity take the node.</summary>
+    public static bool Selected(JsonObject pod, JsonObject node)
     {
         if (!pod.Map("spec", "nodeSelector").All(s => node.Label(s.Key) == s.Value))
             return false;

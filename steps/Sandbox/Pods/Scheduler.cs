@@ -25,14 +25,16 @@ internal sealed class Scheduler(TimeProvider time, Action<string> report) : IClu
                     return;
                 }
 
-                waiting.Remove(pod.Key());
+                // One that has just got its node may be what another one waits to be near to.
+                if (!waiting.Remove(pod.Key()) && !gone && !PodReading.IsFinished(pod))
+                    return;
             }
 
             // Room may have become free.
-            if (gone || PodReading.IsFinished(pod))
-                Retry();
+            Retry();
         });
         feed.On(Kinds.Nodes, (_, _) => Retry());
+        feed.On(Kinds.PersistentVolumeClaims, (_, _) => Retry());
         try
         {
             await Task.WhenAll(feed.RunAsync(cancel), loop.RunAsync(cancel)).ConfigureAwait(false);
@@ -63,7 +65,9 @@ internal sealed class Scheduler(TimeProvider time, Action<string> report) : IClu
 
         var nodes = api.List(Kinds.Nodes).Items;
         var placed = api.List(Kinds.Pods).Items.Where(p => p.Str("spec", "nodeName") is { Length: > 0 } && !PodReading.IsFinished(p)).ToList();
-        var (node, why) = Fit.Choose(pod, nodes, placed);
+        var (node, why) = MissingClaim(api, pod) is { } claim
+            ? (null, $"0/{nodes.Count} nodes are available: persistentvolumeclaim \"{claim}\" not found. preemption: 0/{nodes.Count} nodes are available: {nodes.Count} Preemption is not helpful for scheduling.")
+            : Fit.Choose(pod, nodes, placed, api.List(Kinds.Namespaces).Items);
         if (node is null)
         {
             pod.Ensure("status").SetCondition("PodScheduled", false, "Unschedulable", why, time.GetUtcNow(), "lastProbeTime");
@@ -82,4 +86,7 @@ internal sealed class Scheduler(TimeProvider time, Action<string> report) : IClu
         events.Normal(bound, "Scheduled", $"Successfully assigned {key.Namespace}/{key.Name} to {node}");
         return null;
     }
+
+    private static string? MissingClaim(ClusterApi api, JsonObject pod) => pod.Objs("spec", "volumes").Select(v => v.Str("persistentVolumeClaim", "claimName"))
+        .FirstOrDefault(c => c is not null && api.Get(Kinds.PersistentVolumeClaims, pod.Namespace(), c) is null);
 }

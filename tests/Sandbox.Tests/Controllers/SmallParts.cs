@@ -65,11 +65,34 @@ public sealed class SmallParts
             .Replace("NAME", name).Replace("CPU", cpu).Replace("MORE", more))!;
         var pod = (JsonObject)JsonNode.Parse("""{"spec":{"containers":[{"resources":{"requests":{"cpu":"1"}}}]}}""")!;
         var placed = (JsonObject)JsonNode.Parse("""{"spec":{"nodeName":"b","containers":[{"resources":{"requests":{"cpu":"1500m"}}}]}}""")!;
-        Assert.That(Fit.Choose(pod, [node("a", "2", ""), node("b", "2", "")], [placed]).Node, Is.EqualTo("a"));
+        Assert.That(Fit.Choose(pod, [node("a", "2", ""), node("b", "2", "")], [placed], []).Node, Is.EqualTo("a"));
         var taint = "\"taints\":[{\"key\":\"k\",\"value\":\"v\",\"effect\":\"NoSchedule\"}]";
-        var (none, why) = Fit.Choose(pod, [node("a", "2", taint), node("b", "2", "")], [placed]);
+        var (none, why) = Fit.Choose(pod, [node("a", "2", taint), node("b", "2", "")], [placed], []);
         Assert.That(none, Is.Null);
         Assert.That(why, Does.StartWith("0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {k: v}."));
-        Assert.That(Fit.Choose(pod, [], []).Why, Is.EqualTo("no nodes available to schedule pods"));
+        Assert.That(Fit.Choose(pod, [], [], []).Why, Is.EqualTo("no nodes available to schedule pods"));
+    }
+
+    [Test]
+    public void Pods_spread_over_domains_and_stay_near_and_apart()
+    {
+        static JsonObject Of(string json) => (JsonObject)JsonNode.Parse(json)!;
+        static JsonObject Node(string name, string zone) => Of($$$"""{"metadata":{"name":"{{{name}}}","labels":{"zone":"{{{zone}}}"}},"status":{"allocatable":{"cpu":"2"},"conditions":[{"type":"Ready","status":"True"}]}}""");
+        static JsonObject Pod(string app, string node, string rules) => Of($$$"""{"metadata":{"name":"{{{app}}}","namespace":"default","labels":{"app":"{{{app}}}"}},"spec":{"nodeName":"{{{node}}}","containers":[]{{{rules}}}}}""");
+        static string Affinity(string kind, string term) => $$$""","affinity":{"{{{kind}}}":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"zone",{{{term}}}}]}}""";
+        const string web = "\"labelSelector\":{\"matchLabels\":{\"app\":\"web\"}}";
+        JsonObject[] nodes = [Node("a", "east"), Node("b", "east"), Node("c", "west")];
+        JsonObject[] placed = [Pod("web", "a", ""), Pod("lone", "c", Affinity("podAntiAffinity", "\"labelSelector\":{},\"namespaceSelector\":{\"matchLabels\":{\"loud\":\"yes\"}}"))];
+        var space = Of("""{"metadata":{"name":"default","labels":{"loud":"yes"}}}""");
+        (string? Node, string Why) Choose(JsonObject pod, params JsonObject[] namespaces) => Fit.Choose(pod, nodes, placed, namespaces);
+
+        Assert.That(Choose(Pod("web", "", Affinity("podAntiAffinity", web))).Node, Is.EqualTo("c"));
+        Assert.That(Choose(Pod("db", "", Affinity("podAffinity", web))).Node, Is.EqualTo("b"));
+        Assert.That(Choose(Pod("first", "", Affinity("podAffinity", web.Replace("web", "first", StringComparison.Ordinal)))).Node, Is.Not.Null, "the first of its group may go anywhere");
+        Assert.That(Choose(Pod("db", "", Affinity("podAffinity", "\"namespaces\":[\"other\"]," + web))).Why, Does.Contain("3 node(s) didn't match pod affinity rules. "));
+        var spread = $$$""","topologySpreadConstraints":[{"topologyKey":"zone","maxSkew":1,"whenUnsatisfiable":"DoNotSchedule",{{{web}}}}]""";
+        Assert.That(Choose(Pod("web", "", spread)).Node, Is.EqualTo("c"));
+        Assert.That(Choose(Pod("web", "", spread), space).Why, Is.EqualTo("0/3 nodes are available: 1 node(s) didn't satisfy existing pods anti-affinity rules, 2 node(s) didn't match pod topology spread constraints. "
+            + "no new claims to deallocate, preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod."));
     }
 }
