@@ -79,8 +79,15 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
         if (message is null && code != 0 && run.Spec.Str("terminationMessagePolicy") == "FallbackToLogsOnError" && facts is not null)
         {
             using var log = new MemoryStream();
-            await context.Runtime.LogsAsync(run.Id!, new(Follow: false, Tail: 80, Since: null, Timestamps: false), log, ct).ConfigureAwait(false);
-            message = Encoding.UTF8.GetString(log.GetBuffer(), (int)Math.Max(0, log.Length - 2048), (int)Math.Min(log.Length, 2048));
+            try
+            {
+                await context.Runtime.LogsAsync(run.Id!, new(Follow: false, Tail: 80, Since: null, Timestamps: false), log, ct).ConfigureAwait(false);
+                message = Encoding.UTF8.GetString(log.GetBuffer(), (int)Math.Max(0, log.Length - 2048), (int)Math.Min(log.Length, 2048));
+            }
+            catch (RuntimeRefusalException e)
+            {
+                message = $"the log cannot be read: {e.Message}";
+            }
         }
 
         run.Terminate(new(code, reason, message, facts?.StartedAt ?? run.StartedAt, facts?.FinishedAt ?? now, run.Id));

@@ -26,11 +26,11 @@ internal sealed record Termination(int ExitCode, string Reason, string? Message,
 /// <summary>One container of a pod, over all its restarts. Touched by the pod's worker only, except for the flags that probes set.</summary>
 internal sealed class ContainerRun(JsonObject spec, ContainerRole role, string waitingReason)
 {
-    public JsonObject Spec { get; } = spec;
+    public JsonObject Spec { get; private set; } = spec;
 
     public string Name { get; } = spec.Str("name") ?? "";
 
-    public string ImageText { get; } = spec.Str("image") ?? "";
+    public string ImageText => Spec.Str("image") ?? "";
 
     public ContainerRole Role { get; } = role;
 
@@ -75,6 +75,9 @@ internal sealed class ContainerRun(JsonObject spec, ContainerRole role, string w
     /// <summary>Set while the running container is being killed on purpose (liveness).</summary>
     public bool IsBeingKilled { get; set; }
 
+    /// <summary>Set while it is replaced because its image changed, which its restart policy has no say in.</summary>
+    public bool IsBeingReplaced { get; private set; }
+
     public ProbeRunner? Probes { get; set; }
 
     /// <summary>Whether it has ever been started.</summary>
@@ -89,6 +92,15 @@ internal sealed class ContainerRun(JsonObject spec, ContainerRole role, string w
     public string WaitingMessageOrReason => WaitingReason is "ContainerCreating" or "PodInitializing" ? WaitingReason : WaitingMessage ?? WaitingReason;
 
     public Termination? LatestEnd => State == RunState.Terminated ? End : LastEnd;
+
+    /// <summary>Takes another image from now on.</summary>
+    public void Redefine(JsonObject spec)
+    {
+        Spec = spec;
+        Pull = null;
+        PullBackOff.Reset();
+        IsBeingReplaced |= State == RunState.Running;
+    }
 
     public void Wait(string reason, string? message)
     {
@@ -116,7 +128,7 @@ internal sealed class ContainerRun(JsonObject spec, ContainerRole role, string w
             Restarts++;
         State = RunState.Running;
         StartedAt = startedAt;
-        IsBeingKilled = false;
+        IsBeingKilled = IsBeingReplaced = false;
     }
 
     public void Terminate(Termination end)

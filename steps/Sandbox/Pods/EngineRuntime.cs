@@ -60,9 +60,9 @@ internal sealed class EngineRuntime(ContainerEngine engine) : IContainerRuntime
     public async Task<IReadOnlyList<ContainerEntry>> ListAsync(string label, CancellationToken ct) =>
         [.. (await engine.ListContainersAsync(Labels(label), all: true, ct).ConfigureAwait(false)).Select(c => new ContainerEntry(c.Id, c.Name, c.Labels))];
 
-    public async IAsyncEnumerable<ContainerEvent> WatchAsync(string label, [EnumeratorCancellation] CancellationToken ct)
+    public async IAsyncEnumerable<ContainerEvent> WatchAsync(string label, DateTimeOffset since, [EnumeratorCancellation] CancellationToken ct)
     {
-        await foreach (var happened in engine.EventsAsync(label, cancel: ct).ConfigureAwait(false))
+        await foreach (var happened in engine.EventsAsync(label, since, ct).ConfigureAwait(false))
         {
             if (happened.Type == "container")
                 yield return new(happened.Id, happened.Action, happened.Attributes);

@@ -20,8 +20,8 @@ internal interface IContainerRuntime : IAsyncDisposable
     /// <summary>All containers with a label (name, or name=value), running or not.</summary>
     Task<IReadOnlyList<ContainerEntry>> ListAsync(string label, CancellationToken ct);
 
-    /// <summary>Starts and ends of containers with a label, from now on. Ends or throws when the engine's connection breaks.</summary>
-    IAsyncEnumerable<ContainerEvent> WatchAsync(string label, CancellationToken ct);
+    /// <summary>Starts and ends of containers with a label since then, and from now on. Ends or throws when the engine's connection breaks.</summary>
+    IAsyncEnumerable<ContainerEvent> WatchAsync(string label, DateTimeOffset since, CancellationToken ct);
 
     /// <summary>Null when the image is not on this engine.</summary>
     Task<ImageFacts?> FindImageAsync(string reference, CancellationToken ct);

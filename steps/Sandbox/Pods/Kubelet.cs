@@ -20,10 +20,24 @@ internal sealed class Kubelet(KubeletContext context, string sessionLabel) : ICl
     public async Task RunAsync(ClusterApi api, CancellationToken cancel)
     {
         var feed = new ClusterFeed(api, context.Time);
-        feed.On(Kinds.Pods, (pod, gone) => OnPod(pod, gone, cancel));
+        feed.On(Kinds.Pods, (pod, gone) =>
+        {
+            lock (_workers)
+                OnPod(pod, gone, cancel);
+        });
         feed.On(Kinds.ConfigMaps, (map, _) => WakeAll(map));
         feed.On(Kinds.Secrets, (secret, _) => WakeAll(secret));
         feed.On(Kinds.ServiceAccounts, (account, _) => WakeAll(account));
+        feed.On(Kinds.PersistentVolumeClaims, (claim, _) => WakeAll(claim));
+        feed.On(Kinds.Nodes, (node, gone) =>
+        {
+            // Pods may have been bound to it before it came. Under the lock, so that none of them goes unseen in between.
+            lock (_workers)
+            {
+                foreach (var pod in gone ? [] : api.List(Kinds.Pods).Items.Where(p => p.Str("spec", "nodeName") == node.Name() && !_workers.ContainsKey(p.Uid())))
+                    OnPod(pod, gone: false, cancel);
+            }
+        });
         api.Pods = new PodAccess(context, this);
         try
         {
@@ -49,7 +63,7 @@ internal sealed class Kubelet(KubeletContext context, string sessionLabel) : ICl
             return;
         }
 
-        if (gone || pod.Str("spec", "nodeName") is not { Length: > 0 })
+        if (gone || pod.Str("spec", "nodeName") is not { Length: > 0 } node || context.Api.Get(Kinds.Nodes, null, node) is null)
             return;
         var made = new PodWorker(context, pod);
         _workers[uid] = made;
@@ -89,11 +103,12 @@ internal sealed class Kubelet(KubeletContext context, string sessionLabel) : ICl
 
     private async Task FollowEngineAsync(CancellationToken cancel)
     {
+        var since = context.Time.GetUtcNow();
         while (true)
         {
             try
             {
-                await foreach (var happened in context.Runtime.WatchAsync(sessionLabel, cancel).ConfigureAwait(false))
+                await foreach (var happened in context.Runtime.WatchAsync(sessionLabel, since, cancel).ConfigureAwait(false))
                 {
                     if (happened.Action == "die" && happened.Labels.TryGetValue(KubeletContext.PodLabel, out var uid))
                         Find(uid)?.Ended(happened.Id);
@@ -105,6 +120,8 @@ internal sealed class Kubelet(KubeletContext context, string sessionLabel) : ICl
             }
 
             await Task.Delay(Reconnect, context.Time, cancel).ConfigureAwait(false);
+            // The look finds what ended before this moment, the stream what ends after it.
+            since = context.Time.GetUtcNow();
             foreach (var worker in _workers.Values)
                 worker.LookAgain();
         }

@@ -59,7 +59,7 @@ internal static class PodStatus
             return "Running";
         if (apps.Any(r => !r.HasRun))
             return "Pending";
-        if (apps.TrueForAll(r => r.State == RunState.Terminated) && policy != "Always")
+        if (apps.TrueForAll(r => r.State == RunState.Terminated && !r.IsBeingReplaced) && policy != "Always")
         {
             if (apps.TrueForAll(r => r.End!.ExitCode == 0))
                 return "Succeeded";

@@ -11,7 +11,7 @@ internal sealed class VolumeException(string volume, string message) : Exception
 /// <summary>A pod's volumes as folders of this host.</summary>
 internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, string claimsFolder, PodTokens? tokens, TimeProvider time)
 {
-    private readonly ContainerEnvironment _fields = new(api, pod, null, "");
+    private ContainerEnvironment _fields = new(api, pod, null, "");
 
     /// <summary>The bytes of a ConfigMap or Secret by key.</summary>
     public static IReadOnlyDictionary<string, byte[]> DataOf(JsonObject source)
@@ -27,14 +27,18 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
         return data;
     }
 
-    /// <summary>Makes or refreshes all volumes. Throws <see cref="VolumeException"/> for the first that cannot be made.</summary>
-    public void Write()
+    /// <summary>Makes or refreshes all volumes, with the labels and annotations that the pod has now. Throws <see cref="VolumeException"/> for the first that cannot be made.</summary>
+    public void Write(JsonObject present)
     {
+        pod = present;
+        _fields = new(api, pod, null, "");
         foreach (var volume in pod.Objs("spec", "volumes"))
         {
             var name = volume.Str("name") ?? "";
             if (FolderOf(volume) is not { } target)
                 throw new VolumeException(name, "this kind of volume is not served by the sandbox; use emptyDir, configMap, secret, projected, downwardAPI, hostPath or persistentVolumeClaim");
+            if (volume.Obj("persistentVolumeClaim") is { } claim && api.Get(Kinds.PersistentVolumeClaims, pod.Namespace(), claim.Str("claimName") ?? "") is null)
+                throw new VolumeException(name, $"persistentvolumeclaim \"{claim.Str("claimName")}\" not found");
             if (volume.Obj("hostPath") is { } host)
                 PrepareHostPath(name, target, host.Str("type") ?? "");
             else if (FilesOf(name, volume) is { } files)

@@ -162,9 +162,10 @@ internal sealed class PodWorker : IDisposable
             again = left;
         }
 
+        await ReplaceChangedAsync(ct).ConfigureAwait(false);
         try
         {
-            _volumes.Write();
+            _volumes.Write(_pod);
         }
         catch (VolumeException e)
         {
@@ -220,7 +221,24 @@ internal sealed class PodWorker : IDisposable
         return again;
     }
 
-    private bool MayRestart(ContainerRun run) => Policy switch
+    /// <summary>Ends the containers whose image the pod's specification no longer names; the start comes as after any end.</summary>
+    private async Task ReplaceChangedAsync(CancellationToken ct)
+    {
+        foreach (var run in _runs)
+        {
+            var spec = _pod.Objs("spec", run.Role == ContainerRole.App ? "containers" : "initContainers").FirstOrDefault(c => c.Str("name") == run.Name);
+            if (spec is not null && spec.Str("image") != run.ImageText)
+                run.Redefine(spec);
+            if (!run.IsBeingReplaced || run.State != RunState.Running)
+                continue;
+            await StopProbesAsync(run).ConfigureAwait(false);
+            _context.Events.Normal(_pod, "Killing", $"Container {run.Name} definition changed, will be restarted", ContainerLauncher.FieldPath(run), _node);
+            await _launcher.StopAsync(run, Grace(), ct).ConfigureAwait(false);
+            await NoteEndAsync(run, ct).ConfigureAwait(false);
+        }
+    }
+
+    private bool MayRestart(ContainerRun run) => run.IsBeingReplaced || Policy switch
     {
         "Always" => true,
         "OnFailure" => run.End!.ExitCode != 0,
@@ -247,10 +265,12 @@ internal sealed class PodWorker : IDisposable
 
     private async Task TakeEndsAsync(CancellationToken ct)
     {
-        while (_ended.TryDequeue(out var id))
+        // An end stays in the queue until it has been noted: the engine may be away just now.
+        while (_ended.TryPeek(out var id))
         {
             if (_runs.Find(r => r.Id == id && r.State == RunState.Running) is { } run)
                 await NoteEndAsync(run, ct).ConfigureAwait(false);
+            _ended.TryDequeue(out _);
         }
     }
 

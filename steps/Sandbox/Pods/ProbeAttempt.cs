@@ -49,6 +49,11 @@ internal sealed class ProbeAttempt(IContainerRuntime runtime, JsonObject contain
                     ? $"Get \"{Address(http)}\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
                     : $"dial tcp {podAddress}:{Port(probe.At("tcpSocket", "port"))}: i/o timeout";
         }
+        catch (Exception e) when (e is not (OperationCanceledException or OutOfMemoryException))
+        {
+            // An address that is none, an engine that is away: whatever keeps a look from being made is a failed look.
+            return e.Message;
+        }
     }
 
     private async Task<string?> HttpAsync(JsonObject http, CancellationToken ct)
@@ -82,7 +87,7 @@ internal sealed class ProbeAttempt(IContainerRuntime runtime, JsonObject contain
     {
         var scheme = (http.Str("scheme") ?? "HTTP").ToLowerInvariant();
         var path = http.Str("path") ?? "/";
-        return $"{scheme}://{http.Str("host") ?? podAddress}:{Port(http["port"])}{(path.StartsWith('/') ? "" : "/")}{path}";
+        return $"{scheme}://{(http.Str("host") is { Length: > 0 } host ? host : podAddress)}:{Port(http["port"])}{(path.StartsWith('/') ? "" : "/")}{path}";
     }
 
     private async Task<string?> TcpAsync(JsonObject tcp, CancellationToken ct)
@@ -102,17 +107,8 @@ internal sealed class ProbeAttempt(IContainerRuntime runtime, JsonObject contain
     private async Task<string?> ExecAsync(JsonObject exec, string containerId, CancellationToken ct)
     {
         using var output = new MemoryStream();
-        try
-        {
-            var code = await runtime.ExecAsync(containerId, new([.. exec.Strs("command")], null, output, output, Tty: false, null), ct).ConfigureAwait(false);
-            if (code == 0)
-                return null;
-            return Encoding.UTF8.GetString(output.GetBuffer(), 0, (int)Math.Min(output.Length, TextLimit));
-        }
-        catch (RuntimeRefusalException e)
-        {
-            return e.Message;
-        }
+        var code = await runtime.ExecAsync(containerId, new([.. exec.Strs("command")], null, output, output, Tty: false, null), ct).ConfigureAwait(false);
+        return code == 0 ? null : Encoding.UTF8.GetString(output.GetBuffer(), 0, (int)Math.Min(output.Length, TextLimit));
     }
 
     private string Cause(Exception e, JsonNode? port)

@@ -206,4 +206,67 @@ internal sealed class PodsThatFail
 
         Assert.That((pod.Status.Phase, pod.Status.Reason), Is.EqualTo(("Failed", "DeadlineExceeded")));
     }
+
+    [Test]
+    public async Task A_probe_that_cannot_be_made_fails_and_hides_no_end()
+    {
+        await space.RunAsync("odd-probe", "sleep 4; exit 3", "readinessProbe: {httpGet: {host: not a host, port: 80}, periodSeconds: 1}", "restartPolicy: Never");
+        await space.RunAsync("plain-probe", "mkdir /tmp/w; touch /tmp/w/ok; exec httpd -f -p 8080 -h /tmp/w", "readinessProbe: {httpGet: {host: '', path: /ok, port: 8080}, periodSeconds: 1}");
+
+        Assert.That((await space.UntilEventAsync("odd-probe", "Unhealthy")).Message, Does.StartWith("Readiness probe "));
+        Assert.That((await space.UntilEndedAsync("odd-probe")).Status.ContainerStatuses.Single().State.Terminated.ExitCode, Is.EqualTo(3));
+        await space.UntilReadyAsync("plain-probe");
+    }
+
+    [Test]
+    public async Task Another_image_replaces_the_container()
+    {
+        await space.RunAsync("renewed", "sleep 1000");
+        await space.UntilReadyAsync("renewed");
+
+        await space.KubectlAsync(null, "set", "image", "pod/renewed", "app=registry.invalid/nothing:1");
+        Assert.That((await space.UntilEventAsync("renewed", "Killing")).Message, Is.EqualTo("Container app definition changed, will be restarted"));
+        await space.UntilEventAsync("renewed", "Failed");
+        await space.KubectlAsync(null, "set", "image", "pod/renewed", "app=IMAGE");
+
+        await space.UntilAsync<V1Pod>("renewed", p => Space.Condition(p, "Ready")?.Status == "True" && p.Status.ContainerStatuses.Single().RestartCount == 1);
+    }
+
+    [Test]
+    public async Task A_pod_on_a_node_that_is_not_there_does_not_run()
+    {
+        await space.RunAsync("nowhere", "exit 0", pod: "nodeName: nowhere, restartPolicy: Never");
+        await space.RunAsync("somewhere", "exit 0", pod: "restartPolicy: Never");
+        await space.UntilEndedAsync("somewhere");
+
+        Assert.That((await Client.CoreV1.ReadNamespacedPodAsync("nowhere", space.Name)).Status.Phase, Is.EqualTo("Pending"));
+    }
+
+    [TestCase("no-claim", "volumes: [{name: data, persistentVolumeClaim: {claimName: absent}}]", "persistentvolumeclaim \"absent\" not found")]
+    [TestCase("lonely", "affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: nobody}}}]}}", "node(s) didn't match pod affinity rules")]
+    [TestCase("unspread", "topologySpreadConstraints: [{topologyKey: example.org/absent, maxSkew: 1, whenUnsatisfiable: DoNotSchedule, labelSelector: {}}]", "node(s) didn't match pod topology spread constraints (missing required label)")]
+    public async Task A_pod_that_no_node_takes_says_why(string name, string more, string why)
+    {
+        await space.RunAsync(name, "sleep 1000", pod: more);
+        var pod = await space.UntilAsync<V1Pod>(name, p => Space.Condition(p, "PodScheduled")?.Status == "False");
+
+        Assert.That((pod.Status.Phase, Space.Condition(pod, "PodScheduled")!.Reason), Is.EqualTo(("Pending", "Unschedulable")));
+        Assert.That(Space.Condition(pod, "PodScheduled")!.Message, Does.StartWith("0/").And.Contain(why));
+    }
+
+    [Test]
+    public async Task Pods_that_must_be_apart_do_not_share_a_node()
+    {
+        const string apart = "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: first}}}]}}";
+        await space.RunAsync("first", "sleep 1000", pod: apart);
+        var first = await space.UntilReadyAsync("first");
+        var node = await Client.CoreV1.ReadNodeAsync(first.Spec.NodeName);
+
+        await space.RunAsync("second", "sleep 1000", pod: $"nodeSelector: {{kubernetes.io/hostname: {node.Metadata.Labels["kubernetes.io/hostname"]}}}, {apart}");
+        var second = await space.UntilAsync<V1Pod>("second", p => Space.Condition(p, "PodScheduled")?.Status == "False");
+        Assert.That(Space.Condition(second, "PodScheduled")!.Message, Does.Contain("1 node(s) didn't match pod anti-affinity rules"));
+
+        await space.KubectlAsync(null, "delete", "pod", "first");
+        await space.UntilReadyAsync("second");
+    }
 }

@@ -176,4 +176,16 @@ internal sealed class PodsThatRun
         Assert.That(answer.ToString(), Does.Match("^HTTP/1.[01] 200 OK"));
         Assert.That(socket.State, Is.Not.EqualTo(WebSocketState.Aborted));
     }
+
+    [Test]
+    public async Task A_downward_volume_follows_the_labels()
+    {
+        await space.RunAsync("labelled", "until grep -q new /info/labels; do sleep 0.2; done", "volumeMounts: [{name: info, mountPath: /info}]",
+            "restartPolicy: Never, volumes: [{name: info, downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}}]");
+        await space.UntilReadyAsync("labelled");
+
+        await space.KubectlAsync(null, "label", "pod", "labelled", "state=new");
+
+        Assert.That((await space.UntilEndedAsync("labelled")).Status.Phase, Is.EqualTo("Succeeded"));
+    }
 }

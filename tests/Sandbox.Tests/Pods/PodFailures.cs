@@ -96,12 +96,22 @@ public sealed class PodFailures
     {
         _cluster.Create(Kinds.Pods, """{"metadata":{"name":"huge"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"resources":{"requests":{"cpu":"64"}}}]}}""");
         var pod = await _cluster.UntilAsync(Kinds.Pods, "huge", p => p.Obj("status").Condition("PodScheduled").Str("reason") == "Unschedulable");
-        Assert.That(pod.Obj("status").Condition("PodScheduled").Str("message"), Is.EqualTo("0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod."));
+        Assert.That(pod.Obj("status").Condition("PodScheduled").Str("message"), Is.EqualTo("0/2 nodes are available: 2 Insufficient cpu. no new claims to deallocate, preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod."));
         Assert.That(_cluster.EventsOf("huge"), Has.Some.StartsWith("FailedScheduling: 0/2 nodes are available: 2 Insufficient cpu."));
         _cluster.Create(Kinds.Pods, """{"metadata":{"name":"elsewhere"},"spec":{"nodeSelector":{"disk":"ssd"},"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}""");
-        await _cluster.UntilAsync(Kinds.Pods, "elsewhere", p => p.Obj("status").Condition("PodScheduled").Str("message")?.StartsWith("0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.") == true);
+        await _cluster.UntilAsync(Kinds.Pods, "elsewhere", p => p.Obj("status").Condition("PodScheduled").Str("message")?.StartsWith("0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.") == true);
         _cluster.Change(Kinds.Nodes, "node-2", n => n.Ensure("metadata").Ensure("labels")["disk"] = "ssd", "");
         var placed = await _cluster.UntilReadyAsync("elsewhere");
         Assert.That(placed.Str("spec", "nodeName"), Is.EqualTo("node-2"));
+    }
+
+    [Test]
+    public async Task A_pod_waits_for_its_claim()
+    {
+        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"claims"},"spec":{"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"volumeMounts":[{"name":"data","mountPath":"/data"}]}],"volumes":[{"name":"data","persistentVolumeClaim":{"claimName":"later"}}]}}""");
+        var pod = await _cluster.UntilAsync(Kinds.Pods, "claims", p => p.Obj("status").Condition("PodScheduled").Str("status") == "False");
+        Assert.That(pod.Obj("status").Condition("PodScheduled").Str("message"), Does.StartWith("0/2 nodes are available: persistentvolumeclaim \"later\" not found. "));
+        _cluster.Create(Kinds.PersistentVolumeClaims, """{"metadata":{"name":"later"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}""");
+        await _cluster.UntilAsync(Kinds.Pods, "claims", p => p.Obj("status").IsTrue("Ready"));
     }
 }
