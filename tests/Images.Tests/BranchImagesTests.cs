@@ -47,6 +47,32 @@ public sealed class BranchImagesTests
         Assert.That(images.Select(image => image.IsReleased), Is.EqualTo(new[] { false, false, true }));
     }
 
+    [TestCase("2026-02-02T00:00:00Z", "2026-02-02")]
+    [TestCase("2025-02-02T00:00:00Z", "2026-01-01")]
+    [TestCase("yesterday", "2026-01-01")]
+    public async Task Takes_the_later_of_the_layers_time_and_the_labels(string label, string expected)
+    {
+        await PutAsync(branch, "1.1-aaaaaaaaaaaa", Old, (ImageName.CreatedLabel, label));
+        Assert.That($"{(await ListAsync()).Single().Created!.Value.UtcDateTime:yyyy-MM-dd}", Is.EqualTo(expected));
+    }
+
+    [Test]
+    public async Task Leaves_an_image_that_the_registry_does_not_let_go_with_all_that_belongs_to_it()
+    {
+        var (image, deleted, refusal) = await RemoveFromAsync(refused: Digest('1'));
+        Assert.That(deleted, Is.EqualTo(new[] { image }));
+        Assert.That(refusal!.Code, Is.EqualTo("PRECONDITION"));
+    }
+
+    [Test]
+    public async Task Says_when_the_image_is_gone_and_something_that_belonged_to_it_is_not()
+    {
+        var (image, deleted, refusal) = await RemoveFromAsync(refused: Digest('2'));
+        Assert.That(deleted, Is.EqualTo(new[] { image, Digest('2') }));
+        Assert.That((refusal!.Code, refusal.Status), Is.EqualTo((BranchImages.Remains, 412)));
+        Assert.That(refusal.Message, Does.Contain(image + "\" is gone, and not all").And.Contain(Digest('2')));
+    }
+
     [Test]
     public async Task Removes_an_image_with_all_of_its_tags_and_what_is_attached_and_nothing_else()
     {
@@ -124,6 +150,25 @@ public sealed class BranchImagesTests
     [Test]
     public async Task Refuses_a_release_repository() =>
         await Assert.ThrowsAsync<UsageException>(() => BranchImages.ListAsync(client, release, release));
+
+    private static string Digest(char digit) => "sha256:" + new string(digit, 64);
+
+    // An image with one attached document, in a registry that refuses one deletion.
+    private static async Task<(string Image, IReadOnlyList<string> Deleted, RegistryRefusalException? Refusal)> RemoveFromAsync(string refused)
+    {
+        await using var refusing = await ScriptedRegistry.StartAsync((context, _) =>
+        {
+            var path = context.Request.Path.Value!;
+            if (path.Contains("/referrers/", StringComparison.Ordinal))
+                return ScriptedRegistry.AnswerAsync(context, 200, $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[{"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{Digest('2')}}","size":1}]}""", ("Content-Type", MediaTypes.OciIndex));
+            if (context.Request.Method != "DELETE") return path.EndsWith("/1.1-a", StringComparison.Ordinal) ? ScriptedRegistry.AnswerAsync(context, 200, "", ("Docker-Content-Digest", Digest('1'))) : ScriptedRegistry.AnswerAsync(context, 404, """{"errors":[{"code":"MANIFEST_UNKNOWN"}]}""");
+            return path.EndsWith(refused, StringComparison.Ordinal) ? ScriptedRegistry.AnswerAsync(context, 412, """{"errors":[{"code":"PRECONDITION","message":"the tag is immutable"}]}""") : ScriptedRegistry.AnswerAsync(context, 202);
+        });
+        using var other = RegistryClient.Open(new RegistryCredentials(null, [], new Dictionary<string, string>()));
+        var image = new BranchImage(refusing.Reference(Digest('1')), ["1.1-a"], null);
+        var refusal = await Assert.ThrowsAsync<RegistryRefusalException>(() => BranchImages.RemoveAsync(other, image, none));
+        return (image.Image.Digest!, [.. refusing.Requests.Where(request => request.StartsWith("DELETE", StringComparison.Ordinal)).Select(request => request[(request.LastIndexOf('/') + 1)..])], refusal);
+    }
 
     private async Task PutIndexAsync(string tag, params (string Digest, string Architecture)[] parts)
     {

@@ -10,20 +10,22 @@ namespace CiSteps.RunChain.Tests;
 
 public sealed class Which_branch_images_go
 {
+    private const string Origin = "https://git.example/r";
     private static readonly DateTimeOffset limit = new(2026, 6, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly ImageReference repository = ImageReference.Parse("push.example/ci/service");
     private static readonly string commit = new('c', 40);
+    private static readonly Dictionary<string, string> nothing = [];
 
     private static string Digest(char digit) => "sha256:" + new string(digit, 64);
 
     private static BranchImage Image(char digit, params string[] tags) => new(repository.WithDigest(Digest(digit)), tags.Length > 0 ? tags : ["1.7-cccccccccccc"], limit.AddDays(-1))
     {
-        Source = "https://git.example/r",
+        Source = Origin,
         Revision = commit,
     };
 
     private static string? Kept(BranchImage image, Dictionary<string, string>? tips = null, Dictionary<string, string>? production = null, params string[] chains) =>
-        PrunePlan.For([image], new ImagesInUse(tips ?? [], chains.ToHashSet(), production ?? []), limit, name => name.Replace("push.", "pull.", StringComparison.Ordinal)).Decisions.Single().KeptBecause;
+        PrunePlan.For([image], new ImagesInUse(Origin, tips ?? [], chains.ToHashSet(), production ?? [], nothing), limit, name => name.Replace("push.", "pull.", StringComparison.Ordinal)).Decisions.Single().KeptBecause;
 
     [Test]
     public void What_is_old_and_unused_goes() => Assert.That(Kept(Image('1')), Is.Null);
@@ -61,6 +63,13 @@ public sealed class Which_branch_images_go
     public void What_production_names_stays(string name) => Assert.That(Kept(Image('1'), production: new() { [name] = "Pod x of main" }), Is.EqualTo("production uses it (Pod x of main)"));
 
     [Test]
+    public void What_another_repository_built_stays()
+    {
+        Assert.That(Kept(Image('1') with { Source = "https://git.example/other" }), Is.EqualTo("built from another repository (https://git.example/other)"));
+        Assert.That(Kept(Image('1') with { Source = null }), Is.Null);
+    }
+
+    [Test]
     public void One_tag_in_use_keeps_the_image_with_all_of_its_tags() =>
         Assert.That(Kept(Image('1', "1.6-aaaaaaaaaaaa", "1.7-cccccccccccc") with { Revision = null }, new() { ["ci/x"] = commit }), Is.Not.Null);
 
@@ -68,7 +77,7 @@ public sealed class Which_branch_images_go
     public void What_an_image_that_stays_is_made_of_stays()
     {
         var plan = PrunePlan.For([Image('1', "a"), Image('2', "b") with { Created = limit, Parts = [Digest('1'), Digest('3')] }, Image('4', "d") with { Parts = [Digest('3'), Digest('5')] }],
-            new ImagesInUse(new Dictionary<string, string>(), new HashSet<string>(), new Dictionary<string, string>()), limit, name => name);
+            new ImagesInUse(Origin, nothing, new HashSet<string>(), nothing, nothing), limit, name => name);
         Assert.That(plan.Removed.Select(image => image.Tags.Single()), Is.EqualTo(new[] { "d" }));
         Assert.That(plan.Needed, Does.Contain(Digest('3')).And.Not.Contain(Digest('5')));
     }
@@ -77,7 +86,7 @@ public sealed class Which_branch_images_go
     public void What_cannot_be_read_stays_with_what_it_is_made_of()
     {
         var plan = PrunePlan.For([Image('1', "a"), Image('2', "b") with { Created = null, Parts = [Digest('1')], Unreadable = "a part is missing" }],
-            new ImagesInUse(new Dictionary<string, string>(), new HashSet<string>(), new Dictionary<string, string>()), limit, name => name);
+            new ImagesInUse(Origin, nothing, new HashSet<string>(), nothing, nothing), limit, name => name);
         Assert.That(plan.Decisions.Select(decision => decision.KeptBecause), Is.EqualTo(new[] { "part of an image that stays", "it cannot be read: a part is missing" }));
     }
 
@@ -158,6 +167,22 @@ public sealed class Pruning_branch_images
         Assert.That(await RunAsync("--delete"), Is.EqualTo(ExitCode.Done), output);
         Assert.That(output, Does.Contain("removed 1 of 5").And.Contain("\"ci/open\"").And.Contain("released").And.Contain("build 4 is open").And.Contain("production uses it (Pod x of main)"));
         Assert.That(await client.ListTagsAsync(branch), Has.Count.EqualTo(4).And.None.StartsWith("1.1-"));
+    }
+
+    [Test]
+    public async Task Keeps_what_the_pipeline_file_names()
+    {
+        string[] tags = ["1.1-aaaaaaaaaaaa", "1.2-bbbbbbbbbbbb", "1.3-cccccccccccc", "1.4-dddddddddddd"];
+        var digests = new List<string>();
+        foreach (var tag in tags) digests.Add(await PutAsync(tag, Old));
+        string Suite(string bootstrap) => $"integration: [{{ name: smoke, class: small, namespace: test, tests: {{ run: 'true', image: '{branch.WithTag(tags[2])}' }}, " +
+            $"dependents: [{{ name: db, image: '{registry.Host}/db', bootstrap: '{bootstrap}', workload: {{ manifests: [k8s] }} }}] }}]\n";
+        Configure(Suite($"{branch.WithTag(tags[0])}"));
+        clone.Branch("ci/x");
+        Configure(Suite($"{branch.WithDigest(digests[1])}"));
+        Assert.That(await RunAsync("--delete", "--without-pool"), Is.EqualTo(ExitCode.Done), output);
+        Assert.That(output, Does.Contain("removed 1 of 4").And.Contain("the pipeline file names it (dependent \"db\" of suite \"smoke\")").And.Contain("(tests of suite \"smoke\")"));
+        Assert.That(await client.ListTagsAsync(branch), Is.EquivalentTo(tags[..3]));
     }
 
     [Test]

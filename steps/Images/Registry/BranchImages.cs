@@ -31,6 +31,12 @@ public sealed record BranchImage(ImageReference Image, IReadOnlyList<string> Tag
 /// <summary>The images of private branches in a registry: reading them and removing them. What goes and what stays is decided elsewhere.</summary>
 public static class BranchImages
 {
+    /// <summary>Code of a refusal: a tag points elsewhere since the image was listed.</summary>
+    public const string Moved = "MOVED";
+
+    /// <summary>Code of a refusal: the image is gone, and something that belonged to it is not.</summary>
+    public const string Remains = "REMAINS";
+
     private const int AtOnce = 8;
 
     /// <summary>All images of a repository of private branches, by their first tag, those that cannot be read too.</summary>
@@ -77,7 +83,7 @@ public static class BranchImages
     /// <param name="image">The image, as it was listed.</param>
     /// <param name="needed">Digests that stay, because other images are made of them.</param>
     /// <param name="cancel">Gives up.</param>
-    /// <exception cref="RegistryRefusalException">Code <c>MOVED</c>: a tag has changed since. Status 405: deletion is switched off. Another: the registry does not allow it.</exception>
+    /// <exception cref="RegistryRefusalException">Code <see cref="Moved"/>: a tag has changed since. Code <see cref="Remains"/>: the image is gone, and not all that belongs to it. Else nothing of it was removed; status 405: deletion is switched off, another: the registry does not allow it.</exception>
     public static async Task RemoveAsync(RegistryClient registry, BranchImage image, IReadOnlySet<string> needed, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(registry);
@@ -86,14 +92,20 @@ public static class BranchImages
         // A tag that moved away from this digest since the image was listed changes what removing it means.
         foreach (var tag in image.Tags)
             if (await registry.FindDigestAsync(image.Image.WithTag(tag), cancel).ConfigureAwait(false) is { } now && now != image.Image.Digest)
-                throw new RegistryRefusalException(409, "MOVED", $"\"{image.Image.WithTag(tag)}\" points to {now} by now: plan again");
-        foreach (var attached in await registry.ListReferrersAsync(image.Image, cancel: cancel).ConfigureAwait(false))
-            await registry.DeleteManifestAsync(image.Image.WithDigest(attached.Content.Digest), cancel).ConfigureAwait(false);
-        if (await registry.FindDigestAsync(image.Image.WithTag(image.Image.Digest!.Replace(':', '-')), cancel).ConfigureAwait(false) is { } list)
-            await registry.DeleteManifestAsync(image.Image.WithDigest(list), cancel).ConfigureAwait(false);
+                throw new RegistryRefusalException(409, Moved, $"\"{image.Image.WithTag(tag)}\" points to {now} by now: plan again");
+        var attached = await registry.ListReferrersAsync(image.Image, cancel: cancel).ConfigureAwait(false);
+        var list = await registry.FindDigestAsync(image.Image.WithTag(image.Image.Digest!.Replace(':', '-')), cancel).ConfigureAwait(false);
+        // The image first: one that the registry does not let go keeps its provenance, and an index without its parts would be an image that nobody can pull.
         await registry.DeleteManifestAsync(image.Image, cancel).ConfigureAwait(false);
-        // The index first: without its parts it would be an image that nobody can pull.
-        foreach (var part in image.Parts.Where(part => !needed.Contains(part))) await registry.DeleteManifestAsync(image.Image.WithDigest(part), cancel).ConfigureAwait(false);
+        try
+        {
+            foreach (var digest in attached.Select(entry => entry.Content.Digest).Append(list).OfType<string>().Concat(image.Parts.Where(part => !needed.Contains(part))))
+                await registry.DeleteManifestAsync(image.Image.WithDigest(digest), cancel).ConfigureAwait(false);
+        }
+        catch (RegistryRefusalException refusal)
+        {
+            throw new RegistryRefusalException(refusal.Status, Remains, $"\"{image.Image}\" is gone, and not all that belonged to it: {refusal.Message}");
+        }
     }
 
     private static async Task<BranchImage?> ReadAsync(RegistryClient registry, BranchImage image, ImageReference release, CancellationToken cancel)

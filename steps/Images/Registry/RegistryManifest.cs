@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -145,8 +146,9 @@ public sealed record RegistryImage(string Digest, string MediaType, IReadOnlyLis
     /// <summary>All digests under which an engine may know this image: of the index, of the manifests, of the configurations.</summary>
     public IReadOnlySet<string> KnownAs => new HashSet<string>(Platforms.SelectMany(image => new[] { image.ManifestDigest, image.ConfigDigest }).Append(Digest), StringComparer.Ordinal);
 
-    /// <summary>When its newest platform was made; null when none says it.</summary>
-    public DateTimeOffset? Created => Platforms.Max(image => image.Created);
+    /// <summary>When its newest platform was made; null when none says it. A builder that took all layers from its cache may give their time: the label, which it cannot take from there, counts where it is later.</summary>
+    public DateTimeOffset? Created => Platforms.Max(image => image.Created is { } made && image.Labels.GetValueOrDefault(ImageName.CreatedLabel) is { } label
+        && DateTimeOffset.TryParse(label, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var labelled) && labelled > made ? labelled : image.Created);
 
     /// <summary>A label's value, when all platforms agree on it; else null.</summary>
     public string? Label(string name) =>

@@ -5,10 +5,12 @@ using CiSteps.Testbeds.Claims;
 namespace CiSteps.RunChain.Pruning;
 
 /// <summary>What must not be removed, whatever its age.</summary>
+/// <param name="Repository">The repository whose branches are known.</param>
 /// <param name="Tips">Tips of the origin's branches, with the branch: their chains may run, or may be run again.</param>
 /// <param name="Chains">Chains that hold testbeds, as <see cref="ClaimNames.ChainOf"/> names them.</param>
 /// <param name="Production">What production names: digests and <c>repository:tag</c>, with where.</param>
-internal sealed record ImagesInUse(IReadOnlyDictionary<string, string> Tips, IReadOnlySet<string> Chains, IReadOnlyDictionary<string, string> Production);
+/// <param name="Named">What the pipeline file names, in the same form, with who names it.</param>
+internal sealed record ImagesInUse(string Repository, IReadOnlyDictionary<string, string> Tips, IReadOnlySet<string> Chains, IReadOnlyDictionary<string, string> Production, IReadOnlyDictionary<string, string> Named);
 
 /// <summary>The decision for one image.</summary>
 /// <param name="Image">The image.</param>
@@ -56,7 +58,10 @@ internal sealed record PrunePlan(IReadOnlyList<PruneDecision> Decisions)
         if (created >= madeBefore) return "not old enough";
         if (image.IsReleased) return "released: the release repository has the very same image";
         foreach (var name in Names(image, pull))
+        {
             if (inUse.Production.TryGetValue(name, out var where)) return $"production uses it ({where})";
+            if (inUse.Named.TryGetValue(name, out var who)) return $"the pipeline file names it ({who})";
+        }
         foreach (var tag in image.Tags)
         {
             var hash = tag[(tag.LastIndexOf('-') + 1)..];
@@ -66,6 +71,8 @@ internal sealed record PrunePlan(IReadOnlyList<PruneDecision> Decisions)
             if (image is { Source: { } source, Revision: { } revision } && BuildOf(tag) is { } build
                 && inUse.Chains.Contains(ClaimNames.ChainOf(new RunIdentity(source, "", false, revision, build, false)))) return $"the chain of build {build} is open: it holds testbeds";
         }
+        // Branches of another repository may be at this commit, and nobody here can ask it.
+        if (image.Source is { } other && other != inUse.Repository) return $"built from another repository ({other})";
         return null;
     }
 

@@ -15,7 +15,8 @@ internal sealed class PruneStep(StepContext context, ChainRun run)
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
         var services = Services();
-        var inUse = new ImagesInUse(await TipsAsync(cancel).ConfigureAwait(false), await ChainsAsync(cancel).ConfigureAwait(false), await ProductionAsync(cancel).ConfigureAwait(false));
+        var inUse = new ImagesInUse(run.Identity.Repository, await TipsAsync(cancel).ConfigureAwait(false), await ChainsAsync(cancel).ConfigureAwait(false), await ProductionAsync(cancel).ConfigureAwait(false),
+            NamedImages.In(run.Policy, run.Change));
         using var client = RegistryClient.Open(context, registry.PlainHttp, registry.Push, registry.Pull);
         var images = new List<BranchImage>();
         foreach (var service in services)
@@ -51,9 +52,11 @@ internal sealed class PruneStep(StepContext context, ChainRun run)
             catch (RegistryRefusalException refusal)
             {
                 var soFar = removed == 0 ? "nothing was removed" : $"{removed} of {plan.Removed.Count} were removed before";
+                // What is left over belongs to no image any more, so that another run does not find it.
+                if (refusal.Code == BranchImages.Remains) return Outcome.Refused("registry-refused", $"{refusal.Message}; before it {soFar}: what is left of it is for the registry's own retention; run it again for the others");
                 return refusal.Status == 405
                     ? Outcome.Refused("deletion-disabled", $"the registry \"{image.Image.Host}\" has deletion switched off ({refusal.Message}); {soFar}: switch it on there (docker-registry: storage.delete.enabled, or REGISTRY_STORAGE_DELETE_ENABLED=true), or use the registry's own retention")
-                    : Outcome.Refused(refusal.Code == "MOVED" ? "tag-moved" : "registry-refused", $"{refusal.Message}; {soFar}: run it again");
+                    : Outcome.Refused(refusal.Code == BranchImages.Moved ? "tag-moved" : "registry-refused", $"{refusal.Message}; {soFar}: run it again");
             }
         }
         return Outcome.Done($"removed {removed} of {all}; their layers go when the registry collects its garbage");
