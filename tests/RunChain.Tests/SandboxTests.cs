@@ -64,14 +64,17 @@ public sealed class The_sandbox_command
     [Test]
     public async Task A_killed_one_is_cleaned_up_by_the_next()
     {
-        await RunAsync("up");
+        // Two, because both sweep.
+        string[] up = ["up", "--clusters", "one,two"];
+        await RunAsync(up);
         var killed = SandboxState.Read(State)!.ProcessId;
         var left = await LeftAsync();
         await KillAsync(killed);
         Assert.That((await RunAsync("status")), Is.EqualTo((1, $"the sandbox's process {killed} has ended without cleaning up; run-chain sandbox down does that\n", "")));
         Assert.That(await LeftAsync(), Is.EquivalentTo(left), "a kill cleans nothing");
 
-        Assert.That((await RunAsync("up")).Exit, Is.Zero);
+        var next = await RunAsync(up);
+        Assert.That(next.Exit, Is.Zero, next.Error);
         Assert.That((await LeftAsync()).Intersect(left), Is.Empty, "the next start has swept");
 
         await KillAsync(SandboxState.Read(State)!.ProcessId);
@@ -129,6 +132,32 @@ public sealed class The_sandbox_command
         var dead = folder.MakeFolder("state/run-4194305");
         RunSandbox.ForgetDead(State);
         Assert.That((Directory.Exists(mine), Directory.Exists(dead)), Is.EqualTo((true, false)));
+    }
+
+    [Test]
+    public void Runs_that_begin_together_forget_the_same_killed_ones()
+    {
+        for (var process = 4194305; process < 4194505; process++) folder.MakeFolder($"state/run-{process}/inner");
+        Assert.That(() => Parallel.For(0, 8, _ => RunSandbox.ForgetDead(State)), Throws.Nothing);
+        Assert.That(Directory.GetDirectories(State), Is.Empty);
+    }
+
+    [Test]
+    public async Task A_lock_that_cannot_be_made_is_an_error_and_one_that_is_held_is_waited_for()
+    {
+        using var limit = new CancellationTokenSource(Patience);
+        var held = await SandboxState.LockAsync(State, TimeProvider.System, limit.Token);
+        var waiting = SandboxState.LockAsync(State, TimeProvider.System, limit.Token);
+        Assert.That(waiting.IsCompleted, Is.False);
+        held.Dispose();
+        (await waiting).Dispose();
+
+        // No way to open this, as on a full or read-only disk.
+        var file = Path.Combine(State, "lock");
+        File.Delete(file);
+        File.CreateSymbolicLink(file, file);
+        Assert.That(async () => await SandboxState.LockAsync(State, TimeProvider.System, limit.Token), Throws.InstanceOf<UsageException>().With.Message.Contains("cannot be written"));
+        File.Delete(file);
     }
 
     private Task<(int Exit, string Output, string Error)> RunAsync(params string[] arguments) => RunAsync(arguments, []);

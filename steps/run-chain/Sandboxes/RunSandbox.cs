@@ -88,7 +88,19 @@ internal sealed class RunSandbox : IAsyncDisposable
         if (!Directory.Exists(stateFolder)) return;
         foreach (var left in Directory.GetDirectories(stateFolder, FolderPrefix + "*"))
             if (int.TryParse(Path.GetFileName(left)[FolderPrefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var process) && ProcessTree.StartOf(process) is null)
-                Directory.Delete(left, true);
+                Forget(left);
+    }
+
+    private static void Forget(string left)
+    {
+        try
+        {
+            Directory.Delete(left, true);
+        }
+        catch (IOException) when (!Directory.Exists(left))
+        {
+            // Another run was faster.
+        }
     }
 
     // What an administrator does to a new production cluster: the namespaces that promote expects.

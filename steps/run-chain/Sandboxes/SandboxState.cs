@@ -16,6 +16,11 @@ internal sealed record SandboxState(int ProcessId, string StartedAt, IReadOnlyLi
 {
     private const string FileName = "sandbox.json";
 
+    // What opening says when another process holds the file: "would block" of flock, or Windows' sharing violation.
+    private const int LockedOnLinux = 11;
+    private const int LockedOnMacOs = 35;
+    private const int LockedOnWindows = unchecked((int)0x80070020);
+
     private static readonly TimeSpan LockLook = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Whether the process still lives.</summary>
@@ -55,13 +60,13 @@ internal sealed record SandboxState(int ProcessId, string StartedAt, IReadOnlyLi
             {
                 return new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             }
-            catch (UnauthorizedAccessException error)
-            {
-                throw new UsageException($"the sandbox's folder \"{folder}\" cannot be written: {error.Message}; give another --state", error);
-            }
-            catch (IOException)
+            catch (IOException error) when (error.HResult is LockedOnLinux or LockedOnMacOs or LockedOnWindows)
             {
                 await Task.Delay(LockLook, time, cancel).ConfigureAwait(false);
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                throw new UsageException($"the sandbox's folder \"{folder}\" cannot be written: {error.Message}; give another --state", error);
             }
         }
     }
