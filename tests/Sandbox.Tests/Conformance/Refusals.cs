@@ -67,6 +67,8 @@ internal sealed class Refusals
     [TestCase(""" "image":"x","readinessProbe":{"httpGet":{"port":80},"periodSeconds":-1} """, "readinessProbe.periodSeconds: Invalid value: -1: must be greater than or equal to 0")]
     [TestCase(""" "image":"x","readinessProbe":{"tcpSocket":{"port":0}} """, "readinessProbe.tcpSocket.port: Invalid value: 0: must be between 1 and 65535, inclusive")]
     [TestCase(""" "image":"x","volumeMounts":[{"name":"none","mountPath":"/x"}] """, "spec.containers[0].volumeMounts[0].name: Not found: \"none\"")]
+    [TestCase(""" "image":"x","volumeMounts":[{"name":"v","mountPath":"/x","subPath":"../other"}] """, "spec.containers[0].volumeMounts.subPath: Invalid value: \"../other\": must not contain '..'")]
+    [TestCase(""" "image":"x","volumeMounts":[{"name":"v","mountPath":"/x","subPathExpr":"/a"}] """, "spec.containers[0].volumeMounts.subPathExpr: Invalid value: \"/a\": must be a relative path")]
     [TestCase(""" "image":"" """, "spec.containers[0].image: Required value")]
     public async Task A_container_that_cannot_be(string members, string words) =>
         await RefuseAsync(HttpMethod.Post, "pods", $$$"""{"metadata":{"name":"x"},"spec":{"containers":[{"name":"c",{{{members}}}}]}}""", Json, 422, words);

@@ -52,6 +52,11 @@ internal static class ContainerRules
                 errors.Required($"{path}.volumeMounts[{index}].mountPath");
             else if (!paths.Add(mountPath))
                 errors.Invalid($"{path}.volumeMounts[{index}].mountPath", mountPath, "must be unique");
+            // Kubernetes names these two without the index.
+            SubPath($"{path}.volumeMounts.subPath", mount.Str("subPath"), errors);
+            SubPath($"{path}.volumeMounts.subPathExpr", mount.Str("subPathExpr"), errors);
+            if (mount.Str("subPath") is { Length: > 0 } && mount.Str("subPathExpr") is { Length: > 0 } both)
+                errors.Invalid($"{path}.volumeMounts[{index}].subPathExpr", both, "subPathExpr and subPath are mutually exclusive");
             index++;
         }
         Resources($"{path}.resources", container.Obj("resources"), errors);
@@ -76,6 +81,16 @@ internal static class ContainerRules
                     errors.Invalid($"{path}.requests", amount, $"must be less than or equal to {name} limit of {resources.At("limits", name).Str() ?? limit.ToString(System.Globalization.CultureInfo.InvariantCulture)}");
             }
         }
+    }
+
+    private static void SubPath(string field, string? path, FieldErrors errors)
+    {
+        if (path is null)
+            return;
+        if (path.StartsWith('/'))
+            errors.Invalid(field, path, "must be a relative path");
+        if (path.Split('/').Contains(".."))
+            errors.Invalid(field, path, "must not contain '..'");
     }
 
     private static void Ports(string path, JsonObject container, FieldErrors errors)
