@@ -13,7 +13,7 @@ internal sealed class JobController
     private readonly ClusterApi _api;
     private readonly EventRecorder _events;
     private readonly TimeProvider _time;
-    private readonly Dictionary<string, JobTally> _tallies = [];
+    private readonly JobTallies _tallies = new();
 
     public JobController(ClusterApi api, ClusterFeed feed, TimeProvider time, Action<string> report)
     {
@@ -21,42 +21,27 @@ internal sealed class JobController
         _time = time;
         _events = new(api, "job-controller", time);
         Loop = new("jobs", time, report, Reconcile);
-        feed.On(Kinds.Jobs, (job, gone) =>
-        {
-            if (gone)
-            {
-                lock (_tallies)
-                    _tallies.Remove(job.Uid());
-            }
-
-            Loop.Add(job.Key());
-        });
+        feed.On(Kinds.Jobs, (job, _) => Loop.Add(job.Key()));
         feed.On(Kinds.Pods, (pod, gone) =>
         {
             if (Ownership.ControllerKey(pod, Kinds.Jobs) is not { } owner)
                 return;
             // A pod that is removed after it ended still counts; one that vanished unfinished counts as failed.
-            Tally(Ownership.ControllerOf(pod).Str("uid")!).Note(pod, gone);
+            _tallies.Find(owner, Ownership.ControllerOf(pod).Str("uid")!)?.Note(pod, gone);
             Loop.Add(owner);
         });
     }
 
     public ReconcileLoop Loop { get; }
 
-    private JobTally Tally(string uid)
-    {
-        lock (_tallies)
-        {
-            if (!_tallies.TryGetValue(uid, out var tally))
-                _tallies[uid] = tally = new();
-            return tally;
-        }
-    }
-
     private TimeSpan? Reconcile(ObjectKey key)
     {
         if (_api.Get(Kinds.Jobs, key.Namespace, key.Name) is not { } job)
+        {
+            _tallies.Forget(key);
             return null;
+        }
+
         if (job.IsBeingDeleted())
             return null;
         var now = _time.GetUtcNow();
@@ -64,7 +49,7 @@ internal sealed class JobController
         if (status.IsTrue("Complete") || status.IsTrue("Failed"))
             return Expire(job, status, now);
 
-        var tally = Tally(job.Uid());
+        var tally = _tallies.Of(job);
         var pods = Ownership.Claim(_api, Kinds.Pods, job, Kinds.Jobs);
         foreach (var pod in pods)
             tally.Note(pod, gone: false);
@@ -102,7 +87,7 @@ internal sealed class JobController
             again = Fill(job, tally, active, now);
             if (job.Num("spec", "activeDeadlineSeconds") is { } deadline)
             {
-                var left = (status.Time("startTime") ?? now) + TimeSpan.FromSeconds(deadline) - now;
+                var left = (status.Time("startTime") ?? now) + TimeSpan.FromSeconds(Math.Min(deadline, int.MaxValue)) - now;
                 left = left > TimeSpan.Zero ? left : TimeSpan.FromMilliseconds(10);
                 again = again is null || left < again ? left : again;
             }
@@ -127,7 +112,7 @@ internal sealed class JobController
         var restarts = job.Str("spec", "template", "spec", "restartPolicy") == "OnFailure" ? active.Sum(PodReading.Restarts) : 0;
         if (tally.Failed > limit || (restarts > 0 && restarts >= limit))
             return ("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit");
-        if (job.Num("spec", "activeDeadlineSeconds") is { } deadline && status.Time("startTime") is { } started && now - started >= TimeSpan.FromSeconds(deadline))
+        if (job.Num("spec", "activeDeadlineSeconds") is { } deadline && status.Time("startTime") is { } started && now - started >= TimeSpan.FromSeconds(Math.Min(deadline, int.MaxValue)))
             return ("Failed", "DeadlineExceeded", "Job was active longer than specified deadline");
         var wanted = job.Num("spec", "completions");
         var enough = IsIndexed(job) ? tally.Indexes.Count >= wanted
@@ -212,9 +197,10 @@ internal sealed class JobController
 
     private static int FreeIndex(JobTally tally, List<JsonObject> active)
     {
+        var done = tally.Indexes;
         var taken = active.Select(IndexOf).ToHashSet();
         var index = 0;
-        while (tally.Indexes.Contains(index) || taken.Contains(index))
+        while (done.Contains(index) || taken.Contains(index))
             index++;
         return index;
     }
@@ -224,7 +210,7 @@ internal sealed class JobController
         try
         {
             _api.Delete(Kinds.Pods, pod.Namespace(), pod.Name(), new() { PreconditionUid = pod.Uid() });
-            Tally(job.Uid()).Dismiss(pod);
+            _tallies.Of(job).Dismiss(pod);
             _events.Normal(job, "SuccessfulDelete", $"Deleted pod: {pod.Name()}");
         }
         catch (ApiException e) when (e.Code == 404)
@@ -283,7 +269,7 @@ internal sealed class JobController
         if (job.Num("spec", "ttlSecondsAfterFinished") is not { } ttl)
             return null;
         var ended = (status.Condition("Complete") ?? status.Condition("Failed")).Time("lastTransitionTime") ?? now;
-        var left = ended + TimeSpan.FromSeconds(ttl) - now;
+        var left = ended + TimeSpan.FromSeconds(Math.Min(ttl, int.MaxValue)) - now;
         if (left > TimeSpan.Zero)
             return left;
         _api.Delete(Kinds.Jobs, job.Namespace(), job.Name(), new() { PreconditionUid = job.Uid(), Propagation = Propagation.Foreground });

@@ -11,16 +11,29 @@ internal sealed class JobTally
     private readonly HashSet<string> _dismissed = [];
     private readonly SortedSet<int> _indexes = [];
 
-    public int Succeeded { get; private set; }
+    private int _succeeded;
+    private int _failed;
+    private int _failedInRow;
+    private DateTimeOffset _lastFailure = DateTimeOffset.MinValue;
 
-    public int Failed { get; private set; }
+    public int Succeeded => Read(ref _succeeded);
+
+    public int Failed => Read(ref _failed);
 
     /// <summary>Failures since the last success, the exponent of the back-off.</summary>
-    public int FailedInRow { get; private set; }
+    public int FailedInRow => Read(ref _failedInRow);
 
-    public DateTimeOffset LastFailure { get; private set; } = DateTimeOffset.MinValue;
+    public DateTimeOffset LastFailure => Read(ref _lastFailure);
 
-    public IReadOnlyCollection<int> Indexes => _indexes;
+    /// <summary>The indexes that have succeeded until now.</summary>
+    public IReadOnlySet<int> Indexes
+    {
+        get
+        {
+            lock (_gate)
+                return _indexes.ToHashSet();
+        }
+    }
 
     public void Note(JsonNode pod, bool gone)
     {
@@ -38,16 +51,16 @@ internal sealed class JobTally
                 return;
             if (phase == "Succeeded")
             {
-                Succeeded++;
-                FailedInRow = 0;
+                _succeeded++;
+                _failedInRow = 0;
                 if (JobController.IndexOf(pod) is { } index)
                     _indexes.Add(index);
             }
             else if (!_dismissed.Contains(pod.Uid()))
             {
-                Failed++;
-                FailedInRow++;
-                LastFailure = pod.Objs("status", "containerStatuses").Select(c => c.Time("state", "terminated", "finishedAt")).Max() ?? pod.Created();
+                _failed++;
+                _failedInRow++;
+                _lastFailure = pod.Objs("status", "containerStatuses").Select(c => c.Time("state", "terminated", "finishedAt")).Max() ?? pod.Created();
             }
         }
     }
@@ -58,7 +71,7 @@ internal sealed class JobTally
         lock (_gate)
         {
             if (_counted.TryAdd(pod.Uid(), false))
-                Failed++;
+                _failed++;
         }
     }
 
@@ -97,5 +110,51 @@ internal sealed class JobTally
                     runs.Add(from == last ? $"{from}" : $"{from}-{last}");
             }
         }
+    }
+
+    private T Read<T>(ref T field)
+    {
+        lock (_gate)
+            return field;
+    }
+}
+
+/// <summary>The tallies of the jobs that there are. Made for a job that is looked at, so that pods which outlive their job leave none.</summary>
+internal sealed class JobTallies
+{
+    private readonly Dictionary<ObjectKey, (string Uid, JobTally Tally)> _tallies = [];
+
+    /// <summary>How many jobs have one.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_tallies)
+                return _tallies.Count;
+        }
+    }
+
+    /// <summary>The job's tally, made when there is none; one of a former job of that name goes.</summary>
+    public JobTally Of(JsonNode job)
+    {
+        lock (_tallies)
+        {
+            if (!_tallies.TryGetValue(job.Key(), out var known) || known.Uid != job.Uid())
+                _tallies[job.Key()] = known = (job.Uid(), new());
+            return known.Tally;
+        }
+    }
+
+    /// <summary>Null when the job is gone or was not looked at yet.</summary>
+    public JobTally? Find(ObjectKey job, string uid)
+    {
+        lock (_tallies)
+            return _tallies.TryGetValue(job, out var known) && known.Uid == uid ? known.Tally : null;
+    }
+
+    public void Forget(ObjectKey job)
+    {
+        lock (_tallies)
+            _tallies.Remove(job);
     }
 }

@@ -7,6 +7,8 @@ internal sealed class WorkQueue(TimeProvider time) : IDisposable
 {
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
+    // Timers end at 49 days; a key that comes early is looked at and comes back.
+    private static readonly TimeSpan LongestDelay = TimeSpan.FromDays(1);
 
     private readonly Channel<ObjectKey> _ready = Channel.CreateUnbounded<ObjectKey>(new() { SingleReader = true });
     private readonly Lock _gate = new();
@@ -28,7 +30,7 @@ internal sealed class WorkQueue(TimeProvider time) : IDisposable
         _ready.Writer.TryWrite(key);
     }
 
-    /// <summary>Adds the key after a delay; of two delays for one key the earlier counts.</summary>
+    /// <summary>Adds the key after a delay, at the latest after a day; of two delays for one key the earlier counts.</summary>
     public void AddAfter(ObjectKey key, TimeSpan delay)
     {
         if (delay <= TimeSpan.Zero)
@@ -37,6 +39,8 @@ internal sealed class WorkQueue(TimeProvider time) : IDisposable
             return;
         }
 
+        if (delay > LongestDelay)
+            delay = LongestDelay;
         lock (_gate)
         {
             if (_disposed)

@@ -19,22 +19,22 @@ internal sealed class NameServer : IAsyncDisposable
     private readonly IReadOnlyList<IPEndPoint> _upstream;
     private readonly Task _work;
 
-    private NameServer(ServiceNames names, Socket datagrams, Socket streams, CancellationToken ct)
+    private NameServer(ServiceNames names, Socket datagrams, Socket streams, TimeProvider time, CancellationToken ct)
     {
         _names = names;
         _datagrams = datagrams;
         _streams = streams;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
         _upstream = HostServers();
-        _work = Task.WhenAll(Task.Run(AnswerDatagramsAsync, CancellationToken.None), Task.Run(AnswerStreamsAsync, CancellationToken.None));
+        _work = Task.WhenAll(Task.Run(AnswerDatagramsAsync, CancellationToken.None), Task.Run(() => Accepting.RunAsync(_streams.AcceptAsync, client => _ = AnswerStreamAsync(client), time, _stop.Token), CancellationToken.None));
     }
 
-    public static async Task<NameServer> StartAsync(NetworkNamespace where, ClusterNetwork network, ServiceTable table, CancellationToken ct)
+    public static async Task<NameServer> StartAsync(NetworkNamespace where, ClusterNetwork network, ServiceTable table, TimeProvider time, CancellationToken ct)
     {
         var address = new IPEndPoint(IPAddress.Parse(network.DnsAddress), 53);
         var datagrams = await where.BindDatagramAsync(address).ConfigureAwait(false);
         var streams = await where.ListenAsync(address).ConfigureAwait(false);
-        return new(new ServiceNames(table), datagrams, streams, ct);
+        return new(new ServiceNames(table), datagrams, streams, time, ct);
     }
 
     public async ValueTask DisposeAsync()
@@ -79,22 +79,6 @@ internal sealed class NameServer : IAsyncDisposable
         catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
         {
             // The client asks again or not.
-        }
-    }
-
-    private async Task AnswerStreamsAsync()
-    {
-        try
-        {
-            while (true)
-            {
-                var client = await _streams.AcceptAsync(_stop.Token).ConfigureAwait(false);
-                _ = AnswerStreamAsync(client);
-            }
-        }
-        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or SocketException)
-        {
-            // No longer served.
         }
     }
 

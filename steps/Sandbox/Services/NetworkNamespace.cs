@@ -20,7 +20,7 @@ internal sealed class NetworkNamespace(int processId)
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            // No ReuseAddress: here it would let another process listen on the same port, and binding alone takes what only lingers.
             socket.Bind(address);
             socket.Listen(512);
             return socket;

@@ -14,13 +14,14 @@ internal sealed class ServiceListener : IAsyncDisposable
 
     /// <param name="socket">Listening; owned from here on.</param>
     /// <param name="endpoints">The ready endpoints in the order to be tried, for a client.</param>
+    /// <param name="time">The clock of the pause after an error.</param>
     /// <param name="end">Ends connections too; disposing only ends taking new ones.</param>
-    public ServiceListener(Socket socket, Func<IPEndPoint?, IReadOnlyList<IPEndPoint>> endpoints, CancellationToken end)
+    public ServiceListener(Socket socket, Func<IPEndPoint?, IReadOnlyList<IPEndPoint>> endpoints, TimeProvider time, CancellationToken end)
     {
         _socket = socket;
         _endpoints = endpoints;
         _end = end;
-        _work = Task.Run(AcceptAsync, CancellationToken.None);
+        _work = Task.Run(() => Accepting.RunAsync(_socket.AcceptAsync, client => _ = Task.Run(() => ServeAsync(client), CancellationToken.None), time, _stop.Token), CancellationToken.None);
     }
 
     public async ValueTask DisposeAsync()
@@ -31,34 +32,18 @@ internal sealed class ServiceListener : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private async Task AcceptAsync()
-    {
-        try
-        {
-            while (true)
-            {
-                var client = await _socket.AcceptAsync(_stop.Token).ConfigureAwait(false);
-                _ = Task.Run(() => ServeAsync(client), CancellationToken.None);
-            }
-        }
-        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
-        {
-            // No longer served.
-        }
-    }
-
     private async Task ServeAsync(Socket client)
     {
         using (client)
         {
-            client.NoDelay = true;
             try
             {
+                client.NoDelay = true;
                 using var server = await ConnectAsync(client.RemoteEndPoint as IPEndPoint).ConfigureAwait(false);
                 if (server is null)
                 {
                     // Nobody is ready: a reset, as a cluster without endpoints answers.
-                    client.LingerState = new LingerOption(true, 0);
+                    Reset(client);
                     return;
                 }
 
@@ -67,8 +52,20 @@ internal sealed class ServiceListener : IAsyncDisposable
             catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
             {
                 // One side broke off; so does the other.
-                client.LingerState = new LingerOption(true, 0);
+                Reset(client);
             }
+        }
+    }
+
+    private static void Reset(Socket client)
+    {
+        try
+        {
+            client.LingerState = new LingerOption(true, 0);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // It is gone already.
         }
     }
 

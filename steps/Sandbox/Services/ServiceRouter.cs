@@ -14,12 +14,13 @@ namespace CiSteps.Sandbox.Services;
 /// <param name="network">The cluster's network.</param>
 /// <param name="processId">The process of the container that owns the service addresses.</param>
 /// <param name="time">The clock of retries.</param>
-/// <param name="report">Takes one line per port that cannot be served.</param>
+/// <param name="report">Takes one line per port that cannot be served; each attempt is an event of the service besides.</param>
 internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeProvider time, Action<string> report) : IClusterComponent
 {
     private readonly NetworkNamespace _namespace = new(processId);
     private readonly ServiceTable _table = new();
     private readonly Dictionary<ObjectKey, Dictionary<IPEndPoint, (string PortName, ServiceListener Listener)>> _listeners = [];
+    private readonly HashSet<(ObjectKey Service, IPEndPoint Address)> _refused = [];
     private readonly Dictionary<ObjectKey, int> _turns = [];
 
     public async Task RunAsync(ClusterApi api, CancellationToken cancel)
@@ -36,8 +37,8 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
         try
         {
             await _namespace.OwnAsync(IPAddress.Parse(network.ServicePrefix + "0"), 24).ConfigureAwait(false);
-            await using var names = await NameServer.StartAsync(_namespace, network, _table, cancel).ConfigureAwait(false);
-            await Task.WhenAll(feed.RunAsync(cancel), FollowAsync(changed, end.Token)).ConfigureAwait(false);
+            await using var names = await NameServer.StartAsync(_namespace, network, _table, time, cancel).ConfigureAwait(false);
+            await Task.WhenAll(feed.RunAsync(cancel), FollowAsync(changed, new(api, "service-router", time), end.Token)).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
@@ -51,12 +52,12 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
         }
     }
 
-    private async Task FollowAsync(WorkQueue changed, CancellationToken end)
+    private async Task FollowAsync(WorkQueue changed, EventRecorder events, CancellationToken end)
     {
         await foreach (var key in changed.Ready.ReadAllAsync(end).ConfigureAwait(false))
         {
             changed.Begin(key);
-            if (!await ServeAsync(key, _table.Find(key), end).ConfigureAwait(false))
+            if (!await ServeAsync(key, _table.Find(key), events, end).ConfigureAwait(false))
                 changed.Retry(key);
             else
                 changed.Succeeded(key);
@@ -64,7 +65,7 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
     }
 
     /// <summary>Listens where the service asks for it; false when that has to be tried again.</summary>
-    private async Task<bool> ServeAsync(ObjectKey key, JsonObject? service, CancellationToken end)
+    private async Task<bool> ServeAsync(ObjectKey key, JsonObject? service, EventRecorder events, CancellationToken end)
     {
         var wanted = service is null ? [] : Wanted(service);
         var complete = true;
@@ -81,18 +82,22 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
             try
             {
                 var socket = IsServiceAddress(address) ? await _namespace.ListenAsync(address).ConfigureAwait(false) : Listen(address);
-                present[address] = (portName, new ServiceListener(socket, client => Targets(key, portName, client), end));
+                present[address] = (portName, new ServiceListener(socket, client => Targets(key, portName, client), time, end));
+                _refused.Remove((key, address));
             }
             catch (SocketException e)
             {
-                report($"service {key}: cannot listen on {address}: {e.Message}");
-                complete &= !IsServiceAddress(address);
+                complete = false;
+                if (_refused.Add((key, address)))
+                    report($"service {key}: cannot listen on {address}, trying on: {e.Message}");
+                events.Warning(service!, "FailedToListen", $"cannot listen on {address}: {e.Message}");
             }
         }
 
         if (service is null)
         {
             _listeners.Remove(key);
+            _refused.RemoveWhere(r => r.Service == key);
             lock (_turns)
                 _turns.Remove(key);
         }
@@ -126,7 +131,7 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            // No ReuseAddress: here it would let another sandbox share the node port and take half of its connections.
             socket.Bind(address);
             socket.Listen(512);
             return socket;

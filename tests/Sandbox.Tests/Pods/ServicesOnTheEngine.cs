@@ -27,6 +27,40 @@ public sealed class ServicesOnTheEngine
     }
 
     [Test]
+    public async Task A_node_port_that_another_process_has_is_told_and_taken_when_it_is_free()
+    {
+        // As another sandbox's would be, in the mode that shares a port with everybody who also asks for it.
+        using var other = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        other.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+        var port = FreePort();
+        other.Bind(new IPEndPoint(IPAddress.Loopback, port));
+        other.Listen();
+        Serve("taken", "tk");
+        await _cluster.UntilReadyAsync("taken");
+        _cluster.Create(Kinds.Services, """{"metadata":{"name":"tk"},"spec":{"type":"NodePort","selector":{"app":"tk"},"ports":[{"port":80,"nodePort":PORT}]}}""".Replace("PORT", port.ToString()));
+        await UntilServedAsync("tk");
+        await _cluster.UntilEventAsync(e => e.Str("reason") == "FailedToListen" && e.Str("involvedObject", "name") == "tk" && e.Str("message")!.StartsWith($"cannot listen on 127.0.0.1:{port}: ", StringComparison.Ordinal));
+
+        other.Dispose();
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        using var http = new HttpClient();
+        string? answer = null;
+        while (answer is null)
+        {
+            try
+            {
+                answer = await http.GetStringAsync($"http://127.0.0.1:{port}/", limit.Token);
+            }
+            catch (HttpRequestException) when (!limit.IsCancellationRequested)
+            {
+                // Not yet.
+            }
+        }
+
+        Assert.That(answer, Is.EqualTo("taken\n"));
+    }
+
+    [Test]
     public async Task Connections_are_spread_over_ready_pods_only_and_open_ones_live_on()
     {
         Serve("spread-1", "spread");
