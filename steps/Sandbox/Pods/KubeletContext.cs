@@ -10,11 +10,12 @@ namespace CiSteps.Sandbox.Pods;
 /// <param name="Events">Speaks as the kubelet.</param>
 /// <param name="Time">The clock.</param>
 /// <param name="Folder">The cluster's folder on this host.</param>
+/// <param name="MemoryFolder">The cluster's folder in this host's memory.</param>
 /// <param name="Labels">Labels of everything made on the engine.</param>
 /// <param name="Tokens">Tokens for pods; null when the API issues none.</param>
 /// <param name="Report">Takes one line per unforeseen failure.</param>
 internal sealed record KubeletContext(
-    ClusterApi Api, IContainerRuntime Runtime, ClusterNetwork Network, EventRecorder Events, TimeProvider Time, string Folder,
+    ClusterApi Api, IContainerRuntime Runtime, ClusterNetwork Network, EventRecorder Events, TimeProvider Time, string Folder, string MemoryFolder,
     IReadOnlyDictionary<string, string> Labels, PodTokens? Tokens, Action<string> Report)
 {
     public const string PodLabel = "io.kubernetes.pod.uid";

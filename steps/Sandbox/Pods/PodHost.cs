@@ -32,9 +32,6 @@ public sealed record PodHostOptions
 public sealed class PodHost : IAsyncDisposable
 {
     private const string ClusterLabel = "dev.cisteps.sandbox";
-    private const string SessionLabel = "dev.cisteps.sandbox.session";
-    private const string OwnerLabel = "dev.cisteps.sandbox.owner";
-    private const string FolderLabel = "dev.cisteps.sandbox.folder";
 
     private readonly IContainerRuntime _runtime;
     private readonly ClusterNetwork _network;
@@ -90,42 +87,53 @@ public sealed class PodHost : IAsyncDisposable
 
         var runtime = new EngineRuntime(engine);
         var session = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4));
-        var folder = Path.Combine(Path.GetTempPath(), "ci-steps-sandbox", session);
+        var folder = SandboxRemains.FolderOf(session);
+        var memory = SandboxRemains.MemoryFolderOf(session);
         var labels = new Dictionary<string, string>
         {
             [ClusterLabel] = options.Cluster,
-            [SessionLabel] = session,
-            [OwnerLabel] = SandboxOwner.Current,
-            [FolderLabel] = folder,
+            [SandboxRemains.SessionLabel] = session,
+            [SandboxRemains.OwnerLabel] = SandboxOwner.Current,
+            [SandboxRemains.FolderLabel] = folder,
         };
         try
         {
             var asking = engine.VersionAsync(cancel);
-            await SweepAsync(runtime, cancel).ConfigureAwait(false);
+            var report = options.Report ?? (static _ => { });
+            try
+            {
+                await SandboxRemains.SweepAsync(runtime, cancel).ConfigureAwait(false);
+            }
+            catch (UnavailableException e) when (e.InnerException is RuntimeRefusalException or IOException)
+            {
+                // Somebody holds on to it; that is no reason not to start.
+                report(e.Message);
+            }
+
             var version = await asking.ConfigureAwait(false);
             var network = await CreateNetworkAsync(runtime, session, labels, cancel).ConfigureAwait(false);
-            // After the network, by whose label the next start finds the folder when this process is killed.
-            Directory.CreateDirectory(folder);
-            HostFiles.SetMode(folder, 0x1c0);
+            // After the network, by whose label the next start finds the folders when this process is killed.
+            SandboxRemains.MakePrivate(folder);
+            if (memory is not null)
+                SandboxRemains.MakePrivate(memory);
             // Half of what a start takes, so it goes on while the API starts.
             var router = StartRouterAsync(runtime, network, session, labels, cancel);
-            var report = options.Report ?? (static _ => { });
             return new(runtime, network, session, folder, router, async (api, ct) =>
             {
                 var process = await router.ConfigureAwait(false);
                 var events = new EventRecorder(api, "kubelet", clock);
                 var tokens = options.Tokens is { } issue ? new PodTokens(issue, clock) : null;
-                var context = new KubeletContext(api, runtime, network, events, clock, folder, labels, tokens, report);
+                var context = new KubeletContext(api, runtime, network, events, clock, folder, memory ?? Path.Combine(folder, "memory"), labels, tokens, report);
                 await Task.WhenAll(
                     new Nodes(options.Nodes, network, version, clock).RunAsync(api, ct),
                     new Scheduler(clock, report).RunAsync(api, ct),
-                    new Kubelet(context, $"{SessionLabel}={session}").RunAsync(api, ct),
+                    new Kubelet(context, $"{SandboxRemains.SessionLabel}={session}").RunAsync(api, ct),
                     new ServiceRouter(network, process, clock, report).RunAsync(api, ct)).ConfigureAwait(false);
             });
         }
         catch
         {
-            await RemoveAsync(runtime, session, folder).ConfigureAwait(false);
+            await SandboxRemains.RemoveAsync(runtime, session, folder).ConfigureAwait(false);
             await runtime.DisposeAsync().ConfigureAwait(false);
             throw;
         }
@@ -135,7 +143,7 @@ public sealed class PodHost : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await ((Task)_router).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await RemoveAsync(_runtime, _session, _folder).ConfigureAwait(false);
+        await SandboxRemains.RemoveAsync(_runtime, _session, _folder).ConfigureAwait(false);
         await _runtime.RemoveImagesAsync(PauseImage.Label, CancellationToken.None).ConfigureAwait(false);
         await _runtime.DisposeAsync().ConfigureAwait(false);
     }
@@ -147,39 +155,12 @@ public sealed class PodHost : IAsyncDisposable
     {
         await using var runtime = new EngineRuntime(await ContainerEngine.ConnectAsync(cancel: cancel).ConfigureAwait(false));
         var before = await CountAsync().ConfigureAwait(false);
-        await SweepAsync(runtime, cancel).ConfigureAwait(false);
+        await SandboxRemains.SweepAsync(runtime, cancel).ConfigureAwait(false);
         await runtime.RemoveImagesAsync(PauseImage.Label, cancel).ConfigureAwait(false);
         return before - await CountAsync().ConfigureAwait(false);
 
         async Task<int> CountAsync() =>
-            (await runtime.ListAsync(OwnerLabel, cancel).ConfigureAwait(false)).Concat<object>(await runtime.ListNetworksAsync(OwnerLabel, cancel).ConfigureAwait(false)).Count();
-    }
-
-    private static async Task SweepAsync(EngineRuntime runtime, CancellationToken ct)
-    {
-        var left = (await runtime.ListAsync(OwnerLabel, ct).ConfigureAwait(false)).Select(c => c.Labels)
-            .Concat((await runtime.ListNetworksAsync(OwnerLabel, ct).ConfigureAwait(false)).Select(n => n.Labels))
-            .Where(l => SandboxOwner.IsGone(l[OwnerLabel]))
-            .Select(l => (Session: l.GetValueOrDefault(SessionLabel) ?? "", Folder: l.GetValueOrDefault(FolderLabel) ?? ""))
-            .Distinct().ToList();
-        foreach (var (session, folder) in left)
-            await RemoveAsync(runtime, session, folder).ConfigureAwait(false);
-    }
-
-    // Without a token: what is being stopped is removed to the end.
-    private static async Task RemoveAsync(IContainerRuntime runtime, string session, string folder)
-    {
-        var label = $"{SessionLabel}={session}";
-        var containers = await runtime.ListAsync(label, CancellationToken.None).ConfigureAwait(false);
-        // Those that only lend their network go last.
-        await Task.WhenAll(containers.Where(c => c.Labels.ContainsKey(KubeletContext.ContainerLabel)).Select(c => runtime.RemoveAsync(c.Id, CancellationToken.None))).ConfigureAwait(false);
-        await Task.WhenAll(containers.Where(c => !c.Labels.ContainsKey(KubeletContext.ContainerLabel)).Select(c => runtime.RemoveAsync(c.Id, CancellationToken.None))).ConfigureAwait(false);
-        var expected = Path.Combine(Path.GetTempPath(), "ci-steps-sandbox") + Path.DirectorySeparatorChar;
-        if (folder.StartsWith(expected, StringComparison.Ordinal) && Directory.Exists(folder))
-            Directory.Delete(folder, recursive: true);
-        // Last, because its label is how the rest is found.
-        foreach (var network in await runtime.ListNetworksAsync(label, CancellationToken.None).ConfigureAwait(false))
-            await runtime.RemoveNetworkAsync(network.Id, CancellationToken.None).ConfigureAwait(false);
+            (await runtime.ListAsync(SandboxRemains.OwnerLabel, cancel).ConfigureAwait(false)).Concat<object>(await runtime.ListNetworksAsync(SandboxRemains.OwnerLabel, cancel).ConfigureAwait(false)).Count();
     }
 
     private static async Task<int> StartRouterAsync(EngineRuntime runtime, ClusterNetwork network, string session, Dictionary<string, string> labels, CancellationToken ct)

@@ -9,7 +9,7 @@ namespace CiSteps.Sandbox.Pods;
 internal sealed class VolumeException(string volume, string message) : Exception($"MountVolume.SetUp failed for volume \"{volume}\" : {message}");
 
 /// <summary>A pod's volumes as folders of this host.</summary>
-internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, string claimsFolder, PodTokens? tokens, TimeProvider time)
+internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, string memoryFolder, string claimsFolder, PodTokens? tokens, TimeProvider time)
 {
     private ContainerEnvironment _fields = new(api, pod, null, "");
 
@@ -72,7 +72,8 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
             if (!string.IsNullOrEmpty(sub))
             {
                 source = Path.GetFullPath(Path.Combine(source, sub));
-                if (!source.StartsWith(FolderOf(volume)!, StringComparison.Ordinal))
+                // Admission lets no such path in; an expression's variables still may.
+                if (Path.GetRelativePath(FolderOf(volume)!, source).Split(Path.DirectorySeparatorChar)[0] == "..")
                     throw new ContainerConfigException($"subPath \"{sub}\" of volume \"{name}\" leads out of it");
                 // A file of a projected volume is bound as it is now: like everywhere, such a mount does not follow changes.
                 source = Resolve(source);
@@ -113,13 +114,7 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
         if (volume.Obj("persistentVolumeClaim") is { } claim)
             return Path.Combine(claimsFolder, pod.Namespace(), claim.Str("claimName") ?? "");
         if (volume.Obj("emptyDir") is { } empty)
-        {
-            // Memory means the host's own memory file system.
-            return empty.Str("medium") == "Memory" && Directory.Exists("/dev/shm")
-                ? Path.Combine("/dev/shm", $"ci-steps-{pod.Uid()}", name)
-                : Path.Combine(folder, "volumes", name);
-        }
-
+            return empty.Str("medium") == "Memory" ? Path.Combine(memoryFolder, name) : Path.Combine(folder, "volumes", name);
         return FilesKind(volume) ? Path.Combine(folder, "volumes", name) : null;
     }
 

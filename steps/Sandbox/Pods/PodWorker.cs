@@ -9,8 +9,12 @@ namespace CiSteps.Sandbox.Pods;
 /// <summary>One pod's life: brings its containers in line with its specification after each change, end of a container, probe result or elapsed delay. One task, so nothing here races.</summary>
 internal sealed class PodWorker : IDisposable
 {
+    // Timers end at 49 days; a pod that wakes early is looked at and sleeps on.
+    private static readonly TimeSpan LongestDelay = TimeSpan.FromDays(1);
+
     private readonly KubeletContext _context;
     private readonly string _folder;
+    private readonly string _memoryFolder;
     private readonly string _node;
     private readonly PodNetwork _network;
     private readonly PodVolumes _volumes;
@@ -32,8 +36,9 @@ internal sealed class PodWorker : IDisposable
         _time = context.Time;
         _node = pod.Str("spec", "nodeName") ?? "";
         _folder = Path.Combine(context.Folder, "pods", pod.Uid());
+        _memoryFolder = Path.Combine(context.MemoryFolder, pod.Uid());
         _network = new(context, pod, _folder);
-        _volumes = new(context.Api, pod, _folder, Path.Combine(context.Folder, "claims"), context.Tokens, context.Time);
+        _volumes = new(context.Api, pod, _folder, _memoryFolder, Path.Combine(context.Folder, "claims"), context.Tokens, context.Time);
         _launcher = new(context, pod, _network, _volumes, _folder, Wake);
         var inits = pod.Objs("spec", "initContainers").ToList();
         foreach (var init in inits)
@@ -125,7 +130,7 @@ internal sealed class PodWorker : IDisposable
                 {
                     if (later is not null)
                         await later.DisposeAsync().ConfigureAwait(false);
-                    later = _time.CreateTimer(_ => Wake(), null, delay > TimeSpan.Zero ? delay : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+                    later = _time.CreateTimer(_ => Wake(), null, TimeSpan.FromTicks(Math.Clamp(delay.Ticks, 0, LongestDelay.Ticks)), Timeout.InfiniteTimeSpan);
                 }
             }
         }
@@ -148,7 +153,7 @@ internal sealed class PodWorker : IDisposable
         TimeSpan? again = null;
         if (_pod.Num("spec", "activeDeadlineSeconds") is { } seconds && _pod.Time("status", "startTime") is { } started)
         {
-            var left = started + TimeSpan.FromSeconds(seconds) - now;
+            var left = started + TimeSpan.FromSeconds(Math.Min(seconds, int.MaxValue)) - now;
             if (left <= TimeSpan.Zero)
             {
                 _context.Events.Normal(_pod, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline", host: _node);
@@ -330,11 +335,12 @@ internal sealed class PodWorker : IDisposable
 
         await _network.RemoveAsync(ct).ConfigureAwait(false);
         _context.Tokens?.Forget(_pod.Uid());
-        if (Directory.Exists(_folder))
-            Directory.Delete(_folder, recursive: true);
-        var memory = $"/dev/shm/ci-steps-{_pod.Uid()}";
-        if (Directory.Exists(memory))
-            Directory.Delete(memory, recursive: true);
+        foreach (var folder in (string[])[_folder, _memoryFolder])
+        {
+            if (Directory.Exists(folder))
+                Directory.Delete(folder, recursive: true);
+        }
+
         if (_gone)
             return;
         try

@@ -10,6 +10,8 @@ internal sealed class ProbeRunner : IAsyncDisposable
     // A real kubelet sees a new container about a second after its start. Until then failures are free here and looks are frequent, so that quick starters are ready at once.
     private static readonly TimeSpan FreeTime = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan FreePeriod = TimeSpan.FromMilliseconds(100);
+    // A day: timers end at 49.
+    private const int LongestSeconds = 86400;
 
     private readonly CancellationTokenSource _stop = new();
     private readonly ContainerRun _run;
@@ -155,7 +157,7 @@ internal sealed class ProbeRunner : IAsyncDisposable
     }
 
     private Task<string?> LookAsync(JsonObject probe) =>
-        _attempt.RunAsync(probe, _run.Id!, TimeSpan.FromSeconds(Math.Max(1, probe.Int(1, "timeoutSeconds"))), _stop.Token);
+        _attempt.RunAsync(probe, _run.Id!, TimeSpan.FromSeconds(Math.Clamp(probe.Int(1, "timeoutSeconds"), 1, LongestSeconds)), _stop.Token);
 
     private async Task<bool> FreeAsync(JsonObject probe)
     {
@@ -166,7 +168,7 @@ internal sealed class ProbeRunner : IAsyncDisposable
     }
 
     private Task DelayAsync(JsonObject probe, string field, int otherwise) =>
-        probe.Int(otherwise, field) is > 0 and var seconds ? Task.Delay(TimeSpan.FromSeconds(seconds), _time, _stop.Token) : Task.CompletedTask;
+        probe.Int(otherwise, field) is > 0 and var seconds ? Task.Delay(TimeSpan.FromSeconds(Math.Min(seconds, LongestSeconds)), _time, _stop.Token) : Task.CompletedTask;
 
     private static TimeSpan? Grace(JsonObject probe) =>
         probe.Num("terminationGracePeriodSeconds") is { } seconds ? TimeSpan.FromSeconds(seconds) : null;

@@ -35,6 +35,15 @@ public sealed class PodLifecycle
     }
 
     [Test]
+    public async Task A_deadline_of_years_lets_a_pod_live_and_end()
+    {
+        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"patient"},"spec":{"restartPolicy":"Never","activeDeadlineSeconds":2147483647,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","while ! test -e /tmp/go; do sleep 0.1; done"]}]}}""");
+        await _cluster.UntilReadyAsync("patient");
+        await _cluster.ExecAsync("patient", "touch", "/tmp/go");
+        await _cluster.UntilAsync(Kinds.Pods, "patient", p => p.Str("status", "phase") == "Succeeded");
+    }
+
+    [Test]
     public async Task A_deleted_pod_gets_its_grace_and_its_hook()
     {
         _cluster.Create(Kinds.ConfigMaps, """{"metadata":{"name":"unused"}}""");
