@@ -39,16 +39,19 @@ internal static partial class InstallSecrets
     {
         var secrets = new Dictionary<string, string>(StringComparer.Ordinal);
         var number = 0;
-        foreach (var line in Lines(file).Select(line => line.Trim()))
+        foreach (var line in Lines(file, $"cannot read secrets from \"{file}\"").Select(line => line.Trim()))
         {
             number++;
             if (line.Length == 0 || line[0] == '#') continue;
             var equals = line.IndexOf('=', StringComparison.Ordinal);
-            if (equals <= 0) throw new UsageException($"{file}:{number} is not <owner>:<parameter>=<value>");
+            // Without a colon before it, it may be the middle of a key that was pasted in.
+            if (equals <= 0 || !line[..equals].Contains(':', StringComparison.Ordinal)) throw new UsageException($"{file}:{number} is not <owner>:<parameter>=<value>; a value of several lines stands in a file of its own: =@path");
             var (name, value) = (line[..equals].TrimEnd(), line[(equals + 1)..].TrimStart());
             if (places.All(place => place.Name != name))
                 throw new UsageException($"{file}:{number}: the settings have no secret \"{name}\"; they have {string.Join(", ", places.Select(place => place.Name))}");
-            if (value.StartsWith('@')) value = string.Join('\n', Lines(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(file))!, value[1..])));
+            // What follows the @ may be a secret that begins with one.
+            if (value.StartsWith('@'))
+                value = string.Join('\n', Lines(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(file))!, value[1..]), $"{file}:{number}: \"{name}\" names a file after the @ that cannot be read; a value that begins with @ itself stands in a file"));
             if (value.Length == 0) throw new UsageException($"{file}:{number}: \"{name}\" has no value");
             if (!secrets.TryAdd(name, value)) throw new UsageException($"{file}:{number}: \"{name}\" stands there twice");
         }
@@ -79,15 +82,16 @@ internal static partial class InstallSecrets
             .Where(parameter => parameter.IsPassword || parameter.Name.StartsWith("secure:", StringComparison.Ordinal))
             .Select(parameter => new SecretPlace(owner, parameter));
 
-    private static string[] Lines(string file)
+    // No system's message: it holds the path.
+    private static string[] Lines(string file, string refusal)
     {
         try
         {
             return File.ReadAllLines(file);
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new UsageException($"cannot read secrets from \"{file}\": {failure.Message}", failure);
+            throw new UsageException(refusal + (failure is FileNotFoundException or DirectoryNotFoundException ? " (there is no such file)" : failure is UnauthorizedAccessException ? " (access is denied, or it is a folder)" : ""));
         }
     }
 
