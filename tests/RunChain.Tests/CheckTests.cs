@@ -118,6 +118,18 @@ public sealed class The_checker_of_settings
         Assert.That(findings[0].At.Line, Is.GreaterThan(1));
     }
 
+    // The template or the build configuration between may say it, where it stands elsewhere on the server.
+    [TestCase("", null, true)]
+    [TestCase("", "Away_T", false)]
+    [TestCase("<dependencies><depend-on sourceBuildTypeId=\"Away_B\" /></dependencies>", null, false)]
+    [TestCase("<dependencies><depend-on sourceBuildTypeId=\"Toy_C\" /></dependencies>", null, false)]
+    public void Is_sure_of_a_missing_dependency_only_where_it_sees_all(string dependencies, string? template, bool isError)
+    {
+        using var toy = new ToyTree().Build("Toy_A", "<parameters><param name=\"p\" value=\"%dep.Toy_B.build.number%\" /></parameters>" + dependencies, template).Build("Toy_B", Fine).Build("Toy_C", Fine, "Away_T");
+        var found = SettingsCheck.Run(SettingsReader.Read(toy.Folder)).Where(finding => finding.Rule == "dep-reference");
+        Assert.That(found.Select(finding => finding.Severity), Is.EqualTo(new[] { isError ? Severity.Error : Severity.Warning }));
+    }
+
     [Test]
     public void Finds_chains_that_nothing_or_too_much_starts()
     {

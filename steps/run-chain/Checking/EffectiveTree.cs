@@ -30,6 +30,10 @@ internal sealed class EffectiveTree
         return found;
     }
 
+    /// <summary>Whether this tree holds all that says what a configuration depends on: its templates, and those of all before it.</summary>
+    public bool IsKnownUpstream(BuildConfiguration build) => Upstream(build).Append(build.Id)
+        .All(id => Builds.TryGetValue(id, out var one) && Inheritance.TemplatesOf(Tree, one).All(Tree.Builds.ContainsKey));
+
     /// <summary>The project's own parameters, and those of the projects above it.</summary>
     public IEnumerable<Parameter> ParametersAbove(BuildConfiguration build) => Tree.Ancestry(build.ProjectId).SelectMany(project => project.Parameters.All);
 }

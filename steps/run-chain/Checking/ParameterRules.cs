@@ -76,7 +76,9 @@ internal static class ParameterRules
             var rest = name["dep.".Length..];
             var source = rest[..Math.Max(0, rest.IndexOf('.', StringComparison.Ordinal))];
             if (source.Length > 0 && build.ArtifactDependencies.All(dependency => dependency.SourceId != source) && !tree.Upstream(build).Contains(source))
-                yield return new(at, "dep-reference", Severity.Error, $"\"%{name}%\" in \"{build.Id}\": it does not depend on \"{source}\"");
+                yield return tree.IsKnownUpstream(build)
+                    ? new(at, "dep-reference", Severity.Error, $"\"%{name}%\" in \"{build.Id}\": it does not depend on \"{source}\"")
+                    : new(at, "dep-reference", Severity.Warning, $"\"%{name}%\" in \"{build.Id}\": nothing in this tree makes it depend on \"{source}\"; a template or build configuration elsewhere on the server must");
         }
     }
 
