@@ -108,7 +108,11 @@ public sealed class Installing_into_a_server
 
     [TestCase("CiSteps_Release:env.NOTHING=x", "no secret \"CiSteps_Release:env.NOTHING\"")]
     [TestCase("p4ss-without-a-name", "secrets:1 is not")]
-    [TestCase("CiSteps_Release:env.CISTEPS_SIGNING_KEY=@missing.pem", "missing.pem")]
+    [TestCase("CiSteps_Release:env.CISTEPS_SIGNING_KEY=@p4ss-of-mine", "secrets:1: \"CiSteps_Release:env.CISTEPS_SIGNING_KEY\" names a file")]
+    [TestCase("CiSteps_Release:env.CISTEPS_SIGNING_KEY=@p4ss/of/mine", "there is no such file")]
+    [TestCase("CiSteps_Release:env.CISTEPS_SIGNING_KEY=@p4ss\0of-mine", "secrets:1: \"CiSteps_Release:env.CISTEPS_SIGNING_KEY\" names a file")]
+    [TestCase("CiSteps_Release:env.NOTHING=p4ss-of-mine", "no secret \"CiSteps_Release:env.NOTHING\"")]
+    [TestCase("p4ssOfAKeyOfSeveralLines==", "secrets:1 is not")]
     [TestCase("CiSteps_Release:env.CISTEPS_SIGNING_KEY=", "has no value")]
     public async Task Refuses_a_file_of_secrets_that_it_cannot_read_without_showing_one(string line, string why)
     {
@@ -116,7 +120,7 @@ public sealed class Installing_into_a_server
         var (exit, output, error) = await RunAsync("--secrets", secrets);
         Assert.That(exit, Is.EqualTo(ExitCode.Usage));
         Assert.That(error, Does.Contain(why));
-        Assert.That(output + error, Does.Not.Contain("p4ss-without-a-name"));
+        Assert.That(output + error, Does.Not.Contain("p4ss"));
     }
 
     [Test]
@@ -204,6 +208,16 @@ public sealed class Installing_into_a_server
         var before = Writes().Count;
         Assert.That((await RunAsync("--apply")).Exit, Is.Zero);
         Assert.That(Writes().Skip(before), Is.EqualTo(new[] { "POST projects/id:CiSteps/versionedSettings/loadSettings" }));
+    }
+
+    [Test]
+    public async Task Takes_no_word_for_the_imports_that_the_server_said_before_it_began()
+    {
+        server.SaysWhenEnabled = "warn";
+        server.LoadTakes = 3;
+        var (exit, output, error) = await RunAsync("--apply");
+        Assert.That((exit, error), Is.EqualTo((0, "")), output);
+        Assert.That(output, Does.Contain("the server says: Changes from VCS are applied"));
     }
 
     [Test]

@@ -12,6 +12,8 @@ internal sealed partial class TeamCityRest : IAsyncDisposable
 {
     public const string Token = "eyJ0eXAiOiAiVENWMiJ9.access-token-of-a-test";
 
+    private const string Begun = "Loading project settings from VCS";
+
     private readonly WebApplication application;
     private readonly Dictionary<string, TeamCityProject> projects = new(StringComparer.Ordinal) { ["_Root"] = new TeamCityProject() };
     private readonly HashSet<string> roots = new(StringComparer.Ordinal);
@@ -37,7 +39,10 @@ internal sealed partial class TeamCityRest : IAsyncDisposable
     /// <summary>What is wrong with the settings in the repository, as file and message.</summary>
     public (string File, string Message)? Broken { get; set; }
 
-    /// <summary>How many questions for the status pass before a load ends; null for never.</summary>
+    /// <summary>The type of status that switching versioned settings on leaves.</summary>
+    public string SaysWhenEnabled { get; set; } = "info";
+
+    /// <summary>How many questions for the status pass before a load ends, which the last but one begins to tell of; null for never.</summary>
     public int? LoadTakes { get; set; } = 2;
 
     /// <summary>Answers in place of the server: a status and a body for a request, null to go on.</summary>
@@ -140,20 +145,24 @@ internal sealed partial class TeamCityRest : IAsyncDisposable
         stored.Remove("importDecision");
         stored.Remove("storeSecureValuesOutsideVcs");
         project.Config = stored;
+        project.Said = Say(SaysWhenEnabled, "Versioned settings are enabled");
         return (200, stored.ToJsonString());
     }
 
     private (int, string) Load(TeamCityProject project)
     {
         if ((string?)project.Config["synchronizationMode"] != "enabled") return Errors(400, "Versioned Settings are not enabled");
-        (project.Loading, project.Said) = (LoadTakes ?? int.MaxValue, Say("info", "Loading project settings from VCS"));
+        project.Loading = LoadTakes ?? int.MaxValue;
+        if (project.Loading is < 2 or int.MaxValue) project.Said = Say("info", Begun);
         return (200, "{\"count\":0}");
     }
 
     private (int, string) Status(TeamCityProject project)
     {
         if (project.Said is null) return (400, "Versioned Settings have never been enabled in this project.");
-        if (project.Loading is > 0 and < int.MaxValue && --project.Loading == 0)
+        if (project.Loading is 0 or int.MaxValue) return (200, project.Said.ToJsonString());
+        if (--project.Loading == 1) project.Said = Say("info", Begun);
+        if (project.Loading == 0)
         {
             project.Said = Broken is null ? Say("info", "Changes from VCS are applied to project settings") : Say("warn", "Failed to apply changes from VCS");
             if (Broken is { } broken) project.Said["versionedSettingsError"] = new JsonArray(new JsonObject { ["file"] = broken.File, ["message"] = broken.Message, ["type"] = "error" });

@@ -25,7 +25,7 @@ internal sealed class Installation(ProgramContext context, SettingsTree tree, In
         foreach (var action in plan.Actions)
         {
             await SayAsync($"{(isReal ? "now" : "would")}{(isReal ? "      " : "    ")}{Words(action, plan)}").ConfigureAwait(false);
-            if (isReal && !await ActAsync(action, plan, state, cancel).ConfigureAwait(false)) return ExitCode.Refused;
+            if (isReal && !await ActAsync(action, plan, cancel).ConfigureAwait(false)) return ExitCode.Refused;
         }
         await ManualAsync().ConfigureAwait(false);
         await SayAsync(plan.Actions.Count == 0 ? "the server is as the settings want it; nothing was changed"
@@ -56,7 +56,7 @@ internal sealed class Installation(ProgramContext context, SettingsTree tree, In
         _ => "load the settings from the repository and wait for it",
     };
 
-    private async Task<bool> ActAsync(InstallAction action, InstallPlan plan, ServerState before, CancellationToken cancel)
+    private async Task<bool> ActAsync(InstallAction action, InstallPlan plan, CancellationToken cancel)
     {
         switch (action)
         {
@@ -73,7 +73,7 @@ internal sealed class Installation(ProgramContext context, SettingsTree tree, In
                 await server.PostTokensAsync(Id, plan.Secrets.ToDictionary(place => place.Token!, place => secrets[place.Name], StringComparer.Ordinal), cancel).ConfigureAwait(false);
                 return true;
             default:
-                var status = await LoadAsync(before.Status, cancel).ConfigureAwait(false);
+                var status = await LoadAsync(cancel).ConfigureAwait(false);
                 await SayAsync($"         the server says: {status.Message}").ConfigureAwait(false);
                 if (status is { IsWarning: false, Errors.Count: 0 }) return true;
                 foreach (var error in status.Errors) await SayAsync($"error    {error}").ConfigureAwait(false);
@@ -98,7 +98,7 @@ internal sealed class Installation(ProgramContext context, SettingsTree tree, In
         }
     }
 
-    private async Task<ImportStatus> LoadAsync(ImportStatus? before, CancellationToken cancel)
+    private async Task<ImportStatus> LoadAsync(CancellationToken cancel)
     {
         var limit = context.Settings.Get(InstallCommand.Limit);
         using var deadline = new CancellationTokenSource(limit, context.Time);
@@ -106,6 +106,8 @@ internal sealed class Installation(ProgramContext context, SettingsTree tree, In
         ImportStatus? last = null;
         try
         {
+            // Switching versioned settings on leaves a word of its own: what counts is what changes from here.
+            var before = await server.FindStatusAsync(Id, either.Token).ConfigureAwait(false);
             await server.LoadAsync(Id, cancel).ConfigureAwait(false);
             while (true)
             {
