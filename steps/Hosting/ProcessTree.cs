@@ -15,8 +15,9 @@ internal sealed class ProcessTree
 
     private readonly string mark = Guid.NewGuid().ToString("N");
 
-    /// <summary>Marks a child before it starts; what it starts inherits the mark.</summary>
-    public void Mark(ProcessStartInfo start) => start.Environment[Variable] = mark;
+    /// <summary>Marks a child before it starts; what it starts inherits the mark. A mark that is there stays: whoever set it must find all below as well.</summary>
+    public void Mark(ProcessStartInfo start) =>
+        start.Environment[Variable] = start.Environment.TryGetValue(Variable, out var outer) && !string.IsNullOrEmpty(outer) ? $"{outer}:{mark}" : mark;
 
     /// <summary>Kills the child and everything that carries the mark.</summary>
     public void End(Process child)
@@ -54,7 +55,7 @@ internal sealed class ProcessTree
     {
         var found = new List<int>();
         if (!OperatingSystem.IsLinux()) return found;
-        var wanted = Encoding.ASCII.GetBytes($"{Variable}={mark}");
+        var wanted = Encoding.ASCII.GetBytes(mark);
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
         {
             if (!int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var id)) continue;

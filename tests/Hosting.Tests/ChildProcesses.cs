@@ -105,6 +105,29 @@ public sealed class ChildProcesses
     }
 
     [Test]
+    public async Task Stopping_ends_also_what_a_step_inside_the_step_has_left()
+    {
+        using var folder = new TestFolder();
+        using var stop = new CancellationTokenSource();
+        var begun = new TaskCompletionSource();
+        // As the outer step's child, this process would have its mark.
+        var outer = new ProcessTree();
+        var start = new System.Diagnostics.ProcessStartInfo("sleep", ["600"]);
+        outer.Mark(start);
+        using var child = System.Diagnostics.Process.Start(start)!;
+        const string script = "(setsid sh -c 'echo $$ > daemon; echo begun; while :; do sleep 600; done' &); wait; sleep 600";
+        var inner = ChildProcess.RunAsync("sh", ["-c", script], folder.Path, (_, _) => begun.TrySetResult(), start.Environment.ToDictionary(), cancel: stop.Token);
+        await begun.Task;
+
+        outer.End(child);
+
+        Assert.That(IsGone(int.Parse(File.ReadAllText(folder.Of("daemon")), CultureInfo.InvariantCulture)), Is.True);
+        await stop.CancelAsync();
+        // Its own shell was marked too, and may have ended before it was stopped.
+        await Task.WhenAny(inner);
+    }
+
+    [Test]
     public async Task A_child_left_behind_in_the_background_does_not_hold_the_step_up()
     {
         var watch = System.Diagnostics.Stopwatch.StartNew();
