@@ -12,7 +12,7 @@ internal static class ProvenanceCheck
         if (attached.Count == 0 || attached.Any(one => one.IsSigned && Speaks(one.Statement, image.Digest!, commit))) return null;
         return attached.Any(one => one.IsSigned)
             ? $"the signed provenance beside \"{image}\" is of another image or another commit than {commit[..12]}: run image-build again with a new build number"
-            : $"the provenance beside \"{image}\" has no valid signature and --require-signed is set: give image-build CISTEPS_SIGNING_KEY, and this step the key to check with";
+            : $"the provenance beside \"{image}\" has no valid signature and --require-signed is set: run image-build again with CISTEPS_SIGNING_KEY and a new build number, and give this step the key to check with";
     }
 
     private static bool Speaks(JsonObject statement, string digest, string commit)

@@ -194,7 +194,7 @@ public sealed class CertifyTests
         var digest = await BuildAsync("22");
         await AttachAsync(digest, release.Clone.Head, null);
         Assert.That(await RunAsync("22", "--require-signed"), Is.EqualTo(ExitCode.Refused), release.Output);
-        Assert.That(release.Output, Does.Contain("certify.not-signed").And.Contain("no valid signature"));
+        Assert.That(release.Output, Does.Contain("certify.not-signed").And.Contain("no valid signature").And.Contain("with CISTEPS_SIGNING_KEY and a new build number"));
         await AttachAsync(digest, release.Clone.Head, other);
         Assert.That(await RunAsync("22", "--require-signed"), Is.EqualTo(ExitCode.Refused), release.Output);
         await AttachAsync(digest, new string('0', 40), key);
