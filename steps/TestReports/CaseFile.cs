@@ -1,4 +1,5 @@
 using System.Text;
+using CiSteps.Hosting;
 
 namespace CiSteps.TestReports;
 
@@ -11,10 +12,12 @@ internal sealed class CaseFile
     private readonly BinaryReader reader;
     private long length;
 
-    private CaseFile(FileStream stream) =>
+    /// <summary>Keeps tests in a stream.</summary>
+    internal CaseFile(FileStream stream) =>
         (this.stream, writer, reader) = (stream, new BinaryWriter(stream, Encoding.UTF8, leaveOpen: true), new BinaryReader(stream, Encoding.UTF8, leaveOpen: true));
 
-    public static CaseFile Create()
+    /// <exception cref="UnavailableException">The temporary folder takes no file.</exception>
+    public static CaseFile Create() => InTemporaryFolder(() =>
     {
         var path = Path.Combine(Path.GetTempPath(), "cisteps-tests-" + Path.GetRandomFileName());
         var stream = new FileStream(path, new FileStreamOptions
@@ -26,13 +29,14 @@ internal sealed class CaseFile
         });
         if (!OperatingSystem.IsWindows()) File.Delete(path);
         return new CaseFile(stream);
-    }
+    });
 
     /// <summary>About how much memory a test takes, in characters.</summary>
     public static long SizeOf(TestCase test) => 100 + test.Name.Length + Texts(test).Sum(text => (long)(text?.Length ?? 0)) + test.Suites.Sum(suite => suite.Length);
 
     /// <summary>Writes a test; gives back where it stands.</summary>
-    public long Append(TestCase test)
+    /// <exception cref="UnavailableException">The temporary folder is full.</exception>
+    public long Append(TestCase test) => InTemporaryFolder(() =>
     {
         lock (gate)
         {
@@ -53,9 +57,10 @@ internal sealed class CaseFile
             length = stream.Position;
             return at;
         }
-    }
+    });
 
-    public TestCase Read(long at)
+    /// <exception cref="UnavailableException">The temporary folder is full: what was written last is written out before.</exception>
+    public TestCase Read(long at) => InTemporaryFolder(() =>
     {
         lock (gate)
         {
@@ -85,6 +90,19 @@ internal sealed class CaseFile
         }
 
         string? Text() => reader.ReadBoolean() ? reader.ReadString() : null;
+    });
+
+    // It is not the report's fault, and no fault of this program.
+    private static T InTemporaryFolder<T>(Func<T> use)
+    {
+        try
+        {
+            return use();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UnavailableException("temporary-folder", $"a large test report does not fit into the temporary folder \"{Path.GetTempPath()}\": {error.Message}; free space there, or set TMPDIR to another folder, and run again", error);
+        }
     }
 
     // In the order in which they are read.
