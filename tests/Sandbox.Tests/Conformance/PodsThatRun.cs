@@ -38,10 +38,10 @@ internal sealed class PodsThatRun
     [Test]
     public async Task Init_containers_run_one_after_the_other_before_the_rest()
     {
-        await space.RunAsync("prepared", "cat /work/steps", "volumeMounts: [{name: work, mountPath: /work}]", """
+        await space.RunAsync("prepared", "cat /data/steps", "volumeMounts: [{name: work, mountPath: /data}]", """
             restartPolicy: Never, volumes: [{name: work, emptyDir: {}}], initContainers: [
-            {name: one, image: IMAGE, command: [sh, -c, "sleep 1; echo one >> /work/steps"], volumeMounts: [{name: work, mountPath: /work}]},
-            {name: two, image: IMAGE, command: [sh, -c, "echo two >> /work/steps"], volumeMounts: [{name: work, mountPath: /work}]}]
+            {name: one, image: IMAGE, command: [sh, -c, "sleep 1; echo one >> /data/steps"], volumeMounts: [{name: work, mountPath: /data}]},
+            {name: two, image: IMAGE, command: [sh, -c, "echo two >> /data/steps"], volumeMounts: [{name: work, mountPath: /data}]}]
             """);
         var pod = await space.UntilEndedAsync("prepared");
 
