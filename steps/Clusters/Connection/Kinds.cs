@@ -43,7 +43,6 @@ public static class Kinds
     public static readonly Kind Secret = new("v1", "Secret", "secrets", true);
     public static readonly Kind ServiceAccount = new("v1", "ServiceAccount", "serviceaccounts", true);
     public static readonly Kind ResourceQuota = new("v1", "ResourceQuota", "resourcequotas", true);
-    public static readonly Kind PersistentVolume = new("v1", "PersistentVolume", "persistentvolumes", false);
     public static readonly Kind PersistentVolumeClaim = new("v1", "PersistentVolumeClaim", "persistentvolumeclaims", true);
     public static readonly Kind Deployment = new("apps/v1", "Deployment", "deployments", true);
     public static readonly Kind ReplicaSet = new("apps/v1", "ReplicaSet", "replicasets", true);
