@@ -93,13 +93,16 @@ internal sealed class RunSandbox : IAsyncDisposable
 
     private static void Forget(string left)
     {
-        try
+        while (Directory.Exists(left))
         {
-            Directory.Delete(left, true);
-        }
-        catch (IOException) when (!Directory.Exists(left))
-        {
-            // Another run was faster.
+            try
+            {
+                Directory.Delete(left, true);
+            }
+            catch (DirectoryNotFoundException)
+            {
+                // Another run removes it at the same time and was faster with a part of it; the rest still has to go.
+            }
         }
     }
 
