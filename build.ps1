@@ -19,7 +19,7 @@ function Invoke-Checked([string] $Program, [string[]] $Arguments) {
 switch ($Target) {
     'build' { Invoke-Checked 'dotnet' @('build', "$PSScriptRoot/CiSteps.sln", '-c', $Configuration, '-nologo') }
     'test'  { Invoke-Checked 'bash' @("$PSScriptRoot/scripts/test.sh") }
-    'pack'  { Invoke-Checked 'dotnet' @('msbuild', "$PSScriptRoot/steps/executables.proj", '-nologo', '-v:m', '-t:Pack', "-p:Rid=$Rid") }
+    'pack'  { Invoke-Checked 'dotnet' @('msbuild', "$PSScriptRoot/steps/executables.proj", '-nologo', '-v:m', '-m', '-t:Pack', "-p:Rid=$Rid") }
     'demo'  { Invoke-Checked 'bash' @("$PSScriptRoot/scripts/demo.sh") }
 }
 exit 0

@@ -203,7 +203,7 @@ common_needs
 need kubectl kubernetes-client
 install_missing
 start_engine
-publish_executables
+provide_executables
 start_registry
 make_base_image
 make_origin

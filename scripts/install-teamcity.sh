@@ -11,12 +11,8 @@ if [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; then
     settings="$1"
     shift
 fi
-if [ -n "${CISTEPS_TOOL:-}" ]; then
-    tool="$CISTEPS_TOOL"
-    [ -x "$tool/run-chain" ] || fail 2 "there is no run-chain in \"$tool\", the folder that CISTEPS_TOOL names"
-else
-    command -v dotnet >/dev/null 2>&1 || fail 2 "the .NET 10 SDK is missing: install dotnet-sdk-10.0, or name the folder of an unpacked agent tool in CISTEPS_TOOL"
-    logs="$root/artifacts/install-teamcity"
-    publish_executables
-fi
+logs="$root/artifacts/install-teamcity"
+[ -n "${CISTEPS_TOOL:-}" ] || command -v dotnet >/dev/null 2>&1 ||
+    fail 2 "the .NET 10 SDK is missing: install dotnet-sdk-10.0, or name the agent tool (its archive, or a folder that it was unpacked to) in CISTEPS_TOOL"
+provide_executables run-chain
 exec "$tool/run-chain" install "$settings" "$@"

@@ -3,8 +3,8 @@
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 rid=linux-x64
-# Executables for the .NET runtime are there in seconds; CISTEPS_NATIVE=1 links the released, native ones instead, which takes minutes.
-if [ -n "${CISTEPS_NATIVE:-}" ]; then tool="$root/artifacts/native/$rid"; else tool="$root/artifacts/tool/$rid"; fi
+# Where the executables are: published for the .NET runtime, unless CISTEPS_TOOL names others (see provide_executables).
+tool="$root/artifacts/tool/$rid"
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
 
 say() { printf '%s\n' "$*"; }
@@ -88,10 +88,6 @@ common_needs() {
     dotnet --list-sdks | grep -q '^10\.' || fail 2 "the .NET 10 SDK is missing, there is only: $(dotnet --list-sdks | tr '\n' ' ')"
     need git git
     need curl curl
-    if [ -n "${CISTEPS_NATIVE:-}" ]; then
-        need clang clang
-        [ -e /usr/include/zlib.h ] || missing+=(zlib1g-dev)
-    fi
     # The sample's base image holds nothing else, so busybox must be static; Debian's plain package is not.
     busybox="$(command -v busybox || true)"
     if [ -z "$busybox" ] || ldd "$busybox" >/dev/null 2>&1; then missing+=(busybox-static); fi
@@ -102,18 +98,49 @@ common_needs() {
     busybox="$(command -v busybox)"
 }
 
-# Publishes the executables, unless they are newer than everything they are made of.
+executables=(unit-test image-build reserve-testbed integration-deploy merge certify promote testbed-pool run-chain)
+
+# The executables that CISTEPS_TOOL names, as they are: a folder, or the agent tool's archive. Without it those of these sources.
+provide_executables() { # provide_executables [NAME…]   the ones that are needed; all of them when none is named
+    local given="${CISTEPS_TOOL:-}" executable
+    if [ -z "$given" ]; then
+        publish_executables
+        return
+    fi
+    [ -e "$given" ] || fail 2 "there is no \"$given\", which CISTEPS_TOOL names: give a folder with the executables, or the archive that build.ps1 pack makes"
+    if [ -d "$given" ]; then tool="$(cd "$given" && pwd)"; else unpack_tool "$given"; fi
+    [ "$#" -gt 0 ] || set -- "${executables[@]}"
+    for executable in "$@"; do
+        [ -x "$tool/$executable" ] || fail 2 "there is no executable \"$executable\" in \"$given\", which CISTEPS_TOOL names"
+    done
+    say "  executables: $given" >&2
+}
+
+# As an agent does it: executable is what the descriptor lists, whatever the archive says of its files.
+unpack_tool() { # unpack_tool ARCHIVE
+    tool="$root/artifacts/unpacked/$(basename "$1" .zip)"
+    missing=()
+    need unzip unzip
+    install_missing
+    rm -rf "$tool"
+    mkdir -p "$tool"
+    unzip -q "$1" -d "$tool" 2>/dev/null || fail 2 "\"$1\", which CISTEPS_TOOL names, is no zip archive"
+    find "$tool" -type f -exec chmod a-x {} +
+    local name
+    while read -r name; do [ ! -f "$tool/$name" ] || chmod a+x "$tool/$name"; done \
+        < <(sed -n 's/.*<include name="\([^"]*\)".*/\1/p' "$tool/teamcity-plugin.xml")
+}
+
+# Publishes the executables for the .NET runtime, which takes seconds, unless they are newer than everything they are made of.
 publish_executables() {
-    local stamp="$tool/.published" target=Publish executable
+    local stamp="$tool/.published" executable
     if [ -e "$stamp" ] && [ -z "$(find "$root/steps" -newer "$stamp" -type f -not -name '*.lock.json' | head -n 1)" ]; then
         return 0
     fi
     rm -f "$stamp"
-    [ -z "${CISTEPS_NATIVE:-}" ] || target=Link
     with_progress "publishing the executables" "$logs/publish.log" \
-        dotnet msbuild "$root/steps/executables.proj" -nologo -v:m -m:2 -t:$target -p:Rid="$rid"
-    for executable in unit-test image-build reserve-testbed integration-deploy merge certify promote testbed-pool run-chain; do
-        # An interrupted link leaves an empty file that a later one accepts.
+        dotnet msbuild "$root/steps/executables.proj" -nologo -v:m -m:2 -t:Publish -p:Rid="$rid"
+    for executable in "${executables[@]}"; do
         [ -s "$tool/$executable" ] || fail 3 "\"$executable\" was not published; see $logs/publish.log"
     done
     touch "$stamp"

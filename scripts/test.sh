@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All tests, set-up included. The last line is "N passed, N failed".
-#   scripts/test.sh [NAME…]   only the test projects whose name contains one of the words, such as Images or Chain
+#   scripts/test.sh [NAME…]   only the test projects NAME.Tests; a word that is no such name means all whose names contain it
 set -euo pipefail
 # shellcheck source=scripts/prerequisites.sh
 . "$(dirname "$0")/prerequisites.sh"
@@ -18,23 +18,36 @@ need node nodejs
 need pytest python3-pytest
 install_missing
 start_engine
-publish_executables
+provide_executables
 rm -rf "$results"
 mkdir -p "$results"
 
+chosen() { # chosen PROJECT WORD…   whether one of the words, or no word at all, means the project
+    local project="$1" word
+    shift
+    [ "$#" -gt 0 ] || return 0
+    for word in "$@"; do
+        if [ -d "$root/tests/$word.Tests" ]; then [ "$project" != "$word.Tests" ] || return 0
+        elif [[ "$project" == *"$word"* ]]; then return 0; fi
+    done
+    return 1
+}
+
 projects=()
 for project in "$root"/tests/*.Tests/*.csproj; do
-    name="$(basename "$(dirname "$project")")"
-    if [ "$#" -gt 0 ]; then
-        wanted=""
-        for word in "$@"; do [[ "$name" == *"$word"* ]] && wanted=yes; done
-        [ -n "$wanted" ] || continue
-    fi
-    projects+=("$project")
+    if chosen "$(basename "$(dirname "$project")")" "$@"; then projects+=("$project"); fi
 done
 [ "${#projects[@]}" -gt 0 ] || fail 2 "no test project's name contains \"$*\""
 
-with_progress "building" "$logs/build.log" dotnet build "$root/CiSteps.sln" -nologo -v:q
+build_tests() {
+    local project
+    if [ "$#" -eq 0 ]; then
+        dotnet build "$root/CiSteps.sln" -nologo -v:q
+    else
+        for project in "${projects[@]}"; do dotnet build "$project" -nologo -v:q || return; done
+    fi
+}
+with_progress "building" "$logs/build.log" build_tests "$@"
 
 export CISTEPS_TOOL="$tool"
 crashed=0

@@ -64,6 +64,37 @@ internal sealed class AgentTool
         Assert.That(Included(zip), Is.Empty, "Windows knows no executable bit");
     }
 
+    [Test]
+    public void Is_unpacked_by_the_scripts_as_an_agent_does_it()
+    {
+        var unpacked = Script(Pack("linux-x64")).Split('\n')[^1];
+
+        Assert.That(unpacked, Does.EndWith("/ci-steps-linux-x64"));
+        Assert.That(Directory.GetFiles(unpacked).Where(file => (File.GetUnixFileMode(file) & UnixFileMode.UserExecute) != 0).Select(Path.GetFileName), Is.EquivalentTo(Executables));
+    }
+
+    [TestCase("files/nowhere.zip", "there is no \"")]
+    [TestCase("files/merge", "is no zip archive")]
+    [TestCase("files", "there is no executable \"unit-test\" in \"")]
+    public void Is_refused_by_the_scripts_when_it_is_none(string path, string why) =>
+        Assert.That(Script(Path.Combine(folder, path)), Does.Contain(why).And.Contain(path).And.EndWith("exit 2"));
+
+    /// <summary>Has the scripts take the executables from a folder or archive; says where they are then, or what was said instead.</summary>
+    private string Script(string tool)
+    {
+        // A copy, so that what is unpacked stays out of the tree.
+        Write("scripts/prerequisites.sh", File.ReadAllText(Path.Combine(BuildScript.Root, "scripts", "prerequisites.sh")));
+        var start = new ProcessStartInfo("bash", ["-c", $"(. '{folder}/scripts/prerequisites.sh'; provide_executables; echo \"$tool\") 2>&1 || echo exit $?"])
+        {
+            RedirectStandardOutput = true,
+            Environment = { ["CISTEPS_TOOL"] = tool },
+        };
+        using var process = Process.Start(start)!;
+        var said = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return said.Trim();
+    }
+
     private static IEnumerable<string> Included(ZipArchive zip)
     {
         using var descriptor = zip.GetEntry("teamcity-plugin.xml")!.Open();

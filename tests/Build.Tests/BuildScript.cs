@@ -31,7 +31,7 @@ internal sealed class BuildScript
 
     [TestCase("build", "dotnet build {root}/CiSteps.sln -c Release -nologo")]
     [TestCase("test", "bash {root}/scripts/test.sh")]
-    [TestCase("pack", "dotnet msbuild {root}/steps/executables.proj -nologo -v:m -t:Pack -p:Rid=linux-x64")]
+    [TestCase("pack", "dotnet msbuild {root}/steps/executables.proj -nologo -v:m -m -t:Pack -p:Rid=linux-x64")]
     [TestCase("demo", "bash {root}/scripts/demo.sh")]
     public void Calls_what_the_target_stands_for(string target, string call)
     {
