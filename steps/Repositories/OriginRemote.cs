@@ -93,14 +93,12 @@ public sealed class OriginRemote
     public Task<string?> HintOfTipAsync(string branch, CancellationToken cancel) =>
         OnceAsync(AskingFor(branch), HintLimit, () => TipOf(branch), cancel);
 
-    /// <summary>Fetches branches into <c>refs/remotes/origin/</c>; the work tree and local branches stay.</summary>
-    /// <returns>The first branch's tip; null when the remote has no such branch.</returns>
+    /// <summary>Fetches a branch into <c>refs/remotes/origin/</c>, or removes it there when the remote has it no more; the work tree and local branches stay.</summary>
+    /// <returns>The tip; null when the remote has no such branch.</returns>
     /// <exception cref="UnavailableException">The remote does not answer.</exception>
     /// <exception cref="UsageException">The rights do not suffice.</exception>
     public async Task<string?> FetchAsync(string branch, CancellationToken cancel)
     {
-        // libgit2 leaves a vanished branch's old reference in place and says nothing: ask first.
-        if (await TipOfAsync(branch, cancel).ConfigureAwait(false) is null) return null;
         var shown = time.GetTimestamp();
         return await ReadAsync($"fetching \"{branch}\"", TransferLimit, () =>
         {
@@ -108,6 +106,8 @@ public sealed class OriginRemote
             {
                 CredentialsProvider = Credentials(),
                 TagFetchMode = TagFetchMode.None,
+                // Otherwise a vanished branch's old reference stays, and looks like its tip.
+                Prune = true,
                 OnTransferProgress = progress =>
                 {
                     if (time.GetElapsedTime(shown) > BetweenProgress)

@@ -83,6 +83,17 @@ public sealed class An_origin(string protocol)
     }
 
     [Test]
+    public async Task Is_believed_when_it_has_a_branch_no_more()
+    {
+        git.Git("branch", "ci/gone", "main");
+        Assert.That(await origin.FetchAsync("ci/gone", default), Is.EqualTo(clone.Head));
+        git.Git("branch", "-D", "ci/gone");
+
+        Assert.That(await origin.FetchAsync("ci/gone", default), Is.Null);
+        Assert.That((repository.FindRemoteTip("ci/gone"), repository.FindRemoteTip("main")), Is.EqualTo(((string?)null, clone.Head)), "no other branch is touched");
+    }
+
+    [Test]
     public async Task Takes_a_commit_that_follows_its_tip()
     {
         var next = clone.Commit("a", "2");
