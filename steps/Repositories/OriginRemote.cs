@@ -93,16 +93,17 @@ public sealed class OriginRemote
     public Task<string?> HintOfTipAsync(string branch, CancellationToken cancel) =>
         OnceAsync(AskingFor(branch), HintLimit, () => TipOf(branch), cancel);
 
-    /// <summary>Fetches a branch into <c>refs/remotes/origin/</c>, or removes it there when the remote has it no more; the work tree and local branches stay.</summary>
-    /// <returns>The tip; null when the remote has no such branch.</returns>
+    /// <summary>Fetches branches, in one exchange, into <c>refs/remotes/origin/</c>, or removes there what the remote has no more; the work tree and local branches stay.</summary>
+    /// <returns>Each branch's tip; null when the remote has no such branch.</returns>
     /// <exception cref="UnavailableException">The remote does not answer.</exception>
     /// <exception cref="UsageException">The rights do not suffice.</exception>
-    public async Task<string?> FetchAsync(string branch, CancellationToken cancel)
+    public async Task<IReadOnlyList<string?>> FetchAsync(IReadOnlyList<string> branches, CancellationToken cancel)
     {
+        var doing = $"fetching {string.Join(" and ", branches.Select(branch => $"\"{branch}\""))}";
         var shown = time.GetTimestamp();
-        return await ReadAsync($"fetching \"{branch}\"", TransferLimit, () =>
+        return await ReadAsync<IReadOnlyList<string?>>(doing, TransferLimit, () =>
         {
-            Commands.Fetch(repository.Native, Name, [$"+refs/heads/{branch}:refs/remotes/{Name}/{branch}"], new FetchOptions
+            Commands.Fetch(repository.Native, Name, branches.Select(branch => $"+refs/heads/{branch}:refs/remotes/{Name}/{branch}"), new FetchOptions
             {
                 CredentialsProvider = Credentials(),
                 TagFetchMode = TagFetchMode.None,
@@ -113,14 +114,19 @@ public sealed class OriginRemote
                     if (time.GetElapsedTime(shown) > BetweenProgress)
                     {
                         shown = time.GetTimestamp();
-                        log.Progress($"fetching \"{branch}\": {progress.ReceivedObjects} of {progress.TotalObjects} objects");
+                        log.Progress($"{doing}: {progress.ReceivedObjects} of {progress.TotalObjects} objects");
                     }
                     return !cancel.IsCancellationRequested;
                 },
             }, null);
-            return repository.FindRemoteTip(branch);
+            return [.. branches.Select(repository.FindRemoteTip)];
         }, cancel).ConfigureAwait(false);
     }
+
+    /// <summary>As for several branches.</summary>
+    /// <exception cref="UnavailableException">The remote does not answer.</exception>
+    /// <exception cref="UsageException">The rights do not suffice.</exception>
+    public async Task<string?> FetchAsync(string branch, CancellationToken cancel) => (await FetchAsync([branch], cancel).ConfigureAwait(false))[0];
 
     /// <summary>Moves a branch on the remote forward to a commit, never by force: what the branch holds now must be in the commit's history.</summary>
     public Task<PushResult> PushAsync(string commit, string branch, CancellationToken cancel) =>

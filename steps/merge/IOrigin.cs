@@ -5,11 +5,8 @@ namespace CiSteps.Merge;
 /// <summary>The shared repository, as far as a merge needs it.</summary>
 internal interface IOrigin
 {
-    /// <summary>A branch's tip now; null when there is no such branch.</summary>
-    Task<string?> TipOfAsync(string branch, CancellationToken cancel);
-
-    /// <summary>Fetches a branch and gives its tip; null when there is no such branch.</summary>
-    Task<string?> FetchAsync(string branch, CancellationToken cancel);
+    /// <summary>Fetches branches and gives their tips now; null for one that is not there.</summary>
+    Task<IReadOnlyList<string?>> FetchAsync(IReadOnlyList<string> branches, CancellationToken cancel);
 
     /// <summary>Moves a branch forward to a commit, without force.</summary>
     Task<PushResult> PushAsync(string commit, string branch, CancellationToken cancel);

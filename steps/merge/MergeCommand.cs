@@ -37,9 +37,7 @@ internal static class MergeCommand
 
     private sealed class Origin(OriginRemote remote) : IOrigin
     {
-        public Task<string?> TipOfAsync(string branch, CancellationToken cancel) => remote.TipOfAsync(branch, cancel);
-
-        public Task<string?> FetchAsync(string branch, CancellationToken cancel) => remote.FetchAsync(branch, cancel);
+        public Task<IReadOnlyList<string?>> FetchAsync(IReadOnlyList<string> branches, CancellationToken cancel) => remote.FetchAsync(branches, cancel);
 
         public Task<PushResult> PushAsync(string commit, string branch, CancellationToken cancel) => remote.PushAsync(commit, branch, cancel);
 

@@ -51,8 +51,8 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         var identity = run.Identity;
         var repository = run.Repository;
         context.Log.Progress($"reading \"{target}\" and \"{identity.Branch}\" from the origin");
-        var targetTip = await origin.FetchAsync(target, cancel).ConfigureAwait(false);
-        var branchTip = await origin.TipOfAsync(identity.Branch, cancel).ConfigureAwait(false);
+        var tips = await origin.FetchAsync([target, identity.Branch], cancel).ConfigureAwait(false);
+        var (targetTip, branchTip) = (tips[0], tips[1]);
         var isMerged = targetTip is not null && repository.IsAncestor(identity.Commit, targetTip);
         var facts = new MergeFacts(identity.Branch, identity.Commit, branchTip, target, targetTip, isMerged, HasMoved: false,
             repository.TreeId(identity.Commit), null, [], [], context.Settings.Get(MergeCommand.Moved));
@@ -96,7 +96,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
             case PushEnd.Network:
                 // The push may have arrived before the connection broke: only reading shows it.
                 context.Log.Warning($"the connection broke while pushing ({push.Text}); reading \"{target}\" again");
-                if (await origin.FetchAsync(target, cancel).ConfigureAwait(false) is { } tip && run.Repository.IsAncestor(commit, tip))
+                if ((await origin.FetchAsync([target], cancel).ConfigureAwait(false))[0] is { } tip && run.Repository.IsAncestor(commit, tip))
                     return await LandedAsync(facts, commit, cancel).ConfigureAwait(false);
                 return Outcome.Unavailable("git", $"\"{target}\" could not be pushed to {identity.Repository}: {push.Text}; nothing was merged, run merge again when it answers");
             case PushEnd.Protected:

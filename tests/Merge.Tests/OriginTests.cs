@@ -19,12 +19,14 @@ public sealed class An_origin
         clone = chain.Branch("ci/x", "app/a", "changed\n");
         await Chain.Passed(clone);
         origin = new Mock<IOrigin>(MockBehavior.Strict);
-        origin.Setup(one => one.FetchAsync("main", It.IsAny<CancellationToken>())).ReturnsAsync(chain.Start);
-        origin.Setup(one => one.TipOfAsync("ci/x", It.IsAny<CancellationToken>())).ReturnsAsync(clone.Head);
+        Having(() => chain.Start);
     }
 
     [TearDown]
     public void Removed() => chain.Dispose();
+
+    private void Having(Func<string?> main) => origin.Setup(one => one.FetchAsync(It.IsAny<IReadOnlyList<string>>(), It.IsAny<CancellationToken>()))
+        .ReturnsAsync((IReadOnlyList<string> branches, CancellationToken _) => [.. branches.Select(branch => branch == "main" ? main() : clone.Head)]);
 
     private void Pushing(PushEnd end, string text = "said so") =>
         origin.Setup(one => one.PushAsync(It.IsAny<string>(), "main", It.IsAny<CancellationToken>())).ReturnsAsync(new PushResult(end, text));
@@ -35,7 +37,7 @@ public sealed class An_origin
         Pushing(PushEnd.Moved);
         var (exit, output) = await Chain.Merge(clone, origin.Object);
         Assert.That((exit, output.Contains("moved 5 times")), Is.EqualTo((ExitCode.Refused, true)), output);
-        origin.Verify(one => one.FetchAsync("main", It.IsAny<CancellationToken>()), Times.Exactly(5));
+        origin.Verify(one => one.FetchAsync(new[] { "main", "ci/x" }, It.IsAny<CancellationToken>()), Times.Exactly(5));
         origin.Verify(one => one.PushAsync(It.IsAny<string>(), "main", It.IsAny<CancellationToken>()), Times.Exactly(5));
     }
 
@@ -52,7 +54,7 @@ public sealed class An_origin
     public async Task That_breaks_the_connection_after_the_push_arrived_has_it()
     {
         var tip = chain.Start;
-        origin.Setup(one => one.FetchAsync("main", It.IsAny<CancellationToken>())).ReturnsAsync(() => tip);
+        Having(() => tip);
         origin.Setup(one => one.PushAsync(It.IsAny<string>(), "main", It.IsAny<CancellationToken>()))
             .ReturnsAsync((string commit, string _, CancellationToken _) =>
             {
@@ -81,7 +83,7 @@ public sealed class An_origin
     [Test]
     public async Task Without_the_target_branch_is_told_to_get_one()
     {
-        origin.Setup(one => one.FetchAsync("main", It.IsAny<CancellationToken>())).ReturnsAsync((string?)null);
+        Having(() => null);
         (await Chain.Merge(clone, origin.Object)).Was(ExitCode.Refused, "merge.no-target");
     }
 }
