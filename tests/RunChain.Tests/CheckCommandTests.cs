@@ -83,42 +83,30 @@ public sealed class Checking_from_the_command_line
     }
 
     [Test]
-    public async Task A_plan_shows_order_limits_reuse_and_who_stops_whom()
+    public async Task What_is_no_settings_tree_in_xml_is_said_plainly_with_2()
     {
-        const string reuse = "      <depend-on sourceBuildTypeId=\"Toy_A\">\n        <options>\n          <option name=\"take-started-build-with-same-revisions\" value=\"true\" />\n        </options>\n      </depend-on>\n";
-        using var toy = new ToyTree().Root("x").Build("Toy_A", "    <options>\n      <option name=\"maximumNumberOfBuilds\" value=\"1\" />\n    </options>\n" + ToyTree.Vcs).Build("Toy_B", ToyTree.Dependencies(reuse))
-            .Build("Toy_C", "    <build-extensions>\n      <extension id=\"BUILD_EXT_1\" type=\"approval-feature\">\n        <parameters />\n      </extension>\n    </build-extensions>\n" + ToyTree.Dependencies(reuse))
-            .Build("Toy_D", ToyTree.Vcs + ToyTree.Dependencies(ToyTree.After("Toy_B", "RUN_ADD_PROBLEM", "CANCEL"), ToyTree.After("Toy_C")));
-        Assert.That(await RunAsync("plan", "--build", "Toy_D", "--branch", "ci/x", toy.Folder), Is.EqualTo((0, """
-            branch ci/x; 4 builds, asked for: Toy_D
-              1. Toy_A (at most 1 at a time)
-              2. Toy_B
-                   after Toy_A: if that fails or does not start: fails to start; may reuse a suitable build
-              2. Toy_C (waits for an approval)
-                   after Toy_A: if that fails or does not start: fails to start; may reuse a suitable build
-              3. Toy_D
-                   after Toy_B: if that fails: runs, with a problem; if it does not start: is cancelled; always builds it anew
-                   after Toy_C: if that fails or does not start: fails to start; always builds it anew
-
-            """, "")));
+        using var toy = new ToyTree();
+        var folder = Directory.CreateDirectory(Path.Combine(toy.Folder, "kotlin", ".teamcity")).Parent!.FullName;
+        Assert.That((await RunAsync("check", folder)).Error, Does.Contain("there are no TeamCity settings in"));
+        await File.WriteAllTextAsync(Path.Combine(folder, ".teamcity", "settings.kts"), "version = \"2025.03\"\n");
+        foreach (var command in new[] { "check", "plan" })
+        {
+            var (exit, output, error) = await RunAsync(command, folder);
+            Assert.That((exit, output, error.Count(unit => unit == '\n')), Is.EqualTo((2, "", 1)));
+            Assert.That(error, Does.Contain("are written in Kotlin (settings.kts)"));
+        }
+        Assert.That((await RunAsync("check", Path.Combine(folder, ".teamcity", "settings.kts"))).Error, Does.Contain("settings.kts\" is a file; give the folder"));
     }
 
     [Test]
-    public async Task A_plan_says_where_one_dependency_forbids_what_another_allows()
+    public async Task A_file_that_cannot_be_read_is_a_finding_with_its_name()
     {
-        const string reuse = "      <depend-on sourceBuildTypeId=\"Toy_A\">\n        <options>\n          <option name=\"take-started-build-with-same-revisions\" value=\"true\" />\n        </options>\n      </depend-on>\n";
-        using var toy = new ToyTree().Build("Toy_A", "").Build("Toy_B", ToyTree.Dependencies(reuse)).Build("Toy_C", ToyTree.Dependencies(ToyTree.After("Toy_A")));
-        Assert.That((await RunAsync("plan", "--build", "Toy_B", toy.Folder)).Output, Does.Contain("has it built anew"));
-    }
-
-    [Test]
-    public async Task A_plan_is_made_of_what_is_there()
-    {
-        using var toy = new ToyTree().Write("Toy/buildTypes/Toy_Bad.xml", "<build-type>").Build("Toy_A", "", "Elsewhere_T").Build("Toy_B", ToyTree.Dependencies(ToyTree.After("Toy_A"), ToyTree.After("Elsewhere_C")));
-        var (exit, output, error) = await RunAsync("plan", "--build", "Toy_B", toy.Folder);
-        Assert.That(exit, Is.Zero);
-        Assert.That(output, Does.Contain("2 builds").And.Contain("after Elsewhere_C"));
-        Assert.That(error, Does.Contain("1 files of the settings are broken").And.Contain("template \"Elsewhere_T\", which is not in").And.Contain("depends on \"Elsewhere_C\", which is not in"));
+        using var toy = new ToyTree().Build("Toy_A", "").Write("Toy/buildTypes/Toy_B.xml", "<build-type>\n  <name>");
+        File.CreateSymbolicLink(Path.Combine(toy.Folder, ".teamcity/Toy/buildTypes/Toy_C.xml"), "nowhere");
+        var (exit, output, _) = await RunAsync("check", "--json", toy.Folder);
+        Assert.That(exit, Is.EqualTo(1));
+        Assert.That(JsonNode.Parse(output)!.AsArray().Select(finding => $"{finding!["file"]} {finding["rule"]} {((string)finding["message"]!).Split(':')[0]}"),
+            Is.EqualTo(new[] { "Toy/buildTypes/Toy_B.xml xml not well-formed XML", "Toy/buildTypes/Toy_C.xml xml cannot be read" }));
     }
 
     [Test]

@@ -130,6 +130,42 @@ public sealed class The_checker_of_settings
         Assert.That(found.Select(finding => finding.Severity), Is.EqualTo(new[] { isError ? Severity.Error : Severity.Warning }));
     }
 
+    // Written by servers, and right.
+    [TestCase("<build-triggers><build-trigger id=\"T\" type=\"vcsTrigger\"><parameters><param name=\"branchFilter\"><![CDATA[+:*\n-pr:*\n+pr: draft=false github_role=MEMBER]]></param></parameters></build-trigger></build-triggers>")]
+    [TestCase("<parameters><param name=\"env.PATH\" value=\"%env.PATH%:/opt/tool\" /></parameters>")]
+    [TestCase("<options><option name=\"branchFilter\" value=\"+:refs/heads/develop\" /></options><vcs-settings><vcs-entry-ref root-id=\"Toy_Whole\" /></vcs-settings>")]
+    [TestCase("<options><option name=\"branchFilter\" value=\"+:refs/heads/develop\" /></options><parameters><param name=\"branches\" value=\"+:*\" /></parameters><vcs-settings><vcs-entry-ref root-id=\"Toy_Given\" /></vcs-settings>")]
+    public void Says_nothing_about(string settings)
+    {
+        using var toy = new ToyTree().Root("x", "Toy_Whole", "+:refs/heads/develop").Root("x", "Toy_Given", "%branches%").Build("Toy_A", settings);
+        Assert.That(SettingsCheck.Run(SettingsReader.Read(toy.Folder)), Is.Empty);
+    }
+
+    [TestCase("Toy_Gone", true)]
+    [TestCase("Toy_Gone_2", true)]
+    [TestCase("Toy_Sub_Gone", false, Description = "a subproject may keep its settings elsewhere")]
+    [TestCase("Other_Gone", false)]
+    public void Is_sure_of_a_missing_id_only_where_its_project_is_here(string id, bool isError)
+    {
+        using var toy = new ToyTree().Build("Toy_A", $"<vcs-settings><vcs-entry-ref root-id=\"{id}\" /></vcs-settings>");
+        Assert.That(SettingsCheck.Run(SettingsReader.Read(toy.Folder)).Select(finding => (finding.Rule, finding.Severity)), Is.EqualTo(new[] { ("vcs-root", isError ? Severity.Error : Severity.Warning) }));
+    }
+
+    [Test]
+    public void Takes_an_empty_uuid_for_a_missing_one()
+    {
+        using var toy = new ToyTree();
+        toy.Write("Toy/project-config.xml", File.ReadAllText(Path.Combine(toy.Folder, ".teamcity/Toy/project-config.xml")).Split('\n', 2)[1].Replace(toy.Load().Projects["Toy"].Uuid!, "", StringComparison.Ordinal));
+        Assert.That(SettingsCheck.Run(SettingsReader.Read(toy.Folder)).Select(finding => (finding.Rule, finding.Severity)), Is.EqualTo(new[] { ("uuid", Severity.Warning) }));
+    }
+
+    [Test]
+    public void Does_not_miss_a_trigger_that_may_stand_elsewhere()
+    {
+        using var toy = new ToyTree().Build("Toy_A", Fine).Build("Toy_B", ToyTree.Dependencies(ToyTree.After("Toy_A")), "Elsewhere_T").Build("Toy_C", ToyTree.Dependencies(ToyTree.After("Toy_A")));
+        Assert.That(SettingsCheck.Run(SettingsReader.Read(toy.Folder)).Where(finding => finding.Rule == "chain-trigger").Select(finding => finding.At.File), Is.EqualTo(new[] { "Toy/buildTypes/Toy_C.xml" }));
+    }
+
     [Test]
     public void Finds_chains_that_nothing_or_too_much_starts()
     {

@@ -1,5 +1,6 @@
 using CiSteps.Hosting;
 using CiSteps.RunChain.Branches;
+using CiSteps.RunChain.Parameters;
 using CiSteps.RunChain.Settings;
 
 namespace CiSteps.RunChain.Chains;
@@ -19,6 +20,9 @@ internal sealed record ChainPlan(ChainBranch Branch, IReadOnlyList<string> Tops,
     /// <summary>What is missing in the tree: templates and builds that are elsewhere on the server. Such a chain can be shown, but not run.</summary>
     public IReadOnlyList<string> Gaps { get; init; } = [];
 
+    /// <summary>Configurations whose triggers take the branch too, but under another name or as another repository's default branch: a run of their own.</summary>
+    public IReadOnlyList<string> Others { get; init; } = [];
+
     /// <summary>The plan, if nothing of it is missing.</summary>
     /// <exception cref="UsageException">Something is; the message names it.</exception>
     public ChainPlan Complete() => Gaps.Count == 0 ? this : throw new UsageException(string.Join("; ", Gaps));
@@ -32,6 +36,11 @@ internal sealed record ChainPlan(ChainBranch Branch, IReadOnlyList<string> Tops,
         return [.. Builds.GroupBy(build => depth[build.Id]).OrderBy(round => round.Key).Select(round => (IReadOnlyList<BuildConfiguration>)[.. round])];
     }
 }
+
+/// <summary>What a member of a chain builds: the branch that has the chain's logical name in its own VCS root.</summary>
+/// <param name="FullName">That branch; null when no root of its admits one.</param>
+/// <param name="FallsBack">Whether it builds its default branch where there is none; a root can forbid that.</param>
+internal sealed record MemberBranch(string? FullName, bool FallsBack);
 
 /// <summary>Works out what a server would queue.</summary>
 internal static class ChainPlanner
@@ -54,13 +63,15 @@ internal static class ChainPlanner
             var build = Inheritance.Tolerant(tree, tree.Builds[id]);
             foreach (var trigger in build.Triggers.Where(trigger => trigger.Type == "vcsTrigger"))
             {
-                var filter = new BranchFilter(trigger.Parameters["branchFilter"]);
+                var filter = new BranchFilter(Resolve(tree, build, trigger.Parameters["branchFilter"]));
                 if (Find(tree, build, branch) is not { } found)
                 {
                     looked.Add($"{id} (its VCS root's branch specification does not admit it)");
                     continue;
                 }
-                if (new BranchFilter(build["branchFilter"]).Takes(found.Name, found.IsDefault) && filter.Takes(found.Name, found.IsDefault)) taken.Add((build, found));
+                var own = FilterOf(tree, build);
+                if (!own.Takes(found.Name, found.IsDefault)) looked.Add($"{id} (builds {own.Shown})");
+                else if (filter.Takes(found.Name, found.IsDefault)) taken.Add((build, found));
                 else looked.Add($"{id} (trigger takes {filter.Shown})");
             }
         }
@@ -69,7 +80,8 @@ internal static class ChainPlanner
                 (looked.Count == 0 ? "no configuration has a VCS trigger" : string.Join(", ", looked)) + "; push to a branch that one takes, or change its filter");
         // One run is one branch; triggers of other logical names (two roots that name it differently) keep to the first.
         var first = taken[0].Branch;
-        return Queue(tree, first, [.. taken.Where(entry => entry.Branch == first).Select(entry => entry.Build.Id)]);
+        return Queue(tree, first, [.. taken.Where(entry => entry.Branch == first).Select(entry => entry.Build.Id).Distinct()])
+            with { Others = [.. taken.Where(entry => entry.Branch != first).Select(entry => entry.Build.Id).Distinct()] };
     }
 
     /// <summary>What running one configuration by hand queues.</summary>
@@ -80,33 +92,52 @@ internal static class ChainPlanner
         var build = Inheritance.Tolerant(tree, own);
         if (build.IsTemplate) throw new UsageException($"\"{buildId}\" is a template; name a build configuration");
         var found = Find(tree, build, branch) ?? throw new UsageException($"the VCS root of \"{buildId}\" does not admit the branch \"{branch}\"");
-        var filter = new BranchFilter(build["branchFilter"]);
+        var filter = FilterOf(tree, build);
         return filter.Takes(found.Name, found.IsDefault) ? Queue(tree, found, [buildId])
             : throw new UsageException($"\"{buildId}\" does not build the branch \"{branch}\": its branch filter is {filter.Shown}");
     }
 
-    /// <summary>The branch as the configuration's VCS root names it; null when the root does not admit it.</summary>
+    /// <summary>The branch as the configuration's VCS roots name it: the first that admits it decides; null when none does.</summary>
+    /// <param name="tree">The settings. What a root elsewhere on the server admits nobody here knows: it takes the branch as it is named.</param>
+    /// <param name="build">The configuration, templates merged in.</param>
+    /// <param name="branch">A logical or full name, or <c>&lt;default&gt;</c>.</param>
     public static ChainBranch? Find(SettingsTree tree, BuildConfiguration build, string branch)
     {
-        if (build.VcsEntries.Count == 0) return new ChainBranch(branch, branch, branch is "<default>" or "");
-        if (!tree.VcsRoots.TryGetValue(build.VcsEntries[0].RootId, out var root)) return null;
-        var spec = SpecOf(root);
+        var specs = SpecsOf(tree, build);
+        return specs.Select(spec => Find(spec, branch)).FirstOrDefault(found => found is not null)
+            ?? (specs.Count == 0 || specs.Count < build.VcsEntries.Count ? new ChainBranch(branch, branch, branch is "<default>" or "") : null);
+    }
+
+    private static ChainBranch? Find(BranchSpec spec, string branch)
+    {
         if (branch is "<default>" or "") return new(spec.LogicalName(spec.DefaultRef)!, spec.DefaultRef, true);
         var full = branch.StartsWith("refs/", StringComparison.Ordinal) ? branch : "refs/heads/" + branch;
         if (spec.LogicalName(full) is { } name) return new(name, full, full == spec.DefaultRef);
         // A logical name may be only the part that a star stood for.
-        foreach (var line in (root.Parameters["teamcity:branchSpec"] ?? "").Split('\n', StringSplitOptions.TrimEntries))
-        {
-            if (!line.Contains('*', StringComparison.Ordinal) || line.StartsWith('#') || line.StartsWith("-:", StringComparison.Ordinal)) continue;
-            var candidate = (line.StartsWith("+:", StringComparison.Ordinal) ? line[2..] : line).Replace("(", "", StringComparison.Ordinal).Replace(")", "", StringComparison.Ordinal)
-                .Replace("*", branch, StringComparison.Ordinal);
-            if (spec.LogicalName(candidate) == branch) return new(branch, candidate, candidate == spec.DefaultRef);
-        }
-        return null;
+        return spec.FullName(branch) is { } found ? new(branch, found, found == spec.DefaultRef) : null;
     }
 
-    /// <summary>The root's branch specification.</summary>
+    /// <summary>What a member builds when the chain builds a branch that is no default one.</summary>
+    public static MemberBranch MemberOf(SettingsTree tree, BuildConfiguration build, ChainBranch branch)
+    {
+        var specs = SpecsOf(tree, build);
+        if (specs.Count == 0 || specs.Count < build.VcsEntries.Count || specs.Any(spec => spec.LogicalName(branch.FullName) == branch.Name)) return new(branch.FullName, FallsBack: true);
+        return new(specs.Select(spec => spec.FullName(branch.Name)).FirstOrDefault(found => found is not null), specs.All(spec => spec.FallsBackToDefault));
+    }
+
+    /// <summary>Which branches the configuration builds at all.</summary>
+    public static BranchFilter FilterOf(SettingsTree tree, BuildConfiguration build) => new(Resolve(tree, build, build["branchFilter"]));
+
+    /// <summary>The root's branch specification, as written.</summary>
     public static BranchSpec SpecOf(VcsRoot root) => new(root.Parameters["branch"] ?? "refs/heads/master", root.Parameters["teamcity:branchSpec"] ?? "");
+
+    /// <summary>The branch specifications of the configuration's roots that are in the tree; its parameters are filled in.</summary>
+    public static IReadOnlyList<BranchSpec> SpecsOf(SettingsTree tree, BuildConfiguration build) =>
+        [.. build.VcsEntries.Where(entry => tree.VcsRoots.ContainsKey(entry.RootId)).Select(entry => tree.VcsRoots[entry.RootId])
+            .Select(root => new BranchSpec(Resolve(tree, build, root.Parameters["branch"]) ?? "refs/heads/master", Resolve(tree, build, root.Parameters["teamcity:branchSpec"]) ?? ""))];
+
+    private static string? Resolve(SettingsTree tree, BuildConfiguration build, string? text) =>
+        text is null || !text.Contains('%', StringComparison.Ordinal) ? text : new BuildParameters(tree, build, "").ResolveKnown(text);
 
     private static bool IsArchived(SettingsTree tree, BuildConfiguration build) => tree.Ancestry(build.ProjectId).Any(project => project.IsArchived);
 
@@ -126,6 +157,8 @@ internal static class ChainPlanner
             foreach (var template in Inheritance.TemplatesOf(tree, own).Where(template => !tree.Builds.TryGetValue(template, out var found) || !found.IsTemplate))
                 gaps.Add($"{own.At}: \"{id}\" uses the template \"{template}\", which is not in {tree.Folder}");
             var build = Inheritance.Tolerant(tree, own);
+            foreach (var entry in build.VcsEntries.Where(entry => !tree.VcsRoots.ContainsKey(entry.RootId)))
+                gaps.Add($"{entry.At}: \"{id}\" has the VCS root \"{entry.RootId}\", which is not in {tree.Folder}");
             path.Add(id);
             foreach (var dependency in build.SnapshotDependencies)
             {

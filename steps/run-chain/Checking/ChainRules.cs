@@ -34,7 +34,7 @@ internal static class ChainRules
         var members = tree.Upstream(last).Where(tree.Builds.ContainsKey).Select(id => tree.Builds[id]).ToList();
         var inside = members.SelectMany(member => member.Triggers.Where(trigger => trigger.Type == "vcsTrigger").Select(trigger => (Member: member, Trigger: trigger))).ToList();
         var own = last.Triggers.Where(trigger => trigger.Type == "vcsTrigger").ToList();
-        if (last.Triggers.Count == 0 && members.All(member => member.Triggers.Count == 0) && !last.IsPaused)
+        if (last.Triggers.Count == 0 && members.All(member => member.Triggers.Count == 0) && !last.IsPaused && tree.IsKnownUpstream(last))
             yield return new(last.At, "chain-trigger", Severity.Warning, $"nothing starts the chain of \"{last.Id}\": neither it nor what it depends on has a trigger");
         foreach (var (member, trigger) in inside)
         {

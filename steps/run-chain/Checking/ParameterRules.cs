@@ -61,7 +61,8 @@ internal static class ParameterRules
             }
             foreach (var finding in values.SelectMany(parameter => Unresolved(tree, build, parameter.Value, parameter.At, known))) yield return finding;
         }
-        foreach (var parameter in build.Parameters.All.Where(parameter => References.In(parameter.Value).Contains(parameter.Name)))
+        // An environment variable may extend the agent's own, as in PATH.
+        foreach (var parameter in build.Parameters.All.Where(parameter => !parameter.Name.StartsWith("env.", StringComparison.Ordinal) && References.In(parameter.Value).Contains(parameter.Name)))
             yield return new(parameter.At, "parameter-circle", Severity.Warning, $"the parameter \"{parameter.Name}\" refers to itself");
     }
 

@@ -119,11 +119,14 @@ internal static class ReferenceRules
             .Where(entry => entry.Uuid is not null).GroupBy(entry => (entry.Kind, entry.Uuid)).Where(group => group.Count() > 1)
             .SelectMany(group => group.Skip(1).Select(entry => new Finding(entry.At, "uuid", Severity.Warning, $"\"{entry.Id}\" has the uuid of \"{group.First().Id}\"; a copied file needs a new one")));
 
+    // Ids are made of the project's id and a name without underscores; a number tells equal names apart. A subproject may keep its settings elsewhere.
+    private static bool MayBeOfSubproject(string rest) => rest.IndexOf('_', StringComparison.Ordinal) is > 0 and var end && !rest.AsSpan(end + 1).TrimEnd("0123456789").IsEmpty;
+
     // A tree may be one project of a larger server: what bears the name of a project in this tree must be in it, of the rest nobody knows.
     private static Finding Missing(SettingsTree tree, Place at, string rule, string what, string id)
     {
-        var ours = tree.Projects.Keys.Any(project => id == project || id.StartsWith(project + "_", StringComparison.Ordinal));
-        return ours ? new(at, rule, Severity.Error, $"there is no {what} \"{id}\"")
+        var above = tree.Projects.Keys.Where(project => id == project || id.StartsWith(project + "_", StringComparison.Ordinal)).MaxBy(project => project.Length);
+        return above is not null && !MayBeOfSubproject(id[above.Length..].TrimStart('_')) ? new(at, rule, Severity.Error, $"there is no {what} \"{id}\"")
             : new(at, rule, Severity.Warning, $"the {what} \"{id}\" is not in this tree; on the server it must exist");
     }
 }

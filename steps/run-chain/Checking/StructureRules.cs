@@ -19,7 +19,8 @@ internal static class StructureRules
         else if (id.Length > 80 && root.Name.LocalName != "vcs-root") tree.Report(at, "id-form", Severity.Error, $"\"{id}\" is longer than the 80 characters that an id may have");
         if (root.Name.LocalName is "project" or "build-type" or "template" or "vcs-root" && !isRecipe)
         {
-            if ((string?)root.Attribute("uuid") is { } uuid)
+            // Settings that the Kotlin DSL generated have an empty one.
+            if ((string?)root.Attribute("uuid") is { Length: > 0 } uuid)
             {
                 if (!Guid.TryParseExact(uuid, "D", out _)) tree.Report(at, "uuid", Severity.Error, $"\"{uuid}\" is no uuid");
             }

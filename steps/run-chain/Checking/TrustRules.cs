@@ -1,4 +1,4 @@
-using CiSteps.RunChain.Branches;
+using CiSteps.RunChain.Chains;
 using CiSteps.RunChain.Settings;
 
 namespace CiSteps.RunChain.Checking;
@@ -15,14 +15,14 @@ internal static class TrustRules
 
     public static IEnumerable<Finding> Check(EffectiveTree tree)
     {
-        var released = tree.Builds.Values.Where(build => !BuildsBranches(build)).Select(build => build.Id).ToHashSet(StringComparer.Ordinal);
+        var released = tree.Builds.Values.Where(build => !BuildsBranches(tree, build)).Select(build => build.Id).ToHashSet(StringComparer.Ordinal);
         var releasing = new List<BuildConfiguration>();
         var onBranches = new List<BuildConfiguration>();
         foreach (var build in tree.Builds.Values)
         {
             var steps = StepCalls.Of(tree.Tree, build).Select(call => call.Step).Distinct().ToList();
             if (steps.Any(IsRelease)) releasing.Add(build);
-            if (!BuildsBranches(build)) continue;
+            if (!BuildsBranches(tree, build)) continue;
             if (steps.Count > 0) onBranches.Add(build);
             foreach (var finding in OnBranch(tree, build, steps, released)) yield return finding;
         }
@@ -61,5 +61,5 @@ internal static class TrustRules
 
     private static bool IsRelease(string step) => step is "certify" or "promote";
 
-    private static bool BuildsBranches(BuildConfiguration build) => new BranchFilter(build["branchFilter"]).Takes(AnyBranch, isDefault: false);
+    private static bool BuildsBranches(EffectiveTree tree, BuildConfiguration build) => ChainPlanner.FilterOf(tree.Tree, build).Takes(AnyBranch, isDefault: false);
 }

@@ -1,4 +1,6 @@
 using System.Globalization;
+using CiSteps.RunChain.Branches;
+using CiSteps.RunChain.Chains;
 using CiSteps.RunChain.Settings;
 
 namespace CiSteps.RunChain.Checking;
@@ -37,11 +39,12 @@ internal static class ValueRules
                 foreach (var finding in Option(option, BuildOptions, $"build option of \"{build.Id}\"")) yield return finding;
             foreach (var option in build.SnapshotDependencies.SelectMany(dependency => dependency.Options))
                 foreach (var finding in Option(option, DependencyOptions, $"snapshot dependency option of \"{build.Id}\"")) yield return finding;
+            var keepsFullNames = KeepsFullNames(effective, build);
             if (build.Options.LastOrDefault(option => option.Name == "branchFilter") is { } filter)
-                foreach (var finding in Filter(filter.Value, filter.At)) yield return finding;
+                foreach (var finding in Filter(filter.Value, filter.At, keepsFullNames)) yield return finding;
             foreach (var parameters in build.Triggers.Select(trigger => trigger.Parameters).Concat(build.Extensions.Where(extension => extension.Type != "pullRequests").Select(extension => extension.Parameters)))
                 if (parameters.Find("branchFilter") is { } parameter)
-                    foreach (var finding in Filter(parameter.Value, parameter.At)) yield return finding;
+                    foreach (var finding in Filter(parameter.Value, parameter.At, keepsFullNames)) yield return finding;
             foreach (var trigger in build.Triggers)
                 foreach (var finding in Trigger(trigger)) yield return finding;
             foreach (var extension in build.Extensions)
@@ -117,17 +120,27 @@ internal static class ValueRules
             yield return new(option.At, "option", Severity.Error, $"\"{option.Value}\" is no value of {option.Name}; it is one of {string.Join(", ", values)}");
     }
 
-    private static IEnumerable<Finding> Filter(string text, Place at)
+    private static IEnumerable<Finding> Filter(string text, Place at, bool keepsFullNames)
     {
         foreach (var line in text.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
             if (line.StartsWith('#')) continue;
+            if (BranchFilter.IsPullRequestRule(line)) continue;
             var bare = line.StartsWith("+:", StringComparison.Ordinal) || line.StartsWith("-:", StringComparison.Ordinal) ? line[2..] : line;
             if (bare.Length == 0) yield return new(at, "branch-filter", Severity.Error, $"\"{line}\" names no branch");
             else if (bare == line && line[0] is '+' or '-') yield return new(at, "branch-filter", Severity.Error, $"\"{line}\" is no rule: write +:branch or -:branch");
-            else if (bare.StartsWith("refs/heads/", StringComparison.Ordinal))
+            else if (!keepsFullNames && bare.StartsWith("refs/heads/", StringComparison.Ordinal))
                 yield return new(at, "branch-filter", Severity.Warning, $"\"{line}\" is a full name; filters compare logical names");
         }
+    }
+
+    // Nobody knows the names of roots that are elsewhere or whose specification is a parameter of elsewhere, or which roots a template's users have.
+    private static bool KeepsFullNames(EffectiveTree effective, BuildConfiguration build)
+    {
+        var tree = effective.Tree;
+        var whole = effective.Builds.GetValueOrDefault(build.Id) ?? build;
+        return build.IsTemplate || whole.VcsEntries.Any(entry => !tree.VcsRoots.TryGetValue(entry.RootId, out var root) || (root.Parameters["teamcity:branchSpec"] ?? "").Contains('%', StringComparison.Ordinal))
+            || ChainPlanner.SpecsOf(tree, whole).Any(spec => spec.KeepsFullNames);
     }
 
     private static IEnumerable<Finding> BranchSpec(Parameter spec)

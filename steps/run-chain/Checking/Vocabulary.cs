@@ -80,7 +80,9 @@ internal static class Vocabulary
         ["retryBuildTrigger"] = ["retryAttempts", "enqueueTimeout", "moveToTheQueueTop", "reRunBuildWithTheSameRevisions", "branchFilter"],
         ["commit-status-publisher"] =
         [
-            "publisherId", "vcsRootId", "github_host", "github_authentication_type", "secure:github_access_token", "authType", "tokenId", "build_custom_name",
+            "publisherId", "vcsRootId", "github_host", "github_authentication_type", "secure:github_access_token", "github_username", "secure:github_password", "github_oauth_user", "authType", "tokenId",
+            "build_custom_name", "gitlabApiUrl", "secure:gitlabAccessToken", "stashBaseUrl", "stashUsername", "secure:stashPassword", "bitbucketUsername", "secure:bitbucketPassword", "tfsAuthType",
+            "secure:accessToken", "publish.pull.requests",
         ],
         ["notifications"] =
         [

@@ -56,17 +56,23 @@ internal sealed class BuildParameters
     {
         var all = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (var name in raw.Keys)
-        {
-            try
-            {
-                all[name] = Find(name, [])!;
-            }
-            catch (UsageException)
-            {
-                // See above.
-            }
-        }
+            if (FindKnown(name) is { } value) all[name] = value;
         return all;
+    }
+
+    /// <summary>The text with those references replaced that something here defines; the others stay as they are.</summary>
+    public string ResolveKnown(string text) => References.Replace(text, name => FindKnown(name) ?? $"%{name}%");
+
+    private string? FindKnown(string name)
+    {
+        try
+        {
+            return Find(name, []);
+        }
+        catch (UsageException)
+        {
+            return null;
+        }
     }
 
     private static Place Nowhere { get; } = new("run-chain", 0);

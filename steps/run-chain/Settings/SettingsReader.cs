@@ -13,22 +13,47 @@ internal static class SettingsReader
     public static SettingsTree Read(string folder)
     {
         var root = Path.GetFullPath(folder);
-        if (!Directory.Exists(root)) throw new UsageException($"the settings folder \"{folder}\" does not exist; give the folder with .teamcity in it");
+        if (!Directory.Exists(root)) throw new UsageException($"the settings folder \"{folder}\" {(File.Exists(root) ? "is a file" : "does not exist")}; give the folder with .teamcity in it");
         if (Directory.Exists(Path.Combine(root, ".teamcity"))) root = Path.Combine(root, ".teamcity");
         var tree = new SettingsTree(root);
         if (File.Exists(Path.Combine(root, "project-config.xml")))
             tree.Report(new Place("project-config.xml", 1), "project-file", Severity.Error, "project-config.xml stands directly in .teamcity; a server writes .teamcity/<project id>/project-config.xml");
-        foreach (var projectFolder in Directory.GetDirectories(root).Order(StringComparer.Ordinal)) ReadProject(tree, projectFolder);
+        foreach (var projectFolder in Projects(root, folder))
+        {
+            try
+            {
+                ReadProject(tree, projectFolder);
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                tree.Report(new Place(Relative(tree, projectFolder), 1), "project-file", Severity.Error, $"cannot be read: {error.Message}");
+            }
+        }
+        if (tree.Projects.Count == 0 && (File.Exists(Path.Combine(root, "settings.kts")) || File.Exists(Path.Combine(root, "pom.xml"))))
+            throw new UsageException($"the TeamCity settings in \"{folder}\" are written in Kotlin (settings.kts), and run-chain reads XML; generate it (mvn teamcity-configs:generate in .teamcity) and give the folder with what came out");
         if (tree.Projects.Count == 0 && tree.Findings.Count == 0)
             throw new UsageException($"there are no TeamCity settings in \"{folder}\": expected .teamcity/<project id>/project-config.xml");
         return tree;
+    }
+
+    private static IEnumerable<string> Projects(string root, string given)
+    {
+        try
+        {
+            return Directory.GetDirectories(root).Order(StringComparer.Ordinal);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"the settings folder \"{given}\" cannot be read: {error.Message}", error);
+        }
     }
 
     private static void ReadProject(SettingsTree tree, string folder)
     {
         var id = Path.GetFileName(folder);
         var config = Path.Combine(folder, "project-config.xml");
-        if (!File.Exists(config))
+        // Looked up in a listing: where that is refused, a question for one file would say that it is not there.
+        if (!Directory.EnumerateFileSystemEntries(folder, "project-config.xml").Any())
         {
             // The Kotlin format keeps other folders here; a folder with build types and no project is broken.
             if (Directory.Exists(Path.Combine(folder, "buildTypes")))
