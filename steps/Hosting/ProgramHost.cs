@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using CiSteps.Hosting.Settings;
 
 namespace CiSteps.Hosting;
@@ -72,7 +73,7 @@ public static class ProgramHost
         if (result.Errors.Count > 0)
         {
             foreach (var problem in result.Errors) await error.WriteLineAsync($"{program.Name}: {problem.Message}").ConfigureAwait(false);
-            await error.WriteLineAsync($"see {program.Name} --help").ConfigureAwait(false);
+            await error.WriteLineAsync($"see {string.Join(' ', Path(result.CommandResult).Prepend(program.Name))} --help").ConfigureAwait(false);
             if (environment.ContainsKey("TEAMCITY_VERSION"))
                 new BuildLog(output, forServer: true).Problem($"{program.Name}.usage", string.Join("; ", result.Errors.Select(problem => problem.Message)));
             return ExitCode.Usage;
@@ -86,6 +87,9 @@ public static class ProgramHost
             ProcessTerminationTimeout = invoked.Grace ?? StepHost.GraceAfterSignal,
         }, CancellationToken.None).ConfigureAwait(false);
     }
+
+    // The commands below the root that were asked for, outermost first.
+    private static IEnumerable<string> Path(CommandResult result) => result.Parent is CommandResult above ? Path(above).Append(result.Command.Name) : [];
 
     private sealed record Inputs(IReadOnlyDictionary<string, Option<string?>> Options, IReadOnlyDictionary<string, Option<string[]>> Repeated, Argument<string?>? Argument);
 

@@ -2,7 +2,7 @@ using CiSteps.Hosting.Settings;
 
 namespace CiSteps.Hosting;
 
-/// <summary>What a step can be asked, and who does it. One per executable; see <see cref="StepHost"/>.</summary>
+/// <summary>What a step can be asked, and who does it. One per executable, or a command of one; see <see cref="StepHost"/>.</summary>
 /// <param name="Name">The step's kebab-case name.</param>
 /// <param name="Description">One sentence for <c>--help</c>: reads, does, hands over.</param>
 /// <param name="Settings">The step's own settings, besides the common ones.</param>
@@ -15,6 +15,9 @@ public sealed record StepCommand(
     Func<StepContext, CancellationToken, Task<Outcome>> Run,
     Func<StepContext, IEnumerable<ConfiguredValue>>? Configured = null)
 {
+    /// <summary>The program that it is a command of; null when it is an executable of its own.</summary>
+    public string? Program { get; init; }
+
     /// <summary>The checkout.</summary>
     public static Setting<string> WorkTree { get; } = Setting.Text("work-tree", "folder of the checkout", ".", "teamcity.build.checkoutDir");
 

@@ -34,11 +34,12 @@ public static class StepHost
         var dryRun = new Option<bool>("--dry-run") { Description = "print what would be done and touch nothing" };
         var explain = new Option<bool>("--explain-options") { Description = "print each setting's value and where it came from, and stop" };
         var options = StepCommand.Common.Concat(step.Settings).ToDictionary(setting => setting.Name, AsOption, StringComparer.Ordinal);
-        var root = new RootCommand(step.Description) { dryRun, explain };
-        foreach (var option in options.Values) root.Add(option);
+        var command = step.Program is null ? new RootCommand(step.Description) : new Command(step.Name, step.Description);
+        var root = command as RootCommand ?? new RootCommand { command };
+        foreach (var option in options.Values.Prepend<Option>(explain).Prepend(dryRun)) command.Add(option);
 
         var exit = ExitCode.Bug;
-        root.SetAction(async (parsed, cancel) =>
+        command.SetAction(async (parsed, cancel) =>
         {
             using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, stop);
             exit = await RunParsedAsync(step, parsed, options, parsed.GetValue(dryRun), parsed.GetValue(explain),
@@ -47,11 +48,11 @@ public static class StepHost
         });
 
         // "@text" is a value here, never a response file.
-        var result = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        var result = root.Parse(step.Program is null ? args : [step.Name, .. args], new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (result.Errors.Count > 0)
         {
             foreach (var problem in result.Errors) await error.WriteLineAsync($"{step.Name}: {problem.Message}").ConfigureAwait(false);
-            await error.WriteLineAsync($"see {step.Name} --help").ConfigureAwait(false);
+            await error.WriteLineAsync($"see {(step.Program is null ? "" : step.Program + " ")}{step.Name} --help").ConfigureAwait(false);
             if (environment.ContainsKey("TEAMCITY_VERSION"))
                 new BuildLog(output, forServer: true).Problem($"{step.Name}.usage", string.Join("; ", result.Errors.Select(problem => problem.Message)));
             return ExitCode.Usage;

@@ -79,6 +79,9 @@ public sealed class Scaffolding_one_more_service
     [TestCase("1-x", "ci/*", "gives no id")]
     [TestCase("x", "ci", "exactly one star")]
     [TestCase("x", "*/*", "exactly one star")]
+    [TestCase("x", "*", "takes the target branch")]
+    [TestCase("x", "m*n", "takes the target branch")]
+    [TestCase("x", "refs/heads/ci/*", "without refs/heads/")]
     public void Refuses_what_makes_no_settings(string service, string pattern, string why) => Assert.That(
         () => ServiceSettings.For(Path.Combine(folder, ".teamcity"), new ServiceRequest(service, "url", "main", pattern)), Throws.InstanceOf<Hosting.UsageException>().With.Message.Contains(why));
 
@@ -112,7 +115,12 @@ public sealed class Scaffolding_one_more_service
     [TestCase("merge", "https://git.example/x.git", "settings use already")]
     [TestCase("branch", "https://git.example/x.git", "the id of the pattern itself")]
     [TestCase("greeter.api", "https://git.example/x.git", "a service \"CiSteps_GreeterApi\" of the repository ssh://git@git.example/a&b.git")]
-    [TestCase("other", "https://user:secret@git.example/x.git", "holds a password")]
+    [TestCase("other", "https://user:secret@git.example/x.git", "a password or a token")]
+    [TestCase("other", "https://secret@git.example/x.git", "a password or a token")]
+    [TestCase("other", "https://git.example/x.git?token=secret@", "a password or a token")]
+    [TestCase("other", "", "is no address")]
+    [TestCase("other", "https://git.example/x.git\n", "is no address")]
+    [TestCase("other", "https://git.example/My%20Team/x.git", "reads as a parameter's")]
     public async Task Refuses_what_would_mix_with_something_else(string service, string repository, string why)
     {
         await RunAsync();

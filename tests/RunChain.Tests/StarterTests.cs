@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using CiSteps.Fixtures;
 using CiSteps.Pipeline;
 using CiSteps.RunChain.Scaffolding;
@@ -5,7 +6,7 @@ using CiSteps.RunChain.Scaffolding;
 namespace CiSteps.RunChain.Tests;
 
 /// <summary>A first ci-steps.yaml: whatever is found, the steps can read it.</summary>
-public sealed class Starting_a_pipeline_file
+public sealed partial class Starting_a_pipeline_file
 {
     private const string Deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  labels:\n    app: x\n  name: NAME\nspec:\n  template:\n    metadata:\n      name: inner\n    spec:\n      initContainers:\n        - name: init\n      containers:\n        - name: web\n          image: x\n";
 
@@ -39,8 +40,10 @@ public sealed class Starting_a_pipeline_file
     {
         folder.Write("Dockerfile", "FROM scratch");
         folder.Write("deploy/deployment.yaml", Deployment.Replace("NAME", "web-frontend"));
-        folder.Write("deploy/service.yaml", "kind: Service\n");
-        folder.Write("deploy/chart.yaml", Deployment.Replace("NAME", "{{ .Release.Name }}"));
+        folder.Write("deploy/service.yaml", "apiVersion: v1\nkind: Service\nmetadata: { name: web }\n");
+        folder.Write("deploy/kustomization.yaml", "resources: [deployment.yaml]\n");
+        folder.Write("chart/Chart.yaml", "name: web\n");
+        folder.Write("chart/templates/deployment.yaml", Deployment.Replace("NAME", "{{ .Release.Name }}"));
 
         var component = Start("My Shop").Components.Single();
 
@@ -58,6 +61,66 @@ public sealed class Starting_a_pipeline_file
         Assert.That(pipeline.Components.Select(component => component.Name), Is.EquivalentTo(new[] { "shop", "web", "b-web", "c", "api", "worker", "on" }));
         Assert.That(pipeline.Components.Single(component => component.Name == "c").Image!.Dockerfile, Is.EqualTo("c/docker/Dockerfile"));
         Assert.That(pipeline.Components.Single(component => component.Name == "shop").Paths, Is.EqualTo(new[] { "**", "!On/**", "!a/web/**", "!b/web/**", "!c/**", "!d/**" }));
+    }
+
+    [Test]
+    public void Takes_all_of_a_repository_with_one_Dockerfile()
+    {
+        folder.Write("src/Api/Dockerfile", "FROM sdk\nCOPY --chown=1:1 src/Api/Api.csproj .\nCOPY --from=build /app /app\n");
+        folder.Write("src/Api/Api.csproj", "<Project/>");
+        folder.Write("tests/Api.Tests/Api.Tests.csproj", "<Project/>");
+
+        var component = Start().Components.Single();
+
+        Assert.That((component.Name, component.Image!.Dockerfile, component.Image.Context), Is.EqualTo(("api", "src/Api/Dockerfile", ".")), "what it copies stands in the root");
+        Assert.That(component.Paths, Is.EqualTo(new[] { "**" }));
+        Assert.That(component.UnitTests.Single().Command.Folder, Is.EqualTo("tests/Api.Tests"));
+    }
+
+    [Test]
+    public void Gives_a_component_its_own_manifests_only_and_says_what_belongs_to_none()
+    {
+        foreach (var name in (string[])["api", "web"])
+        {
+            folder.Write($"{name}/Dockerfile", "FROM scratch\nCOPY . .\n");
+            folder.Write($"k8s/{name}.yaml", Deployment.Replace("NAME", name));
+        }
+        folder.Write("shared/lib.go", "");
+        folder.Write("tests/Both.Tests.csproj", "<Project/>");
+        folder.Write("{{cookiecutter.name}}/Dockerfile", "FROM scratch");
+
+        var pipeline = Start();
+
+        Assert.That(pipeline.Components.Select(component => component.Workload!.Manifests.Single()), Is.EqualTo(new[] { "k8s/api.yaml", "k8s/web.yaml" }));
+        Assert.That(pipeline.Components[1].Paths, Is.EqualTo(new[] { "web/**", "k8s/web.yaml" }), "a change of its manifest is a change of it");
+        Assert.That(Text(), Does.Contain("of no component, so a change there runs nothing: shared, tests;").And.Contain("tests there, to be given to the component that they test: tests: dotnet test"));
+    }
+
+    [TestCase("spec: { template: { spec: { initContainers: [{ name: init }], containers: [{ image: x, ports: [{ name: http, containerPort: 80 }], name: web }] } } }")]
+    [TestCase("spec:\n  template:\n    spec:\n      containers:\n      - image: x\n        ports:\n        - name: http\n        name: web\n      - name: side\n")]
+    public void Finds_the_container_in_any_style(string spec)
+    {
+        folder.Write("Dockerfile", "FROM scratch");
+        folder.Write("k8s/all.yaml", $"apiVersion: v1\nkind: Service\nmetadata: {{ name: x }}\n---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{ labels: {{ name: other }}, name: shop }}\n{spec}");
+
+        Assert.That(Start().Components.Single().Workload, Has.Property("Kind").EqualTo("StatefulSet").And.Property("Name").EqualTo("shop").And.Property("Container").EqualTo("web"));
+    }
+
+    [TestCase(0)]
+    [TestCase(2)]
+    public void Is_valid_with_all_that_it_offers(int services)
+    {
+        for (var number = 1; number <= services; number++)
+        {
+            folder.Write($"s{number}/Dockerfile", "FROM scratch");
+            folder.Write($"s{number}/k8s/all.yaml", Deployment.Replace("NAME", $"s{number}"));
+        }
+        var text = string.Join('\n', Text().Split('\n').Skip(2).Select(line => line.TrimStart().StartsWith(StarterPipeline.Mark, StringComparison.Ordinal) ? "" : Offered().Replace(line, "$1")));
+
+        var pipeline = PipelineFile.Parse(text, "ci-steps.yaml");
+
+        Assert.That(pipeline.Components, Has.All.Property("UnitTests").Not.Empty.And.All.Property("Image").Not.Null);
+        Assert.That((pipeline.Suites.Count, pipeline.Production?.Waves.Count ?? 0), Is.EqualTo(services == 0 ? (0, 0) : (1, 1)));
     }
 
     [TestCase("x.csproj", "<PackageReference Include=\"Microsoft.NET.Test.Sdk\" />", "dotnet test x.csproj --logger trx", "sub/test-results/*.trx", "trx")]
@@ -87,11 +150,16 @@ public sealed class Starting_a_pipeline_file
         folder.Write(file, text);
 
         Assert.That(Start().Components.Single().UnitTests, Is.Empty);
-        Assert.That(StarterPipeline.For(folder.Path, "shop", "main", "ci/*"), Does.Contain("# tests in .: ").And.Contain(hint));
+        Assert.That(Text(), Does.Contain("# <- tests in .: ").And.Contain(hint));
     }
 
     [Test]
     public void Starts_from_nothing_too() => Assert.That(Start().Components.Single().Name, Is.EqualTo("shop"));
 
-    private PipelineDefinition Start(string service = "shop") => PipelineFile.Parse(StarterPipeline.For(folder.Path, service, "main", "ci/*"), "ci-steps.yaml");
+    private PipelineDefinition Start(string service = "shop") => PipelineFile.Parse(Text(service), "ci-steps.yaml");
+
+    private string Text(string service = "shop") => StarterPipeline.For(folder.Path, service, "main", "ci/*");
+
+    [GeneratedRegex("^( *)# ")]
+    private static partial Regex Offered();
 }

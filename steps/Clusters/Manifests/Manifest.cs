@@ -44,5 +44,8 @@ public sealed record Manifest(JsonObject Json, string Source)
     internal IEnumerable<(JsonObject Container, bool IsInit)> Containers =>
         Part("initContainers").Select(container => (container, true)).Concat(Part("containers").Select(container => (container, false)));
 
+    /// <summary>Names of its containers, without init containers.</summary>
+    public IReadOnlyList<string> ContainerNames => [.. Part("containers").Select(container => Reading.Text(container["name"])).OfType<string>()];
+
     private IEnumerable<JsonObject> Part(string name) => (PodSpec?[name] as JsonArray ?? []).OfType<JsonObject>();
 }

@@ -9,8 +9,10 @@ namespace CiSteps.RunChain.Commands;
 /// <summary>The command line of run-chain.</summary>
 internal static class RunChainProgram
 {
+    private const string Name = "run-chain";
+
     /// <summary>All commands.</summary>
-    public static ProgramCommand Create() => new("run-chain", "Runs the chain of a TeamCity settings tree on this machine, and checks those settings.", [])
+    public static ProgramCommand Create() => new(Name, "Runs the chain of a TeamCity settings tree on this machine, and checks those settings.", [])
     {
         Commands =
         [
@@ -29,9 +31,9 @@ internal static class RunChainProgram
     /// <summary>Runs as this process. close, prune-images and doctor are steps like the others: they have their settings, evidence and endings.</summary>
     public static Task<int> RunAsync(string[] args) => args switch
     {
-        ["close", .. var rest] => StepHost.RunAsync(CloseCommand.Create(), rest),
-        ["prune-images", .. var rest] => StepHost.RunAsync(PruneCommand.Create(), rest),
-        ["doctor", .. var rest] => StepHost.RunAsync(DoctorCommand.Create(), rest),
+        ["close", .. var rest] => StepHost.RunAsync(CloseCommand.Create() with { Program = Name }, rest),
+        ["prune-images", .. var rest] => StepHost.RunAsync(PruneCommand.Create() with { Program = Name }, rest),
+        ["doctor", .. var rest] => StepHost.RunAsync(DoctorCommand.Create() with { Program = Name }, rest),
         _ => ProgramHost.RunAsync(Create(), args),
     };
 

@@ -1,5 +1,6 @@
 using CiSteps.Hosting;
 using CiSteps.Hosting.Settings;
+using CiSteps.Repositories;
 using CiSteps.RunChain.Scaffolding;
 using CiSteps.RunChain.Settings;
 
@@ -12,7 +13,7 @@ internal static class ScaffoldCommand
     private static readonly Setting<string> Repository = Setting.Text("repository", "address of its repository");
     private static readonly Setting<string> Target = Setting.Text("target-branch", "branch that releases come from", "main");
     private static readonly Setting<string> Private = Setting.Text("private-branches", "pattern of the branches that the branch chain builds", "ci/*");
-    private static readonly Setting<string> WorkTree = Setting.Text("work-tree", "also write a first ci-steps.yaml to this checkout of the service, unless it has one");
+    private static readonly Setting<string> WorkTree = Setting.Text("work-tree", "also write a first ci-steps.yaml to this checkout of the service, unless it has one; what to see to is marked in it");
     private static readonly Setting<bool> Overwrite = Setting.Switch("overwrite", "write files that exist with other content, too");
     private static readonly Setting<bool> DryRun = Setting.Switch("dry-run", "print what would change and write nothing");
 
@@ -69,7 +70,7 @@ internal static class ScaffoldCommand
         if (tree.Builds.ContainsKey(own) || tree.VcsRoots.ContainsKey(own) || tree.Recipes.ContainsKey(own))
             throw new UsageException($"the service name \"{request.Service}\" gives the id \"{own}\", which the settings use already; give another");
         if (tree.VcsRoots.TryGetValue($"{own}_Repository", out var root) && root.Parameters["url"] is { } url && url != request.Repository)
-            throw new UsageException($"{root.At}: the settings have a service \"{own}\" of the repository {url} already; give this one another name, or change the address there");
+            throw new UsageException($"{root.At}: the settings have a service \"{own}\" of the repository {OriginRemote.WithoutCredentials(url)} already; give this one another name, or change the address there");
     }
 
     private static string Shown(string folder, string path) => path.StartsWith(folder, StringComparison.Ordinal) ? Path.GetRelativePath(folder, path).Replace('\\', '/') : path;

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using CiSteps.Hosting;
+using CiSteps.RunChain.Branches;
 using CiSteps.RunChain.Checking;
 
 namespace CiSteps.RunChain.Scaffolding;
@@ -41,12 +42,7 @@ internal static partial class ServiceSettings
     public static IReadOnlyDictionary<string, string> For(string folder, ServiceRequest request)
     {
         var own = $"{Parent}_{request.IdPart}";
-        if (!request.PrivateBranches.Contains('*', StringComparison.Ordinal) || request.PrivateBranches.Count(unit => unit == '*') > 1)
-            throw new UsageException($"the branch pattern \"{request.PrivateBranches}\" needs exactly one star, such as ci/*");
-        foreach (var branch in (string[])[request.TargetBranch, request.PrivateBranches.Replace("*", "x", StringComparison.Ordinal)])
-            if (!BranchName().IsMatch(branch)) throw new UsageException($"\"{branch}\" is no branch's name");
-        if (Uri.TryCreate(request.Repository, UriKind.Absolute, out var address) && address.UserInfo.Contains(':', StringComparison.Ordinal))
-            throw new UsageException("the repository's address holds a password, and would stand in the settings; give the address without it");
+        RefuseWrong(request);
         var files = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (var chain in Chains)
         {
@@ -87,6 +83,29 @@ internal static partial class ServiceSettings
         bytes[6] = (byte)((bytes[6] & 0x0f) | 0x80);
         bytes[8] = (byte)((bytes[8] & 0x3f) | 0x80);
         return new Guid(bytes, bigEndian: true).ToString("D");
+    }
+
+    private static void RefuseWrong(ServiceRequest request)
+    {
+        var (target, pattern) = (request.TargetBranch, request.PrivateBranches);
+        if (pattern.Count(unit => unit == '*') != 1) throw new UsageException($"the branch pattern \"{pattern}\" needs exactly one star, such as ci/*");
+        foreach (var branch in (string[])[target, pattern.Replace("*", "x", StringComparison.Ordinal)])
+        {
+            if (branch.StartsWith("refs/", StringComparison.Ordinal)) throw new UsageException($"give the branch \"{branch}\" by its name, without refs/heads/");
+            if (!BranchName().IsMatch(branch)) throw new UsageException($"\"{branch}\" is no branch's name");
+        }
+        // Else a push to the target branch would start both chains.
+        if (new BranchSpec("refs/heads/none", pattern).LogicalName(target) is not null)
+            throw new UsageException($"the pattern of private branches \"{pattern}\" takes the target branch \"{target}\" too; give one that does not, such as ci/*");
+        // The message holds no part of the address: whatever it is, it may be a secret.
+        if (request.Repository.Length == 0 || request.Repository.Any(unit => char.IsWhiteSpace(unit) || char.IsControl(unit)))
+            throw new UsageException("--repository is no address: it is empty or holds a blank; give it as git clone takes it");
+        if (request.Repository.Contains('%', StringComparison.Ordinal))
+            throw new UsageException("the repository's address holds a \"%\", which TeamCity reads as a parameter's; give another form of it (ssh), or set it in the VCS root afterwards, with %% for each %");
+        if (!Uri.TryCreate(request.Repository, UriKind.Absolute, out var address)) return;
+        // In front of https a lone user may be an access token as well.
+        if (address.UserInfo.Contains(':', StringComparison.Ordinal) || address.Scheme is "http" or "https" && (address.UserInfo.Length > 0 || address.Query.Length > 0))
+            throw new UsageException("the repository's address holds a user, a password or a token, and would stand in the settings; give the address alone, and the credentials in the VCS root");
     }
 
     // CiSteps_Branch, CiSteps_Release and CiSteps_Repository are the service's; templates and recipes stay the parent's.

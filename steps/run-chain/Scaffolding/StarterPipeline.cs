@@ -4,17 +4,18 @@ using CiSteps.Hosting;
 
 namespace CiSteps.RunChain.Scaffolding;
 
-/// <summary>A first ci-steps.yaml from what a repository holds: Dockerfiles, manifests, test projects. A person reads it before it is used.</summary>
+/// <summary>A first ci-steps.yaml from what a repository holds: Dockerfiles, manifests, test projects. A person reads it before it is used: what only they know is marked.</summary>
 internal static partial class StarterPipeline
 {
-    private static readonly string[] ignored = ["node_modules", "bin", "obj", "vendor", "artifacts", "target", "dist", "venv", "__pycache__"];
+    /// <summary>Stands where only a person knows what belongs there.</summary>
+    internal const string Mark = "# <-";
 
-    // Folders that are about building, not about a component of their own.
-    private static readonly string[] nameless = ["docker", "build", "deploy", "container", "containers", "ci", "images", "package"];
+    private const string Header = $"""
+        # A first pipeline file, made from what stands in this repository; ci-steps.schema.json explains every key.
+        # Read it, mend what is marked "{Mark}", uncomment what you want, then remove these two lines.
 
-    private sealed record Workload(string Kind, string Name, string Container, string Manifests, string File);
 
-    private sealed record Found(string Name, string Folder, IReadOnlyList<string> Paths, string? Dockerfile, string Context, Workload? Workload, IReadOnlyList<StarterTest> Tests);
+        """;
 
     /// <summary>The file's text.</summary>
     /// <param name="folder">The work tree.</param>
@@ -24,19 +25,15 @@ internal static partial class StarterPipeline
     /// <exception cref="UsageException">The service's name gives no component's name.</exception>
     public static string For(string folder, string service, string targetBranch, string privateBranches)
     {
-        var files = Files(folder);
-        var components = Components(folder, files, Slug(service) is { Length: > 0 } name ? name : throw new UsageException($"the service name \"{service}\" gives no component's name"));
-        var text = new StringBuilder();
-        text.Append("# A first pipeline file, made from what stands in this repository. Read it, mend it, then remove this line.\n");
-        text.Append("registry:\n  push: registry.example.com\n\n");
+        var name = Slug(service) is { Length: > 0 } slug ? slug : throw new UsageException($"the service name \"{service}\" gives no component's name");
+        var found = StarterComponents.In(folder, name);
+        var text = new StringBuilder(Header.ReplaceLineEndings("\n"));
+        text.Append($"registry:\n  push: registry.example.com {Mark} your registry: host[:port][/prefix]\n\n");
         text.Append($"branches:\n  target: {Scalar(targetBranch)}\n  private: {Scalar(privateBranches)}\n\ncomponents:\n");
-        foreach (var component in components) Append(text, component);
-        if (components.Any(component => component.Workload is not null))
-        {
-            text.Append("\n# An integration suite deploys to a testbed and tests there; see the schema for all keys.\n# integration:\n#   - name: smoke\n#     class: small\n#     namespace: smoke\n#     tests:\n#       job: integration/job.yaml\n");
-            text.Append("\n# production:\n#   waves:\n#     - name: all\n#       targets:\n#         - name: production\n#           kubeconfig: CISTEPS_PRODUCTION_KUBECONFIG\n#           namespace: default\n");
-        }
-        text.Append("\nnotifications:\n  owners:\n    team:\n      webhook: env:CISTEPS_NOTIFICATION_WEBHOOK\n");
+        foreach (var component in found.Components) Append(text, component);
+        foreach (var hint in found.Hints) text.Append($"  {Mark} {hint}\n");
+        if (found.Components.Any(component => component.Workload is not null)) text.Append(WhereItRuns.ReplaceLineEndings("\n"));
+        text.Append($"\nnotifications:\n  owners:\n    team:\n      webhook: env:CISTEPS_NOTIFICATION_WEBHOOK {Mark} the variable on the agents with the address; or email: you@example.com\n");
         return text.ToString();
     }
 
@@ -47,12 +44,34 @@ internal static partial class StarterPipeline
         return slug.Length <= 63 ? slug : slug[..63].Trim('-');
     }
 
-    private static void Append(StringBuilder text, Found component)
+    private const string WhereItRuns = $"""
+
+        {Mark} A suite deploys to a testbed and tests there. Its job is a manifest of yours with one Job, whose log is the report (TAP, for one).
+        # integration:
+        #   - name: smoke
+        #     class: small
+        #     namespace: smoke
+        #     tests:
+        #       job: integration/job.yaml
+
+        {Mark} Where the certified images go. The namespace has to exist; kubeconfig names the variable with the file's path.
+        # production:
+        #   waves:
+        #     - name: all
+        #       targets:
+        #         - name: production
+        #           kubeconfig: CISTEPS_PRODUCTION_KUBECONFIG
+        #           namespace: default
+
+        """;
+
+    private static void Append(StringBuilder text, StarterComponent component)
     {
         text.Append($"  - name: {component.Name}\n    paths: [{string.Join(", ", component.Paths.Select(Scalar))}]\n    owners: [team]\n    major: 1\n");
-        foreach (var hint in component.Tests.Where(test => test.Command is null)) text.Append($"    # tests in {(hint.Folder.Length == 0 ? "." : hint.Folder)}: {hint.Hint}\n");
+        foreach (var hint in component.Tests.Where(test => test.Command is null)) text.Append($"    {Mark} tests in {(hint.Folder.Length == 0 ? "." : hint.Folder)}: {hint.Hint}\n");
         var runs = component.Tests.Where(test => test.Command is not null).ToList();
-        if (runs.Count > 0) text.Append("    # With an image: each command runs in a container of it, and an agent needs nothing but the engine.\n    unit-tests:\n");
+        if (runs.Count > 0) text.Append($"    {Mark} with an image: each command runs in a container of it, and an agent needs nothing but the engine\n    unit-tests:\n");
+        else text.Append($"    {Mark} a command that writes a report (JUnit, TRX, TAP), in an image if you like; without it no unit test is run\n    # unit-tests:\n    #   - name: unit\n    #     run: sh test.sh\n");
         foreach (var test in runs)
         {
             text.Append($"      - name: {Scalar(test.Name)}\n        run: {Scalar(test.Command!)}\n");
@@ -60,79 +79,15 @@ internal static partial class StarterPipeline
             if (test.Reports is { } reports) text.Append($"        reports: [{Scalar((test.Folder.Length > 0 ? test.Folder + "/" : "") + reports)}]\n");
             text.Append($"        format: {test.Format}\n");
         }
-        if (component.Dockerfile is { } dockerfile) text.Append($"    image:\n      dockerfile: {Scalar(dockerfile)}\n      context: {Scalar(component.Context)}\n");
+        if (component.Image is { } image) text.Append($"    image:\n      dockerfile: {Scalar(image.Dockerfile)}\n      context: {Scalar(image.Context)}\n");
+        else text.Append($"    {Mark} there is no Dockerfile; without an image nothing is built, certified or rolled out\n    # image:\n    #   dockerfile: Dockerfile\n    #   context: .\n");
         if (component.Workload is { } workload)
             text.Append($"    workload:\n      manifests: [{Scalar(workload.Manifests)}]\n      kind: {workload.Kind}\n      name: {workload.Name}\n      container: {workload.Container}\n");
+        else if (component.Image is not null)
+            text.Append($"    {Mark} no manifest of a Deployment, StatefulSet or DaemonSet was found for it; without a workload it is deployed nowhere\n    # workload:\n    #   manifests: [k8s]\n");
     }
 
-    private static IReadOnlyList<Found> Components(string folder, IReadOnlyList<string> files, string service)
-    {
-        var workloads = files.Where(file => file.EndsWith(".yaml", StringComparison.OrdinalIgnoreCase) || file.EndsWith(".yml", StringComparison.OrdinalIgnoreCase)).SelectMany(file => WorkloadsIn(folder, files, file)).ToList();
-        var images = files.Where(IsDockerfile).Select(file => (File: file, Own: Own(file))).ToList();
-        if (images.Count == 0) return [new(service, "", ["**"], null, ".", null, StarterTests.In(folder, files))];
-        var found = new List<Found>();
-        foreach (var (file, own) in images)
-        {
-            var nested = images.Select(other => other.Own).Where(other => other != own && (own.Length == 0 || other.StartsWith(own + "/", StringComparison.Ordinal))).Distinct().ToList();
-            var name = Name(file, own, service);
-            for (var number = 2; found.Any(other => other.Name == name); number++) name = own.Length > 0 && Slug(own) is { } longer && found.All(other => other.Name != longer) ? longer : $"{Name(file, own, service)}-{number}";
-            var inside = files.Where(path => (own.Length == 0 || path.StartsWith(own + "/", StringComparison.Ordinal)) && !nested.Any(below => path.StartsWith(below + "/", StringComparison.Ordinal))).ToList();
-            var workload = workloads.FirstOrDefault(one => one.Name == name) ?? workloads.FirstOrDefault(one => own.Length > 0 && one.File.StartsWith(own + "/", StringComparison.Ordinal))
-                ?? (images.Count == 1 && workloads.Count == 1 ? workloads[0] : null);
-            // A folder with several images has its tests once.
-            var tests = found.Any(other => other.Folder == own) ? [] : StarterTests.In(folder, inside);
-            found.Add(new(name, own, [own.Length == 0 ? "**" : own + "/**", .. nested.Select(below => $"!{below}/**")], file, own.Length == 0 ? "." : own, workload, tests));
-        }
-        return found;
-    }
-
-    private static bool IsDockerfile(string file) => Path.GetFileName(file) is var name && (name is "Dockerfile" or "Containerfile"
-        || (name.StartsWith("Dockerfile.", StringComparison.Ordinal) || name.EndsWith(".Dockerfile", StringComparison.Ordinal)) && !name.EndsWith("ignore", StringComparison.Ordinal));
-
-    // The component's folder: that of the Dockerfile, or the one above where that is only about building.
-    private static string Own(string dockerfile)
-    {
-        var own = (Path.GetDirectoryName(dockerfile) ?? "").Replace('\\', '/');
-        return nameless.Contains(Path.GetFileName(own)) ? (Path.GetDirectoryName(own) ?? "").Replace('\\', '/') : own;
-    }
-
-    private static string Name(string dockerfile, string own, string service)
-    {
-        var file = Path.GetFileName(dockerfile);
-        var part = file.StartsWith("Dockerfile.", StringComparison.Ordinal) ? file["Dockerfile.".Length..] : file.EndsWith(".Dockerfile", StringComparison.Ordinal) ? file[..^".Dockerfile".Length] : "";
-        return Slug(part) is { Length: > 0 } named ? named : own.Length > 0 && Slug(Path.GetFileName(own)) is { Length: > 0 } folder ? folder : service;
-    }
-
-    private static IEnumerable<Workload> WorkloadsIn(string folder, IReadOnlyList<string> files, string file)
-    {
-        var at = (Path.GetDirectoryName(file) ?? "").Replace('\\', '/');
-        foreach (var document in File.ReadAllText(Path.Combine(folder, file)).ReplaceLineEndings("\n").Split("\n---"))
-        {
-            var kind = Kind().Match(document);
-            var name = MetadataName().Match(document);
-            var container = Container().Match(document);
-            // A template's text is no manifest yet.
-            if (!kind.Success || !name.Success || document.Contains("{{", StringComparison.Ordinal) || Slug(name.Groups[1].Value) != name.Groups[1].Value) continue;
-            // What stands beside it belongs to it: services, config maps.
-            var manifests = at.Length > 0 && files.Count(other => other.StartsWith(at + "/", StringComparison.Ordinal) && (other.EndsWith(".yaml", StringComparison.Ordinal) || other.EndsWith(".yml", StringComparison.Ordinal))) > 1 ? at : file;
-            yield return new(kind.Groups[1].Value, name.Groups[1].Value, container.Success ? container.Groups[1].Value : name.Groups[1].Value, manifests, file);
-        }
-    }
-
-    private static List<string> Files(string folder) =>
-        [.. Directory.EnumerateFiles(folder, "*", new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 6, AttributesToSkip = FileAttributes.Hidden | FileAttributes.ReparsePoint, IgnoreInaccessible = true })
-            .Select(file => Path.GetRelativePath(folder, file).Replace('\\', '/')).Where(file => !file.Split('/').Any(part => part.StartsWith('.') || ignored.Contains(part))).Order(StringComparer.Ordinal)];
-
-    private static string Scalar(string text) => Plain().IsMatch(text) ? text : "\"" + text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal) + "\"";
-
-    [GeneratedRegex(@"^kind:\s*(Deployment|StatefulSet|DaemonSet)\s*$", RegexOptions.Multiline)]
-    private static partial Regex Kind();
-
-    [GeneratedRegex(@"^metadata:(?:\n[ ]+.*)*?\n[ ]{1,4}name:\s*[""']?([\w.-]+)", RegexOptions.Multiline)]
-    private static partial Regex MetadataName();
-
-    [GeneratedRegex(@"^\s+containers:\s*\n(?:\s*-?.*\n)*?\s*-?\s*name:\s*[""']?([\w.-]+)", RegexOptions.Multiline)]
-    private static partial Regex Container();
+    internal static string Scalar(string text) => Plain().IsMatch(text) ? text : "\"" + text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal) + "\"";
 
     [GeneratedRegex(@"[^a-z0-9-]+")]
     private static partial Regex NotSlug();
