@@ -68,7 +68,7 @@ internal sealed record SuiteDeployment(
         foreach (var path in paths)
         {
             var inside = path.TrimEnd('/') + "/";
-            foreach (var (file, _) in repository.Files(commit).Where(file => file.Path == path || file.Path.StartsWith(inside, StringComparison.Ordinal) && Path.GetExtension(file.Path) is ".yaml" or ".yml" or ".json").OrderBy(file => file.Path, StringComparer.Ordinal))
+            foreach (var (file, _) in repository.Files(commit).Where(file => file.Path == path || file.Path.StartsWith(inside, StringComparison.Ordinal) && ManifestSet.IsManifestFile(file.Path)).OrderBy(file => file.Path, StringComparer.Ordinal))
                 set = set.And(ManifestSet.Parse(repository.ReadFile(commit, file) ?? "", $"{file} at {commit[..12]}"));
         }
         return set;

@@ -13,6 +13,7 @@ internal static class ImageBuilding
     {
         await using var engine = await LocalEngine.OpenAsync();
         await using var registry = await LocalRegistry.StartAsync();
+        engine.OwnAllOf(registry);
         var basis = await engine.MakeBaseImageAsync($"{registry.Host}/base/tools");
         await engine.Engine.PushAsync(basis);
         using var git = new GitRepositories();
@@ -49,7 +50,5 @@ internal static class ImageBuilding
                 await File.WriteAllBytesAsync(Path.Combine(clone.Folder, "service", "content"), RandomNumberGenerator.GetBytes(ContentBytes));
                 clone.Commit((++number).ToString(CultureInfo.InvariantCulture));
             });
-        foreach (var (_, tags, _) in await engine.Engine.ListImagesAsync(new Dictionary<string, string?>()))
-            foreach (var tag in tags.Where(tag => tag.StartsWith(registry.Host + "/", StringComparison.Ordinal))) await engine.Engine.RemoveImageAsync(tag, force: true);
     }
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using CiSteps.Fixtures;
@@ -14,9 +13,6 @@ internal sealed class Agent : IAsyncDisposable
 
     private Agent(PodCluster world) => this.world = world;
 
-    /// <summary>Where the published executables are.</summary>
-    public static string Tools { get; } = Environment.GetEnvironmentVariable("CISTEPS_TOOL") is { Length: > 0 } given ? given : Path.Combine(Demo.Root, "artifacts", "tool", "linux-x64");
-
     /// <summary>The work folder: a clone on the branch that is built.</summary>
     public GitClone Clone { get; private set; } = null!;
 
@@ -25,7 +21,6 @@ internal sealed class Agent : IAsyncDisposable
 
     public static async Task<Agent> StartAsync()
     {
-        Assert.That(File.Exists(Path.Combine(Tools, "unit-test")), Is.True, $"{Tools} holds no executables; scripts/test.sh publishes them, and so does dotnet build steps/executables.proj");
         var agent = new Agent(await PodCluster.StartAsync("again"));
         var host = agent.world.Registry.Host;
         await agent.world.PushAsync("base", "1", "true");
@@ -50,34 +45,8 @@ internal sealed class Agent : IAsyncDisposable
         clone.Write("greeter/unit.sh", "echo 1..1; echo ok 1 - greets\n");
         clone.Write("greeter/Dockerfile", $"FROM {host}/base:1\nCOPY run.sh /run.sh\nCMD [\"sh\", \"/run.sh\"]\n");
         clone.Write("greeter/run.sh", PodCluster.WebServer("new") + "\n");
-        clone.Write("greeter/k8s/greeter.yaml", """
-            apiVersion: apps/v1
-            kind: Deployment
-            metadata: { name: greeter }
-            spec:
-              replicas: 1
-              selector: { matchLabels: { app: greeter } }
-              template:
-                metadata: { labels: { app: greeter } }
-                spec:
-                  terminationGracePeriodSeconds: 1
-                  containers:
-                    - name: greeter
-                      image: greeter
-                      ports: [{ containerPort: 8080 }]
-                      readinessProbe: { httpGet: { path: /healthz, port: 8080 }, periodSeconds: 1 }
-            ---
-            apiVersion: v1
-            kind: Service
-            metadata: { name: greeter }
-            spec: { selector: { app: greeter }, ports: [{ port: 80, targetPort: 8080 }] }
-            """);
-        clone.Write("integration/job.yaml", """
-            apiVersion: batch/v1
-            kind: Job
-            metadata: { name: tests }
-            spec: { template: { spec: { restartPolicy: Never, containers: [{ name: tests, image: greeter, command: [sh, -c, "echo 1..1; echo ok 1 - answers"] }] } } }
-            """);
+        clone.Write("greeter/k8s/greeter.yaml", PodCluster.Workload("greeter"));
+        clone.Write("integration/job.yaml", PodCluster.Job("greeter", "echo 1..1; echo ok 1 - answers"));
         clone.Commit("Begin");
         clone.Push();
         clone.Branch("ci/greeting");
@@ -92,18 +61,12 @@ internal sealed class Agent : IAsyncDisposable
     {
         var properties = Path.Combine(git.Folder, "build.properties");
         await File.WriteAllTextAsync(properties, $"build.number={Number}\n");
-        var start = new ProcessStartInfo(Path.Combine(Tools, step), more) { WorkingDirectory = Clone.Folder, RedirectStandardOutput = true, RedirectStandardError = true };
-        start.Environment.Clear();
-        foreach (var (name, value) in new Dictionary<string, string>
+        var (exit, output) = await Executables.RunAsync(Path.Combine(Executables.Folder, step), more, Clone.Folder, git.Folder, new()
         {
-            ["PATH"] = Environment.GetEnvironmentVariable("PATH")!, ["HOME"] = git.Folder, ["DOTNET_ROOT"] = Environment.GetEnvironmentVariable("DOTNET_ROOT") ?? "", ["TEAMCITY_VERSION"] = "2025.11",
-            ["TEAMCITY_BUILD_PROPERTIES_FILE"] = properties, ["CISTEPS_KUBECONFIG"] = world.Cluster.KubeconfigPath, ["SHOP_KUBECONFIG"] = world.Cluster.KubeconfigPath,
-        })
-            if (value.Length > 0) start.Environment[name] = value;
-        using var process = Process.Start(start)!;
-        var streams = await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync()).WaitAsync(TimeSpan.FromMinutes(5));
-        await process.WaitForExitAsync();
-        return (process.ExitCode, $"{step} #{Number}:\n{streams[0]}{streams[1]}");
+            ["TEAMCITY_VERSION"] = "2025.11", ["TEAMCITY_BUILD_PROPERTIES_FILE"] = properties,
+            ["CISTEPS_KUBECONFIG"] = world.Cluster.KubeconfigPath, ["SHOP_KUBECONFIG"] = world.Cluster.KubeconfigPath,
+        });
+        return (exit, $"{step} #{Number}:\n{output}");
     }
 
     /// <summary>Everything outside that steps change, as text: the origin's references, the registry's tags, production's workload.</summary>
@@ -156,10 +119,8 @@ internal sealed class Agent : IAsyncDisposable
 
     private async Task<string> KubectlAsync(params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo("kubectl", ["--kubeconfig", world.Cluster.KubeconfigPath, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-        var streams = await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync()).WaitAsync(TimeSpan.FromMinutes(1));
-        await process.WaitForExitAsync();
-        Assert.That(process.ExitCode, Is.Zero, $"kubectl {string.Join(' ', arguments)}: {streams[1]}");
-        return streams[0];
+        var (exit, output) = await Executables.RunAsync("kubectl", ["--kubeconfig", world.Cluster.KubeconfigPath, .. arguments], git.Folder, git.Folder, []);
+        Assert.That(exit, Is.Zero, $"kubectl {string.Join(' ', arguments)}: {output}");
+        return output;
     }
 }

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
-using CiSteps.Images;
 
 namespace CiSteps.Chain.Tests;
 
@@ -14,11 +13,7 @@ internal sealed class The_demo
     private IReadOnlyList<string> before = [];
 
     [SetUp]
-    public async Task Look_at_the_engine()
-    {
-        using var engine = await ContainerEngine.ConnectAsync();
-        before = await OnEngineAsync(engine);
-    }
+    public async Task Look_at_the_engine() => before = await Leftovers.OnEngineAsync();
 
     [Test]
     public async Task Brings_a_push_to_production_and_stops_one_whose_integration_test_fails()
@@ -92,29 +87,8 @@ internal sealed class The_demo
 
     private async Task NothingIsLeft()
     {
-        using var engine = await ContainerEngine.ConnectAsync();
-        Assert.That((await OnEngineAsync(engine)).Except(before), Is.Empty);
+        Assert.That((await Leftovers.OnEngineAsync()).Except(before), Is.Empty);
         // Every process of a run has the run's folder on its command line.
-        var alive = Directory.EnumerateDirectories("/proc").Where(folder => int.TryParse(Path.GetFileName(folder), out _)).Select(CommandLine).Where(line => line.Contains(Demo.Folder, StringComparison.Ordinal));
-        Assert.That(alive, Is.Empty);
-    }
-
-    private static async Task<IReadOnlyList<string>> OnEngineAsync(ContainerEngine engine)
-    {
-        var ours = new Dictionary<string, string?> { ["dev.cisteps.sandbox"] = null };
-        return [.. (await engine.ListContainersAsync(ours)).Select(container => container.Name), .. (await engine.ListNetworksAsync(ours)).Select(network => network.Name)];
-    }
-
-    private static string CommandLine(string process)
-    {
-        try
-        {
-            return File.ReadAllText(Path.Combine(process, "cmdline")).Replace('\0', ' ');
-        }
-        catch (IOException)
-        {
-            // It ended meanwhile.
-            return "";
-        }
+        Assert.That(Leftovers.Processes(Demo.Folder), Is.Empty);
     }
 }

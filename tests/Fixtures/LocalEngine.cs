@@ -10,6 +10,7 @@ public sealed class LocalEngine : IAsyncDisposable
     public const string Label = "dev.cisteps.test";
 
     private readonly List<string> images = [];
+    private readonly List<string> registries = [];
 
     private LocalEngine(ContainerEngine engine) => Engine = engine;
 
@@ -44,12 +45,17 @@ public sealed class LocalEngine : IAsyncDisposable
         lock (images) images.Add(reference);
     }
 
+    /// <summary>Has all images of a registry of the test's own removed at the end, whoever built or pulled them.</summary>
+    public void OwnAllOf(LocalRegistry registry) => registries.Add(registry.Host + "/");
+
     /// <summary>Removes what the test made.</summary>
     public async ValueTask DisposeAsync()
     {
         var mine = new Dictionary<string, string?> { [Label] = Id };
         foreach (var container in await Engine.ListContainersAsync(mine)) await Engine.RemoveContainerAsync(container.Id);
         foreach (var network in await Engine.ListNetworksAsync(mine)) await Engine.RemoveNetworkAsync(network.Id);
+        foreach (var (_, tags, _) in await Engine.ListImagesAsync(new Dictionary<string, string?>()))
+            foreach (var tag in tags.Where(tag => registries.Exists(host => tag.StartsWith(host, StringComparison.Ordinal)))) await Engine.RemoveImageAsync(tag, force: true);
         foreach (var image in Enumerable.Reverse(images)) await Engine.RemoveImageAsync(image, force: true);
         Engine.Dispose();
     }

@@ -1,5 +1,6 @@
 using System.Formats.Tar;
 using System.Text;
+using System.Text.Json.Nodes;
 using CiSteps.Images;
 using CiSteps.Sandbox;
 
@@ -25,6 +26,7 @@ public sealed class PodCluster : IAsyncDisposable
     {
         var engine = await LocalEngine.OpenAsync();
         var registry = await LocalRegistry.StartAsync();
+        engine.OwnAllOf(registry);
         var basis = await engine.MakeBaseImageAsync();
         var cluster = await SandboxCluster.StartAsync(new SandboxOptions { Name = name, Log = Console.Error.WriteLine });
         return new PodCluster(engine, registry, cluster, basis);
@@ -55,6 +57,43 @@ public sealed class PodCluster : IAsyncDisposable
     /// <summary>A web server that says its version at <c>/version</c> and is healthy at <c>/healthz</c>.</summary>
     public static string WebServer(string version) =>
         $"mkdir -p /www && echo {version} > /www/version && echo ok > /www/healthz && trap 'exit 0' TERM && (httpd -f -p 8080 -h /www & wait)";
+
+    /// <summary>Manifests of such a server: a Deployment, and a Service at port 80, both with its name. The image is for the step under test to set.</summary>
+    /// <param name="name">Name of Deployment, container, image and Service.</param>
+    /// <param name="replicas">Number of pods; one more while it is rolled.</param>
+    public static string Workload(string name, int replicas = 1) => $$"""
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata: { name: {{name}} }
+        spec:
+          replicas: {{replicas}}
+          selector: { matchLabels: { app: {{name}} } }
+          strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } }
+          template:
+            metadata: { labels: { app: {{name}} } }
+            spec:
+              terminationGracePeriodSeconds: 1
+              containers:
+                - name: {{name}}
+                  image: {{name}}
+                  ports: [{ containerPort: 8080 }]
+                  readinessProbe: { httpGet: { path: /healthz, port: 8080 }, periodSeconds: 1 }
+        ---
+        apiVersion: v1
+        kind: Service
+        metadata: { name: {{name}} }
+        spec: { selector: { app: {{name}} }, ports: [{ port: 80, targetPort: 8080 }] }
+        """;
+
+    /// <summary>Manifest of a Job whose log is the report of an integration suite.</summary>
+    /// <param name="image">Image with a shell.</param>
+    /// <param name="script">What <c>sh -c</c> runs.</param>
+    public static string Job(string image, string script) => $$"""
+        apiVersion: batch/v1
+        kind: Job
+        metadata: { name: tests }
+        spec: { template: { spec: { restartPolicy: Never, containers: [{ name: tests, image: {{image}}, command: [sh, -c, {{JsonValue.Create(script).ToJsonString()}}] }] } } }
+        """;
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

@@ -22,6 +22,7 @@ public sealed class RealImageTests
     {
         local = await LocalEngine.OpenAsync();
         registry = await LocalRegistry.StartAsync(RegistryAccess.Basic);
+        local.OwnAllOf(registry);
         client = registry.Connect();
         basis = await local.MakeBaseImageAsync($"{registry.Host}/base/tools");
         baseDigest = await local.Engine.PushAsync(basis, LocalRegistry.Credential);
@@ -31,8 +32,6 @@ public sealed class RealImageTests
     public async Task CloseAsync()
     {
         client.Dispose();
-        foreach (var image in await local.Engine.ListImagesAsync(new Dictionary<string, string?>()))
-            foreach (var tag in image.Tags.Where(tag => tag.StartsWith(registry.Host + "/", StringComparison.Ordinal))) await local.Engine.RemoveImageAsync(tag, force: true);
         await local.DisposeAsync();
         await registry.DisposeAsync();
     }

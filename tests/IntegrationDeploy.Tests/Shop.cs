@@ -26,10 +26,10 @@ internal sealed class Shop : IDisposable
             integration:
             """ + "\n" + (suite ?? Suite(registry)));
         Clone.Write("greeter/Dockerfile", "FROM scratch\n");
-        Clone.Write("greeter/k8s/greeter.yaml", deployment ?? Workload("greeter", 2));
-        Clone.Write("quotes/k8s/quotes.yaml", Workload("quotes", 1));
+        Clone.Write("greeter/k8s/greeter.yaml", deployment ?? PodCluster.Workload("greeter", 2));
+        Clone.Write("quotes/k8s/quotes.yaml", PodCluster.Workload("quotes"));
         Clone.Write("integration/k8s/settings.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {greeting: Hello}}");
-        Clone.Write("integration/job.yaml", job ?? Job("echo 1..2; echo ok 1 - answers; v=$(timeout 5 wget -q -O - http://greeter:8080/version); echo \"# $v\"; test \"$v\" = new && echo ok 2 - new || { echo not ok 2 - new; exit 1; }"));
+        Clone.Write("integration/job.yaml", job ?? Job("echo 1..2; echo ok 1 - answers; v=$(timeout 5 wget -q -O - http://greeter/version); echo \"# $v\"; test \"$v\" = new && echo ok 2 - new || { echo not ok 2 - new; exit 1; }"));
         Clone.Commit("Begin");
         Clone.Push();
         Clone.Branch("ci/greeting");
@@ -63,47 +63,8 @@ internal sealed class Shop : IDisposable
 
         """;
 
-    public static string Workload(string name, int replicas) => $$"""
-        apiVersion: apps/v1
-        kind: Deployment
-        metadata: { name: {{name}} }
-        spec:
-          replicas: {{replicas}}
-          selector: { matchLabels: { app: {{name}} } }
-          template:
-            metadata: { labels: { app: {{name}} } }
-            spec:
-              terminationGracePeriodSeconds: 1
-              containers:
-                - name: {{name}}
-                  image: {{name}}
-                  ports: [{ containerPort: 8080 }]
-                  readinessProbe: { httpGet: { path: /healthz, port: 8080 }, periodSeconds: 1 }
-        ---
-        apiVersion: v1
-        kind: Service
-        metadata: { name: {{name}} }
-        spec: { selector: { app: {{name}} }, ports: [{ port: 8080, targetPort: 8080 }] }
-        """;
-
     // The base image of the service has a shell: the job runs in it.
-    public static string Job(string script) => new JsonObject
-    {
-        ["apiVersion"] = "batch/v1",
-        ["kind"] = "Job",
-        ["metadata"] = new JsonObject { ["name"] = "tests" },
-        ["spec"] = new JsonObject
-        {
-            ["template"] = new JsonObject
-            {
-                ["spec"] = new JsonObject
-                {
-                    ["restartPolicy"] = "Never",
-                    ["containers"] = new JsonArray(new JsonObject { ["name"] = "tests", ["image"] = "greeter", ["command"] = new JsonArray("sh", "-c", script) }),
-                },
-            },
-        },
-    }.ToJsonString();
+    public static string Job(string script) => PodCluster.Job("greeter", script);
 
     public BuiltImage Image(string digest, bool built = true) => new("greeter", $"{Registry}/ci/greeter", $"{Registry}/ci/greeter", $"1.{Build}-{Clone.Head[..12]}", digest, built);
 

@@ -28,7 +28,7 @@ internal sealed class Production : IDisposable
               waves:
             """ + "\n" + (waves ?? Wave("all", "shop")));
         Clone.Write("greeter/Dockerfile", "FROM scratch\n");
-        Clone.Write("greeter/k8s/greeter.yaml", Manifests("shop"));
+        Clone.Write("greeter/k8s/greeter.yaml", "{ apiVersion: v1, kind: Namespace, metadata: { name: shop } }\n---\n" + PodCluster.Workload("greeter", 2));
         Clone.Commit("Begin");
         Clone.Push();
     }
@@ -47,32 +47,6 @@ internal sealed class Production : IDisposable
                 - { name: {{target}}, kubeconfig: {{KubeconfigVariable}}, namespace: {{ns}}, components: [greeter], gate: { {{gate}} } }
               {{more}}
 
-        """;
-
-    public static string Manifests(string ns) => $$"""
-        { apiVersion: v1, kind: Namespace, metadata: { name: {{ns}} } }
-        ---
-        apiVersion: apps/v1
-        kind: Deployment
-        metadata: { name: greeter }
-        spec:
-          replicas: 2
-          selector: { matchLabels: { app: greeter } }
-          strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } }
-          template:
-            metadata: { labels: { app: greeter } }
-            spec:
-              terminationGracePeriodSeconds: 1
-              containers:
-                - name: greeter
-                  image: greeter
-                  ports: [{ containerPort: 8080 }]
-                  readinessProbe: { httpGet: { path: /healthz, port: 8080 }, periodSeconds: 1 }
-        ---
-        apiVersion: v1
-        kind: Service
-        metadata: { name: greeter }
-        spec: { selector: { app: greeter }, ports: [{ port: 80, targetPort: 8080 }] }
         """;
 
     public CertifiedImage Image(string digest, string? previous = null) => new("greeter", $"{Registry}/greeter", $"{Registry}/greeter", digest, "1.7", "1-production", previous);

@@ -46,8 +46,7 @@ public sealed class ManifestSet
             if (Directory.Exists(full))
             {
                 var files = Directory.EnumerateFiles(full, "*", SearchOption.AllDirectories)
-                    .Where(file => Path.GetExtension(file) is ".yaml" or ".yml" or ".json" && Path.GetFileName(file) is not ("kustomization.yaml" or "kustomization.yml"))
-                    .Order(StringComparer.Ordinal).ToList();
+                    .Where(IsManifestFile).Order(StringComparer.Ordinal).ToList();
                 if (files.Count == 0) throw new UsageException($"the folder \"{path}\" has no manifests (*.yaml, *.yml, *.json)");
                 foreach (var file in files) items.AddRange(Read(file, Path.GetRelativePath(inside, file)));
             }
@@ -68,6 +67,10 @@ public sealed class ManifestSet
             }
         }
     }
+
+    /// <summary>Whether a file in a folder of manifests is one, by its name; kustomizations are for another program.</summary>
+    public static bool IsManifestFile(string path) =>
+        Path.GetExtension(path) is ".yaml" or ".yml" or ".json" && Path.GetFileName(path) is not ("kustomization.yaml" or "kustomization.yml");
 
     /// <summary>Reads YAML or JSON text, any number of documents; lists are taken apart, empty documents left out.</summary>
     /// <exception cref="UsageException">It is no YAML, or a document is no manifest; with line and column.</exception>

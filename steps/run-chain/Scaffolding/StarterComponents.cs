@@ -100,7 +100,7 @@ internal static partial class StarterComponents
     // What is no manifest, such as a chart's template, is passed over.
     private static List<StarterWorkload> WorkloadsIn(string folder, IReadOnlyList<string> files)
     {
-        var read = files.Where(file => Path.GetExtension(file) is ".yaml" or ".yml" && Path.GetFileName(file) is not ("kustomization.yaml" or "kustomization.yml"))
+        var read = files.Where(file => Path.GetExtension(file) is not ".json" && ManifestSet.IsManifestFile(file))
             .ToDictionary(file => file, file => Read(folder, file), StringComparer.Ordinal);
         var found = new List<StarterWorkload>();
         foreach (var (file, items) in read)
