@@ -1,4 +1,7 @@
 using System.Text.Json.Nodes;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using CiSteps.Fixtures;
 using CiSteps.Hosting;
 
 namespace CiSteps.Clusters.Tests;
@@ -94,6 +97,35 @@ internal sealed class Connections
         var failure = await Assert.ThrowsAsync<UsageException>(() => Cluster.ConnectAsync(kubeconfig, log, time));
 
         Assert.That(failure!.Message, Does.Contain("\"/bin/evil\"").And.Contain("CISTEPS_KUBECONFIG_PLUGINS"));
+    }
+
+    [Test]
+    public async Task Knows_an_ended_client_certificate_without_asking()
+    {
+        using var key = ECDsa.Create();
+        using var certificate = new CertificateRequest("CN=developer", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-9), DateTimeOffset.UtcNow.AddDays(-2));
+        var kubeconfig = server.Kubeconfig.Replace("token: fake-token-of-the-test",
+            $"client-certificate-data: {Encoded(certificate.ExportCertificatePem())}, client-key-data: {Encoded(key.ExportPkcs8PrivateKeyPem())}", StringComparison.Ordinal);
+
+        var failure = await Assert.ThrowsAsync<UnavailableException>(() => Cluster.ConnectAsync(kubeconfig, log, time));
+
+        Assert.That(failure!.Reason, Is.EqualTo("cluster-unauthorized"));
+        Assert.That(failure.Message, Does.Contain("context \"fake\" ended on").And.Contain("fetch a fresh kubeconfig"));
+        Assert.That(server.Requests, Is.Empty);
+
+        static string Encoded(string pem) => Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(pem));
+    }
+
+    [Test]
+    public async Task Says_that_the_servers_certificate_is_not_the_authoritys()
+    {
+        await using var cluster = await SandboxFixture.StartAsync();
+        await using var other = await SandboxFixture.StartAsync("other");
+        static string Authority(SandboxFixture of) => of.Kubeconfig.Split('\n').Single(line => line.Contains("certificate-authority-data", StringComparison.Ordinal)).Trim();
+
+        var failure = await Assert.ThrowsAsync<UnavailableException>(() => Cluster.ConnectAsync(cluster.Kubeconfig.Replace(Authority(cluster), Authority(other), StringComparison.Ordinal), log, time));
+
+        Assert.That(failure!.Message, Does.Contain("a certificate that the kubeconfig's authority did not sign").And.Contain(cluster.Url));
     }
 
     [TestCase("/no/such/kubeconfig", "cannot read the kubeconfig")]

@@ -76,6 +76,18 @@ public sealed class The_end_of_a_chain
         Assert.That((string?)body["again"], Does.Contain("ci/x"));
     }
 
+    [TestCase("Nobody", 1, 0, 0, "nobody had to be told")]
+    [TestCase("Owners", 0, 0, 0, "nobody was told: no owner of it is known")]
+    [TestCase("Owners", 1, 0, 0, "the owners were told before")]
+    [TestCase("Owners", 1, 0, 1, "could not tell greeters")]
+    [TestCase("Owners", 2, 1, 1, "told greeters; could not tell greeters")]
+    public void Says_whether_somebody_heard_of_it(string audience, int recipients, int told, int missed, string sentence)
+    {
+        IReadOnlyList<string> Names(int count) => [.. Enumerable.Repeat("greeters", count)];
+        var plan = new ClosePlan(new CloseVerdict("unit-test", "failed", "no", Enum.Parse<Audience>(audience)), [.. Names(recipients).Select(name => new OwnerDefinition(name, "env:A", null))], []);
+        Assert.That(CloseStep.Told(plan, (Names(told), Names(missed))), Is.EqualTo(sentence));
+    }
+
     [TestCase("http://hook.example/x", 404)]
     [TestCase("ftp://hook.example/x", 200)]
     public async Task Stays_as_it_is_when_nobody_can_be_told(string address, int status)

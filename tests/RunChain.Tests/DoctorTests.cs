@@ -78,6 +78,7 @@ public sealed class The_doctor
         Assert.That(found.Exit, Is.EqualTo(ExitCode.Refused));
         Assert.That(found["engine"].Advice, Does.Contain("DOCKER_HOST"));
         Assert.That((found["engine"].Verdict, found["registry"].Verdict), Is.EqualTo(("not", "not")), found.Output);
+        Assert.That(found["registry"].Advice, Does.Contain("is up and can be reached").And.Not.Contain("log in"));
     }
 
     [TestCase("right", "ok", "ok")]

@@ -73,6 +73,7 @@ public sealed partial class Cluster : IDisposable
 
     /// <summary>A connection that has not spoken to the server yet.</summary>
     /// <exception cref="UsageException">The kubeconfig cannot be read or used.</exception>
+    /// <exception cref="UnavailableException">Its client certificate has ended.</exception>
     public static Cluster Open(string kubeconfig, BuildLog log, TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(kubeconfig);
@@ -81,9 +82,11 @@ public sealed partial class Cluster : IDisposable
         if (skipsTls) log.Warning($"the kubeconfig's context \"{context}\" does not verify the server's certificate (insecure-skip-tls-verify): anybody in between can read and change all that is sent; give it the cluster's certificate authority");
         try
         {
+            if (Kubeconfig.EndOfCertificate(configuration) is { } end && end < time.GetUtcNow())
+                throw new UnavailableException("cluster-unauthorized", $"the client certificate of context \"{context}\" ended on {end:yyyy-MM-dd HH:mm}Z; fetch a fresh kubeconfig");
             return new Cluster(new Kubernetes(configuration), configuration, context, log, time);
         }
-        catch (Exception error) when (error is k8s.Exceptions.KubeConfigException or System.Security.Cryptography.CryptographicException)
+        catch (Exception error) when (error is k8s.Exceptions.KubeConfigException or System.Security.Cryptography.CryptographicException or FormatException or IOException)
         {
             throw new UsageException($"the kubeconfig's context \"{context}\" cannot be used: {error.Message}", error);
         }

@@ -1,3 +1,4 @@
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
@@ -37,6 +38,16 @@ internal static class Kubeconfig
         {
             throw new UsageException($"{source} cannot be used: {error.Message}; check it with kubectl cluster-info", error);
         }
+    }
+
+    /// <summary>When the user's client certificate ends; null when there is none.</summary>
+    public static DateTimeOffset? EndOfCertificate(KubernetesClientConfiguration configuration)
+    {
+        var pem = configuration.ClientCertificateData is { Length: > 0 } data ? Encoding.UTF8.GetString(Convert.FromBase64String(data))
+            : configuration.ClientCertificateFilePath is { Length: > 0 } file ? File.ReadAllText(file) : null;
+        if (pem is null) return null;
+        using var certificate = X509Certificate2.CreateFromPem(pem);
+        return certificate.NotAfter.ToUniversalTime();
     }
 
     /// <summary>A kubeconfig with one cluster, one user with a token, one context.</summary>

@@ -192,6 +192,8 @@ public sealed partial class Cluster
 
     internal UnavailableException Unreachable(Exception error)
     {
+        if (error.InnerException is System.Security.Authentication.AuthenticationException { Message: var text } && text.Contains("certificate", StringComparison.OrdinalIgnoreCase))
+            return new UnavailableException("cluster-unreachable", $"the API server {Server} shows a certificate that the kubeconfig's authority did not sign, or for another name; check that the address leads to this cluster, and fetch a fresh kubeconfig", error);
         var inner = error is HttpRequestException { InnerException: { } cause } ? cause.Message : error.Message;
         return new UnavailableException("cluster-unreachable", $"the API server {Server} does not answer: {inner}; check that the cluster runs and that this machine reaches it", error);
     }

@@ -13,6 +13,9 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
 {
     private const string ToldFile = "told.json";
 
+    // In front of a webhook's address that stands in an environment variable.
+    private const string Variable = "env:";
+
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
         PipelineDefinition? policy = null;
@@ -52,16 +55,26 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
 
         var (released, failure) = await ReleaseAsync(run, cancel).ConfigureAwait(false);
         WriteReport(run, verdict, steps, evidence, why);
-        var told = await TellAsync(plan, run, cancel).ConfigureAwait(false);
+        var told = Told(plan, await TellAsync(plan, run, cancel).ConfigureAwait(false));
         if (failure is not null) return Outcome.Unavailable("release", $"the chain's testbeds could not be released: {failure}; their leases end by themselves, or run close again");
         if (unreadable is not null && verdict.Succeeded) return Outcome.Usage(unreadable.Message);
-        return Outcome.Done(Sentence(verdict, $"{(released.Count == 0 ? "no testbed was held" : $"released {string.Join(", ", released)}")}; {Told(told)}"));
+        return Outcome.Done(Sentence(verdict, $"{(released.Count == 0 ? "no testbed was held" : $"released {string.Join(", ", released)}")}; {told}"));
     }
 
     private static string Sentence(CloseVerdict verdict, string rest) =>
         (verdict.Succeeded ? $"the chain is done: {verdict.Text}" : $"the chain failed at {verdict.FailedStep} ({verdict.Reason})") + "; " + rest;
 
-    private static string Told(IReadOnlyList<string> told) => told.Count == 0 ? "nobody had to be told" : $"told {string.Join(", ", told)}";
+    // Of a failure that nobody hears of the sentence has to say so.
+    internal static string Told(ClosePlan plan, (IReadOnlyList<string> Told, IReadOnlyList<string> Missed) told)
+    {
+        if (plan.Verdict.Audience == Audience.Nobody) return "nobody had to be told";
+        if (plan.Recipients.Count == 0) return "nobody was told: no owner of it is known";
+        if (told is { Told.Count: 0, Missed.Count: 0 }) return "the owners were told before";
+        var parts = new List<string>();
+        if (told.Told.Count > 0) parts.Add($"told {string.Join(", ", told.Told)}");
+        if (told.Missed.Count > 0) parts.Add($"could not tell {string.Join(", ", told.Missed)}");
+        return string.Join("; ", parts);
+    }
 
     private static IReadOnlyList<string> ChangedPaths(ChainRun chain)
     {
@@ -95,13 +108,13 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
         }
     }
 
-    private async Task<IReadOnlyList<string>> TellAsync(ClosePlan plan, RunIdentity run, CancellationToken cancel)
+    private async Task<(IReadOnlyList<string> Told, IReadOnlyList<string> Missed)> TellAsync(ClosePlan plan, RunIdentity run, CancellationToken cancel)
     {
-        if (plan.Recipients.Count == 0) return [];
+        if (plan.Recipients.Count == 0) return ([], []);
         var links = new SortedDictionary<string, string>(StringComparer.Ordinal);
         if (context.Settings.Environment.GetValueOrDefault("BUILD_URL") is { Length: > 0 } build) links["build"] = build;
         var known = Known();
-        var told = new List<string>();
+        var (told, missed) = (new List<string>(), new List<string>());
         var own = given is null ? new HttpClient() : null;
         try
         {
@@ -115,10 +128,16 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
                 }
                 if (Address(owner) is not { } address)
                 {
-                    context.Log.Warning($"\"{owner.Name}\" has no webhook that can be reached from here" + (owner.Email is null ? "" : $"; tell {owner.Email}"));
+                    context.Log.Warning((owner.Webhook is { } webhook ? $"the variable {webhook[Variable.Length..]}, which has the webhook of \"{owner.Name}\", is not set here" : $"\"{owner.Name}\" has no webhook")
+                        + (owner.Email is null ? "" : $"; tell {owner.Email}"));
+                    missed.Add(owner.Name);
                     continue;
                 }
-                if (!await notification.SendAsync(address, given ?? own!, context.Log, context.Time, cancel).ConfigureAwait(false)) continue;
+                if (!await notification.SendAsync(address, given ?? own!, context.Log, context.Time, cancel).ConfigureAwait(false))
+                {
+                    missed.Add(owner.Name);
+                    continue;
+                }
                 told.Add(owner.Name);
                 known.Add(notification.Id);
                 Remember(known);
@@ -128,11 +147,11 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
         {
             own?.Dispose();
         }
-        return told;
+        return (told, missed);
     }
 
-    private string? Address(OwnerDefinition owner) => owner.Webhook is { } webhook && webhook.StartsWith("env:", StringComparison.Ordinal)
-        ? context.FindSecret(webhook["env:".Length..]) : owner.Webhook;
+    private string? Address(OwnerDefinition owner) => owner.Webhook is { } webhook && webhook.StartsWith(Variable, StringComparison.Ordinal)
+        ? context.FindSecret(webhook[Variable.Length..]) : owner.Webhook;
 
     private HashSet<string> Known()
     {

@@ -37,7 +37,7 @@ internal sealed class RegistryLooks(StepContext context, PipelineDefinition pipe
         }
         catch (Exception failure) when (Look.IsFinding(failure))
         {
-            looks.Add(Look.Failed(looks.Count == 0 ? "registry" : "registry, pushing", failure, LogIn));
+            looks.Add(Look.Failed(looks.Count == 0 ? "registry" : "registry, pushing", failure, failure is UnavailableException ? $"see whether {push} is a registry, is up and can be reached from here; ci-steps.yaml names it as registry.push" : LogIn));
         }
         return looks;
 
