@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using CiSteps.Clusters;
+using CiSteps.Fixtures;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 using Moq;
@@ -307,7 +308,7 @@ internal sealed class WithScriptedWorld
     public async Task Refuses_manifests_that_name_no_fixed_image_before_a_testbed_is_touched()
     {
         shop.Dispose();
-        shop = new Shop(Registry, job: Shop.Job("true").Replace("\"image\":\"greeter\"", "\"image\":\"tools\"", StringComparison.Ordinal));
+        shop = new Shop(Registry, job: PodCluster.Job("tools", "true"));
         await ReadyAsync();
 
         var exit = await RunAsync();
