@@ -69,14 +69,24 @@ public sealed class Checking_from_the_command_line
         using var toy = new ToyTree();
         var tools = Directory.CreateDirectory(Path.Combine(toy.Folder, "tools")).FullName;
         var step = Path.Combine(tools, "unit-test");
-        await File.WriteAllTextAsync(step, "#!/bin/sh\n[ \"$*\" = --help ] || exit 9\nprintf 'Options:\\n  --all          as --older did\\n  --config <config>  the file\\n'\n");
-        File.SetUnixFileMode(step, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        toy.Build("Toy_A", Call("unit-test", "--all=true --config &quot;a b&quot;")).Build("Toy_B", Call("unit-test", "--older")).Build("Toy_C", Call("unit-test", "again --all")).Build("Toy_D", Call("merge", "--whatever"));
-        var (exit, output, _) = await RunAsync("check", "--tools", tools, toy.Folder);
+        await File.WriteAllTextAsync(step, "#!/bin/sh\ncase \"$*\" in\n--help) printf 'Options:\\n  --all          as --older did\\n  --config <config>  the file\\n\\nCommands:\\n  again <name>  runs it\\n' ;;\n" +
+            "'again --help') printf 'Arguments:\\n  <name>  which\\n\\nOptions:\\n  --quick  no waiting\\n' ;;\n*) echo no >&2; exit 9 ;;\nesac\n");
+        var broken = Path.Combine(tools, "certify");
+        await File.WriteAllTextAsync(broken, "#!/bin/sh\necho 'cannot start' >&2\nexit 9\n");
+        foreach (var file in new[] { step, broken }) File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        toy.Build("Toy_A", Call("unit-test", "--all=true --config &quot;a b&quot;")).Build("Toy_B", Call("unit-test", "--older")).Build("Toy_C", Call("unit-test", "agian --all")).Build("Toy_D", Call("merge", "--whatever"))
+            .Build("Toy_E", Call("unit-test", "again one --quick")).Build("Toy_F", Call("unit-test", "again --all")).Build("Toy_G", Call("unit-test", "%which% --all")).Build("Toy_H", Call("certify", "--all"));
+        var (exit, output, error) = await RunAsync("check", "--tools", tools, toy.Folder);
         Assert.That(exit, Is.EqualTo(1));
-        Assert.That(output.Split('\n').Where(line => line.Contains("step-option", StringComparison.Ordinal)).Select(line => line[..line.IndexOf(':')] + line[line.LastIndexOf(": ", StringComparison.Ordinal)..]),
-            Is.EqualTo(new[] { "Toy/buildTypes/Toy_B.xml: unit-test does not know the option --older", "Toy/buildTypes/Toy_C.xml: " }));
-        Assert.That(output, Does.Contain("(--tools): merge"));
+        Assert.That(output.Split('\n').Where(line => line.Contains("step-option", StringComparison.Ordinal)).Select(line => line[(line.IndexOf("Toy_", StringComparison.Ordinal) + 4)..]), Is.EqualTo(new[]
+        {
+            "B.xml:10: step-option: unit-test does not know the option --older",
+            "C.xml:10: step-option: unit-test does not know \"agian\"",
+            "F.xml:10: step-option: unit-test again does not know the option --all",
+            "H.xml:10: step-option: certify does not say which options it has (--help): cannot start",
+        }), output);
+        Assert.That(error, Does.EndWith("(--tools): merge\n"));
+        Assert.That((await RunAsync("check", "--tools", tools + "/gone", toy.Folder)).Error, Does.Contain("the folder of executables"));
 
         static string Call(string name, string arguments) => ToyTree.Runners("      <runner id=\"R\" name=\"r\" type=\"simpleRunner\">\n        <parameters>\n          <param name=\"command.executable\" value=\"%teamcity.tool.x%/" + name +
             "\" />\n          <param name=\"command.parameters\" value=\"" + arguments + "\" />\n        </parameters>\n      </runner>\n");

@@ -82,7 +82,8 @@ public sealed class The_checker_of_settings
     [TestCase("revision-rule", "<artifact-dependencies><dependency id=\"A\" sourceBuildTypeId=\"Toy_B\"><revisionRule name=\"buildTag\" revision=\"tag\" /><artifact sourcePath=\"a\" /></dependency></artifact-dependencies>")]
     [TestCase("trigger", "<build-triggers><build-trigger id=\"T\" type=\"finishBuildTrigger\"><parameters /></build-trigger></build-triggers>")]
     [TestCase("trigger", "<build-triggers><build-trigger id=\"T\" type=\"buildDependencyTrigger\"><parameters /></build-trigger></build-triggers>")]
-    [TestCase("value", "<build-triggers><build-trigger id=\"T\" type=\"vcsTrigger\"><parameters><param name=\"quietPeriodMode\" value=\"LONG\" /></parameters></build-trigger></build-triggers>")]
+    [TestCase("trigger", "<build-triggers><build-trigger id=\"T\" type=\"vcsTrigger\"><parameters /></build-trigger></build-triggers>")]
+    [TestCase("value", "<build-triggers><build-trigger id=\"T\" type=\"vcsTrigger\"><parameters><param name=\"quietPeriodMode\" value=\"LONG\" /></parameters></build-trigger></build-triggers>", "trigger")]
     [TestCase("step-mode", "<build-runners><runner id=\"R\" name=\"r\" type=\"x\"><parameters><param name=\"teamcity.step.mode\" value=\"always\" /></parameters></runner></build-runners>")]
     [TestCase("runner", "<build-runners><runner id=\"R\" name=\"r\" type=\"simpleRunner\"><parameters><param name=\"use.custom.script\" value=\"true\" /></parameters></runner></build-runners>")]
     [TestCase("runner", "<build-runners><runner id=\"R\" name=\"r\" type=\"simpleRunner\"><parameters><param name=\"script.content\" value=\"date\" /></parameters></runner></build-runners>")]
@@ -98,7 +99,7 @@ public sealed class The_checker_of_settings
     [TestCase("reference", "<build-runners><runner id=\"R\" name=\"r\" type=\"x\"><parameters><param name=\"a\" value=\"100%done%\" /></parameters></runner></build-runners>")]
     [TestCase("clear-secret", "<parameters><param name=\"env.GIT_TOKEN\" value=\"hunter2\" /></parameters>")]
     [TestCase("clear-secret", "<parameters><param name=\"p\" value=\"https://robot:hunter2@git.example/x\" /></parameters>")]
-    [TestCase("chain-trigger", "<build-triggers><build-trigger id=\"T1\" type=\"vcsTrigger\"><parameters /></build-trigger><build-trigger id=\"T2\" type=\"vcsTrigger\"><parameters /></build-trigger></build-triggers><dependencies><depend-on sourceBuildTypeId=\"Toy_B\" /></dependencies>")]
+    [TestCase("chain-trigger", "<build-triggers><build-trigger id=\"T1\" type=\"vcsTrigger\"><parameters /></build-trigger><build-trigger id=\"T2\" type=\"vcsTrigger\"><parameters /></build-trigger></build-triggers><dependencies><depend-on sourceBuildTypeId=\"Toy_B\" /></dependencies>", "trigger")]
     [TestCase("same-chain", "<artifact-dependencies><dependency id=\"A\" sourceBuildTypeId=\"Toy_B\"><revisionRule name=\"sameChainOrLastFinished\" revision=\"latest.sameChainOrLastFinished\" /><artifact sourcePath=\"a\" /></dependency></artifact-dependencies><dependencies><depend-on sourceBuildTypeId=\"Toy_Merge\" /></dependencies>", "chain-trigger")]
     [TestCase("tool", "<build-runners><runner id=\"R\" name=\"r\" type=\"Toy_Recipe\"><parameters><param name=\"where\" value=\"/opt\" /></parameters></runner></build-runners>")]
     [TestCase("release-on-branch", "<build-runners><runner id=\"R\" name=\"r\" type=\"Toy_Recipe\"><parameters><param name=\"where\" value=\"%teamcity.tool.x%\" /></parameters></runner></build-runners>")]
@@ -131,13 +132,15 @@ public sealed class The_checker_of_settings
     }
 
     // Written by servers, and right.
-    [TestCase("<build-triggers><build-trigger id=\"T\" type=\"vcsTrigger\"><parameters><param name=\"branchFilter\"><![CDATA[+:*\n-pr:*\n+pr: draft=false github_role=MEMBER]]></param></parameters></build-trigger></build-triggers>")]
+    [TestCase("<vcs-settings><vcs-entry-ref root-id=\"Toy_Whole\" /></vcs-settings><build-triggers><build-trigger id=\"T\" type=\"vcsTrigger\"><parameters><param name=\"branchFilter\"><![CDATA[+:*\n-pr:*\n+pr: draft=false github_role=MEMBER]]></param></parameters></build-trigger></build-triggers>")]
+    [TestCase("<build-triggers><build-trigger id=\"T\" type=\"vcsTrigger\"><parameters><param name=\"watchChangesInDependencies\" value=\"true\" /></parameters></build-trigger></build-triggers><dependencies><depend-on sourceBuildTypeId=\"Toy_B\" /></dependencies>")]
     [TestCase("<parameters><param name=\"env.PATH\" value=\"%env.PATH%:/opt/tool\" /></parameters>")]
     [TestCase("<options><option name=\"branchFilter\" value=\"+:refs/heads/develop\" /></options><vcs-settings><vcs-entry-ref root-id=\"Toy_Whole\" /></vcs-settings>")]
     [TestCase("<options><option name=\"branchFilter\" value=\"+:refs/heads/develop\" /></options><parameters><param name=\"branches\" value=\"+:*\" /></parameters><vcs-settings><vcs-entry-ref root-id=\"Toy_Given\" /></vcs-settings>")]
     public void Says_nothing_about(string settings)
     {
-        using var toy = new ToyTree().Root("x", "Toy_Whole", "+:refs/heads/develop").Root("x", "Toy_Given", "%branches%").Build("Toy_A", settings);
+        using var toy = new ToyTree().Root("x", "Toy_Whole", "+:refs/heads/develop").Root("x", "Toy_Given", "%branches%").Build("Toy_A", settings)
+            .Build("Toy_B", "<vcs-settings><vcs-entry-ref root-id=\"Toy_Whole\" /></vcs-settings>");
         Assert.That(SettingsCheck.Run(SettingsReader.Read(toy.Folder)), Is.Empty);
     }
 

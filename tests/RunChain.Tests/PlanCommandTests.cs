@@ -103,6 +103,15 @@ public sealed class Planning_from_the_command_line
     }
 
     [Test]
+    public async Task A_trigger_sees_its_own_roots_and_those_before_it_only_where_it_watches_them()
+    {
+        const string watching = "    <build-triggers>\n      <build-trigger id=\"vcsTrigger\" type=\"vcsTrigger\">\n        <parameters>\n          <param name=\"watchChangesInDependencies\" value=\"true\" />\n        </parameters>\n      </build-trigger>\n    </build-triggers>\n";
+        using var toy = new ToyTree().Root("x").Build("Toy_A", ToyTree.Vcs).Build("Toy_B", ToyTree.Trigger() + ToyTree.Dependencies(ToyTree.After("Toy_A"))).Build("Toy_C", watching + ToyTree.Dependencies(ToyTree.After("Toy_A")));
+        Assert.That((await RunAsync("plan", "--branch", "ci/x", toy.Folder)).Output, Does.StartWith("branch ci/x; 2 builds, asked for: Toy_C\n"));
+        Assert.That((await RunAsync("plan", "--branch", "wip/x", toy.Folder)).Error, Does.Contain("Toy_B (its trigger watches no VCS root), Toy_C (its VCS root's branch specification does not admit it)"));
+    }
+
+    [Test]
     public async Task Parameters_in_filters_and_branch_specifications_are_filled_in()
     {
         const string parameters = "    <parameters>\n      <param name=\"spec\" value=\"+:refs/heads/*\" />\n      <param name=\"taken\" value=\"ci/*\" />\n    </parameters>\n";

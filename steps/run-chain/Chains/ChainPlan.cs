@@ -45,6 +45,9 @@ internal sealed record MemberBranch(string? FullName, bool FallsBack);
 /// <summary>Works out what a server would queue.</summary>
 internal static class ChainPlanner
 {
+    // As many refusals as a person reads.
+    private const int Shown = 8;
+
     /// <summary>What the triggers queue when the branch has moved.</summary>
     /// <param name="tree">The settings.</param>
     /// <param name="branch">Its name.</param>
@@ -64,7 +67,13 @@ internal static class ChainPlanner
             foreach (var trigger in build.Triggers.Where(trigger => trigger.Type == "vcsTrigger"))
             {
                 var filter = new BranchFilter(Resolve(tree, build, trigger.Parameters["branchFilter"]));
-                if (Find(tree, build, branch) is not { } found)
+                var watched = Watched(tree, build, trigger);
+                if (watched.Count == 0 && IsWhole(tree, build))
+                {
+                    looked.Add($"{id} (its trigger watches no VCS root)");
+                    continue;
+                }
+                if (Find(tree, build with { VcsEntries = watched }, branch) is not { } found)
                 {
                     looked.Add($"{id} (its VCS root's branch specification does not admit it)");
                     continue;
@@ -77,12 +86,33 @@ internal static class ChainPlanner
         }
         if (taken.Count == 0)
             throw new UsageException($"no trigger takes the branch \"{branch}\": " +
-                (looked.Count == 0 ? "no configuration has a VCS trigger" : string.Join(", ", looked)) + "; push to a branch that one takes, or change its filter");
+                (looked.Count == 0 ? "no configuration has a VCS trigger" : string.Join(", ", looked.Take(Shown)) + (looked.Count > Shown ? $" and {looked.Count - Shown} more" : "")) + "; push to a branch that one takes, or change its filter");
         // One run is one branch; triggers of other logical names (two roots that name it differently) keep to the first.
         var first = taken[0].Branch;
         return Queue(tree, first, [.. taken.Where(entry => entry.Branch == first).Select(entry => entry.Build.Id).Distinct()])
             with { Others = [.. taken.Where(entry => entry.Branch != first).Select(entry => entry.Build.Id).Distinct()] };
     }
+
+    /// <summary>The VCS roots whose changes a trigger sees: the configuration's, and those of all before it where it watches them.</summary>
+    public static IReadOnlyList<VcsEntry> Watched(SettingsTree tree, BuildConfiguration build, Trigger trigger)
+    {
+        if (trigger.Parameters["watchChangesInDependencies"] != "true") return build.VcsEntries;
+        var entries = new List<VcsEntry>(build.VcsEntries);
+        var seen = new HashSet<string>(StringComparer.Ordinal) { build.Id };
+        var open = new Queue<SnapshotDependency>(build.SnapshotDependencies);
+        while (open.TryDequeue(out var dependency))
+        {
+            if (!seen.Add(dependency.SourceId) || !tree.Builds.TryGetValue(dependency.SourceId, out var own)) continue;
+            var source = Inheritance.Tolerant(tree, own);
+            entries.AddRange(source.VcsEntries);
+            foreach (var next in source.SnapshotDependencies) open.Enqueue(next);
+        }
+        return [.. entries.DistinctBy(entry => entry.RootId)];
+    }
+
+    // Templates and builds elsewhere on the server may bring VCS roots.
+    private static bool IsWhole(SettingsTree tree, BuildConfiguration build) =>
+        Inheritance.TemplatesOf(tree, build).Concat(build.SnapshotDependencies.Select(dependency => dependency.SourceId)).All(tree.Builds.ContainsKey);
 
     /// <summary>What running one configuration by hand queues.</summary>
     /// <exception cref="UsageException">There is no such configuration, or it does not build that branch.</exception>

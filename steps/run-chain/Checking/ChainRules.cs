@@ -1,3 +1,4 @@
+using CiSteps.RunChain.Chains;
 using CiSteps.RunChain.Settings;
 
 namespace CiSteps.RunChain.Checking;
@@ -24,6 +25,8 @@ internal static class ChainRules
             foreach (var dependency in build.SnapshotDependencies.Where(dependency => dependency["take-started-build-with-same-revisions"] == "true"))
                 if (tree.Builds.TryGetValue(dependency.SourceId, out var source) && SideEffectOf(tree, source) is { } effect)
                     yield return new(dependency.At, "reuse", effect == "deploys" ? Severity.Warning : Severity.Error, $"\"{build.Id}\" may reuse a build of \"{source.Id}\", which {effect}: what it did may be gone; switch take-started-build-with-same-revisions off");
+            foreach (var trigger in build.Triggers.Where(trigger => trigger.Type == "vcsTrigger" && ChainPlanner.Watched(tree.Tree, build, trigger).Count == 0 && tree.IsKnownUpstream(build)))
+                yield return new(trigger.At, "trigger", Severity.Warning, $"the VCS trigger of \"{build.Id}\" never fires: it watches no VCS root; attach one, or watch the changes of what is before it (watchChangesInDependencies)");
             if (build.SnapshotDependencies.Count == 0 || hasDependants.Contains(build.Id)) continue;
             foreach (var finding in Triggers(tree, build)) yield return finding;
         }

@@ -27,7 +27,7 @@ internal static class ToolRules
     {
         var found = new List<Finding>();
         var notAsked = new SortedSet<string>(StringComparer.Ordinal);
-        var helps = new Dictionary<string, IReadOnlySet<string>>(StringComparer.Ordinal);
+        var helps = new Dictionary<string, Help?>(StringComparer.Ordinal);
         foreach (var call in tree.Builds.Values.SelectMany(build => build.Runners).Concat(tree.Recipes.Values.SelectMany(recipe => recipe.Runners)).SelectMany(runner => StepCalls.Of(runner, ParameterSet.Empty)))
         {
             if (call.Arguments is not { } given) continue;
@@ -38,24 +38,46 @@ internal static class ToolRules
                 continue;
             }
             var words = CommandLine.Split(given.Value);
-            var commands = words.TakeWhile(word => !word.StartsWith('-') && References.In(word).Count == 0).ToList();
-            var key = string.Join(' ', [call.Step, .. commands]);
-            if (!helps.TryGetValue(key, out var known))
+            var plain = words.TakeWhile(word => !word.StartsWith('-') && References.In(word).Count == 0).ToList();
+            var commands = 0;
+            var help = await AskAsync(plain[..commands]).ConfigureAwait(false);
+            while (help is not null && commands < plain.Count && help.Commands.Contains(plain[commands]))
+                help = await AskAsync(plain[..++commands]).ConfigureAwait(false);
+            if (help is null) continue;
+            var key = string.Join(' ', [call.Step, .. plain[..commands]]);
+            if (commands < plain.Count && !help.TakesArguments) found.Add(new(given.At, "step-option", Severity.Error, $"{key} does not know \"{plain[commands]}\""));
+            else
+                foreach (var option in words.Where(word => word.StartsWith("--", StringComparison.Ordinal)).Select(word => word.Split('=', ':')[0]).Where(option => !help.Options.Contains(option)))
+                    found.Add(new(given.At, "step-option", Severity.Error, $"{key} does not know the option {option}"));
+
+            async Task<Help?> AskAsync(List<string> command)
             {
-                var (exit, output, error) = await ChildProcess.CaptureAsync(path, [.. commands, "--help"], toolsFolder, null, cancel).ConfigureAwait(false);
-                helps[key] = known = exit == 0 ? Options(output) : new HashSet<string>();
-                if (exit != 0) found.Add(new(given.At, "step-option", Severity.Error, $"{key} does not exist: {error.Trim().ReplaceLineEndings(" ")}"));
+                var asked = string.Join(' ', [call.Step, .. command]);
+                if (helps.TryGetValue(asked, out var known)) return known;
+                var (exit, output, error) = await ChildProcess.CaptureAsync(path, [.. command, "--help"], toolsFolder, null, cancel).ConfigureAwait(false);
+                if (exit != 0) found.Add(new(given.At, "step-option", Severity.Error, $"{asked} does not say which options it has (--help): {error.Trim().ReplaceLineEndings(" ")}"));
+                return helps[asked] = exit == 0 ? Read(output) : null;
             }
-            if (known.Count == 0) continue;
-            foreach (var option in words.Where(word => word.StartsWith("--", StringComparison.Ordinal)).Select(word => word.Split('=', ':')[0]).Where(option => !known.Contains(option)))
-                found.Add(new(given.At, "step-option", Severity.Error, $"{key} does not know the option {option}"));
         }
         return (found, notAsked);
     }
 
+    /// <summary>What a command says of itself.</summary>
+    private sealed record Help(HashSet<string> Options, HashSet<string> Commands, bool TakesArguments);
+
     // The first column of the lines that begin with one; what a description mentions is no option of this command.
-    private static HashSet<string> Options(string help) =>
-        [.. help.Split('\n').Select(line => line.Trim()).Where(line => line.StartsWith('-')).SelectMany(line => line.Split("  ")[0].Split(' ', ',')).Where(word => word.StartsWith("--", StringComparison.Ordinal))];
+    private static Help Read(string text)
+    {
+        var help = new Help([], [], text.Split('\n').Any(line => line.TrimEnd() == "Arguments:"));
+        var section = "";
+        foreach (var line in text.Split('\n').Select(line => line.TrimEnd()).Where(line => line.Length > 0))
+        {
+            if (line[0] != ' ') section = line;
+            else if (section == "Options:") help.Options.UnionWith(line.Trim().Split("  ")[0].Split(' ', ',').Where(word => word.StartsWith("--", StringComparison.Ordinal)));
+            else if (section == "Commands:") help.Commands.Add(line.Trim().Split(' ')[0]);
+        }
+        return help;
+    }
 
     private static bool Reaches(EffectiveTree tree, BuildConfiguration build, StepCall call, string value, HashSet<string> seen)
     {

@@ -21,14 +21,15 @@ internal static class CheckCommand
     private static async Task<int> Run(ProgramContext context, CancellationToken cancel)
     {
         var tree = SettingsReader.Read(RunSession.FindSettings(context.Argument));
-        var tools = Path.GetFullPath(context.Settings.Find(RunCommand.Tools) ?? AppContext.BaseDirectory);
+        var tools = Path.TrimEndingDirectorySeparator(Path.GetFullPath(context.Settings.Find(RunCommand.Tools) ?? AppContext.BaseDirectory));
+        if (!Directory.Exists(tools)) throw new UsageException($"the folder of executables \"{tools}\" does not exist; give --tools");
         var (options, notAsked) = await ToolRules.CheckOptionsAsync(tree, tools, cancel).ConfigureAwait(false);
         List<Finding> findings = [.. SettingsCheck.Run(tree, context.Settings.Get(Strict)), .. options];
+        if (notAsked.Count > 0) await context.Error.WriteLineAsync($"not asked for their options, as {tools} does not hold them (--tools): {string.Join(", ", notAsked)}").ConfigureAwait(false);
         if (context.Settings.Get(Json)) await context.Output.WriteLineAsync(AsJson(findings).ToJsonString()).ConfigureAwait(false);
         else
         {
             foreach (var finding in findings) await context.Output.WriteLineAsync($"{finding.At}: {(finding.Severity == Severity.Warning ? "warning: " : "")}{finding.Rule}: {finding.Message}").ConfigureAwait(false);
-            if (notAsked.Count > 0) await context.Output.WriteLineAsync($"not asked for their options, as {tools} does not hold them (--tools): {string.Join(", ", notAsked)}").ConfigureAwait(false);
             var errors = findings.Count(finding => finding.Severity == Severity.Error);
             await context.Output.WriteLineAsync($"{tree.Projects.Count} projects, {tree.Builds.Count} configurations and templates, {tree.VcsRoots.Count} VCS roots, {tree.Recipes.Count} recipes: " +
                 $"{errors} errors, {findings.Count - errors} warnings").ConfigureAwait(false);
