@@ -60,6 +60,14 @@ public sealed class Planning_from_the_command_line
         Assert.That((await RunAsync("plan", "--build", "Toy_B", toy.Folder)).Output, Does.Contain("fails to start; may reuse a suitable successful build; on the same agent; not bound to the same revisions"));
     }
 
+    [Test]
+    public async Task A_plan_names_the_shared_resources_that_a_build_waits_for()
+    {
+        using var toy = new ToyTree().Build("Toy_A", "    <build-extensions>\n      <extension id=\"BUILD_EXT_1\" type=\"JetBrains.SharedResources\">\n        <parameters>\n          <param name=\"locks-param\"><![CDATA[testbed writeLock\nlicence readLock]]></param>\n" +
+            "        </parameters>\n      </extension>\n    </build-extensions>\n");
+        Assert.That((await RunAsync("plan", "--build", "Toy_A", toy.Folder)).Output, Does.Contain("1. Toy_A (waits for the shared resource testbed writeLock; waits for the shared resource licence readLock)"));
+    }
+
     // Two services in one tree, each with a trigger of its own.
     [TestCase(null, "asked for: Toy_One_A, Toy_Two_A")]
     [TestCase("Toy", "asked for: Toy_One_A, Toy_Two_A")]

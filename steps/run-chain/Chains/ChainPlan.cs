@@ -45,8 +45,6 @@ internal sealed record MemberBranch(string? FullName, bool FallsBack);
 /// <summary>Works out what a server would queue.</summary>
 internal static class ChainPlanner
 {
-    // As many refusals as a person reads.
-    private const int Shown = 8;
 
     /// <summary>What the triggers queue when the branch has moved.</summary>
     /// <param name="tree">The settings.</param>
@@ -56,7 +54,7 @@ internal static class ChainPlanner
     public static ChainPlan Triggered(SettingsTree tree, string branch, string? project = null)
     {
         if (project is not null && !tree.Projects.ContainsKey(project))
-            throw new UsageException($"there is no project \"{project}\" in {tree.Folder}; there are {string.Join(", ", tree.Projects.Keys.Order(StringComparer.Ordinal))}");
+            throw new UsageException($"there is no project \"{project}\" in {tree.Folder}; there are {Some([.. tree.Projects.Keys.Order(StringComparer.Ordinal)])}");
         var looked = new List<string>();
         var taken = new List<(BuildConfiguration Build, ChainBranch Branch)>();
         foreach (var id in tree.Builds.Keys.Order(StringComparer.Ordinal))
@@ -86,7 +84,7 @@ internal static class ChainPlanner
         }
         if (taken.Count == 0)
             throw new UsageException($"no trigger takes the branch \"{branch}\": " +
-                (looked.Count == 0 ? "no configuration has a VCS trigger" : string.Join(", ", looked.Take(Shown)) + (looked.Count > Shown ? $" and {looked.Count - Shown} more" : "")) + "; push to a branch that one takes, or change its filter");
+                (looked.Count == 0 ? "no configuration has a VCS trigger" : Some(looked)) + "; push to a branch that one takes, or change its filter");
         // One run is one branch; triggers of other logical names (two roots that name it differently) keep to the first.
         var first = taken[0].Branch;
         return Queue(tree, first, [.. taken.Where(entry => entry.Branch == first).Select(entry => entry.Build.Id).Distinct()])
@@ -109,6 +107,9 @@ internal static class ChainPlanner
         }
         return [.. entries.DistinctBy(entry => entry.RootId)];
     }
+
+    // As many as a person reads in one line.
+    private static string Some(List<string> all) => string.Join(", ", all.Take(8)) + (all.Count > 8 ? $" and {all.Count - 8} more" : "");
 
     // Templates and builds elsewhere on the server may bring VCS roots.
     private static bool IsWhole(SettingsTree tree, BuildConfiguration build) =>

@@ -73,6 +73,8 @@ internal static class PlanCommand
         if (ChainPlanner.FilterOf(tree, build) is var filter && !filter.Takes(branch.Name, branch.IsDefault)) traits.Add($"its branch filter is {filter.Shown}");
         if (build.IsComposite) traits.Add("composite, no agent");
         if (build["maximumNumberOfBuilds"] is { } limit and not "0") traits.Add($"at most {limit} at a time");
+        foreach (var resource in build.Extensions.Where(extension => extension.Type == "JetBrains.SharedResources").SelectMany(extension => (extension.Parameters["locks-param"] ?? "").Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)))
+            traits.Add($"waits for the shared resource {resource}");
         if (build.Extensions.Any(extension => extension.Type == "approval-feature")) traits.Add("waits for an approval");
         return traits.Count == 0 ? "" : $" ({string.Join("; ", traits)})";
     }
