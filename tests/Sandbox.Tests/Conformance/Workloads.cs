@@ -158,7 +158,9 @@ internal sealed class Workloads
 
         await space.KubectlAsync(null, "rollout", "restart", "ds/agent");
         await space.KubectlAsync(null, "rollout", "status", "ds/agent", "--timeout=150s");
-        Assert.That((await Client.CoreV1.ListNamespacedPodAsync(space.Name, labelSelector: "app=agent")).Items.Select(p => p.Metadata.Uid), Is.Not.SupersetOf(pods.Select(p => p.Metadata.Uid)));
+        // An old pod may be in the list for a while yet, as one that ends.
+        foreach (var old in pods) await space.UntilGoneAsync("pod/" + old.Metadata.Name);
+        Assert.That((await Client.CoreV1.ListNamespacedPodAsync(space.Name, labelSelector: "app=agent")).Items.Select(p => p.Metadata.Uid).ToList(), Is.Not.SubsetOf(pods.Select(p => p.Metadata.Uid)).And.Count.EqualTo(pods.Count));
     }
 
     [Test]
