@@ -69,7 +69,7 @@ public static class ProgramHost
             return await RunParsedAsync(program.Name, command, parsed, inputs, output, error, environment, time, coloured, either.Token).ConfigureAwait(false);
         });
         // "@text" is a value here, never a response file.
-        var result = root.Parse(Spelled(program, args), new ParserConfiguration { ResponseFileTokenReplacer = null });
+        var result = root.Parse(Spelled(program, StepHost.WithoutEmpty(args)), new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (result.Errors.Count > 0)
         {
             foreach (var problem in result.Errors) await error.WriteLineAsync($"{program.Name}: {problem.Message}").ConfigureAwait(false);

@@ -17,6 +17,9 @@ public static class StepHost
         RunAsync(step, args, Console.Out, Console.Error, ProcessEnvironment(), TimeProvider.System,
             coloured: !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("NO_COLOR") is null);
 
+    // "--option=" is an option that is not given, as an empty variable or build parameter is: a recipe hands on every parameter that it has.
+    internal static string[] WithoutEmpty(string[] args) => [.. args.Where(arg => !(arg.StartsWith("--", StringComparison.Ordinal) && arg.IndexOf('=', StringComparison.Ordinal) == arg.Length - 1))];
+
     /// <summary>Runs the step in this process with everything given, for tests.</summary>
     /// <param name="step">The step.</param>
     /// <param name="args">The command line.</param>
@@ -48,7 +51,8 @@ public static class StepHost
         });
 
         // "@text" is a value here, never a response file.
-        var result = root.Parse(step.Program is null ? args : [step.Name, .. args], new ParserConfiguration { ResponseFileTokenReplacer = null });
+        var given = WithoutEmpty(args);
+        var result = root.Parse(step.Program is null ? given : [step.Name, .. given], new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (result.Errors.Count > 0)
         {
             foreach (var problem in result.Errors) await error.WriteLineAsync($"{step.Name}: {problem.Message}").ConfigureAwait(false);

@@ -41,6 +41,18 @@ public sealed class SettingsAndOptions
         }
     }
 
+    [Test]
+    public async Task An_empty_option_is_one_that_is_not_given()
+    {
+        using var folder = new TestFolder();
+        var seen = "";
+        var step = new TestStep { Environment = { ["CISTEPS_PLACE"] = "environment" } };
+
+        var exit = await step.RunAsync(Command(context => seen = $"{context.Settings.Get(Place)} {context.Settings.Get(Quick)} {context.Settings.Get(Limit)}"), default, ["--work-tree", folder.Path, "--place=", "--quick=", "--limit="]);
+
+        Assert.That((exit, seen), Is.EqualTo((ExitCode.Done, "environment False 00:05:00")), step.Output + step.Error);
+    }
+
     [TestCase("--quick", ExpectedResult = true)]
     [TestCase("--quick true", ExpectedResult = true)]
     [TestCase("--quick=false", ExpectedResult = false)]
