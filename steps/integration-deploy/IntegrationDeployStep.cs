@@ -34,7 +34,8 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
         foreach (var suite in plan.Suites) context.Log.Info(suite.ToString());
         if (plan.Refusal is { } refusal) return Outcome.Refused(refusal.Reason, refusal.Text);
         if (plan.Suites.Count == 0)
-            return Outcome.Done(run.Policy.Suites.Count == 0 ? "nothing to test: there are no integration suites" : "nothing to test: no suite concerns what changed")
+            return Outcome.Done("nothing to test: " + (run.Policy.Suites.Count > 0 ? "no suite concerns what changed"
+                    : run.Change.Suites.Count > 0 ? $"\"{run.Policy.Branches.Target}\" has no integration suites, and this change's count once they are there" : "there are no integration suites"))
                 .HandingOver(new IntegrationHandOver([]), HandOverJson.Default.IntegrationHandOver);
         // Everything that can be wrong with the manifests shows before a testbed is touched.
         var deployments = plan.Suites.Select(suite => SuiteDeployment.Read(suite, run, context.WorkTree)).ToList();

@@ -91,6 +91,44 @@ internal sealed class WithScriptedWorld
     }
 
     [Test]
+    public async Task Rolls_from_the_targets_manifests_whatever_lies_beside_them()
+    {
+        shop.Clone.Git("checkout", "--quiet", "main");
+        shop.Clone.Commit("greeter/k8s/kustomization.yaml", "resources: [greeter.yaml]\n");
+        shop.Clone.Push();
+        shop.Clone.Git("checkout", "--quiet", "-B", "ci/scaled");
+        shop.Clone.Commit("greeter/k8s/greeter.yaml", PodCluster.Workload("greeter", 3));
+        shop.Clone.Push();
+        await ReadyAsync();
+        var replicas = new List<long>();
+        cluster.Setup(it => it.ApplyAsync(It.IsAny<ManifestSet>(), It.IsAny<CancellationToken>())).ReturnsAsync((ManifestSet set, CancellationToken _) =>
+        {
+            replicas.AddRange(set.Items.Where(item => item.Name == "greeter" && item.Kind == "Deployment").Select(item => (long)item.Json["spec"]!["replicas"]!));
+            return null;
+        });
+
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), shop.Output);
+        Assert.That(replicas, Is.EqualTo(new[] { 2L, 3 }));
+    }
+
+    [Test]
+    public async Task Says_that_a_suite_counts_once_the_target_branch_has_it()
+    {
+        var file = Path.Combine(shop.Clone.Folder, "ci-steps.yaml");
+        var (with, without) = (File.ReadAllText(file), File.ReadAllText(file).Split("integration:")[0]);
+        shop.Clone.Git("checkout", "--quiet", "main");
+        shop.Clone.Commit("ci-steps.yaml", without);
+        shop.Clone.Push();
+        shop.Clone.Git("checkout", "--quiet", "-B", "ci/first-suite");
+        shop.Clone.Commit("ci-steps.yaml", with);
+        shop.Clone.Push();
+        await ReadyAsync();
+
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), shop.Output);
+        Assert.That(shop.Output, Does.Contain("nothing to test: \"main\" has no integration suites, and this change's count once they are there"));
+    }
+
+    [Test]
     public async Task Touches_nothing_in_a_dry_run()
     {
         await ReadyAsync();
