@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
-using CiSteps.RunChain.Commands;
+using static CiSteps.RunChain.Tests.ProgramCall;
 
 namespace CiSteps.RunChain.Tests;
 
@@ -9,14 +9,6 @@ public sealed class Checking_from_the_command_line
 {
     private const string ClearSecret = "    <parameters>\n      <param name=\"p\" value=\"hunter2\" spec=\"password\" />\n    </parameters>";
     private const string Warned = "    <options>\n      <option name=\"noSuchOption\" value=\"1\" />\n    </options>";
-
-    private static async Task<(int Exit, string Output, string Error)> RunAsync(params string[] arguments)
-    {
-        var output = new StringWriter { NewLine = "\n" };
-        var error = new StringWriter { NewLine = "\n" };
-        var exit = await Hosting.ProgramHost.RunAsync(RunChainProgram.Create(), arguments, output, error, new Dictionary<string, string>());
-        return (exit, output.ToString(), error.ToString());
-    }
 
     [Test]
     public async Task A_clean_tree_gives_one_line_and_0()

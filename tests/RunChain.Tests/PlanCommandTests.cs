@@ -1,18 +1,10 @@
-using CiSteps.RunChain.Commands;
+using static CiSteps.RunChain.Tests.ProgramCall;
 
 namespace CiSteps.RunChain.Tests;
 
 /// <summary><c>run-chain plan</c> as a person or a script calls it.</summary>
 public sealed class Planning_from_the_command_line
 {
-    private static async Task<(int Exit, string Output, string Error)> RunAsync(params string[] arguments)
-    {
-        var output = new StringWriter { NewLine = "\n" };
-        var error = new StringWriter { NewLine = "\n" };
-        var exit = await Hosting.ProgramHost.RunAsync(RunChainProgram.Create(), arguments, output, error, new Dictionary<string, string>());
-        return (exit, output.ToString(), error.ToString());
-    }
-
     [Test]
     public async Task A_plan_shows_order_limits_reuse_and_who_stops_whom()
     {

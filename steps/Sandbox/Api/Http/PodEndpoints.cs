@@ -83,14 +83,14 @@ internal sealed class PodEndpoints(ClusterApi api)
         {
             var protocol = Choose(context, ExecProtocols);
             using var socket = await context.WebSockets.AcceptWebSocketAsync(protocol).ConfigureAwait(false);
-            await SocketSessions.ExecAsync(socket, protocol.Contains("base64", StringComparison.Ordinal), exec, Run, context.RequestAborted).ConfigureAwait(false);
+            await SocketSessions.ExecAsync(socket, protocol.Contains("base64", StringComparison.Ordinal), exec, Run, api.Time, context.RequestAborted).ConfigureAwait(false);
             return;
         }
         var offered = context.Request.Headers["X-Stream-Protocol-Version"].SelectMany(v => (v ?? "").Split(',')).Select(v => v.Trim()).ToList();
         var spoken = SpdyExecProtocols.FirstOrDefault(offered.Contains)
             ?? throw new ApiException(403, "Forbidden", $"unable to upgrade: unable to negotiate protocol: client supports {string.Join(", ", offered)}, server accepts {string.Join(", ", SpdyExecProtocols)}");
         await using var transport = await UpgradeAsync(context, spoken).ConfigureAwait(false);
-        await SpdySessions.ExecAsync(transport, exec, stdout, stderr, Run, context.RequestAborted).ConfigureAwait(false);
+        await SpdySessions.ExecAsync(transport, exec, stdout, stderr, Run, api.Time, context.RequestAborted).ConfigureAwait(false);
     }
 
     private async Task ForwardAsync(HttpContext context, ApiRequest request, JsonObject pod)
@@ -117,7 +117,7 @@ internal sealed class PodEndpoints(ClusterApi api)
             return;
         }
         var ports = context.Request.Query["ports"].SelectMany(p => (p ?? "").Split(',')).Select(p => int.TryParse(p, out var n) ? n : 0).Where(p => p > 0).ToList();
-        await SocketSessions.ForwardAsync(socket, protocol.Contains("base64", StringComparison.Ordinal), ports, Connect, context.RequestAborted).ConfigureAwait(false);
+        await SocketSessions.ForwardAsync(socket, protocol.Contains("base64", StringComparison.Ordinal), ports, Connect, api.Time, context.RequestAborted).ConfigureAwait(false);
     }
 
     private static void DemandNode(JsonObject pod)

@@ -9,7 +9,7 @@ internal static class SocketSessions
 {
     private const byte CloseChannel = 255;
 
-    public static async Task ExecAsync(WebSocket socket, bool base64, ExecRequest request, Func<IExecStreams, CancellationToken, Task<int>> run, CancellationToken cancel)
+    public static async Task ExecAsync(WebSocket socket, bool base64, ExecRequest request, Func<IExecStreams, CancellationToken, Task<int>> run, TimeProvider time, CancellationToken cancel)
     {
         using var channels = new ChannelSocket(socket, base64);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancel);
@@ -19,14 +19,14 @@ internal static class SocketSessions
         var outcome = await ExecOutcome.RunAsync(() => run(pipes, ended.Token)).ConfigureAwait(false);
         await channels.SendAsync(3, outcome, cancel).ConfigureAwait(false);
         await channels.CloseAsync().ConfigureAwait(false);
-        await ClosedAsync(reading, cancel).ConfigureAwait(false);
+        await ClosedAsync(reading, time, cancel).ConfigureAwait(false);
         await ended.CancelAsync().ConfigureAwait(false);
         pipes.Close();
         await reading.ConfigureAwait(false);
     }
 
     /// <summary>Two channels per port, data and error; the first message of each names the port.</summary>
-    public static async Task ForwardAsync(WebSocket socket, bool base64, IReadOnlyList<int> ports, Func<int, CancellationToken, Task<Stream>> connect, CancellationToken cancel)
+    public static async Task ForwardAsync(WebSocket socket, bool base64, IReadOnlyList<int> ports, Func<int, CancellationToken, Task<Stream>> connect, TimeProvider time, CancellationToken cancel)
     {
         using var channels = new ChannelSocket(socket, base64);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancel);
@@ -50,7 +50,7 @@ internal static class SocketSessions
         }
         try
         {
-            await UpAsync(channels, targets, down, ended.Token).ConfigureAwait(false);
+            await UpAsync(channels, targets, down, time, ended.Token).ConfigureAwait(false);
         }
         finally
         {
@@ -65,7 +65,7 @@ internal static class SocketSessions
         }
     }
 
-    private static async Task UpAsync(ChannelSocket channels, Stream?[] targets, List<Task> down, CancellationToken cancel)
+    private static async Task UpAsync(ChannelSocket channels, Stream?[] targets, List<Task> down, TimeProvider time, CancellationToken cancel)
     {
         var allDown = down.Count == 0 ? new TaskCompletionSource().Task : Task.WhenAll(down);
         while (true)
@@ -75,7 +75,7 @@ internal static class SocketSessions
             {
                 // Giving the read up would tear the connection, and with it what is still under way to the client.
                 await channels.CloseAsync().ConfigureAwait(false);
-                await ClosedAsync(receiving, cancel).ConfigureAwait(false);
+                await ClosedAsync(receiving, time, cancel).ConfigureAwait(false);
                 return;
             }
             if (await receiving.ConfigureAwait(false) is not { } message)
@@ -86,8 +86,8 @@ internal static class SocketSessions
     }
 
     // A client has two seconds to take its leave.
-    private static Task ClosedAsync(Task reading, CancellationToken cancel) =>
-        Task.WhenAny(reading, Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System, cancel));
+    private static Task ClosedAsync(Task reading, TimeProvider time, CancellationToken cancel) =>
+        Task.WhenAny(reading, Task.Delay(TimeSpan.FromSeconds(2), time, cancel));
 
     private static async Task DownAsync(Stream target, ChannelSocket channels, byte channel, CancellationToken cancel)
     {

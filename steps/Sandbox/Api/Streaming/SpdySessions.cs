@@ -5,7 +5,7 @@ namespace CiSteps.Sandbox.Api.Streaming;
 /// <summary>What kubectl does over SPDY: run commands, forward ports.</summary>
 internal static class SpdySessions
 {
-    public static async Task ExecAsync(Stream transport, ExecRequest request, bool stdout, bool stderr, Func<IExecStreams, CancellationToken, Task<int>> run, CancellationToken cancel)
+    public static async Task ExecAsync(Stream transport, ExecRequest request, bool stdout, bool stderr, Func<IExecStreams, CancellationToken, Task<int>> run, TimeProvider time, CancellationToken cancel)
     {
         using var connection = new SpdyConnection(transport);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancel);
@@ -28,7 +28,7 @@ internal static class SpdySessions
         foreach (var stream in streams.Values)
             await stream.EndOutputAsync(cancel).ConfigureAwait(false);
         // The client closes when it has read the end; whoever does not is not waited for long.
-        await Task.WhenAny(reading, Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System, cancel)).ConfigureAwait(false);
+        await Task.WhenAny(reading, Task.Delay(TimeSpan.FromSeconds(2), time, cancel)).ConfigureAwait(false);
         await ended.CancelAsync().ConfigureAwait(false);
         pipes.Close();
         await Quiet(typing, sizing, reading).ConfigureAwait(false);
