@@ -70,6 +70,8 @@ internal sealed class OnTheSandbox
     [TestCase("{apiVersion: v1, kind: Gadget, metadata: {name: g}}", "does not know the kind Gadget")]
     [TestCase("{apiVersion: shop.example/v1, kind: Gadget, metadata: {name: g}}", "does not know the kind Gadget")]
     [TestCase("{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {replicas: 1}}", "does not take Deployment \"web\"")]
+    // A comma that should have been quoted makes a field of a text; a real server answers that with 500.
+    [TestCase("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, note: one, two}}", "field not declared in schema; correct the manifest")]
     [TestCase("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: nowhere}}", "\"nowhere\" must exist")]
     public async Task Says_which_manifest_the_cluster_does_not_take(string yaml, string expected)
     {

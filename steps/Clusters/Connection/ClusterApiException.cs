@@ -33,8 +33,16 @@ public sealed class ClusterApiException(int code, string reason, string message)
         {
             // A proxy in between answers in its own way: its text is what there is.
         }
+        said = OnOneLine(said);
         if (said.Length == 0) said = $"HTTP {code}";
         if (said.Length > 1500) said = said[..1500] + "…";
         return new ClusterApiException(code, reason, $"{asked}: {said}") { Said = said };
+    }
+
+    // A server that has several things to say gives each a line of its own; a build problem is one line.
+    private static string OnOneLine(string said)
+    {
+        var lines = said.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        return lines.Length == 0 ? "" : lines.Aggregate((one, other) => one + (one.EndsWith(':') ? " " : "; ") + other);
     }
 }

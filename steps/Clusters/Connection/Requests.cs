@@ -185,6 +185,7 @@ public sealed partial class Cluster
             // Quota and admission say 403 too; those are about the object, not about who asks.
             403 when !IsDenial(answer.Said) => new UnavailableException("cluster-forbidden", $"context \"{Context}\" may not do \"{asked}\" on {Server}: {answer.Said}; give its user that right, or use another kubeconfig", answer),
             408 or 429 or 502 or 503 or 504 => new BusyException(answer.Message, response.Headers.RetryAfter?.Delta),
+            500 when IsManifestFault(answer.Said) => answer,
             500 when answer.Reason is "" or "InternalError" or "ServerTimeout" or "Timeout" => new BusyException(answer.Message, response.Headers.RetryAfter?.Delta),
             _ => answer,
         };
@@ -202,6 +203,11 @@ public sealed partial class Cluster
         said.Contains("exceeded quota", StringComparison.Ordinal) || said.Contains("failed quota", StringComparison.Ordinal)
         || said.Contains("admission webhook", StringComparison.Ordinal) || said.Contains("violates PodSecurity", StringComparison.Ordinal)
         || said.Contains("is being terminated", StringComparison.Ordinal) || said.Contains("ValidatingAdmissionPolicy", StringComparison.Ordinal);
+
+    // Server-side apply answers a field that the kind does not have with 500 and no reason: asking again never helps.
+    private static bool IsManifestFault(string said) =>
+        said.Contains("failed to create typed patch object", StringComparison.Ordinal)
+        || said.Contains("field not declared in schema", StringComparison.Ordinal);
 
     private static bool IsTransient(Exception error) => error is BusyException or IOException
         || error is HttpRequestException { HttpRequestError: not (HttpRequestError.SecureConnectionError or HttpRequestError.NameResolutionError) };

@@ -78,6 +78,14 @@ internal sealed class Refusals
     [TestCase(Merge, "configmaps/there", """{"metadata":{"resourceVersion":"1"},"data":{"k":"2"}}""", 409, "the object has been modified; please apply your changes to the latest version and try again")]
     [TestCase(Merge, "configmaps/nobody", "{}", 404, "configmaps \"nobody\" not found")]
     [TestCase(Apply, "configmaps/there", """{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"there"}}""", 422, "fieldManager: Required value: is required for apply patch")]
+    [TestCase(Apply, "configmaps/new?fieldManager=t", """{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"new"},"dta":null}""", 500,
+        "failed to create typed patch object (/new; /v1, Kind=ConfigMap): .dta: field not declared in schema")]
+    [TestCase(Apply, "configmaps/new?fieldManager=t&fieldValidation=Ignore",
+        """{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"new","lables":{"a":"b"}}}""", 500, ".metadata.lables: field not declared in schema")]
+    [TestCase(Apply, "pods/new?fieldManager=t", """
+        {"apiVersion":"v1","kind":"Pod","metadata":{"name":"new"},"spec":{"containers":[{"name":"c","image":"x","imag":"y"}]},"more":1}
+        """, 500, ".spec.containers[name=\"c\"].imag: field not declared in schema")]
+    [TestCase(Merge, "configmaps/there?fieldValidation=Strict", """{"dta":{"k":"2"}}""", 400, "strict decoding error: unknown field \"dta\"")]
     public async Task A_patch_that_cannot_be(string media, string path, string body, int code, string words) =>
         await RefuseAsync(HttpMethod.Patch, path, body, media, code, words);
 

@@ -32,7 +32,7 @@ internal sealed class PatchEndpoint(ClusterApi api)
         {
             var existing = api.Find(type, ns, name);
             if (media == ApplyMedia)
-                return Apply(context, type, schema, ns, name, existing, (JsonObject)patch!, subresource, options, validation);
+                return Apply(context, type, schema, ns, name, existing, (JsonObject)patch!, subresource, options);
             if (existing is null)
                 throw ApiException.NotFound(type, name);
             var obj = Versions.Read(type, existing);
@@ -55,7 +55,8 @@ internal sealed class PatchEndpoint(ClusterApi api)
     }
 
     private (StoredObject Object, bool Created) Apply(
-        HttpContext context, ResourceType type, TypeSchema schema, string? ns, string name, StoredObject? existing, JsonObject config, string? subresource, WriteOptions options, FieldValidation validation)
+        HttpContext context, ResourceType type, TypeSchema schema, string? ns, string name, StoredObject? existing, JsonObject config,
+        string? subresource, WriteOptions options)
     {
         if (context.Request.Query["fieldManager"].ToString().Length == 0)
             throw ApiException.InvalidOptions("PatchOptions", "FieldValueRequired", "fieldManager", "Required value: is required for apply patch");
@@ -67,7 +68,7 @@ internal sealed class PatchEndpoint(ClusterApi api)
             throw ApiException.Conflict(type, name, $"uid mismatch: the provided object specified uid {config.Str("metadata", "uid")}, and no existing object was found");
         if (existing is null && subresource is not null)
             throw ApiException.NotFound(type, name);
-        validation.Check(context, api, type, config);
+        FieldValidation.CheckApplied(type, config);
         config.Ensure("metadata")["name"] = name;
         if (type.Namespaced)
             config.Ensure("metadata")["namespace"] = ns;

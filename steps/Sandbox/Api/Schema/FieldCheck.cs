@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -6,20 +7,20 @@ namespace CiSteps.Sandbox.Api.Schema;
 /// <summary>Reads an object as its type: drops fields that the type does not have and refuses values of a wrong type, as decoding does.</summary>
 internal sealed class FieldCheck
 {
-    private readonly List<string> unknown = [];
+    private readonly List<UnknownField> unknown = [];
     private readonly ResourceType type;
 
     private FieldCheck(ResourceType type) => this.type = type;
 
     /// <summary>Changes the object in place; gives the paths of dropped fields. Throws 400 for wrong types.</summary>
-    public static IReadOnlyList<string> Apply(ResourceType type, TypeSchema schema, JsonObject obj)
+    public static IReadOnlyList<UnknownField> Apply(ResourceType type, TypeSchema schema, JsonObject obj)
     {
         var check = new FieldCheck(type);
-        check.Visit(schema, obj, "");
+        check.Visit(schema, obj, "", "");
         return check.unknown;
     }
 
-    private void Visit(TypeSchema schema, JsonNode? node, string path)
+    private void Visit(TypeSchema schema, JsonNode? node, string path, string typedPath)
     {
         if (node is null || schema.Kind == SchemaKind.Any)
             return;
@@ -32,22 +33,22 @@ internal sealed class FieldCheck
                     {
                         if (schema.Open)
                             continue;
-                        unknown.Add(Join(path, name));
+                        unknown.Add(new UnknownField(Join(path, name), $"{typedPath}.{name}"));
                         obj.Remove(name);
                     }
                     else if (obj[name] is null && !type.IsCustom)
                         obj.Remove(name);
                     else
-                        Visit(field.Type, obj[name], Join(path, name));
+                        Visit(field.Type, obj[name], Join(path, name), $"{typedPath}.{name}");
                 }
                 return;
             case SchemaKind.Map when node is JsonObject map:
                 foreach (var (name, value) in map.ToList())
-                    Visit(schema.Element!, value, Join(path, name));
+                    Visit(schema.Element!, value, Join(path, name), $"{typedPath}.{name}");
                 return;
             case SchemaKind.List when node is JsonArray array:
                 for (var i = 0; i < array.Count; i++)
-                    Visit(schema.Element!, array[i], $"{path}[{i}]");
+                    Visit(schema.Element!, array[i], $"{path}[{i}]", $"{typedPath}[{ItemKey(schema, array[i], i)}]");
                 return;
             default:
                 // The schema of a custom kind speaks for itself, with better words.
@@ -73,6 +74,15 @@ internal sealed class FieldCheck
         SchemaKind.IntOrString or SchemaKind.Quantity => kind is JsonValueKind.String or JsonValueKind.Number,
         _ => false,
     };
+
+    // Server-side apply names an item by its keys where the list has some, and by its place elsewhere.
+    private static string ItemKey(TypeSchema list, JsonNode? item, int place)
+    {
+        if (item is not JsonObject obj || list.MapKeys.Count == 0)
+            return place.ToString(CultureInfo.InvariantCulture);
+        var keys = list.MapKeys.Order(StringComparer.Ordinal).Where(obj.ContainsKey);
+        return string.Join(",", keys.Select(key => $"{key}={obj[key]?.ToJsonString() ?? "null"}"));
+    }
 
     private static bool IsBase64(string text) => Convert.TryFromBase64String(text, new byte[text.Length], out _);
 
@@ -104,3 +114,8 @@ internal sealed class FieldCheck
 
     private static string Join(string path, string name) => path.Length == 0 ? name : $"{path}.{name}";
 }
+
+/// <summary>A field that a kind does not have.</summary>
+/// <param name="Path">As strict decoding names it: <c>spec.containers[0].imag</c>.</param>
+/// <param name="TypedPath">As server-side apply names it: <c>.spec.containers[name="c"].imag</c>.</param>
+internal sealed record UnknownField(string Path, string TypedPath);
