@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using CiSteps.Clusters;
 using CiSteps.Hosting;
@@ -9,26 +10,43 @@ using CiSteps.Testbeds.Claims;
 
 namespace CiSteps.Close;
 
-/// <summary>Gathers the evidence there is, decides how the chain ended, releases, tells, reports. A second run tells nobody again.</summary>
+/// <summary>Gathers the evidence there is, decides how the chain ended, gives testbeds back, reports, tells. A second run tells nobody again.</summary>
 internal sealed class CloseStep(StepContext context, HttpClient? given)
 {
     private const string ToldFile = "told.json";
+    private const string ReportFile = "report.html";
 
-    // In front of a webhook's address that stands in an environment variable.
-    private const string Variable = "env:";
+    // What a step refused for (a broken ci-steps.yaml, say); it must not keep the end of the chain from coming.
+    private UsageException? unreadable;
 
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
+        var chain = Gather();
+        var plan = ClosePlan.For(chain);
+        var verdict = plan.Verdict;
+        context.Log.Info(verdict.Succeeded ? verdict.Text : $"{verdict.FailedStep} failed ({verdict.Reason}): {verdict.Text}");
+        foreach (var owner in plan.Recipients) context.Log.Info($"to be told: {owner.Name}");
+        if (context.DryRun) return Outcome.Done(plan.Sentence("nothing was given back, nobody was told"));
+
+        var (back, failure) = await GiveBackAsync(plan, chain.Run, cancel).ConfigureAwait(false);
+        Write(plan.Report);
+        var (told, missed) = await TellAsync(plan, chain.Run, cancel).ConfigureAwait(false);
+        if (failure is not null)
+            return Outcome.Unavailable("testbeds", $"the chain's testbeds could not be given back: {failure}; their leases end by themselves, or run close again");
+        if (unreadable is not null && verdict.Succeeded) return Outcome.Usage(unreadable.Message);
+        return Outcome.Done(plan.Sentence($"{(back.Count == 0 ? "no testbed was held" : $"gave back {string.Join(", ", back)}")}; {plan.Heard(told, missed)}"));
+    }
+
+    private EndedChain Gather()
+    {
         PipelineDefinition? policy = null;
-        UsageException? unreadable = null;
-        IReadOnlyList<string> changedPaths = [];
+        IReadOnlyList<string> touched = [];
         try
         {
             using var chain = ChainRun.Open(context);
             policy = chain.Policy;
-            changedPaths = ChangedPaths(chain);
+            touched = Touched(chain);
         }
-        // What a step refused for (a broken ci-steps.yaml, say) must not keep the end of the chain from coming.
         catch (UsageException broken) when (context.Run is not null)
         {
             unreadable = broken;
@@ -39,49 +57,37 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
             ? named.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
             : run.IsDefaultBranch ? ChainVerdict.ReleaseSteps : ChainVerdict.BranchSteps;
         var evidence = new Dictionary<string, StepEvidence>(StringComparer.Ordinal);
-        var why = new Dictionary<string, string>(StringComparer.Ordinal);
+        var missing = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var step in steps)
         {
-            if (context.Evidence.TryRead(step, out var found, out var reason)) evidence[step] = found;
-            else why[step] = reason;
+            if (context.Evidence.TryRead(step, out var found, out var why)) evidence[step] = found;
+            else missing[step] = why;
         }
-        var verdict = ChainVerdict.For(steps, evidence, why);
-        var changed = ClosePlan.ChangedBy(evidence.GetValueOrDefault("unit-test"));
-        if (changed.Count == 0 && policy is not null && changedPaths.Count > 0)
-            changed = [.. ChangedComponents.Decide(policy, changedPaths, context.Settings.Get(StepCommand.Configuration)).Where(change => change.Changed).Select(change => change.Component.Name)];
-        var plan = ClosePlan.For(verdict, policy, changed);
-        context.Log.Info(verdict.Succeeded ? verdict.Text : $"{verdict.FailedStep} failed ({verdict.Reason}): {verdict.Text}");
-        foreach (var owner in plan.Recipients) context.Log.Info($"to be told: {owner.Name}");
-        if (context.DryRun) return Outcome.Done(Sentence(verdict, "nothing was released, nobody was told"));
-
-        var (released, failure) = await ReleaseAsync(run, cancel).ConfigureAwait(false);
-        WriteReport(run, verdict, steps, evidence, why);
-        var told = Told(plan, await TellAsync(plan, run, cancel).ConfigureAwait(false));
-        if (failure is not null) return Outcome.Unavailable("release", $"the chain's testbeds could not be released: {failure}; their leases end by themselves, or run close again");
-        if (unreadable is not null && verdict.Succeeded) return Outcome.Usage(unreadable.Message);
-        return Outcome.Done(Sentence(verdict, $"{(released.Count == 0 ? "no testbed was held" : $"released {string.Join(", ", released)}")}; {told}"));
+        return new(run, steps, evidence, missing, policy, touched, HasTestbeds());
     }
 
-    private static string Sentence(ChainVerdict verdict, string rest) =>
-        (verdict.Succeeded ? $"the chain is done: {verdict.Text}" : $"the chain failed at {verdict.FailedStep} ({verdict.Reason})") + "; " + rest;
-
-    // Of a failure that nobody hears of the sentence has to say so.
-    internal static string Told(ClosePlan plan, (IReadOnlyList<string> Told, IReadOnlyList<string> Missed) told)
-    {
-        if (plan.Verdict.Audience == Audience.Nobody) return "nobody had to be told";
-        if (plan.Recipients.Count == 0) return "nobody was told: no owner of it is known";
-        if (told is { Told.Count: 0, Missed.Count: 0 }) return "the owners were told before";
-        var parts = new List<string>();
-        if (told.Told.Count > 0) parts.Add($"told {string.Join(", ", told.Told)}");
-        if (told.Missed.Count > 0) parts.Add($"could not tell {string.Join(", ", told.Missed)}");
-        return string.Join("; ", parts);
-    }
-
-    private static IReadOnlyList<string> ChangedPaths(ChainRun chain)
+    private bool HasTestbeds()
     {
         try
         {
-            return chain.Base is { } from ? chain.ChangedSince(from) : [];
+            return context.Settings.Find(TestbedAccess.Management) is not null || context.Settings.Find(TestbedAccess.Kubeconfig) is not null
+                || context.FindSecret(TestbedAccess.ContentVariable) is not null;
+        }
+        catch (UsageException)
+        {
+            // Given, and not to be read: giving back will say so.
+            return true;
+        }
+    }
+
+    private IReadOnlyList<string> Touched(ChainRun chain)
+    {
+        try
+        {
+            var paths = chain.Base is { } from ? chain.ChangedSince(from) : [];
+            if (paths.Count == 0) return [];
+            var changes = ChangedComponents.Decide(chain.Policy, paths, context.Settings.Get(StepCommand.Configuration));
+            return [.. changes.Where(change => change.Changed).Select(change => change.Component.Name)];
         }
         catch (UsageException)
         {
@@ -90,11 +96,11 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
         }
     }
 
-    private async Task<(IReadOnlyList<string> Released, string? Failure)> ReleaseAsync(RunIdentity run, CancellationToken cancel)
+    private async Task<(IReadOnlyList<string> Claims, string? Failure)> GiveBackAsync(ClosePlan plan, RunIdentity run, CancellationToken cancel)
     {
-        if (context.Settings.Find(TestbedAccess.Management) is null && context.Settings.Find(TestbedAccess.Kubeconfig) is null && context.FindSecret(TestbedAccess.ContentVariable) is null)
+        if (!plan.GivesBack)
         {
-            context.Log.Info("no testbed pool is configured here, so there is nothing to release");
+            context.Log.Info("no testbed pool is configured here, so there is nothing to give back");
             return ([], null);
         }
         try
@@ -109,6 +115,19 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
         }
     }
 
+    private void Write(ChainReport report)
+    {
+        try
+        {
+            report.Write(Path.Combine(context.Evidence.FolderOf(context.Step), ReportFile));
+            context.Log.Publish($".ci-steps/evidence/{context.Step}/{ReportFile}");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            context.Log.Warning($"the report could not be written: {error.Message}");
+        }
+    }
+
     private async Task<(IReadOnlyList<string> Told, IReadOnlyList<string> Missed)> TellAsync(ClosePlan plan, RunIdentity run, CancellationToken cancel)
     {
         if (plan.Recipients.Count == 0) return ([], []);
@@ -116,43 +135,42 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
         if (context.Settings.Environment.GetValueOrDefault("BUILD_URL") is { Length: > 0 } build) links["build"] = build;
         var known = Known();
         var (told, missed) = (new List<string>(), new List<string>());
-        var own = given is null ? new HttpClient() : null;
-        try
+        using var own = given is null ? new HttpClient() : null;
+        foreach (var owner in plan.Recipients)
         {
-            foreach (var owner in plan.Recipients)
+            var notification = Notification.Of(owner, plan.Verdict, run, plan.Components, links);
+            if (known.Contains(notification.Id))
             {
-                var notification = Notification.Of(owner, plan.Verdict, run, plan.Components, links);
-                if (known.Contains(notification.Id))
-                {
-                    context.Log.Info($"{owner.Name} was told already");
-                    continue;
-                }
-                if (Address(owner) is not { } address)
-                {
-                    context.Log.Warning((owner.Webhook is { } webhook ? $"the variable {webhook[Variable.Length..]}, which has the webhook of \"{owner.Name}\", is not set here" : $"\"{owner.Name}\" has no webhook")
-                        + (owner.Email is null ? "" : $"; tell {owner.Email}"));
-                    missed.Add(owner.Name);
-                    continue;
-                }
-                if (!await notification.SendAsync(address, given ?? own!, context.Log, context.Time, cancel).ConfigureAwait(false))
-                {
-                    missed.Add(owner.Name);
-                    continue;
-                }
-                told.Add(owner.Name);
-                known.Add(notification.Id);
-                Remember(known);
+                context.Log.Info($"{owner.Name} was told already");
+                continue;
             }
-        }
-        finally
-        {
-            own?.Dispose();
+            var address = AddressOf(owner);
+            if (address is null || !await Webhook.PostAsync(notification, address, given ?? own!, context.Log, context.Time, cancel).ConfigureAwait(false))
+            {
+                missed.Add(owner.Name);
+                continue;
+            }
+            told.Add(owner.Name);
+            known.Add(notification.Id);
+            Remember(known);
         }
         return (told, missed);
     }
 
-    private string? Address(OwnerDefinition owner) => owner.Webhook is { } webhook && webhook.StartsWith(Variable, StringComparison.Ordinal)
-        ? context.FindSecret(webhook[Variable.Length..]) : owner.Webhook;
+    private string? AddressOf(OwnerDefinition owner)
+    {
+        string why;
+        try
+        {
+            if (Webhook.AddressOf(owner, context.FindSecret, out why) is { } address) return address;
+        }
+        catch (UsageException unread)
+        {
+            why = unread.Message;
+        }
+        context.Log.Warning(why);
+        return null;
+    }
 
     private HashSet<string> Known()
     {
@@ -161,7 +179,7 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
         {
             return File.Exists(file) && JsonNode.Parse(File.ReadAllText(file)) is JsonArray ids ? [.. ids.Select(id => (string?)id ?? "")] : [];
         }
-        catch (Exception error) when (error is System.Text.Json.JsonException or IOException or InvalidOperationException)
+        catch (Exception error) when (error is JsonException or IOException or InvalidOperationException)
         {
             return [];
         }
@@ -172,25 +190,5 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
         var folder = context.Evidence.FolderOf(context.Step);
         Directory.CreateDirectory(folder);
         File.WriteAllText(Path.Combine(folder, ToldFile), new JsonArray([.. known.Select(id => (JsonNode)id)]).ToJsonString());
-    }
-
-    private void WriteReport(RunIdentity run, ChainVerdict verdict, IReadOnlyList<string> steps, IReadOnlyDictionary<string, StepEvidence> evidence, IReadOnlyDictionary<string, string> why)
-    {
-        var rows = steps.Select(step => evidence.TryGetValue(step, out var found) ? ReportRow.Of(found)
-            : new ReportRow(step, "not started", null, null, why.GetValueOrDefault(step, "")) { IsProblem = step == verdict.FailedStep }).ToList();
-        var report = new ChainReport($"{run.Branch} at {run.ShortCommit}", verdict.Succeeded, verdict.Succeeded ? verdict.Text : $"{verdict.FailedStep}: {verdict.Text}", rows)
-        {
-            Facts = [("branch", run.Branch), ("commit", run.Commit), ("build", run.BuildNumber), ("repository", run.Repository)],
-        };
-        var file = Path.Combine(context.Evidence.FolderOf(context.Step), "report.html");
-        try
-        {
-            report.Write(file);
-            context.Log.Publish(".ci-steps/evidence/close/report.html");
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            context.Log.Warning($"the report could not be written: {error.Message}");
-        }
     }
 }

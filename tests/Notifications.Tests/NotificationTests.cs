@@ -17,7 +17,7 @@ public sealed class A_notification
         using var receiver = new Receiver(503, 200);
         using var http = new HttpClient(receiver);
         var log = new StringWriter();
-        Assert.That(await notification.SendAsync("http://hook.example/x", http, new BuildLog(log, forServer: false), TimeProvider.System, CancellationToken.None), Is.True);
+        Assert.That(await Webhook.PostAsync(notification, "http://hook.example/x", http, new BuildLog(log, forServer: false), TimeProvider.System, CancellationToken.None), Is.True);
         Assert.That(receiver.Bodies, Has.Count.EqualTo(2), "a fault that passes is tried again");
         var body = JsonNode.Parse(receiver.Bodies[1])!;
         Assert.That((string?)body["id"], Is.EqualTo(receiver.Keys[1]).And.EqualTo(Notification.Of(notification.Owner, verdict, Run, [], new Dictionary<string, string>()).Id));
@@ -34,7 +34,7 @@ public sealed class A_notification
         using var receiver = new Receiver(status);
         using var http = new HttpClient(receiver);
         var log = new StringWriter();
-        Assert.That(await notification.SendAsync(address, http, new BuildLog(log, forServer: false), TimeProvider.System, CancellationToken.None), Is.False);
+        Assert.That(await Webhook.PostAsync(notification, address, http, new BuildLog(log, forServer: false), TimeProvider.System, CancellationToken.None), Is.False);
         Assert.That(log.ToString(), Does.Contain("warning"));
     }
 
