@@ -33,6 +33,9 @@ internal sealed class BuildRun(BuildConfiguration build, string folder)
 
     public string LogFile => Path.Combine(Folder, "log.txt");
 
+    /// <summary>Whether it runs however those before it end: the end of a chain, which is not what went wrong.</summary>
+    public bool Closes { get; init; } = DependencyVerdicts.RunsWhatever(build);
+
     public BuildState State { get; set; }
 
     public string Number { get; set; } = "";
@@ -101,6 +104,16 @@ internal sealed class BuildRun(BuildConfiguration build, string folder)
     {
         lock (gate)
             if (failing.Add(name)) failedTests.Add(new(name, message));
+    }
+
+    /// <summary>Takes over the tests of a build that ended in an earlier run.</summary>
+    public void RecallTests(int passed, int ignored, IEnumerable<FailedTest> failed)
+    {
+        lock (gate)
+        {
+            (PassedTests, IgnoredTests) = (passed, ignored);
+            failedTests.AddRange(failed);
+        }
     }
 
     public void TestIgnored(string name)

@@ -10,11 +10,12 @@ internal static class CiStepsProgram
     private const string Name = "ci-steps";
 
     /// <summary>All commands.</summary>
-    public static ProgramCommand Create() => new(Name, "Runs the chain of a TeamCity settings tree on this machine, and checks those settings.", [])
+    public static ProgramCommand Create() => new(Name, "Runs the chain of a TeamCity settings tree on this machine, checks those settings and installs them, and brings clusters up.", [])
     {
         Commands =
         [
             RunCommand.Create(),
+            ReportCommand.Create(),
             PlanCommand.Create(),
             CheckCommand.Create(),
             ScaffoldCommand.Create(),

@@ -57,9 +57,7 @@ internal static class RunCommand
         foreach (var (chain, builds, succeeded, report) in chains)
         {
             await context.Output.WriteLineAsync().ConfigureAwait(false);
-            await context.Output.WriteLineAsync($"chain {chain.Id}: {chain.Branch.Name} at {chain.ShortCommit}: {(succeeded ? "done" : "failed")}").ConfigureAwait(false);
-            foreach (var line in ClosingTable.Lines(builds)) await context.Output.WriteLineAsync(line).ConfigureAwait(false);
-            await context.Output.WriteLineAsync($"  report: {report}").ConfigureAwait(false);
+            foreach (var line in ClosingTable.Of(chain, builds, succeeded, report)) await context.Output.WriteLineAsync(line).ConfigureAwait(false);
         }
         if (context.Settings.Find(ReportFile) is { } file)
             for (var at = 0; at < chains.Count; at++) CopyReport(chains[at].Report, at == 0 ? file : Path.ChangeExtension(file, null) + $"-{at + 1}{Path.GetExtension(file)}");
@@ -68,7 +66,7 @@ internal static class RunCommand
         return chains.All(chain => chain.Succeeded) ? ExitCode.Done : ExitCode.Refused;
     }
 
-    private static void CopyReport(string from, string to)
+    internal static void CopyReport(string from, string to)
     {
         to = Path.GetFullPath(to);
         Directory.CreateDirectory(Path.GetDirectoryName(to)!);

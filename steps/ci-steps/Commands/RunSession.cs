@@ -46,8 +46,7 @@ internal sealed class RunSession
         var repository = settings.Find(RunCommand.Repository);
         if (repository is not null && Directory.Exists(repository)) repository = Path.GetFullPath(repository);
         var branch = settings.Find(RunCommand.Branch) ?? await CurrentBranchAsync(cancel).ConfigureAwait(false);
-        var name = repository ?? tree.VcsRoots.Values.Select(root => root.Parameters["url"]).FirstOrDefault(url => url is { Length: > 0 }) ?? tree.Folder;
-        var workspace = Workspace.Open(settings.Find(RunCommand.WorkspaceFolder) ?? Workspace.DefaultFolder(settings.Environment, name));
+        var workspace = Workspace.Open(settings.Find(RunCommand.WorkspaceFolder) ?? DefaultWorkspace(settings, tree));
         var given = new Dictionary<string, string>(StringComparer.Ordinal);
         if (settings.Find(RunCommand.Parameters) is { } file) ReadParameters(file, given);
         foreach (var parameter in context.Given["param"]) Give(given, parameter, "--param");
@@ -55,6 +54,15 @@ internal sealed class RunSession
             : tree.VcsRoots.Values.Where(root => IsBuilt(tree, root.Id)).ToDictionary(root => root.Id, _ => repository, StringComparer.Ordinal);
         var agents = settings.Find(RunCommand.Agents) is { } count ? int.Parse(count, CultureInfo.InvariantCulture) : Environment.ProcessorCount;
         return new RunSession(tree, repository, settings.Find(RunCommand.Project), workspace, new ExecutionOptions(tools, settings.Environment, given, urls, settings.Get(RunCommand.Grace)), agents, branch, context.Time);
+    }
+
+    /// <summary>The workspace folder of the repository that is asked for, or that the settings build.</summary>
+    public static string DefaultWorkspace(StepSettings settings, SettingsTree tree)
+    {
+        var repository = settings.Find(RunCommand.Repository);
+        if (repository is not null && Directory.Exists(repository)) repository = Path.GetFullPath(repository);
+        var url = tree.VcsRoots.Values.Select(root => root.Parameters["url"]).FirstOrDefault(url => url is { Length: > 0 });
+        return Workspace.DefaultFolder(settings.Environment, repository ?? url ?? tree.Folder);
     }
 
     // Not Java's properties: a colon belongs to the name here.
@@ -175,7 +183,10 @@ internal sealed class RunSession
             if (tips.TryGetValue(defaultRef, out var defaultTip)) defaultBefore = (defaultRef, defaultTip);
         }
         var number = Workspace.Next("chain").ToString("0000", CultureInfo.InvariantCulture);
-        var chain = new ChainRecord(Path.Combine(Workspace.ChainsFolder, number), number, plan.Branch, revisions, time.GetUtcNow(), plan.Tops, repository ?? address);
+        var chain = new ChainRecord(Path.Combine(Workspace.ChainsFolder, number), number, plan.Branch, revisions, time.GetUtcNow(), plan.Tops, repository ?? address)
+        {
+            Builds = [.. plan.Builds.Select(build => (build.Id, build.Name, DependencyVerdicts.RunsWhatever(build)))],
+        };
         chain.Write();
         return chain;
     }
@@ -186,13 +197,9 @@ internal sealed class RunSession
         using var execution = new ChainExecution(tree, plan, chain, Workspace, agents, options, time, display.Changed, before);
         display.Start(chain, execution.Builds);
         await execution.RunAsync(cancel).ConfigureAwait(false);
-        var report = Path.Combine(chain.Folder, "report.html");
-        var failed = execution.Builds.FirstOrDefault(build => build.State is not BuildState.Succeeded);
-        new ChainReport($"{chain.Branch.Name} at {chain.ShortCommit}", execution.Succeeded,
-            failed is null ? $"all {execution.Builds.Count} builds are done" : $"{failed.Build.Name}: {failed.Summary}", [.. execution.Builds.Select(build => BuildRow.Of(build, chain.Folder))])
-        {
-            Facts = [("branch", chain.Branch.Name), ("commit", chain.Revisions.Values.FirstOrDefault() ?? ""), ("chain", chain.Id), ("repository", chain.Repository), ("started", chain.StartedAt.ToString("u"))],
-        }.Write(report);
+        var report = chain.ReportFile;
+        // Also the builds that an earlier run of this chain left: one step that ran again is still a part of the whole.
+        BuildReport.Of(chain, chain.ReadBuilds()).Write(report);
         return (chain, execution.Builds, execution.Succeeded, report);
     }
 

@@ -1,4 +1,5 @@
 using CiSteps.Cli.Chains;
+using CiSteps.Cli.Records;
 using CiSteps.Hosting.Settings;
 using CiSteps.Reports;
 using CiSteps.TeamCity.Chains;
@@ -10,7 +11,15 @@ internal static class ClosingTable
 {
     private static readonly string[] Heading = ["step", "outcome", "time", "handed over"];
 
-    public static IEnumerable<string> Lines(IReadOnlyList<BuildRun> builds)
+    /// <summary>A chain's heading, its table, and where its report is.</summary>
+    public static IEnumerable<string> Of(ChainRecord chain, IReadOnlyList<BuildRun> builds, bool succeeded, string report) =>
+    [
+        $"chain {chain.Id}: {chain.Branch.Name} at {chain.ShortCommit}: {(succeeded ? "done" : "failed")}",
+        .. Lines(builds),
+        $"  report: {report}",
+    ];
+
+    private static IEnumerable<string> Lines(IReadOnlyList<BuildRun> builds)
     {
         var rows = new List<string[]> { Heading };
         foreach (var build in builds)

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using CiSteps.Cli.Chains;
+using CiSteps.Reports;
 using CiSteps.TeamCity.Chains;
 using CiSteps.TeamCity.Settings;
 
@@ -17,8 +18,14 @@ namespace CiSteps.Cli.Records;
 internal sealed record ChainRecord(string Folder, string Id, ChainBranch Branch, IReadOnlyDictionary<string, string> Revisions, DateTimeOffset StartedAt,
     IReadOnlyList<string> Top, string Repository)
 {
+    /// <summary>All its builds in order: id, name, and whether it runs however the others end.</summary>
+    public IReadOnlyList<(string Id, string Name, bool Closes)> Builds { get; init; } = [];
+
     /// <summary>The one commit, shortened, for people.</summary>
     public string ShortCommit => Revisions.Values.FirstOrDefault() is { } commit ? commit[..Math.Min(8, commit.Length)] : "";
+
+    /// <summary>Where its HTML report is.</summary>
+    public string ReportFile => Path.Combine(Folder, "report.html");
 
     public string FolderOf(string buildId) => Path.Combine(Folder, "builds", buildId);
 
@@ -36,6 +43,7 @@ internal sealed record ChainRecord(string Folder, string Id, ChainBranch Branch,
             ["startedAt"] = StartedAt.ToString("O"),
             ["repository"] = Repository,
             ["top"] = new JsonArray([.. Top.Select(id => (JsonNode)id)]),
+            ["builds"] = new JsonArray([.. Builds.Select(build => (JsonNode)new JsonObject { ["configuration"] = build.Id, ["name"] = build.Name, ["closes"] = build.Closes })]),
         });
     }
 
@@ -54,23 +62,48 @@ internal sealed record ChainRecord(string Folder, string Id, ChainBranch Branch,
             ["finishedAt"] = run.FinishedAt?.ToString("O"),
             ["status"] = run.StatusText,
             ["problems"] = new JsonArray([.. run.Problems.Select(problem => (JsonNode)new JsonObject { ["identity"] = problem.Identity, ["text"] = problem.Text })]),
+            ["passedTests"] = run.PassedTests,
+            ["ignoredTests"] = run.IgnoredTests,
+            ["failedTests"] = new JsonArray([.. run.FailedTests.Select(test => (JsonNode)new JsonObject { ["name"] = test.Name, ["message"] = test.Message })]),
             ["parameters"] = Map(run.Parameters),
         });
     }
 
-    /// <summary>The last chain of that branch in the workspace that has a given configuration's chain in it; null when there is none.</summary>
-    public static ChainRecord? Last(string chainsFolder, string branch)
+    /// <summary>The last chain in the workspace, or the last one of a branch; null when there is none.</summary>
+    public static ChainRecord? Last(string chainsFolder, string? branch)
     {
         if (!Directory.Exists(chainsFolder)) return null;
         return Directory.GetDirectories(chainsFolder).OrderByDescending(folder => folder, StringComparer.Ordinal)
-            .Select(Read).FirstOrDefault(record => record is not null && (record.Branch.Name == branch || record.Branch.FullName == branch || record.Branch.FullName == "refs/heads/" + branch));
+            .Select(Read).FirstOrDefault(record => record is not null && (branch is null || record.IsOf(branch)));
     }
 
+    /// <summary>The chain of that number in the workspace; null when there is none.</summary>
+    public static ChainRecord? Find(string chainsFolder, string id) => !Directory.Exists(chainsFolder) ? null
+        : Directory.GetDirectories(chainsFolder).Select(Read).FirstOrDefault(record => record is not null && record.Id.TrimStart('0') == id.TrimStart('0'));
+
+    /// <summary>Whether every configuration that was triggered succeeded.</summary>
+    public bool Succeeded(IReadOnlyList<BuildRun> builds) =>
+        Top.All(top => builds.Any(build => build.Build.Id == top && build.State == BuildState.Succeeded));
+
+    /// <summary>Brings back all builds of this chain in order, as they were recorded; the settings that they came from may have changed since.</summary>
+    public IReadOnlyList<BuildRun> ReadBuilds() => [.. Builds.Select(build =>
+    {
+        var bare = new BuildConfiguration(build.Id, "", build.Name, false, false, null, [], [], [], ParameterSet.Empty, [], [], [], [], [], [], [], [], new Place("chain.json", 1));
+        if (ReadBuild(bare, build.Closes) is { } run) return run;
+        var missing = new BuildRun(bare, FolderOf(build.Id)) { State = BuildState.Cancelled, Closes = build.Closes };
+        missing.Fail("no-record", "it left no record of its end: it still runs, or the run was killed");
+        return missing;
+    })];
+
+    private bool IsOf(string branch) => Branch.Name == branch || Branch.FullName == branch || Branch.FullName == "refs/heads/" + branch;
+
     /// <summary>Brings back a finished build of this chain; null when there is none.</summary>
-    public BuildRun? ReadBuild(BuildConfiguration build)
+    public BuildRun? ReadBuild(BuildConfiguration build) => ReadBuild(build, DependencyVerdicts.RunsWhatever(build));
+
+    private BuildRun? ReadBuild(BuildConfiguration build, bool closes)
     {
         var file = Path.Combine(FolderOf(build.Id), "build.json");
-        if (!File.Exists(file) || JsonNode.Parse(File.ReadAllText(file)) is not JsonObject json) return null;
+        if (!File.Exists(file) || Json(file) is not { } json) return null;
         var run = new BuildRun(build, FolderOf(build.Id))
         {
             Id = (string?)json["id"] ?? "",
@@ -81,24 +114,35 @@ internal sealed record ChainRecord(string Folder, string Id, ChainBranch Branch,
             StartedAt = Date(json["startedAt"]),
             FinishedAt = Date(json["finishedAt"]),
             Parameters = Map(json["parameters"]),
+            Closes = closes,
         };
         foreach (var problem in json["problems"] as JsonArray ?? [])
             run.Fail((string?)problem?["identity"] ?? "problem", (string?)problem?["text"] ?? "");
+        run.RecallTests((int?)json["passedTests"] ?? 0, (int?)json["ignoredTests"] ?? 0, (json["failedTests"] as JsonArray ?? [])
+            .Select(test => new FailedTest((string?)test?["name"] ?? "", (string?)test?["message"] ?? "")));
         return run;
     }
 
     private static ChainRecord? Read(string folder)
     {
+        var file = Path.Combine(folder, "chain.json");
+        if (!File.Exists(file) || Json(file) is not { } json) return null;
+        return new ChainRecord(folder, (string?)json["id"] ?? "", new ChainBranch((string?)json["branch"] ?? "", (string?)json["ref"] ?? "", (bool?)json["default"] ?? false),
+            Map(json["revisions"]), Date(json["startedAt"]) ?? default, [.. (json["top"] as JsonArray ?? []).Select(node => (string?)node ?? "")], (string?)json["repository"] ?? "")
+        {
+            Builds = [.. (json["builds"] as JsonArray ?? []).Select(build => ((string?)build?["configuration"] ?? "", (string?)build?["name"] ?? "", (bool?)build?["closes"] ?? false))],
+        };
+    }
+
+    // Null for what a run that was killed left half written: there is nothing to go on from.
+    private static JsonObject? Json(string file)
+    {
         try
         {
-            var file = Path.Combine(folder, "chain.json");
-            if (!File.Exists(file) || JsonNode.Parse(File.ReadAllText(file)) is not JsonObject json) return null;
-            return new ChainRecord(folder, (string?)json["id"] ?? "", new ChainBranch((string?)json["branch"] ?? "", (string?)json["ref"] ?? "", (bool?)json["default"] ?? false),
-                Map(json["revisions"]), Date(json["startedAt"]) ?? default, [.. (json["top"] as JsonArray ?? []).Select(node => (string?)node ?? "")], (string?)json["repository"] ?? "");
+            return JsonNode.Parse(File.ReadAllText(file)) as JsonObject;
         }
         catch (JsonException)
         {
-            // A run that was killed while it wrote: there is nothing to go on from.
             return null;
         }
     }

@@ -17,7 +17,10 @@ internal sealed class Workspace : IDisposable
 
     public string MirrorsFolder => Path.Combine(Folder, "mirrors");
 
-    public string ChainsFolder => Path.Combine(Folder, "chains");
+    public string ChainsFolder => ChainsOf(Folder);
+
+    /// <summary>The folder of the chains' records in a workspace, which may be another run's just now.</summary>
+    public static string ChainsOf(string folder) => Path.Combine(folder, "chains");
 
     /// <summary>Opens the workspace and holds it.</summary>
     /// <exception cref="UsageException">Another run works in it, or it cannot be written.</exception>
