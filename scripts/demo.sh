@@ -33,7 +33,7 @@ stop_everything() {
     fi
     if [ -n "$keep" ] && [ "$status" -eq 0 ]; then return; fi
     say "stopping what the demo started"
-    if [ -x "$tool/run-chain" ] && [ -d "$state" ]; then "$tool/run-chain" sandbox down --state "$state" >>"$logs/sandbox.log" 2>&1 || status=3; fi
+    if [ -x "$tool/ci-steps" ] && [ -d "$state" ]; then "$tool/ci-steps" sandbox down --state "$state" >>"$logs/sandbox.log" 2>&1 || status=3; fi
     remove_images
     [ -z "$webhook_pid" ] || kill "$webhook_pid" 2>/dev/null || true
     [ -z "$registry_pid" ] || kill "$registry_pid" 2>/dev/null || true
@@ -46,7 +46,7 @@ trap 'exit 130' INT TERM
 # A run that was kept, or killed outright, is ended before the next begins.
 end_earlier_run() {
     local pidfile pid
-    if [ -x "$tool/run-chain" ] && [ -d "$state" ]; then "$tool/run-chain" sandbox down --state "$state" >/dev/null 2>&1 || true; fi
+    if [ -x "$tool/ci-steps" ] && [ -d "$state" ]; then "$tool/ci-steps" sandbox down --state "$state" >/dev/null 2>&1 || true; fi
     for pidfile in "$demo"/*.pid; do
         [ -e "$pidfile" ] || continue
         pid="$(cat "$pidfile")"
@@ -172,7 +172,7 @@ run_chain() { # run_chain NAME BRANCH [ARGUMENT…]
     local name="$1" branch="$2" status=0
     shift 2
     # Everything is given: a kubeconfig that got lost on the way shall fail, not be made up for by another sandbox.
-    "$tool/run-chain" run --branch "$branch" --repository "$demo/origin.git" --settings "$root/teamcity-settings" \
+    "$tool/ci-steps" run --branch "$branch" --repository "$demo/origin.git" --settings "$root/teamcity-settings" \
         --workspace "$demo/agent" --parameters "$demo/parameters" --no-sandbox --summary "$demo/$name.json" --report "$demo/$name.html" "$@" &
     run_pid=$!
     wait "$run_pid" || status=$?
@@ -209,10 +209,10 @@ make_base_image
 make_origin
 make_quotes_image
 start_webhook
-"$tool/run-chain" sandbox up --clusters management,testbed-1,testbed-2,production --pool --state "$state" >"$logs/sandbox.log" 2>&1 ||
+"$tool/ci-steps" sandbox up --clusters management,testbed-1,testbed-2,production --pool --state "$state" >"$logs/sandbox.log" 2>&1 ||
     { status=$?; cat "$logs/sandbox.log" >&2; fail "$status" "the sandbox clusters did not come up"; }
-management="$("$tool/run-chain" sandbox kubeconfig management --state "$state")"
-production="$("$tool/run-chain" sandbox kubeconfig production --state "$state")"
+management="$("$tool/ci-steps" sandbox kubeconfig management --state "$state")"
+production="$("$tool/ci-steps" sandbox kubeconfig production --state "$state")"
 # Production's namespace is its administrator's: promote does not make it.
 printf 'apiVersion: v1\nkind: Namespace\nmetadata: { name: shop }\n' | kubectl --kubeconfig "$production" apply -f - >>"$logs/sandbox.log"
 say "  sandbox clusters: management, testbed-1, testbed-2, production"
@@ -264,7 +264,7 @@ phases() { cluster "$management" -n cisteps-testbeds get testbeds -o 'jsonpath={
 deadline=$((SECONDS + 60))
 until [ "$(phases)" = "Free Free" ] || [ "$SECONDS" -ge "$deadline" ]; do read -r -t 0.5 <> <(:) || true; done
 check "both testbeds are back and free" "$(phases)" "Free Free"
-left="$(for bed in testbed-1 testbed-2; do cluster "$("$tool/run-chain" sandbox kubeconfig "$bed" --state "$state")" get namespaces -o name; done 2>/dev/null | grep -c smoke || true)"
+left="$(for bed in testbed-1 testbed-2; do cluster "$("$tool/ci-steps" sandbox kubeconfig "$bed" --state "$state")" get namespaces -o name; done 2>/dev/null | grep -c smoke || true)"
 check "nothing is left on them" "$left" 0
 check "the owners were told once" "$(find "$demo/notifications" -name '*.json' | wc -l | tr -d ' ')" 1
 
@@ -302,8 +302,8 @@ if [ -n "$keep" ]; then
     say "  kubectl --kubeconfig $management -n cisteps-testbeds get testbeds,testbedclaims"
     say "  curl http://$registry/v2/greeter/tags/list"
     say "run one step again, on what the chain handed over, with"
-    say "  $tool/run-chain run --branch ci/broken --step integration-deploy --repository $demo/origin.git --settings $root/teamcity-settings \\"
+    say "  $tool/ci-steps run --branch ci/broken --step integration-deploy --repository $demo/origin.git --settings $root/teamcity-settings \\"
     say "      --workspace $demo/agent --parameters $demo/parameters --no-sandbox"
     say "end it with"
-    say "  $tool/run-chain sandbox down --state $state; kill $registry_pid $webhook_pid"
+    say "  $tool/ci-steps sandbox down --state $state; kill $registry_pid $webhook_pid"
 fi

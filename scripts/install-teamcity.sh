@@ -13,6 +13,6 @@ if [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; then
 fi
 logs="$root/artifacts/install-teamcity"
 [ -n "${CISTEPS_TOOL:-}" ] || command -v dotnet >/dev/null 2>&1 ||
-    fail 2 "the .NET 10 SDK is missing: install dotnet-sdk-10.0, or name the agent tool (its archive, or a folder that it was unpacked to) in CISTEPS_TOOL"
-provide_executables run-chain
-exec "$tool/run-chain" install "$settings" "$@"
+    fail 2 "the .NET 10 SDK is missing: install dotnet-sdk-10.0, or name the archive ci-steps-cli-linux-x64.zip, or a folder that it was unpacked to, in CISTEPS_TOOL"
+provide_executables ci-steps
+exec "$tool/ci-steps" install "$settings" "$@"

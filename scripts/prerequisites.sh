@@ -98,37 +98,60 @@ common_needs() {
     busybox="$(command -v busybox)"
 }
 
-executables=(unit-test image-build reserve-testbed integration-deploy merge certify promote testbed-pool run-chain)
+executables=(unit-test image-build reserve-testbed integration-deploy merge certify promote close testbed-pool ci-steps)
 
-# The executables that CISTEPS_TOOL names, as they are: a folder, or the agent tool's archive. Without it those of these sources.
+# The executables that CISTEPS_TOOL names, as they are: a folder, or the agent tool's archive, with the archive of the command for people beside it.
+# Without it those of these sources.
 provide_executables() { # provide_executables [NAME…]   the ones that are needed; all of them when none is named
     local given="${CISTEPS_TOOL:-}" executable
     if [ -z "$given" ]; then
         publish_executables
         return
     fi
-    [ -e "$given" ] || fail 2 "there is no \"$given\", which CISTEPS_TOOL names: give a folder with the executables, or the archive that build.ps1 pack makes"
+    [ -e "$given" ] || fail 2 "there is no \"$given\", which CISTEPS_TOOL names: give a folder with the executables, or an archive that build.ps1 pack makes"
     if [ -d "$given" ]; then tool="$(cd "$given" && pwd)"; else unpack_tool "$given"; fi
     [ "$#" -gt 0 ] || set -- "${executables[@]}"
     for executable in "$@"; do
-        [ -x "$tool/$executable" ] || fail 2 "there is no executable \"$executable\" in \"$given\", which CISTEPS_TOOL names"
+        [ -x "$tool/$executable" ] || fail 2 "there is no executable \"$executable\" in \"$given\", which CISTEPS_TOOL names$(beside "$given" "$executable")"
     done
     say "  executables: $given" >&2
 }
 
-# As an agent does it: executable is what the descriptor lists, whatever the archive says of its files.
+# The archive with the command for people that belongs to an agent tool's: ci-steps-cli-linux-x64.zip to ci-steps-linux-x64.zip.
+companion() { # companion ARCHIVE
+    local name
+    name="$(basename "$1")"
+    printf '%s/ci-steps-cli-%s' "$(dirname "$1")" "${name#ci-steps-}"
+}
+
+beside() { # beside TOOL EXECUTABLE   what to do where an archive has no command for people
+    [ -f "$1" ] && [ "$2" = ci-steps ] || return 0
+    printf '; put %s, which build.ps1 pack makes too, beside it' "$(basename "$(companion "$1")")"
+}
+
 unpack_tool() { # unpack_tool ARCHIVE
+    local other
+    other="$(companion "$1")"
     tool="$root/artifacts/unpacked/$(basename "$1" .zip)"
     missing=()
     need unzip unzip
     install_missing
     rm -rf "$tool"
     mkdir -p "$tool"
-    unzip -q "$1" -d "$tool" 2>/dev/null || fail 2 "\"$1\", which CISTEPS_TOOL names, is no zip archive"
-    find "$tool" -type f -exec chmod a-x {} +
-    local name
-    while read -r name; do [ ! -f "$tool/$name" ] || chmod a+x "$tool/$name"; done \
-        < <(sed -n 's/.*<include name="\([^"]*\)".*/\1/p' "$tool/teamcity-plugin.xml")
+    unpack "$1"
+    [ ! -f "$other" ] || unpack "$other"
+}
+
+# As an agent does it: executable is what the descriptor lists, whatever the archive says of its files.
+unpack() { # unpack ARCHIVE   into the folder of the executables
+    local into name
+    into="$(mktemp -d "$tool.XXXXXX")"
+    unzip -q "$1" -d "$into" 2>/dev/null || { rm -rf "$into"; fail 2 "\"$1\", which CISTEPS_TOOL names, is not a zip archive"; }
+    find "$into" -type f -exec chmod a-x {} +
+    while read -r name; do [ ! -f "$into/$name" ] || chmod a+x "$into/$name"; done \
+        < <(sed -n 's/.*<include name="\([^"]*\)".*/\1/p' "$into/teamcity-plugin.xml")
+    cp -a "$into/." "$tool/"
+    rm -rf "$into"
 }
 
 # Publishes the executables for the .NET runtime, which takes seconds, unless they are newer than everything they are made of.

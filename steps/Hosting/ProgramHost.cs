@@ -4,7 +4,7 @@ using CiSteps.Hosting.Settings;
 
 namespace CiSteps.Hosting;
 
-/// <summary>A command of a program with several (<c>run-chain</c>, <c>testbed-pool</c>). A step has one and uses <see cref="StepCommand"/>.</summary>
+/// <summary>A command of a program with several (<c>ci-steps</c>, <c>testbed-pool</c>). A step has one and uses <see cref="StepCommand"/>.</summary>
 /// <param name="Name">Kebab-case word on the command line; the program's own name for the root.</param>
 /// <param name="Description">One sentence for <c>--help</c>.</param>
 /// <param name="Settings">What can be told to it: option, <c>CISTEPS_</c> variable, build server property, default.</param>

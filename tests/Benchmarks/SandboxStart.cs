@@ -42,13 +42,13 @@ internal static class SandboxStart
         }
         table.Add($"{Together} sandbox clusters at once, all of them", Table.Show(Table.Median(times)));
         using var state = new TestFolder();
-        var runChain = Programs.Published("run-chain");
+        var ciSteps = Programs.Published("ci-steps");
         times.Clear();
         for (var round = 0; round < 7; round++)
         {
-            times.Add(await Table.TimeAsync(() => Programs.RunAsync(runChain, "sandbox", "up", "--state", state.Of("state"))));
-            await Programs.RunAsync(runChain, "sandbox", "down", "--state", state.Of("state"));
+            times.Add(await Table.TimeAsync(() => Programs.RunAsync(ciSteps, "sandbox", "up", "--state", state.Of("state"))));
+            await Programs.RunAsync(ciSteps, "sandbox", "down", "--state", state.Of("state"));
         }
-        table.Add("`run-chain sandbox up`, as a person waits for it", Table.Show(Table.Median(times)));
+        table.Add("`ci-steps sandbox up`, as a person waits for it", Table.Show(Table.Median(times)));
     }
 }

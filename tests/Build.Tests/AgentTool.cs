@@ -4,12 +4,14 @@ using System.Xml.Linq;
 
 namespace CiSteps.Build.Tests;
 
-/// <summary>The archive that a TeamCity administrator uploads, made of stand-ins for the linked executables.</summary>
+/// <summary>The archives that are handed out, made of stand-ins for the linked executables: the agent tool, and the command for people.</summary>
 [TestFixture]
 internal sealed class AgentTool
 {
-    private static readonly string[] Executables = [.. Directory.GetFiles(Path.Combine(BuildScript.Root, "steps"), "Program.cs", SearchOption.AllDirectories)
+    private static readonly string[] All = [.. Directory.GetFiles(Path.Combine(BuildScript.Root, "steps"), "Program.cs", SearchOption.AllDirectories)
         .Select(file => Path.GetFileName(Path.GetDirectoryName(file)!)).Order(StringComparer.Ordinal)];
+
+    private static readonly string[] Executables = [.. All.Except(["ci-steps"])];
 
     private string folder = "";
 
@@ -17,7 +19,7 @@ internal sealed class AgentTool
     public void Make_the_stand_ins()
     {
         folder = Directory.CreateTempSubdirectory("agent-tool-").FullName;
-        foreach (var name in (string[])[.. Executables, "libgit2-0123456.so", "run-chain.dbg", "left-from-an-older-version"]) Write($"files/{name}", name);
+        foreach (var name in (string[])[.. All, "libgit2-0123456.so", "merge.dbg", "left-from-an-older-version"]) Write($"files/{name}", name);
     }
 
     [TearDown]
@@ -31,6 +33,16 @@ internal sealed class AgentTool
         Assert.That(zip.Entries.Select(entry => entry.FullName), Is.EqualTo(Executables.Concat(["LICENSE", "NOTICE.txt", "libgit2-0123456.so", "libgit2.license.txt", "teamcity-plugin.xml"]).Order(StringComparer.Ordinal)));
         Assert.That(zip.Entries.Where(entry => (entry.ExternalAttributes >> 16 & 0b001_001_001) != 0).Select(entry => entry.FullName), Is.EqualTo(Executables));
         Assert.That(Included(zip), Is.EquivalentTo(Executables));
+    }
+
+    [Test]
+    public void Leaves_the_command_for_people_to_an_archive_of_its_own()
+    {
+        using var zip = ZipFile.OpenRead(Pack("linux-x64", "people"));
+
+        Assert.That(zip.Entries.Select(entry => entry.FullName),
+            Is.EqualTo(new[] { "LICENSE", "NOTICE.txt", "ci-steps", "libgit2-0123456.so", "libgit2.license.txt", "teamcity-plugin.xml" }));
+        Assert.That(Included(zip), Is.EqualTo(new[] { "ci-steps" }));
     }
 
     [Test]
@@ -67,24 +79,39 @@ internal sealed class AgentTool
     [Test]
     public void Is_unpacked_by_the_scripts_as_an_agent_does_it()
     {
+        Pack("linux-x64", "people");
         var unpacked = Script(Pack("linux-x64")).Split('\n')[^1];
 
         Assert.That(unpacked, Does.EndWith("/ci-steps-linux-x64"));
-        Assert.That(Directory.GetFiles(unpacked).Where(file => (File.GetUnixFileMode(file) & UnixFileMode.UserExecute) != 0).Select(Path.GetFileName), Is.EquivalentTo(Executables));
+        Assert.That(Directory.GetFiles(unpacked).Where(file => (File.GetUnixFileMode(file) & UnixFileMode.UserExecute) != 0).Select(Path.GetFileName), Is.EquivalentTo(All));
+        Assert.That(Directory.GetDirectories(Path.GetDirectoryName(unpacked)!), Is.EqualTo(new[] { unpacked }));
+    }
+
+    [Test]
+    public void Is_not_enough_for_the_scripts_without_the_command_for_people()
+    {
+        Assert.That(Script(Pack("linux-x64")), Does.Contain("there is no executable \"ci-steps\" in \"")
+            .And.Contain("put ci-steps-cli-linux-x64.zip, which build.ps1 pack makes too, beside it").And.EndWith("exit 2"));
+    }
+
+    [Test]
+    public void Is_not_needed_for_what_people_do_alone()
+    {
+        Assert.That(Script(Pack("linux-x64", "people"), "ci-steps").Split('\n')[^1], Does.EndWith("/ci-steps-cli-linux-x64"));
     }
 
     [TestCase("files/nowhere.zip", "there is no \"")]
-    [TestCase("files/merge", "is no zip archive")]
+    [TestCase("files/merge", "is not a zip archive")]
     [TestCase("files", "there is no executable \"unit-test\" in \"")]
     public void Is_refused_by_the_scripts_when_it_is_none(string path, string why) =>
         Assert.That(Script(Path.Combine(folder, path)), Does.Contain(why).And.Contain(path).And.EndWith("exit 2"));
 
     /// <summary>Has the scripts take the executables from a folder or archive; says where they are then, or what was said instead.</summary>
-    private string Script(string tool)
+    private string Script(string tool, string needed = "")
     {
         // A copy, so that what is unpacked stays out of the tree.
         Write("scripts/prerequisites.sh", File.ReadAllText(Path.Combine(BuildScript.Root, "scripts", "prerequisites.sh")));
-        var start = new ProcessStartInfo("bash", ["-c", $"(. '{folder}/scripts/prerequisites.sh'; provide_executables; echo \"$tool\") 2>&1 || echo exit $?"])
+        var start = new ProcessStartInfo("bash", ["-c", $"(. '{folder}/scripts/prerequisites.sh'; provide_executables {needed}; echo \"$tool\") 2>&1 || echo exit $?"])
         {
             RedirectStandardOutput = true,
             Environment = { ["CISTEPS_TOOL"] = tool },
@@ -103,16 +130,18 @@ internal sealed class AgentTool
         return root.Descendants("include").Select(include => include.Attribute("name")!.Value);
     }
 
-    private string Pack(string rid)
+    private string Pack(string rid, string whom = "agents")
     {
-        Assert.That(Build(rid), Is.Zero);
-        return Path.Combine(folder, $"ci-steps-{rid}.zip");
+        Assert.That(Build(rid, whom), Is.Zero);
+        return Archive(rid, whom);
     }
 
-    private int Build(string rid)
+    private string Archive(string rid, string whom) => Path.Combine(folder, whom == "people" ? $"ci-steps-cli-{rid}.zip" : $"ci-steps-{rid}.zip");
+
+    private int Build(string rid, string whom = "agents")
     {
         var start = new ProcessStartInfo("dotnet", ["msbuild", Path.Combine(BuildScript.Root, "steps", "executables.proj"), "-nologo", "-v:q", "-t:Archive",
-            $"-p:Rid={rid}", $"-p:Files={folder}/files/", $"-p:Archive={folder}/ci-steps-{rid}.zip"]) { RedirectStandardOutput = true };
+            $"-p:Rid={rid}", $"-p:For={whom}", $"-p:Files={folder}/files/", $"-p:Archive={Archive(rid, whom)}"]) { RedirectStandardOutput = true };
         using var process = Process.Start(start)!;
         TestContext.Out.Write(process.StandardOutput.ReadToEnd());
         process.WaitForExit();

@@ -64,7 +64,7 @@ internal sealed partial class A_new_service
         await File.WriteAllTextAsync(project, text.Replace("Both chains of", "Everything about"));
         FillIn();
         var edited = Snapshot();
-        var (exit, output) = await RunChainAsync("scaffold", Scaffold());
+        var (exit, output) = await CiStepsAsync("scaffold", Scaffold());
         Assert.That(exit, Is.EqualTo(1), output);
         Assert.That(output, Does.Contain("nothing was written").And.Contain("Everything about").And.Not.Contain("ci-steps.yaml"));
         Assert.That(Snapshot(), Is.EqualTo(edited));
@@ -122,13 +122,13 @@ internal sealed partial class A_new_service
 
     private async Task<string> DoneAsync(string command, params string[] arguments)
     {
-        var (exit, output) = await RunChainAsync(command, arguments);
+        var (exit, output) = await CiStepsAsync(command, arguments);
         Assert.That(exit, Is.Zero, output);
         return output;
     }
 
-    private Task<(int Exit, string Output)> RunChainAsync(string command, params string[] arguments) =>
-        Executables.RunAsync(Path.Combine(Executables.Folder, "run-chain"), [command, .. arguments], git.Folder, git.Folder, []);
+    private Task<(int Exit, string Output)> CiStepsAsync(string command, params string[] arguments) =>
+        Executables.RunAsync(Path.Combine(Executables.Folder, "ci-steps"), [command, .. arguments], git.Folder, git.Folder, []);
 
     private Dictionary<string, string> Snapshot() => Directory.GetFiles(settings, "*", SearchOption.AllDirectories).Append(Path.Combine(clone.Folder, "ci-steps.yaml"))
         .ToDictionary(file => file, file => Convert.ToHexString(File.ReadAllBytes(file)));

@@ -7,7 +7,7 @@ public sealed partial class A_step
 {
     private static IEnumerable<string> Executables => Source.Steps.Where(project => project.IsExecutable).Select(project => project.Name);
 
-    private static readonly string[] Seven = ["unit-test", "image-build", "reserve-testbed", "integration-deploy", "merge", "certify", "promote"];
+    private static readonly string[] OfTheChain = ["unit-test", "image-build", "reserve-testbed", "integration-deploy", "merge", "certify", "promote", "close"];
 
     [TestCaseSource(nameof(Executables))]
     public void Starts_with_one_statement(string name)
@@ -16,7 +16,7 @@ public sealed partial class A_step
         Assert.That(Usings().Replace(code, "").Trim(), Does.Match(@"^return [^;{}]*\bRunAsync\([^;{}]*;$"));
     }
 
-    [TestCaseSource(nameof(Seven))]
+    [TestCaseSource(nameof(OfTheChain))]
     public void Has_its_command_its_work_and_its_judgement_each_in_a_file(string name)
     {
         var type = string.Concat(name.Split('-').Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
@@ -26,7 +26,7 @@ public sealed partial class A_step
         Assert.That(Source.Files($"steps/{name}", "Plan.cs").ToList(), Has.Count.EqualTo(1));
     }
 
-    [TestCaseSource(nameof(Seven))]
+    [TestCaseSource(nameof(OfTheChain))]
     public void Judges_without_waiting_without_a_clock_and_without_a_log(string name)
     {
         var plan = Source.Files($"steps/{name}", "Plan.cs").SelectMany(path => Source.Places(path, Impure()));

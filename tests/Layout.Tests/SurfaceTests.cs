@@ -12,9 +12,12 @@ public sealed class A_librarys_surface
     [TestCase("Clusters")]
     [TestCase("Hosting")]
     [TestCase("Images")]
+    [TestCase("Notifications")]
     [TestCase("Pipeline")]
+    [TestCase("Reports")]
     [TestCase("Repositories")]
     [TestCase("Sandbox")]
+    [TestCase("TeamCity")]
     [TestCase("TestReports")]
     [TestCase("Testbeds")]
     public void Shows_no_vendors_types(string library)

@@ -1,0 +1,48 @@
+using System.Text.Json.Nodes;
+using CiSteps.Hosting;
+using CiSteps.Hosting.Settings;
+using CiSteps.TeamCity.Checking;
+using CiSteps.TeamCity.Settings;
+
+namespace CiSteps.Cli.Commands;
+
+/// <summary><c>ci-steps check</c>: what is wrong with a settings tree.</summary>
+internal static class CheckCommand
+{
+    private static readonly Setting<bool> Json = Setting.Switch("json", "print the findings as JSON");
+    private static readonly Setting<bool> Strict = Setting.Switch("strict", "warnings count as errors, and names that no server is known to write are warnings");
+
+    public static ProgramCommand Create() => new("check", "Checks a TeamCity settings tree and prints each finding as file:line: rule: message; exit code 1 when there are errors.",
+        [Json, Strict, RunCommand.Tools], Run)
+    {
+        Argument = ("folder", "folder of the settings; default: teamcity-settings or this folder"),
+    };
+
+    private static async Task<int> Run(ProgramContext context, CancellationToken cancel)
+    {
+        var tree = SettingsReader.Read(RunSession.FindSettings(context.Argument));
+        var tools = Path.TrimEndingDirectorySeparator(Path.GetFullPath(context.Settings.Find(RunCommand.Tools) ?? AppContext.BaseDirectory));
+        if (!Directory.Exists(tools)) throw new UsageException($"the folder of executables \"{tools}\" does not exist; give --tools");
+        var (options, notAsked) = await ToolRules.CheckOptionsAsync(tree, tools, cancel).ConfigureAwait(false);
+        List<Finding> findings = [.. SettingsCheck.Run(tree, context.Settings.Get(Strict)), .. options];
+        if (notAsked.Count > 0) await context.Error.WriteLineAsync($"not asked for their options, as {tools} does not hold them (--tools): {string.Join(", ", notAsked)}").ConfigureAwait(false);
+        if (context.Settings.Get(Json)) await context.Output.WriteLineAsync(AsJson(findings).ToJsonString()).ConfigureAwait(false);
+        else
+        {
+            foreach (var finding in findings) await context.Output.WriteLineAsync($"{finding.At}: {(finding.Severity == Severity.Warning ? "warning: " : "")}{finding.Rule}: {finding.Message}").ConfigureAwait(false);
+            var errors = findings.Count(finding => finding.Severity == Severity.Error);
+            await context.Output.WriteLineAsync($"{tree.Projects.Count} projects, {tree.Builds.Count} configurations and templates, {tree.VcsRoots.Count} VCS roots, {tree.Recipes.Count} recipes: " +
+                $"{errors} errors, {findings.Count - errors} warnings").ConfigureAwait(false);
+        }
+        return findings.Any(finding => finding.Severity == Severity.Error || context.Settings.Get(Strict)) ? ExitCode.Refused : ExitCode.Done;
+    }
+
+    private static JsonArray AsJson(IEnumerable<Finding> findings) => new([.. findings.Select(finding => (JsonNode)new JsonObject
+    {
+        ["file"] = finding.At.File,
+        ["line"] = finding.At.Line,
+        ["rule"] = finding.Rule,
+        ["severity"] = finding.Severity == Severity.Error ? "error" : "warning",
+        ["message"] = finding.Message,
+    })]);
+}

@@ -1,0 +1,79 @@
+using CiSteps.Hosting;
+using CiSteps.Hosting.Settings;
+using CiSteps.TeamCity.Checking;
+using CiSteps.TeamCity.Installing;
+using CiSteps.TeamCity.Settings;
+
+namespace CiSteps.Cli.Commands;
+
+/// <summary><c>ci-steps install</c>: sets a TeamCity server up for a settings tree, through its REST API.</summary>
+internal static class InstallCommand
+{
+    internal static readonly Setting<string> Server = Setting.Text("teamcity-url", "address of the TeamCity server; default: TEAMCITY_URL");
+    internal static readonly Setting<string> TokenFile = Setting.Text("token-file", $"file with the access token; default: the variable {Installation.TokenVariable}, then TEAMCITY_TOKEN");
+    internal static readonly Setting<string> SecretsFile = Setting.Text("secrets", "file of secrets, \"<project, configuration or root id>:<parameter>=<value>\" lines; \"=@path\" takes a file's content");
+    internal static readonly Setting<bool> Prepare = Setting.Switch("prepare", "only write references to the given secrets into the settings here, to be committed; asks no server");
+    internal static readonly Setting<bool> Apply = Setting.Switch("apply", "do it; without this the plan is printed and nothing is changed");
+    internal static readonly Setting<bool> Rotate = Setting.Switch("rotate", "give the server every secret again, also those that it has");
+    internal static readonly Setting<bool> ExistingRoot = Setting.Switch("existing-root", "the VCS root of the settings is on the server already: use it as it is");
+    internal static readonly Setting<bool> PlainHttp = Setting.Switch("plain-http", "send the token over plain http to another machine");
+    internal static readonly Setting<TimeSpan> Limit = Setting.Duration("import-timeout", "how long the server may take to load the settings", "5m");
+
+    public static ProgramCommand Create() => new("install",
+        "Sets a TeamCity server up for a settings tree: project, VCS root, versioned settings with import, secrets. Prints the plan; --apply does it; a second run changes nothing.",
+        [Server, TokenFile, SecretsFile, Prepare, Apply, Rotate, ExistingRoot, PlainHttp, Limit], RunAsync)
+    {
+        Argument = ("folder", "folder of the settings; default: teamcity-settings or this folder"),
+    };
+
+    private static async Task<int> RunAsync(ProgramContext context, CancellationToken cancel)
+    {
+        var settings = context.Settings;
+        var tree = SettingsTree.Load(RunSession.FindSettings(context.Argument));
+        var places = InstallSecrets.In(tree);
+        var secrets = settings.Find(SecretsFile) is { } file ? InstallSecrets.Read(file, places) : new Dictionary<string, string>();
+        foreach (var secret in secrets.Values) context.Log.Mask.Add(secret);
+        if (settings.Get(Prepare)) return await PrepareAsync(context, tree, places, secrets).ConfigureAwait(false);
+        var wrong = SettingsCheck.Run(tree).Where(finding => finding.Severity == Severity.Error).ToList();
+        if (wrong.Count > 0) throw new UsageException($"the settings have {wrong.Count} errors, the first is {wrong[0]}; see ci-steps check");
+        var request = new InstallRequest(Address(settings), Token(context), settings.Get(Apply), settings.Get(Rotate), settings.Get(ExistingRoot), settings.Get(Limit));
+        return await Installation.RunAsync(context, request, tree, places, secrets, cancel).ConfigureAwait(false);
+    }
+
+    private static async Task<int> PrepareAsync(ProgramContext context, SettingsTree tree, IReadOnlyList<SecretPlace> places, IReadOnlyDictionary<string, string> secrets)
+    {
+        if (secrets.Count == 0) throw new UsageException($"which secrets? give --secrets with a line for each of {string.Join(", ", places.Select(place => place.Name))}");
+        var changed = InstallSecrets.Prepare(tree, places, secrets);
+        foreach (var file in changed) await context.Output.WriteLineAsync($"changed  {file}").ConfigureAwait(false);
+        await context.Output.WriteLineAsync(changed.Count == 0 ? "the settings refer to every given secret already; nothing was changed"
+            : "the settings refer to the secrets now, and hold none; commit and push them, then install").ConfigureAwait(false);
+        return ExitCode.Done;
+    }
+
+    private static Uri Address(StepSettings settings)
+    {
+        var text = settings.Find(Server) ?? settings.Environment.GetValueOrDefault("TEAMCITY_URL") ?? throw new UsageException("which server? give --teamcity-url, or set TEAMCITY_URL");
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https")) throw new UsageException($"\"{text}\" is no address; write it like https://teamcity.example.com");
+        if (address.UserInfo.Length > 0 || address.Query.Length > 0) throw new UsageException("the server's address holds more than an address; the token comes from the environment or a file");
+        return address.Scheme == "https" || address.IsLoopback || settings.Get(PlainHttp) ? address
+            : throw new UsageException($"{address} would get the token in clear; use https, or give --plain-http");
+    }
+
+    private static string Token(ProgramContext context)
+    {
+        var environment = context.Settings.Environment;
+        string? token;
+        try
+        {
+            token = context.Settings.Find(TokenFile) is { } file ? File.ReadAllText(file) : environment.GetValueOrDefault(Installation.TokenVariable) ?? environment.GetValueOrDefault("TEAMCITY_TOKEN");
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"cannot read the token: {failure.Message}", failure);
+        }
+        if (token?.Trim() is not { Length: > 0 } found) throw new UsageException($"no access token: set {Installation.TokenVariable}, or give --token-file; make one under your profile | Access Tokens");
+        if (found.Any(unit => unit is <= ' ' or > '~')) throw new UsageException("the access token holds characters that no token has; is it the right file?");
+        context.Log.Mask.Add(found);
+        return found;
+    }
+}

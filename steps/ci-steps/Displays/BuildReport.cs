@@ -1,0 +1,40 @@
+using CiSteps.Cli.Chains;
+using CiSteps.Cli.Records;
+using CiSteps.Reports;
+using CiSteps.TeamCity.Chains;
+
+namespace CiSteps.Cli.Displays;
+
+/// <summary>A chain's builds as its report.</summary>
+internal static class BuildReport
+{
+    /// <summary>The report of a chain.</summary>
+    /// <param name="chain">Its record; links to logs are relative to its folder.</param>
+    /// <param name="builds">Its builds, in order.</param>
+    public static ChainReport Of(ChainRecord chain, IReadOnlyList<BuildRun> builds)
+    {
+        var failed = builds.FirstOrDefault(build => build.State is not BuildState.Succeeded);
+        return new($"{chain.Branch.Name} at {chain.ShortCommit}", chain.Succeeded(builds),
+            failed is null ? $"all {builds.Count} builds are done" : $"{failed.Build.Name}: {failed.Summary}", [.. builds.Select(build => Row(build, chain.Folder))])
+        {
+            Facts =
+            [
+                ("branch", chain.Branch.Name), ("commit", chain.Revisions.Values.FirstOrDefault() ?? ""), ("chain", chain.Id),
+                ("repository", chain.Repository), ("started", chain.StartedAt.ToString("u")),
+            ],
+        };
+    }
+
+    private static ReportRow Row(BuildRun build, string reportFolder) =>
+        new(build.Build.Name, ClosingTable.Outcome(build.State), build.State == BuildState.FailedToStart ? null : build.StartedAt, build.State == BuildState.FailedToStart ? null : build.FinishedAt,
+            HandOvers.Evidence(build.ArtifactsFolder, build.Build.Name)?.Text ?? build.Summary)
+        {
+            IsProblem = build.State == BuildState.Failed && !build.Closes,
+            HandedOver = HandOvers.Of(build.ArtifactsFolder, build.Build.Name),
+            Problems = build.Problems,
+            Tests = (build.PassedTests, build.FailedTests.Count, build.IgnoredTests),
+            FailedTests = build.FailedTests,
+            Log = File.Exists(build.LogFile) ? Path.GetRelativePath(reportFolder, build.LogFile).Replace('\\', '/') : null,
+            Detail = string.Join(", ", new[] { build.Build.Id, build.Number.Length > 0 ? "#" + build.Number : "", build.Agent }.Where(part => part.Length > 0)),
+        };
+}

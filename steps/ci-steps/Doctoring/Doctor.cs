@@ -1,0 +1,84 @@
+using System.Text.Json.Nodes;
+using CiSteps.Cli.Records;
+using CiSteps.Hosting;
+using CiSteps.Pipeline;
+
+namespace CiSteps.Cli.Doctoring;
+
+/// <summary>Looks at one thing after the other; a look that fails does not keep the others from being made. Nothing that is looked at is changed.</summary>
+internal sealed class Doctor(StepContext context)
+{
+    // A host that swallows packets is a finding, not a reason to wait for minutes.
+    private static readonly TimeSpan limit = TimeSpan.FromSeconds(30);
+
+    public async Task<Outcome> RunAsync(CancellationToken cancel)
+    {
+        var looks = new List<Look>();
+        var machine = new MachineLooks(context);
+        looks.AddRange(await WithinAsync("git", machine.GitAsync, cancel).ConfigureAwait(false));
+        looks.AddRange(await WithinAsync("engine", machine.EngineAsync, cancel).ConfigureAwait(false));
+        looks.AddRange(machine.Disks());
+        looks.AddRange(machine.BuildParameters());
+        var (pipeline, found) = Pipeline();
+        looks.Add(found);
+        if (pipeline is not null) looks.AddRange(await WithinAsync("registry", stop => new RegistryLooks(context, pipeline).AllAsync(stop), cancel).ConfigureAwait(false));
+        var clusters = new ClusterLooks(context);
+        looks.AddRange(await WithinAsync("testbeds", clusters.TestbedsAsync, cancel).ConfigureAwait(false));
+        looks.AddRange(await WithinAsync("production", stop => clusters.ProductionAsync(pipeline, stop), cancel).ConfigureAwait(false));
+        Print(looks);
+        if (context.Settings.Find(DoctorCommand.SummaryFile) is { } file) ChainRecord.WriteJson(Path.GetFullPath(file), AsJson(looks));
+        var ill = looks.Where(look => look.IsWell == false).Select(look => look.Subject).ToList();
+        return ill.Count == 0 ? Outcome.Done($"{looks.Count(look => look.IsWell == true)} things are as the steps need them")
+            : Outcome.Refused("not-ready", $"not as the steps need it: {string.Join(", ", ill)}; see the lines above for what to do");
+    }
+
+    private async Task<IReadOnlyList<Look>> WithinAsync(string subject, Func<CancellationToken, Task<IReadOnlyList<Look>>> look, CancellationToken cancel)
+    {
+        using var late = new CancellationTokenSource(limit, context.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, late.Token);
+        try
+        {
+            return await look(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (late.IsCancellationRequested && !cancel.IsCancellationRequested)
+        {
+            return [new(subject, false, $"no answer within {limit.TotalSeconds:0} s", "see whether it is up, and whether something between here and there swallows the connection")];
+        }
+    }
+
+    private (PipelineDefinition?, Look) Pipeline()
+    {
+        var name = context.Settings.Get(StepCommand.Configuration);
+        try
+        {
+            var pipeline = PipelineFile.Read(Path.Combine(context.WorkTree, name));
+            return (pipeline, new("pipeline file", true, $"{name}: {pipeline.Components.Count} components, {pipeline.Suites.Count} suites"));
+        }
+        catch (UsageException failure)
+        {
+            return (null, Look.Failed("pipeline file", failure, "ci-steps scaffold --work-tree writes a first one"));
+        }
+    }
+
+    private void Print(List<Look> looks)
+    {
+        var width = looks.Max(look => look.Subject.Length);
+        foreach (var look in looks)
+        {
+            context.Log.Info($"{look.IsWell switch { true => "ok  ", false => "NOT ", _ => "-   " }} {look.Subject.PadRight(width)}  {look.Text}");
+            if (look.Advice.Length > 0) context.Log.Info($"     {new string(' ', width)}  -> {look.Advice}");
+        }
+    }
+
+    private JsonObject AsJson(List<Look> looks) => new()
+    {
+        ["ready"] = looks.All(look => look.IsWell != false),
+        ["looks"] = new JsonArray([.. looks.Select(look => (JsonNode)new JsonObject
+        {
+            ["subject"] = look.Subject,
+            ["verdict"] = look.Verdict,
+            ["text"] = context.Log.Mask.Apply(look.Text),
+            ["advice"] = look.Advice,
+        })]),
+    };
+}

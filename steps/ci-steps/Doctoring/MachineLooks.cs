@@ -1,0 +1,138 @@
+using System.Globalization;
+using System.Text;
+using CiSteps.Hosting;
+using CiSteps.Images;
+using CiSteps.Repositories;
+
+namespace CiSteps.Cli.Doctoring;
+
+/// <summary>This machine: git and its origin, the engine, room on disks, what the build server gives.</summary>
+internal sealed class MachineLooks(StepContext context)
+{
+    private const double Gigabyte = 1L << 30;
+
+    // What no build of a private branch may see.
+    private static readonly string[] releaseSecrets = ["CISTEPS_SIGNING_KEY", "CISTEPS_PRODUCTION_"];
+
+    private string? engineFolder;
+
+    public async Task<IReadOnlyList<Look>> GitAsync(CancellationToken cancel)
+    {
+        var (exit, version, _) = await GitAsync(["--version"], null, cancel).ConfigureAwait(false);
+        if (exit != 0) return [new("git", false, "there is no git that runs", "install git: agents check out with it, and ci-steps too")];
+        var (hasOrigin, url, _) = await GitAsync(["remote", "get-url", "origin"], null, cancel).ConfigureAwait(false);
+        if (hasOrigin != 0) return [new("git", true, version), new("git origin", null, $"{context.WorkTree} is no clone of anything, so nothing could be asked")];
+        var token = context.FindSecret(OriginRemote.TokenVariable);
+        MaskCredentials(url);
+        var (address, rights) = (OriginRemote.WithoutCredentials(url), Rights(url, token));
+        var (read, _, why) = await GitAsync(["ls-remote", "--heads", "origin"], rights, cancel).ConfigureAwait(false);
+        // The clone on an agent was made with rights of the build server's own, which no step has.
+        bool? unless = token is null ? null : false;
+        if (read != 0)
+            return [new("git", true, version), new("git origin", unless, $"{address} cannot be read from here: {why}", $"merge needs it: give {OriginRemote.TokenVariable} for https, or keys for ssh; the other steps work without")];
+        // Nothing is sent: the server is asked for the right to push, as it is before every push.
+        var (push, _, refused) = await GitAsync(["push", "--dry-run", "--no-verify", "origin", "HEAD:refs/heads/cisteps-doctor"], rights, cancel).ConfigureAwait(false);
+        return
+        [
+            new("git", true, version), new("git origin", true, $"{address} answers"),
+            push == 0 ? new("git, pushing", true, "may push, as merge does; whether a branch is protected shows only when it is pushed")
+                : new("git, pushing", unless, $"may not push: {refused}", $"only merge pushes: give its configuration a {OriginRemote.TokenVariable} that may, for https, or keys for ssh"),
+        ];
+    }
+
+    public async Task<IReadOnlyList<Look>> EngineAsync(CancellationToken cancel)
+    {
+        try
+        {
+            using var engine = await ContainerEngine.ConnectAsync(null, cancel).ConfigureAwait(false);
+            var found = await engine.DescribeAsync(cancel).ConfigureAwait(false);
+            if (found.IsLocal && Directory.Exists(found.DataFolder)) engineFolder = found.DataFolder;
+            return [new("engine", true, string.Create(CultureInfo.InvariantCulture, $"{found.Version} at {found.Endpoint}, {found.Platform}, {found.Cpus} cores, {found.MemoryBytes / Gigabyte:0} GiB"))];
+        }
+        catch (Exception failure) when (Look.IsFinding(failure))
+        {
+            return [Look.Failed("engine", failure, "start a container engine, let this user reach it, or set DOCKER_HOST")];
+        }
+    }
+
+    /// <summary>Each disk that the steps fill, once.</summary>
+    public IEnumerable<Look> Disks()
+    {
+        var least = context.Settings.Get(DoctorCommand.LeastDisk);
+        var places = new List<(string Subject, string Folder)> { ("disk of the work tree", context.WorkTree), ("disk for temporary files", Path.GetTempPath()) };
+        if (engineFolder is not null) places.Add(("disk of the engine", engineFolder));
+        return places.Select(place => Disk(place.Subject, place.Folder, least));
+    }
+
+    public IEnumerable<Look> BuildParameters()
+    {
+        const string Subject = "build parameters";
+        if (!context.IsOnServer)
+        {
+            yield return new(Subject, null, "not inside a build: branch and commit come from the work tree");
+            yield break;
+        }
+        string[] needed = ["teamcity.build.branch", "build.vcs.number", "build.number", "teamcity.build.checkoutDir"];
+        var missing = needed.Where(name => context.Settings.Properties.Find(name) is not { Length: > 0 }).ToList();
+        yield return missing.Count == 0 ? new(Subject, true, $"branch {context.Settings.Properties.Find(needed[0])}, build number {context.Settings.Properties.Find(needed[2])}")
+            : new(Subject, false, $"the build server gives no {string.Join(", ", missing)}", "attach the VCS root to the configuration, with a branch specification");
+        if (context.Settings.Properties.Find("teamcity.build.branch.is_default") == "true") yield break;
+        var reachable = context.Settings.Environment.Keys.Where(name => releaseSecrets.Any(secret => name.StartsWith(secret, StringComparison.Ordinal)) && context.Settings.Environment[name].Length > 0)
+            .Order(StringComparer.Ordinal).ToList();
+        if (reachable.Count > 0)
+            yield return new("trust", false, $"a build of a private branch can read {string.Join(", ", reachable)}", "such parameters belong to the release side's projects and configurations only");
+    }
+
+    private static Look Disk(string subject, string folder, double least)
+    {
+        try
+        {
+            var free = new DriveInfo(Path.GetFullPath(folder)).AvailableFreeSpace / Gigabyte;
+            return new(subject, free >= least, string.Create(CultureInfo.InvariantCulture, $"{free:0.0} GiB free at {folder}"),
+                free >= 5 * least ? "" : "images and contexts need room: clean up with the engine's prune, or give the agent a larger disk");
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            return Look.Failed(subject, failure, $"{folder} has to be a folder that this user can reach: make it, or name another (TMPDIR for temporary files)");
+        }
+    }
+
+    // git repeats the address in what it says. A token may stand in the user's place; an ssh user is part of the address.
+    private void MaskCredentials(string url)
+    {
+        if (!Uri.TryCreate(url, UriKind.Absolute, out var address)) return;
+        var parts = address.UserInfo.Split(':', 2);
+        foreach (var secret in address.Scheme.Contains("ssh", StringComparison.Ordinal) ? parts[1..] : [address.UserInfo, .. parts])
+        {
+            context.Log.Mask.Add(secret);
+            context.Log.Mask.Add(Uri.UnescapeDataString(secret));
+        }
+    }
+
+    // The token goes by the environment: arguments are for everybody to read.
+    private Dictionary<string, string?>? Rights(string url, string? token)
+    {
+        if (token is null || !url.StartsWith("http", StringComparison.OrdinalIgnoreCase)) return null;
+        var user = context.Settings.Environment.GetValueOrDefault("CISTEPS_GIT_USER") is { Length: > 0 } given ? given : "x-access-token";
+        return new()
+        {
+            ["GIT_CONFIG_COUNT"] = "1",
+            ["GIT_CONFIG_KEY_0"] = $"http.{new Uri(url).GetLeftPart(UriPartial.Authority)}/.extraHeader",
+            ["GIT_CONFIG_VALUE_0"] = "Authorization: Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes($"{user}:{token}")),
+        };
+    }
+
+    private async Task<(int Exit, string Output, string Error)> GitAsync(string[] arguments, Dictionary<string, string?>? more, CancellationToken cancel)
+    {
+        var environment = new Dictionary<string, string?>(more ?? []) { ["GIT_TERMINAL_PROMPT"] = "0", ["LC_ALL"] = "C" };
+        try
+        {
+            var (exit, output, error) = await ChildProcess.CaptureAsync("git", arguments, context.WorkTree, environment, cancel).ConfigureAwait(false);
+            return (exit, output.Trim(), error.Trim().Split('\n')[^1]);
+        }
+        catch (UsageException)
+        {
+            return (-1, "", "there is no git on the path");
+        }
+    }
+}

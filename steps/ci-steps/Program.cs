@@ -1,0 +1,3 @@
+using CiSteps.Cli.Commands;
+
+return await CiStepsProgram.RunAsync(args);

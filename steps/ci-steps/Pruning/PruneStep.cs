@@ -1,0 +1,102 @@
+using CiSteps.Hosting;
+using CiSteps.Hosting.Settings;
+using CiSteps.Images;
+using CiSteps.Pipeline;
+using CiSteps.Repositories;
+using CiSteps.Testbeds.Claims;
+
+namespace CiSteps.Cli.Pruning;
+
+/// <summary>Reads what there is and what is in use, decides, and removes where that was asked for. What cannot be known is never guessed: then nothing is removed.</summary>
+internal sealed class PruneStep(StepContext context, ChainRun run)
+{
+    private readonly RegistryDefinition registry = run.Policy.Registry;
+
+    public async Task<Outcome> RunAsync(CancellationToken cancel)
+    {
+        var services = Services();
+        var inUse = new ImagesInUse(run.Identity.Repository, await TipsAsync(cancel).ConfigureAwait(false), await ChainsAsync(cancel).ConfigureAwait(false), await ProductionAsync(cancel).ConfigureAwait(false),
+            NamedImages.In(run.Policy, run.Change));
+        using var client = RegistryClient.Open(context, registry.PlainHttp, registry.Push, registry.Pull);
+        var images = new List<BranchImage>();
+        foreach (var service in services)
+        {
+            var repository = ImageName.Repository(registry.Push, registry.BranchPrefix, service, isDefaultBranch: false);
+            context.Log.Progress($"reading {repository.Repository}");
+            images.AddRange(await BranchImages.ListAsync(client, repository, ImageName.Repository(registry.Push, registry.BranchPrefix, service, isDefaultBranch: true), cancel).ConfigureAwait(false));
+        }
+        var plan = PrunePlan.For(images, inUse, context.Time.GetUtcNow() - context.Settings.Get(PruneCommand.OlderThan), ToPull);
+        foreach (var decision in plan.Decisions)
+        {
+            if (decision.Image.Unreadable is null) context.Log.Info(decision.Text);
+            else context.Log.Warning($"{decision.Text}; push it again, or remove it from the registry by hand");
+        }
+        var unreadable = images.Count(image => image.Unreadable is not null);
+        var (count, all) = (plan.Removed.Count, $"{images.Count} image{(images.Count == 1 ? "" : "s")} of private branches" + (unreadable == 0 ? "" : $" ({unreadable} cannot be read and stay{(unreadable == 1 ? "s" : "")})"));
+        if (count == 0) return Outcome.Done($"nothing to remove: {all}, and none is both older than {context.Settings.Get(PruneCommand.OlderThan).TotalDays:0.#} days and unused");
+        if (context.DryRun || !context.Settings.Get(PruneCommand.Delete))
+            return Outcome.Done($"would remove {count} of {all}; nothing was removed" + (context.DryRun ? "" : ": run it again with --delete"));
+        return await RemoveAsync(client, plan, all, cancel).ConfigureAwait(false);
+    }
+
+    private static async Task<Outcome> RemoveAsync(RegistryClient client, PrunePlan plan, string all, CancellationToken cancel)
+    {
+        var (removed, needed) = (0, plan.Needed);
+        foreach (var image in plan.Removed)
+        {
+            try
+            {
+                await BranchImages.RemoveAsync(client, image, needed, cancel).ConfigureAwait(false);
+                removed++;
+            }
+            catch (RegistryRefusalException refusal)
+            {
+                var soFar = removed == 0 ? "nothing was removed" : $"{removed} of {plan.Removed.Count} were removed before";
+                // What is left over belongs to no image any more, so that another run does not find it.
+                if (refusal.Code == BranchImages.Remains) return Outcome.Refused("registry-refused", $"{refusal.Message}; before it {soFar}: what is left of it is for the registry's own retention; run it again for the others");
+                return refusal.Status == 405
+                    ? Outcome.Refused("deletion-disabled", $"the registry \"{image.Image.Host}\" has deletion switched off ({refusal.Message}); {soFar}: switch it on there (docker-registry: storage.delete.enabled, or REGISTRY_STORAGE_DELETE_ENABLED=true), or use the registry's own retention")
+                    : Outcome.Refused(refusal.Code == BranchImages.Moved ? "tag-moved" : "registry-refused", $"{refusal.Message}; {soFar}: run it again");
+            }
+        }
+        return Outcome.Done($"removed {removed} of {all}; their layers go when the registry collects its garbage");
+    }
+
+    private IReadOnlyList<string> Services()
+    {
+        if (context.Settings.Find(PruneCommand.Services) is { } named) return [.. named.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Distinct(StringComparer.Ordinal)];
+        return [.. run.Policy.Components.Where(component => component.Image is not null).Select(component => component.Name)];
+    }
+
+    private async Task<IReadOnlyDictionary<string, string>> TipsAsync(CancellationToken cancel)
+    {
+        context.Log.Progress("asking the origin for its branches");
+        return await new OriginRemote(run.Repository, ChainRun.Access(context), context.Time, context.Log).TipsAsync(cancel).ConfigureAwait(false);
+    }
+
+    private async Task<IReadOnlySet<string>> ChainsAsync(CancellationToken cancel)
+    {
+        if (run.Policy.Suites.Count == 0 || context.Settings.Get(PruneCommand.WithoutPool)) return new HashSet<string>();
+        if (context.Settings.Find(TestbedAccess.Management) is null && context.Settings.Find(TestbedAccess.Kubeconfig) is null && context.FindSecret(TestbedAccess.ContentVariable) is null)
+            throw new UsageException($"which chains are open is not known: ci-steps.yaml has integration suites and no testbeds are named; give --{TestbedAccess.Management.Name} (or --{TestbedAccess.Kubeconfig.Name}), or --{PruneCommand.WithoutPool.Name} when branch tips and age are to suffice");
+        context.Log.Progress("asking for the chains that hold testbeds");
+        using var testbeds = await TestbedAccess.OpenAsync(context, cancel).ConfigureAwait(false);
+        return await testbeds.ChainsAsync(cancel).ConfigureAwait(false);
+    }
+
+    private async Task<IReadOnlyDictionary<string, string>> ProductionAsync(CancellationToken cancel)
+    {
+        var used = new Dictionary<string, string>(StringComparer.Ordinal);
+        if (run.Policy.Production is not { } production || context.Settings.Get(PruneCommand.WithoutProduction)) return used;
+        foreach (var target in production.Waves.SelectMany(wave => wave.Targets).DistinctBy(target => (target.Kubeconfig, target.Namespace)))
+        {
+            if (target.FindKubeconfig(context.Settings.Environment) is not { } kubeconfig)
+                throw new UsageException($"what the production target \"{target.Name}\" runs is not known: {target.Kubeconfig} is not set; set it to the path of a kubeconfig that may read there, or give --{PruneCommand.WithoutProduction.Name} when images of private branches are never used in production");
+            context.Log.Progress($"reading what {target.Name} runs");
+            await ProductionImages.ReadAsync(target, kubeconfig, used, context, cancel).ConfigureAwait(false);
+        }
+        return used;
+    }
+
+    private string ToPull(string repository) => registry.Pull.TrimEnd('/') + repository[registry.Push.TrimEnd('/').Length..];
+}

@@ -1,0 +1,21 @@
+using CiSteps.Hosting;
+using CiSteps.Hosting.Settings;
+using CiSteps.Pipeline;
+using CiSteps.Testbeds.Claims;
+
+namespace CiSteps.Close;
+
+/// <summary><c>close</c>: the end of a chain, however it went, as it runs in the terminal configurations.</summary>
+internal static class CloseCommand
+{
+    /// <summary>Steps that the chain has, for chains of one's own making.</summary>
+    internal static readonly Setting<string> Steps = Setting.Text("steps",
+        "the chain's steps in order, with commas; default: those of the branch or the release chain", null, "cisteps.chain.steps");
+
+    /// <summary>The command.</summary>
+    /// <param name="http">Posts notifications; null for a client of its own.</param>
+    public static StepCommand Create(HttpClient? http = null) => new("close",
+        "Ends a chain whatever happened: gives its testbeds back, tells the owner once, writes the report.",
+        [Steps, .. ChainRun.Settings, .. TestbedAccess.Settings],
+        (context, cancel) => new CloseStep(context, http).RunAsync(cancel));
+}

@@ -1,0 +1,4 @@
+using CiSteps.Close;
+using CiSteps.Hosting;
+
+return await StepHost.RunAsync(CloseCommand.Create(), args);

@@ -1,3 +1,0 @@
-using CiSteps.RunChain.Commands;
-
-return await RunChainProgram.RunAsync(args);

@@ -1,0 +1,37 @@
+using CiSteps.Hosting;
+using CiSteps.Hosting.Evidence;
+
+namespace CiSteps.Reports.Tests;
+
+public sealed class A_chains_verdict
+{
+    private static readonly RunIdentity Run = new("https://git.example/r", "ci/x", false, new string('a', 40), "7", false);
+
+    private static StepEvidence Evidence(string step, int exit, string reason = "done") =>
+        new(step, Run, exit, reason, $"{step} says so", [], "", [], null, default, default);
+
+    private static ChainVerdict Judge(params StepEvidence[] evidence) =>
+        ChainVerdict.For(ChainVerdict.BranchSteps, evidence.ToDictionary(one => one.Step), new Dictionary<string, string>());
+
+    [Test]
+    public void Is_good_when_every_step_is_done() => Assert.That(Judge([.. ChainVerdict.BranchSteps.Select(step => Evidence(step, ExitCode.Done))]).Succeeded, Is.True);
+
+    [TestCase(ExitCode.Refused, "failed", "Owners")]
+    [TestCase(ExitCode.Usage, "usage", "Owners")]
+    [TestCase(ExitCode.Unavailable, "registry", "Platform")]
+    [TestCase(ExitCode.Bug, "bug", "Platform")]
+    [TestCase(ExitCode.Cancelled, "cancelled", "Nobody")]
+    [TestCase(ExitCode.Refused, "superseded", "Nobody")]
+    public void Names_the_first_step_that_failed_and_whom_it_concerns(int exit, string reason, string audience)
+    {
+        var verdict = Judge(Evidence("unit-test", ExitCode.Done), Evidence("image-build", exit, reason));
+        Assert.That((verdict.FailedStep, verdict.Reason, verdict.Audience.ToString()), Is.EqualTo(("image-build", reason, audience)));
+    }
+
+    [Test]
+    public void Takes_a_step_without_a_word_for_a_fault_of_the_platform()
+    {
+        var verdict = Judge(Evidence("unit-test", ExitCode.Done));
+        Assert.That((verdict.FailedStep, verdict.Reason, verdict.Audience), Is.EqualTo(("image-build", "missing", Audience.Platform)));
+    }
+}
