@@ -86,13 +86,13 @@ public sealed partial class ContainerEngine : IDisposable
 
     /// <summary>The engine's version; a much smaller question than <see cref="DescribeAsync"/>.</summary>
     public async Task<string> VersionAsync(CancellationToken cancel = default) =>
-        (await CallAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false)).Version ?? "";
+        (await AskAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false)).Version ?? "";
 
     /// <summary>What the engine says of itself.</summary>
     public async Task<EngineDescription> DescribeAsync(CancellationToken cancel = default)
     {
-        var version = await CallAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
-        var info = await CallAsync(() => client.System.GetSystemInfoAsync(cancel), cancel).ConfigureAwait(false);
+        var version = await AskAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
+        var info = await AskAsync(() => client.System.GetSystemInfoAsync(cancel), cancel).ConfigureAwait(false);
         return new EngineDescription(Location.Address, IsLocal, version.Version ?? "", version.APIVersion ?? "", info.OSType ?? version.Os ?? "",
             info.Architecture ?? version.Arch ?? "", (int)info.NCPU, info.MemTotal, [.. info.SecurityOptions ?? []]) { DataFolder = info.DockerRootDir ?? "" };
     }
@@ -220,6 +220,19 @@ public sealed partial class ContainerEngine : IDisposable
             await call().ConfigureAwait(false);
             return true;
         }, cancel).ConfigureAwait(false);
+
+    // For questions, which no user's input can spoil: an error of the engine's own is an outage.
+    private async Task<T> AskAsync<T>(Func<Task<T>> question, CancellationToken cancel)
+    {
+        try
+        {
+            return await CallAsync(question, cancel).ConfigureAwait(false);
+        }
+        catch (EngineRefusalException refusal) when (refusal.Status >= 500)
+        {
+            throw new UnavailableException("engine", $"the container engine at {Location} answers with an error: {refusal.Message}; see its own log", refusal);
+        }
+    }
 
     // A null in the vendor's parameters (hence the "!" where they are filled) leaves the value out of the request.
 

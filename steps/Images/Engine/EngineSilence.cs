@@ -72,7 +72,10 @@ internal static class EngineSilence
             _ => $"start it ({Start(location)}), or set {EngineLocation.HostVariable} to where one listens",
         };
         var context = location.Context is null ? "" : $", or choose another context ({EngineLocation.ContextVariable}, docker context use)";
-        return new UnavailableException("engine", $"no container engine answers at \"{location.Address}\" ({location.Reason}): {cause.Message}; {todo}{context}", failure);
+        // What the library's own socket address makes of a file that is not there.
+        var why = cause is SocketException { SocketErrorCode: SocketError.AddressNotAvailable } && location.Where.Scheme == "unix"
+            ? "there is not such a socket" : cause.Message;
+        return new UnavailableException("engine", $"no container engine answers at \"{location.Address}\" ({location.Reason}): {why}; {todo}{context}", failure);
     }
 
     private static Exception OfSsh(EngineLocation location, SshEndedException ended)
