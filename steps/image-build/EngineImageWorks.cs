@@ -96,7 +96,7 @@ internal sealed class EngineImageWorks : IImageWorks
     private async Task<ContainerEngine> EngineAsync(CancellationToken cancel)
     {
         if (engine is not null) return engine;
-        engine = await ContainerEngine.ConnectToAsync(context.Settings.Environment, cancel).ConfigureAwait(false);
+        engine = await ContainerEngine.ConnectAsync(context, cancel).ConfigureAwait(false);
         await EngineLabels.SweepAsync(engine, context.Log, cancel).ConfigureAwait(false);
         return engine;
     }

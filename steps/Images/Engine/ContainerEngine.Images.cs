@@ -100,7 +100,7 @@ public sealed partial class ContainerEngine
         IReadOnlyDictionary<string, string?> labels, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(labels);
-        var found = await CallAsync(() => client.Images.ListImagesAsync(new ImagesListParameters { Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
+        var found = await AskAsync(() => client.Images.ListImagesAsync(new ImagesListParameters { Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
         return [.. found.Select(image => (image.ID, (IReadOnlyList<string>)[.. image.RepoTags ?? []], (IReadOnlyDictionary<string, string>)Copy(image.Labels)))];
     }
 
