@@ -120,6 +120,29 @@ public sealed record TestReport(string Source, ReportFormat Format, IReadOnlyLis
         return this with { Cases = Cases is CaseList list ? list.WithFailures(replace) : [.. Cases.Select(test => test.IsFailure ? replace(test) : test)] };
     }
 
+    /// <summary>
+    /// The same report where a test that failed and passed later, under the same name, is one flaky test: some runners write each of their own reruns like a
+    /// test more. Only the runner's exit code tells that from two tests of one name, so it is for a run that ended with 0.
+    /// </summary>
+    public TestReport WithLaterPasses()
+    {
+        if (Failing.Count == 0) return this;
+        var failed = new HashSet<string>(Failing.Select(test => test.Identity), StringComparer.Ordinal);
+        var tries = new Dictionary<string, (int Count, bool Passed)>(StringComparer.Ordinal);
+        foreach (var test in Cases.Where(test => test.Outcome != TestOutcome.Skipped && failed.Contains(test.Identity)))
+            tries[test.Identity] = (tries.GetValueOrDefault(test.Identity).Count + 1, test.Outcome == TestOutcome.Passed);
+        var passed = tries.Where(one => one.Value.Passed).ToDictionary(one => one.Key, one => one.Value.Count, StringComparer.Ordinal);
+        if (passed.Count == 0) return this;
+        var merged = new CaseList();
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var test in Cases)
+        {
+            if (test.Outcome == TestOutcome.Skipped || !passed.TryGetValue(test.Identity, out var count)) merged.Add(test);
+            else if (test.IsFailure && seen.Add(test.Identity)) merged.Add(test with { Outcome = TestOutcome.Passed, IsFlaky = true, Attempts = count });
+        }
+        return this with { Cases = merged };
+    }
+
     /// <summary>A report with no tests and a fault.</summary>
     public static TestReport Broken(string source, ReportFormat format, ReportFaultKind kind, string text) =>
         new(source, format, [], new ReportFault(kind, text));

@@ -11,7 +11,7 @@ internal static class JUnitReader
         return null;
     }
 
-    // Gives back how many cases below showed a failure or error, whatever they count as.
+    // Gives back how many cases below showed a failure or error, whatever they count as: surefire counts a flaky test's first failure too.
     private static int Suite(XmlReader xml, IReadOnlyList<string> outer, string source, CaseList cases)
     {
         var isRoot = xml.LocalName == "testsuites";
@@ -128,7 +128,7 @@ internal static class JUnitReader
                 : TestOutcome.Passed,
         };
         cases.Add(test);
-        return failed;
+        return failed || passedAgain;
     }
 
     private static string Unquoted(string name) => name.Replace("&quot;", "\"", StringComparison.Ordinal);
