@@ -73,7 +73,7 @@ public sealed record CommandDefinition(IReadOnlyList<string> Run, string? Image,
 /// <param name="Name">Shown to people; unique in the component.</param>
 /// <param name="Command">What runs.</param>
 /// <param name="Reports">Globs of report files relative to the repository root; empty when the report is the output (TAP, go test -json).</param>
-/// <param name="Format"><c>junit</c>, <c>trx</c>, <c>nunit</c>, <c>xunit</c>, <c>tap</c>, <c>go-json</c>, or <c>auto</c>.</param>
+/// <param name="Format">A word of the schema: <c>junit</c>, <c>trx</c>, … or <c>auto</c>.</param>
 /// <param name="TimeLimit">For the whole run; 30 minutes unless given.</param>
 /// <param name="SilenceLimit">Without any output; 10 minutes unless given.</param>
 /// <param name="Retry">How failed tests are run again; null: they are not.</param>

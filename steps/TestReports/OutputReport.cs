@@ -30,6 +30,7 @@ public sealed partial class OutputReport(ReportFormat format, string source, str
     {
         ReportFormat.Tap => new TapReader(source, workTree),
         ReportFormat.GoJson => new GoTestReader(source, workTree),
+        ReportFormat.Ctrf or ReportFormat.Jest or ReportFormat.Mocha => new JsonLines(format, source, workTree),
         _ => null,
     };
     private StringBuilder? xml;
@@ -76,6 +77,9 @@ public sealed partial class OutputReport(ReportFormat format, string source, str
             }
         }
     }
+
+    /// <summary>Whether a text begins as <c>go test -json</c> does.</summary>
+    internal static bool IsGo(string text) => GoStart().IsMatch(text);
 
     /// <summary>A line as a person wants to read it: of an event of <c>go test -json</c> what it says, null when it says nothing; any other line as it is.</summary>
     public static string? Readable(string line)
@@ -125,7 +129,7 @@ public sealed partial class OutputReport(ReportFormat format, string source, str
         if (text.AsSpan().TrimStart().StartsWith('<'))
         {
             using var clean = new CleanReader(new StringReader(text));
-            return ReportXml.Read(clean, format is ReportFormat.Tap or ReportFormat.GoJson ? ReportFormat.Auto : format, source, workTree);
+            return ReportXml.Read(clean, format is ReportFormat.Tap or ReportFormat.GoJson || Json.ReportJson.IsFormat(format) ? ReportFormat.Auto : format, source, workTree);
         }
         var inner = new OutputReport(format, source, workTree);
         foreach (var line in text.AsSpan().EnumerateLines()) inner.Add(line.ToString());
@@ -142,7 +146,7 @@ public sealed partial class OutputReport(ReportFormat format, string source, str
     [GeneratedRegex(@"^\s*(TAP version \d+|\d+\.\.\d+(\s*#.*)?|(not )?ok \d+(\s.*)?|# Subtest: .*)\s*$")]
     private static partial Regex TapStart();
 
-    [GeneratedRegex(@"^\s*<(\?xml\s|(testsuites|testsuite|TestRun|test-run|test-results|assemblies)[\s/>])")]
+    [GeneratedRegex(@"^\s*<(\?xml\s|(testsuites|testsuite|TestRun|test-run|test-results|assemblies|testng-results|TestLog|TestResult|TestCase|Site)[\s/>])")]
     private static partial Regex XmlStart();
 
     [GeneratedRegex(@"<([A-Za-z][\w-]*)(?:[^<>]*?(/>))?")]

@@ -1,4 +1,5 @@
 using System.Text;
+using CiSteps.TestReports.Json;
 using CiSteps.TestReports.Xml;
 
 namespace CiSteps.TestReports;
@@ -29,11 +30,16 @@ public static class ReportReader
     {
         ArgumentNullException.ThrowIfNull(stream);
         var start = Peek(stream);
+        if (start == '{' && format is not (ReportFormat.Tap or ReportFormat.GoJson) && !BeginsAsGo(stream)) return ReportJson.Read(stream, format, source, root);
         if (start is null)
             return TestReport.Broken(source, format, ReportFaultKind.Truncated, $"\"{source}\" is empty; its writer probably ended before it was done");
-        if (start == '<') return ReportXml.Read(stream, format is ReportFormat.Tap or ReportFormat.GoJson ? ReportFormat.Auto : format, source, root) is var report && format is ReportFormat.Tap or ReportFormat.GoJson
-            ? TestReport.Broken(source, format, ReportFaultKind.NotAReport, $"\"{source}\" is a {report.Format.Word()} report, the configuration says {format.Word()}; correct the format or use auto")
-            : report;
+        var isXml = format != ReportFormat.Auto && format is not (ReportFormat.Tap or ReportFormat.GoJson) && !ReportJson.IsFormat(format);
+        if (start == '<')
+        {
+            var report = ReportXml.Read(stream, isXml ? format : ReportFormat.Auto, source, root);
+            return isXml || format == ReportFormat.Auto || report.Fault?.Kind == ReportFaultKind.NotAReport ? report
+                : TestReport.Broken(source, format, ReportFaultKind.NotAReport, $"\"{source}\" is a {report.Format.Word()} report, the configuration says {format.Word()}; correct the format or use auto");
+        }
         using var text = new StreamReader(stream, Encoding.UTF8, detectEncodingFromByteOrderMarks: true, leaveOpen: true);
         return ReadLines(text, format, source, root);
     }
@@ -45,7 +51,7 @@ public static class ReportReader
         var output = new OutputReport(format, source, root);
         while (text.ReadLine() is { } line) output.Add(line);
         return output.Finish() ?? TestReport.Broken(source, format, ReportFaultKind.NotAReport, $"\"{source}\" holds no test report" +
-            (format == ReportFormat.Auto ? " of a known format" : $" in the format {format.Word()}"));
+            (format == ReportFormat.Auto ? $" of a known format; {ReportFormats.Known}" : $" in the format {format.Word()}"));
     }
 
     /// <summary>Whether a file begins as a test report does, without reading more than its first lines.</summary>
@@ -57,6 +63,7 @@ public static class ReportReader
             var start = Peek(stream);
             if (start is null) return true;
             if (start == '<') return BeginsAsXmlReport(stream);
+            if (start == '{' && !BeginsAsGo(stream)) return ReportJson.FormatOf(stream) != ReportFormat.Auto;
             using var text = new StreamReader(stream);
             var output = new OutputReport(ReportFormat.Auto, path);
             for (var count = 0; count < 20 && text.ReadLine() is { } line; count++) output.Add(line);
@@ -83,15 +90,25 @@ public static class ReportReader
         }
     }
 
+    // A line of go test -json begins like any other JSON.
+    private static bool BeginsAsGo(Stream stream)
+    {
+        using var text = new StreamReader(stream, Encoding.UTF8, detectEncodingFromByteOrderMarks: true, bufferSize: 1024, leaveOpen: true);
+        var head = new char[512];
+        var length = text.ReadBlock(head, 0, head.Length);
+        stream.Position = 0;
+        return OutputReport.IsGo(new string(head, 0, length).TrimStart());
+    }
+
     // The first character that is no white space; null when there is none in the first block.
     private static char? Peek(Stream stream)
     {
         var head = new byte[1024];
         var length = stream.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
         stream.Position = 0;
-        if (head is [0xff, 0xfe, ..] or [0xfe, 0xff, ..]) return '<';
-        foreach (var value in head.AsSpan(0, length))
-            if (value is not (0xef or 0xbb or 0xbf or (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n')) return (char)value;
+        using var text = new StreamReader(new MemoryStream(head, 0, length), CleanReader.Unmarked(head) ?? Encoding.UTF8, detectEncodingFromByteOrderMarks: true);
+        foreach (var unit in text.ReadToEnd())
+            if (!char.IsWhiteSpace(unit) && unit != '\ufeff') return unit;
         return null;
     }
 }

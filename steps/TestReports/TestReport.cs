@@ -23,36 +23,67 @@ public enum ReportFormat
 
     /// <summary>The lines of <c>go test -json</c>.</summary>
     GoJson,
+
+    /// <summary>TestNG's <c>testng-results.xml</c>.</summary>
+    TestNg,
+
+    /// <summary>Boost.Test's XML log or report.</summary>
+    Boost,
+
+    /// <summary>CTest's <c>Test.xml</c>.</summary>
+    CTest,
+
+    /// <summary>Qt Test's XML.</summary>
+    QtTest,
+
+    /// <summary>CppUnit's XML.</summary>
+    CppUnit,
+
+    /// <summary>The Common Test Report Format (JSON).</summary>
+    Ctrf,
+
+    /// <summary><c>jest --json</c>, and vitest's reporter of that form.</summary>
+    Jest,
+
+    /// <summary>mocha's <c>json</c> reporter.</summary>
+    Mocha,
 }
 
 /// <summary>The words of ci-steps.yaml for <see cref="ReportFormat"/>.</summary>
 public static class ReportFormats
 {
-    /// <summary>Reads <c>auto</c>, <c>junit</c>, <c>trx</c>, <c>nunit</c>, <c>xunit</c>, <c>tap</c>, <c>go-json</c>.</summary>
-    /// <exception cref="FormatException">Any other word.</exception>
-    public static ReportFormat Parse(string word) => word switch
+    private static readonly Dictionary<string, ReportFormat> words = new(StringComparer.Ordinal)
     {
-        "auto" => ReportFormat.Auto,
-        "junit" => ReportFormat.JUnit,
-        "trx" => ReportFormat.Trx,
-        "nunit" => ReportFormat.NUnit,
-        "xunit" => ReportFormat.Xunit,
-        "tap" => ReportFormat.Tap,
-        "go-json" => ReportFormat.GoJson,
-        _ => throw new FormatException($"\"{word}\" is no report format; give auto, junit, trx, nunit, xunit, tap or go-json"),
+        ["auto"] = ReportFormat.Auto,
+        ["junit"] = ReportFormat.JUnit,
+        ["trx"] = ReportFormat.Trx,
+        ["nunit"] = ReportFormat.NUnit,
+        ["xunit"] = ReportFormat.Xunit,
+        ["testng"] = ReportFormat.TestNg,
+        ["boost"] = ReportFormat.Boost,
+        ["ctest"] = ReportFormat.CTest,
+        ["qttest"] = ReportFormat.QtTest,
+        ["cppunit"] = ReportFormat.CppUnit,
+        ["tap"] = ReportFormat.Tap,
+        ["go-json"] = ReportFormat.GoJson,
+        ["ctrf"] = ReportFormat.Ctrf,
+        ["jest"] = ReportFormat.Jest,
+        ["mocha"] = ReportFormat.Mocha,
     };
 
+    /// <summary>All words, in the order in which people are told of them.</summary>
+    public static IReadOnlyList<string> Words { get; } = [.. words.Keys];
+
+    /// <summary>What is read, as the end of a refusal.</summary>
+    public static string Known { get; } = "what is read: JUnit, TRX, NUnit 2 and 3, xUnit.net, TestNG, Boost.Test, CTest, Qt Test, CppUnit, TAP, go test -json, CTRF, and the JSON of jest and mocha";
+
+    /// <summary>Reads one of <see cref="Words"/>.</summary>
+    /// <exception cref="FormatException">Any other word.</exception>
+    public static ReportFormat Parse(string word) => words.TryGetValue(word, out var format) ? format
+        : throw new FormatException($"\"{word}\" is not a report format; give {string.Join(", ", Words.SkipLast(1))} or {Words[^1]}");
+
     /// <summary>The word for a format.</summary>
-    public static string Word(this ReportFormat format) => format switch
-    {
-        ReportFormat.JUnit => "junit",
-        ReportFormat.Trx => "trx",
-        ReportFormat.NUnit => "nunit",
-        ReportFormat.Xunit => "xunit",
-        ReportFormat.Tap => "tap",
-        ReportFormat.GoJson => "go-json",
-        _ => "auto",
-    };
+    public static string Word(this ReportFormat format) => words.First(pair => pair.Value == format).Key;
 }
 
 /// <summary>Why a report cannot be trusted as a whole.</summary>
@@ -118,6 +149,29 @@ public sealed record TestReport(string Source, ReportFormat Format, IReadOnlyLis
     {
         ArgumentNullException.ThrowIfNull(replace);
         return this with { Cases = Cases is CaseList list ? list.WithFailures(replace) : [.. Cases.Select(test => test.IsFailure ? replace(test) : test)] };
+    }
+
+    /// <summary>
+    /// The same report where a test that failed and passed later, under the same name, is one flaky test: some runners write each of their own reruns like a
+    /// test more. Only the runner's exit code tells that from two tests of one name, so it is for a run that ended with 0.
+    /// </summary>
+    public TestReport WithLaterPasses()
+    {
+        if (Failing.Count == 0) return this;
+        var failed = new HashSet<string>(Failing.Select(test => test.Identity), StringComparer.Ordinal);
+        var tries = new Dictionary<string, (int Count, bool Passed)>(StringComparer.Ordinal);
+        foreach (var test in Cases.Where(test => test.Outcome != TestOutcome.Skipped && failed.Contains(test.Identity)))
+            tries[test.Identity] = (tries.GetValueOrDefault(test.Identity).Count + 1, test.Outcome == TestOutcome.Passed);
+        var passed = tries.Where(one => one.Value.Passed).ToDictionary(one => one.Key, one => one.Value.Count, StringComparer.Ordinal);
+        if (passed.Count == 0) return this;
+        var merged = new CaseList();
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var test in Cases)
+        {
+            if (test.Outcome == TestOutcome.Skipped || !passed.TryGetValue(test.Identity, out var count)) merged.Add(test);
+            else if (test.IsFailure && seen.Add(test.Identity)) merged.Add(test with { Outcome = TestOutcome.Passed, IsFlaky = true, Attempts = count });
+        }
+        return this with { Cases = merged };
     }
 
     /// <summary>A report with no tests and a fault.</summary>

@@ -15,7 +15,7 @@ internal static partial class RetryFilter
     {
         var failing = report.Failing.ToList();
         return failing.Count > retry.MostTests ? $"{failing.Count} tests failed, more than the {retry.MostTests} that are run again"
-            : failing.Find(test => NoSingleTest().IsMatch(test.Name)) is { } part ? $"\"{part.FullName}\" is no single test, so nothing is run again"
+            : failing.Find(test => NoSingleTest().IsMatch(test.Name)) is { } part ? $"\"{part.FullName}\" is not a single test, so nothing is run again"
             : null;
     }
 
@@ -24,38 +24,54 @@ internal static partial class RetryFilter
     public static CommandDefinition Narrow(RetryDefinition retry, CommandDefinition command, IReadOnlyList<TestCase> tests)
     {
         if (retry.Filter.Count > 0)
-            return Append(command, [.. retry.Filter.SelectMany(argument => argument.Contains(Placeholder, StringComparison.Ordinal)
+            return CommandLine.Append(command, [.. retry.Filter.SelectMany(argument => argument.Contains(Placeholder, StringComparison.Ordinal)
                 ? tests.Select(test => argument.Replace(Placeholder, test.FullName, StringComparison.Ordinal)) : [argument])]);
         return retry.Framework switch
         {
-            "dotnet" => Append(command, ["--filter", string.Join('|', tests.Select(MethodOf).Distinct().Select(DotNet))]),
+            "dotnet" => CommandLine.Append(command, ["--filter", string.Join('|', tests.Select(MethodOf).Distinct().Select(DotNet))]),
             // node takes its options only before the files.
-            "node" => After(command, "--test", NodePatterns(tests.Select(test => test.Name))),
+            "node" => CommandLine.After(command, "--test", NodePatterns(tests.Select(test => test.Name))),
             // Its cache knows the failed tests better than any report does, parameters included.
-            "pytest" => Append(command, ["--last-failed", "--last-failed-no-failures=none"]),
-            "go" => Before(command, "-args", ["-count=1", "-run", GoPattern(tests)]),
-            "maven" or "junit" => Append(command, ["-Dtest=" + string.Join(',', tests.GroupBy(test => test.ClassName ?? "*").Select(of => of.Key + "#" + string.Join('+', of.Select(Method).Distinct()))),
+            "pytest" => CommandLine.Append(command, ["--last-failed", "--last-failed-no-failures=none"]),
+            "go" => CommandLine.Before(command, "-args", ["-count=1", "-run", GoPattern(tests)]),
+            "maven" or "junit" => CommandLine.Append(command, ["-Dtest=" + string.Join(',', tests.GroupBy(test => test.ClassName ?? "*").Select(of => of.Key + "#" + string.Join('+', of.Select(Method).Distinct()))),
                 "-DfailIfNoTests=false", "-Dsurefire.failIfNoSpecifiedTests=false"]),
-            "gradle" => Append(command, [.. tests.Select(MethodOf).Distinct().SelectMany(name => new[] { "--tests", name })]),
-            "jest" => Append(command, ["--testNamePattern=" + AnyOf(tests.Select(test => test.Name))]),
+            "gradle" => CommandLine.Append(command, [.. tests.Select(MethodOf).Distinct().SelectMany(name => new[] { "--tests", name })]),
+            "jest" => CommandLine.Append(command, ["--testNamePattern=" + AnyOf(tests.Select(test => test.Name))]),
             // Suites are joined with " > " in its reports and with a space in the names that it filters by.
-            "vitest" => Append(command, ["--testNamePattern=" + AnyOf(tests.Select(test => test.Name.Replace(" > ", " ", StringComparison.Ordinal)))]),
-            "mocha" => Append(command, ["--grep=" + AnyOf(tests.Select(test => test.Name))]),
-            "gtest" => Append(command, ["--gtest_filter=" + string.Join(':', tests.Select(test => test.FullName).Distinct())]),
-            _ => throw new UsageException($"\"{retry.Framework}\" is no framework whose tests can be run again; give {string.Join(", ", RetryDefinition.Frameworks)}, or a filter of your own"),
+            "vitest" => CommandLine.Append(command, ["--testNamePattern=" + AnyOf(tests.Select(test => test.Name.Replace(" > ", " ", StringComparison.Ordinal)))]),
+            "mocha" => CommandLine.Append(command, ["--grep=" + AnyOf(tests.Select(test => test.Name))]),
+            "gtest" => CommandLine.Append(command, ["--gtest_filter=" + string.Join(':', tests.Select(test => test.FullName).Distinct())]),
+            _ => throw new UsageException($"\"{retry.Framework}\" is not a framework whose tests can be run again; give {string.Join(", ", RetryDefinition.Frameworks)}, or a filter of your own"),
         };
     }
+
+    /// <summary>The command for all tests but these; null where the framework has no filter for that here.</summary>
+    public static CommandDefinition? Exclude(Runner runner, CommandDefinition command, IReadOnlyList<TestCase> tests) => runner.Name switch
+    {
+        "dotnet" => CommandLine.Append(command, ["--filter", string.Join('&', tests.Select(MethodOf).Distinct().Select(name => "FullyQualifiedName!" + DotNet(name)["FullyQualifiedName".Length..]))]),
+        // A class's name alone would leave out all of it.
+        "maven" when tests.All(test => test.ClassName is not null) => CommandLine.Append(command,
+            ["-Dtest=" + string.Join(',', tests.Select(test => $"!{test.ClassName}#{Method(test)}").Distinct()), "-DfailIfNoTests=false", "-Dsurefire.failIfNoSpecifiedTests=false"]),
+        "jest" => CommandLine.Append(command, ["--testNamePattern=" + NoneOf(tests.Select(test => test.Name))]),
+        "vitest" => CommandLine.Append(command, ["--testNamePattern=" + NoneOf(tests.Select(test => test.Name.Replace(" > ", " ", StringComparison.Ordinal)))]),
+        "mocha" => CommandLine.Append(command, ["--grep=" + NoneOf(tests.Select(test => test.Name))]),
+        "gtest" => CommandLine.Append(command, ["--gtest_filter=-" + string.Join(':', tests.Select(test => test.FullName).Distinct())]),
+        _ => null,
+    };
 
     /// <summary>A second command for failed tests that the first did not reach; null where there is none.</summary>
     public static CommandDefinition? Widen(RetryDefinition retry, CommandDefinition command, IReadOnlyList<TestCase> missed) =>
         // In node a test inside of a test is reached only through its parents; inside of a suite it is reached by itself, and the suite's name would run all of it.
         retry is { Framework: "node", Filter.Count: 0 } && missed.Any(test => test.Suites.Count > 0)
-            ? After(command, "--test", NodePatterns(missed.SelectMany(test => test.Suites.Append(test.Name)))) : null;
+            ? CommandLine.After(command, "--test", NodePatterns(missed.SelectMany(test => test.Suites.Append(test.Name)))) : null;
 
     private static string[] NodePatterns(IEnumerable<string> names) => [.. names.Distinct().Select(name => $"--test-name-pattern=(^|\\s){JavaScript(name)}$")];
 
     // At the end of the full name: whether a report's name has the suites in it depends on the reporter's settings.
     private static string AnyOf(IEnumerable<string> names) => "(^|\\s)(" + string.Join('|', names.Select(JavaScript).Distinct()) + ")$";
+
+    private static string NoneOf(IEnumerable<string> names) => "^(?!(.*\\s)?(" + string.Join('|', names.Select(JavaScript).Distinct()) + ")$)";
 
     // XML makes line ends and tabs in a name to spaces.
     private static string JavaScript(string name) => string.Join("\\s+", WhiteSpace().Split(name).Select(Regex.Escape));
@@ -88,38 +104,4 @@ internal static partial class RetryFilter
         var depth = names.Min(levels => levels.Length);
         return string.Join('/', Enumerable.Range(0, depth).Select(level => "^(" + string.Join('|', names.Select(levels => Regex.Escape(levels[level])).Distinct()) + ")$"));
     }
-
-    private static CommandDefinition Append(CommandDefinition command, IReadOnlyList<string> arguments)
-    {
-        if (Script(command) is { } script) return WithScript(command, script.TrimEnd() + (IsNpm(script) ? " -- " : " ") + Quote(arguments));
-        var end = command.Run.ToList().IndexOf("--");
-        if (command.Run[0] is "npm") return command with { Run = end < 0 ? [.. command.Run, "--", .. arguments] : [.. command.Run, .. arguments] };
-        return end < 0 ? command with { Run = [.. command.Run, .. arguments] }
-            : command with { Run = [.. command.Run.Take(end), .. arguments, .. command.Run.Skip(end)] };
-    }
-
-    private static CommandDefinition Before(CommandDefinition command, string option, IReadOnlyList<string> arguments)
-    {
-        var at = command.Run.ToList().IndexOf(option);
-        return at < 0 ? Append(command, arguments) : command with { Run = [.. command.Run.Take(at), .. arguments, .. command.Run.Skip(at)] };
-    }
-
-    private static CommandDefinition After(CommandDefinition command, string option, IReadOnlyList<string> arguments)
-    {
-        if (Script(command) is { } script)
-        {
-            var match = Regex.Match(script, $@"(?<=\s){Regex.Escape(option)}(?=\s|$)");
-            return match.Success ? WithScript(command, script.Insert(match.Index + match.Length, " " + Quote(arguments))) : Append(command, arguments);
-        }
-        var at = command.Run.ToList().IndexOf(option);
-        return at < 0 ? Append(command, arguments) : command with { Run = [.. command.Run.Take(at + 1), .. arguments, .. command.Run.Skip(at + 1)] };
-    }
-
-    private static string? Script(CommandDefinition command) => command.Run is [var shell, "-c", var script] && (shell is "sh" or "bash" || shell.EndsWith("/sh", StringComparison.Ordinal) || shell.EndsWith("/bash", StringComparison.Ordinal)) ? script : null;
-
-    private static CommandDefinition WithScript(CommandDefinition command, string script) => command with { Run = [command.Run[0], command.Run[1], script] };
-
-    private static bool IsNpm(string script) => Regex.IsMatch(script, @"(^|[;&|]\s*)npm (test|run \S+)\s*$");
-
-    private static string Quote(IReadOnlyList<string> arguments) => string.Join(' ', arguments.Select(argument => "'" + argument.Replace("'", "'\\''", StringComparison.Ordinal) + "'"));
 }

@@ -11,27 +11,104 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
     private readonly string title = component.UnitTests.Count == 1 ? component.Name : $"{component.Name} {definition.Name}";
     private readonly ReportFormat format = ReportFormats.Parse(definition.Format);
     private readonly ReportFiles files = new(context.WorkTree, definition.Reports);
+    private readonly bool isTolerant = definition.Retry is not null || definition.Quarantine.Count > 0;
+    private readonly Runner runner = Runner.Of(definition);
+    private CommandDefinition command = definition.Command;
 
     public async Task<FinishedRun> RunAsync(CancellationToken cancel)
     {
         var started = context.Time.GetTimestamp();
         using var limit = new CancellationTokenSource(definition.TimeLimit, context.Time);
-        var attempt = await AttemptAsync(definition.Command, [], limit.Token, cancel);
-        var report = TestReport.Join(title, Quarantine.Apply(attempt.Reports, definition.Quarantine, Today));
-        var verdict = attempt.Stopped ?? TestVerdict.Of(attempt.Exit, attempt.Reports.Count == 0 ? [] : [report]);
-        if (verdict.Reason == "tests-failed" && definition.Retry is { } retry)
-        {
-            if (RetryFilter.WhyNot(retry, report) is { } whyNot) context.Log.Info($"{title}: {whyNot}");
-            else verdict = TestVerdict.Of(attempt.Exit, [report = await RetryAsync(retry, report, limit.Token, cancel)]);
-        }
-        if (verdict.Reason is "runner-crashed" or "no-report" && attempt.LastLines.Length > 0)
-            verdict = verdict with { Text = $"{verdict.Text}; its last output: {attempt.LastLines}" };
+        if (isTolerant) command = GoingOn();
+        var first = await AttemptAsync(command, [], limit.Token, cancel);
+        var report = TestReport.Join(title, first.Reports);
+        var verdict = first.Stopped ?? TestVerdict.Of(first.Exit, first.Reports.Count == 0 ? [] : [report]);
+        if (CanBeExcused(first, verdict)) (report, verdict) = await ExcuseAsync(first, report, verdict, limit.Token, cancel);
+        else if (verdict.Succeeded && report.Totals.Tolerated > 0 && Unreached(first) is { } unreached) verdict = Incomplete(unreached);
+        if (verdict.Reason is "runner-crashed" or "no-report" && first.LastLines.Length > 0)
+            verdict = verdict with { Text = $"{verdict.Text}; its last output: {first.LastLines}" };
         verdict = Quarantine.Explain(verdict, report, definition.Quarantine, Today);
         var finished = new FinishedRun(component.Name, component.UnitTests.Count == 1 ? "" : definition.Name, report, verdict, context.Time.GetElapsedTime(started));
         TestMessages.Send(context.Log, finished);
         if (!verdict.Succeeded) context.Log.Warning($"{title}: {verdict.Text}");
         foreach (var text in Quarantine.Remarks(report, definition.Quarantine, Today)) context.Log.Warning($"{title}: {text}");
         return finished;
+    }
+
+    // Where failures may be excused the runner has to go on after one, or nobody knows how the rest would have ended.
+    private CommandDefinition GoingOn()
+    {
+        // In the work tree, where a container sees it too.
+        var script = Path.Combine(context.WorkTree, ".ci-steps", "gradle", "go-on.gradle");
+        var changed = runner.GoingOn(definition.Command, script, isNamed: definition.Retry?.Framework is not null);
+        if (changed.Run.SequenceEqual(definition.Command.Run)) return changed;
+        if (changed.Run.Any(word => word.Contains(script, StringComparison.Ordinal)))
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(script)!);
+            File.WriteAllText(script, Runner.GradleScript);
+        }
+        context.Log.Info($"{title}: runs as {string.Join(' ', changed.Run)}, so that all tests run although some may fail");
+        return changed;
+    }
+
+    // A report that is whole, of a command that ended by itself, with failures.
+    private bool CanBeExcused(Attempt first, TestVerdict verdict) => isTolerant && first.Stopped is null &&
+        (verdict.Reason is "tests-failed" || verdict.Reason is "disagreement" && first.Reports.Any(report => report.Notable.Any(test => test.IsFailure)));
+
+    // An excused failure explains the one exit code that says "tests failed", and that only where everything else ran and nothing else failed.
+    private async Task<(TestReport Report, TestVerdict Verdict)> ExcuseAsync(Attempt first, TestReport report, TestVerdict verdict, CancellationToken limit, CancellationToken cancel)
+    {
+        var tolerated = report.Notable.Where(test => test.Tolerated is not null).ToList();
+        var zero = runner.EndsWithZero(command);
+        if (zero && first.Exit != 0)
+            return (report, Red("disagreement", $"the command ended with exit code {first.Exit}, although it goes on after failed tests and ends with 0 then: something besides tests failed"));
+        if (zero && report.Failed > 0) verdict = Red("tests-failed", TestVerdict.Of(1, [report]).Text);
+        // Exit code 0 although failures count.
+        if (verdict.Reason != "tests-failed" && report.Failed > 0) return (report, verdict);
+        if (!zero && first.Exit != 0 && !runner.SaysTestsFailed(first.Exit, report))
+            return (report, verdict with { Text = $"{verdict.Text}; exit code {first.Exit} says more than that tests failed, so nothing excuses it" });
+        if (report.Failed > 0 && definition.Retry is { } retry)
+        {
+            if (RetryFilter.WhyNot(retry, report) is { } whyNot) context.Log.Info($"{title}: {whyNot}");
+            else report = await RetryAsync(retry, report, limit, cancel);
+        }
+        if (report.Failed > 0) return (report, Red("tests-failed", TestVerdict.Of(1, [report]).Text));
+        if (first.Notes.OutsideTests is { } besides)
+            return (report, Red("disagreement", $"the command ended with exit code {first.Exit}, and not for its failed tests alone; it says \"{besides}\""));
+        if (Unreached(first) is { } unreached)
+            return (report, Incomplete(unreached));
+        var green = TestVerdict.Of(0, [report]);
+        // That the tool itself called the failed tests green, in a run of their own, says that nothing else keeps it from that.
+        if (zero || runner.SaysOnlyThat(first.Exit, report) || tolerated.Count == 0) return (report, green);
+        return await WithoutAsync(tolerated, first.Exit, report, green, limit, cancel);
+    }
+
+    private string? Unreached(Attempt first) => first.Notes.Left ?? runner.Stops(command);
+
+    // Where the exit code could mean something else than the tolerated failures, the same command without them has to be green.
+    private async Task<(TestReport Report, TestVerdict Verdict)> WithoutAsync(IReadOnlyList<TestCase> tolerated, int exit, TestReport report, TestVerdict green, CancellationToken limit, CancellationToken cancel)
+    {
+        if (RetryFilter.Exclude(runner, command, tolerated) is not { } without)
+            return (report, Red("disagreement", $"the command ended with exit code {exit}, which may mean more than that \"{tolerated[0].FullName}\" failed in quarantine, and nothing proves that it does not; " +
+                $"let the command end with 0 when only tests failed, or give the framework under \"retry\" in {run.Change.Source}"));
+        context.Log.Info($"{title}: once more without the tests in quarantine, because exit code {exit} may mean more than that they failed");
+        var rest = await AttemptAsync(without, [], limit, cancel);
+        var worth = rest.Stopped ?? TestVerdict.Of(rest.Exit, rest.Reports);
+        if (worth.Succeeded) return (report, green);
+        return (WithNewFailures(report, rest.Reports), Red(worth.Reason, $"without the tests in quarantine the command fails too: {worth.Text}"));
+    }
+
+    private static TestVerdict Incomplete(string unreached) =>
+        Red("incomplete", $"what stands behind the failed tests may never have run: {unreached}; let the command run all tests, so that what fails there is seen");
+
+    private static TestVerdict Red(string reason, string text) => new(false, reason, text);
+
+    // What passed before, or was not there, and fails now.
+    private static TestReport WithNewFailures(TestReport report, IReadOnlyList<TestReport> later)
+    {
+        var known = report.Notable.Where(test => test.IsFailure).Select(test => test.Identity).ToHashSet(StringComparer.Ordinal);
+        var added = later.SelectMany(one => one.Failing).Where(test => !known.Contains(test.Identity)).ToList();
+        return added.Count == 0 ? report : TestReport.Join(report.Source, [report, new TestReport(report.Source, report.Format, added)]);
     }
 
     private DateOnly Today => DateOnly.FromDateTime(context.Time.GetUtcNow().UtcDateTime);
@@ -44,9 +121,15 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
             if (failing.Count == 0) break;
             context.Log.Info($"{title}: try {number} of {retry.Attempts} of {failing.Count} failed tests");
             var ran = new List<TestCase>();
-            if (!await TryAsync(RetryFilter.Narrow(retry, definition.Command, failing), failing, number, ran, limit, cancel)) break;
+            var others = new List<TestReport>();
+            var believed = await TryAsync(RetryFilter.Narrow(retry, command, failing), failing, number, ran, others, limit, cancel);
             var missed = failing.ExceptBy(ran.Select(test => test.Identity), test => test.Identity).ToList();
-            if (missed.Count > 0 && RetryFilter.Widen(retry, definition.Command, missed) is { } wider && !await TryAsync(wider, missed, number, ran, limit, cancel)) break;
+            if (believed && missed.Count > 0 && RetryFilter.Widen(retry, command, missed) is { } wider)
+                believed = await TryAsync(wider, missed, number, ran, others, limit, cancel);
+            // A test that passed at first and fails now, beside those that were asked for, is a failure like any other.
+            var again = failing.Select(test => test.Identity).ToHashSet(StringComparer.Ordinal);
+            report = WithNewFailures(report, [.. others.Select(one => one with { Cases = [.. one.Failing.Where(test => !again.Contains(test.Identity))] })]);
+            if (!believed) break;
             if (ran.Count == 0)
             {
                 context.Log.Warning($"{title}: try {number} ran none of the failed tests; check \"retry\" of its unit tests in {run.Change.Source}");
@@ -59,13 +142,21 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
     }
 
     // Collects those of the wanted tests that ran again. A try is believed as a first run is: a runner that crashes, or ends with an error although all passed, is not.
-    private async Task<bool> TryAsync(CommandDefinition command, IReadOnlyList<TestCase> wanted, int number, List<TestCase> ran, CancellationToken limit, CancellationToken cancel)
+    private async Task<bool> TryAsync(CommandDefinition narrowed, IReadOnlyList<TestCase> wanted, int number, List<TestCase> ran, List<TestReport> all, CancellationToken limit, CancellationToken cancel)
     {
-        var again = await AttemptAsync(command, wanted, limit, cancel);
+        var again = await AttemptAsync(narrowed, wanted, limit, cancel);
+        all.AddRange(again.Reports);
         var worth = again.Stopped ?? TestVerdict.Of(again.Exit, again.Reports);
-        if (worth.Reason is not ("passed" or "tests-failed" or "no-tests" or "no-report"))
+        var said = worth.Reason switch
         {
-            context.Log.Warning($"{title}: try {number} proves nothing: {worth.Text}");
+            "passed" or "no-tests" or "no-report" => true,
+            "tests-failed" => !runner.EndsWithZero(narrowed) && runner.SaysTestsFailed(again.Exit, TestReport.Join(title, again.Reports)),
+            "disagreement" => runner.EndsWithZero(narrowed) && again.Exit == 0,
+            _ => false,
+        };
+        if (!said)
+        {
+            context.Log.Warning($"{title}: try {number} proves nothing: {worth.Text}{(worth.Reason == "tests-failed" ? $" (exit code {again.Exit})" : "")}");
             return false;
         }
         var names = wanted.Select(test => test.Identity).ToHashSet(StringComparer.Ordinal);
@@ -83,13 +174,14 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
             : failed with { Attempts = number };
     }
 
-    private async Task<Attempt> AttemptAsync(CommandDefinition command, IReadOnlyList<TestCase> only, CancellationToken limit, CancellationToken cancel)
+    private async Task<Attempt> AttemptAsync(CommandDefinition attempted, IReadOnlyList<TestCase> only, CancellationToken limit, CancellationToken cancel)
     {
         // What the run before, or the try before, of this component wrote.
         files.DeleteLeftovers(path => IsTracked(path) || owners.Other(component, path) is not null);
         var began = context.Time.GetUtcNow();
         var output = new OutputReport(definition.Reports.Count == 0 ? format : ReportFormat.Auto, $"the output of {title}", context.WorkTree);
         var last = new LastLines();
+        var notes = new RunnerNotes();
         using var silence = new CancellationTokenSource();
         using var timer = context.Time.CreateTimer(_ => silence.Cancel(), null, definition.SilenceLimit, Timeout.InfiniteTimeSpan);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, limit, silence.Token);
@@ -98,11 +190,12 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         string? running = null;
         try
         {
-            exit = await commands.RunAsync(command, Environment(only), (line, _) =>
+            exit = await commands.RunAsync(attempted, Environment(only), (line, _) =>
             {
                 output.Add(line);
                 if (OutputReport.Readable(line) is not { } text) return;
                 last.Add(text);
+                notes.Add(text);
                 context.Log.Child($"[{title}] {text}");
             }, () => timer.Change(definition.SilenceLimit, Timeout.InfiniteTimeSpan), stop.Token);
         }
@@ -117,10 +210,11 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         }
         IReadOnlyList<TestReport> reports = definition.Reports.Count > 0 ? [.. files.Read(format, began).Select(Owned)]
             : output.Finish() is { } inOutput ? [inOutput] : [];
+        if (exit == 0 && stopped is null && reports.Count > 0) reports = [TestReport.Join(title, reports).WithLaterPasses()];
         // So that the test's own history shows it, and not only the build's problem.
         if (running is not null && !reports.Any(report => report.Notable.Any(test => test.Fails && test.FullName == running)))
             reports = [.. reports, new TestReport(title, format, [new TestCase([], null, running, TestOutcome.Error) { Message = stopped!.Text }])];
-        return new Attempt(exit, reports, stopped, last.ToString());
+        return new Attempt(exit, Quarantine.Apply(reports, definition.Quarantine, Today), stopped, last.ToString(), notes);
     }
 
     private TestReport Owned(TestReport report) => owners.Other(component, report.Source) is { } other
@@ -148,7 +242,7 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         return variables;
     }
 
-    private sealed record Attempt(int Exit, IReadOnlyList<TestReport> Reports, TestVerdict? Stopped, string LastLines);
+    private sealed record Attempt(int Exit, IReadOnlyList<TestReport> Reports, TestVerdict? Stopped, string LastLines, RunnerNotes Notes);
 
     // What a runner says last before it dies is mostly why.
     private sealed class LastLines

@@ -5,7 +5,8 @@ namespace CiSteps.Pipeline.Reading;
 /// <summary>Entries of <c>components:</c>.</summary>
 internal static class ComponentReading
 {
-    public static IReadOnlyList<string> Formats { get; } = ["auto", "junit", "trx", "nunit", "xunit", "tap", "go-json"];
+    public static IReadOnlyList<string> Formats { get; } =
+        ["auto", "junit", "trx", "nunit", "xunit", "testng", "boost", "ctest", "qttest", "cppunit", "tap", "go-json", "ctrf", "jest", "mocha"];
 
     public static ComponentDefinition? Read(YamlPart part, ValueReading reading)
     {

@@ -61,6 +61,8 @@ internal sealed partial class GoTestReader(string source, string root) : ILineRe
         if (packageName is null) return;
         events++;
         if (!packages.TryGetValue(packageName, out var package)) packages[packageName] = package = new Package(packageName);
+        // A package begins anew where a runner runs its failed tests again.
+        if (package.Ended && (action is "start" or "run")) (package.Ended, package.HasFailure) = (false, false);
         if (testName is null) OfPackage(package, action, output, failedBuild);
         else OfTest(package, testName, action, output, elapsed);
     }

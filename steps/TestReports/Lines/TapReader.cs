@@ -30,7 +30,7 @@ internal sealed partial class TapReader(string source, string root) : ILineReade
         if (yamlIndent >= 0)
         {
             if (indent == yamlIndent && content == "...") EndYaml();
-            else if (yaml.Length < Xml.ReportXml.LongestText) yaml.Append(text.Length > yamlIndent ? text[yamlIndent..] : "").Append('\n');
+            else if (yaml.Length < Xml.ReportXml.LongestText) yaml.Append(text[Math.Min(indent, yamlIndent)..]).Append('\n');
             return;
         }
         if (content.Length == 0) return;
@@ -91,8 +91,12 @@ internal sealed partial class TapReader(string source, string root) : ILineReade
         while (levels.Peek().Indent > indent) Close(levels.Pop());
         var level = levels.Peek();
         if (level.Indent == indent) return level;
-        level.ChildrenFrom ??= cases.Count;
-        levels.Push(level = new Level(indent, cases.Count));
+        // A subtest may begin with a subtest.
+        while (level.Indent < indent)
+        {
+            level.ChildrenFrom ??= cases.Count;
+            levels.Push(level = new Level(level.Indent + 4, cases.Count));
+        }
         return level;
     }
 
@@ -164,7 +168,7 @@ internal sealed partial class TapReader(string source, string root) : ILineReade
         if (lastCase < 0) return;
         var test = cases[lastCase];
         var diagnostics = TapDiagnostics.Read(block);
-        var message = diagnostics.Find("error") ?? diagnostics.Find("message");
+        var message = diagnostics.Message;
         test = test with
         {
             Duration = diagnostics.Find("duration_ms") is { } ms && double.TryParse(ms, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && value is >= 0 and < 1e12

@@ -7,6 +7,7 @@ namespace CiSteps.TestReports.Xml;
 internal sealed partial class CleanReader(TextReader inner) : TextReader
 {
     private char pendingHigh;
+    private bool begun;
 
     /// <summary>Whether everything was handed out and more was asked for.</summary>
     public bool ReachedEnd { get; private set; }
@@ -26,6 +27,7 @@ internal sealed partial class CleanReader(TextReader inner) : TextReader
         if (buffer.IsEmpty) return 0;
         var count = inner.Read(buffer);
         if (count == 0) ReachedEnd = true;
+        else if (!begun) Begin(buffer[..count]);
         for (var at = 0; at < count; at++)
         {
             var unit = buffer[at];
@@ -49,28 +51,43 @@ internal sealed partial class CleanReader(TextReader inner) : TextReader
         return count;
     }
 
+    // The parser knows XML 1.0 only. What 1.1 allows besides, control characters, is replaced anyway.
+    private void Begin(Span<char> block)
+    {
+        begun = true;
+        if (Newer().Match(new string(block[..Math.Min(block.Length, 200)])) is { Success: true } match) block[match.Index + match.Length - 1] = '0';
+    }
+
     /// <summary>Opens bytes in the encoding that their mark or their XML declaration names.</summary>
     public static CleanReader Open(Stream stream)
     {
         var head = new byte[512];
         var length = stream.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
         var whole = new HeadedStream(head.AsMemory(0, length), stream);
-        var encoding = Encoding.UTF8;
+        var encoding = Unmarked(head.AsSpan(0, length)) ?? Encoding.UTF8;
         if (Declared().Match(Encoding.Latin1.GetString(head, 0, length)) is { Success: true } match)
         {
             try
             {
+                // A declaration that could be read byte by byte is not UTF-16, whatever it says.
                 encoding = CodePagesEncodingProvider.Instance.GetEncoding(match.Groups[1].Value) ?? Encoding.GetEncoding(match.Groups[1].Value);
+                if (encoding is UnicodeEncoding) encoding = Encoding.UTF8;
             }
             catch (ArgumentException)
             {
                 // An encoding nobody knows: the bytes are read as UTF-8, what does not fit becomes U+FFFD.
             }
         }
-        // A declaration that could be read byte by byte is not UTF-16, whatever it says.
-        if (encoding is UnicodeEncoding) encoding = Encoding.UTF8;
         return new CleanReader(new StreamReader(whole, encoding, detectEncodingFromByteOrderMarks: true));
     }
+
+    /// <summary>UTF-16 that shows in the first character although nothing marks it; null where it does not.</summary>
+    public static Encoding? Unmarked(ReadOnlySpan<byte> head) => head switch
+    {
+        [(byte)'<' or (byte)'{', 0, ..] => Encoding.Unicode,
+        [0, (byte)'<' or (byte)'{', ..] => Encoding.BigEndianUnicode,
+        _ => null,
+    };
 
     protected override void Dispose(bool disposing)
     {
@@ -80,6 +97,9 @@ internal sealed partial class CleanReader(TextReader inner) : TextReader
 
     [GeneratedRegex("""^\s*<\?xml[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")]
     private static partial Regex Declared();
+
+    [GeneratedRegex("""^\s*<\?xml\s+version\s*=\s*["']1\.1""")]
+    private static partial Regex Newer();
 
     private sealed class HeadedStream(ReadOnlyMemory<byte> head, Stream rest) : Stream
     {

@@ -11,7 +11,7 @@ internal static class JUnitReader
         return null;
     }
 
-    // Gives back how many cases below showed a failure or error, whatever they count as.
+    // Gives back how many cases below showed a failure or error, whatever they count as: surefire counts a flaky test's first failure too.
     private static int Suite(XmlReader xml, IReadOnlyList<string> outer, string source, CaseList cases)
     {
         var isRoot = xml.LocalName == "testsuites";
@@ -73,6 +73,8 @@ internal static class JUnitReader
         };
         // gtest: disabled tests are listed with status="notrun"; some writers say it in an attribute only.
         var notRun = xml.GetAttribute("status") is "notrun" or "skipped" or "disabled" || xml.GetAttribute("result") is "skipped" or "suppressed";
+        // Some say only there that it failed.
+        var status = (xml.GetAttribute("status") ?? xml.GetAttribute("result"))?.Trim().ToUpperInvariant() is "FAILED" or "FAIL" or "FAILURE" or "ERROR" or "BROKEN" or "TIMEOUT" or "TIMEDOUT" ? xml.GetAttribute("status") ?? xml.GetAttribute("result") : null;
         var failures = 0;
         var errors = 0;
         var skipped = false;
@@ -116,6 +118,11 @@ internal static class JUnitReader
                     break;
             }
         });
+        if (status is not null && failures + errors == 0 && !skipped && !passedAgain)
+        {
+            failures++;
+            test = test with { Message = JUnitReader.FirstLine(test.ErrorOutput) ?? $"failed without a message (status \"{status}\")" };
+        }
         var failed = failures + errors > 0;
         test = test with
         {
@@ -128,7 +135,7 @@ internal static class JUnitReader
                 : TestOutcome.Passed,
         };
         cases.Add(test);
-        return failed;
+        return failed || passedAgain;
     }
 
     private static string Unquoted(string name) => name.Replace("&quot;", "\"", StringComparison.Ordinal);

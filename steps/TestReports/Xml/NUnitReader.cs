@@ -94,13 +94,15 @@ internal static class NUnitReader
             if (point > 0) (className, name) = (name[..point], name[(point + 1)..]);
         }
         var label = xml.GetAttribute("label");
-        var outcome = (xml.GetAttribute("result") ?? (xml.GetAttribute("executed") == "False" ? "Skipped" : xml.GetAttribute("success") == "True" ? "Success" : "Failure")) switch
+        var word = xml.GetAttribute("result") ?? Early(xml);
+        var outcome = word switch
         {
-            "Passed" or "Success" or "Warning" => TestOutcome.Passed,
+            "Passed" or "Success" or "Warning" or null => TestOutcome.Passed,
             "Failed" or "Failure" => label is "Error" or "Cancelled" or "Invalid" ? TestOutcome.Error : TestOutcome.Failed,
             "Error" or "NotRunnable" or "Cancelled" => TestOutcome.Error,
             _ => TestOutcome.Skipped,
         };
+        var failed = false;
         var test = new TestCase(suites, className, name, outcome)
         {
             Method = ReportXml.Attribute(xml, "methodname"),
@@ -111,6 +113,7 @@ internal static class NUnitReader
             switch (child)
             {
                 case "failure":
+                    failed = true;
                     var (message, stack) = Problem(xml);
                     test = test with { Message = message, Details = stack };
                     break;
@@ -129,9 +132,20 @@ internal static class NUnitReader
                     break;
             }
         });
+        // Where no attribute says how it ended, a failure inside does.
+        if (word is null && failed) test = test with { Outcome = TestOutcome.Failed };
         if (test.Outcome != TestOutcome.Skipped) test = test with { Message = test.Message ?? (test.IsFailure ? test.SkipReason ?? label : null), SkipReason = null };
         else test = test with { SkipReason = test.SkipReason ?? label, Message = null };
         cases.Add(test);
+    }
+
+    // NUnit before 2.5 has no result; it and others write its words in any case, or leave them out.
+    private static string? Early(XmlReader xml)
+    {
+        return Is("executed", "false") ? "Skipped" : Is("success", "true") ? "Success" : Is("success", "false") ? "Failure"
+            : xml.GetAttribute("success") is { Length: > 0 } ? "Error" : null;
+
+        bool Is(string name, string value) => string.Equals(xml.GetAttribute(name)?.Trim(), value, StringComparison.OrdinalIgnoreCase);
     }
 
     private static (string? Message, string? Stack) Problem(XmlReader xml)

@@ -33,16 +33,30 @@ internal static class ReportXml
             });
             xml.MoveToContent();
             var found = FormatOf(xml.LocalName);
+            // CppUnit and TRX share a root; which of them it is, its first child says.
+            if (found == ReportFormat.Trx)
+            {
+                var rootElement = xml.NamespaceURI;
+                var first = FirstChild(xml);
+                if (CppUnitReader.IsPart(first ?? "")) found = ReportFormat.CppUnit;
+                else if (!rootElement.Contains("TeamTest", StringComparison.Ordinal) && first is not null && !TrxReader.IsPart(first))
+                    return TestReport.Broken(source, wanted, ReportFaultKind.NotAReport, $"\"{source}\" has the root element of a TRX report, but \"{first}\" in it, which neither TRX nor CppUnit has; {ReportFormats.Known}");
+            }
             if (found == ReportFormat.Auto)
-                return TestReport.Broken(source, wanted, ReportFaultKind.NotAReport, $"\"{source}\" is XML with the root element \"{xml.LocalName}\", which no known test report has");
+                return TestReport.Broken(source, wanted, ReportFaultKind.NotAReport, $"\"{source}\" is XML with the root element \"{xml.LocalName}\"{Foreign(xml.LocalName)}, which is not a report that is read; {ReportFormats.Known}");
             if (wanted != ReportFormat.Auto && wanted != found)
                 return TestReport.Broken(source, wanted, ReportFaultKind.NotAReport, $"\"{source}\" is a {found.Word()} report, the configuration says {wanted.Word()}; correct the format or use auto");
             format = found;
             var fault = format switch
             {
                 ReportFormat.JUnit => JUnitReader.Read(xml, source, cases),
-                ReportFormat.Trx => TrxReader.Read(xml, source, cases),
+                ReportFormat.Trx => TrxReader.ReadInside(xml, source, cases),
+                ReportFormat.CppUnit => CppUnitReader.ReadInside(xml, source, cases),
                 ReportFormat.NUnit => NUnitReader.Read(xml, source, cases),
+                ReportFormat.TestNg => TestNgReader.Read(xml, source, cases),
+                ReportFormat.Boost => BoostReader.Read(xml, source, cases),
+                ReportFormat.CTest => CTestReader.Read(xml, source, cases),
+                ReportFormat.QtTest => QtTestReader.Read(xml, source, cases),
                 _ => XunitReader.Read(xml, source, cases),
             };
             // To the very end: what follows the root belongs to the verdict too.
@@ -58,7 +72,7 @@ internal static class ReportXml
                 ? new(ReportFaultKind.Truncated, error.LineNumber <= 1 && cases.Count == 0 && error.LinePosition <= 1
                     ? $"\"{source}\" is empty; its writer probably ended before it was done"
                     : $"\"{source}\" ends in the middle ({position}) after {cases.Count} tests; its writer probably ended before it was done")
-                : new(ReportFaultKind.Malformed, $"\"{source}\" is no well-formed XML at {position}: {error.Message}"));
+                : new(ReportFaultKind.Malformed, $"\"{source}\" is not well-formed XML at {position}: {error.Message}"));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -73,8 +87,45 @@ internal static class ReportXml
         "TestRun" => ReportFormat.Trx,
         "test-run" or "test-results" => ReportFormat.NUnit,
         "assemblies" or "assembly" => ReportFormat.Xunit,
+        "testng-results" => ReportFormat.TestNg,
+        "TestLog" or "TestResult" => ReportFormat.Boost,
+        "Site" => ReportFormat.CTest,
+        "TestCase" => ReportFormat.QtTest,
         _ => ReportFormat.Auto,
     };
+
+    // What people name by mistake, or would like to be read: its own name says more than its root element.
+    private static string Foreign(string root) => root switch
+    {
+        "robot" => " (Robot Framework; have it write --xunit)",
+        "testExecutions" => " (SonarQube's generic tests)",
+        "unittest-results" => " (UnitTest++)",
+        "CUNIT_TEST_RUN_REPORT" or "CUNIT_TEST_LIST_REPORT" => " (CUnit)",
+        "testResults" => " (JMeter or FitNesse)",
+        "coverage" => " (Cobertura or Clover: coverage, not tests)",
+        "report" => " (JaCoCo: coverage, not tests)",
+        "checkstyle" => " (Checkstyle: findings, not tests)",
+        "Catch" or "Catch2TestRun" => " (Catch2's own; have it write -r junit)",
+        "doctest" => " (doctest's own; have it write -r=junit)",
+        "test_results" or "TestRunResults" => " (a format of an own tool)",
+        _ => "",
+    };
+
+    // The root's first child element, where the reader then stands; null where there is none.
+    private static string? FirstChild(XmlReader xml)
+    {
+        if (xml.IsEmptyElement)
+        {
+            xml.Read();
+            return null;
+        }
+        do
+        {
+            if (!xml.Read()) return null;
+        }
+        while (xml.NodeType is not (XmlNodeType.Element or XmlNodeType.EndElement));
+        return xml.NodeType == XmlNodeType.Element ? xml.LocalName : null;
+    }
 
     /// <summary>Moves through the children of the element that the reader stands on. The body must consume each child with <see cref="Text"/>, Skip or another walk; afterwards the reader stands behind the element.</summary>
     public static void Children(XmlReader xml, Action<string> child)
@@ -85,6 +136,12 @@ internal static class ReportXml
             return;
         }
         xml.Read();
+        Rest(xml, child);
+    }
+
+    /// <summary>Like <see cref="Children"/>, for a reader that stands on a child already.</summary>
+    public static void Rest(XmlReader xml, Action<string> child)
+    {
         while (xml.NodeType != XmlNodeType.EndElement)
         {
             if (xml.NodeType == XmlNodeType.Element) child(xml.LocalName);
@@ -137,6 +194,10 @@ internal static class ReportXml
             seconds is >= 0 and < 1e9 ? TimeSpan.FromSeconds(seconds) : null;
     }
 
+    /// <summary>Milliseconds; null when absent or no duration.</summary>
+    public static TimeSpan? Milliseconds(string? text) =>
+        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && value is >= 0 and < 1e12 ? TimeSpan.FromMilliseconds(value) : null;
+
     /// <summary>A text attribute; null when absent or empty.</summary>
     public static string? Attribute(XmlReader xml, string name) => xml.GetAttribute(name) is { Length: > 0 } value ? Cut(value) : null;
 
@@ -147,6 +208,10 @@ internal static class ReportXml
     /// <summary>Joins what is there with an empty line between.</summary>
     public static string? Join(string? first, string? second) =>
         string.IsNullOrEmpty(first) ? second : string.IsNullOrEmpty(second) ? first : first + "\n\n" + second;
+
+    /// <summary>Joins what is there, line below line.</summary>
+    public static string? JoinLines(string? first, string? second) =>
+        string.IsNullOrEmpty(first) ? second : string.IsNullOrEmpty(second) ? first : first + "\n" + second;
 
     private static string Cut(string value) => value.Length <= LongestText ? value : value[..LongestText] + $"\n… {value.Length - LongestText} more characters";
 }

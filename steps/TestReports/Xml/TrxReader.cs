@@ -9,14 +9,18 @@ namespace CiSteps.TestReports.Xml;
 /// <summary>TRX: results first, then the definitions that name their classes, then a summary that may tell of a crashed host.</summary>
 internal static partial class TrxReader
 {
-    public static ReportFault? Read(XmlReader xml, string source, CaseList cases)
+    public static bool IsPart(string element) =>
+        element is "TestSettings" or "TestRunConfiguration" or "Times" or "Results" or "TestDefinitions" or "TestEntries" or "TestLists" or "ResultSummary" or "Build";
+
+    /// <summary>Reads from the first child of the root on.</summary>
+    public static ReportFault? ReadInside(XmlReader xml, string source, CaseList cases)
     {
         var ids = new List<Guid>();
         var classes = new Dictionary<Guid, (string Class, string Method)>();
         ReportFault? fault = null;
         var summarised = false;
         List<string> errors = [];
-        ReportXml.Children(xml, child =>
+        ReportXml.Rest(xml, child =>
         {
             switch (child)
             {
@@ -99,7 +103,8 @@ internal static partial class TrxReader
                     break;
             }
         });
-        if (cases.Count > at) return;
+        // A clean-up that failed after its rows has the parent alone to say so.
+        if (cases.Count > at && !(test.IsFailure && !cases.AnyFailureFrom(at))) return;
         if (test.Outcome == TestOutcome.Skipped) test = test with { SkipReason = text ?? (word is "NotExecuted" or null ? null : word) };
         else if (test.IsFailure) test = test with { Message = text ?? word, Details = stack };
         cases.Add(test);

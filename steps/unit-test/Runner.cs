@@ -1,0 +1,136 @@
+using System.Text.RegularExpressions;
+using CiSteps.Pipeline;
+using CiSteps.TestReports;
+
+namespace CiSteps.UnitTest;
+
+/// <summary>
+/// What is known of the runner behind a command: the exit codes with which it says that tests failed, whether they say that alone,
+/// what makes it stop before all tests ran, and how it is made to go on. README.md of this folder has it as a table.
+/// </summary>
+/// <param name="Name">One of <see cref="RetryDefinition.Frameworks"/>, <c>ctest</c>, <c>cargo</c>, <c>phpunit</c>, or empty when it is not known.</param>
+internal sealed partial record Runner(string Name)
+{
+    private const string MavenGoesOn = "maven.test.failure.ignore";
+
+    // What each option means is the runner's own; only the ones that stop it at a failed test stand here.
+    private static readonly Dictionary<string, string[]> stopping = new(StringComparer.Ordinal)
+    {
+        ["pytest"] = ["-x", "--exitfirst", "--maxfail"],
+        ["jest"] = ["--bail", "-b"],
+        ["vitest"] = ["--bail"],
+        ["mocha"] = ["--bail", "-b"],
+        ["go"] = ["-failfast", "--failfast", "-test.failfast"],
+        ["gtest"] = ["--gtest_fail_fast", "--gtest_break_on_failure"],
+        ["ctest"] = ["--stop-on-failure"],
+        ["dotnet"] = ["NUnit.StopOnError", "RunConfiguration.StopOnError", "xUnit.StopOnFail", "--maximum-failed-tests", "--stop-on-fail"],
+        ["maven"] = ["-ff", "--fail-fast"],
+        ["cargo"] = ["--fail-fast"],
+        ["phpunit"] = ["--stop-on-failure", "--stop-on-error", "--stop-on-defect"],
+    };
+
+    /// <summary>The runner that the configuration names, or else the one whose program the command starts.</summary>
+    public static Runner Of(TestRunDefinition definition) =>
+        new((definition.Retry?.Framework is "junit" ? "maven" : definition.Retry?.Framework) ?? Started(definition.Command) ?? "");
+
+    /// <summary>Whether it ends with this code when tests failed. Of a runner that is not known only 1 is taken for that.</summary>
+    public bool SaysTestsFailed(int exit, TestReport report) => Name switch
+    {
+        "ctest" => exit == 8,
+        // libtest's, and nextest's.
+        "cargo" => exit is 100 or 101,
+        // Errors have a code of their own.
+        "phpunit" => exit is 1 or 2,
+        // vstest's code and the one of Microsoft's testing platform.
+        "dotnet" => exit is 1 or 2,
+        "mocha" => exit == Failures(report) || exit == 1,
+        _ => exit == 1,
+    };
+
+    /// <summary>Whether the code says that tests failed and nothing else: what fails besides has another code, or stands in the report.</summary>
+    public bool SaysOnlyThat(int exit, TestReport report) => Name switch
+    {
+        "pytest" or "node" => exit == 1,
+        "ctest" => exit == 8,
+        "dotnet" => exit == 2,
+        "go" => exit == 1 && report.Format == ReportFormat.GoJson,
+        "mocha" => exit == Failures(report),
+        _ => false,
+    };
+
+    /// <summary>The command as it runs where failures may be excused: it goes on after a failed test as far as this runner can be told to.</summary>
+    /// <param name="command">As configured.</param>
+    /// <param name="initScript">Where Gradle finds the script that lets it go on, see <see cref="GradleScript"/>.</param>
+    /// <param name="isNamed">Whether the configuration names the runner, and with that says that arguments of the command reach it.</param>
+    public CommandDefinition GoingOn(CommandDefinition command, string initScript, bool isNamed)
+    {
+        if (!isNamed && Started(command) != Name) return command;
+        var plain = CommandLine.Without(command, stopping.GetValueOrDefault(Name, []));
+        return Name switch
+        {
+            "pytest" => CommandLine.Append(plain, ["--maxfail=0"]),
+            "vitest" => CommandLine.Append(plain, ["--bail=0"]),
+            "mocha" => CommandLine.Append(plain, ["--no-bail"]),
+            "cargo" when !Has(command, "--no-fail-fast") => CommandLine.Append(plain, ["--no-fail-fast"]),
+            "maven" when !Has(command, MavenGoesOn) => CommandLine.Append(plain, [$"-D{MavenGoesOn}=true"]),
+            "gradle" => CommandLine.Append(plain, ["--init-script", initScript, "--continue"]),
+            _ => plain,
+        };
+    }
+
+    /// <summary>Whether a command that goes on ends with 0 although tests failed, so that any other code means something besides them.</summary>
+    public bool EndsWithZero(CommandDefinition command) => Name switch
+    {
+        "maven" => Has(command, MavenGoesOn + "=true"),
+        "gradle" => Has(command, "--init-script"),
+        _ => false,
+    };
+
+    /// <summary>What of the command stops it before all tests ran, in words; null when nothing is known to.</summary>
+    public string? Stops(CommandDefinition command)
+    {
+        var text = CommandLine.Text(command) is { Length: > 0 } line ? line : string.Join(' ', command.Run);
+        var names = stopping.TryGetValue(Name, out var own) ? own : [.. stopping.Values.SelectMany(options => options).Where(option => option.Length > 3)];
+        if (Array.Find(names, option => Regex.IsMatch(text, $@"(^|\s){Regex.Escape(option)}(?=$|[\s=0-9])(?!=(0|false)(\s|$))", RegexOptions.IgnoreCase)) is { } found)
+            return Name == "pytest" && text.Contains("--maxfail=0", StringComparison.Ordinal) ? null : $"\"{found}\" stops it at the first failed test";
+        return Name switch
+        {
+            "maven" when !EndsWithZero(command) => $"Maven leaves out modules behind one whose tests failed, unless it is told -D{MavenGoesOn}=true",
+            "cargo" when !text.Contains("--no-fail-fast", StringComparison.Ordinal) => "cargo leaves out test programs behind one that failed, unless it is told --no-fail-fast",
+            "gradle" when !EndsWithZero(command) => "Gradle leaves out tasks behind one whose tests failed",
+            _ => null,
+        };
+    }
+
+    /// <summary>What Gradle is told to go on with: tests that failed do not fail its build, everything else does.</summary>
+    public const string GradleScript = "allprojects { tasks.withType(Test) { ignoreFailures = true } }\n";
+
+    // mocha's code is how many tests failed.
+    private static int Failures(TestReport report) => Math.Min(report.Notable.Count(test => test.IsFailure), 255);
+
+    private static bool Has(CommandDefinition command, string text) => command.Run.Any(word => word.Contains(text, StringComparison.Ordinal));
+
+    private static string? Started(CommandDefinition command)
+    {
+        var text = CommandLine.Text(command);
+        return text.Length == 0 ? null
+            : Pytest().IsMatch(text) ? "pytest"
+            : Program(@"go\s+test") ? "go"
+            : Program(@"dotnet\s+test") ? "dotnet"
+            : Program("mvnw?") ? "maven"
+            : Program("gradlew?") ? "gradle"
+            : Program(@"node\s+(\S+\s+)*?--test") ? "node"
+            : Program("ctest") ? "ctest"
+            : Program(@"cargo\s+(test|nextest)") ? "cargo"
+            : Program("phpunit") ? "phpunit"
+            : Program(@"((npx|pnpm\s+exec|yarn)\s+(--\S+\s+)*)?jest") ? "jest"
+            : Program(@"((npx|pnpm\s+exec|yarn)\s+(--\S+\s+)*)?vitest") ? "vitest"
+            : Program(@"((npx|pnpm\s+exec|yarn)\s+(--\S+\s+)*)?mocha") ? "mocha"
+            : null;
+
+        bool Program(string pattern) => Regex.IsMatch(text, $@"^(\w+=\S*\s+)*(\S*/)?{pattern}(\.cmd|\.bat|\.exe|\.js|\.mjs)?(\s|$)");
+    }
+
+    [GeneratedRegex(@"^(\w+=\S*\s+)*(\S*/)?(pytest|py\.test|python[\d.]*\s+-m\s+pytest)(\s|$)")]
+    private static partial Regex Pytest();
+}
