@@ -1,3 +1,4 @@
+using System.Globalization;
 using CiSteps.Images;
 
 namespace CiSteps.Chain.Tests;
@@ -5,12 +6,30 @@ namespace CiSteps.Chain.Tests;
 /// <summary>What a run may have left behind.</summary>
 internal static class Leftovers
 {
-    /// <summary>Containers and networks of sandboxes, by name.</summary>
+    /// <summary>Containers and networks of sandboxes, by name; but what belongs to another living process is that one's: other tests use the engine, too.</summary>
     public static async Task<IReadOnlyList<string>> OnEngineAsync()
     {
         using var engine = await ContainerEngine.ConnectAsync();
         var ours = new Dictionary<string, string?> { ["dev.cisteps.sandbox"] = null };
-        return [.. (await engine.ListContainersAsync(ours)).Select(container => container.Name), .. (await engine.ListNetworksAsync(ours)).Select(network => network.Name)];
+        var containers = (await engine.ListContainersAsync(ours)).Where(container => !IsAnothers(container.Labels)).Select(container => container.Name);
+        var networks = (await engine.ListNetworksAsync(ours)).Where(network => !IsAnothers(network.Labels)).Select(network => network.Name);
+        return [.. containers, .. networks];
+    }
+
+    // The owner is named by its namespace of process ids, its id and when it started, in ticks: the 20th field behind the program's name.
+    private static bool IsAnothers(IReadOnlyDictionary<string, string> labels)
+    {
+        if (labels.GetValueOrDefault("dev.cisteps.sandbox.owner")?.Split('/') is not [_, var process, var started]) return false;
+        if (process == Environment.ProcessId.ToString(CultureInfo.InvariantCulture)) return false;
+        try
+        {
+            var text = File.ReadAllText($"/proc/{process}/stat");
+            return text[(text.LastIndexOf(')') + 2)..].Split(' ') is { } fields && fields[0] != "Z" && fields[19] == started;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
     }
 
     /// <summary>Command lines of the processes that have a folder on theirs.</summary>
