@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text;
 using CiSteps.Fixtures;
 using CiSteps.Hosting;
 using Microsoft.AspNetCore.Builder;
@@ -117,6 +118,49 @@ public sealed class EngineConnectionTests
         careless.Remove("DOCKER_TLS_VERIFY");
         careless["DOCKER_TLS"] = "1";
         using var engine = await ContainerEngine.ConnectToAsync(careless);
+        Assert.That(engine.Product, Is.EqualTo("docker 29.0.1"));
+    }
+
+    [TestCase("Libpod/4.3.1 (linux)", "podman 4.3.1")]
+    [TestCase("Docker/20.10.24+dfsg1 (linux)", "docker 20.10.24+dfsg1")]
+    [TestCase("", "container engine")]
+    public async Task An_engine_is_called_by_the_name_that_it_gives_itself(string header, string product)
+    {
+        await using var server = await StartAsync(null, context =>
+        {
+            if (header.Length > 0) context.Response.Headers.Server = header;
+            return ScriptedRegistry.AnswerAsync(context, 200, "OK");
+        });
+        using var engine = await ContainerEngine.ConnectToAsync(Plain(server));
+        Assert.That(engine.Product, Is.EqualTo(product));
+    }
+
+    [Test]
+    public async Task A_question_that_the_engine_answers_with_an_error_of_its_own_is_an_outage()
+    {
+        await using var server = await StartAsync(null, context => context.Request.Path.Value!.EndsWith("/_ping", StringComparison.Ordinal)
+            ? ScriptedRegistry.AnswerAsync(context, 200, "OK") : ScriptedRegistry.AnswerAsync(context, 500, "{\"message\":\"disk I/O error\"}"));
+        using var engine = await ContainerEngine.ConnectToAsync(Plain(server));
+        foreach (var question in new Func<Task>[]
+        {
+            () => engine.DescribeAsync(), () => engine.VersionAsync(), () => engine.ListContainersAsync(new Dictionary<string, string?>()),
+            () => engine.ListImagesAsync(new Dictionary<string, string?>()), () => engine.ListNetworksAsync(new Dictionary<string, string?>()),
+            () => engine.InspectContainerAsync("a"), () => engine.WaitContainerAsync("a"),
+        })
+            Assert.That((await Assert.ThrowsAsync<UnavailableException>(question))!.Message, Does.Contain("disk I/O error"));
+    }
+
+    [Test]
+    public async Task A_context_without_a_certificate_to_show()
+    {
+        await using var server = await StartAsync(Signed("localhost"), demandsCertificate: true);
+        WriteContext("remote", $"tcp://localhost:{PortOf(server)}");
+        folder.Write($"contexts/tls/{IdOf("remote")}/docker/ca.pem", authority.ExportCertificatePem());
+        var environment = new Dictionary<string, string> { ["DOCKER_CONFIG"] = folder.Path, ["DOCKER_CONTEXT"] = "remote" };
+        var failure = await Assert.CatchAsync(() => ContainerEngine.ConnectToAsync(environment));
+        Assert.That(failure, Is.InstanceOf<UsageException>().Or.InstanceOf<UnavailableException>());
+        using (var client = TestCertificates.Sign(authority, "client")) TestCertificates.WriteOwn(folder, $"contexts/tls/{IdOf("remote")}/docker", client);
+        using var engine = await ContainerEngine.ConnectToAsync(environment);
         Assert.That(engine.Product, Is.EqualTo("docker 29.0.1"));
     }
 
@@ -259,7 +303,7 @@ public sealed class EngineConnectionTests
         }
     }
 
-    private static string Text(MemoryStream stream) => System.Text.Encoding.UTF8.GetString(stream.ToArray());
+    private static string Text(MemoryStream stream) => Encoding.UTF8.GetString(stream.ToArray());
 
     private static async Task<string> UsageAsync(Dictionary<string, string> environment)
     {
@@ -296,8 +340,10 @@ public sealed class EngineConnectionTests
     }
 
     private void WriteContext(string name, string host) => folder.Write(
-        $"contexts/meta/{Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(name)))}/meta.json",
+        $"contexts/meta/{IdOf(name)}/meta.json",
         $"{{\"Name\":\"{name}\",\"Endpoints\":{{\"docker\":{{\"Host\":\"{host}\"}}}}}}");
+
+    private static string IdOf(string name) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(name)));
 
     private static int PortOf(WebApplication server) => new Uri(server.Urls.First()).Port;
 

@@ -60,9 +60,11 @@ internal static class EngineSilence
         if (Chain(failure).OfType<SshEndedException>().FirstOrDefault() is { } ended) return OfSsh(location, ended);
         if (IsCertificateAlert(failure))
         {
-            var shown = location.Tls is { } tls ? $"does not take the certificate in \"{tls.Folder}\"" : "wants a certificate and was shown none";
-            return new UsageException($"the container engine at {location} {shown}: {cause.Message}; "
-                + $"{EngineLocation.CertificatesVariable} has to name a folder with a cert.pem and key.pem that its authority signed", failure);
+            var shown = location.Tls is { HasOwn: true } tls ? $"does not take the certificate in \"{tls.Folder}\"" : "wants a certificate and was shown none";
+            var mend = location.Context is null
+                ? $"{EngineLocation.CertificatesVariable} has to name a folder with a cert.pem and key.pem that its authority signed"
+                : $"make the context \"{location.Context}\" again with docker context create, with a cert and key that its authority signed";
+            return new UsageException($"the container engine at {location} {shown}: {cause.Message}; {mend}", failure);
         }
         var todo = cause switch
         {

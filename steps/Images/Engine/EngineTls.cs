@@ -15,6 +15,9 @@ internal sealed record EngineTls(string Folder, bool Verify, string Source, bool
     /// <summary>Whether all three files are there, as docker's client asks when variables name them.</summary>
     public bool IsWhole => File.Exists(FileOf("ca")) && File.Exists(FileOf("cert")) && File.Exists(FileOf("key"));
 
+    /// <summary>Whether there is a certificate to show to the engine.</summary>
+    public bool HasOwn => NeedsAll || File.Exists(FileOf("cert"));
+
     /// <summary>What an environment asks for; null when it does not ask for TLS.</summary>
     public static EngineTls? Of(IReadOnlyDictionary<string, string> environment)
     {
@@ -43,7 +46,7 @@ internal sealed record EngineTls(string Folder, bool Verify, string Source, bool
                 authorities.ImportFromPemFile(FileOf("ca"));
                 if (authorities.Count == 0) throw new CryptographicException("there is not a certificate in ca.pem");
             }
-            return (NeedsAll || File.Exists(FileOf("cert")) ? LoadOwn() : null, authorities);
+            return (HasOwn ? LoadOwn() : null, authorities);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
         {
