@@ -21,8 +21,13 @@ internal sealed partial class BuildxBuild(StepContext context)
         try
         {
             var said = new BuildxProgress(context.Log.Child);
-            var exit = await FeedAsync(program, [.. Arguments(build, cacheFrom, idFile)], files, said, cancel).ConfigureAwait(false);
+            // As a folder: of a tar on its standard input BuildKit leaves out nothing, not the Dockerfile either that
+            // .dockerignore names.
+            using var handed = files.OpenFolder();
+            string[] arguments = [.. Arguments(build, cacheFrom, idFile, handed)];
+            var exit = await FollowAsync(program, arguments, said, cancel).ConfigureAwait(false);
             if (exit != 0) throw new ImageBuildException(said.Instruction, said.Error.Length > 0 ? said.Error : $"docker buildx ended with exit code {exit}", said.LastLines);
+            handed.RequireUnchanged();
             var id = (await File.ReadAllTextAsync(idFile, cancel).ConfigureAwait(false)).Trim();
             return ImageReference.IsDigest(id) ? new EngineBuildResult(id, said.Steps, said.Cached) : throw new ImageBuildException("", "docker buildx ended well and named no image", said.LastLines);
         }
@@ -32,7 +37,8 @@ internal sealed partial class BuildxBuild(StepContext context)
         }
     }
 
-    private static IEnumerable<string> Arguments(EngineBuild build, IReadOnlyList<ImageReference> cacheFrom, string idFile)
+    private static IEnumerable<string> Arguments(
+        EngineBuild build, IReadOnlyList<ImageReference> cacheFrom, string idFile, ContextFolder files)
     {
         yield return "buildx";
         yield return "build";
@@ -42,7 +48,7 @@ internal sealed partial class BuildxBuild(StepContext context)
         yield return "--sbom=false";
         yield return "--load";
         yield return "--iidfile=" + idFile;
-        yield return "--file=" + build.Dockerfile;
+        yield return "--file=" + files.Dockerfile;
         if (build.Name is { } name) yield return "--tag=" + name;
         if (build.Target is { } target) yield return "--target=" + target;
         if (build.Platform is { } platform) yield return "--platform=" + platform;
@@ -50,24 +56,17 @@ internal sealed partial class BuildxBuild(StepContext context)
         foreach (var (key, value) in build.Labels.OrderBy(pair => pair.Key, StringComparer.Ordinal)) yield return $"--label={key}={value}";
         foreach (var source in cacheFrom) yield return $"--cache-from=type=registry,ref={source}";
         yield return "--cache-to=type=inline";
-        yield return "-";
+        yield return files.Folder;
     }
 
-    private async Task<int> FeedAsync(string program, IReadOnlyList<string> arguments, BuildContext files, BuildxProgress said, CancellationToken cancel)
+    private async Task<int> FollowAsync(
+        string program, IReadOnlyList<string> arguments, BuildxProgress said, CancellationToken cancel)
     {
         using var process = Start(program, arguments);
         var reading = Task.WhenAll(ReadAsync(process.StandardOutput, said), ReadAsync(process.StandardError, said));
         try
         {
-            try
-            {
-                await files.WriteAsync(process.StandardInput.BaseStream, cancel).ConfigureAwait(false);
-                process.StandardInput.Close();
-            }
-            catch (IOException)
-            {
-                // It ended before it had read everything; its exit code and output say why.
-            }
+            process.StandardInput.Close();
             await process.WaitForExitAsync(cancel).ConfigureAwait(false);
             await reading.ConfigureAwait(false);
             return process.ExitCode;

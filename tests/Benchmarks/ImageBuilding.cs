@@ -4,10 +4,13 @@ using CiSteps.Fixtures;
 
 namespace CiSteps.Benchmarks;
 
-/// <summary>The published image-build step on a commit, with its evidence, tag checks and read-back, against the bare calls it stands for.</summary>
+/// <summary>
+/// The published image-build step on a commit, with its evidence, tag checks and read-back, against the bare calls it stands for.
+/// </summary>
 internal static class ImageBuilding
 {
-    private const int ContentBytes = 30 << 20;
+    private const int FileCount = 20_000;
+    private const long Megabyte = 1 << 20;
 
     public static async Task RunAsync(Table table)
     {
@@ -16,6 +19,19 @@ internal static class ImageBuilding
         engine.OwnAllOf(registry);
         var basis = await engine.MakeBaseImageAsync($"{registry.Host}/base/tools");
         await engine.Engine.PushAsync(basis);
+        Task Compare(string what, int times, Func<string, Task> change) =>
+            CompareAsync(table, registry, basis.ToString(), what, times, change);
+        await Compare("of a few files", 5, folder => WriteAsync(folder, "content", 1));
+        await Compare("of 30 MB", 5, folder => WriteAsync(folder, "content", 30 * Megabyte));
+        await Compare($"of {FileCount:#,0} files", 3, WriteManyAsync);
+        await Compare($"of {FileCount:#,0} files, none of them changed", 3,
+            folder => Directory.Exists(Path.Combine(folder, "content")) ? Task.CompletedTask : WriteManyAsync(folder));
+        await Compare("of 2 GB", 1, folder => WriteAsync(folder, "content", 2048 * Megabyte));
+    }
+
+    private static async Task CompareAsync(
+        Table table, LocalRegistry registry, string basis, string what, int times, Func<string, Task> change)
+    {
         using var git = new GitRepositories();
         var clone = git.Clone();
         clone.Write("ci-steps.yaml", $"""
@@ -30,25 +46,48 @@ internal static class ImageBuilding
                   dockerfile: service/Dockerfile
                   context: service
             """);
-        clone.Write("service/Dockerfile", $"FROM {basis}\nCOPY content /content\nRUN sha256sum /content > /sum\n");
+        // The content is no part of the history: what git makes of two gigabytes is not what is measured.
+        clone.Write(".gitignore", "service/content\n");
+        clone.Write("service/.dockerignore", "number\n");
+        clone.Write("service/Dockerfile", $"FROM {basis}\nCOPY content /content\n");
         clone.Commit("first");
         clone.Git("push", "--quiet", "origin", "HEAD:main");
         clone.Branch("ci/change");
         var step = Programs.Published("image-build");
-        // As many as the step gives an image; each is an instruction of the build.
-        var labels = Enumerable.Range(1, 6).SelectMany(one => new[] { "--label", $"org.example.label-{one}=value" }).ToArray();
         var number = 0;
-        await table.CompareAsync($"`image-build` of {ContentBytes >> 20} MB, as built and pushed", 5,
+        await table.CompareAsync($"`image-build` {what}, as built and pushed", times,
             () => Programs.RunInAsync(clone.Folder, step, "--build-number", $"{number}"),
             "`docker build --pull` with labels, `docker push`", async () =>
             {
                 var name = registry.Reference("bare/service", $"1.{number}").ToString();
-                await Programs.RunInAsync(clone.Folder, "docker", ["build", "--quiet", "--pull", .. labels, "--tag", name, "service"]);
+                // As many as the step gives an image, and new ones each time; each is an instruction of the build.
+                var labels = Enumerable.Range(1, 6).SelectMany(one => new[] { "--label", $"org.example.label-{one}={number}" });
+                string[] arguments = ["build", "--quiet", "--pull", .. labels, "--tag", name, "service"];
+                await Programs.RunInAsync(clone.Folder, "docker", arguments);
                 await Programs.RunInAsync(clone.Folder, "docker", "push", "--quiet", name);
             }, before: async () =>
             {
-                await File.WriteAllBytesAsync(Path.Combine(clone.Folder, "service", "content"), RandomNumberGenerator.GetBytes(ContentBytes));
-                clone.Commit((++number).ToString(CultureInfo.InvariantCulture));
+                await change(Path.Combine(clone.Folder, "service"));
+                clone.Write("service/number", $"{++number}");
+                clone.Commit(number.ToString(CultureInfo.InvariantCulture));
             });
+    }
+
+    private static async Task WriteManyAsync(string folder)
+    {
+        for (var at = 0; at < FileCount; at++) await WriteAsync(folder, $"content/{at % 200}/{at}", 1 << 10);
+    }
+
+    private static async Task WriteAsync(string folder, string path, long size)
+    {
+        var whole = Path.Combine(folder, path);
+        Directory.CreateDirectory(Path.GetDirectoryName(whole)!);
+        await using var file = File.Create(whole);
+        var piece = new byte[Math.Min(size, Megabyte)];
+        for (var at = 0L; at < size; at += piece.Length)
+        {
+            RandomNumberGenerator.Fill(piece);
+            await file.WriteAsync(piece);
+        }
     }
 }

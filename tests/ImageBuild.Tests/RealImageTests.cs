@@ -270,20 +270,33 @@ public sealed class RealImageTests
         using var repository = Repository(more: "      builder: buildx");
         repository.Branch("ci/buildx", "buildx\n");
         using var tools = new TestFolder();
-        // Stands for docker's client with its plug-in: takes the context from standard input and builds it with the engine's own builder.
+        // Stands for docker's client with its plug-in: builds the folder that it is given with the engine's own builder.
         File.SetUnixFileMode(tools.Write("docker", """
             #!/bin/sh
             if [ "$2" = version ]; then echo "github.com/docker/buildx v0.0.0-test"; exit 0; fi
             printf '%s\n' "$@" > "$ARGUMENTS"
-            for argument in "$@"; do case $argument in --iidfile=*) id=${argument#*=};; --tag=*|--file=*|--label=*|--build-arg=*) set -- "$@" "$argument";; esac; shift; done
+            for argument in "$@"; do
+                case $argument in
+                    --iidfile=*) id=${argument#*=};;
+                    --tag=*|--file=*|--label=*|--build-arg=*) set -- "$@" "$argument";;
+                    *) folder=$argument;;
+                esac
+                shift
+            done
             echo '#1 [1/2] FROM base'; echo '#2 [2/2] COPY file /file'; echo '#2 CACHED'
-            DOCKER_BUILDKIT=0 /usr/bin/docker build --quiet --iidfile "$id" "$@" - 
+            DOCKER_BUILDKIT=0 /usr/bin/docker build --quiet --iidfile "$id" "$@" "$folder"
             """.ReplaceLineEndings("\n")), (UnixFileMode)0b111_101_101);
         repository.Environment["ARGUMENTS"] = tools.Of("arguments");
         repository.Path = tools.Path + ":" + repository.Path;
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "18"), Is.EqualTo(ExitCode.Done), repository.Output);
         Assert.That(repository.Output, Does.Contain("1 of 2 instructions from the cache"));
-        Assert.That(File.ReadAllLines(tools.Of("arguments")), Does.Contain("--file=Dockerfile").And.Contain("--provenance=false").And.Contain("-"));
+        var arguments = File.ReadAllLines(tools.Of("arguments"));
+        Assert.That(arguments, Does.Contain("--provenance=false"));
+        Assert.That(arguments[^1], Is.EqualTo(Path.Combine(repository.Clone.Folder, "service")));
+        // What was written for the builder is gone with the build.
+        var dockerfile = arguments.Single(argument => argument.StartsWith("--file=", StringComparison.Ordinal))["--file=".Length..];
+        Assert.That(Path.GetFileName(dockerfile), Is.EqualTo("Dockerfile"));
+        Assert.That(Path.Exists(Path.GetDirectoryName(dockerfile)), Is.False);
         Assert.That(await client.FindDigestAsync(ImageReference.Of($"{registry.Host}/ci/service", $"3.18-{repository.Clone.Head[..12]}")), Is.EqualTo(repository.Images().Single().Digest));
         File.Delete(tools.Of("docker"));
         repository.Path = tools.Path;

@@ -48,14 +48,15 @@ internal static class GoExpression
         return new Regex(text.ToString(), RegexOptions.CultureInvariant);
     }
 
+    // A character is a character here, and half of one in .NET where it is beyond the first 65,536.
+    private const string Halves = "\\uD800-\\uDFFF";
+    private const string Pair = "[\\uD800-\\uDBFF][\\uDC00-\\uDFFF]";
+
     private static string? Class(string go, ref int at)
     {
-        var text = new StringBuilder("[");
-        if (at < go.Length && go[at] == '^')
-        {
-            text.Append('^');
-            at++;
-        }
+        var (text, pairs) = (new StringBuilder(), new List<string>());
+        var isNegated = at < go.Length && go[at] == '^';
+        if (isNegated) at++;
         for (var isFirst = true; isFirst || at >= go.Length || go[at] != ']'; isFirst = false)
         {
             if (at >= go.Length) return null;
@@ -66,16 +67,30 @@ internal static class GoExpression
                 at = end + 2;
                 continue;
             }
+            if (char.IsHighSurrogate(go[at]) && at + 2 < go.Length && char.IsLowSurrogate(go[at + 1]))
+            {
+                // A range that begins there is more than an ignore pattern needs.
+                if (go[at + 2] == '-' && at + 3 < go.Length && go[at + 3] != ']') return null;
+                pairs.Add(go.Substring(at, 2));
+                at += 2;
+                continue;
+            }
             if (Member(go, ref at) is not { } low) return null;
             text.Append(low.Text);
             if (at + 1 >= go.Length || go[at] != '-' || go[at + 1] == ']' || low.Character is null) continue;
             at++;
-            if (Member(go, ref at) is not { Character: { } high } last || high < low.Character) return null;
+            if (Member(go, ref at) is not { Character: { } high } last) return null;
+            if (high < low.Character || char.IsSurrogate(high)) return null;
             text.Append('-').Append(last.Text);
         }
         at++;
-        return text.Append(']').ToString();
+        if (isNegated) return Negated(text.ToString(), pairs);
+        var ways = text.Length > 0 ? pairs.Prepend($"[{text}]") : pairs;
+        return pairs.Count == 0 ? $"[{text}]" : $"(?:{string.Join('|', ways)})";
     }
+
+    private static string Negated(string members, IReadOnlyList<string> pairs) =>
+        $"(?:[^{members}{Halves}]|{(pairs.Count == 0 ? "" : $"(?!{string.Join('|', pairs)})")}{Pair})";
 
     // A class such as \d is no single character, and begins no range.
     private static (string Text, char? Character)? Member(string go, ref int at)
@@ -104,9 +119,9 @@ internal static class GoExpression
         'd' => isInClass ? "0-9" : "[0-9]",
         's' => isInClass ? "\\t\\n\\f\\r " : "[\\t\\n\\f\\r ]",
         'w' => isInClass ? "0-9A-Za-z_" : "[0-9A-Za-z_]",
-        'D' when !isInClass => "[^0-9]",
-        'S' when !isInClass => "[^\\t\\n\\f\\r ]",
-        'W' when !isInClass => "[^0-9A-Za-z_]",
+        'D' when !isInClass => Negated("0-9", []),
+        'S' when !isInClass => Negated("\\t\\n\\f\\r ", []),
+        'W' when !isInClass => Negated("0-9A-Za-z_", []),
         'b' or 'B' or 'A' or 'z' when !isInClass => "\\" + character,
         _ => char.IsAscii(character) && !char.IsAsciiLetterOrDigit(character) ? "\\" + character : null,
     };
