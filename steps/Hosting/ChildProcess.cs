@@ -11,19 +11,21 @@ public static class ChildProcess
     private const int LongestLine = 65536;
 
     /// <summary>Runs a program to its end.</summary>
-    /// <param name="program">Name on the path, or path.</param>
+    /// <param name="program">A name without a slash is looked up on the child's PATH, a relative path in <paramref name="folder"/>; never beside this program.</param>
     /// <param name="arguments">Arguments, unquoted.</param>
     /// <param name="folder">Working directory.</param>
     /// <param name="onLine">Gets each line of output and whether it came from the error stream; called from two threads at once.</param>
     /// <param name="environment">Variables to set (null value: remove) on top of this process's.</param>
     /// <param name="onOutput">Told of any output, also of a line that has not ended yet; called from two threads at once.</param>
+    /// <param name="onLeft">When given, what the process leaves running at its own end is ended too, and its names are told here; else it stays.</param>
     /// <param name="cancel">Ends the process and all that it started, then throws.</param>
     /// <returns>The exit code.</returns>
-    /// <exception cref="UsageException">The program cannot be started.</exception>
+    /// <exception cref="UsageException">The program cannot be started, or the folder is not there.</exception>
     public static async Task<int> RunAsync(string program, IReadOnlyList<string> arguments, string folder, Action<string, bool> onLine,
-        IReadOnlyDictionary<string, string?>? environment = null, Action? onOutput = null, CancellationToken cancel = default)
+        IReadOnlyDictionary<string, string?>? environment = null, Action? onOutput = null, Action<IReadOnlyList<string>>? onLeft = null, CancellationToken cancel = default)
     {
         cancel.ThrowIfCancellationRequested();
+        if (!Directory.Exists(folder)) throw new UsageException($"there is no folder \"{folder}\" to run \"{program}\" in");
         var start = new ProcessStartInfo(program, arguments)
         {
             WorkingDirectory = folder,
@@ -39,6 +41,7 @@ public static class ChildProcess
             if (value is null) start.Environment.Remove(name);
             else start.Environment[name] = value;
         }
+        start.FileName = Locate(program, folder, start.Environment.TryGetValue("PATH", out var path) ? path : null);
         var tree = new ProcessTree();
         tree.Mark(start);
         using var process = new Process { StartInfo = start };
@@ -80,6 +83,7 @@ public static class ChildProcess
             await DrainAsync(streams).ConfigureAwait(false);
             throw;
         }
+        if (onLeft is not null && tree.EndRest() is { Count: > 0 } left) onLeft(left);
         // A background grandchild may keep the streams open for ever: its output is read while the child lives, and a moment longer.
         await DrainAsync(streams).ConfigureAwait(false);
         return process.ExitCode;
@@ -100,6 +104,20 @@ public static class ChildProcess
         lock (output)
             lock (error)
                 return (exit, output.ToString(), error.ToString());
+    }
+
+    // The runtime itself would look beside this program and in its own folder first.
+    private static string Locate(string program, string folder, string? path)
+    {
+        if (OperatingSystem.IsWindows() && program.IndexOfAny(['/', '\\']) < 0) return program;
+        if (program.Contains('/', StringComparison.Ordinal) || OperatingSystem.IsWindows()) return Path.GetFullPath(Path.Combine(folder, program));
+        foreach (var place in (path ?? "/usr/local/bin:/usr/bin:/bin").Split(':', StringSplitOptions.RemoveEmptyEntries))
+        {
+            // A relative entry of the PATH is the child's, too.
+            var candidate = Path.GetFullPath(Path.Combine(folder, place, program));
+            if (File.Exists(candidate) && (File.GetUnixFileMode(candidate) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0) return candidate;
+        }
+        throw new UsageException($"cannot start \"{program}\" in {folder}: there is no such program on the PATH");
     }
 
     private static async Task DrainAsync(Task streams)

@@ -38,6 +38,29 @@ internal sealed class ProcessTree
             }
     }
 
+    /// <summary>Ends what carries the mark although the child itself has ended; gives back what it was, by name and number.</summary>
+    public IReadOnlyList<string> EndRest()
+    {
+        var names = new SortedSet<string>(StringComparer.Ordinal);
+        for (var round = 0; round < MostRounds && Marked() is { Count: > 0 } left; round++)
+            foreach (var id in left)
+            {
+                try
+                {
+                    using var process = Process.GetProcessById(id);
+                    var name = process.ProcessName;
+                    if (process.HasExited) continue;
+                    names.Add($"{name} ({id})");
+                    Kill(process);
+                }
+                catch (Exception error) when (error is ArgumentException or InvalidOperationException or Win32Exception)
+                {
+                    // It has ended by itself meanwhile.
+                }
+            }
+        return [.. names];
+    }
+
     private static void Kill(Process process)
     {
         try

@@ -6,7 +6,7 @@ namespace CiSteps.Pipeline;
 /// <param name="Reason">Why, in a few words for people.</param>
 public sealed record ComponentChange(ComponentDefinition Component, bool Changed, string Reason);
 
-/// <summary>Which components a change touches: those whose paths it touches, those that depend on one of them, and all when the pipeline file itself changed.</summary>
+/// <summary>Which components a change touches: those whose paths it touches, or what their commands name, those that depend on one of them, and all when the pipeline file itself changed.</summary>
 public static class ChangedComponents
 {
     /// <summary>Decides for one list of changed paths.</summary>
@@ -53,7 +53,8 @@ public static class ChangedComponents
         if (changed is null) return "there is no earlier commit to compare with";
         if (changed.Contains(configuration)) return $"{configuration} changed";
         var globs = PathGlobs.Parse(component.Paths);
-        var matching = changed.Where(globs.Matches).ToList();
+        var named = NamedPaths.Of(component);
+        var matching = changed.Where(path => globs.Matches(path) || named.Matches(path)).ToList();
         return matching.Count switch
         {
             0 => null,

@@ -20,6 +20,7 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         context.Log.Info(plan.Text);
         if (plan.Refusal is { } refusal) return Outcome.Refused("tag-taken", refusal.Text);
         if (context.DryRun) return Outcome.Done(plan.Text);
+        Workplace.Require(context);
 
         var started = context.Time.GetUtcNow();
         var images = new List<BuiltImage>();

@@ -40,6 +40,7 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
         // Everything that can be wrong with the manifests shows before a testbed is touched.
         var deployments = plan.Suites.Select(suite => SuiteDeployment.Read(suite, run, context.WorkTree)).ToList();
         if (context.DryRun) return Outcome.Done($"would run {Count(plan.Suites.Count, "suite")}: {string.Join(", ", plan.Suites.Select(suite => suite.Suite.Name))}");
+        Workplace.Require(context);
 
         using var pool = await world.Pool(context, cancel).ConfigureAwait(false);
         // All run to their own end, clean-up included, before the first failure is looked at.

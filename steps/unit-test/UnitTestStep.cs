@@ -22,7 +22,10 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
             throw new UsageException($"\"{leftOut}\" changed and --component leaves it out: on a build server all that changed is tested");
         foreach (var line in plan.Lines()) context.Log.Info(line);
         foreach (var warning in plan.Warnings) context.Log.Warning(warning);
+        foreach (var (component, path) in NamedPaths.Uncovered(run.Change, context.WorkTree))
+            context.Log.Warning($"{component}: its commands name \"{path}\", which no component's paths cover; a change of it counts as a change of {component}: add it to its paths in {run.Change.Source}");
         if (context.DryRun) return Outcome.Done(Summary(plan));
+        Workplace.Require(context);
 
         var folder = Directory.CreateDirectory(context.Evidence.FolderOf(context.Step)).FullName;
         foreach (var name in new[] { ResultsFile, JUnitFile }) File.Delete(Path.Combine(folder, name));

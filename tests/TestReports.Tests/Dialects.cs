@@ -54,6 +54,45 @@ public sealed class Dialects
         }
     }
 
+    [Test]
+    public void Damage_is_a_value_and_never_an_exception([ValueSource(nameof(Names))] string name)
+    {
+        var whole = File.ReadAllBytes(Path.Combine(folder, name));
+        var random = new Random(name.Length);
+        for (var round = 0; round < 60; round++)
+        {
+            var bytes = whole.ToArray();
+            for (var change = 0; change < 1 + round % 4; change++) bytes[random.Next(bytes.Length)] = round % 2 == 0 ? (byte)random.Next(256) : "{}[]\"\\,:<>&/u0"u8[random.Next(14)];
+            using var stream = new MemoryStream(bytes);
+            Assert.That(TestVerdict.Of(0, [ReportReader.Read(stream, ReportFormat.Auto, name)]).Text, Is.Not.Empty);
+        }
+    }
+
+    [TestCase("{\"results\":{\"\\ud800\":1,\"summary\":{},\"tests\":[]}}")]
+    [TestCase("{\"results\":{\"summary\":{\"tests\":-1},\"tests\":[]}}")]
+    [TestCase("{\"results\":{\"summary\":{\"tests\":1.5},\"tests\":[]}}")]
+    [TestCase("{\"results\":{\"summary\":{\"tests\":1e999},\"tests\":[]}}")]
+    [TestCase("{\"results\":{\"summary\":{},\"tests\":[1]}}")]
+    [TestCase("{\"results\":{\"summary\":{},\"tests\":[{\"name\":\"a\",\"status\":\"passed\",\"duration\":1e300}]}}")]
+    [TestCase("{\"results\":{\"summary\":{},\"tests\":[{\"name\":\"a\",\"status\":\"passed\",\"flaky\":\"yes\"}]}}")]
+    [TestCase("{\"results\":{\"summary\":{},\"tests\":[]}} trailing")]
+    [TestCase("{\"numTotalTests\":1,\"testResults\":[{\"assertionResults\":[{\"title\":\"a\"}]}]}")]
+    [TestCase("{\"stats\":{},\"passes\":[{}],\"failures\":[]}")]
+    public void JSON_of_a_wrong_shape_is_one_clear_fault(string text)
+    {
+        var report = Sample.Text(text);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(report.Fault?.Kind, Is.EqualTo(ReportFaultKind.Malformed), report.Fault?.Text);
+            Assert.That(TestVerdict.Of(0, [report]).Reason, Is.EqualTo("report-broken"));
+        }
+    }
+
+    [Test]
+    public void JSON_that_is_nested_without_end_is_one_clear_fault() =>
+        Assert.That(Sample.Text("{\"results\":" + new string('[', 100_000)).Fault?.Kind, Is.EqualTo(ReportFaultKind.Malformed));
+
     [TestCase("robot-output.xml", "Robot Framework")]
     [TestCase("coverage.xml", "Cobertura")]
     [TestCase("unittest++.xml", "UnitTest++")]

@@ -44,6 +44,11 @@ internal static class ReportJson
                 ? Broken(ReportFaultKind.Truncated, $"\"{source}\" ends in the middle; its writer probably ended before it was done")
                 : Broken(ReportFaultKind.Malformed, $"\"{source}\" is not well-formed JSON: {error.Message}");
         }
+        // Half a surrogate pair, or bytes that are not text, in a name.
+        catch (InvalidOperationException)
+        {
+            return Broken(ReportFaultKind.Malformed, $"\"{source}\" is broken: it has a name that no text can be");
+        }
         catch (JsonReportException error)
         {
             return Broken(ReportFaultKind.Malformed, $"\"{source}\" is broken: {error.Message}");
@@ -59,7 +64,7 @@ internal static class ReportJson
             using var document = Parse(stream);
             return FormatOf(new JsonPart(document.RootElement, ""));
         }
-        catch (JsonException)
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
             return ReportFormat.Auto;
         }

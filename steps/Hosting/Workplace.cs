@@ -1,0 +1,32 @@
+namespace CiSteps.Hosting;
+
+/// <summary>What a step needs of the machine before it runs commands: a work tree and a temporary folder that take files.</summary>
+public static class Workplace
+{
+    /// <summary>Tries both with a file of a byte, which is gone again afterwards.</summary>
+    /// <exception cref="UsageException">One of them is missing or takes no files.</exception>
+    public static void Require(StepContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        Try(context.Evidence.FolderOf(context.Step), make: true,
+            why => $"the work tree \"{context.WorkTree}\" takes no files ({why}); check it out where this user may write, or mount it writable");
+        var temporary = Path.GetTempPath();
+        Try(temporary, make: false,
+            why => $"the temporary folder \"{temporary}\" takes no files ({why}); set TMPDIR to a folder that is there and that this user may write to");
+    }
+
+    private static void Try(string folder, bool make, Func<string, string> text)
+    {
+        try
+        {
+            if (make) Directory.CreateDirectory(folder);
+            var path = Path.Combine(folder, ".cisteps-" + Path.GetRandomFileName());
+            using var stream = new FileStream(path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Options = FileOptions.DeleteOnClose });
+            stream.WriteByte(0);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException(text(error.Message), error);
+        }
+    }
+}
