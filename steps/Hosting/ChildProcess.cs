@@ -17,30 +17,34 @@ public static class ChildProcess
     /// <param name="onLine">Gets each line of output and whether it came from the error stream; called from two threads at once.</param>
     /// <param name="environment">Variables to set (null value: remove) on top of this process's.</param>
     /// <param name="onOutput">Told of any output, also of a line that has not ended yet; called from two threads at once.</param>
+    /// <param name="input">Writes the child's standard input; null: there is none. A child that ends before it has read everything is no failure of this.</param>
+    /// <param name="endsWithThis">Whether the child and all that it started end when this process is killed (SIGKILL); not on Windows.</param>
     /// <param name="cancel">Ends the process and all that it started, then throws.</param>
     /// <returns>The exit code.</returns>
     /// <exception cref="UsageException">The program cannot be started.</exception>
     public static async Task<int> RunAsync(string program, IReadOnlyList<string> arguments, string folder, Action<string, bool> onLine,
-        IReadOnlyDictionary<string, string?>? environment = null, Action? onOutput = null, CancellationToken cancel = default)
+        IReadOnlyDictionary<string, string?>? environment = null, Action? onOutput = null, Func<Stream, CancellationToken, Task>? input = null,
+        bool endsWithThis = false, CancellationToken cancel = default)
     {
         cancel.ThrowIfCancellationRequested();
-        var start = new ProcessStartInfo(program, arguments)
-        {
-            WorkingDirectory = folder,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            RedirectStandardInput = true,
-            UseShellExecute = false,
-            StandardOutputEncoding = Encoding.UTF8,
-            StandardErrorEncoding = Encoding.UTF8,
-        };
+        var tree = new ProcessTree();
+        using var watch = endsWithThis ? DeathWatch.Open(tree) : null;
+        var watched = watch?.Start(program, arguments);
+        var start = watched ?? new ProcessStartInfo(program, arguments);
+        start.WorkingDirectory = folder;
+        start.RedirectStandardOutput = true;
+        start.RedirectStandardError = true;
+        start.RedirectStandardInput = true;
+        start.UseShellExecute = false;
+        start.StandardOutputEncoding = Encoding.UTF8;
+        start.StandardErrorEncoding = Encoding.UTF8;
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
         {
             if (value is null) start.Environment.Remove(name);
             else start.Environment[name] = value;
         }
-        var tree = new ProcessTree();
-        tree.Mark(start);
+        // The watch itself is without the mark: it ends what has it.
+        if (watched is null) tree.Mark(start);
         using var process = new Process { StartInfo = start };
         try
         {
@@ -50,7 +54,9 @@ public static class ChildProcess
         {
             throw new UsageException($"cannot start \"{program}\" in {folder}: {error.Message}", error);
         }
-        process.StandardInput.Close();
+        watch?.Started();
+        using var stopping = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var feeding = FeedAsync(process, input, () => tree.End(process), stopping.Token);
         var streams = Task.WhenAll(
             ReadLinesAsync(process.StandardOutput, line => Tell(line, false), onOutput),
             ReadLinesAsync(process.StandardError, line => Tell(line, true), onOutput));
@@ -77,11 +83,13 @@ public static class ChildProcess
         {
             tree.End(process);
             await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
-            await DrainAsync(streams).ConfigureAwait(false);
+            await DrainAsync(Task.WhenAll(streams, feeding)).ConfigureAwait(false);
             throw;
         }
+        await stopping.CancelAsync().ConfigureAwait(false);
         // A background grandchild may keep the streams open for ever: its output is read while the child lives, and a moment longer.
         await DrainAsync(streams).ConfigureAwait(false);
+        if (await feeding.ConfigureAwait(false) is { } failure) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
         return process.ExitCode;
     }
 
@@ -100,6 +108,34 @@ public static class ChildProcess
         lock (output)
             lock (error)
                 return (exit, output.ToString(), error.ToString());
+    }
+
+    // What the writer itself could not do ends the child and is the cause; that nobody reads on is not.
+    private static async Task<Exception?> FeedAsync(Process process, Func<Stream, CancellationToken, Task>? input, Action end, CancellationToken cancel)
+    {
+        Exception? failure = null;
+        try
+        {
+            if (input is not null) await input(process.StandardInput.BaseStream, cancel).ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is IOException or OperationCanceledException)
+        {
+            // The child ended first: its exit code and output say why.
+        }
+        catch (Exception error)
+        {
+            failure = error;
+            end();
+        }
+        try
+        {
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // The last of it has no reader any more.
+        }
+        return failure;
     }
 
     private static async Task DrainAsync(Task streams)

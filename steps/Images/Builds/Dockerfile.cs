@@ -56,6 +56,9 @@ internal sealed partial class Dockerfile
     [GeneratedRegex(@"^\d*<<(-?)\s*([^<]+)$")]
     private static partial Regex HereDocument();
 
+    [GeneratedRegex(@"^[A-Za-z_][\w.\-]*$")]
+    private static partial Regex EndName();
+
     private sealed class Reader(string text, string name)
     {
         private readonly string[] lines = text.TrimStart('\uFEFF').Split('\n');
@@ -148,12 +151,11 @@ internal sealed partial class Dockerfile
             {
                 if (HereDocument().Match(word) is not { Success: true } match) continue;
                 if (ShellWords.Split(match.Groups[2].Value, keepsQuotes: false, keepsEscapes: false) is not [var end]) continue;
-                while (true)
-                {
-                    if (next >= lines.Length) throw new UsageException($"{name}:{first}: the here-document \"{end}\" is not closed by a line \"{end}\"");
-                    var inner = lines[next++].TrimEnd('\r');
-                    if ((match.Groups[1].Length > 0 ? inner.TrimStart('\t') : inner) == end) break;
-                }
+                var place = Array.FindIndex(lines, next, inner => (match.Groups[1].Length > 0 ? inner.TrimEnd('\r').TrimStart('\t') : inner.TrimEnd('\r')) == end);
+                // A shift with blanks, $((1 << 2)), looks like one too; nobody ends a text with "2))".
+                if (place < 0 && !EndName().IsMatch(end)) continue;
+                if (place < 0) throw new UsageException($"{name}:{first}: the here-document \"{end}\" is not closed by a line \"{end}\"");
+                next = place + 1;
                 yield return end;
             }
         }
@@ -167,7 +169,7 @@ internal sealed partial class Dockerfile
             return instruction.Word == "ONBUILD" && rest.Length > 0 ? instruction with { Trigger = Instruction(rest, first) } : instruction;
         }
 
-        private static (string Word, string Rest) Cut(string line)
+        private static (string Word, string After) Cut(string line)
         {
             var blank = line.AsSpan().IndexOfAny("\t\v\f\r ");
             return blank < 0 ? (line, "") : (line[..blank], line[blank..].Trim());
