@@ -33,7 +33,12 @@ public sealed class BuildFaultsTests
         yield return Outside("failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF");
         yield return Outside("failed to build: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?");
 
+        yield return Author("failed to solve: executor failed running [/bin/sh -c exit 7]: exit code: 7", "RUN exit 7");
+        yield return Outside("failed to solve: ResourceExhausted: write /var/lib/x: no space left on device");
+
         // The engine's own.
+        yield return Outside("failed to export image: failed to unpack image: apply layer error for \"x\": write /snapshots/7/fs/a: no space left on device");
+        yield return Input("failed to resolve reference \"registry.example/nothing:1\": registry.example/nothing:1: not found", "FROM registry.example/nothing:1");
         yield return Author("The command '/bin/sh -c exit 3' returned a non-zero code: 3", "RUN exit 3");
         yield return Author("COPY failed: file not found in build context or excluded by .dockerignore: stat nothing: file does not exist", "COPY nothing /x");
         yield return Author("failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: exec: \"/nothing\": stat /nothing: no such file or directory", "RUN [\"/nothing\"]");

@@ -48,7 +48,7 @@ public static partial class BuildFaults
             : kind == ImagePullFailure.Unreachable ? new UnavailableException("registry", $"{what}: {text}; see whether it is up and reached from the container engine", failure) : null;
     }
 
-    [GeneratedRegex(@"did not complete successfully: exit code: \d+|returned a non-zero code: \d+|while running runtime: exit status \d+")]
+    [GeneratedRegex(@"did not complete successfully: exit code: \d+|executor failed running \[.*\]: exit code: \d+|returned a non-zero code: \d+|while running runtime: exit status \d+")]
     private static partial Regex CommandEnded();
 
     [GeneratedRegex(@"^(?:runc |crun |OCI runtime|container_linux\.go|unable to start container)")]
