@@ -84,14 +84,19 @@ YAML
     say "  registry at $registry"
 }
 
-engine() { # engine METHOD PATH [CURL-ARGUMENT…]: the engine's own API, so that no docker client is needed
-    local method="$1" path="$2" host=(--unix-socket /var/run/docker.sock)
+engine() { # engine METHOD PATH [CURL-ARGUMENT…]
+    local method="$1" path="$2"
     shift 2
-    case "${DOCKER_HOST:-}" in
-        unix://*) host=(--unix-socket "${DOCKER_HOST#unix://}") ;;
-        tcp://*) fail 2 "the demo needs an engine on this machine, DOCKER_HOST is \"$DOCKER_HOST\"" ;;
+    engine_curl "$path" -sS --fail-with-body --max-time 120 -X "$method" "$@"
+}
+
+# Its containers and its registry are this machine's.
+need_local_engine() {
+    locate_engine
+    case "$engine_address" in
+        unix://* | tcp://localhost* | tcp://127.* | tcp://\[::1\]*) say "  engine: $engine_address${engine_source:+ ($engine_source)}" ;;
+        *) fail 2 "the demo needs an engine on this machine, and $engine_source names \"$engine_address\"" ;;
     esac
-    curl -sS --fail-with-body --max-time 120 "${host[@]}" -X "$method" "$@" "http://engine$path"
 }
 
 # The engine forgets the images of the demo's registry; other images are none of ours.
@@ -202,6 +207,7 @@ mkdir -p "$logs" "$state"
 common_needs
 need kubectl kubernetes-client
 install_missing
+need_local_engine
 start_engine
 provide_executables
 start_registry

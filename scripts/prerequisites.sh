@@ -58,13 +58,63 @@ install_missing() {
     missing=()
 }
 
-engine_answers() { curl -sf --max-time 5 --unix-socket /var/run/docker.sock http://engine/_ping >/dev/null 2>&1; }
+# The engine that the steps find: docker's own order, then sockets that it does not look for (steps/Images/Engine/EngineLocation.cs).
+# Sets engine_address, engine_certificates (a folder; empty: no TLS) and engine_source (empty when nobody named an engine).
+locate_engine() {
+    local configuration="${DOCKER_CONFIG:-${HOME:-}/.docker}" context="" id meta socket
+    engine_address="${DOCKER_HOST:-}" engine_source=DOCKER_HOST engine_certificates="${DOCKER_CERT_PATH:-${DOCKER_TLS_VERIFY:+$configuration}}"
+    [ -z "$engine_address" ] || return 0
+    context="${DOCKER_CONTEXT:-}" engine_source="DOCKER_CONTEXT \"$context\""
+    if [ -z "$context" ] && [ -f "$configuration/config.json" ]; then
+        context="$(tr -d '\n' <"$configuration/config.json" | sed -n 's/.*"currentContext"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p')"
+        engine_source="the context \"$context\" of $configuration/config.json"
+    fi
+    if [ -n "$context" ] && [ "$context" != default ]; then
+        id="$(printf %s "$context" | sha256sum | cut -d ' ' -f 1)"
+        meta="$configuration/contexts/meta/$id/meta.json" engine_certificates="$configuration/contexts/tls/$id/docker"
+        [ -d "$engine_certificates" ] || engine_certificates=""
+        [ -f "$meta" ] || fail 2 "there is no \"$meta\", which $engine_source means; see docker context ls"
+        engine_address="$(tr -d '\n' <"$meta" | sed -n 's/.*"docker"[[:space:]]*:[[:space:]]*{[^}]*"Host"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p')"
+        [ -n "$engine_address" ] || fail 2 "\"$meta\", which $engine_source means, names no engine"
+        return 0
+    fi
+    engine_source=""
+    for socket in /var/run/docker.sock ${XDG_RUNTIME_DIR:+"$XDG_RUNTIME_DIR/docker.sock"} "${HOME:-}/.docker/run/docker.sock" \
+        ${XDG_RUNTIME_DIR:+"$XDG_RUNTIME_DIR/podman/podman.sock"} /run/podman/podman.sock; do
+        engine_address="unix://$socket"
+        [ ! -e "$socket" ] || return 0
+    done
+    engine_address=unix:///var/run/docker.sock
+}
+
+# The engine's own API, so that no docker client is needed.
+engine_curl() { # engine_curl PATH [CURL-ARGUMENT…]
+    local path="$1" base to=()
+    shift
+    locate_engine
+    case "$engine_address" in
+        unix://*) base=http://engine to=(--unix-socket "${engine_address#unix://}") ;;
+        tcp://* | http://* | https://*)
+            base="http://${engine_address#*://}"
+            if [ -n "$engine_certificates" ]; then
+                base="https://${engine_address#*://}"
+                to=(--cacert "$engine_certificates/ca.pem" --cert "$engine_certificates/cert.pem" --key "$engine_certificates/key.pem")
+            fi ;;
+        *) return 2 ;;
+    esac
+    curl "${to[@]}" "$@" "$base$path"
+}
+
+engine_answers() { engine_curl /_ping -sf --max-time 5 >/dev/null 2>&1; }
 
 engine_pid=""
 start_engine() {
-    [ -n "${DOCKER_HOST:-}" ] && return 0
+    locate_engine
+    # Only the steps themselves speak by ssh.
+    case "$engine_address" in ssh://*) return 0 ;; esac
     engine_answers && return 0
-    [ "$(id -u)" -eq 0 ] || fail 2 "no container engine answers at /var/run/docker.sock, and only root can start one; start it, or run as root"
+    [ -z "$engine_source" ] || fail 3 "no container engine answers at \"$engine_address\" ($engine_source); start it, or name another"
+    [ "$(id -u)" -eq 0 ] || fail 2 "no container engine answers at \"$engine_address\", and only root can start one; start it, or run as root"
     setsid dockerd >"$logs/dockerd.log" 2>&1 &
     engine_pid=$!
     local deadline=$((SECONDS + 60))
@@ -92,7 +142,8 @@ common_needs() {
     busybox="$(command -v busybox || true)"
     if [ -z "$busybox" ] || ldd "$busybox" >/dev/null 2>&1; then missing+=(busybox-static); fi
     need docker-registry docker-registry
-    engine_answers || [ -n "${DOCKER_HOST:-}" ] || need dockerd docker.io
+    locate_engine
+    [ -n "$engine_source" ] || engine_answers || need dockerd docker.io
     [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null 2>&1 || [ "${#missing[@]}" -eq 0 ] || fail 2 "root or sudo is needed to install: ${missing[*]}"
     install_missing
     busybox="$(command -v busybox)"

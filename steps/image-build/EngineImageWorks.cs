@@ -14,7 +14,6 @@ internal sealed class EngineImageWorks : IImageWorks
     private readonly RegistryCredentials credentials;
     private readonly RegistryClient registry;
     private ContainerEngine? engine;
-    private EngineLocation? location;
     private (ContainerEngine Engine, EngineKind Kind, string Platform)? known;
 
     public EngineImageWorks(StepContext context, ChainRun run)
@@ -138,15 +137,14 @@ internal sealed class EngineImageWorks : IImageWorks
 
     private async Task<BuildSetting> SettingAsync(ComponentDefinition component, CancellationToken cancel)
     {
-        var (_, kind, platform) = await EngineAsync(cancel).ConfigureAwait(false);
-        return await BuildSetting.OfAsync(context, component, location!, kind, platform, cancel).ConfigureAwait(false);
+        var (working, kind, platform) = await EngineAsync(cancel).ConfigureAwait(false);
+        return await BuildSetting.OfAsync(context, component, working.Location, kind, platform, cancel).ConfigureAwait(false);
     }
 
     private async Task<(ContainerEngine Engine, EngineKind Kind, string Platform)> EngineAsync(CancellationToken cancel)
     {
         if (known is { } there) return there;
-        location = EngineLocation.Find(context.Settings.Environment);
-        engine = await ContainerEngine.ConnectToAsync(context.Settings.Environment, cancel).ConfigureAwait(false);
+        engine = await ContainerEngine.ConnectAsync(context, cancel).ConfigureAwait(false);
         await EngineLabels.SweepAsync(engine, context.Log, cancel).ConfigureAwait(false);
         var platform = (await engine.DescribeAsync(cancel).ConfigureAwait(false)).Platform;
         var found = (engine, await engine.KindAsync(cancel).ConfigureAwait(false), platform);

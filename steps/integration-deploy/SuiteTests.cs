@@ -75,7 +75,7 @@ internal sealed class SuiteTests(StepContext context, BuildLog log, SuiteDefinit
 
     private async Task<int> InContainerAsync(string image, CommandDefinition command, Dictionary<string, string> environment, string folder, Action<string, bool> onLine, CancellationToken cancel)
     {
-        using var engine = await ContainerEngine.ConnectAsync(cancel: cancel).ConfigureAwait(false);
+        using var engine = await ContainerEngine.ConnectAsync(context, cancel).ConfigureAwait(false);
         var container = new CommandContainer(engine, RegistryCredentials.Of(context, registry.Push, registry.Pull), log);
         var result = await container.RunAsync(new ContainerCommand(image, command.Run, context.WorkTree)
         {

@@ -51,7 +51,7 @@ internal sealed class TestCommands(StepContext context, ChainRun run) : ITestCom
         try
         {
             if (engine is not null) return engine;
-            var connected = await ContainerEngine.ConnectAsync(cancel: cancel);
+            var connected = await ContainerEngine.ConnectAsync(context, cancel);
             engine = connected;
             await EngineLabels.SweepAsync(connected, context.Log, cancel);
             return connected;

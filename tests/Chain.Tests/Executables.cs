@@ -18,8 +18,9 @@ internal static class Executables
     {
         var start = new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment.Clear();
-        foreach (var name in (string[])["PATH", "DOTNET_ROOT", "DOCKER_HOST"])
+        foreach (var name in (string[])["PATH", "DOTNET_ROOT"])
             if (Environment.GetEnvironmentVariable(name) is { Length: > 0 } value) start.Environment[name] = value;
+        foreach (var (name, value) in LocalEngine.Variables) start.Environment[name] = value;
         start.Environment["HOME"] = home;
         foreach (var (name, value) in environment) start.Environment[name] = value;
         using var process = Process.Start(start)!;

@@ -1,4 +1,5 @@
 using System.Formats.Tar;
+using CiSteps.Hosting;
 using CiSteps.Images;
 
 namespace CiSteps.Fixtures;
@@ -22,6 +23,10 @@ public sealed class LocalEngine : IAsyncDisposable
 
     /// <summary>The label to put on containers and networks, so that they are removed at the end.</summary>
     public IReadOnlyDictionary<string, string> Labels => new Dictionary<string, string> { [Label] = Id };
+
+    /// <summary>The variables by which a process with an environment of the test's own finds the same engine.</summary>
+    public static IReadOnlyDictionary<string, string> Variables { get; } = EngineLocation.Find(StepHost.ProcessEnvironment()).ClientEnvironment
+        .Where(pair => pair.Value is not null).ToDictionary(pair => pair.Key, pair => pair.Value!, StringComparer.Ordinal);
 
     /// <summary>Connects; a machine without an engine fails the test.</summary>
     public static async Task<LocalEngine> OpenAsync() => new(await ContainerEngine.ConnectAsync());

@@ -93,7 +93,7 @@ internal sealed class ServiceRepository : IDisposable
         return Task.FromResult(outcome);
     }), buildNumber);
 
-    public Dictionary<string, string> Environment { get; } = [];
+    public Dictionary<string, string> Environment { get; } = new(LocalEngine.Variables);
 
     /// <summary>Search path of the step.</summary>
     public string Path { get; set; } = System.Environment.GetEnvironmentVariable("PATH")!;

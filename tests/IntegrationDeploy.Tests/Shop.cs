@@ -44,7 +44,7 @@ internal sealed class Shop : IDisposable
 
     public string Output { get; private set; } = "";
 
-    public Dictionary<string, string> Environment { get; } = [];
+    public Dictionary<string, string> Environment { get; } = new(LocalEngine.Variables);
 
     public static string Suite(string registry, string more = "", string name = "smoke", string tests = "{ job: integration/job.yaml, format: tap }") => $$"""
           - name: {{name}}

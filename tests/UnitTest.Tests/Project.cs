@@ -32,7 +32,10 @@ internal sealed class Project : IDisposable
 
     public string Output { get; private set; } = "";
 
-    public Dictionary<string, string> Environment { get; } = new() { ["PATH"] = System.Environment.GetEnvironmentVariable("PATH")!, ["CISTEPS_BUILD_NUMBER"] = "7" };
+    public Dictionary<string, string> Environment { get; } = new(LocalEngine.Variables)
+    {
+        ["PATH"] = System.Environment.GetEnvironmentVariable("PATH")!, ["CISTEPS_BUILD_NUMBER"] = "7",
+    };
 
     public TimeProvider Time { get; set; } = TimeProvider.System;
 

@@ -39,12 +39,16 @@ public sealed class CommandContainer(ContainerEngine engine, RegistryCredentials
     /// <param name="onOutput">Told of any output, also of a line that has not ended yet.</param>
     /// <param name="cancel">Kills the container with all that runs in it, then throws.</param>
     /// <exception cref="UsageException">The image cannot be had, the folder is missing, the command cannot be started, or the engine does not see this machine's files.</exception>
-    /// <exception cref="UnavailableException">The engine or the image's registry does not answer.</exception>
+    /// <exception cref="UnavailableException">The engine or the image's registry does not answer, or the engine cannot run containers.</exception>
     public async Task<CommandResult> RunAsync(ContainerCommand command, Action<string, bool> onLine, Action? onOutput = null, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(command);
         if (command.Run.Count == 0) throw new UsageException($"there is nothing to run in the image \"{command.Image}\"");
-        if (!engine.IsLocal) throw new UsageException($"the container engine is on another machine and does not see \"{command.WorkTree}\": commands in an image need an engine on the agent itself");
+        if (!engine.IsLocal)
+        {
+            throw new UsageException($"the container engine at {engine.Location} is another machine's and does not see \"{command.WorkTree}\": "
+                + "commands in an image need an engine on the agent itself");
+        }
         // The engine would make it, and it would be root's.
         if (!Directory.Exists(FolderOf(command))) throw new UsageException($"there is no folder \"{command.Folder}\" in \"{command.WorkTree}\" to run \"{command.Run[0]}\" in; mend \"folder\" in ci-steps.yaml");
         var image = await EnsureAsync(command.Image, cancel).ConfigureAwait(false);
@@ -59,7 +63,7 @@ public sealed class CommandContainer(ContainerEngine engine, RegistryCredentials
         }
         catch (EngineRefusalException refusal)
         {
-            throw new UsageException($"cannot run \"{command.Run[0]}\" in the image \"{command.Image}\": {refusal.Message}", refusal);
+            throw EngineFaults.ToStepFailure($"cannot run \"{command.Run[0]}\" in the image \"{command.Image}\"", refusal);
         }
         finally
         {
@@ -92,7 +96,7 @@ public sealed class CommandContainer(ContainerEngine engine, RegistryCredentials
         }
         catch (EngineRefusalException refusal)
         {
-            throw new UsageException($"cannot make a container of the image \"{command.Image}\": {refusal.Message}", refusal);
+            throw EngineFaults.ToStepFailure($"cannot make a container of the image \"{command.Image}\"", refusal);
         }
     }
 

@@ -58,7 +58,7 @@ public sealed partial class ContainerEngine
     {
         try
         {
-            return ToState(await CallAsync(() => client.Containers.InspectContainerAsync(id, cancel), cancel).ConfigureAwait(false));
+            return ToState(await AskAsync(() => client.Containers.InspectContainerAsync(id, cancel), cancel).ConfigureAwait(false));
         }
         catch (EngineRefusalException refusal) when (refusal.IsAbsent)
         {
@@ -69,7 +69,7 @@ public sealed partial class ContainerEngine
     /// <summary>Waits until a container has ended (at once when it does not run).</summary>
     /// <returns>Its exit code.</returns>
     public async Task<int> WaitContainerAsync(string id, CancellationToken cancel = default) =>
-        (int)(await CallAsync(() => client.Containers.WaitContainerAsync(id, cancel), cancel).ConfigureAwait(false)).StatusCode;
+        (int)(await AskAsync(() => client.Containers.WaitContainerAsync(id, cancel), cancel).ConfigureAwait(false)).StatusCode;
 
     /// <summary>The containers with all of these labels (value null: any value).</summary>
     /// <param name="labels">Labels; none: every container.</param>
@@ -78,7 +78,7 @@ public sealed partial class ContainerEngine
     public async Task<IReadOnlyList<ListedContainer>> ListContainersAsync(IReadOnlyDictionary<string, string?> labels, bool all = true, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(labels);
-        var found = await CallAsync(() => client.Containers.ListContainersAsync(new ContainersListParameters { All = all, Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
+        var found = await AskAsync(() => client.Containers.ListContainersAsync(new ContainersListParameters { All = all, Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
         return [.. found.Select(container => new ListedContainer(container.ID, container.Names?.FirstOrDefault()?.TrimStart('/') ?? "", container.ImageID ?? "",
             Copy(container.Labels), container.State ?? ""))];
     }
@@ -219,7 +219,7 @@ public sealed partial class ContainerEngine
     {
         using (var stream = await CallAsync(() => client.Exec.StartContainerExecAsync(exec, new ContainerExecStartParameters { TTY = tty }, cancel), cancel).ConfigureAwait(false))
             await PumpAsync(stream, input, output, error, cancel).ConfigureAwait(false);
-        var ended = await CallAsync(() => client.Exec.InspectContainerExecAsync(exec, cancel), cancel).ConfigureAwait(false);
+        var ended = await AskAsync(() => client.Exec.InspectContainerExecAsync(exec, cancel), cancel).ConfigureAwait(false);
         return (int)(ended.ExitCode ?? -1);
     }
 

@@ -105,7 +105,7 @@ public sealed partial class ContainerEngine
         IReadOnlyDictionary<string, string?> labels, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(labels);
-        var found = await CallAsync(() => client.Images.ListImagesAsync(new ImagesListParameters { Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
+        var found = await AskAsync(() => client.Images.ListImagesAsync(new ImagesListParameters { Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
         return [.. found.Select(image => (image.ID, (IReadOnlyList<string>)[.. image.RepoTags ?? []], (IReadOnlyDictionary<string, string>)Copy(image.Labels)))];
     }
 
@@ -195,7 +195,7 @@ public sealed partial class ContainerEngine
     /// <summary>Which engine this is: docker's or podman's, whose builders know different Dockerfiles.</summary>
     public async Task<EngineKind> KindAsync(CancellationToken cancel = default)
     {
-        var version = await CallAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
+        var version = await AskAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
         return EngineKind.Of(version.Version ?? "", (version.Components ?? []).Any(part => part.Name?.Contains("podman", StringComparison.OrdinalIgnoreCase) is true));
     }
 

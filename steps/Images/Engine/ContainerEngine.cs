@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using System.Security.Authentication;
 using System.Threading.Channels;
 using CiSteps.Hosting;
 using Docker.DotNet;
@@ -10,37 +11,61 @@ namespace CiSteps.Images;
 /// <summary>The local container engine (Docker's API). The engine's refusals are <see cref="EngineRefusalException"/>, its silence is <see cref="UnavailableException"/> "engine".</summary>
 public sealed partial class ContainerEngine : IDisposable
 {
+    // Docker 19.03's: what the steps ask for is in it, and engines of today refuse what is older themselves.
+    private static readonly System.Version oldestApi = new(1, 40);
     private readonly DockerClient client;
-    private readonly Uri endpoint;
+    private readonly EngineTransport? transport;
+    private readonly EngineGreeting greeting = new();
 
-    private ContainerEngine(DockerClient client, Uri endpoint) => (this.client, this.endpoint) = (client, endpoint);
+    private ContainerEngine(EngineLocation location, IReadOnlyDictionary<string, string> environment)
+    {
+        Location = location;
+        var builder = new DockerClientBuilder().WithAuthProvider(greeting).WithEndpoint(location.Where.AsUri());
+        if (location.Where.Scheme is "unix" or "npipe")
+        {
+            client = builder.Build();
+            return;
+        }
+        transport = new EngineTransport(location, environment);
+        client = builder.WithTransportOptions(transport, transport).Build();
+    }
+
+    /// <summary>Connects a step to the engine that its environment means, and says in its log which one that is and why.</summary>
+    /// <exception cref="UsageException">
+    /// The environment or docker's configuration does not name an engine, or what they name is not one, or its certificates do not fit.
+    /// </exception>
+    /// <exception cref="UnavailableException">No engine answers there.</exception>
+    public static async Task<ContainerEngine> ConnectAsync(StepContext context, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        var engine = await ConnectToAsync(context.Settings.Environment, cancel).ConfigureAwait(false);
+        context.Log.Info($"engine: {engine.Product} at {engine.Location}");
+        return engine;
+    }
 
     /// <summary>Finds the engine and asks whether it answers.</summary>
-    /// <param name="host"><c>unix://</c>, <c>tcp://</c> or <c>npipe://</c> address; null: <c>DOCKER_HOST</c>, else this machine's socket.</param>
+    /// <param name="host">Its address; null: the one that this process's environment means, see <see cref="EngineLocation"/>.</param>
     /// <param name="cancel">Gives up.</param>
-    /// <exception cref="UsageException">The address is none.</exception>
+    /// <exception cref="UsageException">As of <see cref="ConnectAsync(StepContext, CancellationToken)"/>.</exception>
     /// <exception cref="UnavailableException">No engine answers there.</exception>
-    public static Task<ContainerEngine> ConnectAsync(string? host = null, CancellationToken cancel = default) => ConnectAsync(host, StepHost.ProcessEnvironment(), cancel);
-
-    /// <summary>Finds the engine that an environment names (<c>DOCKER_HOST</c>, <c>DOCKER_TLS_VERIFY</c>, <c>DOCKER_CERT_PATH</c>) and asks whether it answers.</summary>
-    /// <exception cref="UsageException">The address is none, or the certificates cannot be read.</exception>
-    /// <exception cref="UnavailableException">No engine answers there.</exception>
-    public static Task<ContainerEngine> ConnectToAsync(IReadOnlyDictionary<string, string> environment, CancellationToken cancel = default) => ConnectAsync(null, environment, cancel);
-
-    private static async Task<ContainerEngine> ConnectAsync(string? host, IReadOnlyDictionary<string, string> environment, CancellationToken cancel)
+    public static Task<ContainerEngine> ConnectAsync(string? host = null, CancellationToken cancel = default)
     {
-        var address = host is { Length: > 0 } ? host
-            : environment.GetValueOrDefault("DOCKER_HOST") is { Length: > 0 } variable ? variable : DefaultAddress(environment);
-        if (!Uri.TryCreate(address, UriKind.Absolute, out var uri) || uri.Scheme is not ("unix" or "npipe" or "tcp" or "http" or "https"))
-            throw new UsageException($"\"{address}\" is no address of a container engine; DOCKER_HOST takes unix:///var/run/docker.sock or tcp://host:port");
-        var certificates = uri.Scheme is "tcp" or "https" ? EngineCertificates.Find(environment) : null;
-        var engine = new ContainerEngine(certificates is null
-            ? new DockerClientBuilder().WithEndpoint(uri).Build()
-            : new DockerClientBuilder().WithEndpoint(new UriBuilder(uri) { Scheme = "https" }.Uri).WithAuthProvider(certificates)
-                .WithTransportOptions(new Docker.DotNet.NativeHttp.NativeHttpTransportOptions { ConfigureHandler = certificates.Configure }).Build(), uri);
+        var environment = StepHost.ProcessEnvironment();
+        return host is { Length: > 0 } ? ConnectAsync(EngineLocation.At(host, environment), environment, cancel) : ConnectToAsync(environment, cancel);
+    }
+
+    /// <summary>Finds the engine that an environment means and asks whether it answers.</summary>
+    /// <exception cref="UsageException">As of <see cref="ConnectAsync(StepContext, CancellationToken)"/>.</exception>
+    /// <exception cref="UnavailableException">No engine answers there.</exception>
+    public static Task<ContainerEngine> ConnectToAsync(IReadOnlyDictionary<string, string> environment, CancellationToken cancel = default) =>
+        ConnectAsync(EngineLocation.Find(environment), environment, cancel);
+
+    private static async Task<ContainerEngine> ConnectAsync(EngineLocation location, IReadOnlyDictionary<string, string> environment, CancellationToken cancel)
+    {
+        var engine = new ContainerEngine(location, environment);
         try
         {
-            await engine.CallAsync(() => engine.client.System.PingAsync(cancel), cancel).ConfigureAwait(false);
+            await engine.GreetAsync(cancel).ConfigureAwait(false);
             return engine;
         }
         catch
@@ -50,19 +75,25 @@ public sealed partial class ContainerEngine : IDisposable
         }
     }
 
+    /// <summary>Where it is, and why this one.</summary>
+    public EngineLocation Location { get; }
+
+    /// <summary>Name and version as it gives them, such as <c>docker 28.5.2</c> or <c>podman 4.3.1</c>.</summary>
+    public string Product => greeting.Product;
+
     /// <summary>Whether the engine runs on this machine, so that its containers see this machine's files.</summary>
-    public bool IsLocal => endpoint.Scheme is "unix" or "npipe" || endpoint.IsLoopback;
+    public bool IsLocal => Location.IsLocal;
 
     /// <summary>The engine's version; a much smaller question than <see cref="DescribeAsync"/>.</summary>
     public async Task<string> VersionAsync(CancellationToken cancel = default) =>
-        (await CallAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false)).Version ?? "";
+        (await AskAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false)).Version ?? "";
 
     /// <summary>What the engine says of itself.</summary>
     public async Task<EngineDescription> DescribeAsync(CancellationToken cancel = default)
     {
-        var version = await CallAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
-        var info = await CallAsync(() => client.System.GetSystemInfoAsync(cancel), cancel).ConfigureAwait(false);
-        return new EngineDescription(endpoint.ToString(), IsLocal, version.Version ?? "", version.APIVersion ?? "", info.OSType ?? version.Os ?? "",
+        var version = await AskAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
+        var info = await AskAsync(() => client.System.GetSystemInfoAsync(cancel), cancel).ConfigureAwait(false);
+        return new EngineDescription(Location.Address, IsLocal, version.Version ?? "", version.APIVersion ?? "", info.OSType ?? version.Os ?? "",
             info.Architecture ?? version.Arch ?? "", (int)info.NCPU, info.MemTotal, [.. info.SecurityOptions ?? []]) { DataFolder = info.DockerRootDir ?? "" };
     }
 
@@ -110,17 +141,61 @@ public sealed partial class ContainerEngine : IDisposable
     }
 
     /// <inheritdoc />
-    public void Dispose() => client.Dispose();
-
-    private static string DefaultAddress(IReadOnlyDictionary<string, string> environment)
+    public void Dispose()
     {
-        if (OperatingSystem.IsWindows()) return "npipe://./pipe/docker_engine";
-        const string usual = "/var/run/docker.sock";
-        // A rootless engine listens in the user's own runtime folder.
-        if (!File.Exists(usual) && environment.GetValueOrDefault("XDG_RUNTIME_DIR") is { Length: > 0 } folder && File.Exists(Path.Combine(folder, "docker.sock")))
-            return "unix://" + Path.Combine(folder, "docker.sock");
-        return "unix://" + usual;
+        client.Dispose();
+        transport?.Dispose();
     }
+
+    private async Task GreetAsync(CancellationToken cancel)
+    {
+        try
+        {
+            await CallAsync(() => client.System.PingAsync(cancel), cancel).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is UnavailableException or EngineRefusalException && transport is not null)
+        {
+            if (await transport.SpeaksTheOtherAsync(cancel).ConfigureAwait(false)) throw WrongPort(failure);
+            if (failure is EngineRefusalException refusal) throw NotGreeted(refusal);
+            throw;
+        }
+        catch (EngineRefusalException refusal)
+        {
+            throw NotGreeted(refusal);
+        }
+        if (!greeting.IsEngine) throw NotAnEngine(null);
+        if (greeting.Api is { } api && api < oldestApi)
+        {
+            throw new UsageException($"the container engine at {Location} is too old: it speaks version {api} of the API, and {oldestApi} is needed; "
+                + "update it to Docker 19.03 or newer");
+        }
+    }
+
+    private UsageException WrongPort(Exception failure)
+    {
+        var context = Location.Context is null ? null : $"make the context \"{Location.Context}\" again with docker context create";
+        return new UsageException(transport is { IsTls: true }
+            ? $"the container engine at {Location} does not speak TLS on this port: " + (context
+                ?? $"take {EngineLocation.VerifyVariable}, {EngineLocation.TlsVariable} and {EngineLocation.CertificatesVariable} away, or name its TLS port")
+            : $"the container engine at {Location} speaks TLS: " + (context is null
+                ? $"set {EngineLocation.VerifyVariable}=1, and {EngineLocation.CertificatesVariable} to the folder with ca.pem, cert.pem and key.pem"
+                : context + ", with ca, cert and key"), failure);
+    }
+
+    private Exception NotGreeted(EngineRefusalException refusal)
+    {
+        if (refusal.Message.Contains("client version", StringComparison.OrdinalIgnoreCase))
+            return new UsageException($"the container engine at {Location} and these steps have no version of the API in common: {refusal.Message}", refusal);
+        return refusal.Status switch
+        {
+            >= 500 => new UnavailableException("engine", $"the container engine at {Location} answers with an error: {greeting.Answer}; see its own log", refusal),
+            401 or 403 => new UsageException($"the container engine at {Location} does not let this user in: {refusal.Message}", refusal),
+            _ => NotAnEngine(refusal),
+        };
+    }
+
+    private UsageException NotAnEngine(Exception? cause) => new(
+        $"what answers at {Location} is not a container engine: it answered {greeting.Answer}; set {EngineLocation.HostVariable} to where one listens", cause);
 
     private static EngineEvent ToEvent(Message message) => new(message.Type ?? "", message.Action ?? "", message.Actor?.ID ?? "",
         message.Actor?.Attributes?.AsReadOnly() ?? new Dictionary<string, string>().AsReadOnly(),
@@ -146,6 +221,19 @@ public sealed partial class ContainerEngine : IDisposable
             return true;
         }, cancel).ConfigureAwait(false);
 
+    // For questions, which no user's input can spoil: an error of the engine's own is an outage.
+    private async Task<T> AskAsync<T>(Func<Task<T>> question, CancellationToken cancel)
+    {
+        try
+        {
+            return await CallAsync(question, cancel).ConfigureAwait(false);
+        }
+        catch (EngineRefusalException refusal) when (refusal.Status >= 500)
+        {
+            throw new UnavailableException("engine", $"the container engine at {Location} answers with an error: {refusal.Message}; see its own log", refusal);
+        }
+    }
+
     // A null in the vendor's parameters (hence the "!" where they are filled) leaves the value out of the request.
 
     // The one place where the vendor's exceptions become ours.
@@ -160,21 +248,11 @@ public sealed partial class ContainerEngine : IDisposable
             throw new EngineRefusalException((int)refusal.StatusCode, TextOf(refusal), refusal);
         }
         // The vendor's socket opener gathers one failure for each address of a name.
-        catch (Exception failure) when (failure is HttpRequestException or SocketException or IOException or TimeoutException or AggregateException { InnerException: SocketException }
+        catch (Exception failure) when (failure is HttpRequestException or SocketException or IOException or TimeoutException or AuthenticationException or AggregateException { InnerException: SocketException }
             || (failure is OperationCanceledException && !cancel.IsCancellationRequested))
         {
-            throw Silence(failure);
+            throw EngineSilence.Of(Location, failure);
         }
-    }
-
-    private UnavailableException Silence(Exception failure)
-    {
-        var cause = failure;
-        while (cause.InnerException is { } inner) cause = inner;
-        var todo = cause is SocketException { SocketErrorCode: SocketError.AccessDenied }
-            ? "add this user to the group that owns the socket (docker), or run as root"
-            : "start it (systemctl start docker), or set DOCKER_HOST to where one listens";
-        return new UnavailableException("engine", $"no container engine answers at \"{endpoint}\": {cause.Message}; {todo}", failure);
     }
 
     // {"message":"…"} in an answer's body.

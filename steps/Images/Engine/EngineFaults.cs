@@ -21,11 +21,14 @@ public enum EngineFault
 /// <summary>Tells from an engine's or builder's text whose fault a failure is: the platform's, or that of who wrote the Dockerfile or command.</summary>
 public static class EngineFaults
 {
-    // The runtime says these of any container; what it says of one container is taken out below.
+    // The runtime itself is missing or dies.
+    private static readonly string[] broken = ["runc did not terminate successfully", "failed to start shim", "exec: \"runc\"", "exec: \"crun\"", "exec: \"containerd-shim"];
+
+    // Said of any container; what is said of one container is taken out below.
     private static readonly string[] runtime =
     [
-        "OCI runtime create failed", "OCI runtime start failed", "OCI runtime error", "runc did not terminate successfully", "failed to create shim",
-        "failed to create task for container", "failed to create containerd task", "failed to start shim", "unable to start container process",
+        "OCI runtime create failed", "OCI runtime start failed", "OCI runtime error", "failed to create shim",
+        "failed to create task for container", "failed to create containerd task", "unable to start container process",
         "runc run failed", "runc create failed", "error creating overlay mount", "failed to mount overlay", "error setting cgroup config",
     ];
 
@@ -56,7 +59,7 @@ public static class EngineFaults
         // A front end that its registry does not know is misspelt, and that is the author's.
         if (frontEnd is { Length: > 0 } && text.Contains(NameOf(frontEnd), StringComparison.Ordinal) && IsFetch(text))
             return ImagePullException.Classify(text) is ImagePullFailure.NotFound or ImagePullFailure.InvalidName ? null : EngineFault.FrontEnd;
-        return Has(text, runtime) && !Has(text, asked) ? EngineFault.Runtime : null;
+        return Has(text, broken) || (Has(text, runtime) && !Has(text, asked)) ? EngineFault.Runtime : null;
     }
 
     /// <summary>The fault as a step ends with it.</summary>
@@ -74,6 +77,16 @@ public static class EngineFaults
             _ => "the container engine cannot run containers: see its own log, and try docker run with any image",
         },
         inner);
+
+    /// <summary>A refusal to make or start a container as a step ends with it: the author's, unless the engine itself is broken.</summary>
+    /// <param name="what">What was being done.</param>
+    /// <param name="refusal">The engine's word.</param>
+    internal static Exception ToStepFailure(string what, EngineRefusalException refusal)
+    {
+        // The engine answers 500 for its own failures; for a few of the author's, too, and those are known by their text.
+        var fault = Find(refusal.Message) ?? (refusal.Status >= 500 && !Has(refusal.Message, asked) ? EngineFault.Runtime : null);
+        return fault is { } found ? ToStepFailure(found, what, refusal.Message, refusal) : new UsageException($"{what}: {refusal.Message}", refusal);
+    }
 
     private static bool IsFetch(string text) => Has(text, ["failed to resolve source metadata", "failed to solve with frontend", "resolve image config", "failed to do request",
         "failed to copy", "failed to fetch", "failed to pull", "failed to authorize", "failed to load"]);

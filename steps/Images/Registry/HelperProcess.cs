@@ -61,7 +61,7 @@ internal static class HelperProcess
     }
 
     // The search path that counts is the one of the given environment, not this process's.
-    private static string Locate(string program, IReadOnlyDictionary<string, string> environment)
+    internal static string Locate(string program, IReadOnlyDictionary<string, string> environment)
     {
         foreach (var folder in (environment.GetValueOrDefault("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries))
             foreach (var name in OperatingSystem.IsWindows() ? new[] { program + ".exe", program } : [program])

@@ -82,7 +82,8 @@ public sealed class PodHost : IAsyncDisposable
         if (!engine.IsLocal)
         {
             engine.Dispose();
-            throw new UsageException("the sandbox needs a container engine on this machine, and DOCKER_HOST names another one; unset DOCKER_HOST, or give a real cluster's kubeconfig");
+            throw new UsageException($"the sandbox needs a container engine on this machine, and the one at {engine.Location} is another machine's; "
+                + $"set {EngineLocation.HostVariable} to one here, or give a real cluster's kubeconfig");
         }
 
         var runtime = new EngineRuntime(engine);

@@ -44,14 +44,40 @@ internal sealed class MachineLooks(StepContext context)
     {
         try
         {
-            using var engine = await ContainerEngine.ConnectAsync(null, cancel).ConfigureAwait(false);
+            var environment = context.Settings.Environment;
+            using var engine = await ContainerEngine.ConnectToAsync(environment, cancel).ConfigureAwait(false);
             var found = await engine.DescribeAsync(cancel).ConfigureAwait(false);
             if (found.IsLocal && Directory.Exists(found.DataFolder)) engineFolder = found.DataFolder;
-            return [new("engine", true, string.Create(CultureInfo.InvariantCulture, $"{found.Version} at {found.Endpoint}, {found.Platform}, {found.Cpus} cores, {found.MemoryBytes / Gigabyte:0} GiB"))];
+            var machine = string.Create(CultureInfo.InvariantCulture, $"{found.Platform}, {found.Cpus} cores, {found.MemoryBytes / Gigabyte:0} GiB");
+            return
+            [
+                new("engine", true, $"{engine.Product} at {engine.Location}, {machine}"
+                    + (engine.IsLocal ? "" : "; it is another machine's, so commands with an image of their own do not run here")),
+                await BuildxAsync(engine.Location, cancel).ConfigureAwait(false),
+            ];
         }
         catch (Exception failure) when (Look.IsFinding(failure))
         {
-            return [Look.Failed("engine", failure, "start a container engine, let this user reach it, or set DOCKER_HOST")];
+            return [Look.Failed("engine", failure, $"start a container engine, let this user reach it, or set {EngineLocation.HostVariable}")];
+        }
+    }
+
+    // Builds work without it; then Dockerfiles that use BuildKit's syntax are refused.
+    private async Task<Look> BuildxAsync(EngineLocation location, CancellationToken cancel)
+    {
+        const string Subject = "docker buildx";
+        const string Advice = "install docker's client with its buildx plug-in for Dockerfiles that use BuildKit's syntax";
+        var environment = context.Settings.Environment.ToDictionary(pair => pair.Key, pair => (string?)pair.Value, StringComparer.Ordinal);
+        foreach (var (name, value) in location.ClientEnvironment) environment[name] = value;
+        try
+        {
+            var (exit, output, error) = await ChildProcess.CaptureAsync("docker", ["buildx", "version"], context.WorkTree, environment, cancel).ConfigureAwait(false);
+            var said = (exit == 0 ? output : error).Trim().Split('\n')[0];
+            return exit == 0 ? new(Subject, true, said) : new(Subject, null, $"is not installed, builds take the engine's own builder: {said}", Advice);
+        }
+        catch (UsageException)
+        {
+            return new(Subject, null, "there is no docker on the path, builds take the engine's own builder", Advice);
         }
     }
 
