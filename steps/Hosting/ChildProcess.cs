@@ -11,39 +11,43 @@ public static class ChildProcess
     private const int LongestLine = 65536;
 
     /// <summary>Runs a program to its end.</summary>
-    /// <param name="program">A name without a slash is looked up on the child's PATH, a relative path in <paramref name="folder"/>; never beside this program.</param>
+    /// <param name="program">Name on the path, or path.</param>
     /// <param name="arguments">Arguments, unquoted.</param>
     /// <param name="folder">Working directory.</param>
     /// <param name="onLine">Gets each line of output and whether it came from the error stream; called from two threads at once.</param>
     /// <param name="environment">Variables to set (null value: remove) on top of this process's.</param>
     /// <param name="onOutput">Told of any output, also of a line that has not ended yet; called from two threads at once.</param>
     /// <param name="onLeft">When given, what the process leaves running at its own end is ended too, and its names are told here; else it stays.</param>
+    /// <param name="input">Writes the child's standard input; null: there is none. A child that ends before it has read everything is no failure of this.</param>
+    /// <param name="endsWithThis">Whether the child and all that it started end when this process is killed (SIGKILL); not on Windows.</param>
     /// <param name="cancel">Ends the process and all that it started, then throws.</param>
     /// <returns>The exit code.</returns>
     /// <exception cref="UsageException">The program cannot be started, or the folder is not there.</exception>
     public static async Task<int> RunAsync(string program, IReadOnlyList<string> arguments, string folder, Action<string, bool> onLine,
-        IReadOnlyDictionary<string, string?>? environment = null, Action? onOutput = null, Action<IReadOnlyList<string>>? onLeft = null, CancellationToken cancel = default)
+        IReadOnlyDictionary<string, string?>? environment = null, Action? onOutput = null, Action<IReadOnlyList<string>>? onLeft = null,
+        Func<Stream, CancellationToken, Task>? input = null, bool endsWithThis = false, CancellationToken cancel = default)
     {
         cancel.ThrowIfCancellationRequested();
         if (!Directory.Exists(folder)) throw new UsageException($"there is no folder \"{folder}\" to run \"{program}\" in");
-        var start = new ProcessStartInfo(program, arguments)
-        {
-            WorkingDirectory = folder,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            RedirectStandardInput = true,
-            UseShellExecute = false,
-            StandardOutputEncoding = Encoding.UTF8,
-            StandardErrorEncoding = Encoding.UTF8,
-        };
+        var search = environment is not null && environment.TryGetValue("PATH", out var given) ? given : Environment.GetEnvironmentVariable("PATH");
+        var path = Locate(program, folder, search);
+        var tree = new ProcessTree();
+        using var watch = endsWithThis ? DeathWatch.Open(tree) : null;
+        var start = watch is null ? new ProcessStartInfo(path, arguments) : watch.Start(path, arguments);
+        start.WorkingDirectory = folder;
+        start.RedirectStandardOutput = true;
+        start.RedirectStandardError = true;
+        start.RedirectStandardInput = true;
+        start.UseShellExecute = false;
+        start.StandardOutputEncoding = Encoding.UTF8;
+        start.StandardErrorEncoding = Encoding.UTF8;
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
         {
             if (value is null) start.Environment.Remove(name);
             else start.Environment[name] = value;
         }
-        start.FileName = Locate(program, folder, start.Environment.TryGetValue("PATH", out var path) ? path : null);
-        var tree = new ProcessTree();
-        tree.Mark(start);
+        // The watch itself is without the mark: it ends what has it.
+        if (watch is null) tree.Mark(start);
         using var process = new Process { StartInfo = start };
         try
         {
@@ -53,7 +57,9 @@ public static class ChildProcess
         {
             throw new UsageException($"cannot start \"{program}\" in {folder}: {error.Message}", error);
         }
-        process.StandardInput.Close();
+        watch?.Started();
+        using var stopping = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var feeding = FeedAsync(process, input, () => tree.End(process), stopping.Token);
         var streams = Task.WhenAll(
             ReadLinesAsync(process.StandardOutput, line => Tell(line, false), onOutput),
             ReadLinesAsync(process.StandardError, line => Tell(line, true), onOutput));
@@ -80,12 +86,14 @@ public static class ChildProcess
         {
             tree.End(process);
             await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
-            await DrainAsync(streams).ConfigureAwait(false);
+            await DrainAsync(Task.WhenAll(streams, feeding)).ConfigureAwait(false);
             throw;
         }
+        await stopping.CancelAsync().ConfigureAwait(false);
         if (onLeft is not null && tree.EndRest() is { Count: > 0 } left) onLeft(left);
         // A background grandchild may keep the streams open for ever: its output is read while the child lives, and a moment longer.
         await DrainAsync(streams).ConfigureAwait(false);
+        if (await feeding.ConfigureAwait(false) is { } failure) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
         return process.ExitCode;
     }
 
@@ -104,6 +112,34 @@ public static class ChildProcess
         lock (output)
             lock (error)
                 return (exit, output.ToString(), error.ToString());
+    }
+
+    // What the writer itself could not do ends the child and is the cause; that nobody reads on is not.
+    private static async Task<Exception?> FeedAsync(Process process, Func<Stream, CancellationToken, Task>? input, Action end, CancellationToken cancel)
+    {
+        Exception? failure = null;
+        try
+        {
+            if (input is not null) await input(process.StandardInput.BaseStream, cancel).ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is IOException or OperationCanceledException)
+        {
+            // The child ended first: its exit code and output say why.
+        }
+        catch (Exception error)
+        {
+            failure = error;
+            end();
+        }
+        try
+        {
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // The last of it has no reader any more.
+        }
+        return failure;
     }
 
     // The runtime itself would look beside this program and in its own folder first.

@@ -8,12 +8,16 @@ namespace CiSteps.Hosting;
 /// <summary>Ends a child with all that it started. Parents alone do not tell that: who made a session of its own, or lost its parent, is found by a mark in its environment.</summary>
 internal sealed class ProcessTree
 {
-    private const string Variable = "CISTEPS_PROCESS_TREE";
+    /// <summary>The variable with the mark.</summary>
+    public const string Variable = "CISTEPS_PROCESS_TREE";
 
     // A process may start another while the list is read; after a few rounds nothing of it is left.
     private const int MostRounds = 20;
 
     private readonly string mark = Guid.NewGuid().ToString("N");
+
+    /// <summary>What only this child and its descendants have in their environment.</summary>
+    public string Own => mark;
 
     /// <summary>Marks a child before it starts; what it starts inherits the mark. A mark that is there stays: whoever set it must find all below as well.</summary>
     public void Mark(ProcessStartInfo start) =>

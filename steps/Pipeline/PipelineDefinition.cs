@@ -111,8 +111,30 @@ public sealed record QuarantinedTest(string Test, string Owner, DateOnly Until);
 /// <param name="Target">Stage to build; null for the last.</param>
 /// <param name="Arguments">Build arguments.</param>
 /// <param name="Platform">Such as <c>linux/amd64</c>; null for the engine's own.</param>
-/// <param name="Builder"><c>engine</c> or <c>buildx</c>.</param>
-public sealed record ImageDefinition(string Dockerfile, string Context, string? Target, IReadOnlyDictionary<string, string> Arguments, string? Platform, string Builder);
+/// <param name="Builder"><c>auto</c>, <c>engine</c> or <c>buildx</c>.</param>
+public sealed record ImageDefinition(string Dockerfile, string Context, string? Target, IReadOnlyDictionary<string, string> Arguments, string? Platform, string Builder)
+{
+    /// <summary>Takes buildx where it is there, else the engine's own builder.</summary>
+    public const string AutoBuilder = "auto";
+
+    /// <summary>The builder inside the engine.</summary>
+    public const string EngineBuilder = "engine";
+
+    /// <summary>BuildKit, by <c>docker buildx</c>.</summary>
+    public const string BuildxBuilder = "buildx";
+
+    /// <summary>What the build may read and the image never holds.</summary>
+    public IReadOnlyList<BuildSecretDefinition> Secrets { get; init; } = [];
+
+    /// <summary>Whether the build may use the keys of this user's ssh agent.</summary>
+    public bool Ssh { get; init; }
+}
+
+/// <summary>A secret for a build (<c>secrets:</c> of an image), for <c>RUN --mount=type=secret</c>.</summary>
+/// <param name="Id">Its name in the Dockerfile.</param>
+/// <param name="Variable">The environment variable that holds it; null when a file does.</param>
+/// <param name="File">The file that holds it, absolute or relative to the repository root; null when a variable does.</param>
+public sealed record BuildSecretDefinition(string Id, string? Variable, string? File);
 
 /// <summary>What is rolled out for a component (<c>workload:</c>).</summary>
 /// <param name="Manifests">Files or folders with YAML, relative to the repository root.</param>

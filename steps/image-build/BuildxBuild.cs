@@ -1,22 +1,30 @@
-using System.ComponentModel;
-using System.Diagnostics;
 using System.Text.RegularExpressions;
 using CiSteps.Hosting;
 using CiSteps.Images;
 
 namespace CiSteps.ImageBuild;
 
-/// <summary>A build by <c>docker buildx</c>, for Dockerfiles that the engine's own builder does not know. It gets the same context and leaves the image on the engine.</summary>
-internal sealed partial class BuildxBuild(StepContext context)
+/// <summary>A build by <c>docker buildx</c> in the very engine that the step speaks to. It gets the same context and leaves the image there.</summary>
+/// <param name="context">The step.</param>
+/// <param name="program">docker's client.</param>
+/// <param name="location">The engine.</param>
+/// <param name="credentials">For the images that layers are taken from, and for bases.</param>
+internal sealed partial class BuildxBuild(StepContext context, string program, EngineLocation location, RegistryCredentials credentials)
 {
     private const int KeptLines = 20;
-    private readonly IReadOnlyDictionary<string, string> environment = context.Settings.Environment;
 
-    public async Task<EngineBuildResult> RunAsync(EngineBuild build, BuildContext files, IReadOnlyList<ImageReference> cacheFrom, CancellationToken cancel)
+    /// <summary>Builds.</summary>
+    /// <param name="build">What to build.</param>
+    /// <param name="files">The context.</param>
+    /// <param name="cacheFrom">Images in the registry whose layers may be used again.</param>
+    /// <param name="secrets">Arguments for secrets and ssh.</param>
+    /// <param name="cancel">Stops the build.</param>
+    /// <exception cref="ImageBuildException">The build failed.</exception>
+    public async Task<EngineBuildResult> RunAsync(EngineBuild build, BuildContext files, IReadOnlyList<ImageReference> cacheFrom, IReadOnlyList<string> secrets, CancellationToken cancel)
     {
-        var program = Locate() ?? throw Missing("there is no docker command on the path");
-        var probe = await ProbeAsync(program, cancel).ConfigureAwait(false);
-        if (probe.Exit != 0) throw Missing(probe.Text);
+        using var configuration = ClientConfiguration.For(credentials, context.Settings.Environment);
+        var environment = EnvironmentOf(context, location);
+        foreach (var (name, value) in configuration.Environment) environment[name] = value;
         var idFile = Path.GetTempFileName();
         try
         {
@@ -24,12 +32,15 @@ internal sealed partial class BuildxBuild(StepContext context)
             // As a folder: of a tar on its standard input BuildKit leaves out nothing, not the Dockerfile either that
             // .dockerignore names.
             using var handed = files.OpenFolder();
-            string[] arguments = [.. Arguments(build, cacheFrom, idFile, handed)];
-            var exit = await FollowAsync(program, arguments, said, cancel).ConfigureAwait(false);
+            var exit = await ChildProcess.RunAsync(
+                program, [.. Arguments(build, cacheFrom, secrets, idFile, handed)], context.WorkTree, (line, _) => said.Add(line),
+                environment, endsWithThis: true, cancel: cancel).ConfigureAwait(false);
+            foreach (var (source, why) in said.NotImported)
+                context.Log.Warning($"no layers could be taken from {source}, so more is built than need be: {why}");
             if (exit != 0) throw new ImageBuildException(said.Instruction, said.Error.Length > 0 ? said.Error : $"docker buildx ended with exit code {exit}", said.LastLines);
             handed.RequireUnchanged();
             var id = (await File.ReadAllTextAsync(idFile, cancel).ConfigureAwait(false)).Trim();
-            return ImageReference.IsDigest(id) ? new EngineBuildResult(id, said.Steps, said.Cached) : throw new ImageBuildException("", "docker buildx ended well and named no image", said.LastLines);
+            return ImageReference.IsDigest(id) ? new EngineBuildResult(id, said.Steps, said.Cached) : throw new UnavailableException("engine", "docker buildx ended well and named no image");
         }
         finally
         {
@@ -37,11 +48,26 @@ internal sealed partial class BuildxBuild(StepContext context)
         }
     }
 
-    private static IEnumerable<string> Arguments(
-        EngineBuild build, IReadOnlyList<ImageReference> cacheFrom, string idFile, ContextFolder files)
+    /// <summary>The environment of docker's client: the step's own, without what belongs to the chain, and with the engine that the step speaks to.</summary>
+    public static Dictionary<string, string?> EnvironmentOf(StepContext context, EngineLocation location)
+    {
+        var environment = new Dictionary<string, string?>(StringComparer.Ordinal);
+        foreach (var name in StepHost.ProcessEnvironment().Keys) environment[name] = null;
+        foreach (var (name, value) in context.Settings.Environment)
+            environment[name] = name.StartsWith("CISTEPS_", StringComparison.Ordinal) ? null : value;
+        foreach (var (name, value) in location.ClientEnvironment) environment[name] = value;
+        // Somebody's current builder may be a machine elsewhere: the image has to be on this engine.
+        environment["BUILDX_BUILDER"] = null;
+        environment["DOCKER_BUILDKIT"] = "1";
+        return environment;
+    }
+
+    private IEnumerable<string> Arguments(
+        EngineBuild build, IReadOnlyList<ImageReference> cacheFrom, IReadOnlyList<string> secrets, string idFile, ContextFolder files)
     {
         yield return "buildx";
         yield return "build";
+        yield return "--builder=" + location.Builder;
         yield return "--progress=plain";
         // A plain image: provenance is ours to attach, beside the image and not inside an index.
         yield return "--provenance=false";
@@ -54,76 +80,19 @@ internal sealed partial class BuildxBuild(StepContext context)
         if (build.Platform is { } platform) yield return "--platform=" + platform;
         foreach (var (key, value) in build.Arguments.OrderBy(pair => pair.Key, StringComparer.Ordinal)) yield return $"--build-arg={key}={value}";
         foreach (var (key, value) in build.Labels.OrderBy(pair => pair.Key, StringComparer.Ordinal)) yield return $"--label={key}={value}";
+        foreach (var secret in secrets) yield return secret;
         foreach (var source in cacheFrom) yield return $"--cache-from=type=registry,ref={source}";
         yield return "--cache-to=type=inline";
         yield return files.Folder;
     }
-
-    private async Task<int> FollowAsync(
-        string program, IReadOnlyList<string> arguments, BuildxProgress said, CancellationToken cancel)
-    {
-        using var process = Start(program, arguments);
-        var reading = Task.WhenAll(ReadAsync(process.StandardOutput, said), ReadAsync(process.StandardError, said));
-        try
-        {
-            process.StandardInput.Close();
-            await process.WaitForExitAsync(cancel).ConfigureAwait(false);
-            await reading.ConfigureAwait(false);
-            return process.ExitCode;
-        }
-        catch
-        {
-            process.Kill(entireProcessTree: true);
-            throw;
-        }
-    }
-
-    private static async Task ReadAsync(TextReader reader, BuildxProgress said)
-    {
-        while (await reader.ReadLineAsync().ConfigureAwait(false) is { } line) said.Add(line);
-    }
-
-    private Process Start(string program, IReadOnlyList<string> arguments)
-    {
-        var start = new ProcessStartInfo(program, arguments)
-        {
-            WorkingDirectory = context.WorkTree,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            UseShellExecute = false,
-        };
-        start.Environment.Clear();
-        foreach (var (name, value) in environment)
-            if (!name.StartsWith("CISTEPS_", StringComparison.Ordinal)) start.Environment[name] = value;
-        start.Environment["DOCKER_BUILDKIT"] = "1";
-        try
-        {
-            return Process.Start(start) ?? throw Missing("docker cannot be started");
-        }
-        catch (Win32Exception error)
-        {
-            throw Missing(error.Message);
-        }
-    }
-
-    private async Task<(int Exit, string Text)> ProbeAsync(string program, CancellationToken cancel)
-    {
-        var (exit, output, error) = await ChildProcess.CaptureAsync(program, ["buildx", "version"], context.WorkTree, environment.ToDictionary(pair => pair.Key, pair => (string?)pair.Value), cancel).ConfigureAwait(false);
-        return (exit, (error.Length > 0 ? error : output).Trim().Split('\n')[0]);
-    }
-
-    private string? Locate() => (environment.GetValueOrDefault("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
-        .SelectMany(folder => new[] { Path.Combine(folder, "docker"), Path.Combine(folder, "docker.exe") }).FirstOrDefault(File.Exists);
-
-    private static UsageException Missing(string why) =>
-        new($"ci-steps.yaml asks for image.builder \"buildx\" and docker buildx is not to be had on this agent ({why}): install docker's client with its buildx plug-in, or take the engine's own builder");
 
     /// <summary>What buildx says in its plain form: <c>#5 [2/3] RUN make</c>, <c>#5 0.123 output</c>, <c>#5 CACHED</c>, <c>ERROR: …</c>.</summary>
     internal sealed partial class BuildxProgress(Action<string> onLine)
     {
         private readonly Lock gate = new();
         private readonly Dictionary<string, string> instructions = new(StringComparer.Ordinal);
+        private readonly Dictionary<string, string> imports = new(StringComparer.Ordinal);
+        private readonly List<(string Source, string Why)> notImported = [];
         private readonly Queue<string> last = new();
         private string current = "";
 
@@ -134,6 +103,9 @@ internal sealed partial class BuildxBuild(StepContext context)
         public int Steps => instructions.Count;
 
         public int Cached { get; private set; }
+
+        /// <summary>Images whose layers could not be had, and why.</summary>
+        public IReadOnlyList<(string Source, string Why)> NotImported => notImported;
 
         public IReadOnlyList<string> LastLines => [.. last];
 
@@ -146,12 +118,21 @@ internal sealed partial class BuildxBuild(StepContext context)
                 {
                     var (id, text) = (vertex.Groups[1].Value, vertex.Groups[2].Value);
                     if (Stage().Match(text) is { Success: true } stage) instructions[id] = stage.Groups[1].Value;
+                    else if (Import().Match(text) is { Success: true } import) imports[id] = import.Groups[1].Value;
                     else if (text == "CACHED") Cached++;
-                    else if (text.StartsWith("ERROR: ", StringComparison.Ordinal) && instructions.TryGetValue(id, out var failed)) Instruction = failed;
+                    else if (text.StartsWith("ERROR: ", StringComparison.Ordinal)) Fail(id, text[7..]);
                     else if (Timed().Match(text) is { Success: true } output) Keep(id, output.Groups[1].Value);
                 }
                 else if (line.StartsWith("ERROR: ", StringComparison.Ordinal)) Error = line[7..];
+                // What the runtime says in a command's place stands in the summary only.
+                else if (Timed().Match(line) is { Success: true } summary && summary.Groups[1].Value is var said && !last.Contains(said)) last.Enqueue(said);
             }
+        }
+
+        private void Fail(string id, string why)
+        {
+            if (imports.TryGetValue(id, out var source)) notImported.Add((source, why));
+            else if (instructions.TryGetValue(id, out var failed)) Instruction = failed;
         }
 
         private void Keep(string id, string text)
@@ -167,6 +148,9 @@ internal sealed partial class BuildxBuild(StepContext context)
 
         [GeneratedRegex(@"^\[(?:[^\]]* )?\d+/\d+\] (.*)$")]
         private static partial Regex Stage();
+
+        [GeneratedRegex(@"^importing cache manifest from (\S+)$")]
+        private static partial Regex Import();
 
         [GeneratedRegex(@"^\d+\.\d+ (.*)$")]
         private static partial Regex Timed();

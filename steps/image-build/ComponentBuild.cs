@@ -10,13 +10,16 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
     private const int MostTagsLookedAt = 200;
     private readonly ImageDefinition image = order.Component.Image!;
 
-    public async Task<LocalBuild> RunAsync(CancellationToken cancel)
+    public async Task<LocalBuild> RunAsync(BuildSetting setting, CancellationToken cancel)
     {
-        RefuseSecrets();
-        var dockerfile = Path.GetFullPath(Path.Combine(context.WorkTree, image.Dockerfile));
-        var files = BuildContext.Open(Path.Combine(context.WorkTree, image.Context), dockerfile);
-        var bases = await PullBasesAsync(await ReadSourcesAsync(context, image, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
+        if (setting.Builder.WhyNot.Length > 0)
+            context.Log.Info($"{order.Component.Name}: built with the engine's own builder, not BuildKit ({setting.Builder.WhyNot}); set image.builder to engine to keep it so, or {BuilderChoice.HowToInstall}");
+        var files = BuildContext.Open(Path.Combine(context.WorkTree, image.Context), Path.GetFullPath(Path.Combine(context.WorkTree, image.Dockerfile)));
+        var sources = DockerfileSources.Read(setting.Text, setting.Parameters);
+        // The engine's own builder leaves the front end out of account; then it is no part of the image.
+        var bases = await PullBasesAsync(sources, setting, cancel).ConfigureAwait(false);
         var labels = order.Labels.ToDictionary();
+        labels[ImageName.BasesLabel] = BaseImage.Write(bases);
         if (ComponentInputs.Of(run, order.Component, bases) is { } inputs) labels[ImageName.InputsLabel] = inputs;
         var build = new EngineBuild(files.Dockerfile)
         {
@@ -27,76 +30,109 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
             Platform = image.Platform,
         };
         EngineBuildResult result;
-        if (image.Builder == "buildx")
+        try
         {
-            result = await new BuildxBuild(context).RunAsync(build, files, await CacheSourcesAsync(cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
+            result = await BuildAsync(build, files, setting, cancel).ConfigureAwait(false);
         }
-        else
+        catch (ImageBuildException failure) when (BuildFaults.Find(failure, $"cannot build \"{order.Component.Name}\"", BuildFaults.FrontEndOf(setting.Text, image.Dockerfile)) is { } fault)
         {
-            build = build with { CacheFrom = await PullCacheAsync(cancel).ConfigureAwait(false) };
-            EngineBuildResult? built = null;
-            await files.StreamAsync(async stream => built = await engine.BuildAsync(build, stream, context.Log.Child, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
-            result = built!;
+            throw fault;
         }
-        if (image.Platform is { } platform) await RequirePlatformAsync(result.Id, platform, bases, cancel).ConfigureAwait(false);
+        await RequireResultAsync(result.Id, setting, cancel).ConfigureAwait(false);
         return new LocalBuild(result.Id, bases, result.Cached, result.Steps);
     }
 
-    /// <summary>The outside images that a component is built on, as its Dockerfile names them.</summary>
-    /// <exception cref="UsageException">There is no such Dockerfile.</exception>
-    public static async Task<IReadOnlyList<string>> ReadSourcesAsync(StepContext context, ImageDefinition image, CancellationToken cancel)
+    private async Task<EngineBuildResult> BuildAsync(EngineBuild build, BuildContext files, BuildSetting setting, CancellationToken cancel)
     {
-        var path = Path.GetFullPath(Path.Combine(context.WorkTree, image.Dockerfile));
-        if (!File.Exists(path)) throw new UsageException($"there is no Dockerfile \"{image.Dockerfile}\"; give image.dockerfile in ci-steps.yaml");
-        return DockerfileSources.Read(await File.ReadAllTextAsync(path, cancel).ConfigureAwait(false), image.Arguments, image.Target);
+        if (setting.Builder.Program is { } program)
+            return await new BuildxBuild(context, program, setting.Location, credentials)
+                .RunAsync(build, files, await CacheSourcesAsync(cancel).ConfigureAwait(false), setting.Secrets, cancel).ConfigureAwait(false);
+        build = build with { CacheFrom = await PullCacheAsync(cancel).ConfigureAwait(false) };
+        EngineBuildResult? built = null;
+        await files.StreamAsync(async stream => built = await engine.BuildAsync(build, stream, context.Log.Child, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
+        return built!;
     }
 
-    // Build arguments stay readable in the image's history for ever.
-    private void RefuseSecrets()
+    // The image has to be on this engine, and for the platform that was asked for.
+    private async Task RequireResultAsync(string id, BuildSetting setting, CancellationToken cancel)
     {
-        foreach (var (name, value) in image.Arguments)
-            if (context.Log.Mask.Apply(value) != value)
-                throw new UsageException($"the build argument \"{name}\" of \"{order.Component.Name}\" holds a secret, and build arguments stay readable in the image; fetch what needs it in pre-build instead");
+        if (await engine.InspectImageAsync(id, cancel).ConfigureAwait(false) is not { } built)
+            throw new UnavailableException("engine", $"the image of \"{order.Component.Name}\" was built as {id} and is not on the engine {setting.Location}");
+        if (image.Platform is { } platform && !BuildPlatform.AreSame(built.Platform, platform))
+            throw new UsageException($"ci-steps.yaml wants the image of \"{order.Component.Name}\" for \"{platform}\", and this engine built it for \"{built.Platform}\"; nothing was pushed: "
+                + $"take base images that have \"{platform}\", or mend image.platform");
     }
 
-    // Where a base image has no such platform, the engine's own builder takes the one that there is and says nothing.
-    private async Task RequirePlatformAsync(string id, string platform, IReadOnlyList<BaseImage> bases, CancellationToken cancel)
-    {
-        if (await engine.InspectImageAsync(id, cancel).ConfigureAwait(false) is not { } built || IsOf(built.Platform, platform)) return;
-        var from = bases.Count == 0 ? "" : $", as its base image{(bases.Count == 1 ? "" : "s")} {string.Join(", ", bases.Select(one => $"\"{one.Reference}\""))} give it";
-        throw new UsageException($"ci-steps.yaml wants the image of \"{order.Component.Name}\" for \"{platform}\", and this engine built it for \"{built.Platform}\"{from}; nothing was pushed: take base images that have \"{platform}\", or mend image.platform");
-    }
-
-    // "linux/arm64" and "linux/arm64/v8" are one and the same: a variant counts only where both say it.
-    private static bool IsOf(string built, string wanted)
-    {
-        var (mine, other) = (built.Split('/'), wanted.Split('/'));
-        return mine.Zip(other).All(pair => pair.First.Equals(pair.Second, StringComparison.OrdinalIgnoreCase));
-    }
-
-    private async Task<IReadOnlyList<BaseImage>> PullBasesAsync(IReadOnlyList<string> references, CancellationToken cancel)
+    private async Task<IReadOnlyList<BaseImage>> PullBasesAsync(IReadOnlyList<DockerfileSource> sources, BuildSetting setting, CancellationToken cancel)
     {
         var bases = new List<BaseImage>();
-        foreach (var reference in references)
+        var left = new Queue<DockerfileSource>(sources);
+        while (left.TryDequeue(out var source))
         {
-            var name = ImageReference.Parse(reference);
-            context.Log.Progress($"{order.Component.Name}: pulling {name}");
-            try
-            {
-                var pulled = await engine.PullAsync(reference, await credentials.FindAsync(name.Host, cancel).ConfigureAwait(false), far => context.Log.Progress($"pulling {name}: {far}"), image.Platform, cancel).ConfigureAwait(false);
-                bases.Add(new BaseImage(reference, pulled.Digest));
-            }
-            catch (ImagePullException failure)
-            {
-                // An image that was made on this machine is in no registry; one that was pulled before has its digest still.
-                if (await engine.InspectImageAsync(reference, cancel).ConfigureAwait(false) is not { } local) throw failure.ToStepFailure();
-                var known = local.Digests.FirstOrDefault(digest => digest.StartsWith(name.Repository + "@", StringComparison.Ordinal));
-                context.Log.Warning($"the base image \"{reference}\" cannot be pulled ({failure.EngineText}); the one on this engine is used");
-                bases.Add(new BaseImage(reference, known is null ? local.Id : known[(known.IndexOf('@', StringComparison.Ordinal) + 1)..]));
-            }
+            if (source.Use == DockerfileUse.FrontEnd && !setting.Builder.IsBuildx) continue;
+            var platform = source.Use == DockerfileUse.FrontEnd ? setting.Parameters.EnginePlatform! : source.Platform ?? setting.Platform;
+            var (digest, local) = await PullAsync(source, platform, cancel).ConfigureAwait(false);
+            if (!bases.Exists(known => known.Reference == source.Reference)) bases.Add(new BaseImage(source.Reference, digest));
+            if (source.IsFinalBase) await RequirePlatformAsync(source, digest, local, platform, setting, cancel).ConfigureAwait(false);
+            // What its triggers take from other images belongs to this build as well.
+            if (source.Use == DockerfileUse.Base)
+                foreach (var triggered in DockerfileSources.OfTriggers(local.Triggers, source.Line)) left.Enqueue(triggered);
         }
         return bases;
     }
+
+    private async Task<(string Digest, LocalImage Local)> PullAsync(DockerfileSource source, string platform, CancellationToken cancel)
+    {
+        var name = ImageReference.Parse(source.Reference);
+        context.Log.Progress($"{order.Component.Name}: pulling {name}");
+        // Where nobody asks for a platform the engine knows best which one it means.
+        var wanted = image.Platform is null && source.Platform is null ? null : platform;
+        try
+        {
+            var pulled = await engine.PullAsync(source.Reference, await credentials.FindAsync(name.Host, cancel).ConfigureAwait(false),
+                far => context.Log.Progress($"pulling {name}: {far}"), wanted, cancel).ConfigureAwait(false);
+            var there = await engine.InspectImageAsync(source.Reference, cancel).ConfigureAwait(false) ?? await engine.InspectImageAsync(pulled.Id, cancel).ConfigureAwait(false);
+            return (pulled.Digest, there ?? throw new UnavailableException("engine", $"the engine pulled \"{source.Reference}\" and does not have it"));
+        }
+        catch (ImagePullException failure) when (source.Use == DockerfileUse.FrontEnd)
+        {
+            throw FrontEndFailure(source, failure);
+        }
+        catch (ImagePullException failure)
+        {
+            // An image that was made on this machine is in no registry; one that was pulled before has its digest still.
+            if (await engine.InspectImageAsync(source.Reference, cancel).ConfigureAwait(false) is not { } local) throw failure.ToStepFailure();
+            var known = local.Digests.FirstOrDefault(digest => digest.StartsWith(name.Repository + "@", StringComparison.Ordinal));
+            context.Log.Warning($"the base image \"{source.Reference}\" cannot be pulled ({failure.EngineText}); the one on this engine is used");
+            return (known is null ? local.Id : known[(known.IndexOf('@', StringComparison.Ordinal) + 1)..], local);
+        }
+    }
+
+    private Exception FrontEndFailure(DockerfileSource source, ImagePullException failure)
+    {
+        var what = $"{image.Dockerfile}:{source.Line}: the front end \"{source.Reference}\"";
+        return failure.Kind is ImagePullFailure.NotFound or ImagePullFailure.InvalidName
+            ? new UsageException($"{what} does not exist: {failure.EngineText}; mend the line \"# syntax=\"", failure)
+            : EngineFaults.ToStepFailure(EngineFault.FrontEnd, what, failure.EngineText, failure);
+    }
+
+    // BuildKit would build on a base of any platform, and say in the image that it is the one that was asked for.
+    private async Task RequirePlatformAsync(DockerfileSource source, string digest, LocalImage local, string platform, BuildSetting setting, CancellationToken cancel)
+    {
+        var place = $"{image.Dockerfile}:{source.Line}";
+        if (image.Platform is { } wanted && !BuildPlatform.AreSame(platform, wanted))
+            throw new UsageException($"ci-steps.yaml wants the image of \"{order.Component.Name}\" for \"{wanted}\", and {place} builds it on \"{source.Reference}\" for \"{platform}\": "
+                + "take FROM --platform out of the last stage, or mend image.platform");
+        if (BuildPlatform.AreSame(local.Platform, platform) || !ImageReference.IsDigest(digest)) return;
+        // An engine that keeps images of several platforms under one name may show another one than the build takes.
+        var reference = ImageReference.Parse(source.Reference);
+        if (setting.KeepsSeveralPlatforms(local) && await OffersAsync(reference.WithDigest(digest), platform, cancel).ConfigureAwait(false)) return;
+        throw new UsageException($"the image of \"{order.Component.Name}\" is to be for \"{platform}\", and its base image \"{source.Reference}\" ({place}) is for \"{local.Platform}\"; "
+            + $"nothing was built: take a base image that has \"{platform}\", or mend image.platform in ci-steps.yaml");
+    }
+
+    private async Task<bool> OffersAsync(ImageReference reference, string platform, CancellationToken cancel) =>
+        await registry.FindImageAsync(reference, cancel).ConfigureAwait(false) is { } there && there.Platforms.Any(one => BuildPlatform.AreSame(one.Platform, platform));
 
     // Where the engine has built this component before, its own cache is the better one: naming sources would switch it off.
     private async Task<IReadOnlyList<string>> PullCacheAsync(CancellationToken cancel)

@@ -18,6 +18,8 @@ internal static class ComponentInputs
         Say("target", image.Target);
         Say("platform", image.Platform);
         Say("builder", image.Builder);
+        foreach (var secret in image.Secrets) Say("secret " + secret.Id, secret.Variable ?? secret.File);
+        if (image.Ssh) Say("ssh", "default");
         foreach (var (name, value) in image.Arguments.OrderBy(pair => pair.Key, StringComparer.Ordinal)) Say("argument " + name, value);
         if (component.PreBuild is { } command)
         {

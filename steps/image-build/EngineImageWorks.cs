@@ -8,11 +8,13 @@ namespace CiSteps.ImageBuild;
 internal sealed class EngineImageWorks : IImageWorks
 {
     private const int PushAttempts = 3;
+    private static readonly TimeSpan[] readBackPauses = [TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(4)];
     private readonly StepContext context;
     private readonly ChainRun run;
     private readonly RegistryCredentials credentials;
     private readonly RegistryClient registry;
     private ContainerEngine? engine;
+    private (ContainerEngine Engine, EngineKind Kind, string Platform)? known;
 
     public EngineImageWorks(StepContext context, ChainRun run)
     {
@@ -35,9 +37,10 @@ internal sealed class EngineImageWorks : IImageWorks
                 if (name.StartsWith("CISTEPS_", StringComparison.Ordinal) || name is "TEAMCITY_VERSION" or "TEAMCITY_BUILD_PROPERTIES_FILE") variables[name] = null;
             foreach (var (name, value) in command.Environment) variables[name] = value;
             return await ChildProcess.RunAsync(command.Run[0], [.. command.Run.Skip(1)], Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)), Line, variables,
-                onLeft: left => context.Log.Info($"ended what {command.Run[0]} left running: {string.Join(", ", left)}"), cancel: cancel).ConfigureAwait(false);
+                onLeft: left => context.Log.Info($"ended what {command.Run[0]} left running: {string.Join(", ", left)}"),
+                endsWithThis: true, cancel: cancel).ConfigureAwait(false);
         }
-        var container = new CommandContainer(await EngineAsync(cancel).ConfigureAwait(false), credentials, context.Log);
+        var container = new CommandContainer((await EngineAsync(cancel).ConfigureAwait(false)).Engine, credentials, context.Log);
         var result = await container.RunAsync(new ContainerCommand(command.Image, command.Run, context.WorkTree)
         {
             Folder = command.Folder,
@@ -48,15 +51,32 @@ internal sealed class EngineImageWorks : IImageWorks
         return result.Exit;
     }
 
+    public async Task<IReadOnlyList<DockerfileSource>> ReadSourcesAsync(ComponentDefinition component, CancellationToken cancel)
+    {
+        var image = component.Image!;
+        var text = BuildSetting.ReadDockerfile(context, image);
+        var parameters = BuildSetting.ParametersOf(image);
+        // The engine is asked only where a name depends on it.
+        return DockerfileSources.Read(text, DockerfileSources.NeedPlatform(text, image.Dockerfile)
+            ? parameters with { EnginePlatform = (await EngineAsync(cancel).ConfigureAwait(false)).Platform } : parameters);
+    }
+
+    public async Task CheckAsync(ComponentDefinition component, CancellationToken cancel)
+    {
+        // What a pre-build command makes can be looked at only then.
+        if (component.PreBuild is null || File.Exists(Path.Combine(context.WorkTree, component.Image!.Dockerfile))) _ = await SettingAsync(component, cancel).ConfigureAwait(false);
+    }
+
     public async Task<LocalBuild> BuildAsync(ImageOrder order, CancellationToken cancel)
     {
-        var working = await EngineAsync(cancel).ConfigureAwait(false);
-        return await new ComponentBuild(context, run, working, registry, credentials, order).RunAsync(cancel).ConfigureAwait(false);
+        var setting = await SettingAsync(order.Component, cancel).ConfigureAwait(false);
+        var (working, _, _) = await EngineAsync(cancel).ConfigureAwait(false);
+        return await new ComponentBuild(context, run, working, registry, credentials, order).RunAsync(setting, cancel).ConfigureAwait(false);
     }
 
     public async Task<(string Digest, bool IsOurs)> PublishAsync(ImageReference name, string id, CancellationToken cancel)
     {
-        var working = await EngineAsync(cancel).ConfigureAwait(false);
+        var (working, _, _) = await EngineAsync(cancel).ConfigureAwait(false);
         var credential = await credentials.FindAsync(name.Host, cancel).ConfigureAwait(false);
         for (var attempt = 1; ; attempt++)
         {
@@ -64,10 +84,13 @@ internal sealed class EngineImageWorks : IImageWorks
             if (await registry.FindImageAsync(name, cancel).ConfigureAwait(false) is { } there) return (there.Digest, there.KnownAs.Contains(id));
             try
             {
-                var pushed = await working.PushAsync(name, credential, far => context.Log.Progress($"pushing {name}: {far}"), cancel).ConfigureAwait(false);
-                var now = await registry.FindDigestAsync(name, cancel).ConfigureAwait(false)
-                    ?? throw new UnavailableException("registry", $"the registry \"{name.Host}\" accepted \"{name}\" and says now that it is not there");
-                return (now, now == pushed);
+                var said = await working.PushAsync(name, credential, far => context.Log.Progress($"pushing {name}: {far}"), cancel).ConfigureAwait(false);
+                var now = await ReadBackAsync(name, cancel).ConfigureAwait(false);
+                var isOurs = now.KnownAs.Contains(id);
+                // The registry's word counts. An engine may name the image of one platform where the registry has an index, or the other way round.
+                if (isOurs && said is not null && !now.KnownAs.Contains(said))
+                    context.Log.Warning($"the engine says that it pushed {said}, and the registry has {now.Digest} as \"{name}\", which is the image that was built");
+                return (now.Digest, isOurs);
             }
             catch (ImagePushException failure) when (failure.Kind == ImagePullFailure.Unreachable && attempt < PushAttempts)
             {
@@ -82,6 +105,25 @@ internal sealed class EngineImageWorks : IImageWorks
         }
     }
 
+    // A registry of several machines may need a moment until all of them know a new tag.
+    private async Task<RegistryImage> ReadBackAsync(ImageReference name, CancellationToken cancel)
+    {
+        foreach (var pause in readBackPauses)
+        {
+            if (await registry.FindImageAsync(name, cancel).ConfigureAwait(false) is { } now) return now;
+            await Task.Delay(pause, context.Time, cancel).ConfigureAwait(false);
+        }
+        return await registry.FindImageAsync(name, cancel).ConfigureAwait(false)
+            ?? throw new UnavailableException("registry", $"the registry \"{name.Host}\" accepted \"{name}\" and says still that it is not there");
+    }
+
+    public async Task<bool> HasProvenanceAsync(ImageReference image, CancellationToken cancel)
+    {
+        var hasKey = context.FindSecret(Hosting.Evidence.Signing.SigningKey) is not null;
+        var found = await Attestation.ReadAsync(registry, context, image, Hosting.Evidence.PredicateTypes.Provenance, cancel).ConfigureAwait(false);
+        return found.Any(one => one.IsSigned || !hasKey);
+    }
+
     public Task<bool> ShareAsync(ImageReference image, ImageReference name, CancellationToken cancel) => registry.ShareAsync(image, name, cancel);
 
     public Task AttachAsync(ImageReference image, byte[] statement, CancellationToken cancel) =>
@@ -94,12 +136,21 @@ internal sealed class EngineImageWorks : IImageWorks
         return ValueTask.CompletedTask;
     }
 
-    private async Task<ContainerEngine> EngineAsync(CancellationToken cancel)
+    private async Task<BuildSetting> SettingAsync(ComponentDefinition component, CancellationToken cancel)
     {
-        if (engine is not null) return engine;
+        var (working, kind, platform) = await EngineAsync(cancel).ConfigureAwait(false);
+        return await BuildSetting.OfAsync(context, component, working.Location, kind, platform, cancel).ConfigureAwait(false);
+    }
+
+    private async Task<(ContainerEngine Engine, EngineKind Kind, string Platform)> EngineAsync(CancellationToken cancel)
+    {
+        if (known is { } there) return there;
         engine = await ContainerEngine.ConnectAsync(context, cancel).ConfigureAwait(false);
         await EngineLabels.SweepAsync(engine, context.Log, cancel).ConfigureAwait(false);
-        return engine;
+        var platform = (await engine.DescribeAsync(cancel).ConfigureAwait(false)).Platform;
+        var found = (engine, await engine.KindAsync(cancel).ConfigureAwait(false), platform);
+        known = found;
+        return found;
     }
 
     private static Exception Failure(ImagePushException failure) => failure.Kind switch

@@ -1,3 +1,6 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using CiSteps.Hosting;
 using CiSteps.Images;
 using CiSteps.Pipeline;
 
@@ -13,7 +16,29 @@ internal sealed record ImageOrder(ComponentDefinition Component, ImageReference 
 /// <summary>An outside image that another was built on.</summary>
 /// <param name="Reference">As the Dockerfile names it.</param>
 /// <param name="Digest">What that was at build time; the local id for an image that is in no registry.</param>
-internal sealed record BaseImage(string Reference, string Digest);
+internal sealed record BaseImage(string Reference, string Digest)
+{
+    /// <summary>Several as an image's label has them: JSON from reference to digest.</summary>
+    public static string Write(IReadOnlyList<BaseImage> bases)
+    {
+        var json = new JsonObject();
+        foreach (var one in bases.OrderBy(one => one.Reference, StringComparer.Ordinal)) json[one.Reference] = one.Digest;
+        return json.ToJsonString();
+    }
+
+    /// <summary>Reads an image's label; null when it says nothing that can be read.</summary>
+    public static IReadOnlyList<BaseImage>? Read(string? label)
+    {
+        try
+        {
+            return label is not null && JsonNode.Parse(label) is JsonObject json ? [.. json.Select(pair => new BaseImage(pair.Key, (string)pair.Value!))] : null;
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
+}
 
 /// <summary>An image that was built and is on the engine.</summary>
 /// <param name="Id">Its local id.</param>
@@ -27,6 +52,14 @@ internal interface IImageWorks : IAsyncDisposable
 {
     /// <summary>What a tag points to; null when it is absent.</summary>
     Task<TaggedImage?> FindAsync(ImageReference reference, CancellationToken cancel);
+
+    /// <summary>The outside images that a component's Dockerfile names.</summary>
+    /// <exception cref="UsageException">There is no such Dockerfile, or it cannot be read.</exception>
+    Task<IReadOnlyList<DockerfileSource>> ReadSourcesAsync(ComponentDefinition component, CancellationToken cancel);
+
+    /// <summary>Looks for all that can be refused before anything is built: syntax that the builder does not know, a secret that is missing.</summary>
+    /// <exception cref="UsageException">It is refused; the message says what to do.</exception>
+    Task CheckAsync(ComponentDefinition component, CancellationToken cancel);
 
     /// <summary>Runs a component's pre-build command; the result is its exit code.</summary>
     Task<int> PrepareAsync(ComponentDefinition component, CommandDefinition command, CancellationToken cancel);
@@ -42,6 +75,9 @@ internal interface IImageWorks : IAsyncDisposable
     /// <summary>Gives an image that is in the registry one more name.</summary>
     /// <returns>False when the registry cannot share content between the two repositories.</returns>
     Task<bool> ShareAsync(ImageReference image, ImageReference name, CancellationToken cancel);
+
+    /// <summary>Whether an image in the registry has its provenance; where there is a key, only signed provenance counts.</summary>
+    Task<bool> HasProvenanceAsync(ImageReference image, CancellationToken cancel);
 
     /// <summary>Attaches a statement to an image in the registry, signed when there is a key.</summary>
     Task AttachAsync(ImageReference image, byte[] statement, CancellationToken cancel);

@@ -25,6 +25,8 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         var started = context.Time.GetUtcNow();
         var images = new List<BuiltImage>();
         var provenance = new Provenance(context, run, started);
+        // What can be refused is refused before the first image is built.
+        foreach (var action in plan.Actions.Where(action => action.Act == ImageAct.Build)) await works.CheckAsync(ComponentOf(action.Facts), cancel).ConfigureAwait(false);
         foreach (var action in plan.Actions)
         {
             var (image, outcome) = await ActAsync(action, provenance, cancel).ConfigureAwait(false);
@@ -65,7 +67,7 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
     {
         if (!context.Settings.Get(ImageBuildCommand.Reuse) || certified?.Inputs is null) return null;
         var bases = new List<BaseImage>();
-        foreach (var source in await ComponentBuild.ReadSourcesAsync(context, component.Image!, cancel).ConfigureAwait(false))
+        foreach (var source in (await works.ReadSourcesAsync(component, cancel).ConfigureAwait(false)).Select(source => source.Reference).Distinct())
         {
             if (await works.FindAsync(ImageReference.Parse(source), cancel).ConfigureAwait(false) is not { } found) return null;
             bases.Add(new BaseImage(source, found.Digest));
@@ -99,6 +101,7 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
             case ImageAct.Reuse:
                 return await ReuseAsync(facts, cancel).ConfigureAwait(false);
             case ImageAct.AlreadyDone:
+                await CompleteAsync(facts, provenance, cancel).ConfigureAwait(false);
                 return (Image(facts, facts.Name, facts.Existing!.Digest, built: true), null);
             case ImageAct.Build:
                 return await BuildAsync(facts, provenance, cancel).ConfigureAwait(false);
@@ -126,7 +129,7 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
 
     private async Task<(BuiltImage? Image, Outcome? Outcome)> BuildAsync(ComponentFacts facts, Provenance provenance, CancellationToken cancel)
     {
-        var component = run.Change.Components.First(one => one.Name == facts.Component);
+        var component = ComponentOf(facts);
         using var block = context.Log.Block($"image {facts.Name}");
         if (component.PreBuild is { } command)
         {
@@ -161,29 +164,48 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         if (!isOurs)
             return (null, Outcome.Refused("tag-taken", $"the tag \"{facts.Name}\" was taken by another image ({digest}) at the same moment; an image's tag is never overwritten: run the chain with a new build number"));
         context.Log.Info($"{component.Name}: {facts.Name} is {digest}");
-        provenance.Add(component, facts.Name, digest, build);
-        if (!context.Settings.Get(ImageBuildCommand.NoProvenance))
-        {
-            try
-            {
-                await works.AttachAsync(facts.Name.WithDigest(digest), provenance.Statement(facts.Name, digest), cancel).ConfigureAwait(false);
-            }
-            catch (RegistryRefusalException refusal)
-            {
-                context.Log.Warning($"the registry takes no provenance beside the image ({refusal.Message}); the evidence folder has it");
-            }
-        }
+        provenance.Add(component, facts.Name, digest, build.Bases);
+        if (!context.Settings.Get(ImageBuildCommand.NoProvenance)) await AttachAsync(facts.Name.WithDigest(digest), provenance.Statement(facts.Name, digest), cancel).ConfigureAwait(false);
         return (Image(facts, facts.Name, digest, built: true), null);
     }
+
+    // An earlier run was ended between its push and its statement, or could not make one: the image's own label says what it was built on.
+    private async Task CompleteAsync(ComponentFacts facts, Provenance provenance, CancellationToken cancel)
+    {
+        var (existing, component) = (facts.Existing!, ComponentOf(facts));
+        if (BaseImage.Read(existing.Bases) is not { } bases)
+        {
+            context.Log.Warning($"{facts.Name} does not say what it was built on: nothing is said of it in this run's provenance, and none is attached");
+            return;
+        }
+        provenance.Add(component, facts.Name, existing.Digest, bases);
+        if (context.Settings.Get(ImageBuildCommand.NoProvenance)) return;
+        var image = facts.Name.WithDigest(existing.Digest);
+        if (await works.HasProvenanceAsync(image, cancel).ConfigureAwait(false)) return;
+        context.Log.Info($"{component.Name}: {facts.Name} is without its provenance; it is attached now");
+        await AttachAsync(image, provenance.Statement(facts.Name, existing.Digest), cancel).ConfigureAwait(false);
+    }
+
+    private async Task AttachAsync(ImageReference image, byte[] statement, CancellationToken cancel)
+    {
+        try
+        {
+            await works.AttachAsync(image, statement, cancel).ConfigureAwait(false);
+        }
+        catch (RegistryRefusalException refusal)
+        {
+            context.Log.Warning($"the registry takes no provenance beside the image ({refusal.Message}); the evidence folder has it");
+        }
+    }
+
+    private ComponentDefinition ComponentOf(ComponentFacts facts) => run.Change.Components.First(one => one.Name == facts.Component);
 
     private static Outcome Failed(ComponentDefinition component, ImageBuildException failure)
     {
         var last = failure.LastLines.Count == 0 ? "" : "\nlast lines:\n" + string.Join('\n', failure.LastLines.Select(line => "  " + line));
-        var hint = failure.EngineText.Contains("requires BuildKit", StringComparison.OrdinalIgnoreCase) || failure.EngineText.Contains("unknown flag: mount", StringComparison.OrdinalIgnoreCase)
-            ? "; the engine's own builder does not know this: set image.builder to buildx in ci-steps.yaml" : "";
         return Outcome.Refused("build-failed", failure.Instruction.Length == 0
-            ? $"the image of \"{component.Name}\" ({component.Image!.Dockerfile}) could not be built: {failure.EngineText}{hint}{last}"
-            : $"the image of \"{component.Name}\" ({component.Image!.Dockerfile}) failed at \"{failure.Instruction}\": {failure.EngineText}{hint}{last}");
+            ? $"the image of \"{component.Name}\" ({component.Image!.Dockerfile}) could not be built: {failure.EngineText}{last}"
+            : $"the image of \"{component.Name}\" ({component.Image!.Dockerfile}) failed at \"{failure.Instruction}\": {failure.EngineText}{last}");
     }
 
     private static Outcome End(List<BuiltImage> images, Provenance provenance)

@@ -9,9 +9,9 @@ namespace CiSteps.ImageBuild;
 internal sealed class Provenance(StepContext context, ChainRun run, DateTimeOffset started)
 {
     private const string BuildType = "https://cisteps.dev/image-build/v1";
-    private readonly List<(ComponentDefinition Component, ImageReference Name, string Digest, LocalBuild Build)> built = [];
+    private readonly List<(ComponentDefinition Component, ImageReference Name, string Digest, IReadOnlyList<BaseImage> Bases)> built = [];
 
-    public void Add(ComponentDefinition component, ImageReference name, string digest, LocalBuild build) => built.Add((component, name, digest, build));
+    public void Add(ComponentDefinition component, ImageReference name, string digest, IReadOnlyList<BaseImage> bases) => built.Add((component, name, digest, bases));
 
     /// <summary>The predicate for all that was built.</summary>
     public JsonObject Predicate() => Predicate(built);
@@ -29,7 +29,7 @@ internal sealed class Provenance(StepContext context, ChainRun run, DateTimeOffs
         return System.Text.Encoding.UTF8.GetBytes(context.Log.Mask.Apply(statement.ToJsonString()));
     }
 
-    private JsonObject Predicate(IReadOnlyList<(ComponentDefinition Component, ImageReference Name, string Digest, LocalBuild Build)> images)
+    private JsonObject Predicate(IReadOnlyList<(ComponentDefinition Component, ImageReference Name, string Digest, IReadOnlyList<BaseImage> Bases)> images)
     {
         var identity = run.Identity;
         var components = new JsonArray();
@@ -38,7 +38,7 @@ internal sealed class Provenance(StepContext context, ChainRun run, DateTimeOffs
             ["uri"] = $"git+{identity.Repository}@refs/heads/{identity.Branch}",
             ["digest"] = new JsonObject { ["gitCommit"] = identity.Commit },
         });
-        foreach (var (component, name, _, build) in images)
+        foreach (var (component, name, _, bases) in images)
         {
             var image = component.Image!;
             var arguments = new JsonObject();
@@ -52,8 +52,11 @@ internal sealed class Provenance(StepContext context, ChainRun run, DateTimeOffs
                 ["target"] = image.Target,
                 ["platform"] = image.Platform,
                 ["arguments"] = arguments,
+                // By name only: what they hold is nowhere in the image, nor here.
+                ["secrets"] = new JsonArray([.. image.Secrets.Select(secret => (JsonNode?)secret.Id)]),
+                ["ssh"] = image.Ssh,
             });
-            foreach (var source in build.Bases)
+            foreach (var source in bases)
                 if (!materials.Any(known => (string?)known!["uri"] == "docker-image://" + source.Reference))
                     materials.Add((JsonNode)new JsonObject { ["uri"] = "docker-image://" + source.Reference, ["digest"] = Digest(source.Digest) });
         }

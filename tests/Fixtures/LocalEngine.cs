@@ -44,6 +44,15 @@ public sealed class LocalEngine : IAsyncDisposable
         return reference;
     }
 
+    /// <summary>Pushes an image and reads back from the registry what it is there.</summary>
+    /// <returns>Its digest.</returns>
+    public async Task<string> PushAsync(ImageReference name, RegistryCredential? credential = null)
+    {
+        await Engine.PushAsync(name, credential);
+        using var registry = RegistryClient.Open(new RegistryCredentials(credential, [name.Host], new Dictionary<string, string>()));
+        return await registry.FindDigestAsync(name) ?? throw new InvalidOperationException($"the registry does not have {name}");
+    }
+
     /// <summary>Has an image removed at the end.</summary>
     public void Own(string reference)
     {

@@ -51,7 +51,7 @@ public sealed class PodCluster : IAsyncDisposable
         var labels = commit is null ? new Dictionary<string, string>() : new Dictionary<string, string> { [ImageName.RevisionLabel] = commit };
         await engine.Engine.BuildAsync(new EngineBuild("Dockerfile") { Name = name, Labels = labels }, context, _ => { });
         engine.Own(name.ToString());
-        return await engine.Engine.PushAsync(name);
+        return await engine.PushAsync(name);
     }
 
     /// <summary>A web server that says its version at <c>/version</c> and is healthy at <c>/healthz</c>.</summary>

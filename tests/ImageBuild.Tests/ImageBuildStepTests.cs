@@ -26,6 +26,7 @@ public sealed class ImageBuildStepTests
         name = ImageReference.Of($"{Host}/ci/service", $"3.1-{repository.Clone.Head[..12]}");
         works = new Mock<IImageWorks>(MockBehavior.Strict);
         works.Setup(port => port.DisposeAsync()).Returns(ValueTask.CompletedTask);
+        works.Setup(port => port.CheckAsync(It.IsAny<ComponentDefinition>(), It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
         Answer(ImageReference.Of($"{Host}/service", "3-production"), null);
         Answer(ImageReference.Of($"{Host}/other", "1-production"), null);
         Answer(name, null);

@@ -25,7 +25,7 @@ public sealed class RealImageTests
         local.OwnAllOf(registry);
         client = registry.Connect();
         basis = await local.MakeBaseImageAsync($"{registry.Host}/base/tools");
-        baseDigest = await local.Engine.PushAsync(basis, LocalRegistry.Credential);
+        baseDigest = await local.PushAsync(basis, LocalRegistry.Credential);
     }
 
     [OneTimeTearDown]

@@ -24,7 +24,7 @@ public sealed class RegistryClientTests(RegistryAccess access)
         local = await LocalEngine.OpenAsync();
         client = registry.Connect();
         pushed = await local.MakeBaseImageAsync($"{registry.Host}/team/service");
-        digest = await local.Engine.PushAsync(pushed, access == RegistryAccess.Open ? null : LocalRegistry.Credential);
+        digest = await local.PushAsync(pushed, access == RegistryAccess.Open ? null : LocalRegistry.Credential);
     }
 
     [OneTimeTearDown]

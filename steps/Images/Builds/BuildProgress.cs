@@ -75,8 +75,8 @@ internal sealed partial class BuildProgress(Action<string> onLine, IReadOnlyColl
         }
         isTold |= line.StartsWith("Successfully", StringComparison.Ordinal);
         if (isTold) onLine(line);
-        if (line == " ---> Using cache" && isCounted) Cached++;
-        if (line.StartsWith(" ---> ", StringComparison.Ordinal) || line.StartsWith("Removing intermediate container", StringComparison.Ordinal)) return;
+        if ((line == " ---> Using cache" || line.StartsWith("--> Using cache ", StringComparison.Ordinal)) && isCounted) Cached++;
+        if (line.StartsWith(" ---> ", StringComparison.Ordinal) || line.StartsWith("--> ", StringComparison.Ordinal) || line.StartsWith("Removing intermediate container", StringComparison.Ordinal)) return;
         last.Enqueue(line);
         if (last.Count > KeptLines) last.Dequeue();
     }
@@ -84,6 +84,7 @@ internal sealed partial class BuildProgress(Action<string> onLine, IReadOnlyColl
     [GeneratedRegex(@"\e\[[0-9;]*m")]
     private static partial Regex Colour();
 
-    [GeneratedRegex(@"^Step \d+/\d+ : (.*)$")]
+    // podman writes it in capitals.
+    [GeneratedRegex(@"^(?:Step|STEP) \d+/\d+ ?: (.*)$")]
     private static partial Regex StepLine();
 }

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
+using CiSteps.Hosting;
 using Docker.DotNet.Models;
 
 namespace CiSteps.Images;
@@ -56,7 +58,10 @@ public sealed partial class ContainerEngine
             var platform = $"{image.Os}/{image.Architecture}" + (string.IsNullOrEmpty(image.Variant) ? "" : "/" + image.Variant);
             return new LocalImage(image.ID, [.. image.RepoTags ?? []], [.. image.RepoDigests ?? []], platform,
                 image.Created is { } created ? new DateTimeOffset(DateTime.SpecifyKind(created, DateTimeKind.Utc)) : null, image.Size, Copy(image.Config?.Labels),
-                image.Config?.User ?? "", [.. image.Config?.Entrypoint ?? []], [.. image.Config?.Cmd ?? []], [.. image.Config?.Env ?? []], image.Config?.WorkingDir ?? "");
+                image.Config?.User ?? "", [.. image.Config?.Entrypoint ?? []], [.. image.Config?.Cmd ?? []], [.. image.Config?.Env ?? []], image.Config?.WorkingDir ?? "")
+            {
+                Triggers = [.. image.Config?.OnBuild ?? []],
+            };
         }
         catch (EngineRefusalException refusal) when (refusal.IsAbsent || refusal.Message.Contains("invalid reference format", StringComparison.Ordinal))
         {
@@ -148,7 +153,7 @@ public sealed partial class ContainerEngine
         progress.End();
         if (error is not null) throw new ImageBuildException(progress.Instruction, error, progress.LastLines);
         return id is not null ? new EngineBuildResult(id, progress.Steps, progress.Cached)
-            : throw new ImageBuildException(progress.Instruction, "the engine ended the build without an image and without saying why", progress.LastLines);
+            : throw new UnavailableException("engine", "the container engine ended the build without an image and without saying why; see its own log");
     }
 
     /// <summary>Pushes a local image under its name.</summary>
@@ -156,9 +161,12 @@ public sealed partial class ContainerEngine
     /// <param name="credential">Credentials for its registry; null: none.</param>
     /// <param name="progress">Told every few seconds how far it has come.</param>
     /// <param name="cancel">Gives up.</param>
-    /// <returns>The digest, as the registry gave it.</returns>
+    /// <returns>
+    /// The digest that the engine says it pushed; null when it says none, as podman does. It is no proof of what the registry has:
+    /// ask that (<see cref="RegistryClient.FindImageAsync"/>).
+    /// </returns>
     /// <exception cref="ImagePushException">It was not taken; the exception says in which way.</exception>
-    public async Task<string> PushAsync(ImageReference name, RegistryCredential? credential = null, Action<string>? progress = null, CancellationToken cancel = default)
+    public async Task<string?> PushAsync(ImageReference name, RegistryCredential? credential = null, Action<string>? progress = null, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(name);
         string? error = null, digest = null;
@@ -167,6 +175,8 @@ public sealed partial class ContainerEngine
         {
             if (message.Error is { } failure) error ??= failure.Message;
             if (message.Aux?.ExtensionData is { } facts && facts.TryGetValue("Digest", out var value)) digest = value.ToString();
+            // Without a message of its own, as the containerd store pushes: "1: digest: sha256:… size: 750".
+            else if (message.Status is { } status && PushedLine().Match(status) is { Success: true } pushed) digest ??= pushed.Groups[1].Value;
             if (message is { Status: "Pushing", Progress: { } layer }) transfer.Add(message.ID ?? "", layer.Current ?? 0, layer.Total ?? 0);
         }
         try
@@ -179,8 +189,18 @@ public sealed partial class ContainerEngine
             error ??= refusal.Message;
         }
         if (error is not null) throw new ImagePushException(ImagePullException.Classify(error), name.ToString(), error);
-        return digest ?? throw new ImagePushException(ImagePullFailure.Other, name.ToString(), "the engine ended the push and told no digest");
+        return digest;
     }
+
+    /// <summary>Which engine this is: docker's or podman's, whose builders know different Dockerfiles.</summary>
+    public async Task<EngineKind> KindAsync(CancellationToken cancel = default)
+    {
+        var version = await AskAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
+        return EngineKind.Of(version.Version ?? "", (version.Components ?? []).Any(part => part.Name?.Contains("podman", StringComparison.OrdinalIgnoreCase) is true));
+    }
+
+    [GeneratedRegex(@"digest: (sha256:[0-9a-f]{64})\b")]
+    private static partial Regex PushedLine();
 
     private static AuthConfig ToAuth(string host, RegistryCredential? credential) => credential is null ? new AuthConfig() : new AuthConfig
     {

@@ -194,7 +194,11 @@ public sealed record ListedContainer(string Id, string Name, string ImageId, IRe
 /// <param name="WorkingDirectory">Working directory.</param>
 public sealed record LocalImage(string Id, IReadOnlyList<string> Tags, IReadOnlyList<string> Digests, string Platform, DateTimeOffset? Created, long Bytes,
     IReadOnlyDictionary<string, string> Labels, string User, IReadOnlyList<string> Entrypoint, IReadOnlyList<string> Command,
-    IReadOnlyList<string> Environment, string WorkingDirectory);
+    IReadOnlyList<string> Environment, string WorkingDirectory)
+{
+    /// <summary>Instructions that run in a build on top of it (<c>ONBUILD</c>).</summary>
+    public IReadOnlyList<string> Triggers { get; init; } = [];
+}
 
 /// <summary>An image as it was pulled.</summary>
 /// <param name="Id">Its local id.</param>

@@ -23,6 +23,9 @@ public static class ImageName
     /// <summary>Label with a fingerprint of all that an image was built from: files, parameters, base images.</summary>
     public const string InputsLabel = "dev.cisteps.inputs";
 
+    /// <summary>Label with the outside images that an image was built on, as JSON from reference to digest; what provenance is made from when it was not attached at once.</summary>
+    public const string BasesLabel = "dev.cisteps.bases";
+
     /// <summary>A component's repository.</summary>
     /// <param name="registry"><c>host[:port][/prefix]</c>.</param>
     /// <param name="branchPrefix">Path for images of private branches, such as <c>ci</c>.</param>

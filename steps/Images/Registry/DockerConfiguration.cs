@@ -8,7 +8,8 @@ namespace CiSteps.Images;
 /// <summary>Credentials as <c>docker login</c> leaves them: config.json with <c>auths</c>, <c>credHelpers</c> and <c>credsStore</c>.</summary>
 internal sealed class DockerConfiguration
 {
-    private const string HubKey = "https://index.docker.io/v1/";
+    /// <summary>Under which key docker keeps what is for Docker Hub.</summary>
+    public const string HubKey = "https://index.docker.io/v1/";
     private readonly string path;
     private readonly JsonObject json;
     private readonly IReadOnlyDictionary<string, string> environment;
@@ -49,7 +50,7 @@ internal sealed class DockerConfiguration
                 if (await AskAsync(store, key, cancel).ConfigureAwait(false) is { } stored) return (stored, $"docker-credential-{store}");
         }
         foreach (var (key, value) in json["auths"] as JsonObject ?? [])
-            if (value is JsonObject entry && IsFor(key, host) && ReadEntry(key, entry) is { } found) return (found, path);
+            if (value is JsonObject entry && IsFor(key, host) && ReadEntry(path, key, entry) is { } found) return (found, path);
         return null;
     }
 
@@ -64,7 +65,9 @@ internal sealed class DockerConfiguration
             || (host == ImageReference.DockerHub && name is ("index.docker.io" or "registry-1.docker.io"));
     }
 
-    private RegistryCredential? ReadEntry(string key, JsonObject entry)
+    /// <summary>An entry of <c>auths</c>; null when it holds no secret.</summary>
+    /// <exception cref="UsageException">It cannot be read.</exception>
+    public static RegistryCredential? ReadEntry(string path, string key, JsonObject entry)
     {
         var token = (string?)entry["identitytoken"];
         var (user, password) = ((string?)entry["username"] ?? "", (string?)entry["password"] ?? "");

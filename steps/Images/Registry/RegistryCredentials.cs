@@ -29,6 +29,9 @@ public sealed class RegistryCredentials
         configuration = new(() => DockerConfiguration.Read(environment));
     }
 
+    /// <summary>What the environment gives for the pipeline's own registry, by host; empty when it gives nothing.</summary>
+    internal IReadOnlyList<(string Host, RegistryCredential Credential)> Given => own is null ? [] : [.. ownHosts.Select(host => (host, own))];
+
     /// <summary>No credentials at all.</summary>
     public static RegistryCredentials None { get; } = new(null, [], new Dictionary<string, string>());
 

@@ -72,10 +72,62 @@ internal static class ComponentReading
     private static ImageDefinition Image(MapReader map, ValueReading reading)
     {
         var context = ValueReading.RelativePath(map, "context", ".");
+        return new ImageDefinition(
+            ValueReading.RelativePath(map, "dockerfile", context == "." ? "Dockerfile" : context + "/Dockerfile"),
+            context,
+            map.OptionalText("target"),
+            reading.Variables(map, "args"),
+            Platform(map),
+            map.OneOf("builder", ImageDefinition.AutoBuilder, ImageDefinition.AutoBuilder, ImageDefinition.EngineBuilder, ImageDefinition.BuildxBuilder))
+        {
+            Secrets = Secrets(map, reading.Problems),
+            Ssh = Ssh(map),
+        };
+    }
+
+    private static string? Platform(MapReader map)
+    {
+        const string one = "an image is built for one platform: write one, or make a component for each";
+        if (map.Find("platform") is YamlList)
+        {
+            map.Problem("platform", $"\"platform\" of {map.What} is a list; {one}");
+            return null;
+        }
         var platform = map.OptionalText("platform");
-        if (platform is not null && platform.Split('/') is not ([{ Length: > 0 }, { Length: > 0 }] or [{ Length: > 0 }, { Length: > 0 }, { Length: > 0 }]))
-            map.Problem("platform", $"\"{platform}\" is no platform; write it like linux/amd64");
-        return new ImageDefinition(ValueReading.RelativePath(map, "dockerfile", context == "." ? "Dockerfile" : context + "/Dockerfile"), context,
-            map.OptionalText("target"), reading.Variables(map, "args"), platform, map.OneOf("builder", "engine", "engine", "buildx"));
+        if (platform is null) return null;
+        var parts = platform.Split('/');
+        if (platform.Contains(',', StringComparison.Ordinal)) map.Problem("platform", $"\"{platform}\" of {map.What} names several platforms; {one}");
+        else if (parts.Length is not (2 or 3) || parts.Any(part => part.Length == 0)) map.Problem("platform", $"\"{platform}\" is no platform; write it like linux/amd64");
+        return platform;
+    }
+
+    private static List<BuildSecretDefinition> Secrets(MapReader map, Problems problems)
+    {
+        var secrets = new List<BuildSecretDefinition>();
+        foreach (var (id, part) in map.Entries("secrets"))
+        {
+            var what = $"secret \"{id.Value}\" of {map.What}";
+            if (MapReader.Of(part, Section.BuildSecret, what, problems) is not { } secret) continue;
+            var (variable, file) = (secret.OptionalText("env"), secret.OptionalText("file"));
+            if (id.Value.Length == 0 || !id.Value.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_' or '.'))
+                problems.Add(id.Place, $"\"{id.Value}\" is not a secret's id: letters, digits, \".\", \"_\" and \"-\"");
+            if ((variable is null) == (file is null)) problems.Add(part.Place, $"{what} needs either \"env\", a variable's name, or \"file\", a path");
+            if (variable is not null && !ValueReading.IsVariable(variable)) secret.Problem("env", $"\"{variable}\" of {what} is not a variable's name");
+            // What the chain itself works with is not the change's to read.
+            else if (variable?.StartsWith("CISTEPS_", StringComparison.Ordinal) is true)
+                secret.Problem("env", $"\"{variable}\" of {what} belongs to the chain itself and is not handed to builds; give the build a variable of its own");
+            if (file is not null && (file.Length == 0 || file.IndexOfAny([',', '"', '\n']) >= 0)) secret.Problem("file", $"\"{file}\" of {what} is not a path that can be handed over: it is empty, or has a comma or a quote in it");
+            secrets.Add(new BuildSecretDefinition(id.Value, variable, file));
+        }
+        return secrets;
+    }
+
+    // "true", or the list with docker's own name for the user's agent.
+    private static bool Ssh(MapReader map)
+    {
+        if (map.Find("ssh") is not YamlList) return map.Switch("ssh");
+        var names = map.Texts("ssh");
+        if (names is not ["default"]) map.Problem("ssh", $"\"ssh\" of {map.What} is true, or [default]: the keys of this user's ssh agent");
+        return true;
     }
 }

@@ -13,7 +13,8 @@ internal sealed record Section(string Name, params IReadOnlyList<string> Keys)
     public static Section Retry { get; } = new("retry", "attempts", "most-tests", "framework", "filter");
     public static Section Quarantined { get; } = new("quarantined", "test", "owner", "until");
     public static Section Command { get; } = new("command", "run", "image", "folder", "env");
-    public static Section Image { get; } = new("image", "dockerfile", "context", "target", "args", "platform", "builder");
+    public static Section Image { get; } = new("image", "dockerfile", "context", "target", "args", "platform", "builder", "secrets", "ssh");
+    public static Section BuildSecret { get; } = new("buildSecret", "env", "file");
     public static Section Workload { get; } = new("workload", "manifests", "kind", "name", "container", "time-limit");
     public static Section Suite { get; } = new("suite", "name", "components", "class", "namespace", "manifests", "dependents", "tests", "time-limit");
     public static Section Dependent { get; } = new("dependent", "name", "image", "major", "bootstrap", "workload");
@@ -27,7 +28,7 @@ internal sealed record Section(string Name, params IReadOnlyList<string> Keys)
 
     public static IReadOnlyList<Section> All { get; } =
     [
-        Pipeline, Registry, Branches, Component, TestRun, Retry, Quarantined, Command, Image, Workload, Suite, Dependent, SuiteTests,
+        Pipeline, Registry, Branches, Component, TestRun, Retry, Quarantined, Command, Image, BuildSecret, Workload, Suite, Dependent, SuiteTests,
         Production, Wave, Target, Gate, Notifications, Owner,
     ];
 }

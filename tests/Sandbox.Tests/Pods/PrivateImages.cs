@@ -17,7 +17,7 @@ public sealed class PrivateImages
         await using var registry = await LocalRegistry.StartAsync(RegistryAccess.Basic);
         var reference = registry.Reference("team/app");
         await _cluster.Engine.MakeBaseImageAsync(reference.Repository, "1");
-        var pushed = await _cluster.Engine.Engine.PushAsync(reference, LocalRegistry.Credential);
+        var pushed = await _cluster.Engine.PushAsync(reference, LocalRegistry.Credential);
         await _cluster.Engine.Engine.RemoveImageAsync(reference.ToString(), force: true);
         var pod = """{"metadata":{"name":"NAME"},"spec":{MORE"containers":[{"name":"app","image":"REF","command":["sleep","1000"]}],"terminationGracePeriodSeconds":0}}""".Replace("REF", reference.ToString());
 

@@ -1,0 +1,83 @@
+using CiSteps.Hosting;
+using CiSteps.Images;
+using CiSteps.Pipeline;
+
+namespace CiSteps.ImageBuild;
+
+/// <summary>What one image is built with: engine, builder, Dockerfile and secrets, all of it looked at before anything is built.</summary>
+/// <param name="Location">The engine.</param>
+/// <param name="Kind">Whose it is.</param>
+/// <param name="Builder">The builder.</param>
+/// <param name="Text">The Dockerfile.</param>
+/// <param name="Parameters">What the Dockerfile is read with.</param>
+/// <param name="Secrets">Arguments for buildx, which hold names and paths only.</param>
+internal sealed record BuildSetting(EngineLocation Location, EngineKind Kind, BuilderChoice Builder, string Text, DockerfileParameters Parameters, IReadOnlyList<string> Secrets)
+{
+    /// <summary>The platform that the image is for.</summary>
+    public string Platform => Parameters.Platform ?? Parameters.EnginePlatform!;
+
+    /// <summary>Whether a local image may stand for several platforms: its id is then the digest of a manifest or index, as the registry has it.</summary>
+    public bool KeepsSeveralPlatforms(LocalImage image) => !Kind.IsPodman && image.Digests.Any(digest => digest.EndsWith("@" + image.Id, StringComparison.Ordinal));
+
+    /// <summary>Looks at all that a component's build needs.</summary>
+    /// <exception cref="UsageException">Something is missing, or the builder does not know the Dockerfile's syntax.</exception>
+    public static async Task<BuildSetting> OfAsync(StepContext context, ComponentDefinition component, EngineLocation location, EngineKind kind, string enginePlatform, CancellationToken cancel)
+    {
+        var image = component.Image!;
+        RefuseSecretArguments(context, component);
+        var secrets = BuildSecrets.Find(context, component);
+        var text = ReadDockerfile(context, image);
+        var parameters = ParametersOf(image) with { EnginePlatform = enginePlatform };
+        var builder = await BuilderChoice.OfAsync(context, image.Builder, kind, location, cancel).ConfigureAwait(false);
+        if (builder.IsBuildx) RefuseForOldBuildKit(text, parameters, kind);
+        else
+        {
+            RefuseForEngine(text, parameters, kind, builder);
+            if (secrets.Count > 0)
+                throw new UsageException($"\"{component.Name}\" has image.secrets or image.ssh, which the engine's own builder cannot hand to a build{Because(builder)}: {BuilderChoice.HowToInstall}");
+        }
+        // A name that stays empty, a stage that is missing: known from the file alone.
+        _ = DockerfileSources.Read(text, parameters);
+        return new BuildSetting(location, kind, builder, text, parameters, secrets);
+    }
+
+    /// <summary>A component's Dockerfile.</summary>
+    /// <exception cref="UsageException">There is none.</exception>
+    public static string ReadDockerfile(StepContext context, ImageDefinition image)
+    {
+        var path = Path.GetFullPath(Path.Combine(context.WorkTree, image.Dockerfile));
+        return File.Exists(path) ? File.ReadAllText(path) : throw new UsageException($"there is no Dockerfile \"{image.Dockerfile}\"; give image.dockerfile in ci-steps.yaml");
+    }
+
+    /// <summary>What a component's Dockerfile is read with, the engine's platform left open.</summary>
+    public static DockerfileParameters ParametersOf(ImageDefinition image) => new(image.Arguments) { Name = image.Dockerfile, Target = image.Target, Platform = image.Platform };
+
+    // Build arguments stay readable in the image's history for ever.
+    private static void RefuseSecretArguments(StepContext context, ComponentDefinition component)
+    {
+        foreach (var (name, value) in component.Image!.Arguments)
+            if (context.Log.Mask.Apply(value) != value)
+                throw new UsageException($"the build argument \"{name}\" of \"{component.Name}\" holds a secret, and build arguments stay readable in the image; hand it over in image.secrets instead");
+    }
+
+    private static void RefuseForEngine(string text, DockerfileParameters parameters, EngineKind kind, BuilderChoice builder)
+    {
+        var unknown = BuildKitSyntax.OfEngine(text, parameters, kind);
+        if (unknown.Count == 0) return;
+        throw new UsageException($"{List(unknown, parameters)}: {kind.Name}'s own builder does not know this, and what it does not know it may leave out of the image without a word; "
+            + $"nothing was built{Because(builder)}: " + (kind.IsPodman ? "use an engine with BuildKit, or write it without" : BuilderChoice.HowToInstall + ", or write it without"));
+    }
+
+    private static void RefuseForOldBuildKit(string text, DockerfileParameters parameters, EngineKind kind)
+    {
+        var unknown = BuildKitSyntax.OfOldBuildKit(text, parameters, kind);
+        if (unknown.Count > 0)
+            throw new UsageException($"{List(unknown, parameters)}: the BuildKit inside an engine {kind.Major} does not know here-documents; nothing was built: "
+                + "name a front end that does in the first line (# syntax=docker/dockerfile:1), or take a newer engine");
+    }
+
+    private static string List(IReadOnlyList<UnknownSyntax> unknown, DockerfileParameters parameters) =>
+        string.Join(", ", unknown.Select(one => $"{parameters.Name}:{one.Line} \"{one.Construct}\""));
+
+    private static string Because(BuilderChoice builder) => builder.WhyNot.Length > 0 ? $" (buildx is not used: {builder.WhyNot})" : "";
+}
