@@ -12,7 +12,9 @@ internal static class HelperProcess
     public static async Task<(int Exit, string Output, string Error)> RunAsync(string program, IReadOnlyList<string> arguments, string input,
         IReadOnlyDictionary<string, string> environment, CancellationToken cancel)
     {
-        var path = Locate(program, environment) ?? throw new HelperFailureException("is not installed (no folder of PATH has it)");
+        var path = Locate(program, environment);
+        // A name alone would be looked for along this process's own path.
+        if (!File.Exists(path)) throw new HelperFailureException("is not installed (no folder of PATH has it)");
         var start = new ProcessStartInfo(path, arguments)
         {
             RedirectStandardInput = true,
@@ -62,12 +64,12 @@ internal static class HelperProcess
     }
 
     // The search path that counts is the one of the given environment, not this process's.
-    private static string? Locate(string program, IReadOnlyDictionary<string, string> environment)
+    internal static string Locate(string program, IReadOnlyDictionary<string, string> environment)
     {
         foreach (var folder in (environment.GetValueOrDefault("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries))
             foreach (var name in OperatingSystem.IsWindows() ? new[] { program + ".exe", program } : [program])
                 if (Path.Combine(folder, name) is var path && File.Exists(path)) return path;
-        return null;
+        return program;
     }
 }
 

@@ -40,7 +40,7 @@ internal sealed class PruneStep(StepContext context, ChainRun run)
         return await RemoveAsync(client, plan, all, cancel).ConfigureAwait(false);
     }
 
-    private static async Task<Outcome> RemoveAsync(RegistryClient client, PrunePlan plan, string all, CancellationToken cancel)
+    private async Task<Outcome> RemoveAsync(RegistryClient client, PrunePlan plan, string all, CancellationToken cancel)
     {
         var (removal, refusals) = await BranchImages.RemoveAllAsync(client, plan.Removed, plan.Needed, cancel).ConfigureAwait(false);
         if (refusals.Count == 0) return Outcome.Done($"removed {removal} of {all}; their layers go when the registry collects its garbage");
