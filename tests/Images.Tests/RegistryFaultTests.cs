@@ -230,6 +230,19 @@ public sealed class RegistryFaultTests
         await Assert.ThrowsAsync<UnavailableException>(() => client.TryPushAsync(registry.Reference()));
     }
 
+    [TestCase("https://registry-1.docker.io/v2/x", "docker.io", true)]
+    [TestCase("https://registry.example/v2/x", "registry.example:443", true)]
+    [TestCase("https://registry.example:443/v2/x", "registry.example", true)]
+    [TestCase("https://registry.example/v2/x", "Registry.Example", true)]
+    [TestCase("http://registry.example:5000/v2/x", "registry.example:5000", true)]
+    [TestCase("https://[::1]:5000/v2/x", "[::1]:5000", true)]
+    [TestCase("https://registry.example:5000/v2/x", "registry.example", false)]
+    [TestCase("https://storage.example/v2/x", "registry.example", false)]
+    [TestCase("https://registry.example.evil/v2/x", "registry.example", false)]
+    [TestCase("https://docker.io/v2/x", "docker.io", false)]
+    public void Knows_the_registry_in_the_place_of_an_upload_however_it_is_written(string place, string host, bool isAt) =>
+        Assert.That(RegistryConnection.IsAt(new Uri(place), host), Is.EqualTo(isAt));
+
     [TestCase("{\"token\":\"a\\r\\nX-Evil: 1\"}", "characters")]
     [TestCase("{\"token\":\"a b\"}", "characters")]
     [TestCase("{\"token\":5}", "no token")]

@@ -177,9 +177,10 @@ internal sealed class RegistryConnection : IDisposable
     {
         if (request.Path.Contains("://", StringComparison.Ordinal))
         {
-            // An upload's place may be anywhere; only the registry itself gets its credentials.
+            // An upload's place may be anywhere; only the registry itself gets its credentials, and in clear only where all else is in clear.
             var place = new Uri(request.Path);
-            return await AttemptAsync(request, place, IsRegistryItself(place, request.Host) ? authorization : null, cancel).ConfigureAwait(false);
+            var isOwn = IsAt(place, request.Host) && (place.Scheme == "https" || IsPlainAllowed(AddressOf(request.Host)));
+            return await AttemptAsync(request, place, isOwn ? authorization : null, cancel).ConfigureAwait(false);
         }
         var host = AddressOf(request.Host);
         if (schemes.TryGetValue(host, out var known)) return await AttemptAsync(request, new Uri($"{known}://{host}{request.Path}"), authorization, cancel).ConfigureAwait(false);
@@ -203,11 +204,11 @@ internal sealed class RegistryConnection : IDisposable
 
     private static string AddressOf(string host) => host == ImageReference.DockerHub ? "registry-1.docker.io" : host;
 
-    // By name and port, whichever way they are written, and not in clear where the registry itself is not spoken to so.
-    private bool IsRegistryItself(Uri place, string host)
+    // By name and port, whichever way they are written.
+    internal static bool IsAt(Uri place, string host)
     {
         var registry = new Uri($"{place.Scheme}://{AddressOf(host)}");
-        return registry.Host == place.Host && registry.Port == place.Port && (place.Scheme == "https" || IsPlainAllowed(AddressOf(host)));
+        return registry.Host == place.Host && registry.Port == place.Port;
     }
 
     private bool IsPlainAllowed(string host) => plainHosts.Contains(host) || IsLoopback(host);
