@@ -114,6 +114,7 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
         IntegrationPlan Refuse(string reason, string text) => new(suites, skipped, (reason, text));
 
         PlannedDependent Pinned(DependentDefinition dependent, ImageReference image, string digest, string source) =>
-            new(dependent, registry.ToPull(image).Repository, new PinnedDependent(dependent.Name, image.Repository, digest, source));
+            new(dependent, registry.ToPull(image).Repository,
+                new PinnedDependent(dependent.Name, image.Repository, digest, source));
     }
 }

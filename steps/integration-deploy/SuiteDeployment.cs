@@ -34,7 +34,8 @@ internal sealed record SuiteDeployment(
             var manifests = ManifestSet.Load(workTree, service.Workload.Manifests);
             var now = Pinned(Image(manifests, service.Workload, $"{service.Image.PullRepository}@{service.Image.Digest}"));
             var start = service.BaseDigest is null ? null : Pinned(Image(Earlier(run, service.Workload) ?? manifests, service.Workload,
-                pair.ToPull(ImageReference.Of(IntegrationPlan.ReleaseRepository(registry, service.Component.Name), service.BaseDigest)).ToString()));
+                pair.ToPull(ImageReference.Of(IntegrationPlan.ReleaseRepository(registry, service.Component.Name),
+                    service.BaseDigest)).ToString()));
             return new ServiceDeployment(service, start, now);
         }).ToList();
         return new SuiteDeployment(first, dependents, services, suite.Tests.Job is { } path ? ReadJob(workTree, path, Pinned) : null);
@@ -82,9 +83,11 @@ internal sealed record SuiteDeployment(
         if (ImageReference.TryParse(image, out var name, out _) && name.IsRepository)
         {
             if (plan.Services.FirstOrDefault(service => image == service.Component.Name || Is(service.Image.Repository)
-                || Is(service.Image.PullRepository) || Is(IntegrationPlan.ReleaseRepository(registry, service.Component.Name))) is { } own)
+                || Is(service.Image.PullRepository)
+                || Is(IntegrationPlan.ReleaseRepository(registry, service.Component.Name))) is { } own)
                 return $"{own.Image.PullRepository}@{own.Image.Digest}";
-            if (plan.Dependents.FirstOrDefault(each => image == each.Dependent.Name || Is(each.Dependent.Image) || Is(each.PullRepository)) is { } other)
+            if (plan.Dependents.FirstOrDefault(each =>
+                image == each.Dependent.Name || Is(each.Dependent.Image) || Is(each.PullRepository)) is { } other)
                 return $"{other.PullRepository}@{other.Pinned.Digest}";
         }
         return pair.ToPull(image) is var pulled && pulled != image ? pulled : null;

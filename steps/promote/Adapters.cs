@@ -62,7 +62,8 @@ internal static class Adapters
             var image = (string?)container?["image"] ?? "";
             var digest = ImageReference.TryParse(image, out var reference, out _) ? reference.Digest : null;
             var annotations = live["metadata"]?["annotations"];
-            return new LiveWorkload(digest, (string?)annotations?[Annotations.Digest], (string?)annotations?[Annotations.Manifests]);
+            return new LiveWorkload(digest, (string?)annotations?[Annotations.Digest],
+                (string?)annotations?[Annotations.Manifests]);
         }
 
         public Task<ManifestSet> SnapshotAsync(ManifestSet manifests, CancellationToken cancel) => cluster.SnapshotAsync(manifests, cancel);

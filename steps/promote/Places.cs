@@ -57,7 +57,8 @@ internal static class Places
 
         // Docker Hub's names have several forms: what they mean is compared.
         static bool Means(string name, string repository) =>
-            ImageReference.TryParse(name, out var one, out _) && ImageReference.TryParse(repository, out var other, out _) && one == other;
+            ImageReference.TryParse(name, out var one, out _) && ImageReference.TryParse(repository, out var other, out _)
+                && one == other;
     }
 
     private static ManifestSet FromCommit(WorkRepository repository, string commit, IReadOnlyList<string> paths)

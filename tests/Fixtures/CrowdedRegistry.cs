@@ -10,7 +10,8 @@ using Microsoft.Extensions.Logging;
 namespace CiSteps.Fixtures;
 
 /// <summary>
-/// A registry in memory whose one repository has thousands of tags, on a free loopback port: pages with links, manifests by tag and by
+/// A registry in memory whose one repository has thousands of tags, on a free loopback port: pages with links, manifests by tag
+/// and by
 /// digest, configurations, deletion. It counts what it is asked.
 /// </summary>
 public sealed class CrowdedRegistry : IAsyncDisposable
@@ -27,12 +28,14 @@ public sealed class CrowdedRegistry : IAsyncDisposable
     private int underWay;
     private int mostAtOnce;
 
-    private CrowdedRegistry(WebApplication application, string repository) => (this.application, this.repository) = (application, repository);
+    private CrowdedRegistry(WebApplication application, string repository) =>
+        (this.application, this.repository) = (application, repository);
 
     /// <summary><c>127.0.0.1:port</c>.</summary>
     public string Host => new Uri(application.Urls.First()).Authority;
 
-    /// <summary>How often each kind of question was asked: method and <c>tags</c>, <c>manifest</c>, <c>blob</c> or <c>other</c>.</summary>
+    /// <summary>How often each kind of question was asked: method and <c>tags</c>, <c>manifest</c>, <c>blob</c> or
+    /// <c>other</c>.</summary>
     public IReadOnlyDictionary<string, int> Asked => asked;
 
     /// <summary>The most requests that were under way at one time.</summary>
@@ -85,10 +88,12 @@ public sealed class CrowdedRegistry : IAsyncDisposable
         try
         {
             var path = context.Request.Path.Value!;
-            var kind = path.EndsWith("/tags/list", StringComparison.Ordinal) ? "tags" : path.Contains("/manifests/", StringComparison.Ordinal) ? "manifest"
+            var kind = path.EndsWith("/tags/list", StringComparison.Ordinal) ? "tags"
+                : path.Contains("/manifests/", StringComparison.Ordinal) ? "manifest"
                 : path.Contains("/blobs/", StringComparison.Ordinal) ? "blob" : "other";
             asked.AddOrUpdate($"{context.Request.Method} {kind}", 1, (_, count) => count + 1);
-            if (kind == "other" || !path.StartsWith($"/v2/{repository}/", StringComparison.Ordinal)) await WriteAsync(context, 404, Absent);
+            if (kind == "other" || !path.StartsWith($"/v2/{repository}/", StringComparison.Ordinal))
+                await WriteAsync(context, 404, Absent);
             else if (kind == "tags") await ListAsync(context);
             else await ContentAsync(context, path[(path.LastIndexOf('/') + 1)..]);
         }
@@ -101,7 +106,8 @@ public sealed class CrowdedRegistry : IAsyncDisposable
     private async Task ListAsync(HttpContext context)
     {
         var last = context.Request.Query["last"].ToString();
-        var count = Math.Min(int.Parse(context.Request.Query["n"]!, System.Globalization.CultureInfo.InvariantCulture), LongestPage);
+        var count = Math.Min(int.Parse(context.Request.Query["n"]!, System.Globalization.CultureInfo.InvariantCulture),
+            LongestPage);
         var page = tags.Keys.Where(tag => string.CompareOrdinal(tag, last) > 0).Take(count + 1).ToList();
         if (page.Count > count)
         {

@@ -47,14 +47,17 @@ public sealed class RegistryNamesTests
     {
         foreach (var key in new[] { "push", "pull" })
         {
-            var text = $"registry:\n  push: {(key == "push" ? $"'{registry}'" : "registry.example")}\n  pull: {(key == "pull" ? $"'{registry}'" : "registry.example")}\ncomponents: []\n";
+            var text =
+                $"registry:\n  push: {(key == "push" ? $"'{registry}'" : "registry.example")}\n  pull: "
+                + $"{(key == "pull" ? $"'{registry}'" : "registry.example")}\ncomponents: []\n";
             if (RegistryPrefix.TryParse(registry, out _, out _))
             {
                 Assert.DoesNotThrow(() => PipelineFile.Parse(text, "ci-steps.yaml"));
                 continue;
             }
             var refusal = Assert.Throws<UsageException>(() => PipelineFile.Parse(text, "ci-steps.yaml"))!.Message;
-            Assert.That(refusal, Does.Contain($"ci-steps.yaml:{(key == "push" ? 2 : 3)}:9: \"{registry}\" is not a registry for \"{key}\""));
+            Assert.That(refusal,
+                Does.Contain($"ci-steps.yaml:{(key == "push" ? 2 : 3)}:9: \"{registry}\" is not a registry for \"{key}\""));
         }
     }
 
@@ -70,10 +73,15 @@ public sealed class RegistryNamesTests
         var name = ImageReference.Parse($"{place}/ci/service:3.1-{repository.Clone.Head[..12]}");
         var works = new Mock<IImageWorks>(MockBehavior.Strict);
         works.Setup(port => port.DisposeAsync()).Returns(ValueTask.CompletedTask);
-        works.Setup(port => port.FindAsync(It.IsAny<ImageReference>(), It.IsAny<CancellationToken>())).ReturnsAsync((TaggedImage?)null);
-        works.Setup(port => port.FindAsync(name, It.IsAny<CancellationToken>())).ReturnsAsync(new TaggedImage(digest, repository.Clone.Head, name.Tag));
-        Assert.That(await repository.RunAsync(ImageBuildCommand.Create((_, _) => works.Object), "1"), Is.EqualTo(ExitCode.Done), repository.Output);
+        works.Setup(port =>
+            port.FindAsync(It.IsAny<ImageReference>(), It.IsAny<CancellationToken>())).ReturnsAsync((TaggedImage?)null);
+        works.Setup(port =>
+            port.FindAsync(name, It.IsAny<CancellationToken>())).ReturnsAsync(new TaggedImage(digest, repository.Clone.Head,
+            name.Tag));
+        Assert.That(await repository.RunAsync(ImageBuildCommand.Create((_, _) => works.Object), "1"), Is.EqualTo(ExitCode.Done),
+            repository.Output);
         var image = repository.Images().Single();
-        Assert.That((image.Repository, image.PullRepository), Is.EqualTo(($"{place}/ci/service", "pull.example:5000/ci/service")));
+        Assert.That((image.Repository, image.PullRepository),
+            Is.EqualTo(($"{place}/ci/service", "pull.example:5000/ci/service")));
     }
 }

@@ -99,7 +99,8 @@ public sealed class ImageReferenceTests
     public void Reads_what_engines_read(string text, string host, string path, string? tag = null, string? digest = null)
     {
         var reference = ImageReference.Parse(Full(text));
-        Assert.That((reference.Host, reference.Path, reference.Tag, reference.Digest), Is.EqualTo((host, path, tag, digest is null ? null : Full(digest))));
+        Assert.That((reference.Host, reference.Path, reference.Tag, reference.Digest),
+            Is.EqualTo((host, path, tag, digest is null ? null : Full(digest))));
         Assert.That(ImageReference.Parse(reference.ToString()), Is.EqualTo(reference));
         Assert.That(reference.IsRepository, Is.EqualTo(tag is null && digest is null));
     }
@@ -189,12 +190,14 @@ public sealed class ImageReferenceTests
     [TestCase(256, "registry.of.a.rather.long.name.example:5000/", 0, false)]
     [TestCase(247, "", 8, true)]
     [TestCase(248, "", 8, false)]
-    public void Counts_the_name_without_its_host_and_with_what_Docker_Hub_puts_before_it(int length, string before, int library, bool isRight)
+    public void Counts_the_name_without_its_host_and_with_what_Docker_Hub_puts_before_it(int length, string before, int library,
+        bool isRight)
     {
         Assert.That(library, Is.EqualTo(before.Length == 0 ? "library/".Length : 0));
         // "a/…" is Docker Hub's: its first part counts.
         var text = before == "a" ? "a/" + new string('b', length - 2) : before + new string('b', length);
-        Assert.That(ImageReference.TryParse(text + ":tag-puts-this-over-the-limit", out var reference, out var why), Is.EqualTo(isRight), why);
+        Assert.That(ImageReference.TryParse(text + ":tag-puts-this-over-the-limit", out var reference, out var why),
+            Is.EqualTo(isRight), why);
         if (isRight) Assert.That(reference!.Path, Has.Length.EqualTo(255));
         else Assert.That(why, Does.Contain("255"));
     }
@@ -211,7 +214,8 @@ public sealed class ImageReferenceTests
     [Test]
     public void Names_images_as_the_chain_does()
     {
-        Assert.That(ImageName.Repository("localhost:5000/team", "ci", "app", isDefaultBranch: false).Repository, Is.EqualTo("localhost:5000/team/ci/app"));
+        Assert.That(ImageName.Repository("localhost:5000/team", "ci", "app", isDefaultBranch: false).Repository,
+            Is.EqualTo("localhost:5000/team/ci/app"));
         Assert.That(ImageName.Repository("localhost:5000/team", "ci", "app", isDefaultBranch: true).Repository, Is.EqualTo("localhost:5000/team/app"));
         Assert.That(ImageName.BuildTag(1, "42", "abcdef012345"), Is.EqualTo("1.42-abcdef012345"));
         Assert.That(ImageName.VersionTag(1, "0-dev.20260101"), Is.EqualTo("1.0-dev.20260101"));

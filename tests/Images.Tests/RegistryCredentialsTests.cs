@@ -76,13 +76,16 @@ public sealed class RegistryCredentialsTests
     [Test]
     public async Task Warns_once_of_a_helper_that_cannot_be_asked_and_goes_on_without_it()
     {
-        const string Headless = "error getting credentials - err: exit status 1, out: `Cannot autolaunch D-Bus without X11 $DISPLAY`";
+        const string Headless =
+            "error getting credentials - err: exit status 1, out: `Cannot autolaunch D-Bus without X11 $DISPLAY`";
         Helper("secretservice", Headless, exit: 1);
         folder.Write("config.json", """{"credsStore":"secretservice","auths":{"registry.example":{}}}""");
         var credentials = new RegistryCredentials(null, [], environment, log);
-        Assert.That(await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => credentials.FindAsync("registry.example"))), Is.All.Null);
+        Assert.That(await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => credentials.FindAsync("registry.example"))),
+            Is.All.Null);
         Assert.That(said.ToString().Split("warning: "), Has.Length.EqualTo(2));
-        Assert.That(said.ToString(), Does.Contain("\"registry.example\"").And.Contain("docker-credential-secretservice").And.Contain("credsStore")
+        Assert.That(said.ToString(),
+            Does.Contain("\"registry.example\"").And.Contain("docker-credential-secretservice").And.Contain("credsStore")
             .And.Contain(folder.Of("config.json")).And.Contain("Cannot autolaunch D-Bus").And.Contain("going on without any"));
     }
 
@@ -91,7 +94,8 @@ public sealed class RegistryCredentialsTests
     {
         folder.Write("config.json", """{"credHelpers":{"registry.example":"absent"}}""");
         Assert.That(await FindAsync("registry.example"), Is.Null);
-        Assert.That(said.ToString(), Does.Contain("\"docker-credential-absent\"").And.Contain(folder.Of("config.json")).And.Contain("credHelpers").And.Contain("is not installed")
+        Assert.That(said.ToString(),
+            Does.Contain("\"docker-credential-absent\"").And.Contain(folder.Of("config.json")).And.Contain("credHelpers").And.Contain("is not installed")
             .And.Contain("install it, or take it out"));
     }
 
@@ -169,7 +173,8 @@ public sealed class RegistryCredentialsTests
         Assert.That(await FindAsync("registry.example"), Is.EqualTo(new RegistryCredential("variable", "secret")));
         Assert.That((await FindAsync("other.example"))!.User, Is.EqualTo("file"));
         environment["DOCKER_AUTH_CONFIG"] = "{";
-        Assert.That((await Assert.ThrowsAsync<UsageException>(() => FindAsync("registry.example")))!.Message, Does.Contain("DOCKER_AUTH_CONFIG"));
+        Assert.That((await Assert.ThrowsAsync<UsageException>(() => FindAsync("registry.example")))!.Message,
+            Does.Contain("DOCKER_AUTH_CONFIG"));
     }
 
     [TestCase("[]", "the top", "a list")]
@@ -187,7 +192,8 @@ public sealed class RegistryCredentialsTests
     {
         folder.Write("config.json", text);
         var message = (await Assert.ThrowsAsync<UsageException>(() => FindAsync("registry.example")))!.Message;
-        Assert.That(message, Does.Contain(part).And.Contain($"is {found};").And.Contain(folder.Of("config.json")).And.Not.Contain("\n"));
+        Assert.That(message,
+            Does.Contain(part).And.Contain($"is {found};").And.Contain(folder.Of("config.json")).And.Not.Contain("\n"));
     }
 
     [TestCase("{\"auths\":{\"registry.example\":{\"auth\":\"\\ud800\"}}}")]
@@ -195,14 +201,16 @@ public sealed class RegistryCredentialsTests
     public async Task Says_that_it_is_not_JSON(string text)
     {
         folder.Write("config.json", text);
-        Assert.That((await Assert.ThrowsAsync<UsageException>(() => FindAsync("registry.example")))!.Message, Does.Contain("is not JSON").And.Contain(folder.Of("config.json")));
+        Assert.That((await Assert.ThrowsAsync<UsageException>(() => FindAsync("registry.example")))!.Message,
+            Does.Contain("is not JSON").And.Contain(folder.Of("config.json")));
     }
 
     [Test]
     public async Task Says_that_the_file_is_a_folder()
     {
         Directory.CreateDirectory(folder.Of("config.json"));
-        Assert.That((await Assert.ThrowsAsync<UsageException>(() => FindAsync("registry.example")))!.Message, Does.Contain("config.json").And.Contain("it is a folder"));
+        Assert.That((await Assert.ThrowsAsync<UsageException>(() => FindAsync("registry.example")))!.Message,
+            Does.Contain("config.json").And.Contain("it is a folder"));
     }
 
     [Test]
@@ -214,7 +222,8 @@ public sealed class RegistryCredentialsTests
             """);
         Assert.That(ProxyArguments.For(environment, "unix:///var/run/docker.sock"), Is.EquivalentTo(new Dictionary<string, string>
         {
-            ["HTTP_PROXY"] = "http://proxy:1", ["http_proxy"] = "http://proxy:1", ["HTTPS_PROXY"] = "http://proxy:2", ["https_proxy"] = "http://proxy:2",
+            ["HTTP_PROXY"] = "http://proxy:1", ["http_proxy"] = "http://proxy:1", ["HTTPS_PROXY"] = "http://proxy:2",
+                ["https_proxy"] = "http://proxy:2",
             ["NO_PROXY"] = "near", ["no_proxy"] = "near", ["ALL_PROXY"] = "socks5://proxy:3", ["all_proxy"] = "socks5://proxy:3",
         }));
         // An engine's own entry stands instead of the default one, not beside it.
@@ -229,7 +238,8 @@ public sealed class RegistryCredentialsTests
     [Test]
     public async Task Gives_the_environments_credentials_to_the_pipelines_own_registry_only()
     {
-        var credentials = new RegistryCredentials(new RegistryCredential("ci", "own password"), ["own.example:5000"], environment, log);
+        var credentials = new RegistryCredentials(new RegistryCredential("ci", "own password"), ["own.example:5000"], environment,
+            log);
         Assert.That(await credentials.FindAsync("own.example:5000"), Is.EqualTo(new RegistryCredential("ci", "own password")));
         Assert.That(await credentials.FindAsync("other.example"), Is.Null);
         Assert.That(new RegistryCredential("ci", "own password").ToString(), Does.Not.Contain("own password"));
@@ -246,7 +256,8 @@ public sealed class RegistryCredentialsTests
     [Test]
     public async Task Does_without_a_configuration() => Assert.That(await FindAsync("registry.example"), Is.Null);
 
-    private Task<RegistryCredential?> FindAsync(string host) => new RegistryCredentials(null, [], environment, log).FindAsync(host);
+    private Task<RegistryCredential?> FindAsync(string host) =>
+        new RegistryCredentials(null, [], environment, log).FindAsync(host);
 
     private void Helper(string name, string answer, int exit = 0)
     {

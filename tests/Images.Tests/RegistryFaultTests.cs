@@ -174,7 +174,8 @@ public sealed class RegistryFaultTests
     [TestCase("{\"mediaType\":\"\\ud800\",\"layers\":[{}]}")]
     public async Task What_is_not_a_manifest_is_the_registrys_failure(string body)
     {
-        await using var registry = await StartAsync((context, _) => AnswerAsync(context, 200, body.Replace("DIGEST", Digest, StringComparison.Ordinal)));
+        await using var registry = await StartAsync((context, _) =>
+            AnswerAsync(context, 200, body.Replace("DIGEST", Digest, StringComparison.Ordinal)));
         using var client = Open();
         var failure = await Assert.ThrowsAsync<UnavailableException>(() => client.FindImageAsync(registry.Reference()));
         Assert.That(failure!.Reason, Is.EqualTo("registry"));
@@ -191,7 +192,8 @@ public sealed class RegistryFaultTests
     {
         await using var registry = await StartAsync((context, _) => AnswerAsync(context, 200, body));
         using var client = Open();
-        Assert.That((await Assert.ThrowsAsync<UnavailableException>(() => client.ListTagsAsync(registry.Reference())))!.Message, Does.Contain("list of the tags"));
+        Assert.That((await Assert.ThrowsAsync<UnavailableException>(() => client.ListTagsAsync(registry.Reference())))!.Message,
+            Does.Contain("list of the tags"));
     }
 
     [TestCase("</v2/a/b/tags/list?n=1000>; rel=\"next\"")]
@@ -200,9 +202,11 @@ public sealed class RegistryFaultTests
     [TestCase("nowhere; rel=\"next\"")]
     public async Task A_list_that_leads_nowhere_or_in_a_circle_is_the_registrys_failure(string link)
     {
-        await using var registry = await StartAsync((context, _) => AnswerAsync(context, 200, "{\"tags\":[\"one\"]}", ("Link", link)));
+        await using var registry = await StartAsync((context, _) =>
+            AnswerAsync(context, 200, "{\"tags\":[\"one\"]}", ("Link", link)));
         using var client = Open();
-        Assert.That((await Assert.ThrowsAsync<UnavailableException>(() => client.ListTagsAsync(registry.Reference())))!.Reason, Is.EqualTo("registry"));
+        Assert.That((await Assert.ThrowsAsync<UnavailableException>(() => client.ListTagsAsync(registry.Reference())))!.Reason,
+            Is.EqualTo("registry"));
         Assert.That(registry.Requests, Has.Count.EqualTo(1));
     }
 
@@ -214,7 +218,8 @@ public sealed class RegistryFaultTests
     {
         await using var registry = await StartAsync((context, _) => AnswerAsync(context, 404, body));
         using var client = Open();
-        Assert.That((await Assert.ThrowsAsync<UnavailableException>(() => client.FindDigestAsync(registry.Reference())))!.Message, Does.Contain("not known"));
+        Assert.That((await Assert.ThrowsAsync<UnavailableException>(() => client.FindDigestAsync(registry.Reference())))!.Message,
+            Does.Contain("not known"));
     }
 
     [TestCase("file:///etc/passwd")]
@@ -225,7 +230,8 @@ public sealed class RegistryFaultTests
         await using var registry = await StartAsync((context, _) => HttpMethods.IsPost(context.Request.Method)
             ? AnswerAsync(context, 202, "", ("Location", place)) : AbsentAsync(context));
         using var client = Open();
-        var failure = await Assert.ThrowsAsync<UnavailableException>(() => client.UploadBlobAsync(registry.Reference(), [1], "a/b"));
+        var failure = await Assert.ThrowsAsync<UnavailableException>(() =>
+            client.UploadBlobAsync(registry.Reference(), [1], "a/b"));
         Assert.That(failure!.Message, Does.Contain("where it goes on"));
         await Assert.ThrowsAsync<UnavailableException>(() => client.TryPushAsync(registry.Reference()));
     }
@@ -254,9 +260,11 @@ public sealed class RegistryFaultTests
     {
         await using var registry = await StartAsync((context, _) => context.Request.Path == "/token"
             ? AnswerAsync(context, 200, body, ("Content-Type", "application/json; charset=nonsense"))
-            : AnswerAsync(context, 401, "", ("WWW-Authenticate", $"Bearer realm=\"http://{context.Request.Host}/token\",service=\"x\"")));
+            : AnswerAsync(context, 401, "",
+                ("WWW-Authenticate", $"Bearer realm=\"http://{context.Request.Host}/token\",service=\"x\"")));
         using var client = Open();
-        Assert.That((await Assert.ThrowsAsync<UnavailableException>(() => client.FindDigestAsync(registry.Reference())))!.Message, Does.Contain(why));
+        Assert.That((await Assert.ThrowsAsync<UnavailableException>(() => client.FindDigestAsync(registry.Reference())))!.Message,
+            Does.Contain(why));
     }
 
     [TestCase("sha384", 96)]
@@ -266,7 +274,8 @@ public sealed class RegistryFaultTests
         var bytes = Encoding.UTF8.GetBytes(Manifest);
         var digest = algorithm + ":" + Convert.ToHexStringLower(algorithm == "sha384"
             ? System.Security.Cryptography.SHA384.HashData(bytes) : System.Security.Cryptography.SHA512.HashData(bytes));
-        await using var registry = await StartAsync((context, _) => AnswerAsync(context, 200, Manifest, ("Content-Type", MediaTypes.OciManifest)));
+        await using var registry = await StartAsync((context, _) =>
+            AnswerAsync(context, 200, Manifest, ("Content-Type", MediaTypes.OciManifest)));
         using var client = Open();
         Assert.That(await client.FindManifestAsync(registry.Reference(digest)), Is.Not.Null);
         Assert.That(await client.ReadBlobAsync(registry.Reference(), digest), Is.EqualTo(bytes));
@@ -286,12 +295,15 @@ public sealed class RegistryFaultTests
         var log = new BuildLog(said, forServer: false);
         var open = true;
         await using var registry = await StartAsync((context, _) => open ? ManifestAsync(context)
-            : AnswerAsync(context, 401, "", ("WWW-Authenticate", challenge.Replace("HOST", context.Request.Host.Value, StringComparison.Ordinal))));
+            : AnswerAsync(context, 401, "",
+                ("WWW-Authenticate", challenge.Replace("HOST", context.Request.Host.Value, StringComparison.Ordinal))));
         using var client = RegistryClient.Open(new RegistryCredentials(null, [], environment, log), log: log, time: time);
         Assert.That(await client.FindDigestAsync(registry.Reference()), Is.EqualTo(Digest));
         open = false;
         var refusal = await Assert.ThrowsAsync<UsageException>(() => client.FindDigestAsync(registry.Reference()));
-        Assert.That(refusal!.Message, Does.Contain("docker-credential-absent").And.Contain("is not installed").And.Contain(folder.Of("config.json")).And.Contain("CISTEPS_REGISTRY_USER"));
+        Assert.That(refusal!.Message,
+            Does.Contain("docker-credential-absent").And.Contain("is not "
+            + "installed").And.Contain(folder.Of("config.json")).And.Contain("CISTEPS_REGISTRY_USER"));
         await Assert.ThrowsAsync<UsageException>(() => client.FindDigestAsync(registry.Reference()));
         Assert.That(said.ToString().Split("warning: "), Has.Length.EqualTo(2), "once a host");
     }

@@ -38,7 +38,8 @@ public sealed class RegistryPairTests
     [TestCase("registry_1.example", "not a host name")]
     [TestCase("registry.example\n", "not a host name")]
     public void Says_what_is_wrong(string text, string why) =>
-        Assert.That(Assert.Throws<UsageException>(() => RegistryPrefix.Parse(text))!.Message, Does.Contain(why).And.Contain($"\"{text}\""));
+        Assert.That(Assert.Throws<UsageException>(() => RegistryPrefix.Parse(text))!.Message,
+            Does.Contain(why).And.Contain($"\"{text}\""));
 
     [TestCase("index.docker.io/acme", "mirror.example/hub", "index.docker.io/acme/ci/app", "mirror.example/hub/ci/app")]
     [TestCase("index.docker.io/acme", "mirror.example/hub", "docker.io/acme/app", "mirror.example/hub/app")]
@@ -83,17 +84,23 @@ public sealed class RegistryPairTests
     [Test]
     public void Names_repositories_as_the_chain_does_wherever_the_registry_is()
     {
-        Assert.That(ImageName.Repository("index.docker.io/acme", "ci", "app", isDefaultBranch: false).Repository, Is.EqualTo("docker.io/acme/ci/app"));
-        Assert.That(ImageName.Repository("docker.io", "ci", "app", isDefaultBranch: true).Repository, Is.EqualTo("docker.io/library/app"));
-        Assert.That(Assert.Throws<UsageException>(() => ImageName.Repository("acme", "ci", "app", isDefaultBranch: true))!.Message, Does.Contain("docker.io/acme"));
-        Assert.That(Assert.Throws<UsageException>(() => ImageName.Repository("localhost:5000", "ci", "app:1", isDefaultBranch: true))!.Message, Does.Contain("tag"));
+        Assert.That(ImageName.Repository("index.docker.io/acme", "ci", "app", isDefaultBranch: false).Repository,
+            Is.EqualTo("docker.io/acme/ci/app"));
+        Assert.That(ImageName.Repository("docker.io", "ci", "app", isDefaultBranch: true).Repository,
+            Is.EqualTo("docker.io/library/app"));
+        Assert.That(Assert.Throws<UsageException>(() =>
+            ImageName.Repository("acme", "ci", "app", isDefaultBranch: true))!.Message, Does.Contain("docker.io/acme"));
+        Assert.That(Assert.Throws<UsageException>(() =>
+            ImageName.Repository("localhost:5000", "ci", "app:1", isDefaultBranch: true))!.Message, Does.Contain("tag"));
     }
 
     [Test]
     public async Task The_environments_credentials_go_to_the_registry_however_it_is_written()
     {
         var context = new Dictionary<string, string>();
-        var credentials = new RegistryCredentials(new RegistryCredential("ci", "secret"), RegistryCredentials.HostsOf(["index.docker.io/acme", ""]), context);
-        Assert.That(await credentials.FindAsync(ImageReference.Parse("acme/app").Host), Is.EqualTo(new RegistryCredential("ci", "secret")));
+        var credentials = new RegistryCredentials(new RegistryCredential("ci", "secret"),
+            RegistryCredentials.HostsOf(["index.docker.io/acme", ""]), context);
+        Assert.That(await credentials.FindAsync(ImageReference.Parse("acme/app").Host),
+            Is.EqualTo(new RegistryCredential("ci", "secret")));
     }
 }

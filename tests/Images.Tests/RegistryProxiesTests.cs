@@ -57,7 +57,8 @@ public sealed class RegistryProxiesTests
     [TestCase("", "https://[::ffff:127.0.0.1]/", false)]
     public void Goes_by_the_proxy_unless_the_list_of_exceptions_names_the_host(string except, string address, bool byProxy)
     {
-        var proxies = RegistryProxies.Of(new Dictionary<string, string> { ["HTTPS_PROXY"] = Proxy, ["HTTP_PROXY"] = Proxy, ["NO_PROXY"] = except });
+        var proxies = RegistryProxies.Of(new Dictionary<string,
+            string> { ["HTTPS_PROXY"] = Proxy, ["HTTP_PROXY"] = Proxy, ["NO_PROXY"] = except });
         Assert.That(proxies.GetProxy(new Uri(address)), Is.EqualTo(byProxy ? new Uri(Proxy) : null));
         Assert.That(proxies.IsBypassed(new Uri(address)), Is.EqualTo(!byProxy));
     }
@@ -79,14 +80,17 @@ public sealed class RegistryProxiesTests
     [TestCase("https://r.example/", "HTTPS_PROXY=http://a:1 no_proxy=r.example NO_PROXY=other", "http://a:1/")]
     public void Takes_the_proxy_of_the_scheme(string address, string variables, string? expected)
     {
-        var environment = variables.Split(' ').Select(variable => variable.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1]);
-        Assert.That(RegistryProxies.Of(environment).GetProxy(new Uri(address))?.OriginalString.TrimEnd('/'), Is.EqualTo(expected?.TrimEnd('/')));
+        var environment = variables.Split(' ').Select(variable => variable.Split('=', 2)).ToDictionary(pair => pair[0], pair =>
+            pair[1]);
+        Assert.That(RegistryProxies.Of(environment).GetProxy(new Uri(address))?.OriginalString.TrimEnd('/'),
+            Is.EqualTo(expected?.TrimEnd('/')));
     }
 
     [Test]
     public void Knows_a_proxys_user_and_password()
     {
-        var proxies = RegistryProxies.Of(new Dictionary<string, string> { ["HTTPS_PROXY"] = "http://us%40er:pass%3Aword@proxy.example:3128" });
+        var proxies = RegistryProxies.Of(new Dictionary<string,
+            string> { ["HTTPS_PROXY"] = "http://us%40er:pass%3Aword@proxy.example:3128" });
         var proxy = proxies.GetProxy(new Uri("https://r.example/"))!;
         var credential = proxies.Credentials!.GetCredential(proxy, "Basic")!;
         Assert.That((credential.UserName, credential.Password), Is.EqualTo(("us@er", "pass:word")));
@@ -97,7 +101,8 @@ public sealed class RegistryProxiesTests
     [TestCase("HTTP_PROXY", "http://user:secret@:x")]
     public void Says_which_variable_is_not_a_proxy_and_not_what_is_in_it(string name, string value)
     {
-        var message = Assert.Throws<UsageException>(() => RegistryProxies.Of(new Dictionary<string, string> { [name] = value }))!.Message;
+        var message = Assert.Throws<UsageException>(() =>
+            RegistryProxies.Of(new Dictionary<string, string> { [name] = value }))!.Message;
         Assert.That(message, Does.Contain(name).And.Not.Contain("secret"));
     }
 

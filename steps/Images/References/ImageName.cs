@@ -41,7 +41,8 @@ public static class ImageName
         }
         catch (UsageException wrong)
         {
-            throw new UsageException($"the registry \"{registry}\" and the component \"{service}\" make no image repository: {wrong.Message}", wrong);
+            throw new UsageException($"the registry \"{registry}\" and the component \"{service}\" make no image repository: "
+                + $"{wrong.Message}", wrong);
         }
     }
 

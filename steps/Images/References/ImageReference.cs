@@ -8,8 +8,10 @@ using CiSteps.Hosting;
 namespace CiSteps.Images;
 
 /// <summary>
-/// An image's name as engines and clusters read it (the grammar of the distribution project): <c>[host[:port]/]path[:tag][@digest]</c>.
-/// The first part is a host when it has a dot, a colon or a capital letter, or is <c>localhost</c>; all other names are Docker Hub's.
+/// An image's name as engines and clusters read it (the grammar of the distribution project):
+/// <c>[host[:port]/]path[:tag][@digest]</c>.
+/// The first part is a host when it has a dot, a colon or a capital letter, or is <c>localhost</c>; all other names are Docker
+/// Hub's.
 /// </summary>
 public sealed partial record ImageReference
 {
@@ -21,7 +23,7 @@ public sealed partial record ImageReference
 
     private ImageReference(string host, string path, string? tag, string? digest) => (Host, Path, Tag, Digest) = (host, path, tag, digest);
 
-    /// <summary><c>host[:port]</c> of the registry, as it is written; <c>index.docker.io</c> is <see cref="DockerHub"/>.</summary>
+    /// <summary><c>host[:port]</c> as it is written; <c>index.docker.io</c> is <see cref="DockerHub"/>.</summary>
     public string Host { get; }
 
     /// <summary>Path within the registry; <c>library/</c> is put before single names of Docker Hub.</summary>
@@ -45,7 +47,8 @@ public sealed partial record ImageReference
     /// <summary>Reads a reference.</summary>
     /// <exception cref="UsageException">The text is not one.</exception>
     public static ImageReference Parse(string text) =>
-        TryParse(text, out var reference, out var why) ? reference : throw new UsageException($"\"{text}\" is not an image reference: {why}");
+        TryParse(text, out var reference, out var why) ? reference
+            : throw new UsageException($"\"{text}\" is not an image reference: {why}");
 
     /// <summary>Reads a reference.</summary>
     /// <param name="text">What to read.</param>
@@ -71,7 +74,8 @@ public sealed partial record ImageReference
             (rest, digest) = (rest[..at], rest[(at + 1)..]);
             if (!IsDigest(digest))
             {
-                why = $"\"{digest}\" is not a digest (sha256: and 64 hexadecimal digits in small letters, sha384: and 96, or sha512: and 128)";
+                why = $"\"{digest}\" is not a digest (sha256: and 64 hexadecimal digits in small letters, sha384: and 96, or "
+                    + "sha512: and 128)";
                 return false;
             }
         }
@@ -81,7 +85,8 @@ public sealed partial record ImageReference
             (rest, tag) = (rest[..colon], rest[(colon + 1)..]);
             if (!IsTag(tag))
             {
-                why = $"\"{tag}\" is not a tag (letters, digits, \"_\", \".\" and \"-\", at most 128, not starting with \".\" or \"-\")";
+                why = $"\"{tag}\" is not a tag (letters, digits, \"_\", \".\" and \"-\", at most 128, not starting with \".\" "
+                    + "or \"-\")";
                 return false;
             }
         }
@@ -93,7 +98,8 @@ public sealed partial record ImageReference
         }
         if (!PathForm().IsMatch(path))
         {
-            why = path.Any(char.IsAsciiLetterUpper) ? $"the repository name \"{path}\" has capital letters" : $"\"{path}\" is not a repository name";
+            why = path.Any(char.IsAsciiLetterUpper) ? $"the repository name \"{path}\" has capital letters"
+                : $"\"{path}\" is not a repository name";
             return false;
         }
         if (host == DockerHub && !path.Contains('/', StringComparison.Ordinal)) path = "library/" + path;
@@ -119,7 +125,8 @@ public sealed partial record ImageReference
     /// <summary>The same repository by digest, without a tag.</summary>
     public ImageReference WithDigest(string digest) => Of(Repository, digest);
 
-    /// <summary>Whether the text is an algorithm that registries know (sha256, sha384, sha512) with as many hexadecimal digits as it has.</summary>
+    /// <summary>Whether the text is an algorithm that registries know (sha256, sha384, sha512) with as many hexadecimal digits
+    /// as it has.</summary>
     public static bool IsDigest(string? text) => text is not null && DigestForm().IsMatch(text);
 
     /// <summary>Whether the text may stand as a tag.</summary>
@@ -145,7 +152,8 @@ public sealed partial record ImageReference
     internal static string? WrongHost(string host)
     {
         if (HostForm().Match(host) is not { Success: true } form) return $"\"{host}\" is not a host name";
-        if (form.Groups["port"] is { Success: true } port && !ushort.TryParse(port.Value, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+        if (form.Groups["port"] is { Success: true } port
+            && !ushort.TryParse(port.Value, NumberStyles.None, CultureInfo.InvariantCulture, out _))
             return $"\"{port.Value}\" is not a port (0 to 65535)";
         if (form.Groups["address"] is { Success: true } six
             && !(IPAddress.TryParse(six.Value, out var address) && address.AddressFamily == AddressFamily.InterNetworkV6))

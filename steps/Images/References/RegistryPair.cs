@@ -2,7 +2,8 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Images;
 
-/// <summary>A pipeline's registry under its two names: steps push to one, cluster nodes pull the same images from the other.</summary>
+/// <summary>A pipeline's registry under its two names: steps push to one, cluster nodes pull the same images from the
+/// other.</summary>
 /// <param name="Push">Where steps push to; null when the pipeline has no registry.</param>
 /// <param name="Pull">Where nodes pull from; null when the pipeline has no registry.</param>
 public sealed record RegistryPair(RegistryPrefix? Push, RegistryPrefix? Pull)
@@ -28,7 +29,9 @@ public sealed record RegistryPair(RegistryPrefix? Push, RegistryPrefix? Pull)
         return ImageReference.Parse($"{Pull}/{path}{image.Ending}");
     }
 
-    /// <summary>The same for a name as it is written in a manifest. A text that is not an image reference, or that stays what it is, comes back as it was.</summary>
+    /// <summary>The same for a name as it is written in a manifest. A text that is not an image reference, or that stays what it
+    /// is, comes back as it was.</summary>
     public string ToPull(string image) =>
-        ImageReference.TryParse(image, out var reference, out _) && ToPull(reference) is var pulled && pulled != reference ? pulled.ToString() : image;
+        ImageReference.TryParse(image, out var reference, out _) && ToPull(reference) is var pulled && pulled != reference
+            ? pulled.ToString() : image;
 }

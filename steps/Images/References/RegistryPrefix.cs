@@ -3,7 +3,8 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Images;
 
-/// <summary>Where repositories that belong together begin, <c>host[:port][/path]</c>: read once, and normalised as image references are.</summary>
+/// <summary>Where repositories that belong together begin, <c>host[:port][/path]</c>: read once, and normalised as image
+/// references are.</summary>
 public sealed record RegistryPrefix
 {
     private RegistryPrefix(string host, string path) => (Host, Path) = (host, path);
@@ -38,7 +39,8 @@ public sealed record RegistryPrefix
         }
         if (!ImageReference.IsHost(text.Split('/')[0]))
         {
-            why = $"to engines this is a name on Docker Hub, not a host: write {ImageReference.DockerHub}/{text}, or the host with its port";
+            why = $"to engines this is a name on Docker Hub, not a host: write {ImageReference.DockerHub}/{text}, or the host "
+                + "with its port";
             return false;
         }
         // What a repository below it is called decides: the same rules hold for both.
@@ -55,10 +57,12 @@ public sealed record RegistryPrefix
     {
         ArgumentNullException.ThrowIfNull(path);
         var reference = ImageReference.Parse($"{this}/{path}");
-        return reference.IsRepository ? reference : throw new UsageException($"\"{path}\" is not a repository's name: it must have no tag and no digest");
+        return reference.IsRepository ? reference
+            : throw new UsageException($"\"{path}\" is not a repository's name: it must have no tag and no digest");
     }
 
-    /// <summary>Whether an image's repository lies below the prefix. Hosts are compared as DNS does, without regard to case.</summary>
+    /// <summary>Whether an image's repository lies below the prefix. Hosts are compared as DNS does, without regard to
+    /// case.</summary>
     public bool Holds(ImageReference image)
     {
         ArgumentNullException.ThrowIfNull(image);

@@ -55,7 +55,7 @@ public static class BranchImages
             throw new UsageException($"\"{repository.Repository}\" is a release repository; only images of private branches are removed: give registry.branch-prefix in ci-steps.yaml");
         // The tag that stands for an image's referrers goes with the image.
         var tags = (await registry.ListTagsAsync(repository, cancel).ConfigureAwait(false)).Where(tag => !IsReferrersTag(tag));
-        var found = new ConcurrentDictionary<string, (RegistryManifest Manifest, ConcurrentBag<string> Tags)>(StringComparer.Ordinal);
+        var found = new ConcurrentDictionary<string, (RegistryManifest Manifest, ConcurrentBag<string> Tags)>();
         var images = new ConcurrentBag<BranchImage>();
         var options = new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel };
         // A registry has thousands of these: one request a tag, and two more for each image that is not a part of another tag's.
@@ -75,7 +75,8 @@ public static class BranchImages
         }).ConfigureAwait(false);
         await Parallel.ForEachAsync(found, options, async (pair, token) =>
         {
-            var image = new BranchImage(repository.WithDigest(pair.Key), [.. pair.Value.Tags.Order(StringComparer.Ordinal)], null);
+            var image = new BranchImage(repository.WithDigest(pair.Key), [.. pair.Value.Tags.Order(StringComparer.Ordinal)],
+                null);
             images.Add(await DescribeAsync(registry, image, pair.Value.Manifest, release, token).ConfigureAwait(false));
         }).ConfigureAwait(false);
         return [.. images.OrderBy(image => image.Tags[0], StringComparer.Ordinal)];
@@ -86,9 +87,12 @@ public static class BranchImages
     /// <param name="images">The images, as they were listed.</param>
     /// <param name="needed">Digests that stay, because other images are made of them.</param>
     /// <param name="cancel">Gives up.</param>
-    /// <returns>How many were removed, and what was refused, those first of which something is left (<see cref="Remains"/>).</returns>
-    public static async Task<(int Removed, IReadOnlyList<(BranchImage Image, RegistryRefusalException Refusal)> Refusals)> RemoveAllAsync(
-        RegistryClient registry, IReadOnlyList<BranchImage> images, IReadOnlySet<string> needed, CancellationToken cancel = default)
+    /// <returns>How many were removed, and what was refused, those first of which something is left (<see
+    /// cref="Remains"/>).</returns>
+    public static async Task<(int Removed, IReadOnlyList<(BranchImage Image, RegistryRefusalException Refusal)> Refusals)>
+        RemoveAllAsync(
+            RegistryClient registry, IReadOnlyList<BranchImage> images, IReadOnlySet<string> needed,
+            CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(images);
         var removed = 0;
@@ -126,7 +130,8 @@ public static class BranchImages
             if (await registry.FindDigestAsync(image.Image.WithTag(tag), cancel).ConfigureAwait(false) is { } now && now != image.Image.Digest)
                 throw new RegistryRefusalException(409, Moved, $"\"{image.Image.WithTag(tag)}\" points to {now} by now: plan again");
         var attached = await registry.ListReferrersAsync(image.Image, cancel: cancel).ConfigureAwait(false);
-        var list = (await registry.FindManifestAsync(image.Image.WithTag(ImageName.ReferrersTag(image.Image.Digest!)), cancel).ConfigureAwait(false))?.Digest;
+        var listed = image.Image.WithTag(ImageName.ReferrersTag(image.Image.Digest!));
+        var list = (await registry.FindManifestAsync(listed, cancel).ConfigureAwait(false))?.Digest;
         // The image first: one that the registry does not let go keeps its provenance, and an index without its parts would be an image that nobody can pull.
         await registry.DeleteManifestAsync(image.Image, cancel).ConfigureAwait(false);
         try
@@ -147,6 +152,7 @@ public static class BranchImages
         image = image with { Parts = [.. manifest.Entries.Select(entry => entry.Content.Digest)] };
         try
         {
+            var released = release.WithDigest(manifest.Digest);
             var read = await registry.DescribeImageAsync(image.Image, manifest, cancel).ConfigureAwait(false);
             return image with
             {
@@ -155,7 +161,7 @@ public static class BranchImages
                 Revision = read.Label(ImageName.RevisionLabel),
                 KnownAs = read.KnownAs,
                 // Asked in full: only a body tells that a 404 is about this image, and most were never released.
-                IsReleased = await registry.FindManifestAsync(release.WithDigest(manifest.Digest), cancel).ConfigureAwait(false) is not null,
+                IsReleased = await registry.FindManifestAsync(released, cancel).ConfigureAwait(false) is not null,
             };
         }
         catch (UnavailableException failure)
@@ -165,6 +171,5 @@ public static class BranchImages
         }
     }
 
-    private static bool IsReferrersTag(string tag) => tag.Length >= 71 && (tag.StartsWith("sha256-", StringComparison.Ordinal) || tag.StartsWith("sha384-", StringComparison.Ordinal)
-        || tag.StartsWith("sha512-", StringComparison.Ordinal));
+    private static bool IsReferrersTag(string tag) => tag.Length >= 71 && tag[..7] is ("sha256-" or "sha384-" or "sha512-");
 }

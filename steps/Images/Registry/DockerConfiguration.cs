@@ -18,28 +18,33 @@ internal sealed class DockerConfiguration
 
     // docker's helpers agree on the first; the others are what keychains say through helpers that do not.
     private static readonly string[] nothingThere =
-        ["credentials not found", "could not be found in the keychain", "element not found", "no credentials found", "secret not found"];
+        ["credentials not found", "could not be found in the keychain", "element not found", "no credentials found",
+            "secret not found"];
 
     private readonly ConfigurationSource file;
     private readonly ConfigurationSource variable;
     private readonly IReadOnlyDictionary<string, string> environment;
 
-    private DockerConfiguration(ConfigurationSource file, ConfigurationSource variable, IReadOnlyDictionary<string, string> environment) =>
+    private DockerConfiguration(
+        ConfigurationSource file, ConfigurationSource variable, IReadOnlyDictionary<string, string> environment) =>
         (this.file, this.variable, this.environment) = (file, variable, environment);
 
     /// <summary>The configuration of the environment's user; empty when there is none.</summary>
-    /// <exception cref="UsageException">It is there and cannot be read, or a part of it has another type than docker gives it.</exception>
+    /// <exception cref="UsageException">It is there and cannot be read, or a part of it has another type than docker gives
+    /// it.</exception>
     public static DockerConfiguration Read(IReadOnlyDictionary<string, string> environment)
     {
         var folder = environment.GetValueOrDefault("DOCKER_CONFIG") is { Length: > 0 } given ? given
             : environment.GetValueOrDefault(OperatingSystem.IsWindows() ? "USERPROFILE" : "HOME") is { Length: > 0 } home ? Path.Combine(home, ".docker") : "";
         var path = Path.Combine(folder, "config.json");
         var file = ConfigurationSource.Parse($"\"{path}\"", folder.Length == 0 ? [] : ReadFile(path));
-        var variable = ConfigurationSource.Parse($"the variable {AuthVariable}", Encoding.UTF8.GetBytes(environment.GetValueOrDefault(AuthVariable) ?? ""));
+        var variable = ConfigurationSource.Parse($"the variable {AuthVariable}",
+            Encoding.UTF8.GetBytes(environment.GetValueOrDefault(AuthVariable) ?? ""));
         return new DockerConfiguration(file, variable, environment);
     }
 
-    /// <summary>The credential for a registry's host. A helper that fails is told in the answer: what everybody may read needs none.</summary>
+    /// <summary>The credential for a registry's host. A helper that fails is told in the answer: what everybody may read needs
+    /// none.</summary>
     /// <exception cref="UsageException">The entry of this host cannot be read.</exception>
     public async Task<CredentialLookUp> FindAsync(string host, CancellationToken cancel)
     {
@@ -50,12 +55,14 @@ internal sealed class DockerConfiguration
             foreach (var key in KeysOf(host))
             {
                 if (file.Helpers.GetValueOrDefault(key) is { Length: > 0 } name)
-                    return new CredentialLookUp(await AskAsync(name, "credHelpers", key, cancel).ConfigureAwait(false), ProgramOf(name));
+                    return new CredentialLookUp(await AskAsync(name, "credHelpers", key, cancel).ConfigureAwait(false),
+                        ProgramOf(name));
             }
             if (file.Store is { Length: > 0 } store)
             {
                 foreach (var key in KeysOf(host))
-                    if (await AskAsync(store, "credsStore", key, cancel).ConfigureAwait(false) is { } stored) return new CredentialLookUp(stored, ProgramOf(store));
+                    if (await AskAsync(store, "credsStore", key, cancel).ConfigureAwait(false) is { } stored)
+                        return new CredentialLookUp(stored, ProgramOf(store));
             }
         }
         catch (HelperFailureException failure)
@@ -64,12 +71,13 @@ internal sealed class DockerConfiguration
         }
         return InFile(null);
 
-        CredentialLookUp InFile(string? trouble) => InAuths(file, host) is { } found ? new(found, file.Name, trouble) : new(null, Trouble: trouble);
+        CredentialLookUp InFile(string? trouble) =>
+            InAuths(file, host) is { } found ? new(found, file.Name, trouble) : new(null, Trouble: trouble);
     }
 
     /// <summary>
-    /// The variables that docker's client gives to builds and containers of an engine: <c>proxies</c> has an entry for an engine's
-    /// address, or <c>default</c>. They have nothing to do with how registries are reached.
+    /// The variables that docker's client gives to builds and containers of an engine: <c>proxies</c> has an entry for an
+    /// engine's address, or <c>default</c>. They have nothing to do with how registries are reached.
     /// </summary>
     /// <param name="endpoint">The engine's address as it is configured, such as <c>unix:///var/run/docker.sock</c>.</param>
     public IReadOnlyDictionary<string, string> ProxyArguments(string endpoint)
@@ -78,7 +86,8 @@ internal sealed class DockerConfiguration
         var entry = file.Proxies.GetValueOrDefault(endpoint) ?? file.Proxies.GetValueOrDefault("default");
         foreach (var (key, name) in new[]
         {
-            ("httpProxy", "HTTP_PROXY"), ("httpsProxy", "HTTPS_PROXY"), ("noProxy", "NO_PROXY"), ("ftpProxy", "FTP_PROXY"), ("allProxy", "ALL_PROXY"),
+            ("httpProxy", "HTTP_PROXY"), ("httpsProxy", "HTTPS_PROXY"), ("noProxy", "NO_PROXY"),
+            ("ftpProxy", "FTP_PROXY"), ("allProxy", "ALL_PROXY"),
         })
         {
             if (entry?.GetValueOrDefault(key) is not { Length: > 0 } value) continue;
@@ -101,7 +110,8 @@ internal sealed class DockerConfiguration
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new UsageException($"cannot read docker's configuration \"{path}\": "
-                + (Directory.Exists(path) ? "it is a folder; make it a file, or take it away" : $"{error.Message}; give this user the right to read it"), error);
+                + (Directory.Exists(path) ? "it is a folder; make it a file, or take it away"
+                    : $"{error.Message}; give this user the right to read it"), error);
         }
     }
 
@@ -126,7 +136,8 @@ internal sealed class DockerConfiguration
     }
 
     // Docker Desktop leaves an empty entry for each host whose credentials its store has.
-    private static RegistryCredential? ReadEntry(ConfigurationSource source, string key, IReadOnlyDictionary<string, string> entry)
+    private static RegistryCredential? ReadEntry(
+        ConfigurationSource source, string key, IReadOnlyDictionary<string, string> entry)
     {
         var token = entry.GetValueOrDefault("identitytoken");
         var (user, password) = (entry.GetValueOrDefault("username") ?? "", entry.GetValueOrDefault("password") ?? "");
@@ -141,7 +152,8 @@ internal sealed class DockerConfiguration
             }
             catch (FormatException error)
             {
-                throw new UsageException($"the entry of \"{key}\" in {source.Name} is not base64 of user:password; run docker login again", error);
+                throw new UsageException($"the entry of \"{key}\" in {source.Name} is not base64 of user:password; run docker "
+                    + "login again", error);
             }
         }
         return token is { Length: > 0 } || password.Length > 0 ? new RegistryCredential(user, password, token is { Length: > 0 } ? token : null) : null;
@@ -155,7 +167,8 @@ internal sealed class DockerConfiguration
         string output, error;
         try
         {
-            (exit, output, error) = await HelperProcess.RunAsync(ProgramOf(name), ["get"], server, environment, cancel).ConfigureAwait(false);
+            (exit, output, error) = await HelperProcess.RunAsync(ProgramOf(name), ["get"], server, environment,
+                cancel).ConfigureAwait(false);
         }
         catch (HelperFailureException failure)
         {
@@ -165,19 +178,24 @@ internal sealed class DockerConfiguration
         {
             // Helpers say so in text, on either stream: there is nothing for this server.
             if (nothingThere.Any(text => (output + error).Contains(text, StringComparison.OrdinalIgnoreCase))) return null;
-            var said = string.Join(' ', (error.Trim().Length > 0 ? error : output).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
-            throw new HelperFailureException($"{helper} failed for \"{server}\" (exit {exit}): {(said.Length > LongestComplaint ? said[..LongestComplaint] + "…" : said)}");
+            var said = string.Join(' ',
+                (error.Trim().Length > 0 ? error : output).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+            throw new HelperFailureException($"{helper} failed for \"{server}\" (exit {exit}): "
+                + $"{(said.Length > LongestComplaint ? said[..LongestComplaint] + "…" : said)}");
         }
         try
         {
             var answer = RegistryJson.Parse(Encoding.UTF8.GetBytes(output));
-            if (answer is System.Text.Json.Nodes.JsonObject && RegistryJson.Text(answer, "Username") is { } user && RegistryJson.Text(answer, "Secret") is { } secret)
-                return secret.Length == 0 ? null : user == "<token>" ? new RegistryCredential("", "", secret) : new RegistryCredential(user, secret);
+            if (answer is System.Text.Json.Nodes.JsonObject && RegistryJson.Text(answer, "Username") is { } user
+                && RegistryJson.Text(answer, "Secret") is { } secret)
+                return secret.Length == 0 ? null : user == "<token>" ? new RegistryCredential("", "", secret)
+                    : new RegistryCredential(user, secret);
         }
         catch (JsonException)
         {
             // The output may be a secret in another shape: it is not quoted.
         }
-        throw new HelperFailureException($"{helper} answered for \"{server}\" with something that is not the helper protocol's JSON");
+        throw new HelperFailureException(
+            $"{helper} answered for \"{server}\" with something that is not the helper protocol's JSON");
     }
 }

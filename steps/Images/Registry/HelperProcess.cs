@@ -54,7 +54,8 @@ internal static class HelperProcess
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
             process.Kill(entireProcessTree: true);
-            throw new HelperFailureException($"gave no answer within {LongestAnswer.TotalSeconds:0} s (does it wait for somebody to type?)");
+            throw new HelperFailureException($"gave no answer within {LongestAnswer.TotalSeconds:0} s (does it wait for "
+                + "somebody to type?)");
         }
         catch (OperationCanceledException)
         {

@@ -71,7 +71,8 @@ public sealed partial class RegistryClient : IDisposable
     /// <param name="manifest">The manifest or index.</param>
     /// <param name="cancel">Gives up.</param>
     /// <exception cref="UnavailableException">"registry": a part of it cannot be read.</exception>
-    public async Task<RegistryImage> DescribeImageAsync(ImageReference reference, RegistryManifest manifest, CancellationToken cancel = default)
+    public async Task<RegistryImage> DescribeImageAsync(ImageReference reference, RegistryManifest manifest,
+        CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(reference);
         ArgumentNullException.ThrowIfNull(manifest);
@@ -135,7 +136,8 @@ public sealed partial class RegistryClient : IDisposable
         {
             // A list whose last page leads back to an earlier one would never end.
             if (!asked.Add(path))
-                throw new UnavailableException("registry", $"the registry \"{repository.Host}\" lists the tags of \"{repository.Repository}\" in a circle");
+                throw new UnavailableException("registry",
+                    $"the registry \"{repository.Host}\" lists the tags of \"{repository.Repository}\" in a circle");
             var answer = await connection.SendAsync(new RegistryRequest(HttpMethod.Get, repository.Host, repository.Path, path), cancel).ConfigureAwait(false);
             if (IsAbsent(answer)) return [];
             if (!answer.IsSuccess) throw Unexpected("list the tags of", repository.Repository, answer);
@@ -145,7 +147,8 @@ public sealed partial class RegistryClient : IDisposable
         }
     }
 
-    /// <summary>Asks the smallest question about a repository, to tell a registry that is down from one thing in it that is broken.</summary>
+    /// <summary>Asks the smallest question about a repository, to tell a registry that is down from one thing in it that is
+    /// broken.</summary>
     /// <exception cref="UnavailableException">"registry": it does not answer.</exception>
     public async Task RequireAnswerAsync(ImageReference repository, CancellationToken cancel = default)
     {
@@ -269,17 +272,20 @@ public sealed partial class RegistryClient : IDisposable
             var bytes = await ReadBlobAsync(reference, config.Digest, cancel: cancel).ConfigureAwait(false);
             try
             {
-                if (RegistryJson.Parse(bytes) is not JsonObject json) throw new System.Text.Json.JsonException("it is not a JSON object");
+                if (RegistryJson.Parse(bytes) is not JsonObject json)
+                    throw new System.Text.Json.JsonException("it is not a JSON object");
                 platform = $"{RegistryJson.Text(json["os"])}/{RegistryJson.Text(json["architecture"])}"
                     + (RegistryJson.Text(json["variant"]) is { Length: > 0 } variant ? "/" + variant : "");
-                foreach (var (name, value) in (json["config"] as JsonObject)?["Labels"] as JsonObject ?? []) labels[name] = RegistryJson.Text(value) ?? "";
+                foreach (var (name, value) in (json["config"] as JsonObject)?["Labels"] as JsonObject ?? [])
+                    labels[name] = RegistryJson.Text(value) ?? "";
                 if (DateTimeOffset.TryParse(RegistryJson.Text(json["created"]), System.Globalization.CultureInfo.InvariantCulture,
                     System.Globalization.DateTimeStyles.AssumeUniversal, out var time)) created = time;
             }
             catch (System.Text.Json.JsonException error)
             {
                 throw new UnavailableException("registry",
-                    $"\"{reference}\" ({manifest.Digest}) is no image: its configuration cannot be read ({error.Message})", error);
+                    $"\"{reference}\" ({manifest.Digest}) is no image: its configuration cannot be read ({error.Message})",
+                        error);
             }
         }
         return new PlatformImage(platform, manifest.Digest, config.Digest, labels, created);
@@ -312,19 +318,23 @@ public sealed partial class RegistryClient : IDisposable
         }
         catch (System.Text.Json.JsonException error)
         {
-            throw new UnavailableException("registry", $"the registry's list of the tags of \"{what}\" is not JSON: {error.Message}", error);
+            throw new UnavailableException("registry",
+                $"the registry's list of the tags of \"{what}\" is not JSON: {error.Message}", error);
         }
-        throw new UnavailableException("registry", $"the registry's list of the tags of \"{what}\" is not an object with a list of names in \"tags\"");
+        throw new UnavailableException("registry",
+            $"the registry's list of the tags of \"{what}\" is not an object with a list of names in \"tags\"");
     }
 
     // Where an upload that was begun goes on. The registry says it, and it may be anywhere.
     private static Uri UploadPlace(ImageReference repository, RegistryAnswer begun)
     {
         if (begun.Status != HttpStatusCode.Accepted) throw Refusal($"begin an upload to \"{repository.Repository}\"", begun);
-        return begun.Headers.Location is { } place && Uri.TryCreate(begun.Address, place, out var address) && address.Scheme is "http" or "https"
+        return begun.Headers.Location is { } place && Uri.TryCreate(begun.Address, place, out var address)
+            && address.Scheme is "http" or "https"
             ? address
             : throw new UnavailableException("registry",
-                $"the registry \"{repository.Host}\" began an upload to \"{repository.Repository}\" and does not say by an http or https address where it goes on");
+                $"the registry \"{repository.Host}\" began an upload to \"{repository.Repository}\" and does not say by an "
+                    + "http or https address where it goes on");
     }
 
     // Link: </v2/x/tags/list?last=b&n=1000>; rel="next"
@@ -332,7 +342,8 @@ public sealed partial class RegistryClient : IDisposable
     {
         if (answer.Header("Link") is not { } link || !link.Contains("rel=\"next\"", StringComparison.OrdinalIgnoreCase)) return null;
         var (from, until) = (link.IndexOf('<', StringComparison.Ordinal), link.IndexOf('>', StringComparison.Ordinal));
-        return from >= 0 && until > from && Uri.TryCreate(answer.Address, link[(from + 1)..until], out var next) && next.Scheme is "http" or "https"
+        return from >= 0 && until > from && Uri.TryCreate(answer.Address, link[(from + 1)..until], out var next)
+            && next.Scheme is "http" or "https"
             ? next.PathAndQuery
             : throw new UnavailableException("registry", $"the registry says that its list goes on and not where (Link: {link})");
     }

@@ -24,7 +24,8 @@ internal sealed record RegistryAnswer(HttpStatusCode Status, string? MediaType, 
             try
             {
                 return (RegistryJson.Parse(Body) as JsonObject)?["errors"] is JsonArray errors
-                    ? [.. errors.OfType<JsonObject>().Select(error => (RegistryJson.Text(error["code"]) ?? "", RegistryJson.Text(error["message"]) ?? ""))] : [];
+                    ? [.. errors.OfType<JsonObject>().Select(error =>
+                        (RegistryJson.Text(error["code"]) ?? "", RegistryJson.Text(error["message"]) ?? ""))] : [];
             }
             catch (System.Text.Json.JsonException)
             {
@@ -135,7 +136,8 @@ internal sealed class RegistryConnection : IDisposable
 
     private async Task<AuthenticationHeaderValue?> KnownAuthorizationAsync((string Host, string Repository, string Actions) key, CancellationToken cancel)
     {
-        if (basicHosts.ContainsKey(key.Host) && await credentials.LookUpAsync(key.Host, cancel).ConfigureAwait(false) is { Credential: { } known })
+        if (basicHosts.ContainsKey(key.Host)
+            && await credentials.LookUpAsync(key.Host, cancel).ConfigureAwait(false) is { Credential: { } known })
             return Basic(known);
         return tokens.TryGetValue(key, out var token) && token.Until > time.GetUtcNow() ? new AuthenticationHeaderValue("Bearer", token.Token) : null;
     }
@@ -168,16 +170,19 @@ internal sealed class RegistryConnection : IDisposable
         var found = await credentials.LookUpAsync(request.Host, cancel).ConfigureAwait(false);
         var right = request.Actions[(request.Actions.LastIndexOf(',') + 1)..];
         return found.Credential is { } given
-            ? new UsageException($"the registry \"{request.Host}\" refuses {right} on \"{request.Repository}\" to \"{given.User}\" "
+            ? new UsageException($"the registry \"{request.Host}\" refuses {right} on \"{request.Repository}\" to "
+                + $"\"{given.User}\" "
                 + $"(credentials from {found.Source}): {text}; give that user the right, or other credentials")
-            : new UsageException($"the registry \"{request.Host}\" wants credentials to {right} \"{request.Repository}\" ({text}) and {found.WhyNone}");
+            : new UsageException($"the registry \"{request.Host}\" wants credentials to {right} \"{request.Repository}\" "
+                + $"({text}) and {found.WhyNone}");
     }
 
     private async Task<RegistryAnswer> ExchangeAsync(RegistryRequest request, AuthenticationHeaderValue? authorization, CancellationToken cancel)
     {
         if (request.Path.Contains("://", StringComparison.Ordinal))
         {
-            // An upload's place may be anywhere; only the registry itself gets its credentials, and in clear only where all else is in clear.
+            // An upload's place may be anywhere; only the registry itself gets its credentials, and in clear only where all else
+            // is in clear.
             var place = new Uri(request.Path);
             var isOwn = IsAt(place, request.Host) && (place.Scheme == "https" || IsPlainAllowed(AddressOf(request.Host)));
             return await AttemptAsync(request, place, isOwn ? authorization : null, cancel).ConfigureAwait(false);

@@ -21,11 +21,16 @@ public sealed class RegistryCredentials
     /// <summary>Credentials from given places.</summary>
     /// <param name="own">For the pipeline's own registry; null: look in docker's configuration.</param>
     /// <param name="ownHosts">Hosts (<c>host[:port]</c>) of the pipeline's own registry.</param>
-    /// <param name="environment">Names docker's configuration folder (DOCKER_CONFIG, HOME) and the proxies, and is given to credential helpers.</param>
-    /// <param name="log">Told, once a host, of helpers that fail; its mask learns each secret that is found. Null: nobody is.</param>
-    public RegistryCredentials(RegistryCredential? own, IEnumerable<string> ownHosts, IReadOnlyDictionary<string, string> environment, BuildLog? log = null)
+    /// <param name="environment">Names docker's configuration folder (DOCKER_CONFIG, HOME) and the proxies, and is given to
+    /// credential helpers.</param>
+    /// <param name="log">Told, once a host, of helpers that fail; its mask learns each secret that is found. Null: nobody
+    /// is.</param>
+    public RegistryCredentials(
+        RegistryCredential? own, IEnumerable<string> ownHosts, IReadOnlyDictionary<string, string> environment,
+        BuildLog? log = null)
     {
-        (this.own, this.ownHosts, this.log, Environment) = (own, ownHosts.ToHashSet(StringComparer.OrdinalIgnoreCase), log ?? BuildLog.Silent, environment);
+        (this.own, this.log, Environment) = (own, log ?? BuildLog.Silent, environment);
+        this.ownHosts = ownHosts.ToHashSet(StringComparer.OrdinalIgnoreCase);
         configuration = new(() => DockerConfiguration.Read(environment));
     }
 
@@ -37,7 +42,8 @@ public sealed class RegistryCredentials
     /// <summary>A step's credentials.</summary>
     /// <param name="context">The step.</param>
     /// <param name="registries">The pipeline's own registries, <c>host[:port][/prefix]</c>: only they get what the environment gives.</param>
-    /// <exception cref="UsageException">A user without a password, or the other way round; or a registry that is not one.</exception>
+    /// <exception cref="UsageException">A user without a password, or the other way round; or a registry that is not
+    /// one.</exception>
     public static RegistryCredentials Of(StepContext context, params IEnumerable<string> registries)
     {
         ArgumentNullException.ThrowIfNull(context);
@@ -47,12 +53,13 @@ public sealed class RegistryCredentials
         var password = context.FindSecret(PasswordVariable);
         if ((user is null) != (password is null))
             throw new UsageException($"{(user is null ? PasswordVariable : UserVariable)} is set and {(user is null ? UserVariable : PasswordVariable)} is not: give both or none");
-        return new RegistryCredentials(user is null ? null : new RegistryCredential(user, password!), HostsOf(registries), environment, context.Log);
+        var own = user is null ? null : new RegistryCredential(user, password!);
+        return new RegistryCredentials(own, HostsOf(registries), environment, context.Log);
     }
 
     /// <summary>
-    /// The credential for a host; null when there is none. A helper that fails is a warning, as most images can be read by everybody:
-    /// whether credentials are needed is the registry's to say.
+    /// The credential for a host; null when there is none. A helper that fails is a warning, as most images can be read by
+    /// everybody: whether credentials are needed is the registry's to say.
     /// </summary>
     /// <exception cref="UsageException">docker's configuration cannot be read.</exception>
     public async Task<RegistryCredential?> FindAsync(string host, CancellationToken cancel = default) =>
@@ -82,7 +89,8 @@ public sealed class RegistryCredentials
         if (own is not null && ownHosts.Contains(host)) return Learnt(new CredentialLookUp(own, "the environment"));
         var read = await configuration.Value.FindAsync(host, cancel).ConfigureAwait(false);
         if (read.Trouble is { } trouble)
-            log.Warning($"cannot look for credentials of the registry \"{host}\": {trouble}; going on {(read.Credential is null ? "without any" : $"with those in {read.Source}")}");
+            log.Warning($"cannot look for credentials of the registry \"{host}\": {trouble}; going on "
+                + $"{(read.Credential is null ? "without any" : $"with those in {read.Source}")}");
         return Learnt(read);
     }
 

@@ -4,7 +4,8 @@ using System.Text.Json.Nodes;
 namespace CiSteps.Images;
 
 /// <summary>
-/// JSON that a registry or a helper sent: what is not JSON, and what has one name twice in an object, is a <see cref="JsonException"/>
+/// JSON that a registry or a helper sent: what is not JSON, and what has one name twice in an object, is a <see
+/// cref="JsonException"/>
 /// at once; a value of another type than asked for counts as absent.
 /// </summary>
 internal static class RegistryJson

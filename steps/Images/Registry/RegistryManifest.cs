@@ -100,7 +100,8 @@ public sealed class RegistryManifest
     /// <summary>Reads a manifest.</summary>
     /// <param name="bytes">Its bytes.</param>
     /// <param name="mediaType">As the registry said; null: as the manifest itself says.</param>
-    /// <exception cref="UnavailableException">"registry": it is not a manifest, or a part of it is not what it must be.</exception>
+    /// <exception cref="UnavailableException">"registry": it is not a manifest, or a part of it is not what it must
+    /// be.</exception>
     public static RegistryManifest Read(byte[] bytes, string? mediaType = null)
     {
         try
@@ -110,7 +111,8 @@ public sealed class RegistryManifest
         }
         catch (JsonException error)
         {
-            throw new UnavailableException("registry", $"the registry sent something that is not a manifest: {error.Message}", error);
+            throw new UnavailableException("registry", $"the registry sent something that is not a manifest: {error.Message}",
+                error);
         }
     }
 
@@ -119,7 +121,8 @@ public sealed class RegistryManifest
     /// <summary>The digest by the algorithm of another digest.</summary>
     internal static string DigestLike(string digest, ReadOnlySpan<byte> bytes) => DigestOf(bytes, digest.Split(':')[0]);
 
-    private static string DigestOf(ReadOnlySpan<byte> bytes, string algorithm) => algorithm + ":" + Convert.ToHexStringLower(algorithm switch
+    private static string DigestOf(ReadOnlySpan<byte> bytes, string algorithm) =>
+        algorithm + ":" + Convert.ToHexStringLower(algorithm switch
     {
         "sha384" => SHA384.HashData(bytes),
         "sha512" => SHA512.HashData(bytes),
@@ -139,7 +142,9 @@ public sealed class RegistryManifest
     private static IEnumerable<JsonObject> Objects(JsonObject json, string name) => json[name] switch
     {
         null => [],
-        JsonArray array => array.Select(item => item as JsonObject ?? throw new JsonException($"\"{name}\" has something that is not an object")),
+        JsonArray array =>
+            array.Select(item =>
+            item as JsonObject ?? throw new JsonException($"\"{name}\" has something that is not an object")),
         _ => throw new JsonException($"\"{name}\" is not a list"),
     };
 
@@ -158,12 +163,14 @@ public sealed class RegistryManifest
         var platform = json["platform"] as JsonObject;
         var variant = RegistryJson.Text(platform, "variant");
         return new IndexEntry(ToDescriptor(json),
-            platform is null ? "" : $"{RegistryJson.Text(platform, "os")}/{RegistryJson.Text(platform, "architecture")}" + (variant is { Length: > 0 } ? "/" + variant : ""),
+            platform is null ? "" : $"{RegistryJson.Text(platform, "os")}/{RegistryJson.Text(platform, "architecture")}"
+                + (variant is { Length: > 0 } ? "/" + variant : ""),
             RegistryJson.Text(json["artifactType"]) ?? "", ToAnnotations(json["annotations"]));
     }
 
     private static Dictionary<string, string> ToAnnotations(JsonNode? node) =>
-        node is JsonObject annotations ? annotations.ToDictionary(pair => pair.Key, pair => RegistryJson.Text(pair.Value) ?? "") : [];
+        node is JsonObject annotations ? annotations.ToDictionary(pair => pair.Key, pair => RegistryJson.Text(pair.Value) ?? "")
+            : [];
 }
 
 /// <summary>One platform's image.</summary>

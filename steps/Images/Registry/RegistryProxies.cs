@@ -6,10 +6,10 @@ using CiSteps.Hosting;
 namespace CiSteps.Images;
 
 /// <summary>
-/// Which proxy a registry is reached by, decided for each registry as docker's client and other Go programs do: HTTPS_PROXY for https
-/// and HTTP_PROXY for http, unless NO_PROXY names the host, a domain above it, its address or its network, each with a port or
-/// without. .NET's own rules know neither ports nor networks there, read ALL_PROXY, and send "localhost" to a proxy, which knows
-/// another one.
+/// Which proxy a registry is reached by, decided for each registry as docker's client and other Go programs do: HTTPS_PROXY for
+/// https and HTTP_PROXY for http, unless NO_PROXY names the host, a domain above it, its address or its network, each with a
+/// port or without. .NET's own rules know neither ports nor networks there, read ALL_PROXY, and send "localhost" to a proxy,
+/// which knows another one.
 /// </summary>
 internal sealed class RegistryProxies : IWebProxy
 {
@@ -36,17 +36,21 @@ internal sealed class RegistryProxies : IWebProxy
         (string Name, string Value) Find(string name)
         {
             var small = name.ToLowerInvariant();
-            return environment.GetValueOrDefault(name) is { Length: > 0 } value ? (name, value) : (small, environment.GetValueOrDefault(small) ?? "");
+            return environment.GetValueOrDefault(name) is { Length: > 0 } value ? (name, value)
+                : (small, environment.GetValueOrDefault(small) ?? "");
         }
 
         Uri? Address(string name)
         {
             var (found, value) = Find(name);
             if (value.Length == 0) return null;
-            if (Uri.TryCreate(value, UriKind.Absolute, out var address) && address.Scheme is "http" or "https" or "socks5") return address;
-            if (!value.Contains("://", StringComparison.Ordinal) && Uri.TryCreate("http://" + value, UriKind.Absolute, out address)) return address;
+            if (Uri.TryCreate(value, UriKind.Absolute, out var address) && address.Scheme is "http" or "https" or "socks5")
+                return address;
+            if (!value.Contains("://", StringComparison.Ordinal)
+                && Uri.TryCreate("http://" + value, UriKind.Absolute, out address)) return address;
             // The value may have a password: it is not quoted.
-            throw new UsageException($"{found} is not the address of a proxy: write http://host:port (https and socks5 are known too), or take it away");
+            throw new UsageException($"{found} is not the address of a proxy: write http://host:port (https and socks5 are "
+                + "known too), or take it away");
         }
     }
 
@@ -109,17 +113,20 @@ internal sealed record NoProxyEntry(string? Domain, bool WithItself, (IPAddress 
             }
             var (host, port) = Split(entry);
             if (host.Length == 0 || port is -1) continue;
-            if (Address(host) is { } address) entries.Add(new(null, false, (address, address.GetAddressBytes().Length * 8), port));
+            if (Address(host) is { } address)
+                entries.Add(new(null, false, (address, address.GetAddressBytes().Length * 8), port));
             else if (host.StartsWith("*.", StringComparison.Ordinal)) entries.Add(new(host[1..], false, null, port));
             else entries.Add(host[0] == '.' ? new(host, false, null, port) : new("." + host, true, null, port));
         }
         return entries;
     }
 
-    /// <summary>An address as Go reads it: four numbers with dots, or with colons and without a zone; null for all else. IPv4 within IPv6 is IPv4.</summary>
+    /// <summary>An address as Go reads it: four numbers with dots, or with colons and without a zone; null for all else. IPv4
+    /// within IPv6 is IPv4.</summary>
     public static IPAddress? Address(string text)
     {
-        if (text.Contains('%', StringComparison.Ordinal) || (!text.Contains(':', StringComparison.Ordinal) && text.Count(letter => letter == '.') != 3)) return null;
+        if (text.Contains('%', StringComparison.Ordinal)
+            || (!text.Contains(':', StringComparison.Ordinal) && text.Count(letter => letter == '.') != 3)) return null;
         if (!IPAddress.TryParse(text, out var address)) return null;
         return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
     }

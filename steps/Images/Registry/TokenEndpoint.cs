@@ -38,9 +38,11 @@ internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<Htt
             if (status is 408 or 429 or 499 or >= 500) throw new TransientFailure($"the token endpoint {address.Authority} answers {TransientFailure.Describe(response.StatusCode)}", pauseOf(response.Headers));
             if (response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.BadRequest)
             {
-                throw new UsageException($"the token endpoint {address.Authority} of the registry \"{request.Host}\" " + (found.Credential is { } given
-                    ? $"does not accept the credentials of \"{given.User}\" from {found.Source} (HTTP {status}); check user and password"
-                    : $"wants credentials (HTTP {status}) and {found.WhyNone}"));
+                throw new UsageException($"the token endpoint {address.Authority} of the registry \"{request.Host}\" "
+                    + (found.Credential is { } given
+                        ? $"does not accept the credentials of \"{given.User}\" from {found.Source} (HTTP {status}); "
+                            + "check user and password"
+                        : $"wants credentials (HTTP {status}) and {found.WhyNone}"));
             }
             throw new UnavailableException("registry", $"the token endpoint {address.Authority} of the registry \"{request.Host}\" answers HTTP {status}; whether the image exists is not known");
         }
@@ -88,12 +90,16 @@ internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<Htt
         {
             // An answer without a token, whatever its form. It is not quoted: it may have one all the same.
         }
-        var token = RegistryJson.Text(answer, "token") is { Length: > 0 } first ? first : RegistryJson.Text(answer, "access_token");
-        if (string.IsNullOrEmpty(token)) throw new UnavailableException("registry", $"the token endpoint of the registry \"{host}\" sent no token");
+        var token = RegistryJson.Text(answer, "token") is { Length: > 0 } first ? first
+            : RegistryJson.Text(answer, "access_token");
+        if (string.IsNullOrEmpty(token))
+            throw new UnavailableException("registry", $"the token endpoint of the registry \"{host}\" sent no token");
         // It goes into a header: a line break in it would begin another.
         if (token.AsSpan().ContainsAnyExceptInRange('!', '~'))
-            throw new UnavailableException("registry", $"the token endpoint of the registry \"{host}\" sent a token with characters that no token has");
-        var life = answer?["expires_in"] is JsonValue seconds && seconds.TryGetValue(out int given) && given > 0 ? TimeSpan.FromSeconds(given) : ShortestLife;
+            throw new UnavailableException("registry",
+                $"the token endpoint of the registry \"{host}\" sent a token with characters that no token has");
+        var life = answer?["expires_in"] is JsonValue seconds && seconds.TryGetValue(out int given) && given > 0
+            ? TimeSpan.FromSeconds(given) : ShortestLife;
         return (token, life > Margin * 2 ? life - Margin : life);
     }
 

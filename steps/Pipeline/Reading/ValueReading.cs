@@ -111,19 +111,23 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
     public static bool IsRepositoryPath(string path) => path.Length < 254 && PathForm().IsMatch(path);
 
     /// <summary>
-    /// How a registry has to be written instead; null when it is right. These are the rules by which images' names are read (the grammar
-    /// of the distribution project), so that what is accepted here means the same host and the same path to every step and every engine.
+    /// How a registry has to be written instead; null when it is right. These are the rules by which images' names are read
+    /// (the grammar of the distribution project), so that what is accepted here means the same host and the same path to every
+    /// step and every engine.
     /// </summary>
     public static string? WrongRegistry(string registry)
     {
         const string form = "write host[:port][/prefix] without a scheme";
         var slash = registry.IndexOf('/');
         var host = slash < 0 ? registry : registry[..slash];
-        if (HostForm().Match(host) is not { Success: true } found || (slash >= 0 && !IsRepositoryPath(registry[(slash + 1)..]))) return form;
-        if (found.Groups["port"] is { Success: true } port && !ushort.TryParse(port.Value, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+        if (HostForm().Match(host) is not { Success: true } found || (slash >= 0 && !IsRepositoryPath(registry[(slash + 1)..])))
+            return form;
+        if (found.Groups["port"] is { Success: true } port
+            && !ushort.TryParse(port.Value, NumberStyles.None, CultureInfo.InvariantCulture, out _))
             return "a port is at most 65535";
         if (found.Groups["address"] is { Success: true } six
-            && !(IPAddress.TryParse(six.Value, out var address) && address.AddressFamily == AddressFamily.InterNetworkV6)) return form;
+            && !(IPAddress.TryParse(six.Value, out var address)
+                && address.AddressFamily == AddressFamily.InterNetworkV6)) return form;
         return host == "localhost" || host.AsSpan().IndexOfAny('.', ':') >= 0 || host.Any(char.IsAsciiLetterUpper) ? null
             : $"to engines this is a name on Docker Hub, not a host: write docker.io/{registry}, or the host with its port";
     }

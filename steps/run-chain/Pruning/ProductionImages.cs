@@ -43,7 +43,8 @@ internal static partial class ProductionImages
     private static IEnumerable<string> In(string text)
     {
         foreach (Match match in Digest().Matches(text)) yield return match.Value;
-        // The same image has several names ("acme/x:1", "index.docker.io/acme/x:1"): it counts by the one that it is looked up by.
+        // The same image has several names ("acme/x:1", "index.docker.io/acme/x:1"): it counts by the one that the
+        // plan looks it up by.
         if (text.Length < 512 && ImageReference.TryParse(text, out var image, out _) && image.Tag is not null)
             yield return $"{image.Repository}:{image.Tag}";
     }

@@ -38,7 +38,8 @@ internal sealed record PrunePlan(IReadOnlyList<PruneDecision> Decisions)
     /// <param name="inUse">What stays.</param>
     /// <param name="madeBefore">What was made before then may go.</param>
     /// <param name="registry">The pipeline's registry: nodes may know an image by its other name.</param>
-    public static PrunePlan For(IReadOnlyList<BranchImage> images, ImagesInUse inUse, DateTimeOffset madeBefore, RegistryPair registry)
+    public static PrunePlan For(IReadOnlyList<BranchImage> images, ImagesInUse inUse, DateTimeOffset madeBefore,
+        RegistryPair registry)
     {
         var decisions = images.Select(image => new PruneDecision(image, Keep(image, inUse, madeBefore, registry))).ToList();
         // What an index that stays is made of stays too, although it has a tag of its own.

@@ -42,8 +42,10 @@ internal sealed class PruneStep(StepContext context, ChainRun run)
 
     private async Task<Outcome> RemoveAsync(RegistryClient client, PrunePlan plan, string all, CancellationToken cancel)
     {
-        var (removal, refusals) = await BranchImages.RemoveAllAsync(client, plan.Removed, plan.Needed, cancel).ConfigureAwait(false);
-        if (refusals.Count == 0) return Outcome.Done($"removed {removal} of {all}; their layers go when the registry collects its garbage");
+        var (removal, refusals) = await BranchImages.RemoveAllAsync(client, plan.Removed, plan.Needed,
+            cancel).ConfigureAwait(false);
+        if (refusals.Count == 0)
+            return Outcome.Done($"removed {removal} of {all}; their layers go when the registry collects its garbage");
         var soFar = removal == 0 ? "nothing was removed" : $"{removal} of {plan.Removed.Count} were removed";
         // What was under way beside the first refusal may have been refused too; no other run would find what is left of it.
         foreach (var (_, other) in refusals.Skip(1)) context.Log.Warning(other.Message);
@@ -51,11 +53,16 @@ internal sealed class PruneStep(StepContext context, ChainRun run)
         // What is left over belongs to no image any more, so that another run does not find it.
         if (refusal.Code == BranchImages.Remains)
             return Outcome.Refused("registry-refused",
-                $"{refusal.Message}; {soFar}: what is left of it is for the registry's own retention; run it again for the others");
+                $"{refusal.Message}; {soFar}: what is left of it is for the registry's own retention; "
+                + "run it again for the others");
         return refusal.Status == 405
-            ? Outcome.Refused("deletion-disabled", $"the registry \"{image.Image.Host}\" has deletion switched off ({refusal.Message}); {soFar}: "
-                + "switch it on there (docker-registry: storage.delete.enabled, or REGISTRY_STORAGE_DELETE_ENABLED=true), or use the registry's own retention")
-            : Outcome.Refused(refusal.Code == BranchImages.Moved ? "tag-moved" : "registry-refused", $"{refusal.Message}; {soFar}: run it again");
+            ? Outcome.Refused("deletion-disabled",
+                $"the registry \"{image.Image.Host}\" has deletion switched off ({refusal.Message}); {soFar}: "
+                + "switch it on there (docker-registry: storage.delete.enabled, or REGISTRY_STORAGE_DELETE_ENABLED=true), "
+                + "or use the registry's own retention")
+            : Outcome.Refused(
+                refusal.Code == BranchImages.Moved ? "tag-moved" : "registry-refused",
+                $"{refusal.Message}; {soFar}: run it again");
     }
 
     private IReadOnlyList<string> Services()
