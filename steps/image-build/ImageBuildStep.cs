@@ -236,7 +236,7 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
 
     private BuiltImage Image(ComponentFacts facts, ImageReference name, string digest, bool built)
     {
-        var pull = registry.Pull.TrimEnd('/') + name.Repository[registry.Push.TrimEnd('/').Length..];
-        return new BuiltImage(facts.Component, name.Repository, pull, name.Tag!, digest, built);
+        var pull = RegistryPair.Parse(registry.Push, registry.Pull).ToPull(name);
+        return new BuiltImage(facts.Component, name.Repository, pull.Repository, name.Tag!, digest, built);
     }
 }

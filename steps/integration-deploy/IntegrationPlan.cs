@@ -65,8 +65,10 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
         ComponentsOf(suite, change).Any(component => images.Any(image => image.Component == component.Name && image.Built));
 
     /// <summary>Decides. Pure.</summary>
+    /// <exception cref="Hosting.UsageException">A dependent's image is not an image reference.</exception>
     public static IntegrationPlan For(IntegrationFacts facts)
     {
+        var registry = RegistryPair.Parse(facts.Change.Registry.Push, facts.Change.Registry.Pull);
         var suites = new List<PlannedSuite>();
         var skipped = new List<(string, string)>();
         foreach (var suite in facts.Policy.Suites)
@@ -94,11 +96,10 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
             foreach (var dependent in suite.Dependents)
             {
                 var tag = ImageName.ProductionTag(dependent.Major);
-                var pull = ToPull(facts.Change.Registry, dependent.Image);
                 if (facts.Production.GetValueOrDefault(ProductionName(dependent.Image, dependent.Major)) is { } digest)
-                    dependents.Add(new PlannedDependent(dependent, pull, new PinnedDependent(dependent.Name, dependent.Image, digest, tag)));
+                    dependents.Add(Pinned(dependent, ImageReference.Parse(dependent.Image), digest, tag));
                 else if (dependent.Bootstrap is { } bootstrap && facts.Production.GetValueOrDefault(bootstrap) is { } first)
-                    dependents.Add(new PlannedDependent(dependent, ToPull(facts.Change.Registry, RepositoryOf(bootstrap)), new PinnedDependent(dependent.Name, RepositoryOf(bootstrap), first, "bootstrap")));
+                    dependents.Add(Pinned(dependent, ImageReference.Parse(bootstrap), first, "bootstrap"));
                 else if (dependent.Bootstrap is { } missing)
                     return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and neither the tag \"{tag}\" of \"{dependent.Image}\" nor its bootstrap image \"{missing}\" exists; push the bootstrap image");
                 else
@@ -111,17 +112,9 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
         return new IntegrationPlan(suites, skipped, null);
 
         IntegrationPlan Refuse(string reason, string text) => new(suites, skipped, (reason, text));
-    }
 
-    /// <summary>A repository on the push host as cluster nodes reach it.</summary>
-    public static string ToPull(RegistryDefinition registry, string repository) =>
-        repository.StartsWith(registry.Push + "/", StringComparison.Ordinal) ? registry.Pull + repository[registry.Push.Length..] : repository;
-
-    internal static string RepositoryOf(string image)
-    {
-        var at = image.IndexOf('@', StringComparison.Ordinal);
-        if (at >= 0) image = image[..at];
-        var colon = image.LastIndexOf(':');
-        return colon > image.LastIndexOf('/') ? image[..colon] : image;
+        PlannedDependent Pinned(DependentDefinition dependent, ImageReference image, string digest, string source) =>
+            new(dependent, registry.ToPull(image).Repository,
+                new PinnedDependent(dependent.Name, image.Repository, digest, source));
     }
 }

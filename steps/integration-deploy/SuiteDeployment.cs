@@ -1,5 +1,6 @@
 using CiSteps.Clusters;
 using CiSteps.Hosting;
+using CiSteps.Images;
 using CiSteps.Pipeline;
 using CiSteps.Repositories;
 
@@ -22,7 +23,8 @@ internal sealed record SuiteDeployment(
     {
         var suite = plan.Suite;
         var registry = run.Change.Registry;
-        ManifestSet Pinned(ManifestSet set) => set.WithImages(image => Pin(image, plan, registry)).RefusingMovingImages();
+        var pair = RegistryPair.Parse(registry.Push, registry.Pull);
+        ManifestSet Pinned(ManifestSet set) => set.WithImages(image => Pin(image, plan, registry, pair)).RefusingMovingImages();
 
         var first = Pinned(ManifestSet.Load(workTree, suite.Manifests));
         var dependents = plan.Dependents.Select(each => (each, Pinned(ManifestSet.Load(workTree, each.Dependent.Workload.Manifests)
@@ -32,7 +34,8 @@ internal sealed record SuiteDeployment(
             var manifests = ManifestSet.Load(workTree, service.Workload.Manifests);
             var now = Pinned(Image(manifests, service.Workload, $"{service.Image.PullRepository}@{service.Image.Digest}"));
             var start = service.BaseDigest is null ? null : Pinned(Image(Earlier(run, service.Workload) ?? manifests, service.Workload,
-                $"{IntegrationPlan.ToPull(registry, IntegrationPlan.ReleaseRepository(registry, service.Component.Name))}@{service.BaseDigest}"));
+                pair.ToPull(ImageReference.Of(IntegrationPlan.ReleaseRepository(registry, service.Component.Name),
+                    service.BaseDigest)).ToString()));
             return new ServiceDeployment(service, start, now);
         }).ToList();
         return new SuiteDeployment(first, dependents, services, suite.Tests.Job is { } path ? ReadJob(workTree, path, Pinned) : null);
@@ -75,16 +78,22 @@ internal sealed record SuiteDeployment(
     }
 
     // A service's or dependent's repository without tag and digest stands for what this chain decided; what lies on the push host is pulled from the pull host.
-    private static string? Pin(string image, PlannedSuite plan, RegistryDefinition registry)
+    private static string? Pin(string image, PlannedSuite plan, RegistryDefinition registry, RegistryPair pair)
     {
-        if (IntegrationPlan.RepositoryOf(image) == image)
+        if (ImageReference.TryParse(image, out var name, out _) && name.IsRepository)
         {
-            if (plan.Services.FirstOrDefault(service => image == service.Component.Name || image == service.Image.Repository || image == service.Image.PullRepository || image == IntegrationPlan.ReleaseRepository(registry, service.Component.Name)) is { } own)
+            if (plan.Services.FirstOrDefault(service => image == service.Component.Name || Is(service.Image.Repository)
+                || Is(service.Image.PullRepository)
+                || Is(IntegrationPlan.ReleaseRepository(registry, service.Component.Name))) is { } own)
                 return $"{own.Image.PullRepository}@{own.Image.Digest}";
-            if (plan.Dependents.FirstOrDefault(each => image == each.Dependent.Name || image == each.Dependent.Image || image == each.PullRepository) is { } other)
+            if (plan.Dependents.FirstOrDefault(each =>
+                image == each.Dependent.Name || Is(each.Dependent.Image) || Is(each.PullRepository)) is { } other)
                 return $"{other.PullRepository}@{other.Pinned.Digest}";
         }
-        return IntegrationPlan.ToPull(registry, image) is var pulled && pulled != image ? pulled : null;
+        return pair.ToPull(image) is var pulled && pulled != image ? pulled : null;
+
+        // Docker Hub's names have several forms: what they mean is compared.
+        bool Is(string repository) => ImageReference.TryParse(repository, out var other, out _) && other == name;
     }
 }
 

@@ -60,9 +60,10 @@ internal static class Adapters
             if (await cluster.FindAsync(Kinds.Workload(workload.Kind).Path(ns, workload.Name), cancel).ConfigureAwait(false) is not { } live) return null;
             var container = (live["spec"]?["template"]?["spec"]?["containers"] as JsonArray ?? []).OfType<JsonObject>().FirstOrDefault(each => (string?)each["name"] == workload.Container);
             var image = (string?)container?["image"] ?? "";
-            var at = image.IndexOf('@', StringComparison.Ordinal);
+            var digest = ImageReference.TryParse(image, out var reference, out _) ? reference.Digest : null;
             var annotations = live["metadata"]?["annotations"];
-            return new LiveWorkload(at < 0 ? null : image[(at + 1)..], (string?)annotations?[Annotations.Digest], (string?)annotations?[Annotations.Manifests]);
+            return new LiveWorkload(digest, (string?)annotations?[Annotations.Digest],
+                (string?)annotations?[Annotations.Manifests]);
         }
 
         public Task<ManifestSet> SnapshotAsync(ManifestSet manifests, CancellationToken cancel) => cluster.SnapshotAsync(manifests, cancel);

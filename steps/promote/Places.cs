@@ -1,6 +1,7 @@
 using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
+using CiSteps.Images;
 using CiSteps.Pipeline;
 using CiSteps.Repositories;
 
@@ -46,11 +47,18 @@ internal static class Places
     private static ManifestSet Prepare(ManifestSet set, ComponentDefinition component, ProductionTarget target, CertifiedImage image, string digest, RegistryDefinition registry)
     {
         var workload = component.Workload!;
+        var pair = RegistryPair.Parse(registry.Push, registry.Pull);
         return set.WithImage(workload.Kind, workload.Name, workload.Container, $"{image.PullRepository}@{digest}")
-            .WithImages(name => name == component.Name || name == image.Repository || name == image.PullRepository ? $"{image.PullRepository}@{digest}"
-                : name.StartsWith(registry.Push + "/", StringComparison.Ordinal) && registry.Push != registry.Pull ? registry.Pull + name[registry.Push.Length..] : null)
+            .WithImages(name => name == component.Name || Means(name, image.Repository) || Means(name, image.PullRepository)
+                ? $"{image.PullRepository}@{digest}"
+                : pair.ToPull(name) is var pulled && pulled != name ? pulled : null)
             .RefusingMovingImages()
             .Into(target.Namespace, TestbedScope.Cluster, managed, withNamespace: true);
+
+        // Docker Hub's names have several forms: what they mean is compared.
+        static bool Means(string name, string repository) =>
+            ImageReference.TryParse(name, out var one, out _) && ImageReference.TryParse(repository, out var other, out _)
+                && one == other;
     }
 
     private static ManifestSet FromCommit(WorkRepository repository, string commit, IReadOnlyList<string> paths)

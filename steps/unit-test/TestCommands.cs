@@ -21,7 +21,7 @@ internal sealed class TestCommands(StepContext context, ChainRun run) : ITestCom
                 variables[name] = null;
         foreach (var (name, value) in environment.Concat(command.Environment)) variables[name] = value;
         return await ChildProcess.RunAsync(command.Run[0], [.. command.Run.Skip(1)], Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)), onLine, variables, onOutput,
-            left => context.Log.Info($"ended what {command.Run[0]} left running: {string.Join(", ", left)}"), cancel);
+            left => context.Log.Info($"ended what {command.Run[0]} left running: {string.Join(", ", left)}"), cancel: cancel);
     }
 
     public void Dispose()

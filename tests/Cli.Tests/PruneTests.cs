@@ -25,7 +25,8 @@ public sealed class Which_branch_images_go
     };
 
     private static string? Kept(BranchImage image, Dictionary<string, string>? tips = null, Dictionary<string, string>? production = null, params string[] chains) =>
-        PrunePlan.For([image], new ImagesInUse(Origin, tips ?? [], chains.ToHashSet(), production ?? [], nothing), limit, name => name.Replace("push.", "pull.", StringComparison.Ordinal)).Decisions.Single().KeptBecause;
+        PrunePlan.For([image], new ImagesInUse(Origin, tips ?? [], chains.ToHashSet(), production ?? [], nothing), limit,
+            RegistryPair.Parse("push.example", "pull.example")).Decisions.Single().KeptBecause;
 
     [Test]
     public void What_is_old_and_unused_goes() => Assert.That(Kept(Image('1')), Is.Null);
@@ -77,7 +78,8 @@ public sealed class Which_branch_images_go
     public void What_an_image_that_stays_is_made_of_stays()
     {
         var plan = PrunePlan.For([Image('1', "a"), Image('2', "b") with { Created = limit, Parts = [Digest('1'), Digest('3')] }, Image('4', "d") with { Parts = [Digest('3'), Digest('5')] }],
-            new ImagesInUse(Origin, nothing, new HashSet<string>(), nothing, nothing), limit, name => name);
+            new ImagesInUse(Origin, nothing, new HashSet<string>(), nothing, nothing), limit,
+                RegistryPair.Parse("push.example", ""));
         Assert.That(plan.Removed.Select(image => image.Tags.Single()), Is.EqualTo(new[] { "d" }));
         Assert.That(plan.Needed, Does.Contain(Digest('3')).And.Not.Contain(Digest('5')));
     }
@@ -86,7 +88,8 @@ public sealed class Which_branch_images_go
     public void What_cannot_be_read_stays_with_what_it_is_made_of()
     {
         var plan = PrunePlan.For([Image('1', "a"), Image('2', "b") with { Created = null, Parts = [Digest('1')], Unreadable = "a part is missing" }],
-            new ImagesInUse(Origin, nothing, new HashSet<string>(), nothing, nothing), limit, name => name);
+            new ImagesInUse(Origin, nothing, new HashSet<string>(), nothing, nothing), limit,
+                RegistryPair.Parse("push.example", ""));
         Assert.That(plan.Decisions.Select(decision => decision.KeptBecause), Is.EqualTo(new[] { "part of an image that stays", "it cannot be read: a part is missing" }));
     }
 
@@ -94,7 +97,9 @@ public sealed class Which_branch_images_go
     public void Whatever_looks_like_an_image_in_an_object_counts()
     {
         var pod = JsonNode.Parse($$"""{"spec":{"containers":[{"image":"pull.example:5000/ci/service:1.7-c@{{Digest('1')}}"},{"image":"a/b:1"},{"image":"plain"}]},"status":{"containerStatuses":[{"imageID":"docker-pullable://x@{{Digest('2')}}"}]},"data":{"h":"[{\"Digest\":\"{{Digest('3')}}\"}]"} }""");
-        Assert.That(ProductionImages.In(pod), Is.EquivalentTo(new[] { "pull.example:5000/ci/service:1.7-c", Digest('1'), "a/b:1", Digest('2'), Digest('3') }));
+        Assert.That(ProductionImages.In(pod),
+            Is.EquivalentTo(new[] { "pull.example:5000/ci/service:1.7-c", Digest('1'), "docker.io/a/b:1", Digest('2'),
+            Digest('3') }));
     }
 }
 

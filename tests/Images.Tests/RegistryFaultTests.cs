@@ -9,7 +9,7 @@ namespace CiSteps.Images.Tests;
 /// <summary>What the client makes of registries in trouble.</summary>
 public sealed class RegistryFaultTests
 {
-    private const string Manifest = """{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:0","size":1},"layers":[]}""";
+    private const string Manifest = """{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:0000000000000000000000000000000000000000000000000000000000000000","size":1},"layers":[]}""";
     private static readonly string Digest = RegistryManifest.Read(Encoding.UTF8.GetBytes(Manifest)).Digest;
     private readonly FakeTimeProvider time = new();
 
@@ -159,6 +159,153 @@ public sealed class RegistryFaultTests
         // The registry itself is on this machine and may be spoken to plainly; where it points to may not.
         var failure = await Assert.ThrowsAsync<UsageException>(() => client.FindDigestAsync(registry.Reference()));
         Assert.That(failure!.Message, Does.Contain("elsewhere.example").And.Not.Contain("password"));
+    }
+
+    [TestCase("[]")]
+    [TestCase("{")]
+    [TestCase("{\"mediaType\":5,\"config\":{\"digest\":5}}")]
+    [TestCase("{\"config\":{\"digest\":\"../../secrets\",\"size\":1}}")]
+    [TestCase("{\"config\":{\"digest\":\"DIGEST\",\"size\":\"1\"}}")]
+    [TestCase("{\"config\":{\"digest\":\"DIGEST\",\"size\":-1}}")]
+    [TestCase("{\"layers\":{}}")]
+    [TestCase("{\"layers\":[5]}")]
+    [TestCase("{\"layers\":[],\"layers\":[]}")]
+    [TestCase("{\"mediaType\":\"a\\r\\nb\"}")]
+    [TestCase("{\"mediaType\":\"\\ud800\",\"layers\":[{}]}")]
+    public async Task What_is_not_a_manifest_is_the_registrys_failure(string body)
+    {
+        await using var registry = await StartAsync((context, _) =>
+            AnswerAsync(context, 200, body.Replace("DIGEST", Digest, StringComparison.Ordinal)));
+        using var client = Open();
+        var failure = await Assert.ThrowsAsync<UnavailableException>(() => client.FindImageAsync(registry.Reference()));
+        Assert.That(failure!.Reason, Is.EqualTo("registry"));
+        Assert.That(failure.Message, Does.Contain("not a manifest"));
+    }
+
+    [TestCase("[]")]
+    [TestCase("{\"tags\":5}")]
+    [TestCase("{\"tags\":{\"a\":1}}")]
+    [TestCase("{\"tags\":[\"one\",5]}")]
+    [TestCase("{\"tags\":[\"one\"],\"tags\":[]}")]
+    [TestCase("no JSON")]
+    public async Task A_list_of_tags_that_is_not_one_does_not_pass_for_a_short_one(string body)
+    {
+        await using var registry = await StartAsync((context, _) => AnswerAsync(context, 200, body));
+        using var client = Open();
+        Assert.That((await Assert.ThrowsAsync<UnavailableException>(() => client.ListTagsAsync(registry.Reference())))!.Message,
+            Does.Contain("list of the tags"));
+    }
+
+    [TestCase("</v2/a/b/tags/list?n=1000>; rel=\"next\"")]
+    [TestCase("<file:///etc/passwd>; rel=\"next\"")]
+    [TestCase("<http://:x>; rel=\"next\"")]
+    [TestCase("nowhere; rel=\"next\"")]
+    public async Task A_list_that_leads_nowhere_or_in_a_circle_is_the_registrys_failure(string link)
+    {
+        await using var registry = await StartAsync((context, _) =>
+            AnswerAsync(context, 200, "{\"tags\":[\"one\"]}", ("Link", link)));
+        using var client = Open();
+        Assert.That((await Assert.ThrowsAsync<UnavailableException>(() => client.ListTagsAsync(registry.Reference())))!.Reason,
+            Is.EqualTo("registry"));
+        Assert.That(registry.Requests, Has.Count.EqualTo(1));
+    }
+
+    [TestCase("{\"errors\":[{\"code\":5,\"message\":{}}]}")]
+    [TestCase("{\"errors\":{\"code\":\"MANIFEST_UNKNOWN\"}}")]
+    [TestCase("{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\"}],\"errors\":[]}")]
+    [TestCase("[1]")]
+    public async Task An_error_that_is_not_the_registrys_form_tells_nothing(string body)
+    {
+        await using var registry = await StartAsync((context, _) => AnswerAsync(context, 404, body));
+        using var client = Open();
+        Assert.That((await Assert.ThrowsAsync<UnavailableException>(() => client.FindDigestAsync(registry.Reference())))!.Message,
+            Does.Contain("not known"));
+    }
+
+    [TestCase("file:///etc/passwd")]
+    [TestCase("ftp://elsewhere.example/x")]
+    [TestCase("")]
+    public async Task An_upload_that_goes_on_nowhere_is_the_registrys_failure(string place)
+    {
+        await using var registry = await StartAsync((context, _) => HttpMethods.IsPost(context.Request.Method)
+            ? AnswerAsync(context, 202, "", ("Location", place)) : AbsentAsync(context));
+        using var client = Open();
+        var failure = await Assert.ThrowsAsync<UnavailableException>(() =>
+            client.UploadBlobAsync(registry.Reference(), [1], "a/b"));
+        Assert.That(failure!.Message, Does.Contain("where it goes on"));
+        await Assert.ThrowsAsync<UnavailableException>(() => client.TryPushAsync(registry.Reference()));
+    }
+
+    [TestCase("https://registry-1.docker.io/v2/x", "docker.io", true)]
+    [TestCase("https://registry.example/v2/x", "registry.example:443", true)]
+    [TestCase("https://registry.example:443/v2/x", "registry.example", true)]
+    [TestCase("https://registry.example/v2/x", "Registry.Example", true)]
+    [TestCase("http://registry.example:5000/v2/x", "registry.example:5000", true)]
+    [TestCase("https://[::1]:5000/v2/x", "[::1]:5000", true)]
+    [TestCase("https://registry.example:5000/v2/x", "registry.example", false)]
+    [TestCase("https://storage.example/v2/x", "registry.example", false)]
+    [TestCase("https://registry.example.evil/v2/x", "registry.example", false)]
+    [TestCase("https://docker.io/v2/x", "docker.io", false)]
+    public void Knows_the_registry_in_the_place_of_an_upload_however_it_is_written(string place, string host, bool isAt) =>
+        Assert.That(RegistryConnection.IsAt(new Uri(place), host), Is.EqualTo(isAt));
+
+    [TestCase("{\"token\":\"a\\r\\nX-Evil: 1\"}", "characters")]
+    [TestCase("{\"token\":\"a b\"}", "characters")]
+    [TestCase("{\"token\":5}", "no token")]
+    [TestCase("{\"token\":\"\\ud800\"}", "no token")]
+    [TestCase("{\"token\":\"a\",\"token\":\"b\"}", "no token")]
+    [TestCase("[]", "no token")]
+    [TestCase("", "no token")]
+    public async Task A_token_that_is_not_one_is_the_registrys_failure(string body, string why)
+    {
+        await using var registry = await StartAsync((context, _) => context.Request.Path == "/token"
+            ? AnswerAsync(context, 200, body, ("Content-Type", "application/json; charset=nonsense"))
+            : AnswerAsync(context, 401, "",
+                ("WWW-Authenticate", $"Bearer realm=\"http://{context.Request.Host}/token\",service=\"x\"")));
+        using var client = Open();
+        Assert.That((await Assert.ThrowsAsync<UnavailableException>(() => client.FindDigestAsync(registry.Reference())))!.Message,
+            Does.Contain(why));
+    }
+
+    [TestCase("sha384", 96)]
+    [TestCase("sha512", 128)]
+    public async Task Checks_content_by_the_digests_own_algorithm(string algorithm, int length)
+    {
+        var bytes = Encoding.UTF8.GetBytes(Manifest);
+        var digest = algorithm + ":" + Convert.ToHexStringLower(algorithm == "sha384"
+            ? System.Security.Cryptography.SHA384.HashData(bytes) : System.Security.Cryptography.SHA512.HashData(bytes));
+        await using var registry = await StartAsync((context, _) =>
+            AnswerAsync(context, 200, Manifest, ("Content-Type", MediaTypes.OciManifest)));
+        using var client = Open();
+        Assert.That(await client.FindManifestAsync(registry.Reference(digest)), Is.Not.Null);
+        Assert.That(await client.ReadBlobAsync(registry.Reference(), digest), Is.EqualTo(bytes));
+        var other = $"{algorithm}:{new string('0', length)}";
+        await Assert.ThrowsAsync<UnavailableException>(() => client.FindManifestAsync(registry.Reference(other)));
+        await Assert.ThrowsAsync<UnavailableException>(() => client.ReadBlobAsync(registry.Reference(), other));
+    }
+
+    [TestCase("Basic realm=\"x\"")]
+    [TestCase("Bearer realm=\"http://HOST/token\",service=\"x\"")]
+    public async Task A_helper_that_fails_is_the_cause_only_when_the_registry_wants_credentials(string challenge)
+    {
+        using var folder = new Fixtures.TestFolder();
+        folder.Write("config.json", """{"credsStore":"absent"}""");
+        var environment = new Dictionary<string, string> { ["DOCKER_CONFIG"] = folder.Path, ["PATH"] = folder.Path };
+        using var said = new StringWriter();
+        var log = new BuildLog(said, forServer: false);
+        var open = true;
+        await using var registry = await StartAsync((context, _) => open ? ManifestAsync(context)
+            : AnswerAsync(context, 401, "",
+                ("WWW-Authenticate", challenge.Replace("HOST", context.Request.Host.Value, StringComparison.Ordinal))));
+        using var client = RegistryClient.Open(new RegistryCredentials(null, [], environment, log), log: log, time: time);
+        Assert.That(await client.FindDigestAsync(registry.Reference()), Is.EqualTo(Digest));
+        open = false;
+        var refusal = await Assert.ThrowsAsync<UsageException>(() => client.FindDigestAsync(registry.Reference()));
+        Assert.That(refusal!.Message,
+            Does.Contain("docker-credential-absent").And.Contain("is not "
+            + "installed").And.Contain(folder.Of("config.json")).And.Contain("CISTEPS_REGISTRY_USER"));
+        await Assert.ThrowsAsync<UsageException>(() => client.FindDigestAsync(registry.Reference()));
+        Assert.That(said.ToString().Split("warning: "), Has.Length.EqualTo(2), "once a host");
     }
 
     private static Task ManifestAsync(HttpContext context) => AnswerAsync(context, 200, Manifest, ("Content-Type", MediaTypes.OciManifest), ("Docker-Content-Digest", Digest));

@@ -72,11 +72,6 @@ internal sealed class Planning
     public void Refuses_without_a_testbed() =>
         Assert.That(Plan(held: false, production: new() { ["push.example/quotes:2-production"] = Quotes }).Refusal!.Value.Reason, Is.EqualTo("no-testbed"));
 
-    [TestCase("push.example/quotes", "pull.example/quotes")]
-    [TestCase("other.example/quotes", "other.example/quotes")]
-    [TestCase("push.example.org/quotes", "push.example.org/quotes")]
-    public void Names_images_as_nodes_reach_them(string repository, string expected) => Assert.That(IntegrationPlan.ToPull(registry, repository), Is.EqualTo(expected));
-
     private static IntegrationPlan Plan(Dictionary<string, string?> production, bool built = true, bool held = true, string? bootstrap = null)
     {
         var workload = new WorkloadDefinition(["k8s"], "Deployment", "greeter", "greeter", TimeSpan.FromMinutes(1));

@@ -37,10 +37,16 @@ public static class ImageName
         ArgumentNullException.ThrowIfNull(registry);
         ArgumentNullException.ThrowIfNull(branchPrefix);
         var prefix = branchPrefix.Trim('/');
-        var name = registry.TrimEnd('/') + "/" + (isDefaultBranch || prefix.Length == 0 ? "" : prefix + "/") + service;
-        if (!ImageReference.TryParse(name, out var reference, out var why) || reference.Tag is not null || reference.Digest is not null)
-            throw new UsageException($"the registry \"{registry}\" and the component \"{service}\" make no image repository (\"{name}\"): {(why.Length > 0 ? why : "it must have no tag")}");
-        return reference;
+        var place = RegistryPrefix.Parse(registry);
+        try
+        {
+            return place.Repository((isDefaultBranch || prefix.Length == 0 ? "" : prefix + "/") + service);
+        }
+        catch (UsageException wrong)
+        {
+            throw new UsageException($"the registry \"{registry}\" and the component \"{service}\" make no image repository: "
+                + $"{wrong.Message}", wrong);
+        }
     }
 
     /// <summary>An image's own tag, <c>&lt;major&gt;.&lt;build&gt;-&lt;hash&gt;</c>.</summary>
@@ -53,6 +59,18 @@ public static class ImageName
 
     /// <summary>The tag that marks what is ready for production, <c>&lt;major&gt;-production</c>; it moves.</summary>
     public static string ProductionTag(int major) => $"{major}-production";
+
+    /// <summary>
+    /// The tag under which registries without the referrers API list what refers to a digest. The distribution specification cuts
+    /// the algorithm to 32 characters and the digits to 64, as a tag has at most 128.
+    /// </summary>
+    public static string ReferrersTag(string digest)
+    {
+        ArgumentNullException.ThrowIfNull(digest);
+        var colon = digest.IndexOf(':', StringComparison.Ordinal);
+        var (algorithm, digits) = (digest[..colon], digest[(colon + 1)..]);
+        return $"{algorithm[..Math.Min(32, algorithm.Length)]}-{digits[..Math.Min(64, digits.Length)]}";
+    }
 
     /// <summary>The tag that marks a digest that must not be certified or promoted again; it points to that digest.</summary>
     public static string BarredTag(string digest)

@@ -45,16 +45,16 @@ public sealed record Attestation(JsonObject Statement, bool IsSigned)
         }
         foreach (var (_, content) in await registry.ReadAttachedAsync(image, MediaTypes.InToto, cancel).ConfigureAwait(false))
             if (Parse(content) is { } statement) found.Add(new Attestation(statement, IsSigned: false));
-        return [.. found.Where(one => one.Statement["predicateType"] is JsonValue type && type.TryGetValue(out string? text) && text == predicateType)];
+        return [.. found.Where(one => RegistryJson.Text(one.Statement["predicateType"]) == predicateType)];
     }
 
     private static byte[]? Payload(byte[] envelope)
     {
         try
         {
-            return Convert.FromBase64String((string?)Parse(envelope)?["payload"] ?? "");
+            return Convert.FromBase64String(RegistryJson.Text(Parse(envelope), "payload") ?? "");
         }
-        catch (Exception error) when (error is FormatException or InvalidOperationException)
+        catch (FormatException)
         {
             return null;
         }
@@ -64,7 +64,7 @@ public sealed record Attestation(JsonObject Statement, bool IsSigned)
     {
         try
         {
-            return bytes is null ? null : JsonNode.Parse(bytes) as JsonObject;
+            return bytes is null ? null : RegistryJson.Parse(bytes) as JsonObject;
         }
         catch (JsonException)
         {

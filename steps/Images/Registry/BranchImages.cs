@@ -54,28 +54,64 @@ public static class BranchImages
         if (release.Repository == repository.Repository)
             throw new UsageException($"\"{repository.Repository}\" is a release repository; only images of private branches are removed: give registry.branch-prefix in ci-steps.yaml");
         // The tag that stands for an image's referrers goes with the image.
-        var tags = (await registry.ListTagsAsync(repository, cancel).ConfigureAwait(false)).Where(tag => !IsReferrersTag(tag)).ToList();
-        var digests = new string?[tags.Count];
+        var tags = (await registry.ListTagsAsync(repository, cancel).ConfigureAwait(false)).Where(tag => !IsReferrersTag(tag));
+        var found = new ConcurrentDictionary<string, (RegistryManifest Manifest, ConcurrentBag<string> Tags)>();
         var images = new ConcurrentBag<BranchImage>();
         var options = new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel };
-        await Parallel.ForAsync(0, tags.Count, options, async (at, token) =>
+        // A registry has thousands of these: one request a tag, and two more for each image that is not a part of another tag's.
+        await Parallel.ForEachAsync(tags, options, async (tag, token) =>
         {
             try
             {
-                digests[at] = await registry.FindDigestAsync(repository.WithTag(tags[at]), token).ConfigureAwait(false);
+                if (await registry.FindManifestAsync(repository.WithTag(tag), token).ConfigureAwait(false) is { } manifest)
+                    found.GetOrAdd(manifest.Digest, _ => (manifest, [])).Tags.Add(tag);
             }
             catch (UnavailableException failure)
             {
-                await RequireAnswerAsync(registry, repository, token).ConfigureAwait(false);
-                images.Add(new BranchImage(repository.WithTag(tags[at]), [tags[at]], null) { Unreadable = failure.Message });
+                // One image that is broken is that image's own matter; a registry that is down is not.
+                await registry.RequireAnswerAsync(repository, token).ConfigureAwait(false);
+                images.Add(new BranchImage(repository.WithTag(tag), [tag], null) { Unreadable = failure.Message });
             }
         }).ConfigureAwait(false);
-        var byDigest = tags.Zip(digests).Where(pair => pair.Second is not null).GroupBy(pair => pair.Second!, pair => pair.First, StringComparer.Ordinal);
-        await Parallel.ForEachAsync(byDigest, options, async (pair, token) =>
+        await Parallel.ForEachAsync(found, options, async (pair, token) =>
         {
-            if (await ReadAsync(registry, new BranchImage(repository.WithDigest(pair.Key), [.. pair.Order(StringComparer.Ordinal)], null), release, token).ConfigureAwait(false) is { } image) images.Add(image);
+            var image = new BranchImage(repository.WithDigest(pair.Key), [.. pair.Value.Tags.Order(StringComparer.Ordinal)],
+                null);
+            images.Add(await DescribeAsync(registry, image, pair.Value.Manifest, release, token).ConfigureAwait(false));
         }).ConfigureAwait(false);
         return [.. images.OrderBy(image => image.Tags[0], StringComparer.Ordinal)];
+    }
+
+    /// <summary>Removes images, several at once. After the first refusal no other is begun.</summary>
+    /// <param name="registry">The client.</param>
+    /// <param name="images">The images, as they were listed.</param>
+    /// <param name="needed">Digests that stay, because other images are made of them.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <returns>How many were removed, and what was refused, those first of which something is left (<see
+    /// cref="Remains"/>).</returns>
+    public static async Task<(int Removed, IReadOnlyList<(BranchImage Image, RegistryRefusalException Refusal)> Refusals)>
+        RemoveAllAsync(
+            RegistryClient registry, IReadOnlyList<BranchImage> images, IReadOnlySet<string> needed,
+            CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        var removed = 0;
+        var refusals = new ConcurrentQueue<(BranchImage Image, RegistryRefusalException Refusal)>();
+        var options = new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel };
+        await Parallel.ForEachAsync(images, options, async (image, token) =>
+        {
+            if (!refusals.IsEmpty) return;
+            try
+            {
+                await RemoveAsync(registry, image, needed, token).ConfigureAwait(false);
+                Interlocked.Increment(ref removed);
+            }
+            catch (RegistryRefusalException refusal)
+            {
+                refusals.Enqueue((image, refusal));
+            }
+        }).ConfigureAwait(false);
+        return (removed, [.. refusals.OrderByDescending(refused => refused.Refusal.Code == Remains)]);
     }
 
     /// <summary>Removes an image with its tags, what is attached to it, and the manifests that it alone is made of.</summary>
@@ -94,7 +130,8 @@ public static class BranchImages
             if (await registry.FindDigestAsync(image.Image.WithTag(tag), cancel).ConfigureAwait(false) is { } now && now != image.Image.Digest)
                 throw new RegistryRefusalException(409, Moved, $"\"{image.Image.WithTag(tag)}\" points to {now} by now: plan again");
         var attached = await registry.ListReferrersAsync(image.Image, cancel: cancel).ConfigureAwait(false);
-        var list = await registry.FindDigestAsync(image.Image.WithTag(image.Image.Digest!.Replace(':', '-')), cancel).ConfigureAwait(false);
+        var listed = image.Image.WithTag(ImageName.ReferrersTag(image.Image.Digest!));
+        var list = (await registry.FindManifestAsync(listed, cancel).ConfigureAwait(false))?.Digest;
         // The image first: one that the registry does not let go keeps its provenance, and an index without its parts would be an image that nobody can pull.
         await registry.DeleteManifestAsync(image.Image, cancel).ConfigureAwait(false);
         try
@@ -108,32 +145,31 @@ public static class BranchImages
         }
     }
 
-    private static async Task<BranchImage?> ReadAsync(RegistryClient registry, BranchImage image, ImageReference release, CancellationToken cancel)
+    private static async Task<BranchImage> DescribeAsync(RegistryClient registry, BranchImage image, RegistryManifest manifest,
+        ImageReference release, CancellationToken cancel)
     {
+        // Known even when one of them is missing: the others may have tags of their own, and must stay with it.
+        image = image with { Parts = [.. manifest.Entries.Select(entry => entry.Content.Digest)] };
         try
         {
-            if (await registry.FindManifestAsync(image.Image, cancel).ConfigureAwait(false) is not { } manifest) return null;
-            // Known even when one of them is missing: the others may have tags of their own, and must stay with it.
-            image = image with { Parts = [.. manifest.Entries.Select(entry => entry.Content.Digest)] };
-            if (await registry.FindImageAsync(image.Image, cancel).ConfigureAwait(false) is not { } read) return null;
+            var released = release.WithDigest(manifest.Digest);
+            var read = await registry.DescribeImageAsync(image.Image, manifest, cancel).ConfigureAwait(false);
             return image with
             {
                 Created = read.Created,
                 Source = read.Label(ImageName.SourceLabel),
                 Revision = read.Label(ImageName.RevisionLabel),
                 KnownAs = read.KnownAs,
-                IsReleased = await registry.FindDigestAsync(release.WithDigest(image.Image.Digest!), cancel).ConfigureAwait(false) is not null,
+                // Asked in full: only a body tells that a 404 is about this image, and most were never released.
+                IsReleased = await registry.FindManifestAsync(released, cancel).ConfigureAwait(false) is not null,
             };
         }
         catch (UnavailableException failure)
         {
-            await RequireAnswerAsync(registry, image.Image, cancel).ConfigureAwait(false);
+            await registry.RequireAnswerAsync(image.Image, cancel).ConfigureAwait(false);
             return image with { Unreadable = failure.Message };
         }
     }
 
-    // One image that is broken is that image's own matter; a registry that is down is not.
-    private static Task RequireAnswerAsync(RegistryClient registry, ImageReference repository, CancellationToken cancel) => registry.ListTagsAsync(repository, cancel);
-
-    private static bool IsReferrersTag(string tag) => tag.StartsWith("sha256-", StringComparison.Ordinal) && tag.Length >= 71;
+    private static bool IsReferrersTag(string tag) => tag.Length >= 71 && tag[..7] is ("sha256-" or "sha384-" or "sha512-");
 }

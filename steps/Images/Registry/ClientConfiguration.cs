@@ -31,11 +31,11 @@ public sealed class ClientConfiguration : IDisposable
         ArgumentNullException.ThrowIfNull(environment);
         if (credentials.Given.Count == 0 || OperatingSystem.IsWindows()) return new ClientConfiguration(null, new Dictionary<string, string?>());
         var users = DockerContexts.FolderOf(environment);
-        var json = Read(users);
+        var (json, source) = Read(users);
         var folder = Directory.CreateTempSubdirectory("ci-steps-client-").FullName;
         try
         {
-            var answers = Answers(credentials, json);
+            var answers = Answers(credentials, source);
             Link(users, folder);
             Write(folder, json, answers);
             return new ClientConfiguration(folder, Variables(folder, answers, environment));
@@ -53,27 +53,31 @@ public sealed class ClientConfiguration : IDisposable
         if (folder is not null && Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
     }
 
-    private static JsonObject Read(string folder)
+    // As it is, to be handed on, and as what it means.
+    private static (JsonObject Json, ConfigurationSource Source) Read(string folder)
     {
         var path = Path.Combine(folder, "config.json");
-        if (folder.Length == 0 || !File.Exists(path)) return [];
+        var bytes = folder.Length > 0 && File.Exists(path) ? DockerConfiguration.ReadFile(path) : [];
+        var source = ConfigurationSource.Parse($"\"{path}\"", bytes);
         try
         {
-            return JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject ?? [];
+            var json = bytes.AsSpan().IndexOfAnyExcept(" \t\r\n"u8) < 0 ? null
+                : JsonNode.Parse(bytes, new JsonNodeOptions { PropertyNameCaseInsensitive = true }) as JsonObject;
+            return (json ?? [], source);
         }
-        catch (Exception error) when (error is JsonException or IOException or UnauthorizedAccessException)
+        catch (Exception error) when (error is JsonException or ArgumentException)
         {
-            throw new UsageException($"cannot read the registry credentials in \"{path}\": {error.Message}", error);
+            throw new UsageException($"docker's configuration in \"{path}\" cannot be handed on to a build: {error.Message}", error);
         }
     }
 
     // What the user's file itself holds would stand on the disk a second time: the helper answers for it too.
-    private static Dictionary<string, string> Answers(RegistryCredentials credentials, JsonObject json)
+    private static Dictionary<string, string> Answers(RegistryCredentials credentials, ConfigurationSource users)
     {
         var answers = new Dictionary<string, string>(StringComparer.Ordinal);
-        var users = json["auths"] as JsonObject ?? [];
-        foreach (var (host, entry) in json["credsStore"] is null ? users : [])
-            if (entry is JsonObject known && DockerConfiguration.ReadEntry("docker's config.json", host, known) is { } credential) answers[Bare(host)] = Answer(host, credential);
+        if (users.Store is null)
+            foreach (var (host, entry) in users.Auths)
+                if (DockerConfiguration.ReadEntry(users, host, entry) is { } credential) answers[Bare(host)] = Answer(host, credential);
         foreach (var (host, credential) in credentials.Given)
             answers[host == ImageReference.DockerHub ? DockerConfiguration.HubKey : host] = Answer(host, credential);
         return answers;

@@ -1,6 +1,5 @@
 using System.ComponentModel;
 using System.Diagnostics;
-using CiSteps.Hosting;
 
 namespace CiSteps.Images;
 
@@ -9,10 +8,14 @@ internal static class HelperProcess
 {
     private static readonly TimeSpan LongestAnswer = TimeSpan.FromMinutes(1);
 
+    /// <exception cref="HelperFailureException">It is not installed, cannot be started, or does not end.</exception>
     public static async Task<(int Exit, string Output, string Error)> RunAsync(string program, IReadOnlyList<string> arguments, string input,
         IReadOnlyDictionary<string, string> environment, CancellationToken cancel)
     {
-        var start = new ProcessStartInfo(Locate(program, environment), arguments)
+        var path = Locate(program, environment);
+        // A name alone would be looked for along this process's own path.
+        if (!File.Exists(path)) throw new HelperFailureException("is not installed (no folder of PATH has it)");
+        var start = new ProcessStartInfo(path, arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -28,7 +31,7 @@ internal static class HelperProcess
         }
         catch (Win32Exception error)
         {
-            throw new UsageException($"cannot start \"{program}\": {error.Message}; install it or take it out of docker's config.json", error);
+            throw new HelperFailureException($"cannot be started ({error.Message})", error);
         }
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         limit.CancelAfter(LongestAnswer);
@@ -51,7 +54,8 @@ internal static class HelperProcess
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
             process.Kill(entireProcessTree: true);
-            throw new UsageException($"\"{program}\" gave no answer within {LongestAnswer.TotalSeconds:0} s; does it wait for somebody to type?");
+            throw new HelperFailureException($"gave no answer within {LongestAnswer.TotalSeconds:0} s (does it wait for "
+                + "somebody to type?)");
         }
         catch (OperationCanceledException)
         {
@@ -69,3 +73,6 @@ internal static class HelperProcess
         return program;
     }
 }
+
+/// <summary>Such a program did not answer. The message goes on from its name: "is not installed".</summary>
+internal sealed class HelperFailureException(string message, Exception? inner = null) : Exception(message, inner);

@@ -70,7 +70,8 @@ public sealed partial class RegistryClient
         return found;
     }
 
-    private static ImageReference ReferrersTag(ImageReference subject) => subject.WithTag(subject.Digest!.Replace(':', '-'));
+    private static ImageReference ReferrersTag(ImageReference subject) =>
+        subject.WithTag(ImageName.ReferrersTag(subject.Digest!));
 
     // The referrers tag scheme: an index under sha256-<digest>. There is no compare-and-swap: what was lost is written again.
     private async Task ListUnderTagAsync(ImageReference subject, RegistryManifest artifact, string artifactType, JsonObject notes, CancellationToken cancel)
@@ -80,7 +81,8 @@ public sealed partial class RegistryClient
         {
             var index = await FindManifestAsync(tag, cancel).ConfigureAwait(false);
             if (index is not null && index.Entries.Any(entry => entry.Content.Digest == artifact.Digest)) return;
-            var manifests = index is null ? [] : (JsonArray)JsonNode.Parse(index.Bytes.Span)!["manifests"]!.DeepClone();
+            var manifests = index is null ? [] : RegistryJson.Parse(index.Bytes.Span)?["manifests"]?.DeepClone() as JsonArray
+                ?? [];
             var entry = artifact.Descriptor.ToJson();
             entry["artifactType"] = artifactType;
             entry["annotations"] = notes.DeepClone();

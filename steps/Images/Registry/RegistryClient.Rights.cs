@@ -1,5 +1,3 @@
-using System.Net;
-
 namespace CiSteps.Images;
 
 public sealed partial class RegistryClient
@@ -15,8 +13,8 @@ public sealed partial class RegistryClient
         ArgumentNullException.ThrowIfNull(repository);
         RegistryRequest On(HttpMethod method, string path) => new(method, repository.Host, repository.Path, path) { Actions = PushRights };
         var begun = await connection.SendAsync(On(HttpMethod.Post, $"/v2/{repository.Path}/blobs/uploads/") with { Content = [] }, cancel).ConfigureAwait(false);
-        if (begun.Status != HttpStatusCode.Accepted || begun.Headers.Location is not { } place) throw Refusal($"begin an upload to \"{repository.Repository}\"", begun);
         // A registry that cannot take it back forgets it by itself after a while.
-        await connection.SendAsync(On(HttpMethod.Delete, new Uri(begun.Address, place).AbsoluteUri), cancel).ConfigureAwait(false);
+        await connection.SendAsync(On(HttpMethod.Delete, UploadPlace(repository, begun).AbsoluteUri),
+            cancel).ConfigureAwait(false);
     }
 }

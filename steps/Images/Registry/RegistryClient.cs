@@ -29,7 +29,7 @@ public sealed partial class RegistryClient : IDisposable
     public static RegistryClient Open(StepContext context, bool plainHttp, params IReadOnlyCollection<string> registries)
     {
         ArgumentNullException.ThrowIfNull(context);
-        return Open(RegistryCredentials.Of(context, registries), plainHttp ? registries.Select(registry => registry.Split('/')[0]) : [],
+        return Open(RegistryCredentials.Of(context, registries), plainHttp ? RegistryCredentials.HostsOf(registries) : [],
             context.Settings.Find(RegistrySettings.CertificateAuthority), context.Log, context.Time);
     }
 
@@ -54,7 +54,7 @@ public sealed partial class RegistryClient : IDisposable
         if (IsAbsent(answer)) return null;
         if (!answer.IsSuccess) throw Unexpected("read", reference.ToString(), answer);
         var manifest = RegistryManifest.Read(answer.Body, answer.MediaType);
-        if (reference.Digest is { } asked && asked.StartsWith("sha256:", StringComparison.Ordinal) && asked != manifest.Digest)
+        if (reference.Digest is { } asked && asked != RegistryManifest.DigestLike(asked, answer.Body))
             throw new UnavailableException("registry", $"the registry \"{reference.Host}\" was asked for \"{reference}\" and sent bytes of digest {manifest.Digest}; something between here and there changes content");
         return manifest;
     }
@@ -62,7 +62,20 @@ public sealed partial class RegistryClient : IDisposable
     /// <summary>An image with its platforms, labels and all of its digests; null when it is absent.</summary>
     public async Task<RegistryImage?> FindImageAsync(ImageReference reference, CancellationToken cancel = default)
     {
-        if (await FindManifestAsync(reference, cancel).ConfigureAwait(false) is not { } manifest) return null;
+        return await FindManifestAsync(reference, cancel).ConfigureAwait(false) is { } manifest
+            ? await DescribeImageAsync(reference, manifest, cancel).ConfigureAwait(false) : null;
+    }
+
+    /// <summary>The image that a manifest is of, with its platforms, labels and all of its digests.</summary>
+    /// <param name="reference">Where the manifest was read.</param>
+    /// <param name="manifest">The manifest or index.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <exception cref="UnavailableException">"registry": a part of it cannot be read.</exception>
+    public async Task<RegistryImage> DescribeImageAsync(ImageReference reference, RegistryManifest manifest,
+        CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(reference);
+        ArgumentNullException.ThrowIfNull(manifest);
         var images = new List<PlatformImage>();
         if (!manifest.IsIndex)
         {
@@ -118,15 +131,31 @@ public sealed partial class RegistryClient : IDisposable
         ArgumentNullException.ThrowIfNull(repository);
         var tags = new List<string>();
         var path = $"/v2/{repository.Path}/tags/list?n=1000";
+        var asked = new HashSet<string>(StringComparer.Ordinal);
         while (true)
         {
+            // A list whose last page leads back to an earlier one would never end.
+            if (!asked.Add(path))
+                throw new UnavailableException("registry",
+                    $"the registry \"{repository.Host}\" lists the tags of \"{repository.Repository}\" in a circle");
             var answer = await connection.SendAsync(new RegistryRequest(HttpMethod.Get, repository.Host, repository.Path, path), cancel).ConfigureAwait(false);
             if (IsAbsent(answer)) return [];
             if (!answer.IsSuccess) throw Unexpected("list the tags of", repository.Repository, answer);
-            if (Json(answer, repository.Repository)["tags"] is JsonArray page) tags.AddRange(page.Select(tag => (string?)tag ?? "").Where(ImageReference.IsTag));
-            if (NextPage(answer) is not { } next || next == path) return tags;
+            tags.AddRange(Tags(answer, repository.Repository));
+            if (NextPage(answer) is not { } next) return tags;
             path = next;
         }
+    }
+
+    /// <summary>Asks the smallest question about a repository, to tell a registry that is down from one thing in it that is
+    /// broken.</summary>
+    /// <exception cref="UnavailableException">"registry": it does not answer.</exception>
+    public async Task RequireAnswerAsync(ImageReference repository, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(repository);
+        var asked = new RegistryRequest(HttpMethod.Get, repository.Host, repository.Path, $"/v2/{repository.Path}/tags/list?n=1");
+        var answer = await connection.SendAsync(asked, cancel).ConfigureAwait(false);
+        if (!answer.IsSuccess && !IsAbsent(answer)) throw Unexpected("list the tags of", repository.Repository, answer);
     }
 
     /// <summary>Deletes a manifest by its digest, with all of its tags.</summary>
@@ -151,7 +180,7 @@ public sealed partial class RegistryClient : IDisposable
         ArgumentNullException.ThrowIfNull(repository);
         var answer = await connection.SendAsync(new RegistryRequest(HttpMethod.Get, repository.Host, repository.Path, $"/v2/{repository.Path}/blobs/{digest}") { LongestAnswer = longest }, cancel).ConfigureAwait(false);
         if (!answer.IsSuccess) throw Unexpected("read the content", $"{repository.Repository}@{digest}", answer);
-        if (RegistryManifest.DigestOf(answer.Body) != digest)
+        if (RegistryManifest.DigestLike(digest, answer.Body) != digest)
             throw new UnavailableException("registry", $"the registry \"{repository.Host}\" sent other bytes for {digest} of \"{repository.Repository}\"");
         return answer.Body;
     }
@@ -164,8 +193,7 @@ public sealed partial class RegistryClient : IDisposable
         RegistryRequest On(HttpMethod method, string path) => new(method, repository.Host, repository.Path, path) { Actions = PushRights };
         if ((await connection.SendAsync(On(HttpMethod.Head, $"/v2/{repository.Path}/blobs/{content.Digest}"), cancel).ConfigureAwait(false)).IsSuccess) return content;
         var begun = await connection.SendAsync(On(HttpMethod.Post, $"/v2/{repository.Path}/blobs/uploads/") with { Content = [] }, cancel).ConfigureAwait(false);
-        if (begun.Status != HttpStatusCode.Accepted || begun.Headers.Location is not { } place) throw Refusal($"begin an upload to \"{repository.Repository}\"", begun);
-        var address = new Uri(begun.Address, place);
+        var address = UploadPlace(repository, begun);
         var ended = await connection.SendAsync(On(HttpMethod.Put, address.AbsoluteUri + (address.Query.Length > 1 ? "&" : "?") + "digest=" + Uri.EscapeDataString(content.Digest)) with
         {
             Content = bytes,
@@ -244,14 +272,20 @@ public sealed partial class RegistryClient : IDisposable
             var bytes = await ReadBlobAsync(reference, config.Digest, cancel: cancel).ConfigureAwait(false);
             try
             {
-                var json = JsonNode.Parse(bytes) as JsonObject ?? [];
-                platform = $"{(string?)json["os"]}/{(string?)json["architecture"]}" + ((string?)json["variant"] is { Length: > 0 } variant ? "/" + variant : "");
-                foreach (var (name, value) in json["config"]?["Labels"] as JsonObject ?? []) labels[name] = (string?)value ?? "";
-                if (DateTimeOffset.TryParse((string?)json["created"], System.Globalization.CultureInfo.InvariantCulture, System.Globalization.DateTimeStyles.AssumeUniversal, out var time)) created = time;
+                if (RegistryJson.Parse(bytes) is not JsonObject json)
+                    throw new System.Text.Json.JsonException("it is not a JSON object");
+                platform = $"{RegistryJson.Text(json["os"])}/{RegistryJson.Text(json["architecture"])}"
+                    + (RegistryJson.Text(json["variant"]) is { Length: > 0 } variant ? "/" + variant : "");
+                foreach (var (name, value) in (json["config"] as JsonObject)?["Labels"] as JsonObject ?? [])
+                    labels[name] = RegistryJson.Text(value) ?? "";
+                if (DateTimeOffset.TryParse(RegistryJson.Text(json["created"]), System.Globalization.CultureInfo.InvariantCulture,
+                    System.Globalization.DateTimeStyles.AssumeUniversal, out var time)) created = time;
             }
-            catch (Exception error) when (error is System.Text.Json.JsonException or InvalidOperationException or ArgumentException)
+            catch (System.Text.Json.JsonException error)
             {
-                throw new UnavailableException("registry", $"\"{reference}\" ({manifest.Digest}) is no image: its configuration cannot be read ({error.Message})", error);
+                throw new UnavailableException("registry",
+                    $"\"{reference}\" ({manifest.Digest}) is no image: its configuration cannot be read ({error.Message})",
+                        error);
             }
         }
         return new PlatformImage(platform, manifest.Digest, config.Digest, labels, created);
@@ -270,17 +304,37 @@ public sealed partial class RegistryClient : IDisposable
     private static RegistryRefusalException Refusal(string what, RegistryAnswer answer) =>
         new((int)answer.Status, answer.Errors is [var first, ..] ? first.Code : "", $"the registry refused to {what}: {answer.Text}");
 
-    private static JsonObject Json(RegistryAnswer answer, string what)
+    // A list that is not one must not pass for a short one: what it leaves out would count as gone.
+    private static IEnumerable<string> Tags(RegistryAnswer answer, string what)
     {
         try
         {
-            if (JsonNode.Parse(answer.Body) is JsonObject json) return json;
+            if (RegistryJson.Parse(answer.Body) is JsonObject json)
+            {
+                if (json["tags"] is null) return [];
+                if (json["tags"] is JsonArray page && page.All(tag => RegistryJson.Text(tag) is not null))
+                    return page.Select(tag => RegistryJson.Text(tag)!).Where(ImageReference.IsTag);
+            }
         }
         catch (System.Text.Json.JsonException error)
         {
-            throw new UnavailableException("registry", $"the registry's answer about \"{what}\" is not JSON: {error.Message}", error);
+            throw new UnavailableException("registry",
+                $"the registry's list of the tags of \"{what}\" is not JSON: {error.Message}", error);
         }
-        throw new UnavailableException("registry", $"the registry's answer about \"{what}\" is no JSON object");
+        throw new UnavailableException("registry",
+            $"the registry's list of the tags of \"{what}\" is not an object with a list of names in \"tags\"");
+    }
+
+    // Where an upload that was begun goes on. The registry says it, and it may be anywhere.
+    private static Uri UploadPlace(ImageReference repository, RegistryAnswer begun)
+    {
+        if (begun.Status != HttpStatusCode.Accepted) throw Refusal($"begin an upload to \"{repository.Repository}\"", begun);
+        return begun.Headers.Location is { } place && Uri.TryCreate(begun.Address, place, out var address)
+            && address.Scheme is "http" or "https"
+            ? address
+            : throw new UnavailableException("registry",
+                $"the registry \"{repository.Host}\" began an upload to \"{repository.Repository}\" and does not say by an "
+                    + "http or https address where it goes on");
     }
 
     // Link: </v2/x/tags/list?last=b&n=1000>; rel="next"
@@ -288,6 +342,9 @@ public sealed partial class RegistryClient : IDisposable
     {
         if (answer.Header("Link") is not { } link || !link.Contains("rel=\"next\"", StringComparison.OrdinalIgnoreCase)) return null;
         var (from, until) = (link.IndexOf('<', StringComparison.Ordinal), link.IndexOf('>', StringComparison.Ordinal));
-        return from >= 0 && until > from ? new Uri(answer.Address, link[(from + 1)..until]).PathAndQuery : null;
+        return from >= 0 && until > from && Uri.TryCreate(answer.Address, link[(from + 1)..until], out var next)
+            && next.Scheme is "http" or "https"
+            ? next.PathAndQuery
+            : throw new UnavailableException("registry", $"the registry says that its list goes on and not where (Link: {link})");
     }
 }

@@ -23,10 +23,11 @@ internal sealed record RegistryAnswer(HttpStatusCode Status, string? MediaType, 
         {
             try
             {
-                return JsonNode.Parse(Body)?["errors"] is JsonArray errors
-                    ? [.. errors.OfType<JsonObject>().Select(error => ((string?)error["code"] ?? "", (string?)error["message"] ?? ""))] : [];
+                return (RegistryJson.Parse(Body) as JsonObject)?["errors"] is JsonArray errors
+                    ? [.. errors.OfType<JsonObject>().Select(error =>
+                        (RegistryJson.Text(error["code"]) ?? "", RegistryJson.Text(error["message"]) ?? ""))] : [];
             }
-            catch (Exception error) when (error is System.Text.Json.JsonException or InvalidOperationException)
+            catch (System.Text.Json.JsonException)
             {
                 return [];
             }
@@ -81,10 +82,10 @@ internal sealed class RegistryConnection : IDisposable
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
             ConnectTimeout = TimeSpan.FromSeconds(20),
             UseCookies = false,
-            Proxy = new ProxyElsewhere(HttpClient.DefaultProxy),
+            Proxy = RegistryProxies.Of(credentials.Environment),
         };
         if (certificateAuthority is not null) Trust(handler, certificateAuthority);
-        http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+        http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = 8 << 20 };
         http.DefaultRequestHeaders.UserAgent.Add(new ProductInfoHeaderValue("ci-steps", StepHost.Version.Split('+')[0]));
     }
 
@@ -135,49 +136,58 @@ internal sealed class RegistryConnection : IDisposable
 
     private async Task<AuthenticationHeaderValue?> KnownAuthorizationAsync((string Host, string Repository, string Actions) key, CancellationToken cancel)
     {
-        if (basicHosts.ContainsKey(key.Host) && await credentials.LookUpAsync(key.Host, cancel).ConfigureAwait(false) is { } found) return Basic(found.Credential);
+        if (basicHosts.ContainsKey(key.Host)
+            && await credentials.LookUpAsync(key.Host, cancel).ConfigureAwait(false) is { Credential: { } known })
+            return Basic(known);
         return tokens.TryGetValue(key, out var token) && token.Until > time.GetUtcNow() ? new AuthenticationHeaderValue("Bearer", token.Token) : null;
     }
 
     private async Task<AuthenticationHeaderValue> AuthorizeAsync(RegistryRequest request, RegistryAnswer answer, AuthenticationHeaderValue? tried, CancellationToken cancel)
     {
-        var credential = await credentials.LookUpAsync(request.Host, cancel).ConfigureAwait(false);
+        var found = await credentials.LookUpAsync(request.Host, cancel).ConfigureAwait(false);
         foreach (var challenge in answer.Headers.WwwAuthenticate)
         {
             if (challenge.Scheme.Equals("Bearer", StringComparison.OrdinalIgnoreCase))
             {
-                var (token, life) = await new TokenEndpoint(http, time, PauseOf, IsPlainAllowed).FetchAsync(request, challenge.Parameter ?? "", credential, Count, cancel).ConfigureAwait(false);
+                var (token, life) = await new TokenEndpoint(http, time, PauseOf, IsPlainAllowed)
+                    .FetchAsync(request, challenge.Parameter ?? "", found, Count, cancel).ConfigureAwait(false);
                 tokens[(request.Host, request.Repository, request.Actions)] = (token, time.GetUtcNow() + life);
                 return new AuthenticationHeaderValue("Bearer", token);
             }
         }
         foreach (var challenge in answer.Headers.WwwAuthenticate)
         {
-            if (!challenge.Scheme.Equals("Basic", StringComparison.OrdinalIgnoreCase) || credential is not { Credential.IdentityToken: null } || tried is not null) continue;
+            if (!challenge.Scheme.Equals("Basic", StringComparison.OrdinalIgnoreCase) || tried is not null) continue;
+            if (found.Credential is not { IdentityToken: null } credential) continue;
             basicHosts[request.Host] = true;
-            return Basic(credential.Value.Credential);
+            return Basic(credential);
         }
         throw await DeniedAsync(request, answer.Text, cancel).ConfigureAwait(false);
     }
 
     private async Task<UsageException> DeniedAsync(RegistryRequest request, string text, CancellationToken cancel)
     {
-        var credential = await credentials.LookUpAsync(request.Host, cancel).ConfigureAwait(false);
+        var found = await credentials.LookUpAsync(request.Host, cancel).ConfigureAwait(false);
         var right = request.Actions[(request.Actions.LastIndexOf(',') + 1)..];
-        return credential is { } given
-            ? new UsageException($"the registry \"{request.Host}\" refuses {right} on \"{request.Repository}\" to \"{given.Credential.User}\" (credentials from {given.Source}): {text}; give that user the right, or other credentials")
-            : new UsageException($"the registry \"{request.Host}\" wants credentials to {right} \"{request.Repository}\" ({text}) and none are given: set {RegistryCredentials.UserVariable} and {RegistryCredentials.PasswordVariable}, or log in with docker login");
+        return found.Credential is { } given
+            ? new UsageException($"the registry \"{request.Host}\" refuses {right} on \"{request.Repository}\" to "
+                + $"\"{given.User}\" "
+                + $"(credentials from {found.Source}): {text}; give that user the right, or other credentials")
+            : new UsageException($"the registry \"{request.Host}\" wants credentials to {right} \"{request.Repository}\" "
+                + $"({text}) and {found.WhyNone}");
     }
 
     private async Task<RegistryAnswer> ExchangeAsync(RegistryRequest request, AuthenticationHeaderValue? authorization, CancellationToken cancel)
     {
         if (request.Path.Contains("://", StringComparison.Ordinal))
         {
-            // An upload's place may be anywhere; only the registry itself gets its credentials.
+            // An upload's place may be anywhere; only the registry itself gets its credentials, and in clear only where all else
+            // is in clear.
             var place = new Uri(request.Path);
-            return await AttemptAsync(request, place, place.Authority.Equals(request.Host, StringComparison.OrdinalIgnoreCase) ? authorization : null, cancel).ConfigureAwait(false);
+            var isOwn = IsAt(place, request.Host) && (place.Scheme == "https" || IsPlainAllowed(AddressOf(request.Host)));
+            return await AttemptAsync(request, place, isOwn ? authorization : null, cancel).ConfigureAwait(false);
         }
-        var host = request.Host == ImageReference.DockerHub ? "registry-1.docker.io" : request.Host;
+        var host = AddressOf(request.Host);
         if (schemes.TryGetValue(host, out var known)) return await AttemptAsync(request, new Uri($"{known}://{host}{request.Path}"), authorization, cancel).ConfigureAwait(false);
         try
         {
@@ -195,6 +205,15 @@ internal sealed class RegistryConnection : IDisposable
             schemes[host] = "http";
             return answer;
         }
+    }
+
+    private static string AddressOf(string host) => host == ImageReference.DockerHub ? "registry-1.docker.io" : host;
+
+    // By name and port, whichever way they are written.
+    internal static bool IsAt(Uri place, string host)
+    {
+        var registry = new Uri($"{place.Scheme}://{AddressOf(host)}");
+        return registry.Host == place.Host && registry.Port == place.Port;
     }
 
     private bool IsPlainAllowed(string host) => plainHosts.Contains(host) || IsLoopback(host);

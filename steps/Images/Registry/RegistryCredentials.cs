@@ -14,31 +14,39 @@ public sealed class RegistryCredentials
 
     private readonly IReadOnlySet<string> ownHosts;
     private readonly RegistryCredential? own;
-    private readonly SecretMask? mask;
+    private readonly BuildLog log;
     private readonly Lazy<DockerConfiguration> configuration;
-    private readonly ConcurrentDictionary<string, (RegistryCredential, string)?> found = new(StringComparer.OrdinalIgnoreCase);
+    private readonly ConcurrentDictionary<string, Lazy<Task<CredentialLookUp>>> found = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Credentials from given places.</summary>
     /// <param name="own">For the pipeline's own registry; null: look in docker's configuration.</param>
     /// <param name="ownHosts">Hosts (<c>host[:port]</c>) of the pipeline's own registry.</param>
-    /// <param name="environment">Names docker's configuration folder (DOCKER_CONFIG, HOME) and is given to credential helpers.</param>
-    /// <param name="mask">Learns each secret that is found.</param>
-    public RegistryCredentials(RegistryCredential? own, IEnumerable<string> ownHosts, IReadOnlyDictionary<string, string> environment, SecretMask? mask = null)
+    /// <param name="environment">Names docker's configuration folder (DOCKER_CONFIG, HOME) and the proxies, and is given to
+    /// credential helpers.</param>
+    /// <param name="log">Told, once a host, of helpers that fail; its mask learns each secret that is found. Null: nobody
+    /// is.</param>
+    public RegistryCredentials(
+        RegistryCredential? own, IEnumerable<string> ownHosts, IReadOnlyDictionary<string, string> environment,
+        BuildLog? log = null)
     {
-        (this.own, this.ownHosts, this.mask) = (own, ownHosts.ToHashSet(StringComparer.OrdinalIgnoreCase), mask);
+        (this.own, this.log, Environment) = (own, log ?? BuildLog.Silent, environment);
+        this.ownHosts = ownHosts.ToHashSet(StringComparer.OrdinalIgnoreCase);
         configuration = new(() => DockerConfiguration.Read(environment));
     }
 
     /// <summary>What the environment gives for the pipeline's own registry, by host; empty when it gives nothing.</summary>
     internal IReadOnlyList<(string Host, RegistryCredential Credential)> Given => own is null ? [] : [.. ownHosts.Select(host => (host, own))];
 
-    /// <summary>No credentials at all.</summary>
+    /// <summary>No credentials at all, and no proxies.</summary>
     public static RegistryCredentials None { get; } = new(null, [], new Dictionary<string, string>());
+
+    internal IReadOnlyDictionary<string, string> Environment { get; }
 
     /// <summary>A step's credentials.</summary>
     /// <param name="context">The step.</param>
     /// <param name="registries">The pipeline's own registries, <c>host[:port][/prefix]</c>: only they get what the environment gives.</param>
-    /// <exception cref="UsageException">A user without a password, or the other way round.</exception>
+    /// <exception cref="UsageException">A user without a password, or the other way round; or a registry that is not
+    /// one.</exception>
     public static RegistryCredentials Of(StepContext context, params IEnumerable<string> registries)
     {
         ArgumentNullException.ThrowIfNull(context);
@@ -48,31 +56,51 @@ public sealed class RegistryCredentials
         var password = context.FindSecret(PasswordVariable);
         if ((user is null) != (password is null))
             throw new UsageException($"{(user is null ? PasswordVariable : UserVariable)} is set and {(user is null ? UserVariable : PasswordVariable)} is not: give both or none");
-        return new RegistryCredentials(user is null ? null : new RegistryCredential(user, password!), registries.Select(HostOf), environment, context.Log.Mask);
+        var own = user is null ? null : new RegistryCredential(user, password!);
+        return new RegistryCredentials(own, HostsOf(registries), environment, context.Log);
     }
 
-    /// <summary>The credential for a host; null when there is none.</summary>
-    /// <exception cref="UsageException">docker's configuration cannot be read, or a helper fails.</exception>
+    /// <summary>
+    /// The credential for a host; null when there is none. A helper that fails is a warning, as most images can be read by
+    /// everybody: whether credentials are needed is the registry's to say.
+    /// </summary>
+    /// <exception cref="UsageException">docker's configuration cannot be read.</exception>
     public async Task<RegistryCredential?> FindAsync(string host, CancellationToken cancel = default) =>
-        (await LookUpAsync(host, cancel).ConfigureAwait(false))?.Credential;
+        (await LookUpAsync(host, cancel).ConfigureAwait(false)).Credential;
 
-    internal async Task<(RegistryCredential Credential, string Source)?> LookUpAsync(string host, CancellationToken cancel)
+    internal async Task<CredentialLookUp> LookUpAsync(string host, CancellationToken cancel)
     {
-        if (found.TryGetValue(host, out var known)) return known;
-        (RegistryCredential Credential, string Source)? credential = own is not null && ownHosts.Contains(host)
-            ? (own, "the environment")
-            : await configuration.Value.FindAsync(host, cancel).ConfigureAwait(false);
-        if (credential is { } learnt && mask is not null)
+        // Many ask at once; a helper is asked once a host.
+        var lookUp = found.GetOrAdd(host, name => new Lazy<Task<CredentialLookUp>>(() => ReadAsync(name, cancel)));
+        try
         {
-            if (learnt.Credential.Password.Length > 0) mask.Add(learnt.Credential.Password);
-            if (learnt.Credential.IdentityToken is { } token) mask.Add(token);
+            return await lookUp.Value.WaitAsync(cancel).ConfigureAwait(false);
         }
-        return found[host] = credential;
+        catch (OperationCanceledException)
+        {
+            found.TryRemove(KeyValuePair.Create(host, lookUp));
+            throw;
+        }
     }
 
-    private static string HostOf(string registry)
+    /// <summary>Hosts of registries, as images below them have them; a pipeline without a registry has none.</summary>
+    internal static IReadOnlyList<string> HostsOf(IEnumerable<string> registries) =>
+        [.. registries.Where(registry => registry.Length > 0).Select(registry => RegistryPrefix.Parse(registry).Host)];
+
+    private async Task<CredentialLookUp> ReadAsync(string host, CancellationToken cancel)
     {
-        var slash = registry.IndexOf('/', StringComparison.Ordinal);
-        return slash < 0 ? registry : registry[..slash];
+        if (own is not null && ownHosts.Contains(host)) return Learnt(new CredentialLookUp(own, "the environment"));
+        var read = await configuration.Value.FindAsync(host, cancel).ConfigureAwait(false);
+        if (read.Trouble is { } trouble)
+            log.Warning($"cannot look for credentials of the registry \"{host}\": {trouble}; going on "
+                + $"{(read.Credential is null ? "without any" : $"with those in {read.Source}")}");
+        return Learnt(read);
+    }
+
+    private CredentialLookUp Learnt(CredentialLookUp read)
+    {
+        if (read.Credential is { Password.Length: > 0 } learnt) log.Mask.Add(learnt.Password);
+        if (read.Credential?.IdentityToken is { } token) log.Mask.Add(token);
+        return read;
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -56,10 +57,15 @@ public sealed record IndexEntry(ContentDescriptor Content, string Platform, stri
 /// <summary>A manifest or index, byte for byte as the registry holds it.</summary>
 public sealed class RegistryManifest
 {
-    private readonly JsonObject json;
-
-    private RegistryManifest(string mediaType, byte[] bytes, JsonObject json) =>
-        (MediaType, Bytes, this.json, Digest) = (mediaType, bytes, json, DigestOf(bytes));
+    private RegistryManifest(string mediaType, byte[] bytes, JsonObject json)
+    {
+        (MediaType, Bytes, Digest) = (mediaType, bytes, DigestOf(bytes));
+        Entries = IsIndex ? [.. Objects(json, "manifests").Select(ToEntry)] : [];
+        Config = json["config"] is JsonObject config ? ToDescriptor(config) : null;
+        Layers = [.. Objects(json, "layers").Select(ToDescriptor)];
+        Subject = json["subject"] is JsonObject subject ? ToDescriptor(subject) : null;
+        Annotations = ToAnnotations(json["annotations"]);
+    }
 
     /// <summary>Its media type.</summary>
     public string MediaType { get; }
@@ -74,19 +80,19 @@ public sealed class RegistryManifest
     public bool IsIndex => MediaType is MediaTypes.OciIndex or MediaTypes.DockerList;
 
     /// <summary>An index's entries; empty for an image.</summary>
-    public IReadOnlyList<IndexEntry> Entries => IsIndex && json["manifests"] is JsonArray entries ? [.. entries.OfType<JsonObject>().Select(ToEntry)] : [];
+    public IReadOnlyList<IndexEntry> Entries { get; }
 
     /// <summary>An image's configuration; null for an index.</summary>
-    public ContentDescriptor? Config => json["config"] is JsonObject config ? ToDescriptor(config) : null;
+    public ContentDescriptor? Config { get; }
 
     /// <summary>An image's layers, or an artifact's contents.</summary>
-    public IReadOnlyList<ContentDescriptor> Layers => json["layers"] is JsonArray layers ? [.. layers.OfType<JsonObject>().Select(ToDescriptor)] : [];
+    public IReadOnlyList<ContentDescriptor> Layers { get; }
 
     /// <summary>What it refers to; null when it refers to nothing.</summary>
-    public ContentDescriptor? Subject => json["subject"] is JsonObject subject ? ToDescriptor(subject) : null;
+    public ContentDescriptor? Subject { get; }
 
     /// <summary>Annotations.</summary>
-    public IReadOnlyDictionary<string, string> Annotations => ToAnnotations(json["annotations"]);
+    public IReadOnlyDictionary<string, string> Annotations { get; }
 
     /// <summary>Its descriptor.</summary>
     public ContentDescriptor Descriptor => new(MediaType, Digest, Bytes.Length);
@@ -94,39 +100,77 @@ public sealed class RegistryManifest
     /// <summary>Reads a manifest.</summary>
     /// <param name="bytes">Its bytes.</param>
     /// <param name="mediaType">As the registry said; null: as the manifest itself says.</param>
-    /// <exception cref="UnavailableException">It is none.</exception>
+    /// <exception cref="UnavailableException">"registry": it is not a manifest, or a part of it is not what it must
+    /// be.</exception>
     public static RegistryManifest Read(byte[] bytes, string? mediaType = null)
     {
         try
         {
-            if (JsonNode.Parse(bytes) is JsonObject json)
-            {
-                var said = (string?)json["mediaType"];
-                var type = mediaType is not null && MediaTypes.Manifests.Contains(mediaType) ? mediaType : said ?? (json["manifests"] is JsonArray ? MediaTypes.OciIndex : MediaTypes.OciManifest);
-                return new RegistryManifest(type, bytes, json);
-            }
+            if (RegistryJson.Parse(bytes) is not JsonObject json) throw new JsonException("it is not a JSON object");
+            return new RegistryManifest(TypeOf(json, mediaType), bytes, json);
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        catch (JsonException error)
         {
-            throw new UnavailableException("registry", $"the registry sent something that is no manifest: {error.Message}", error);
+            throw new UnavailableException("registry", $"the registry sent something that is not a manifest: {error.Message}",
+                error);
         }
-        throw new UnavailableException("registry", "the registry sent something that is no manifest");
     }
 
-    internal static string DigestOf(ReadOnlySpan<byte> bytes) => "sha256:" + Convert.ToHexStringLower(SHA256.HashData(bytes));
+    internal static string DigestOf(ReadOnlySpan<byte> bytes) => DigestOf(bytes, "sha256");
 
-    private static ContentDescriptor ToDescriptor(JsonObject json) => new((string?)json["mediaType"] ?? "", (string?)json["digest"] ?? "", (long?)json["size"] ?? 0);
+    /// <summary>The digest by the algorithm of another digest.</summary>
+    internal static string DigestLike(string digest, ReadOnlySpan<byte> bytes) => DigestOf(bytes, digest.Split(':')[0]);
+
+    private static string DigestOf(ReadOnlySpan<byte> bytes, string algorithm) =>
+        algorithm + ":" + Convert.ToHexStringLower(algorithm switch
+    {
+        "sha384" => SHA384.HashData(bytes),
+        "sha512" => SHA512.HashData(bytes),
+        _ => SHA256.HashData(bytes),
+    });
+
+    private static string TypeOf(JsonObject json, string? mediaType)
+    {
+        if (mediaType is not null && MediaTypes.Manifests.Contains(mediaType)) return mediaType;
+        var said = RegistryJson.Text(json["mediaType"]);
+        if (said is null) return json["manifests"] is JsonArray ? MediaTypes.OciIndex : MediaTypes.OciManifest;
+        // It goes into a header when the manifest is written again.
+        return MediaTypeHeaderValue.TryParse(said, out _) && !said.AsSpan().ContainsAny('\r', '\n') ? said
+            : throw new JsonException("its media type is not a media type");
+    }
+
+    private static IEnumerable<JsonObject> Objects(JsonObject json, string name) => json[name] switch
+    {
+        null => [],
+        JsonArray array =>
+            array.Select(item =>
+            item as JsonObject ?? throw new JsonException($"\"{name}\" has something that is not an object")),
+        _ => throw new JsonException($"\"{name}\" is not a list"),
+    };
+
+    private static ContentDescriptor ToDescriptor(JsonObject json)
+    {
+        // A digest becomes a part of addresses: nothing else may stand in its place.
+        var digest = RegistryJson.Text(json["digest"]);
+        if (!ImageReference.IsDigest(digest)) throw new JsonException("it names content by something that is not a digest");
+        return json["size"] is JsonValue number && number.TryGetValue(out long size) && size >= 0
+            ? new(RegistryJson.Text(json["mediaType"]) ?? "", digest!, size)
+            : throw new JsonException($"it does not say in \"size\" how many bytes {digest} has");
+    }
 
     private static IndexEntry ToEntry(JsonObject json)
     {
         var platform = json["platform"] as JsonObject;
-        var variant = (string?)platform?["variant"];
-        return new IndexEntry(ToDescriptor(json), platform is null ? "" : $"{(string?)platform["os"]}/{(string?)platform["architecture"]}" + (variant is { Length: > 0 } ? "/" + variant : ""),
-            (string?)json["artifactType"] ?? "", ToAnnotations(json["annotations"]));
+        var variant = RegistryJson.Text(platform, "variant");
+        return new IndexEntry(ToDescriptor(json),
+            platform is null ? "" : $"{RegistryJson.Text(platform, "os")}/{RegistryJson.Text(platform, "architecture")}"
+                + (variant is { Length: > 0 } ? "/" + variant : ""),
+            RegistryJson.Text(json["artifactType"]) ?? "", ToAnnotations(json["annotations"]));
     }
 
     private static Dictionary<string, string> ToAnnotations(JsonNode? node) =>
-        node is JsonObject annotations ? annotations.ToDictionary(pair => pair.Key, pair => (string?)pair.Value ?? "") : [];
+        node is JsonObject annotations ? annotations.ToDictionary(pair => pair.Key, pair => RegistryJson.Text(pair.Value) ?? "")
+            : [];
 }
 
 /// <summary>One platform's image.</summary>

@@ -14,33 +14,35 @@ internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<Htt
     private static readonly TimeSpan ShortestLife = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(10);
 
-    public async Task<(string Token, TimeSpan Life)> FetchAsync(RegistryRequest request, string challenge, (RegistryCredential Credential, string Source)? found,
+    public async Task<(string Token, TimeSpan Life)> FetchAsync(RegistryRequest request, string challenge, CredentialLookUp found,
         Action count, CancellationToken cancel)
     {
         var parameters = Parse(challenge);
         if (!parameters.TryGetValue("realm", out var realm) || !Uri.TryCreate(realm, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
             throw new UnavailableException("registry", $"the registry \"{request.Host}\" asks for a token and does not say where from");
-        if (address.Scheme == "http" && found is not null && !isPlainAllowed(address.Authority))
+        if (address.Scheme == "http" && found.Credential is not null && !isPlainAllowed(address.Authority))
             throw new UsageException($"the registry \"{request.Host}\" wants credentials sent to \"{address.Authority}\" by plain HTTP; that is not done");
         var service = parameters.GetValueOrDefault("service");
         var scope = parameters.GetValueOrDefault("scope") ?? $"repository:{request.Repository}:{request.Actions}";
         using var message = found is { Credential.IdentityToken: { } refresh }
-            ? ByRefreshToken(address, service, scope, refresh) : ByPassword(address, service, scope, found?.Credential);
+            ? ByRefreshToken(address, service, scope, refresh) : ByPassword(address, service, scope, found.Credential);
         count();
         using var limit = new CancellationTokenSource(LongestAttempt, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, limit.Token);
         try
         {
             using var response = await http.SendAsync(message, either.Token).ConfigureAwait(false);
-            var body = await response.Content.ReadAsStringAsync(either.Token).ConfigureAwait(false);
+            var body = await response.Content.ReadAsByteArrayAsync(either.Token).ConfigureAwait(false);
             if (response.IsSuccessStatusCode) return Read(body, request.Host);
             var status = (int)response.StatusCode;
             if (status is 408 or 429 or 499 or >= 500) throw new TransientFailure($"the token endpoint {address.Authority} answers {TransientFailure.Describe(response.StatusCode)}", pauseOf(response.Headers));
             if (response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.BadRequest)
             {
-                throw new UsageException(found is { } given
-                    ? $"the token endpoint {address.Authority} of the registry \"{request.Host}\" does not accept the credentials of \"{given.Credential.User}\" from {given.Source} (HTTP {status}); check user and password"
-                    : $"the token endpoint {address.Authority} of the registry \"{request.Host}\" wants credentials (HTTP {status}): set {RegistryCredentials.UserVariable} and {RegistryCredentials.PasswordVariable}, or log in with docker login");
+                throw new UsageException($"the token endpoint {address.Authority} of the registry \"{request.Host}\" "
+                    + (found.Credential is { } given
+                        ? $"does not accept the credentials of \"{given.User}\" from {found.Source} (HTTP {status}); "
+                            + "check user and password"
+                        : $"wants credentials (HTTP {status}) and {found.WhyNone}"));
             }
             throw new UnavailableException("registry", $"the token endpoint {address.Authority} of the registry \"{request.Host}\" answers HTTP {status}; whether the image exists is not known");
         }
@@ -77,22 +79,28 @@ internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<Htt
         }),
     };
 
-    private static (string, TimeSpan) Read(string body, string host)
+    private static (string, TimeSpan) Read(byte[] body, string host)
     {
+        JsonObject? answer = null;
         try
         {
-            var answer = JsonNode.Parse(body);
-            if (((string?)answer?["token"] is { Length: > 0 } first ? first : (string?)answer?["access_token"]) is { Length: > 0 } token)
-            {
-                var life = answer?["expires_in"] is JsonValue seconds && seconds.TryGetValue(out int given) && given > 0 ? TimeSpan.FromSeconds(given) : ShortestLife;
-                return (token, life > Margin * 2 ? life - Margin : life);
-            }
+            answer = RegistryJson.Parse(body) as JsonObject;
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        catch (JsonException)
         {
-            // Falls through: an answer without a token, whatever its form.
+            // An answer without a token, whatever its form. It is not quoted: it may have one all the same.
         }
-        throw new UnavailableException("registry", $"the token endpoint of the registry \"{host}\" sent no token");
+        var token = RegistryJson.Text(answer, "token") is { Length: > 0 } first ? first
+            : RegistryJson.Text(answer, "access_token");
+        if (string.IsNullOrEmpty(token))
+            throw new UnavailableException("registry", $"the token endpoint of the registry \"{host}\" sent no token");
+        // It goes into a header: a line break in it would begin another.
+        if (token.AsSpan().ContainsAnyExceptInRange('!', '~'))
+            throw new UnavailableException("registry",
+                $"the token endpoint of the registry \"{host}\" sent a token with characters that no token has");
+        var life = answer?["expires_in"] is JsonValue seconds && seconds.TryGetValue(out int given) && given > 0
+            ? TimeSpan.FromSeconds(given) : ShortestLife;
+        return (token, life > Margin * 2 ? life - Margin : life);
     }
 
     // realm="…",service="…",scope="repository:a:pull,push": commas may stand within the quotes.

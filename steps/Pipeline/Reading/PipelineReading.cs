@@ -31,9 +31,9 @@ internal static class PipelineReading
         // A pull host of the file belongs to the file's push host.
         var pull = above.Pull ?? (above.Push is null ? registry?.OptionalText("pull") : null) ?? push;
         foreach (var (key, host) in new[] { ("push", push), ("pull", pull) })
-            if (host.Length > 0 && !ValueReading.IsRegistry(host))
+            if (host.Length > 0 && ValueReading.WrongRegistry(host) is { } instead)
             {
-                var text = $"\"{host}\" is no registry for \"{key}\"; write host[:port][/prefix] without a scheme";
+                var text = $"\"{host}\" is not a registry for \"{key}\"; {instead}";
                 if (registry is null) problems.Add(file.Place, text);
                 else registry.Problem(key, text);
             }

@@ -1,10 +1,13 @@
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.RegularExpressions;
 using CiSteps.Pipeline.Yaml;
 
 namespace CiSteps.Pipeline.Reading;
 
 /// <summary>Values that several sections have: names, paths, commands, image references with placeholders.</summary>
-internal sealed class ValueReading(Problems problems, RegistryDefinition registry)
+internal sealed partial class ValueReading(Problems problems, RegistryDefinition registry)
 {
     public Problems Problems => problems;
 
@@ -105,19 +108,28 @@ internal sealed class ValueReading(Problems problems, RegistryDefinition registr
     public static bool IsLabel(string name) => name.Length is > 0 and <= 63 && name[0] != '-' && name[^1] != '-' &&
         name.All(letter => letter is >= 'a' and <= 'z' or >= '0' and <= '9' or '-');
 
-    public static bool IsRepositoryPath(string path) => path.Length > 0 && path.Split('/').All(part => part.Length > 0 &&
-        char.IsAsciiLetterOrDigit(part[0]) && char.IsAsciiLetterOrDigit(part[^1]) &&
-        part.All(letter => letter is >= 'a' and <= 'z' or >= '0' and <= '9' or '.' or '_' or '-'));
+    public static bool IsRepositoryPath(string path) => path.Length < 254 && PathForm().IsMatch(path);
 
-    public static bool IsRegistry(string registry)
+    /// <summary>
+    /// How a registry has to be written instead; null when it is right. These are the rules by which images' names are read
+    /// (the grammar of the distribution project), so that what is accepted here means the same host and the same path to every
+    /// step and every engine.
+    /// </summary>
+    public static string? WrongRegistry(string registry)
     {
+        const string form = "write host[:port][/prefix] without a scheme";
         var slash = registry.IndexOf('/');
         var host = slash < 0 ? registry : registry[..slash];
-        var colon = host.LastIndexOf(':');
-        var name = colon < 0 || host.EndsWith(']') ? host : host[..colon];
-        return name.Length > 0 && name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '-' or '_' or '[' or ']' or ':') && (name[0] == '[' || !name.Contains(':')) &&
-            (colon < 0 || host.EndsWith(']') || ushort.TryParse(host[(colon + 1)..], out _)) &&
-            (slash < 0 || IsRepositoryPath(registry[(slash + 1)..]));
+        if (HostForm().Match(host) is not { Success: true } found || (slash >= 0 && !IsRepositoryPath(registry[(slash + 1)..])))
+            return form;
+        if (found.Groups["port"] is { Success: true } port
+            && !ushort.TryParse(port.Value, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+            return "a port is at most 65535";
+        if (found.Groups["address"] is { Success: true } six
+            && !(IPAddress.TryParse(six.Value, out var address)
+                && address.AddressFamily == AddressFamily.InterNetworkV6)) return form;
+        return host == "localhost" || host.AsSpan().IndexOfAny('.', ':') >= 0 || host.Any(char.IsAsciiLetterUpper) ? null
+            : $"to engines this is a name on Docker Hub, not a host: write docker.io/{registry}, or the host with its port";
     }
 
     public static bool IsWebhook(string webhook) => webhook.StartsWith("env:", StringComparison.Ordinal)
@@ -125,6 +137,14 @@ internal sealed class ValueReading(Problems problems, RegistryDefinition registr
         : Uri.TryCreate(webhook, UriKind.Absolute, out var url) && url.Scheme is "http" or "https";
 
     public static bool IsVariable(string name) => name.Length > 0 && !char.IsAsciiDigit(name[0]) && name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter == '_');
+
+    [GeneratedRegex(
+        @"^(?:\[(?<address>[0-9a-fA-F:]+)\]|(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+        + @"(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*)(?::(?<port>[0-9]+))?\z")]
+    private static partial Regex HostForm();
+
+    [GeneratedRegex(@"^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*\z")]
+    private static partial Regex PathForm();
 
     private static string Normal(string path)
     {

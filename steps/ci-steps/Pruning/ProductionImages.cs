@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using CiSteps.Clusters;
 using CiSteps.Hosting;
+using CiSteps.Images;
 using CiSteps.Pipeline;
 
 namespace CiSteps.Cli.Pruning;
@@ -42,7 +43,10 @@ internal static partial class ProductionImages
     private static IEnumerable<string> In(string text)
     {
         foreach (Match match in Digest().Matches(text)) yield return match.Value;
-        if (text.Length < 512 && Tagged().Match(text) is { Success: true } tagged) yield return tagged.Groups[1].Value;
+        // The same image has several names ("acme/x:1", "index.docker.io/acme/x:1"): it counts by the one that the
+        // plan looks it up by.
+        if (text.Length < 512 && ImageReference.TryParse(text, out var image, out _) && image.Tag is not null)
+            yield return $"{image.Repository}:{image.Tag}";
     }
 
     private static async Task<IReadOnlyList<JsonObject>> ListAsync(Cluster cluster, Kind kind, string ns, CancellationToken cancel)
@@ -59,7 +63,4 @@ internal static partial class ProductionImages
 
     [GeneratedRegex("sha256:[0-9a-f]{64}")]
     private static partial Regex Digest();
-
-    [GeneratedRegex(@"^([^\s@]+/[^\s@]+:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})(?:@sha256:[0-9a-f]{64})?$")]
-    private static partial Regex Tagged();
 }

@@ -37,10 +37,11 @@ internal sealed record PrunePlan(IReadOnlyList<PruneDecision> Decisions)
     /// <param name="images">All images of the repositories of private branches.</param>
     /// <param name="inUse">What stays.</param>
     /// <param name="madeBefore">What was made before then may go.</param>
-    /// <param name="pull">From a repository on the push host to the same on the pull host.</param>
-    public static PrunePlan For(IReadOnlyList<BranchImage> images, ImagesInUse inUse, DateTimeOffset madeBefore, Func<string, string> pull)
+    /// <param name="registry">The pipeline's registry: nodes may know an image by its other name.</param>
+    public static PrunePlan For(IReadOnlyList<BranchImage> images, ImagesInUse inUse, DateTimeOffset madeBefore,
+        RegistryPair registry)
     {
-        var decisions = images.Select(image => new PruneDecision(image, Keep(image, inUse, madeBefore, pull))).ToList();
+        var decisions = images.Select(image => new PruneDecision(image, Keep(image, inUse, madeBefore, registry))).ToList();
         // What an index that stays is made of stays too, although it has a tag of its own.
         while (true)
         {
@@ -51,13 +52,13 @@ internal sealed record PrunePlan(IReadOnlyList<PruneDecision> Decisions)
         }
     }
 
-    private static string? Keep(BranchImage image, ImagesInUse inUse, DateTimeOffset madeBefore, Func<string, string> pull)
+    private static string? Keep(BranchImage image, ImagesInUse inUse, DateTimeOffset madeBefore, RegistryPair registry)
     {
         if (image.Unreadable is { } why) return $"it cannot be read: {why}";
         if (image.Created is not { } created) return "its age is not known";
         if (created >= madeBefore) return "not old enough";
         if (image.IsReleased) return "released: the release repository has the very same image";
-        foreach (var name in Names(image, pull))
+        foreach (var name in Names(image, registry))
         {
             if (inUse.Production.TryGetValue(name, out var where)) return $"production uses it ({where})";
             if (inUse.Named.TryGetValue(name, out var who)) return $"the pipeline file names it ({who})";
@@ -76,13 +77,14 @@ internal sealed record PrunePlan(IReadOnlyList<PruneDecision> Decisions)
         return null;
     }
 
-    private static IEnumerable<string> Names(BranchImage image, Func<string, string> pull)
+    private static IEnumerable<string> Names(BranchImage image, RegistryPair registry)
     {
         foreach (var digest in image.KnownAs.Concat(image.Parts).Append(image.Image.Digest!)) yield return digest;
         foreach (var tag in image.Tags)
         {
-            yield return $"{image.Image.Repository}:{tag}";
-            yield return $"{pull(image.Image.Repository)}:{tag}";
+            var name = image.Image.WithTag(tag);
+            yield return name.ToString();
+            yield return registry.ToPull(name).ToString();
         }
     }
 

@@ -25,7 +25,8 @@ internal sealed class PruneStep(StepContext context, ChainRun run)
             context.Log.Progress($"reading {repository.Repository}");
             images.AddRange(await BranchImages.ListAsync(client, repository, ImageName.Repository(registry.Push, registry.BranchPrefix, service, isDefaultBranch: true), cancel).ConfigureAwait(false));
         }
-        var plan = PrunePlan.For(images, inUse, context.Time.GetUtcNow() - context.Settings.Get(PruneCommand.OlderThan), ToPull);
+        var madeBefore = context.Time.GetUtcNow() - context.Settings.Get(PruneCommand.OlderThan);
+        var plan = PrunePlan.For(images, inUse, madeBefore, RegistryPair.Parse(registry.Push, registry.Pull));
         foreach (var decision in plan.Decisions)
         {
             if (decision.Image.Unreadable is null) context.Log.Info(decision.Text);
@@ -39,27 +40,29 @@ internal sealed class PruneStep(StepContext context, ChainRun run)
         return await RemoveAsync(client, plan, all, cancel).ConfigureAwait(false);
     }
 
-    private static async Task<Outcome> RemoveAsync(RegistryClient client, PrunePlan plan, string all, CancellationToken cancel)
+    private async Task<Outcome> RemoveAsync(RegistryClient client, PrunePlan plan, string all, CancellationToken cancel)
     {
-        var (removed, needed) = (0, plan.Needed);
-        foreach (var image in plan.Removed)
-        {
-            try
-            {
-                await BranchImages.RemoveAsync(client, image, needed, cancel).ConfigureAwait(false);
-                removed++;
-            }
-            catch (RegistryRefusalException refusal)
-            {
-                var soFar = removed == 0 ? "nothing was removed" : $"{removed} of {plan.Removed.Count} were removed before";
-                // What is left over belongs to no image any more, so that another run does not find it.
-                if (refusal.Code == BranchImages.Remains) return Outcome.Refused("registry-refused", $"{refusal.Message}; before it {soFar}: what is left of it is for the registry's own retention; run it again for the others");
-                return refusal.Status == 405
-                    ? Outcome.Refused("deletion-disabled", $"the registry \"{image.Image.Host}\" has deletion switched off ({refusal.Message}); {soFar}: switch it on there (docker-registry: storage.delete.enabled, or REGISTRY_STORAGE_DELETE_ENABLED=true), or use the registry's own retention")
-                    : Outcome.Refused(refusal.Code == BranchImages.Moved ? "tag-moved" : "registry-refused", $"{refusal.Message}; {soFar}: run it again");
-            }
-        }
-        return Outcome.Done($"removed {removed} of {all}; their layers go when the registry collects its garbage");
+        var (removal, refusals) = await BranchImages.RemoveAllAsync(client, plan.Removed, plan.Needed,
+            cancel).ConfigureAwait(false);
+        if (refusals.Count == 0)
+            return Outcome.Done($"removed {removal} of {all}; their layers go when the registry collects its garbage");
+        var soFar = removal == 0 ? "nothing was removed" : $"{removal} of {plan.Removed.Count} were removed";
+        // What was under way beside the first refusal may have been refused too; no other run would find what is left of it.
+        foreach (var (_, other) in refusals.Skip(1)) context.Log.Warning(other.Message);
+        var (image, refusal) = refusals[0];
+        // What is left over belongs to no image any more, so that another run does not find it.
+        if (refusal.Code == BranchImages.Remains)
+            return Outcome.Refused("registry-refused",
+                $"{refusal.Message}; {soFar}: what is left of it is for the registry's own retention; "
+                + "run it again for the others");
+        return refusal.Status == 405
+            ? Outcome.Refused("deletion-disabled",
+                $"the registry \"{image.Image.Host}\" has deletion switched off ({refusal.Message}); {soFar}: "
+                + "switch it on there (docker-registry: storage.delete.enabled, or REGISTRY_STORAGE_DELETE_ENABLED=true), "
+                + "or use the registry's own retention")
+            : Outcome.Refused(
+                refusal.Code == BranchImages.Moved ? "tag-moved" : "registry-refused",
+                $"{refusal.Message}; {soFar}: run it again");
     }
 
     private IReadOnlyList<string> Services()
@@ -97,6 +100,4 @@ internal sealed class PruneStep(StepContext context, ChainRun run)
         }
         return used;
     }
-
-    private string ToPull(string repository) => registry.Pull.TrimEnd('/') + repository[registry.Push.TrimEnd('/').Length..];
 }

@@ -1,0 +1,83 @@
+using System.Diagnostics.CodeAnalysis;
+using CiSteps.Hosting;
+
+namespace CiSteps.Images;
+
+/// <summary>Where repositories that belong together begin, <c>host[:port][/path]</c>: read once, and normalised as image
+/// references are.</summary>
+public sealed record RegistryPrefix
+{
+    private RegistryPrefix(string host, string path) => (Host, Path) = (host, path);
+
+    /// <summary><c>host[:port]</c>; <see cref="ImageReference.DockerHub"/> for all of Docker Hub's names.</summary>
+    public string Host { get; }
+
+    /// <summary>Path that its repositories' names begin with; empty when there is none.</summary>
+    public string Path { get; }
+
+    /// <summary>Reads a prefix.</summary>
+    /// <exception cref="UsageException">The text is not one.</exception>
+    public static RegistryPrefix Parse(string text) =>
+        TryParse(text, out var prefix, out var why) ? prefix : throw new UsageException($"\"{text}\" is not a registry: {why}");
+
+    /// <summary>Reads a prefix.</summary>
+    /// <param name="text">What to read.</param>
+    /// <param name="prefix">The prefix.</param>
+    /// <param name="why">What is wrong with the text, when it is not one.</param>
+    public static bool TryParse(string? text, [NotNullWhen(true)] out RegistryPrefix? prefix, out string why)
+    {
+        prefix = null;
+        if (string.IsNullOrEmpty(text))
+        {
+            why = "it is empty";
+            return false;
+        }
+        if (text.Contains("://", StringComparison.Ordinal))
+        {
+            why = "it has a scheme; write host[:port][/prefix]";
+            return false;
+        }
+        if (!ImageReference.IsHost(text.Split('/')[0]))
+        {
+            why = $"to engines this is a name on Docker Hub, not a host: write {ImageReference.DockerHub}/{text}, or the host "
+                + "with its port";
+            return false;
+        }
+        // What a repository below it is called decides: the same rules hold for both.
+        if (!ImageReference.TryParse(text + "/x", out _, out why)) return false;
+        var (host, path) = ImageReference.SplitHost(text + "/x");
+        prefix = new RegistryPrefix(host, path.Length > 1 ? path[..^2] : "");
+        return true;
+    }
+
+    /// <summary>A repository below the prefix.</summary>
+    /// <param name="path">Its name from there.</param>
+    /// <exception cref="UsageException">It is not a repository's name.</exception>
+    public ImageReference Repository(string path)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        var reference = ImageReference.Parse($"{this}/{path}");
+        return reference.IsRepository ? reference
+            : throw new UsageException($"\"{path}\" is not a repository's name: it must have no tag and no digest");
+    }
+
+    /// <summary>Whether an image's repository lies below the prefix. Hosts are compared as DNS does, without regard to
+    /// case.</summary>
+    public bool Holds(ImageReference image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        return HasHost(image.Host) && (Path.Length == 0 || image.Path.StartsWith(Path + "/", StringComparison.Ordinal));
+    }
+
+    /// <summary>Whether another prefix is the same place or lies below this one.</summary>
+    public bool Holds(RegistryPrefix other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        return HasHost(other.Host) && (Path.Length == 0 || (other.Path + "/").StartsWith(Path + "/", StringComparison.Ordinal));
+    }
+
+    /// <inheritdoc />
+    public override string ToString() => Path.Length == 0 ? Host : $"{Host}/{Path}";
+
+    private bool HasHost(string host) => string.Equals(Host, host, StringComparison.OrdinalIgnoreCase);
+}
