@@ -1,3 +1,4 @@
+using CiSteps.Fixtures;
 using System.Diagnostics;
 
 namespace CiSteps.Chain.Tests;
