@@ -1,5 +1,5 @@
-using CiSteps.Fixtures;
 using System.Diagnostics;
+using CiSteps.Fixtures;
 
 namespace CiSteps.Chain.Tests;
 
