@@ -42,6 +42,20 @@ public sealed class InContainers
         }
     }
 
+    [TestCase("./gradlew", "svc")]
+    [TestCase("../svc/gradlew", "tools")]
+    public async Task A_relative_program_is_looked_up_in_the_folder_as_on_the_agent(string program, string folder)
+    {
+        using var project = new Project($"run: ['{program}']\nfolder: {folder}\nimage: {image}\nformat: tap");
+        project.Clone.Write("tools/gradlew", "#!/bin/sh\nexit 9\n");
+        project.Clone.Write("svc/gradlew", "#!/bin/sh\nprintf '1..1\\nok 1 - svc\\n'\n");
+        File.SetUnixFileMode(Path.Combine(project.Clone.Folder, "svc/gradlew"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+
+        var exit = await project.Change().RunAsync();
+
+        Assert.That(exit, Is.EqualTo(ExitCode.Done), project.Output);
+    }
+
     [Test]
     public async Task A_time_limit_ends_the_container_and_leaves_none()
     {
