@@ -13,12 +13,13 @@ internal static class ReportCommand
 {
     private static readonly Setting<string> Chain = Setting.Text("chain", "number of the chain; default: the last one");
     private static readonly Setting<string> Branch = Setting.Text("branch", "the last chain of this branch");
+    private static readonly Setting<string> Page = Setting.Text("report", "also write the HTML report to this file");
 
     public static ProgramCommand Create() => new("report",
         "Shows what a chain on this machine came to and writes its report anew, from what the run recorded; runs nothing.",
         [
             Chain, Branch, RunCommand.SettingsFolder, RunCommand.Repository, RunCommand.WorkspaceFolder,
-            RunCommand.ReportFile, RunCommand.SummaryFile,
+            Page, RunCommand.SummaryFile,
         ], RunAsync);
 
     private static async Task<int> RunAsync(ProgramContext context, CancellationToken cancel)
@@ -37,7 +38,7 @@ internal static class ReportCommand
         }
         foreach (var line in ClosingTable.Of(chain, builds, succeeded, report))
             await context.Output.WriteLineAsync(line).ConfigureAwait(false);
-        if (settings.Find(RunCommand.ReportFile) is { } file) RunCommand.CopyReport(report, file);
+        if (settings.Find(Page) is { } file) RunCommand.CopyReport(report, file);
         if (settings.Find(RunCommand.SummaryFile) is { } summary) Summary.Write(summary, [(chain, builds, succeeded, report)]);
         return ExitCode.Done;
     }
