@@ -17,13 +17,6 @@ stop_tests() {
     wait "${running[@]}" || true
 }
 
-await_one() { # await_one   until one of the running projects has ended
-    local ended pid left=()
-    wait -n -p ended "${running[@]}" || true
-    for pid in "${running[@]}"; do [ "$pid" = "$ended" ] || left+=("$pid"); done
-    running=("${left[@]}")
-}
-
 mkdir -p "$logs"
 say "set-up"
 common_needs
@@ -67,7 +60,7 @@ with_progress "building" "$logs/build.log" build_tests "$@"
 
 export CISTEPS_TOOL="$tool"
 run_project() { # run_project PROJECT   tests one project; says how it went, and leaves a file where its results do not tell of a failure
-    local project="$1" name tests started=$SECONDS status=0
+    local project="$1" name started=$SECONDS status=0
     name="$(basename "$(dirname "$project")")"
     # A shell in the background ignores Ctrl+C, and its children inherit that: tests of stopping need the default back.
     timeout 900 env --default-signal=INT,TERM,HUP dotnet test "$project" -c Release --no-build --nologo -v q \
@@ -86,21 +79,27 @@ run_project() { # run_project PROJECT   tests one project; says how it went, and
     grep -q 'failed="[1-9]' "$results/$name.trx" 2>/dev/null || touch "$results/$name.crashed"
 }
 
-# Two at a time: most tests wait for others more than they compute. The longest begin, or they would end alone.
-first=()
+run_one_by_one() { # run_one_by_one PROJECT…
+    local project
+    for project in "$@"; do run_project "$project"; done
+}
+
+# Two at a time: most tests wait for others more than they compute. But a sandbox with pods sweeps what killed ones left on the engine, and
+# some tests kill theirs to see just that: projects that bring one up run one after another.
+pods=()
 others=()
 for project in "${projects[@]}"; do
-    case "$project" in
-        */Sandbox.Tests/* | */Chain.Tests/* | */Cli.Tests/*) first+=("$project") ;;
+    case "$(basename "$(dirname "$project")")" in
+        Chain.Tests | Cli.Tests | IntegrationDeploy.Tests | Promote.Tests | Sandbox.Tests) pods+=("$project") ;;
         *) others+=("$project") ;;
     esac
 done
-for project in "${first[@]}" "${others[@]}"; do
-    if [ "${#running[@]}" -ge 2 ]; then await_one; fi
-    run_project "$project" &
-    running+=("$!")
-done
-while [ "${#running[@]}" -gt 0 ]; do await_one; done
+run_one_by_one "${pods[@]}" &
+running+=("$!")
+run_one_by_one "${others[@]}" &
+running+=("$!")
+wait "${running[@]}"
+running=()
 crashed="$(find "$results" -name '*.crashed' | wc -l)"
 
 total() { # total COUNTER

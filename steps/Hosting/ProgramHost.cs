@@ -163,6 +163,10 @@ public static class ProgramHost
         {
             return await EndAsync("cancelled", "asked to stop, and cleaned up", ExitCode.Cancelled).ConfigureAwait(false);
         }
+        catch (Exception refusal) when (Workplace.Refuses(refusal))
+        {
+            return await EndAsync("usage", Workplace.Refusal(refusal), ExitCode.Usage).ConfigureAwait(false);
+        }
         // The one place where an unforeseen exception ends: as a bug, with its whole trace.
         catch (Exception bug) when (bug is not OutOfMemoryException)
         {

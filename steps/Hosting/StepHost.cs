@@ -131,6 +131,10 @@ public static class StepHost
         {
             outcome = Outcome.Cancelled($"{step.Name} was asked to stop and has cleaned up");
         }
+        catch (Exception refusal) when (Workplace.Refuses(refusal))
+        {
+            outcome = Outcome.Usage(Workplace.Refusal(refusal));
+        }
         // The one place where an unforeseen exception ends: as a bug, with its whole trace.
         catch (Exception bug) when (bug is not OutOfMemoryException)
         {

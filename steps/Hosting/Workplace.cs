@@ -10,10 +10,20 @@ public static class Workplace
         ArgumentNullException.ThrowIfNull(context);
         Try(context.Evidence.FolderOf(context.Step), make: true,
             why => $"the work tree \"{context.WorkTree}\" takes no files ({why}); check it out where this user may write, or mount it writable");
-        var temporary = Path.GetTempPath();
+        var temporary = context.Settings.Environment.GetValueOrDefault("TMPDIR") is { Length: > 0 } named ? named : Path.GetTempPath();
         Try(temporary, make: false,
             why => $"the temporary folder \"{temporary}\" takes no files ({why}); set TMPDIR to a folder that is there and that this user may write to");
     }
+
+    /// <summary>Whether a failure is this machine's refusal to let files be written: a read-only or full disk, missing rights, no temporary folder. It is no fault of the program.</summary>
+    internal static bool Refuses(Exception failure) => failure is UnauthorizedAccessException
+        || failure is DirectoryNotFoundException && failure.Message.Contains(Path.GetTempPath(), StringComparison.Ordinal)
+        // EROFS, ENOSPC, EDQUOT.
+        || failure is IOException { HResult: 30 or 28 or 122 } && !OperatingSystem.IsWindows();
+
+    /// <summary>The sentence for it.</summary>
+    internal static string Refusal(Exception failure) =>
+        $"a file cannot be written here: {failure.Message}; see that the work tree, the home folder and the temporary folder (TMPDIR) are there, take files of this user and have space";
 
     private static void Try(string folder, bool make, Func<string, string> text)
     {

@@ -45,7 +45,8 @@ public sealed record Notification(OwnerDefinition Owner, string Id, JsonObject B
             ["components"] = new JsonArray([.. components.Select(component => (JsonNode)component)]),
             ["links"] = json,
             ["again"] = verdict.Audience == Audience.Platform
-                ? $"run {verdict.FailedStep} again from its build page (or ci-steps run --branch {run.Branch} --step {verdict.FailedStep}), then what comes after it"
+                ? $"run {verdict.FailedStep} again from its build page (or ci-steps run --branch {run.Branch} --step {verdict.FailedStep}), "
+                    + "then what comes after it"
                 : $"mend it and push to {run.Branch} again",
         });
     }

@@ -10,7 +10,8 @@ internal static class CloseCommand
 {
     /// <summary>Steps that the chain has, for chains of one's own making.</summary>
     internal static readonly Setting<string> Steps = Setting.Text("steps",
-        "the chain's steps in order, with commas; default: those of the branch or the release chain", null, "cisteps.chain.steps");
+        "the chain's steps in order, with commas; default: those of the branch or the release chain",
+        null, "cisteps.chain.steps");
 
     /// <summary>The command.</summary>
     /// <param name="http">Posts notifications; null for a client of its own.</param>

@@ -14,8 +14,14 @@ namespace CiSteps.Close;
 /// <param name="Policy">The pipeline file that names owners; null when it cannot be read.</param>
 /// <param name="TouchedComponents">Components that the change touches by its paths; empty when that is not known.</param>
 /// <param name="HasTestbeds">Whether a pool or a cluster for tests is configured here.</param>
-internal sealed record EndedChain(RunIdentity Run, IReadOnlyList<string> Steps, IReadOnlyDictionary<string, StepEvidence> Evidence,
-    IReadOnlyDictionary<string, string> Missing, PipelineDefinition? Policy, IReadOnlyList<string> TouchedComponents, bool HasTestbeds);
+internal sealed record EndedChain(
+    RunIdentity Run,
+    IReadOnlyList<string> Steps,
+    IReadOnlyDictionary<string, StepEvidence> Evidence,
+    IReadOnlyDictionary<string, string> Missing,
+    PipelineDefinition? Policy,
+    IReadOnlyList<string> TouchedComponents,
+    bool HasTestbeds);
 
 /// <summary>What the end of a chain takes: what is given back, who is told, what the report says.</summary>
 /// <param name="Verdict">How the chain ended.</param>
@@ -23,7 +29,12 @@ internal sealed record EndedChain(RunIdentity Run, IReadOnlyList<string> Steps, 
 /// <param name="Recipients">Teams to tell, each once.</param>
 /// <param name="Components">The changed components; empty when that is not known.</param>
 /// <param name="Report">The chain's report.</param>
-internal sealed record ClosePlan(ChainVerdict Verdict, bool GivesBack, IReadOnlyList<OwnerDefinition> Recipients, IReadOnlyList<string> Components, ChainReport Report)
+internal sealed record ClosePlan(
+    ChainVerdict Verdict,
+    bool GivesBack,
+    IReadOnlyList<OwnerDefinition> Recipients,
+    IReadOnlyList<string> Components,
+    ChainReport Report)
 {
     /// <summary>Decides.</summary>
     public static ClosePlan For(EndedChain chain)
@@ -31,12 +42,14 @@ internal sealed record ClosePlan(ChainVerdict Verdict, bool GivesBack, IReadOnly
         var verdict = ChainVerdict.For(chain.Steps, chain.Evidence, chain.Missing);
         var changed = ChangedBy(chain.Evidence.GetValueOrDefault("unit-test"));
         if (changed.Count == 0) changed = chain.TouchedComponents;
-        return new(verdict, chain.HasTestbeds, Notifications.Recipients.For(verdict, chain.Policy, changed), changed, ReportOf(chain, verdict));
+        var recipients = Notifications.Recipients.For(verdict, chain.Policy, changed);
+        return new(verdict, chain.HasTestbeds, recipients, changed, ReportOf(chain, verdict));
     }
 
     /// <summary>How the chain ended, and what was done about it, in one sentence.</summary>
-    public string Sentence(string done) =>
-        (Verdict.Succeeded ? $"the chain is done: {Verdict.Text}" : $"the chain failed at {Verdict.FailedStep} ({Verdict.Reason})") + "; " + done;
+    public string Sentence(string done) => Verdict.Succeeded
+        ? $"the chain is done: {Verdict.Text}; {done}"
+        : $"the chain failed at {Verdict.FailedStep} ({Verdict.Reason}); {done}";
 
     /// <summary>Who heard of it. Of a failure that nobody hears of the sentence has to say so.</summary>
     public string Heard(IReadOnlyList<string> told, IReadOnlyList<string> missed)
@@ -67,11 +80,17 @@ internal sealed record ClosePlan(ChainVerdict Verdict, bool GivesBack, IReadOnly
     private static ChainReport ReportOf(EndedChain chain, ChainVerdict verdict)
     {
         var run = chain.Run;
-        var rows = chain.Steps.Select(step => chain.Evidence.TryGetValue(step, out var found) ? ReportRow.Of(found)
-            : new ReportRow(step, "not started", null, null, chain.Missing.GetValueOrDefault(step, "")) { IsProblem = step == verdict.FailedStep });
-        return new($"{run.Branch} at {run.ShortCommit}", verdict.Succeeded, verdict.Succeeded ? verdict.Text : $"{verdict.FailedStep}: {verdict.Text}", [.. rows])
+        var summary = verdict.Succeeded ? verdict.Text : $"{verdict.FailedStep}: {verdict.Text}";
+        return new($"{run.Branch} at {run.ShortCommit}", verdict.Succeeded, summary, [.. chain.Steps.Select(Row)])
         {
             Facts = [("branch", run.Branch), ("commit", run.Commit), ("build", run.BuildNumber), ("repository", run.Repository)],
         };
+
+        ReportRow Row(string step)
+        {
+            if (chain.Evidence.TryGetValue(step, out var found)) return ReportRow.Of(found);
+            var why = chain.Missing.GetValueOrDefault(step, "");
+            return new ReportRow(step, "not started", null, null, why) { IsProblem = step == verdict.FailedStep };
+        }
     }
 }

@@ -10,8 +10,10 @@ using CiSteps.Testbeds.Claims;
 
 namespace CiSteps.Close;
 
-/// <summary>Gathers the evidence there is, decides how the chain ended, gives testbeds back, reports, tells. A second run tells nobody again.</summary>
-internal sealed class CloseStep(StepContext context, HttpClient? given)
+/// <summary>
+/// Gathers the evidence there is, decides how the chain ended, gives testbeds back, reports, tells. A second run tells nobody again.
+/// </summary>
+internal sealed class CloseStep(StepContext context, HttpClient? http)
 {
     private const string ToldFile = "told.json";
     private const string ReportFile = "report.html";
@@ -32,9 +34,13 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
         Write(plan.Report);
         var (told, missed) = await TellAsync(plan, chain.Run, cancel).ConfigureAwait(false);
         if (failure is not null)
-            return Outcome.Unavailable("testbeds", $"the chain's testbeds could not be given back: {failure}; their leases end by themselves, or run close again");
+        {
+            return Outcome.Unavailable("testbeds",
+                $"the chain's testbeds could not be given back: {failure}; their leases end by themselves, or run close again");
+        }
         if (unreadable is not null && verdict.Succeeded) return Outcome.Usage(unreadable.Message);
-        return Outcome.Done(plan.Sentence($"{(back.Count == 0 ? "no testbed was held" : $"gave back {string.Join(", ", back)}")}; {plan.Heard(told, missed)}"));
+        var given = back.Count == 0 ? "no testbed was held" : $"gave back {string.Join(", ", back)}";
+        return Outcome.Done(plan.Sentence($"{given}; {plan.Heard(told, missed)}"));
     }
 
     private EndedChain Gather()
@@ -70,7 +76,8 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
     {
         try
         {
-            return context.Settings.Find(TestbedAccess.Management) is not null || context.Settings.Find(TestbedAccess.Kubeconfig) is not null
+            return context.Settings.Find(TestbedAccess.Management) is not null
+                || context.Settings.Find(TestbedAccess.Kubeconfig) is not null
                 || context.FindSecret(TestbedAccess.ContentVariable) is not null;
         }
         catch (UsageException)
@@ -96,7 +103,8 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
         }
     }
 
-    private async Task<(IReadOnlyList<string> Claims, string? Failure)> GiveBackAsync(ClosePlan plan, RunIdentity run, CancellationToken cancel)
+    private async Task<(IReadOnlyList<string> Claims, string? Failure)> GiveBackAsync(
+        ClosePlan plan, RunIdentity run, CancellationToken cancel)
     {
         if (!plan.GivesBack)
         {
@@ -128,14 +136,16 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
         }
     }
 
-    private async Task<(IReadOnlyList<string> Told, IReadOnlyList<string> Missed)> TellAsync(ClosePlan plan, RunIdentity run, CancellationToken cancel)
+    private async Task<(IReadOnlyList<string> Told, IReadOnlyList<string> Missed)> TellAsync(
+        ClosePlan plan, RunIdentity run, CancellationToken cancel)
     {
         if (plan.Recipients.Count == 0) return ([], []);
         var links = new SortedDictionary<string, string>(StringComparer.Ordinal);
         if (context.Settings.Environment.GetValueOrDefault("BUILD_URL") is { Length: > 0 } build) links["build"] = build;
         var known = Known();
         var (told, missed) = (new List<string>(), new List<string>());
-        using var own = given is null ? new HttpClient() : null;
+        using var own = http is null ? new HttpClient() : null;
+        var client = http ?? own!;
         foreach (var owner in plan.Recipients)
         {
             var notification = Notification.Of(owner, plan.Verdict, run, plan.Components, links);
@@ -144,8 +154,8 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
                 context.Log.Info($"{owner.Name} was told already");
                 continue;
             }
-            var address = AddressOf(owner);
-            if (address is null || !await Webhook.PostAsync(notification, address, given ?? own!, context.Log, context.Time, cancel).ConfigureAwait(false))
+            if (AddressOf(owner) is not { } address
+                || !await Webhook.PostAsync(notification, address, client, context.Log, context.Time, cancel).ConfigureAwait(false))
             {
                 missed.Add(owner.Name);
                 continue;
@@ -177,7 +187,8 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
         var file = Path.Combine(context.Evidence.FolderOf(context.Step), ToldFile);
         try
         {
-            return File.Exists(file) && JsonNode.Parse(File.ReadAllText(file)) is JsonArray ids ? [.. ids.Select(id => (string?)id ?? "")] : [];
+            if (!File.Exists(file) || JsonNode.Parse(File.ReadAllText(file)) is not JsonArray ids) return [];
+            return [.. ids.Select(id => (string?)id ?? "")];
         }
         catch (Exception error) when (error is JsonException or IOException or InvalidOperationException)
         {

@@ -45,9 +45,19 @@ internal static class CommandLine
         return at < 0 ? Append(command, arguments) : command with { Run = [.. command.Run.Take(at + 1), .. arguments, .. command.Run.Skip(at + 1)] };
     }
 
-    /// <summary>Without options that need no value, or have it behind <c>=</c>. A script stays as it is: its words cannot be told apart for certain.</summary>
-    public static CommandDefinition Without(CommandDefinition command, IReadOnlyList<string> options) => Script(command) is not null ? command
-        : command with { Run = [.. command.Run.Where((word, at) => at == 0 || !options.Any(option => word == option || word.StartsWith(option + "=", StringComparison.Ordinal)))] };
+    /// <summary>Without options and their values, behind <c>=</c> or a number behind a space. A script stays as it is: its words cannot be told apart for certain.</summary>
+    public static CommandDefinition Without(CommandDefinition command, IReadOnlyList<string> options)
+    {
+        if (Script(command) is not null) return command;
+        var kept = new List<string>();
+        for (var at = 0; at < command.Run.Count; at++)
+        {
+            var word = command.Run[at];
+            if (at == 0 || !options.Any(option => word == option || word.StartsWith(option + "=", StringComparison.Ordinal))) kept.Add(word);
+            else if (options.Contains(word) && at + 1 < command.Run.Count && command.Run[at + 1].All(char.IsAsciiDigit)) at++;
+        }
+        return command with { Run = kept };
+    }
 
     private static string? Script(CommandDefinition command) =>
         command.Run is [var shell, "-c", var script] &&

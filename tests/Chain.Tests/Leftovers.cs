@@ -6,17 +6,19 @@ namespace CiSteps.Chain.Tests;
 /// <summary>What a run may have left behind.</summary>
 internal static class Leftovers
 {
-    /// <summary>Containers and networks of sandboxes, by name; but what belongs to another living process is that one's: other tests use the engine, too.</summary>
+    /// <summary>
+    /// Containers and networks of sandboxes, by name. What belongs to another living process is that one's: other tests use the engine, too.
+    /// </summary>
     public static async Task<IReadOnlyList<string>> OnEngineAsync()
     {
         using var engine = await ContainerEngine.ConnectAsync();
         var ours = new Dictionary<string, string?> { ["dev.cisteps.sandbox"] = null };
-        var containers = (await engine.ListContainersAsync(ours)).Where(container => !IsAnothers(container.Labels)).Select(container => container.Name);
-        var networks = (await engine.ListNetworksAsync(ours)).Where(network => !IsAnothers(network.Labels)).Select(network => network.Name);
-        return [.. containers, .. networks];
+        var containers = (await engine.ListContainersAsync(ours)).Where(container => !IsAnothers(container.Labels));
+        var networks = (await engine.ListNetworksAsync(ours)).Where(network => !IsAnothers(network.Labels));
+        return [.. containers.Select(container => container.Name), .. networks.Select(network => network.Name)];
     }
 
-    // The owner is named by its namespace of process ids, its id and when it started, in ticks: the 20th field behind the program's name.
+    // The owner is named by its namespace of process ids, its id and when it started, in ticks: the 20th field behind its program's name.
     private static bool IsAnothers(IReadOnlyDictionary<string, string> labels)
     {
         if (labels.GetValueOrDefault("dev.cisteps.sandbox.owner")?.Split('/') is not [_, var process, var started]) return false;

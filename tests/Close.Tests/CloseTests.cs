@@ -15,7 +15,7 @@ public sealed class What_a_chains_end_takes
     private static ClosePlan Plan(IReadOnlyList<string> touched, params StepEvidence[] evidence)
     {
         var found = evidence.ToDictionary(one => one.Step);
-        var missing = ChainVerdict.BranchSteps.Where(step => !found.ContainsKey(step)).ToDictionary(step => step, step => $"there is no evidence of {step}");
+        var missing = ChainVerdict.BranchSteps.Except(found.Keys).ToDictionary(step => step, step => $"there is no evidence of {step}");
         return ClosePlan.For(new EndedChain(Run, ChainVerdict.BranchSteps, found, missing, Policy, touched, HasTestbeds: true));
     }
 
@@ -25,23 +25,29 @@ public sealed class What_a_chains_end_takes
     [Test]
     public void Is_told_to_the_owners_of_what_unit_test_found_changed()
     {
-        var tested = new UnitTestHandOver("", [new TestedComponent("greeter", false, "", 0, 0, 0, 0), new TestedComponent("quotes", true, "", 1, 0, 0, 0)]);
-        var plan = Plan(["greeter"], Evidence("unit-test", Outcome.Done("passed").HandingOver(tested, HandOverJson.Default.UnitTestHandOver)),
-            Evidence("image-build", Outcome.Refused("build", "no")));
+        var (untouched, tested) = (new TestedComponent("greeter", false, "", 0, 0, 0, 0), new TestedComponent("quotes", true, "", 1, 0, 0, 0));
+        var passed = Outcome.Done("passed").HandingOver(new UnitTestHandOver("", [untouched, tested]), HandOverJson.Default.UnitTestHandOver);
+        var plan = Plan(["greeter"], Evidence("unit-test", passed), Evidence("image-build", Outcome.Refused("build", "no")));
         Assert.That(plan.Recipients.Select(owner => owner.Name), Is.EqualTo(new[] { "quoters" }));
         Assert.That(plan.Components, Is.EqualTo(new[] { "quotes" }));
     }
 
     [Test]
-    public void Is_told_to_the_owners_of_what_the_change_touches_when_unit_test_did_not_come_so_far() =>
-        Assert.That(Plan(["greeter"], Evidence("unit-test", Outcome.Refused("failed", "no"))).Recipients.Select(owner => owner.Name), Is.EqualTo(new[] { "greeters" }));
+    public void Is_told_to_the_owners_of_what_the_change_touches_when_unit_test_did_not_come_so_far()
+    {
+        var plan = Plan(["greeter"], Evidence("unit-test", Outcome.Refused("failed", "no")));
+        Assert.That(plan.Recipients.Select(owner => owner.Name), Is.EqualTo(new[] { "greeters" }));
+    }
 
     [Test]
     public void Is_reported_with_a_line_for_every_step_also_those_that_never_started()
     {
         var report = Plan([], Evidence("unit-test", Outcome.Done("passed"))).Report;
         Assert.That(report.Rows.Select(row => $"{row.Name} {row.Outcome}"),
-            Is.EqualTo(new[] { "unit-test done", "image-build not started", "reserve-testbed not started", "integration-deploy not started", "merge not started" }));
+            Is.EqualTo(new[]
+            {
+                "unit-test done", "image-build not started", "reserve-testbed not started", "integration-deploy not started", "merge not started",
+            }));
         Assert.That(report.Rows.Where(row => row.IsProblem).Select(row => row.Name), Is.EqualTo(new[] { "image-build" }));
     }
 

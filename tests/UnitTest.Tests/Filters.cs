@@ -64,6 +64,51 @@ public sealed class Filters
         }
     }
 
+    [TestCase("pytest", "pytest -x --maxfail 1 api", ExpectedResult = "pytest api --maxfail=0")]
+    [TestCase("pytest", "python3 -m pytest --maxfail=2 api", ExpectedResult = "python3 -m pytest api --maxfail=0")]
+    [TestCase("go", "go test -failfast -json ./...", ExpectedResult = "go test -json ./...")]
+    [TestCase("jest", "npx jest --bail --ci", ExpectedResult = "npx jest --ci")]
+    [TestCase("vitest", "npx vitest run --bail 1", ExpectedResult = "npx vitest run --bail=0")]
+    [TestCase("mocha", "npx mocha -b", ExpectedResult = "npx mocha --no-bail")]
+    [TestCase("ctest", "ctest --stop-on-failure --output-junit r.xml", ExpectedResult = "ctest --output-junit r.xml")]
+    [TestCase("maven", "mvn -B verify", ExpectedResult = "mvn -B verify -Dmaven.test.failure.ignore=true")]
+    [TestCase("maven", "./mvnw verify -Dmaven.test.failure.ignore=false", ExpectedResult = "./mvnw verify -Dmaven.test.failure.ignore=false")]
+    [TestCase("gradle", "./gradlew test", ExpectedResult = "./gradlew test --init-script go-on.gradle --continue")]
+    [TestCase("cargo", "cargo test", ExpectedResult = "cargo test --no-fail-fast")]
+    [TestCase("", "./all.sh -x", ExpectedResult = "./all.sh -x")]
+    public string A_runner_is_found_by_its_program_and_made_to_go_on(string name, string command)
+    {
+        var definition = Run(Command(command.Split(' ')), null);
+        var runner = Runner.Of(definition);
+
+        Assert.That(runner.Name, Is.EqualTo(name));
+        return string.Join(' ', runner.GoingOn(definition.Command, "go-on.gradle", isNamed: false).Run);
+    }
+
+    [TestCase("cd api && mvn -B verify", "maven", "cd api && mvn -B verify '-Dmaven.test.failure.ignore=true'")]
+    [TestCase("mvn -B verify | tee log", "", "mvn -B verify | tee log")]
+    [TestCase("pytest -x; rm -rf out", "", "pytest -x; rm -rf out")]
+    public void A_script_is_changed_only_where_its_last_command_is_the_runner(string script, string name, string expected)
+    {
+        var definition = Run(Command("sh", "-c", script), null);
+        var runner = Runner.Of(definition);
+
+        Assert.That((runner.Name, runner.GoingOn(definition.Command, "x", isNamed: false).Run[2]), Is.EqualTo((name, expected)));
+    }
+
+    [TestCase("dotnet", ExpectedResult = "run --filter FullyQualifiedName!~Shop.CalculatorTests.Roots&FullyQualifiedName!~Shop.CalculatorTests.Adds")]
+    [TestCase("maven", ExpectedResult = "run -Dtest=!Shop.CalculatorTests#Roots,!Shop.CalculatorTests#Adds -DfailIfNoTests=false -Dsurefire.failIfNoSpecifiedTests=false")]
+    [TestCase("jest", ExpectedResult = "run --testNamePattern=^(?!(.*\\s)?(Roots\\(9,4\\)|Adds)$)")]
+    [TestCase("mocha", ExpectedResult = "run --grep=^(?!(.*\\s)?(Roots\\(9,4\\)|Adds)$)")]
+    [TestCase("gtest", ExpectedResult = "run --gtest_filter=-Shop.CalculatorTests.Roots(9,4):Shop.CalculatorTests.Adds")]
+    [TestCase("go", ExpectedResult = null)]
+    [TestCase("", ExpectedResult = null)]
+    public string? A_framework_can_leave_tests_out(string framework) =>
+        RetryFilter.Exclude(new Runner(framework), Command("run"), [Roots, Adds]) is { } command ? string.Join(' ', command.Run) : null;
+
+    private static TestRunDefinition Run(CommandDefinition command, RetryDefinition? retry) =>
+        new("unit", command, [], "auto", TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1), retry, []);
+
     private static TestCase Go(string name) => new([], "example.com/shop", name, TestOutcome.Failed);
 
     private static CommandDefinition Command(params string[] run) => new(run, null, ".", new Dictionary<string, string>());

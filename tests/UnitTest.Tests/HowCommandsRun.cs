@@ -6,7 +6,7 @@ namespace CiSteps.UnitTest.Tests;
 /// <summary>Where a command's program is looked up, what it leaves behind, what it names, and what it needs of the machine.</summary>
 public sealed class HowCommandsRun
 {
-    [TestCase("./gradlew", "svc", "svc says", TestName = "A relative program is looked up in the folder")]
+    [TestCase("./gradlew", "svc", "svc says")]
     [TestCase("tools/gradlew", "svc", "tools says")]
     [TestCase("../gradlew", "svc", "root says")]
     [TestCase("./gradlew", ".", "root says")]
@@ -130,6 +130,21 @@ public sealed class HowCommandsRun
         {
             Assert.That(exit, Is.EqualTo(ExitCode.Usage), project.Output);
             Assert.That(project.Output, Does.Contain("takes no files").And.Contain("mount it writable").And.Not.Contain("   at "));
+        }
+    }
+
+    [Test]
+    public async Task A_temporary_folder_that_is_not_there_is_usage_in_one_line()
+    {
+        using var project = new Project("run: ['true']\nformat: tap").Change();
+        project.Environment["TMPDIR"] = "/no/such/folder";
+
+        var exit = await project.RunAsync();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(exit, Is.EqualTo(ExitCode.Usage), project.Output);
+            Assert.That(project.Text, Does.Contain("\"/no/such/folder\" takes no files").And.Contain("set TMPDIR"));
         }
     }
 

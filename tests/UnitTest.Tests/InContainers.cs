@@ -37,9 +37,25 @@ public sealed class InContainers
             Assert.That(exit, Is.EqualTo(ExitCode.Done), project.Output);
             Assert.That((string?)test["name"], Is.EqualTo("green api BusyBox"));
             Assert.That(project.Output, Does.Not.Contain("REGISTRY_PASSWORD").And.Not.Contain("not for tests"));
+            var location = $"engine: {engine.Engine.Product} at {LocalEngine.Variables["DOCKER_HOST"]} (DOCKER_HOST)";
+            Assert.That(project.Output.Split(location), Has.Length.EqualTo(2), "the engine and why it is this one, said once");
             // Removable by whoever ran the step: nothing in the work tree belongs to somebody else.
             Assert.That(() => Directory.Delete(Path.Combine(project.Clone.Folder, "api/out"), recursive: true), Throws.Nothing);
         }
+    }
+
+    [TestCase("./gradlew", "svc")]
+    [TestCase("../svc/gradlew", "tools")]
+    public async Task A_relative_program_is_looked_up_in_the_folder_as_on_the_agent(string program, string folder)
+    {
+        using var project = new Project($"run: ['{program}']\nfolder: {folder}\nimage: {image}\nformat: tap");
+        project.Clone.Write("tools/gradlew", "#!/bin/sh\nexit 9\n");
+        project.Clone.Write("svc/gradlew", "#!/bin/sh\nprintf '1..1\\nok 1 - svc\\n'\n");
+        File.SetUnixFileMode(Path.Combine(project.Clone.Folder, "svc/gradlew"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+
+        var exit = await project.Change().RunAsync();
+
+        Assert.That(exit, Is.EqualTo(ExitCode.Done), project.Output);
     }
 
     [Test]

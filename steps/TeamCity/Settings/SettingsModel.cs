@@ -79,6 +79,10 @@ public sealed record BuildConfiguration(string Id, string ProjectId, string Name
     IReadOnlyList<VcsEntry> VcsEntries, IReadOnlyList<Condition> Requirements, IReadOnlyList<Trigger> Triggers, IReadOnlyList<Extension> Extensions,
     IReadOnlyList<ArtifactDependency> ArtifactDependencies, IReadOnlyList<SnapshotDependency> SnapshotDependencies, Place At)
 {
+    /// <summary>A configuration of which nothing but its name is known.</summary>
+    public static BuildConfiguration Named(string id, string name, Place at) =>
+        new(id, "", name, false, false, null, [], [], [], ParameterSet.Empty, [], [], [], [], [], [], [], [], at);
+
     /// <summary>The option's value, or null when it is not written.</summary>
     public string? this[string option] => Options.LastOrDefault(found => found.Name == option)?.Value;
 

@@ -6,21 +6,26 @@ using CiSteps.TeamCity.Settings;
 
 namespace CiSteps.Cli.Commands;
 
-/// <summary><c>ci-steps report</c>: what a chain came to, from its record. It may be one that still runs, or that was killed.</summary>
+/// <summary>
+/// <c>ci-steps report</c>: what a chain came to, from its record. It may be one that still runs, or that was killed.
+/// </summary>
 internal static class ReportCommand
 {
     private static readonly Setting<string> Chain = Setting.Text("chain", "number of the chain; default: the last one");
     private static readonly Setting<string> Branch = Setting.Text("branch", "the last chain of this branch");
+    private static readonly Setting<string> Page = Setting.Text("report", "also write the HTML report to this file");
 
-    public static ProgramCommand Create() => new("report", "Shows what a chain on this machine came to and writes its report anew, from what the run recorded; runs nothing.",
-        [Chain, Branch, RunCommand.SettingsFolder, RunCommand.Repository, RunCommand.WorkspaceFolder, RunCommand.ReportFile, RunCommand.SummaryFile], RunAsync);
+    public static ProgramCommand Create() => new("report",
+        "Shows what a chain on this machine came to and writes its report anew, from what the run recorded; runs nothing.",
+        [
+            Chain, Branch, RunCommand.SettingsFolder, RunCommand.Repository, RunCommand.WorkspaceFolder,
+            Page, RunCommand.SummaryFile,
+        ], RunAsync);
 
     private static async Task<int> RunAsync(ProgramContext context, CancellationToken cancel)
     {
         var settings = context.Settings;
-        var workspace = Path.GetFullPath(settings.Find(RunCommand.WorkspaceFolder)
-            ?? RunSession.DefaultWorkspace(settings, SettingsTree.Load(RunSession.FindSettings(settings.Find(RunCommand.SettingsFolder)))));
-        var chain = Find(settings, workspace);
+        var chain = Find(settings, Path.GetFullPath(settings.Find(RunCommand.WorkspaceFolder) ?? DefaultWorkspace(settings)));
         var builds = chain.ReadBuilds();
         var (succeeded, report) = (chain.Succeeded(builds), chain.ReportFile);
         try
@@ -31,10 +36,17 @@ internal static class ReportCommand
         {
             throw new UsageException($"the report \"{report}\" cannot be written: {failure.Message}", failure);
         }
-        foreach (var line in ClosingTable.Of(chain, builds, succeeded, report)) await context.Output.WriteLineAsync(line).ConfigureAwait(false);
-        if (settings.Find(RunCommand.ReportFile) is { } file) RunCommand.CopyReport(report, file);
+        foreach (var line in ClosingTable.Of(chain, builds, succeeded, report))
+            await context.Output.WriteLineAsync(line).ConfigureAwait(false);
+        if (settings.Find(Page) is { } file) RunCommand.CopyReport(report, file);
         if (settings.Find(RunCommand.SummaryFile) is { } summary) Summary.Write(summary, [(chain, builds, succeeded, report)]);
         return ExitCode.Done;
+    }
+
+    private static string DefaultWorkspace(StepSettings settings)
+    {
+        var folder = RunSession.FindSettings(settings.Find(RunCommand.SettingsFolder));
+        return RunSession.DefaultWorkspace(settings, SettingsTree.Load(folder));
     }
 
     private static ChainRecord Find(StepSettings settings, string workspace)
@@ -42,8 +54,12 @@ internal static class ReportCommand
         var (id, branch, chains) = (settings.Find(Chain), settings.Find(Branch), Workspace.ChainsOf(workspace));
         if (id is not null && branch is not null) throw new UsageException("give --chain or --branch, not both");
         if (id is not null)
-            return ChainRecord.Find(chains, id) ?? throw new UsageException($"the workspace \"{workspace}\" has no chain \"{id}\"; give another number, or another --workspace");
+        {
+            return ChainRecord.Find(chains, id) ?? throw new UsageException(
+                $"the workspace \"{workspace}\" has no chain \"{id}\"; give another number, or another --workspace");
+        }
+        var which = branch is null ? "" : $" of \"{branch}\"";
         return ChainRecord.Last(chains, branch) ?? throw new UsageException(
-            $"no chain{(branch is null ? "" : $" of \"{branch}\"")} has run in the workspace \"{workspace}\"; run one first, or give another --workspace");
+            $"no chain{which} has run in the workspace \"{workspace}\"; run one first, or give another --workspace");
     }
 }

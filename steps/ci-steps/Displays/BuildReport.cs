@@ -14,20 +14,27 @@ internal static class BuildReport
     public static ChainReport Of(ChainRecord chain, IReadOnlyList<BuildRun> builds)
     {
         var failed = builds.FirstOrDefault(build => build.State is not BuildState.Succeeded);
-        return new($"{chain.Branch.Name} at {chain.ShortCommit}", chain.Succeeded(builds),
-            failed is null ? $"all {builds.Count} builds are done" : $"{failed.Build.Name}: {failed.Summary}", [.. builds.Select(build => Row(build, chain.Folder))])
+        var summary = failed is null ? $"all {builds.Count} builds are done" : $"{failed.Build.Name}: {failed.Summary}";
+        var rows = builds.Select(build => Row(build, chain.Folder));
+        return new($"{chain.Branch.Name} at {chain.ShortCommit}", chain.Succeeded(builds), summary, [.. rows])
         {
             Facts =
             [
-                ("branch", chain.Branch.Name), ("commit", chain.Revisions.Values.FirstOrDefault() ?? ""), ("chain", chain.Id),
-                ("repository", chain.Repository), ("started", chain.StartedAt.ToString("u")),
+                ("branch", chain.Branch.Name),
+                ("commit", chain.Revisions.Values.FirstOrDefault() ?? ""),
+                ("chain", chain.Id),
+                ("repository", chain.Repository),
+                ("started", chain.StartedAt.ToString("u")),
             ],
         };
     }
 
-    private static ReportRow Row(BuildRun build, string reportFolder) =>
-        new(build.Build.Name, ClosingTable.Outcome(build.State), build.State == BuildState.FailedToStart ? null : build.StartedAt, build.State == BuildState.FailedToStart ? null : build.FinishedAt,
-            HandOvers.Evidence(build.ArtifactsFolder, build.Build.Name)?.Text ?? build.Summary)
+    private static ReportRow Row(BuildRun build, string reportFolder)
+    {
+        var (from, to) = build.State == BuildState.FailedToStart ? (null, null) : (build.StartedAt, build.FinishedAt);
+        var text = HandOvers.Evidence(build.ArtifactsFolder, build.Build.Name)?.Text ?? build.Summary;
+        var number = build.Number.Length > 0 ? "#" + build.Number : "";
+        return new(build.Build.Name, ClosingTable.Outcome(build.State), from, to, text)
         {
             IsProblem = build.State == BuildState.Failed && !build.Closes,
             HandedOver = HandOvers.Of(build.ArtifactsFolder, build.Build.Name),
@@ -35,6 +42,7 @@ internal static class BuildReport
             Tests = (build.PassedTests, build.FailedTests.Count, build.IgnoredTests),
             FailedTests = build.FailedTests,
             Log = File.Exists(build.LogFile) ? Path.GetRelativePath(reportFolder, build.LogFile).Replace('\\', '/') : null,
-            Detail = string.Join(", ", new[] { build.Build.Id, build.Number.Length > 0 ? "#" + build.Number : "", build.Agent }.Where(part => part.Length > 0)),
+            Detail = string.Join(", ", new[] { build.Build.Id, number, build.Agent }.Where(part => part.Length > 0)),
         };
+    }
 }

@@ -15,8 +15,14 @@ namespace CiSteps.Cli.Records;
 /// <param name="StartedAt">When it was queued.</param>
 /// <param name="Top">The configurations that were triggered.</param>
 /// <param name="Repository">Address of the repository.</param>
-internal sealed record ChainRecord(string Folder, string Id, ChainBranch Branch, IReadOnlyDictionary<string, string> Revisions, DateTimeOffset StartedAt,
-    IReadOnlyList<string> Top, string Repository)
+internal sealed record ChainRecord(
+    string Folder,
+    string Id,
+    ChainBranch Branch,
+    IReadOnlyDictionary<string, string> Revisions,
+    DateTimeOffset StartedAt,
+    IReadOnlyList<string> Top,
+    string Repository)
 {
     /// <summary>All its builds in order: id, name, and whether it runs however the others end.</summary>
     public IReadOnlyList<(string Id, string Name, bool Closes)> Builds { get; init; } = [];
@@ -43,7 +49,12 @@ internal sealed record ChainRecord(string Folder, string Id, ChainBranch Branch,
             ["startedAt"] = StartedAt.ToString("O"),
             ["repository"] = Repository,
             ["top"] = new JsonArray([.. Top.Select(id => (JsonNode)id)]),
-            ["builds"] = new JsonArray([.. Builds.Select(build => (JsonNode)new JsonObject { ["configuration"] = build.Id, ["name"] = build.Name, ["closes"] = build.Closes })]),
+            ["builds"] = new JsonArray([.. Builds.Select(build => (JsonNode)new JsonObject
+            {
+                ["configuration"] = build.Id,
+                ["name"] = build.Name,
+                ["closes"] = build.Closes,
+            })]),
         });
     }
 
@@ -64,7 +75,11 @@ internal sealed record ChainRecord(string Folder, string Id, ChainBranch Branch,
             ["problems"] = new JsonArray([.. run.Problems.Select(problem => (JsonNode)new JsonObject { ["identity"] = problem.Identity, ["text"] = problem.Text })]),
             ["passedTests"] = run.PassedTests,
             ["ignoredTests"] = run.IgnoredTests,
-            ["failedTests"] = new JsonArray([.. run.FailedTests.Select(test => (JsonNode)new JsonObject { ["name"] = test.Name, ["message"] = test.Message })]),
+            ["failedTests"] = new JsonArray([.. run.FailedTests.Select(test => (JsonNode)new JsonObject
+            {
+                ["name"] = test.Name,
+                ["message"] = test.Message,
+            })]),
             ["parameters"] = Map(run.Parameters),
         });
     }
@@ -78,24 +93,29 @@ internal sealed record ChainRecord(string Folder, string Id, ChainBranch Branch,
     }
 
     /// <summary>The chain of that number in the workspace; null when there is none.</summary>
-    public static ChainRecord? Find(string chainsFolder, string id) => !Directory.Exists(chainsFolder) ? null
-        : Directory.GetDirectories(chainsFolder).Select(Read).FirstOrDefault(record => record is not null && record.Id.TrimStart('0') == id.TrimStart('0'));
+    public static ChainRecord? Find(string chainsFolder, string id)
+    {
+        if (!Directory.Exists(chainsFolder)) return null;
+        return Directory.GetDirectories(chainsFolder).Select(Read)
+            .FirstOrDefault(record => record is not null && record.Id.TrimStart('0') == id.TrimStart('0'));
+    }
 
     /// <summary>Whether every configuration that was triggered succeeded.</summary>
     public bool Succeeded(IReadOnlyList<BuildRun> builds) =>
         Top.All(top => builds.Any(build => build.Build.Id == top && build.State == BuildState.Succeeded));
 
-    /// <summary>Brings back all builds of this chain in order, as they were recorded; the settings that they came from may have changed since.</summary>
+    /// <summary>Brings back all builds of this chain in order, as they were recorded: the settings may have changed since.</summary>
     public IReadOnlyList<BuildRun> ReadBuilds() => [.. Builds.Select(build =>
     {
-        var bare = new BuildConfiguration(build.Id, "", build.Name, false, false, null, [], [], [], ParameterSet.Empty, [], [], [], [], [], [], [], [], new Place("chain.json", 1));
+        var bare = BuildConfiguration.Named(build.Id, build.Name, new Place("chain.json", 1));
         if (ReadBuild(bare, build.Closes) is { } run) return run;
         var missing = new BuildRun(bare, FolderOf(build.Id)) { State = BuildState.Cancelled, Closes = build.Closes };
         missing.Fail("no-record", "it left no record of its end: it still runs, or the run was killed");
         return missing;
     })];
 
-    private bool IsOf(string branch) => Branch.Name == branch || Branch.FullName == branch || Branch.FullName == "refs/heads/" + branch;
+    private bool IsOf(string branch) =>
+        Branch.Name == branch || Branch.FullName == branch || Branch.FullName == "refs/heads/" + branch;
 
     /// <summary>Brings back a finished build of this chain; null when there is none.</summary>
     public BuildRun? ReadBuild(BuildConfiguration build) => ReadBuild(build, DependencyVerdicts.RunsWhatever(build));
@@ -127,10 +147,14 @@ internal sealed record ChainRecord(string Folder, string Id, ChainBranch Branch,
     {
         var file = Path.Combine(folder, "chain.json");
         if (!File.Exists(file) || Json(file) is not { } json) return null;
-        return new ChainRecord(folder, (string?)json["id"] ?? "", new ChainBranch((string?)json["branch"] ?? "", (string?)json["ref"] ?? "", (bool?)json["default"] ?? false),
-            Map(json["revisions"]), Date(json["startedAt"]) ?? default, [.. (json["top"] as JsonArray ?? []).Select(node => (string?)node ?? "")], (string?)json["repository"] ?? "")
+        var branch = new ChainBranch(Text(json["branch"]), Text(json["ref"]), (bool?)json["default"] ?? false);
+        var top = (json["top"] as JsonArray ?? []).Select(Text);
+        var builds = (json["builds"] as JsonArray ?? [])
+            .Select(build => (Text(build?["configuration"]), Text(build?["name"]), (bool?)build?["closes"] ?? false));
+        return new ChainRecord(folder, Text(json["id"]), branch, Map(json["revisions"]), Date(json["startedAt"]) ?? default,
+            [.. top], Text(json["repository"]))
         {
-            Builds = [.. (json["builds"] as JsonArray ?? []).Select(build => ((string?)build?["configuration"] ?? "", (string?)build?["name"] ?? "", (bool?)build?["closes"] ?? false))],
+            Builds = [.. builds],
         };
     }
 
@@ -146,6 +170,8 @@ internal sealed record ChainRecord(string Folder, string Id, ChainBranch Branch,
             return null;
         }
     }
+
+    private static string Text(JsonNode? node) => (string?)node ?? "";
 
     private static DateTimeOffset? Date(JsonNode? node) => DateTimeOffset.TryParse((string?)node, System.Globalization.CultureInfo.InvariantCulture, out var date) ? date : null;
 
