@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using CiSteps.Fixtures;
 
 namespace CiSteps.Chain.Tests;
 

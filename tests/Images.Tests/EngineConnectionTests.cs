@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text;
 using CiSteps.Fixtures;
 using CiSteps.Hosting;
 using Microsoft.AspNetCore.Builder;
@@ -53,8 +54,10 @@ public sealed class EngineConnectionTests
         await using var server = await StartAsync(null);
         var address = $"tcp://localhost:{PortOf(server)}";
         WriteContext("remote", address);
-        using var engine = await ContainerEngine.ConnectToAsync(new Dictionary<string, string> { ["DOCKER_CONFIG"] = folder.Path, ["DOCKER_CONTEXT"] = "remote" });
-        Assert.That((engine.Product, engine.Location.ToString(), engine.IsLocal), Is.EqualTo(("docker 29.0.1", $"{address} (context \"remote\" of DOCKER_CONTEXT)", true)));
+        using var engine = await ContainerEngine.ConnectToAsync(new Dictionary<string,
+            string> { ["DOCKER_CONFIG"] = folder.Path, ["DOCKER_CONTEXT"] = "remote" });
+        Assert.That((engine.Product, engine.Location.ToString(), engine.IsLocal),
+            Is.EqualTo(("docker 29.0.1", $"{address} (context \"remote\" of DOCKER_CONTEXT)", true)));
     }
 
     [Test]
@@ -62,12 +65,14 @@ public sealed class EngineConnectionTests
     {
         await using var server = await StartAsync(Signed("localhost"));
         var plain = new Dictionary<string, string> { ["DOCKER_HOST"] = $"tcp://localhost:{PortOf(server)}" };
-        Assert.That(await UsageAsync(plain), Does.Contain("speaks TLS").And.Contain("DOCKER_TLS_VERIFY=1").And.Contain("DOCKER_CERT_PATH"));
+        Assert.That(await UsageAsync(plain),
+            Does.Contain("speaks TLS").And.Contain("DOCKER_TLS_VERIFY=1").And.Contain("DOCKER_CERT_PATH"));
         await using var strict = await StartAsync(Signed("localhost"), demandsCertificate: true);
         plain["DOCKER_HOST"] = $"tcp://localhost:{PortOf(strict)}";
         Assert.That(await UsageAsync(plain), Does.Contain("speaks TLS"));
         WriteContext("remote", plain["DOCKER_HOST"]);
-        Assert.That(await UsageAsync(new() { ["DOCKER_CONFIG"] = folder.Path, ["DOCKER_CONTEXT"] = "remote" }), Does.Contain("speaks TLS").And.Contain("docker context create"));
+        Assert.That(await UsageAsync(new() { ["DOCKER_CONFIG"] = folder.Path, ["DOCKER_CONTEXT"] = "remote" }),
+            Does.Contain("speaks TLS").And.Contain("docker context create"));
     }
 
     [Test]
@@ -92,7 +97,8 @@ public sealed class EngineConnectionTests
         await using var server = await StartAsync(Signed("localhost"));
         using var other = TestCertificates.Authority("CN=another one");
         folder.Write("ca.pem", other.ExportCertificatePem());
-        Assert.That(await UsageAsync(Secure(server)), Does.Contain("certificate").And.Contain("CN=authority of the test").And.Contain("ca.pem").And.Not.Contain("start"));
+        Assert.That(await UsageAsync(Secure(server)),
+            Does.Contain("certificate").And.Contain("CN=authority of the test").And.Contain("ca.pem").And.Not.Contain("start"));
     }
 
     [Test]
@@ -120,6 +126,54 @@ public sealed class EngineConnectionTests
         Assert.That(engine.Product, Is.EqualTo("docker 29.0.1"));
     }
 
+    [TestCase("Libpod/4.3.1 (linux)", "podman 4.3.1")]
+    [TestCase("Docker/20.10.24+dfsg1 (linux)", "docker 20.10.24+dfsg1")]
+    [TestCase("", "container engine")]
+    public async Task An_engine_is_called_by_the_name_that_it_gives_itself(string header, string product)
+    {
+        await using var server = await StartAsync(null, context =>
+        {
+            if (header.Length > 0) context.Response.Headers.Server = header;
+            return ScriptedRegistry.AnswerAsync(context, 200, "OK");
+        });
+        using var engine = await ContainerEngine.ConnectToAsync(Plain(server));
+        Assert.That(engine.Product, Is.EqualTo(product));
+    }
+
+    [Test]
+    public async Task A_question_that_the_engine_answers_with_an_error_of_its_own_is_an_outage()
+    {
+        await using var server = await StartAsync(null, context =>
+            context.Request.Path.Value!.EndsWith("/_ping", StringComparison.Ordinal)
+            ? ScriptedRegistry.AnswerAsync(context, 200, "OK")
+                : ScriptedRegistry.AnswerAsync(context, 500, "{\"message\":\"disk I/O error\"}"));
+        using var engine = await ContainerEngine.ConnectToAsync(Plain(server));
+        foreach (var question in new Func<Task>[]
+        {
+            () => engine.DescribeAsync(), () => engine.VersionAsync(), () =>
+                engine.ListContainersAsync(new Dictionary<string, string?>()),
+            () => engine.ListImagesAsync(new Dictionary<string, string?>()), () =>
+                engine.ListNetworksAsync(new Dictionary<string, string?>()),
+            () => engine.InspectContainerAsync("a"), () => engine.WaitContainerAsync("a"),
+        })
+            Assert.That((await Assert.ThrowsAsync<UnavailableException>(question))!.Message, Does.Contain("disk I/O error"));
+    }
+
+    [Test]
+    public async Task A_context_without_a_certificate_to_show()
+    {
+        await using var server = await StartAsync(Signed("localhost"), demandsCertificate: true);
+        WriteContext("remote", $"tcp://localhost:{PortOf(server)}");
+        folder.Write($"contexts/tls/{IdOf("remote")}/docker/ca.pem", authority.ExportCertificatePem());
+        var environment = new Dictionary<string, string> { ["DOCKER_CONFIG"] = folder.Path, ["DOCKER_CONTEXT"] = "remote" };
+        var failure = await Assert.CatchAsync(() => ContainerEngine.ConnectToAsync(environment));
+        Assert.That(failure, Is.InstanceOf<UsageException>().Or.InstanceOf<UnavailableException>());
+        using (var client = TestCertificates.Sign(authority, "client")) TestCertificates.WriteOwn(folder,
+            $"contexts/tls/{IdOf("remote")}/docker", client);
+        using var engine = await ContainerEngine.ConnectToAsync(environment);
+        Assert.That(engine.Product, Is.EqualTo("docker 29.0.1"));
+    }
+
     [TestCase("error:0A000412:SSL routines::sslv3 alert bad certificate", true)]
     [TestCase("error:0A00045C:SSL routines::tlsv13 alert certificate required", true)]
     [TestCase("error:0A000418:SSL routines::tlsv1 alert unknown ca", true)]
@@ -128,9 +182,12 @@ public sealed class EngineConnectionTests
     [TestCase("Connection reset by peer", false)]
     public void A_certificate_of_ours_that_is_not_taken(string text, bool isOurs)
     {
-        var location = EngineLocation.Find(new Dictionary<string, string> { ["DOCKER_HOST"] = "tcp://far:1", ["DOCKER_CERT_PATH"] = folder.Path });
-        var failure = EngineSilence.Of(location, new HttpRequestException("sending", new IOException("reading", new InvalidOperationException(text))));
-        if (isOurs) Assert.That(failure, Is.InstanceOf<UsageException>().With.Message.Contain($"does not take the certificate in \"{folder.Path}\""));
+        var location = EngineLocation.Find(new Dictionary<string,
+            string> { ["DOCKER_HOST"] = "tcp://far:1", ["DOCKER_CERT_PATH"] = folder.Path });
+        var failure = EngineSilence.Of(location,
+            new HttpRequestException("sending", new IOException("reading", new InvalidOperationException(text))));
+        if (isOurs) Assert.That(failure,
+            Is.InstanceOf<UsageException>().With.Message.Contain($"does not take the certificate in \"{folder.Path}\""));
         else Assert.That(failure, Is.InstanceOf<UnavailableException>());
     }
 
@@ -138,14 +195,19 @@ public sealed class EngineConnectionTests
     public async Task Somebody_who_is_not_an_engine()
     {
         await using var page = await StartAsync(null, context => context.Response.WriteAsync("<html>Welcome\nto nginx"));
-        Assert.That(await UsageAsync(Plain(page)), Does.Contain("is not a container engine").And.Contain("HTTP 200 <html>Welcome to nginx").And.Contain("DOCKER_HOST"));
-        await using var missing = await StartAsync(null, context => ScriptedRegistry.AnswerAsync(context, 404, "404 page not found"));
+        Assert.That(await UsageAsync(Plain(page)),
+            Does.Contain("is not a container engine").And.Contain("HTTP 200 <html>Welcome to nginx").And.Contain("DOCKER_HOST"));
+        await using var missing = await StartAsync(null, context =>
+            ScriptedRegistry.AnswerAsync(context, 404, "404 page not found"));
         Assert.That(await UsageAsync(Plain(missing)), Does.Contain("is not a container engine").And.Contain("404"));
         await using var garbage = new PlainRefuser(0);
-        Assert.That((await UnavailableAsync(new() { ["DOCKER_HOST"] = $"tcp://localhost:{garbage.Port}" })), Does.Contain("no container engine answers"));
+        Assert.That((await UnavailableAsync(new() { ["DOCKER_HOST"] = $"tcp://localhost:{garbage.Port}" })),
+            Does.Contain("no container engine answers"));
     }
 
-    [TestCase(400, "{\"message\":\"client version 1.24 is too old. Minimum supported API version is 1.44, please upgrade your client to a newer version\"}", "Minimum supported API version is 1.44")]
+    [TestCase(400,
+        "{\"message\":\"client version 1.24 is too old. Minimum supported API version is 1.44, please upgrade your client to a "
+        + "newer version\"}", "Minimum supported API version is 1.44")]
     [TestCase(401, "{\"message\":\"authentication required\"}", "does not let this user in: authentication required")]
     [TestCase(403, "{\"message\":\"authorization denied by plugin\"}", "does not let this user in")]
     public async Task An_engine_that_does_not_take_this_client(int status, string body, string said)
@@ -166,15 +228,19 @@ public sealed class EngineConnectionTests
     public async Task An_engine_that_answers_with_an_error_is_an_outage(int status, string body)
     {
         await using var server = await StartAsync(null, context => ScriptedRegistry.AnswerAsync(context, status, body));
-        Assert.That(await UnavailableAsync(Plain(server)), Does.Contain(status.ToString(CultureInfo.InvariantCulture)).And.Contain("see its own log"));
+        Assert.That(await UnavailableAsync(Plain(server)),
+            Does.Contain(status.ToString(CultureInfo.InvariantCulture)).And.Contain("see its own log"));
     }
 
     [Test]
     public async Task Nobody_is_there()
     {
-        Assert.That(await UnavailableAsync(new() { ["DOCKER_HOST"] = "unix:///nowhere/docker.sock" }), Does.Contain("start it (systemctl start docker)").And.Contain("DOCKER_HOST"));
-        Assert.That(await UnavailableAsync(new() { ["DOCKER_HOST"] = "unix:///nowhere/podman/podman.sock" }), Does.Contain("systemctl start podman.socket"));
-        Assert.That(await UnavailableAsync(new() { ["DOCKER_HOST"] = "tcp://localhost:1" }), Does.Contain("start it (on its machine"));
+        Assert.That(await UnavailableAsync(new() { ["DOCKER_HOST"] = "unix:///nowhere/docker.sock" }),
+            Does.Contain("start it (systemctl start docker)").And.Contain("DOCKER_HOST"));
+        Assert.That(await UnavailableAsync(new() { ["DOCKER_HOST"] = "unix:///nowhere/podman/podman.sock" }),
+            Does.Contain("systemctl start podman.socket"));
+        Assert.That(await UnavailableAsync(new() { ["DOCKER_HOST"] = "tcp://localhost:1" }),
+            Does.Contain("start it (on its machine"));
         Assert.That(await UnavailableAsync(new() { ["DOCKER_HOST"] = "tcp://nowhere.invalid:1" }), Does.Contain("mend the name"));
         WriteContext("gone", "unix:///nowhere/docker.sock");
         Assert.That(await UnavailableAsync(new() { ["DOCKER_CONFIG"] = folder.Path, ["DOCKER_CONTEXT"] = "gone" }),
@@ -189,7 +255,8 @@ public sealed class EngineConnectionTests
     [TestCase("permission denied while trying to connect to the docker API at unix:///var/run/docker.sock", "group", true)]
     [TestCase("ssh: connect to host far port 22: Connection refused", "see whether", false)]
     [TestCase("ssh: Could not resolve hostname far: Name or service not known", "see whether", false)]
-    [TestCase("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", "see whether", false)]
+    [TestCase("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", "see whether",
+        false)]
     [TestCase("", "see whether", false)]
     public async Task What_ssh_says_is_told_with_what_to_do(string said, string todo, bool isUsage)
     {
@@ -224,12 +291,14 @@ public sealed class EngineConnectionTests
         {
             Assert.That(engine.IsLocal, Is.False);
             Assert.That(engine.Product, Is.EqualTo(local.Engine.Product));
-            var id = await engine.CreateContainerAsync(new ContainerSpec(image.ToString()) { Entrypoint = ["/bin/sh", "-c", "sleep 600"], Labels = local.Labels });
+            var id = await engine.CreateContainerAsync(new ContainerSpec(image.ToString()) { Entrypoint = ["/bin/sh", "-c",
+                "sleep 600"], Labels = local.Labels });
             await engine.StartContainerAsync(id);
             var (output, error) = (new MemoryStream(), new MemoryStream());
             var input = new MemoryStream(new byte[300_000]);
             // The command ends only when its input does: one direction is closed, the other goes on.
-            var exit = await engine.ExecAsync(id, new ExecSpec(["sh", "-c", "wc -c; echo bad >&2; exit 7"]), input, output, error);
+            var exit = await engine.ExecAsync(id, new ExecSpec(["sh", "-c", "wc -c; echo bad >&2; exit 7"]), input, output,
+                error);
             Assert.That((exit, Text(output), Text(error)), Is.EqualTo((7, "300000\n", "bad\n")));
         }
         environment["DOCKER_HOST"] = "ssh://ci@far/nowhere.sock";
@@ -242,24 +311,27 @@ public sealed class EngineConnectionTests
     {
         await using var local = await LocalEngine.OpenAsync();
         var image = await local.MakeBaseImageAsync();
-        var id = await local.Engine.CreateContainerAsync(new ContainerSpec(image.ToString()) { Entrypoint = ["/bin/sh", "-c", "sleep 600"], Labels = local.Labels });
+        var id = await local.Engine.CreateContainerAsync(new ContainerSpec(image.ToString()) { Entrypoint = ["/bin/sh", "-c",
+            "sleep 600"], Labels = local.Labels });
         await local.Engine.StartContainerAsync(id);
         using var certificate = Signed("localhost");
         await using var relay = new EngineRelay(new Uri(local.Engine.Location.Address).LocalPath, certificate);
         foreach (var environment in new Dictionary<string, string>[]
         {
             new() { ["DOCKER_HOST"] = $"tcp://localhost:{relay.PlainPort}" },
-            new() { ["DOCKER_HOST"] = $"tcp://localhost:{relay.TlsPort}", ["DOCKER_CERT_PATH"] = folder.Path, ["DOCKER_TLS_VERIFY"] = "1" },
+            new() { ["DOCKER_HOST"] = $"tcp://localhost:{relay.TlsPort}", ["DOCKER_CERT_PATH"] = folder.Path,
+                ["DOCKER_TLS_VERIFY"] = "1" },
         })
         {
             using var engine = await ContainerEngine.ConnectToAsync(environment);
             var output = new MemoryStream();
-            var exit = await engine.ExecAsync(id, new ExecSpec(["sh", "-c", "wc -c; exit 7"]), new MemoryStream(new byte[300_000]), output, Stream.Null);
+            var exit = await engine.ExecAsync(id, new ExecSpec(["sh", "-c", "wc -c; exit 7"]),
+                new MemoryStream(new byte[300_000]), output, Stream.Null);
             Assert.That((exit, Text(output)), Is.EqualTo((7, "300000\n")));
         }
     }
 
-    private static string Text(MemoryStream stream) => System.Text.Encoding.UTF8.GetString(stream.ToArray());
+    private static string Text(MemoryStream stream) => Encoding.UTF8.GetString(stream.ToArray());
 
     private static async Task<string> UsageAsync(Dictionary<string, string> environment)
     {
@@ -282,7 +354,8 @@ public sealed class EngineConnectionTests
         ["DOCKER_HOST"] = $"tcp://localhost:{PortOf(server)}", ["DOCKER_CERT_PATH"] = folder.Path, ["DOCKER_TLS_VERIFY"] = "1",
     };
 
-    private static Dictionary<string, string> Plain(WebApplication server) => new() { ["DOCKER_HOST"] = $"tcp://localhost:{PortOf(server)}" };
+    private static Dictionary<string, string> Plain(WebApplication server) =>
+        new() { ["DOCKER_HOST"] = $"tcp://localhost:{PortOf(server)}" };
 
     private Dictionary<string, string> Ssh(string address) => new(StepHost.ProcessEnvironment())
     {
@@ -292,16 +365,20 @@ public sealed class EngineConnectionTests
     private void WriteSsh(string script)
     {
         var program = folder.Write("bin/ssh", "#!/bin/sh\n" + script + "\n");
-        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(program,
+            UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
     private void WriteContext(string name, string host) => folder.Write(
-        $"contexts/meta/{Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(name)))}/meta.json",
+        $"contexts/meta/{IdOf(name)}/meta.json",
         $"{{\"Name\":\"{name}\",\"Endpoints\":{{\"docker\":{{\"Host\":\"{host}\"}}}}}}");
+
+    private static string IdOf(string name) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(name)));
 
     private static int PortOf(WebApplication server) => new Uri(server.Urls.First()).Port;
 
-    private static async Task<WebApplication> StartAsync(X509Certificate2? certificate, RequestDelegate? answer = null, bool demandsCertificate = false, string api = "1.52")
+    private static async Task<WebApplication> StartAsync(X509Certificate2? certificate, RequestDelegate? answer = null,
+        bool demandsCertificate = false, string api = "1.52")
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -315,7 +392,8 @@ public sealed class EngineConnectionTests
                 listen.UseHttps(https =>
                 {
                     https.ServerCertificate = certificate;
-                    https.ClientCertificateMode = demandsCertificate ? ClientCertificateMode.RequireCertificate : ClientCertificateMode.NoCertificate;
+                    https.ClientCertificateMode = demandsCertificate ? ClientCertificateMode.RequireCertificate
+                        : ClientCertificateMode.NoCertificate;
                     https.ClientCertificateValidation = (presented, _, _) => presented.Subject == "CN=client";
                 });
             });
@@ -325,7 +403,8 @@ public sealed class EngineConnectionTests
         {
             context.Response.Headers.Server = "Docker/29.0.1 (linux)";
             context.Response.Headers["Api-Version"] = api;
-            return context.Request.Path.Value!.EndsWith("/_ping", StringComparison.Ordinal) ? ScriptedRegistry.AnswerAsync(context, 200, "OK")
+            return context.Request.Path.Value!.EndsWith("/_ping", StringComparison.Ordinal)
+                ? ScriptedRegistry.AnswerAsync(context, 200, "OK")
                 : ScriptedRegistry.AnswerAsync(context, 404, "{\"message\":\"none\"}");
         }));
         await application.StartAsync();

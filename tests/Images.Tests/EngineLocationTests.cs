@@ -60,7 +60,8 @@ public sealed class EngineLocationTests
 
     [Test]
     public void A_password_in_an_ssh_address_is_refused_and_not_repeated() =>
-        Assert.That(Assert.Throws<UsageException>(() => Find([("DOCKER_HOST", "ssh://ci:geheim@host")]))!.Message, Does.Contain("password").And.Not.Contain("geheim"));
+        Assert.That(Assert.Throws<UsageException>(() => Find([("DOCKER_HOST", "ssh://ci:geheim@host")]))!.Message,
+            Does.Contain("password").And.Not.Contain("geheim"));
 
     [Test]
     public void The_order_is_host_then_context_then_current_context_then_socket()
@@ -69,14 +70,18 @@ public sealed class EngineLocationTests
         WriteContext("current", "ssh://ci@current");
         home.Write(".docker/config.json", "{\"currentContext\":\"current\"}");
         var host = Find([("DOCKER_HOST", "tcp://host:1"), ("DOCKER_CONTEXT", "chosen")]);
-        Assert.That((host.ToString(), host.Context), Is.EqualTo(("tcp://host:1 (DOCKER_HOST, which goes before DOCKER_CONTEXT \"chosen\")", (string?)null)));
+        Assert.That((host.ToString(), host.Context),
+            Is.EqualTo(("tcp://host:1 (DOCKER_HOST, which goes before DOCKER_CONTEXT \"chosen\")", (string?)null)));
         var chosen = Find([("DOCKER_CONTEXT", "chosen")]);
-        Assert.That((chosen.ToString(), chosen.Context, chosen.IsLocal), Is.EqualTo(("tcp://chosen:1 (context \"chosen\" of DOCKER_CONTEXT)", "chosen", false)));
+        Assert.That((chosen.ToString(), chosen.Context, chosen.IsLocal),
+            Is.EqualTo(("tcp://chosen:1 (context \"chosen\" of DOCKER_CONTEXT)", "chosen", false)));
         var current = Find([]);
         Assert.That((current.ToString(), current.Context, current.IsLocal),
-            Is.EqualTo(($"ssh://ci@current (context \"current\", the current one in {home.Of(".docker/config.json")})", "current", false)));
+            Is.EqualTo(($"ssh://ci@current (context \"current\", the current one in {home.Of(".docker/config.json")})", "current",
+                false)));
         var usual = Find([("DOCKER_CONTEXT", "default")], Usual);
-        Assert.That((usual.ToString(), usual.Context, usual.IsLocal), Is.EqualTo(($"unix://{Usual} (docker's default)", (string?)null, true)));
+        Assert.That((usual.ToString(), usual.Context, usual.IsLocal),
+            Is.EqualTo(($"unix://{Usual} (docker's default)", (string?)null, true)));
         home.Write(".docker/config.json", "{\"currentContext\":\"default\",\"auths\":{}}");
         Assert.That(Find([], Usual).Reason, Is.EqualTo("docker's default"));
         Assert.That(Find([("DOCKER_HOST", ""), ("DOCKER_CONTEXT", "")], Usual).Reason, Is.EqualTo("docker's default"));
@@ -87,7 +92,8 @@ public sealed class EngineLocationTests
     {
         WriteContext("there", "unix:///run/there.sock", "else");
         var found = Find([("DOCKER_CONFIG", home.Of("else")), ("DOCKER_CONTEXT", "there")]);
-        Assert.That((found.Address, found.ConfigurationFolder, found.IsLocal), Is.EqualTo(("unix:///run/there.sock", home.Of("else"), true)));
+        Assert.That((found.Address, found.ConfigurationFolder, found.IsLocal),
+            Is.EqualTo(("unix:///run/there.sock", home.Of("else"), true)));
         Assert.Throws<UsageException>(() => Find([("DOCKER_CONTEXT", "there")]));
     }
 
@@ -99,7 +105,8 @@ public sealed class EngineLocationTests
         Refused("empty", "\"empty\"", "docker context create");
         home.Write($".docker/contexts/meta/{IdOf("broken")}/meta.json", "{\"Name\":");
         Refused("broken", "\"broken\"", "meta.json");
-        home.Write($".docker/contexts/meta/{IdOf("kubernetes")}/meta.json", "{\"Name\":\"kubernetes\",\"Endpoints\":{\"kubernetes\":{}}}");
+        home.Write($".docker/contexts/meta/{IdOf("kubernetes")}/meta.json",
+            "{\"Name\":\"kubernetes\",\"Endpoints\":{\"kubernetes\":{}}}");
         Refused("kubernetes", "address");
         home.Write($".docker/contexts/meta/{IdOf("odd")}/meta.json", "{\"Endpoints\":{\"docker\":{\"Host\":7}}}");
         Refused("odd", "meta.json");
@@ -108,7 +115,8 @@ public sealed class EngineLocationTests
         // A name cannot lead out of the store: it is hashed.
         Refused("../../escape", "../../escape");
         home.Write(".docker/config.json", "{");
-        Assert.That(Assert.Throws<UsageException>(() => Find([]))!.Message, Does.Contain("config.json").And.Contain("currentContext"));
+        Assert.That(Assert.Throws<UsageException>(() => Find([]))!.Message,
+            Does.Contain("config.json").And.Contain("currentContext"));
         Assert.That(Find([("DOCKER_HOST", "tcp://host:1")]).Address, Is.EqualTo("tcp://host:1"));
 
         void Refused(string name, params string[] words)
@@ -119,16 +127,19 @@ public sealed class EngineLocationTests
     }
 
     [TestCase(new[] { Usual, "RUN/docker.sock" }, "unix:///var/run/docker.sock", "docker's default")]
-    [TestCase(new[] { "RUN/docker.sock", "RUN/podman/podman.sock" }, "unix://RUN/docker.sock", "a rootless engine's socket, as there is not a /var/run/docker.sock")]
+    [TestCase(new[] { "RUN/docker.sock", "RUN/podman/podman.sock" }, "unix://RUN/docker.sock",
+        "a rootless engine's socket, as there is not a /var/run/docker.sock")]
     [TestCase(new[] { "HOME/.docker/run/docker.sock", "/run/podman/podman.sock" }, "unix://HOME/.docker/run/docker.sock",
         "the socket in docker's own folder, as there is not a /var/run/docker.sock")]
     [TestCase(new[] { "RUN/podman/podman.sock", "/run/podman/podman.sock" }, "unix://RUN/podman/podman.sock",
         "podman's socket of this user, as there is not a /var/run/docker.sock")]
-    [TestCase(new[] { "/run/podman/podman.sock" }, "unix:///run/podman/podman.sock", "podman's socket, as there is not a /var/run/docker.sock")]
+    [TestCase(new[] { "/run/podman/podman.sock" }, "unix:///run/podman/podman.sock",
+        "podman's socket, as there is not a /var/run/docker.sock")]
     [TestCase(new string[0], "unix:///var/run/docker.sock", "docker's default")]
     public void Other_sockets_count_only_where_the_usual_one_is_not_there(string[] there, string address, string reason)
     {
-        string Real(string path) => path.Replace("RUN", home.Of("run"), StringComparison.Ordinal).Replace("HOME", home.Path, StringComparison.Ordinal);
+        string Real(string path) =>
+            path.Replace("RUN", home.Of("run"), StringComparison.Ordinal).Replace("HOME", home.Path, StringComparison.Ordinal);
         var found = Find([("XDG_RUNTIME_DIR", home.Of("run"))], [.. there.Select(Real)]);
         Assert.That((found.Address, found.Reason, found.IsLocal), Is.EqualTo((Real(address), reason, true)));
     }
@@ -148,11 +159,13 @@ public sealed class EngineLocationTests
         var unverified = Find([("DOCKER_HOST", "tcp://far:1"), ("DOCKER_TLS", "1")]).Tls!;
         Assert.That((unverified.Folder, unverified.Verify), Is.EqualTo((home.Of(".docker"), false)));
         WriteContext("plain", "tcp://plain:1");
-        Assert.That(Find([("DOCKER_CONTEXT", "plain"), ("DOCKER_TLS_VERIFY", "1")]).Tls, Is.Null, "a context has TLS of its own, or none");
+        Assert.That(Find([("DOCKER_CONTEXT", "plain"), ("DOCKER_TLS_VERIFY", "1")]).Tls, Is.Null,
+            "a context has TLS of its own, or none");
         WriteContext("secure", "tcp://secure");
         home.Write($".docker/contexts/tls/{IdOf("secure")}/docker/ca.pem", "x");
         var secure = Find([("DOCKER_CONTEXT", "secure")]);
-        Assert.That((secure.Address, secure.Tls!.Folder, secure.Tls.Verify), Is.EqualTo(("tcp://secure:2376", home.Of($".docker/contexts/tls/{IdOf("secure")}/docker"), true)));
+        Assert.That((secure.Address, secure.Tls!.Folder, secure.Tls.Verify),
+            Is.EqualTo(("tcp://secure:2376", home.Of($".docker/contexts/tls/{IdOf("secure")}/docker"), true)));
         WriteContext("careless", "tcp://careless:1", verify: false);
         Assert.That(Find([("DOCKER_CONTEXT", "careless")]).Tls!.Verify, Is.False);
     }
@@ -175,14 +188,16 @@ public sealed class EngineLocationTests
         Same([("DOCKER_CONTEXT", "secure")], "secure", ("DOCKER_CONTEXT", "secure"));
         home.Write(folder + "/cert.pem", "x");
         home.Write(folder + "/key.pem", "x");
-        Same([("DOCKER_CONTEXT", "secure")], "default", ("DOCKER_HOST", "tcp://secure:1"), ("DOCKER_CERT_PATH", home.Of(folder)), ("DOCKER_TLS_VERIFY", "1"));
+        Same([("DOCKER_CONTEXT", "secure")], "default", ("DOCKER_HOST", "tcp://secure:1"), ("DOCKER_CERT_PATH", home.Of(folder)),
+            ("DOCKER_TLS_VERIFY", "1"));
 
         void Same((string, string)[] environment, string builder, params (string Name, string? Value)[] set)
         {
             var found = Find(environment);
             var wanted = new Dictionary<string, string?>
             {
-                ["DOCKER_HOST"] = null, ["DOCKER_CONTEXT"] = null, ["DOCKER_CERT_PATH"] = null, ["DOCKER_TLS_VERIFY"] = null, ["DOCKER_TLS"] = null,
+                ["DOCKER_HOST"] = null, ["DOCKER_CONTEXT"] = null, ["DOCKER_CERT_PATH"] = null, ["DOCKER_TLS_VERIFY"] = null,
+                    ["DOCKER_TLS"] = null,
             };
             foreach (var (name, value) in set) wanted[name] = value;
             Assert.That(found.ClientEnvironment, Is.EquivalentTo(wanted));
@@ -195,7 +210,8 @@ public sealed class EngineLocationTests
     {
         Assert.That(SshConnections.Arguments(EngineAddress.Parse("ssh://ci@far:2222", "", false)), Is.EqualTo(new[]
         {
-            "-l", "ci", "-p", "2222", "-o", "ConnectTimeout=30", "-o", "BatchMode=yes", "-T", "--", "far", "docker", "system", "dial-stdio",
+            "-l", "ci", "-p", "2222", "-o", "ConnectTimeout=30", "-o", "BatchMode=yes", "-T", "--", "far", "docker", "system",
+                "dial-stdio",
         }));
         Assert.That(SshConnections.Arguments(EngineAddress.Parse("ssh://far/run/it's.sock", "", false)).Skip(5), Is.EqualTo(new[]
         {
@@ -210,7 +226,8 @@ public sealed class EngineLocationTests
         return EngineLocation.Find(environment, there.Contains);
     }
 
-    private void WriteContext(string name, string host, string folder = ".docker", bool verify = true) => home.Write($"{folder}/contexts/meta/{IdOf(name)}/meta.json",
+    private void WriteContext(string name, string host, string folder = ".docker", bool verify = true) =>
+        home.Write($"{folder}/contexts/meta/{IdOf(name)}/meta.json",
         $"{{\"Name\":\"{name}\",\"Metadata\":{{}},\"Endpoints\":{{\"docker\":{{\"Host\":\"{host}\",\"SkipTLSVerify\":{(verify ? "false" : "true")}}}}}}}");
 
     private static string IdOf(string name) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(name)));

@@ -5,7 +5,8 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace CiSteps.Images.Tests;
 
-/// <summary>A port, plain and with TLS, before an engine's socket; either direction ends alone, as with an engine that listens there itself.</summary>
+/// <summary>A port, plain and with TLS, before an engine's socket; either direction ends alone, as with an engine that listens
+/// there itself.</summary>
 internal sealed class EngineRelay : IAsyncDisposable
 {
     private readonly TcpListener plain = new(IPAddress.Loopback, 0);
@@ -54,9 +55,11 @@ internal sealed class EngineRelay : IAsyncDisposable
         using var far = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         await far.ConnectAsync(new UnixDomainSocketEndPoint(socket), ending.Token);
         await using var there = new NetworkStream(far);
-        await using Stream here = isTls ? new SslStream(new NetworkStream(near, ownsSocket: true)) : new NetworkStream(near, ownsSocket: true);
+        await using Stream here = isTls ? new SslStream(new NetworkStream(near, ownsSocket: true))
+            : new NetworkStream(near, ownsSocket: true);
         if (here is SslStream secured) await secured.AuthenticateAsServerAsync(certificate);
-        await Task.WhenAll(OneWayAsync(here, there, () => Shutdown(far)), OneWayAsync(there, here, () => here is SslStream tls ? tls.ShutdownAsync() : Shutdown(near)));
+        await Task.WhenAll(OneWayAsync(here, there, () => Shutdown(far)),
+            OneWayAsync(there, here, () => here is SslStream tls ? tls.ShutdownAsync() : Shutdown(near)));
     }
 
     private async Task OneWayAsync(Stream from, Stream to, Func<Task> end)
@@ -79,7 +82,8 @@ internal sealed class EngineRelay : IAsyncDisposable
     }
 }
 
-/// <summary>A port that answers whatever is not TLS with Go's 400 and hands TLS on to another port; without another port it answers nonsense to everything.</summary>
+/// <summary>A port that answers whatever is not TLS with Go's 400 and hands TLS on to another port; without another port it
+/// answers nonsense to everything.</summary>
 internal sealed class PlainRefuser : IAsyncDisposable
 {
     private readonly TcpListener listener = new(IPAddress.Loopback, 0);
@@ -124,7 +128,8 @@ internal sealed class PlainRefuser : IAsyncDisposable
                 using var other = new TcpClient();
                 await other.ConnectAsync(IPAddress.Loopback, behind, ending.Token);
                 await other.GetStream().WriteAsync(first.AsMemory(0, count), ending.Token);
-                await Task.WhenAny(stream.CopyToAsync(other.GetStream(), ending.Token), other.GetStream().CopyToAsync(stream, ending.Token));
+                await Task.WhenAny(stream.CopyToAsync(other.GetStream(), ending.Token),
+                    other.GetStream().CopyToAsync(stream, ending.Token));
             }
         }
     }

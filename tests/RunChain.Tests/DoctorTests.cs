@@ -81,6 +81,30 @@ public sealed class The_doctor
         Assert.That(found["registry"].Advice, Does.Contain("is up and can be reached").And.Not.Contain("log in"));
     }
 
+    [TestCase("#!/bin/sh\necho \"github.com/docker/buildx v0.29.1 $DOCKER_HOST\"", "ok", "buildx v0.29.1 unix://")]
+    [TestCase("#!/bin/sh\necho \"docker: 'buildx' is not a docker command.\" >&2; exit 1", "-", "'buildx' is not a docker command")]
+    public async Task Says_which_engine_it_is_and_whether_docker_buildx_is_there_for_it(string docker, string verdict, string said)
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(repositories.Folder, "bin")).FullName;
+        var program = Path.Combine(folder, "docker");
+        File.WriteAllText(program, docker + "\n");
+        File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var address = LocalEngine.Variables["DOCKER_HOST"];
+        var found = await RunAsync([("DOCKER_HOST", address), ("PATH", folder + Path.PathSeparator + Environment.GetEnvironmentVariable("PATH"))]);
+        Assert.That(found["engine"].Text, Does.Contain($" at {address} (DOCKER_HOST), linux/"));
+        Assert.That(found["docker buildx"].Verdict, Is.EqualTo(verdict), found.Output);
+        Assert.That(found["docker buildx"].Text, Does.Contain(said));
+        Assert.That(found["docker buildx"].Advice, verdict == "ok" ? Is.Empty : Does.Contain("install docker's client"));
+    }
+
+    [Test]
+    public async Task Finds_a_context_that_does_not_exist()
+    {
+        var found = await RunAsync([("DOCKER_HOST", ""), ("DOCKER_CONTEXT", "nowhere"), ("DOCKER_CONFIG", repositories.Folder)]);
+        Assert.That(found["engine"].Verdict, Is.EqualTo("not"));
+        Assert.That(found["engine"].Text, Does.Contain("context \"nowhere\" of DOCKER_CONTEXT does not exist"));
+    }
+
     [TestCase("right", "ok", "ok")]
     [TestCase("wrong", "not", null)]
     public async Task Asks_the_origin_with_the_token_that_merge_has(string token, string reading, string? pushing)

@@ -37,6 +37,8 @@ public sealed class InContainers
             Assert.That(exit, Is.EqualTo(ExitCode.Done), project.Output);
             Assert.That((string?)test["name"], Is.EqualTo("green api BusyBox"));
             Assert.That(project.Output, Does.Not.Contain("REGISTRY_PASSWORD").And.Not.Contain("not for tests"));
+            var location = $"engine: {engine.Engine.Product} at {LocalEngine.Variables["DOCKER_HOST"]} (DOCKER_HOST)";
+            Assert.That(project.Output.Split(location), Has.Length.EqualTo(2), "the engine and why it is this one, said once");
             // Removable by whoever ran the step: nothing in the work tree belongs to somebody else.
             Assert.That(() => Directory.Delete(Path.Combine(project.Clone.Folder, "api/out"), recursive: true), Throws.Nothing);
         }

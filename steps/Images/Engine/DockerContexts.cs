@@ -17,12 +17,15 @@ internal sealed class DockerContexts
     /// <summary>The contexts of the environment's user.</summary>
     public static DockerContexts Of(IReadOnlyDictionary<string, string> environment) => new(FolderOf(environment));
 
-    /// <summary>Where docker's client has its configuration: <c>DOCKER_CONFIG</c>, else <c>.docker</c> in the home; empty when there is neither.</summary>
+    /// <summary>Where docker's client has its configuration: <c>DOCKER_CONFIG</c>, else <c>.docker</c> in the home; empty when
+    /// there is neither.</summary>
     public static string FolderOf(IReadOnlyDictionary<string, string> environment) =>
         environment.GetValueOrDefault("DOCKER_CONFIG") is { Length: > 0 } given ? given
-        : environment.GetValueOrDefault(OperatingSystem.IsWindows() ? "USERPROFILE" : "HOME") is { Length: > 0 } home ? Path.Combine(home, ".docker") : "";
+        : environment.GetValueOrDefault(OperatingSystem.IsWindows() ? "USERPROFILE" : "HOME") is { Length: > 0 } home
+            ? Path.Combine(home, ".docker") : "";
 
-    /// <summary>The context that <c>docker context use</c> chose, and where that stands; an empty name when none was chosen.</summary>
+    /// <summary>The context that <c>docker context use</c> chose, and where that stands; an empty name when none was
+    /// chosen.</summary>
     /// <exception cref="UsageException">config.json cannot be read, so nobody knows.</exception>
     public (string Name, string Source) Current()
     {
@@ -33,10 +36,10 @@ internal sealed class DockerContexts
             var name = (string?)(JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject)?["currentContext"] ?? "";
             return (name, $"context \"{name}\", the current one in {path}");
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)
+        catch (Exception error) when (IsUnreadable(error))
         {
-            throw new UsageException($"cannot read \"{path}\", which may name the container engine (currentContext): {error.Message}; "
-                + $"mend it, or set {EngineLocation.HostVariable}", error);
+            throw new UsageException($"cannot read \"{path}\", which may name the container engine (currentContext): "
+                + $"{error.Message}; mend it, or set {EngineLocation.HostVariable}", error);
         }
     }
 
@@ -54,14 +57,19 @@ internal sealed class DockerContexts
         try
         {
             var endpoint = (JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject)?["Endpoints"]?["docker"] as JsonObject;
-            if ((string?)endpoint?["Host"] is not { Length: > 0 } host) throw new JsonException("it names no address (Endpoints, docker, Host)");
+            if ((string?)endpoint?["Host"] is not { Length: > 0 } host)
+                throw new JsonException("there is not an address in it (Endpoints, docker, Host)");
             var verify = (bool?)endpoint["SkipTLSVerify"] is not true;
             var folder = Path.Combine(Folder, "contexts", "tls", id, "docker");
             return (host, Directory.Exists(folder) || !verify ? EngineTls.OfContext(folder, verify, source) : null);
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)
+        catch (Exception error) when (IsUnreadable(error))
         {
-            throw new UsageException($"cannot read {source} in \"{path}\": {error.Message}; make it again with docker context create", error);
+            throw new UsageException($"cannot read {source} in \"{path}\": {error.Message}; "
+                + "make it again with docker context create", error);
         }
     }
+
+    private static bool IsUnreadable(Exception error) =>
+        error is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException;
 }

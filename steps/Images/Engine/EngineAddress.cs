@@ -37,12 +37,14 @@ internal sealed record EngineAddress(string Scheme, string User, string Host, in
             "unix" => throw Refusal(text, source, "the path of a socket has to be absolute"),
             "npipe" when Pipe(rest) is { Length: > 0 } pipe => new("npipe", "", "", 0, pipe),
             "ssh" => Ssh(text, source),
-            "tcp" or "http" or "https" => Network(scheme, rest.Length == 0 ? "localhost" : rest, text, source, isTls || scheme == "https"),
+            "tcp" or "http" or "https" =>
+                Network(scheme, rest.Length == 0 ? "localhost" : rest, text, source, isTls || scheme == "https"),
             _ => throw Refusal(text, source, $"\"{scheme}://\" cannot be connected to"),
         };
     }
 
-    /// <summary>As docker's own client takes it in <c>DOCKER_HOST</c>; it knows <c>http</c> and <c>https</c> as <c>tcp</c> only.</summary>
+    /// <summary>As docker's own client takes it in <c>DOCKER_HOST</c>; it knows <c>http</c> and <c>https</c> as <c>tcp</c>
+    /// only.</summary>
     public string ForClient() => Scheme is "http" or "https" ? (this with { Scheme = "tcp" }).ToString() : ToString();
 
     /// <summary>As the library that speaks to the engine takes it.</summary>
@@ -85,15 +87,22 @@ internal sealed record EngineAddress(string Scheme, string User, string Host, in
             throw Refusal(text, source, "behind \"ssh://\" comes a host");
         // The password stands in the address: it is not repeated.
         if (uri.UserInfo.Contains(':', StringComparison.Ordinal))
-            throw new UsageException($"the ssh address of the container engine in {source} has a password in it: take it out, and give ssh a key");
-        if (uri.Query.Length > 0 || uri.Fragment.Length > 0) throw Refusal(text, source, "an ssh address has neither a query nor a fragment");
+        {
+            throw new UsageException($"the ssh address of the container engine in {source} has a password in it: "
+                + "take it out, and give ssh a key");
+        }
+        if (uri.Query.Length > 0 || uri.Fragment.Length > 0)
+            throw Refusal(text, source, "an ssh address has neither a query nor a fragment");
         var user = Uri.UnescapeDataString(uri.UserInfo);
         // ssh would read either as an option of its own.
-        if (user.StartsWith('-') || uri.Host.StartsWith('-')) throw Refusal(text, source, "neither user nor host begins with \"-\"");
+        if (user.StartsWith('-') || uri.Host.StartsWith('-'))
+            throw Refusal(text, source, "neither user nor host begins with \"-\"");
         var path = Uri.UnescapeDataString(uri.AbsolutePath);
-        return new EngineAddress("ssh", user, uri.Host.Trim('[', ']'), Math.Max(uri.Port, 0), path.Trim('/').Length == 0 ? "" : path);
+        if (path.Trim('/').Length == 0) path = "";
+        return new EngineAddress("ssh", user, uri.Host.Trim('[', ']'), Math.Max(uri.Port, 0), path);
     }
 
     private static UsageException Refusal(string text, string source, string why) => new(
-        $"\"{text}\" is not an address of a container engine ({source}): {why}; write unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host");
+        $"\"{text}\" is not an address of a container engine ({source}): {why}; write unix:///var/run/docker.sock, "
+            + "tcp://host:2376 or ssh://user@host");
 }

@@ -18,25 +18,30 @@ public enum EngineFault
     Gone,
 }
 
-/// <summary>Tells from an engine's or builder's text whose fault a failure is: the platform's, or that of who wrote the Dockerfile or command.</summary>
+/// <summary>Tells from an engine's or builder's text whose fault a failure is: the platform's, or that of who wrote the
+/// Dockerfile or command.</summary>
 public static class EngineFaults
 {
     // The runtime itself is missing or dies.
-    private static readonly string[] broken = ["runc did not terminate successfully", "failed to start shim", "exec: \"runc\"", "exec: \"crun\"", "exec: \"containerd-shim"];
+    private static readonly string[] broken = ["runc did not terminate successfully", "failed to start shim", "exec: \"runc\"",
+        "exec: \"crun\"", "exec: \"containerd-shim"];
 
     // Said of any container; what is said of one container is taken out below.
     private static readonly string[] runtime =
     [
         "OCI runtime create failed", "OCI runtime start failed", "OCI runtime error", "failed to create shim",
         "failed to create task for container", "failed to create containerd task", "unable to start container process",
-        "runc run failed", "runc create failed", "error creating overlay mount", "failed to mount overlay", "error setting cgroup config",
+        "runc run failed", "runc create failed", "error creating overlay mount", "failed to mount overlay",
+        "error setting cgroup config",
     ];
 
     // The command, its folder, its user or a mount: written by who asked for the container.
     private static readonly string[] asked =
     [
-        "executable file not found", "executable file `", "exec: \"", "exec format error", "attempted to invoke a command that was not found",
-        "OCI permission denied", "chdir to cwd", "set in config.json failed", "unable to find user", "unable to find group", "no matching entries in passwd file",
+        "executable file not found", "executable file `", "exec: \"", "exec format error",
+        "attempted to invoke a command that was not found",
+        "OCI permission denied", "chdir to cwd", "set in config.json failed", "unable to find user", "unable to find group",
+        "no matching entries in passwd file",
         "not a directory: unknown: Are you trying to mount a directory onto a file", "invalid capability", "unknown capability",
     ];
 
@@ -44,11 +49,19 @@ public static class EngineFaults
 
     private static readonly string[] gone =
     [
-        "code = Unavailable", "error reading from server: EOF", "transport is closing", "Cannot connect to the Docker daemon", "error during connect:",
+        "code = Unavailable", "error reading from server: EOF", "transport is closing", "Cannot connect to the Docker daemon",
+        "error during connect:",
         "failed to receive status: ", "listing workers for Build: failed", "frontend grpc server closed unexpectedly",
     ];
 
-    /// <summary>The engine's fault that a failure's text tells of; null when it tells of what was asked for, or of nothing known.</summary>
+    private static readonly string[] fetch =
+    [
+        "failed to resolve source metadata", "failed to solve with frontend", "resolve image config", "failed to do request",
+        "failed to copy", "failed to fetch", "failed to pull", "failed to authorize", "failed to load",
+    ];
+
+    /// <summary>The engine's fault that a failure's text tells of; null when it tells of what was asked for, or of nothing
+    /// known.</summary>
     /// <param name="text">The error itself, not a command's own output.</param>
     /// <param name="frontEnd">What the Dockerfile's <c># syntax=</c> names; null: nothing.</param>
     public static EngineFault? Find(string text, string? frontEnd = null)
@@ -57,8 +70,11 @@ public static class EngineFaults
         if (Has(text, disk)) return EngineFault.DiskFull;
         if (Has(text, gone)) return EngineFault.Gone;
         // A front end that its registry does not know is misspelt, and that is the author's.
-        if (frontEnd is { Length: > 0 } && text.Contains(NameOf(frontEnd), StringComparison.Ordinal) && IsFetch(text))
-            return ImagePullException.Classify(text) is ImagePullFailure.NotFound or ImagePullFailure.InvalidName ? null : EngineFault.FrontEnd;
+        if (frontEnd is { Length: > 0 } && text.Contains(NameOf(frontEnd), StringComparison.Ordinal) && Has(text, fetch))
+        {
+            var isMisspelt = ImagePullException.Classify(text) is ImagePullFailure.NotFound or ImagePullFailure.InvalidName;
+            return isMisspelt ? null : EngineFault.FrontEnd;
+        }
         return Has(text, broken) || (Has(text, runtime) && !Has(text, asked)) ? EngineFault.Runtime : null;
     }
 
@@ -72,24 +88,25 @@ public static class EngineFaults
         $"{what}: {text}; " + fault switch
         {
             EngineFault.DiskFull => "the container engine's disk is full: make room (docker system df, docker system prune)",
-            EngineFault.FrontEnd => "the front end that \"# syntax=\" names cannot be fetched: see whether its registry is up, or name one in a registry of your own",
+            EngineFault.FrontEnd =>
+                "the front end that \"# syntax=\" names cannot be fetched: see whether its registry is up, or name one in a "
+                + "registry of your own",
             EngineFault.Gone => "the container engine went away while it worked: see its own log",
             _ => "the container engine cannot run containers: see its own log, and try docker run with any image",
         },
         inner);
 
-    /// <summary>A refusal to make or start a container as a step ends with it: the author's, unless the engine itself is broken.</summary>
+    /// <summary>A refusal to make or start a container as a step ends with it: the author's, unless the engine itself is
+    /// broken.</summary>
     /// <param name="what">What was being done.</param>
     /// <param name="refusal">The engine's word.</param>
     internal static Exception ToStepFailure(string what, EngineRefusalException refusal)
     {
         // The engine answers 500 for its own failures; for a few of the author's, too, and those are known by their text.
         var fault = Find(refusal.Message) ?? (refusal.Status >= 500 && !Has(refusal.Message, asked) ? EngineFault.Runtime : null);
-        return fault is { } found ? ToStepFailure(found, what, refusal.Message, refusal) : new UsageException($"{what}: {refusal.Message}", refusal);
+        return fault is { } found ? ToStepFailure(found, what, refusal.Message, refusal)
+            : new UsageException($"{what}: {refusal.Message}", refusal);
     }
-
-    private static bool IsFetch(string text) => Has(text, ["failed to resolve source metadata", "failed to solve with frontend", "resolve image config", "failed to do request",
-        "failed to copy", "failed to fetch", "failed to pull", "failed to authorize", "failed to load"]);
 
     // BuildKit writes a name in full: docker/dockerfile:1 as docker.io/docker/dockerfile:1.
     private static string NameOf(string frontEnd) => frontEnd.Split('@')[0];

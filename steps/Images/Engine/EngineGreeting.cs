@@ -38,7 +38,8 @@ internal sealed class EngineGreeting : IAuthProvider
         {
             const int shown = 80;
             var line = body.ReplaceLineEndings(" ").Trim();
-            return string.Create(CultureInfo.InvariantCulture, $"HTTP {status} {(line.Length > shown ? line[..shown] + "…" : line)}").TrimEnd();
+            return string.Create(CultureInfo.InvariantCulture,
+                $"HTTP {status} {(line.Length > shown ? line[..shown] + "…" : line)}").TrimEnd();
         }
     }
 
@@ -47,7 +48,8 @@ internal sealed class EngineGreeting : IAuthProvider
 
     private sealed class Listener(EngineGreeting greeting, HttpMessageHandler inner) : DelegatingHandler(inner)
     {
-        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request,
+            CancellationToken cancellationToken)
         {
             var answer = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
             if (request.RequestUri?.AbsolutePath.EndsWith("/_ping", StringComparison.Ordinal) is not true) return answer;

@@ -3,8 +3,8 @@ using CiSteps.Hosting;
 namespace CiSteps.Images;
 
 /// <summary>
-/// Which container engine is meant, and why: docker's own order (<c>DOCKER_HOST</c>, <c>DOCKER_CONTEXT</c>, the current context of
-/// docker's config.json, the default socket), then sockets that docker itself does not look for and people have nevertheless.
+/// Which container engine is meant, and why: docker's own order (<c>DOCKER_HOST</c>, <c>DOCKER_CONTEXT</c>, the current
+/// context of docker's config.json, the default socket), then sockets that docker itself does not look for and people have nevertheless.
 /// Decided from the environment and from files; nothing is asked over a connection.
 /// </summary>
 public sealed record EngineLocation
@@ -25,19 +25,23 @@ public sealed record EngineLocation
 
     private EngineLocation(EngineAddress address, string reason, EngineTls? tls) => (Where, Reason, Tls) = (address, reason, tls);
 
-    /// <summary>Its address with scheme: <c>unix://</c>, <c>npipe://</c>, <c>tcp://</c>, <c>http://</c>, <c>https://</c> or <c>ssh://</c>.</summary>
+    /// <summary>Its address with scheme: <c>unix://</c>, <c>npipe://</c>, <c>tcp://</c>, <c>http://</c>, <c>https://</c> or
+    /// <c>ssh://</c>.</summary>
     public string Address => Where.ToString();
 
-    /// <summary>Why this one, in words that stand in brackets behind the address, such as <c>context "remote" of DOCKER_CONTEXT</c>.</summary>
+    /// <summary>Why this one, in words that stand in brackets behind the address, such as <c>context "remote" of
+    /// DOCKER_CONTEXT</c>.</summary>
     public string Reason { get; }
 
     /// <summary>The docker context that names it; null when no context does.</summary>
     public string? Context { get; private init; }
 
-    /// <summary>Whether it is reached by a socket of this machine, so that its containers see this machine's files. What ssh reaches is another machine.</summary>
+    /// <summary>Whether it is reached by a socket of this machine, so that its containers see this machine's files. What ssh
+    /// reaches is another machine.</summary>
     public bool IsLocal => Where.IsLocal;
 
-    /// <summary>The folder with docker's configuration (config.json, contexts); empty when the environment names neither it nor a home.</summary>
+    /// <summary>The folder with docker's configuration (config.json, contexts); empty when the environment names neither it nor a
+    /// home.</summary>
     public string ConfigurationFolder { get; private init; } = "";
 
     /// <summary>
@@ -83,14 +87,18 @@ public sealed record EngineLocation
     /// <param name="address">Such as <c>unix:///run/docker.sock</c>.</param>
     /// <param name="environment">For TLS as docker's client has it.</param>
     /// <exception cref="UsageException">The address is not an engine's.</exception>
-    public static EngineLocation At(string address, IReadOnlyDictionary<string, string> environment) => Of(address, "the given address", environment);
+    public static EngineLocation At(string address, IReadOnlyDictionary<string, string> environment) =>
+        Of(address, "the given address", environment);
 
     internal static EngineLocation Find(IReadOnlyDictionary<string, string> environment, Func<string, bool> exists)
     {
         ArgumentNullException.ThrowIfNull(environment);
         var given = environment.GetValueOrDefault(ContextVariable) ?? "";
         if (environment.GetValueOrDefault(HostVariable) is { Length: > 0 } host)
-            return Of(host, given.Length > 0 ? $"{HostVariable}, which goes before {ContextVariable} \"{given}\"" : HostVariable, environment);
+        {
+            var overridden = given.Length > 0 ? $", which goes before {ContextVariable} \"{given}\"" : "";
+            return Of(host, HostVariable + overridden, environment);
+        }
         var contexts = DockerContexts.Of(environment);
         var (name, source) = given.Length > 0 ? (given, $"context \"{given}\" of {ContextVariable}") : contexts.Current();
         if (name is not ("" or DefaultContext))
@@ -103,7 +111,8 @@ public sealed record EngineLocation
             };
         }
         // docker's client takes the wish for TLS without an address for an engine on this machine's TLS port.
-        if (EngineTls.Of(environment) is { IsAsked: true }) return Of("tcp://localhost:2376", $"docker's default with {VerifyVariable} or {TlsVariable}", environment);
+        if (EngineTls.Of(environment) is { IsAsked: true })
+            return Of("tcp://localhost:2376", $"docker's default with {VerifyVariable} or {TlsVariable}", environment);
         var (socket, why) = Socket(environment, exists);
         return Of(socket, why, environment);
     }
@@ -115,7 +124,10 @@ public sealed record EngineLocation
     {
         var tls = EngineTls.Of(environment);
         var parsed = EngineAddress.Parse(address, source, tls is not null);
-        return new EngineLocation(parsed, source, parsed.MayBeTls ? tls : null) { ConfigurationFolder = DockerContexts.FolderOf(environment) };
+        return new EngineLocation(parsed, source, parsed.MayBeTls ? tls : null)
+        {
+            ConfigurationFolder = DockerContexts.FolderOf(environment),
+        };
     }
 
     private static (string Address, string Why) Socket(IReadOnlyDictionary<string, string> environment, Func<string, bool> exists)
@@ -126,7 +138,8 @@ public sealed record EngineLocation
         var home = environment.GetValueOrDefault("HOME") ?? "";
         List<(string Path, string What)> others = [];
         if (runtime.Length > 0) others.Add((Path.Combine(runtime, "docker.sock"), "a rootless engine's socket"));
-        if (home.Length > 0) others.Add((Path.Combine(home, ".docker", "run", "docker.sock"), "the socket in docker's own folder"));
+        if (home.Length > 0)
+            others.Add((Path.Combine(home, ".docker", "run", "docker.sock"), "the socket in docker's own folder"));
         if (runtime.Length > 0) others.Add((Path.Combine(runtime, "podman", "podman.sock"), "podman's socket of this user"));
         others.Add(("/run/podman/podman.sock", "podman's socket"));
         foreach (var (path, what) in others)

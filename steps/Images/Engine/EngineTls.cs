@@ -15,6 +15,9 @@ internal sealed record EngineTls(string Folder, bool Verify, string Source, bool
     /// <summary>Whether all three files are there, as docker's client asks when variables name them.</summary>
     public bool IsWhole => File.Exists(FileOf("ca")) && File.Exists(FileOf("cert")) && File.Exists(FileOf("key"));
 
+    /// <summary>Whether there is a certificate to show to the engine.</summary>
+    public bool HasOwn => NeedsAll || File.Exists(FileOf("cert"));
+
     /// <summary>What an environment asks for; null when it does not ask for TLS.</summary>
     public static EngineTls? Of(IReadOnlyDictionary<string, string> environment)
     {
@@ -22,16 +25,20 @@ internal sealed record EngineTls(string Folder, bool Verify, string Source, bool
         var verify = environment.GetValueOrDefault(EngineLocation.VerifyVariable) is { Length: > 0 };
         var plain = environment.GetValueOrDefault(EngineLocation.TlsVariable) is { Length: > 0 };
         if (folder.Length == 0 && !verify && !plain) return null;
-        var source = folder.Length > 0 ? EngineLocation.CertificatesVariable : verify ? EngineLocation.VerifyVariable : EngineLocation.TlsVariable;
+        var wish = verify ? EngineLocation.VerifyVariable : EngineLocation.TlsVariable;
+        var source = folder.Length > 0 ? EngineLocation.CertificatesVariable : wish;
+        if (folder.Length == 0) folder = DockerContexts.FolderOf(environment);
         // A folder without a wish is taken for one that verifies: nobody makes certificates in order not to use them.
-        return new EngineTls(folder.Length > 0 ? folder : DockerContexts.FolderOf(environment), verify || !plain, source, verify || plain, NeedsAll: true);
+        return new EngineTls(folder, verify || !plain, source, IsAsked: verify || plain, NeedsAll: true);
     }
 
     /// <summary>What a context keeps; any of the files may be missing.</summary>
-    public static EngineTls OfContext(string folder, bool verify, string source) => new(folder, verify, source, IsAsked: true, NeedsAll: false);
+    public static EngineTls OfContext(string folder, bool verify, string source) =>
+        new(folder, verify, source, IsAsked: true, NeedsAll: false);
 
     /// <summary>Reads the files.</summary>
-    /// <returns>The own certificate to show, and the authorities to trust instead of the system's; null and none where there are no such files.</returns>
+    /// <returns>The own certificate to show, and the authorities to trust instead of the system's; null and none where there are
+    /// no such files.</returns>
     /// <exception cref="UsageException">A file is missing, or is not what it should be.</exception>
     public (X509Certificate2? Own, X509Certificate2Collection Authorities) Load()
     {
@@ -43,12 +50,12 @@ internal sealed record EngineTls(string Folder, bool Verify, string Source, bool
                 authorities.ImportFromPemFile(FileOf("ca"));
                 if (authorities.Count == 0) throw new CryptographicException("there is not a certificate in ca.pem");
             }
-            return (NeedsAll || File.Exists(FileOf("cert")) ? LoadOwn() : null, authorities);
+            return (HasOwn ? LoadOwn() : null, authorities);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
         {
-            throw new UsageException($"cannot read the certificates for the container engine in \"{Folder}\" ({Source}): {error.Message}; "
-                + "ca.pem, cert.pem and key.pem have to be there", error);
+            throw new UsageException($"cannot read the certificates for the container engine in \"{Folder}\" ({Source}): "
+                + $"{error.Message}; ca.pem, cert.pem and key.pem have to be there", error);
         }
     }
 

@@ -10,8 +10,8 @@ using Microsoft.Net.Http.Client;
 namespace CiSteps.Images;
 
 /// <summary>
-/// Connections to an engine elsewhere: TCP, TLS on it, or ssh. They are opened here and not by the vendor's own transports, so that
-/// either direction can be ended alone (a command's standard input over TLS, too) and a certificate's failure can be told apart.
+/// Connections to an engine elsewhere: TCP, TLS on it, or ssh. They are opened here and not by the vendor's own transports, so
+/// that either direction can be ended alone (a command's standard input over TLS, too) and a certificate's failure can be told apart.
 /// No proxy is used.
 /// </summary>
 internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransport>, IDisposable
@@ -38,7 +38,8 @@ internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransport>, 
     public bool IsTls { get; }
 
     /// <inheritdoc />
-    public ResolvedTransport CreateHandler(EngineTransport transportOptions, ResolvedClientOptions clientOptions, ILogger logger) =>
+    public ResolvedTransport CreateHandler(EngineTransport transportOptions, ResolvedClientOptions clientOptions,
+        ILogger logger) =>
         CreateHandler(clientOptions, logger);
 
     /// <inheritdoc />
@@ -145,7 +146,11 @@ internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransport>, 
         }
         if (authorities.Count > 0)
         {
-            options.CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+            options.CertificateChainPolicy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                RevocationMode = X509RevocationMode.NoCheck,
+            };
             options.CertificateChainPolicy.CustomTrustStore.AddRange(authorities);
         }
         try
@@ -163,8 +168,8 @@ internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransport>, 
     {
         await connection.WriteAsync("GET /_ping HTTP/1.0\r\n\r\n"u8.ToArray(), cancel).ConfigureAwait(false);
         var answer = new byte[5];
-        return await connection.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancel).ConfigureAwait(false) == answer.Length
-            && answer.AsSpan().SequenceEqual("HTTP/"u8);
+        var count = await connection.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancel).ConfigureAwait(false);
+        return count == answer.Length && answer.AsSpan().SequenceEqual("HTTP/"u8);
     }
 
     private static async Task<T> WithinAsync<T>(Func<CancellationToken, Task<T>> call, CancellationToken cancel)

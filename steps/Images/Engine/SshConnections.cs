@@ -24,7 +24,8 @@ internal sealed class SshConnections(EngineAddress address, IReadOnlyDictionary<
         // Nobody is there to type a pass phrase or to look at a fingerprint.
         arguments.AddRange(["-o", "ConnectTimeout=30", "-o", "BatchMode=yes", "-T", "--", address.Host, "docker"]);
         // The other side gives it to a shell.
-        if (address.Path.Length > 0) arguments.Add($"--host='unix://{address.Path.Replace("'", "'\\''", StringComparison.Ordinal)}'");
+        if (address.Path.Length > 0)
+            arguments.Add($"--host='unix://{address.Path.Replace("'", "'\\''", StringComparison.Ordinal)}'");
         arguments.AddRange(["system", "dial-stdio"]);
         return arguments;
     }
@@ -51,7 +52,8 @@ internal sealed class SshConnections(EngineAddress address, IReadOnlyDictionary<
         catch (Win32Exception error)
         {
             process.Dispose();
-            throw new UsageException($"cannot start \"ssh\" for the container engine at \"{address}\": {error.Message}; install it (openssh-client)", error);
+            throw new UsageException($"cannot start \"ssh\" for the container engine at \"{address}\": {error.Message}; "
+                + "install it (openssh-client)", error);
         }
         lock (gate) running.Add(process);
         return new SshStream(process, this);
@@ -99,7 +101,8 @@ internal sealed class SshConnections(EngineAddress address, IReadOnlyDictionary<
             return count;
         }
 
-        public override int Read(byte[] buffer, int offset, int count) => ReadAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();
+        public override int Read(byte[] buffer, int offset, int count) =>
+            ReadAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();
 
         public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
         {
@@ -115,11 +118,13 @@ internal sealed class SshConnections(EngineAddress address, IReadOnlyDictionary<
             }
         }
 
-        public override void Write(byte[] buffer, int offset, int count) => WriteAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();
+        public override void Write(byte[] buffer, int offset, int count) =>
+            WriteAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();
 
         public override void Flush() => process.StandardInput.BaseStream.Flush();
 
-        public override Task FlushAsync(CancellationToken cancellationToken) => process.StandardInput.BaseStream.FlushAsync(cancellationToken);
+        public override Task FlushAsync(CancellationToken cancellationToken) =>
+            process.StandardInput.BaseStream.FlushAsync(cancellationToken);
 
         protected override void Dispose(bool disposing)
         {
@@ -159,4 +164,5 @@ internal sealed class SshConnections(EngineAddress address, IReadOnlyDictionary<
 /// <summary>ssh, or what it ran on the other machine, ended before the engine answered.</summary>
 /// <param name="said">What it said on its error stream.</param>
 /// <param name="inner">The cause.</param>
-internal sealed class SshEndedException(string said, Exception? inner) : IOException(said.Length > 0 ? said : "ssh ended without a word", inner);
+internal sealed class SshEndedException(string said, Exception? inner)
+    : IOException(said.Length > 0 ? said : "ssh ended without a word", inner);

@@ -14,7 +14,7 @@ internal static class AgentEnvironment
     private static readonly string[] HandedOn =
     [
         "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG",
-        "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_TLS", "SSH_AUTH_SOCK",
+        "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_TLS",
         "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_RUNTIME_DIR",
         "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "DOTNET_ROOT", "SYSTEMROOT", "SystemRoot", "COMSPEC", "ComSpec", "PATHEXT", "USERPROFILE", "APPDATA", "LOCALAPPDATA",
         "ProgramData", "ProgramFiles", "SystemDrive", "windir",
