@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.IO.Pipes;
+using Microsoft.Win32.SafeHandles;
 
 namespace CiSteps.Hosting;
 
@@ -23,14 +24,16 @@ internal sealed class DeathWatch : IDisposable
         exec 8<&- 0</dev/null
         (
             while read -r line; do :; done <&9
+            # The shell above first: when the child ends it would end this watch.
+            kill -KILL "$$"
             for round in 1 2 3; do
-                kill -KILL "$child"
                 for file in /proc/[0-9]*/environ; do
                     grep -qs -e "$mark" "$file" || continue
                     id=${file#/proc/}
                     kill -KILL "${id%/environ}"
                 done
             done
+            kill -KILL "$child"
         ) 2>/dev/null &
         watch=$!
         wait "$child"
@@ -41,8 +44,17 @@ internal sealed class DeathWatch : IDisposable
 
     private readonly AnonymousPipeServerStream pipe = new(PipeDirection.Out, HandleInheritability.Inheritable);
     private readonly ProcessTree tree;
+    private readonly string reader;
+    private readonly SafeFileHandle writer;
 
-    private DeathWatch(ProcessTree tree) => this.tree = tree;
+    private DeathWatch(ProcessTree tree)
+    {
+        this.tree = tree;
+        reader = pipe.GetClientHandleAsString();
+        // Both ends would be inherited; the writing one is opened anew for this process alone.
+        writer = File.OpenHandle($"/dev/fd/{pipe.SafePipeHandle.DangerousGetHandle()}", FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+        pipe.SafePipeHandle.Dispose();
+    }
 
     /// <summary>A watch for a child; null where there is no shell for it.</summary>
     public static DeathWatch? Open(ProcessTree tree) => !OperatingSystem.IsWindows() && File.Exists(Shell) ? new DeathWatch(tree) : null;
@@ -51,10 +63,14 @@ internal sealed class DeathWatch : IDisposable
     /// <param name="path">The program's path.</param>
     /// <param name="arguments">Its arguments, unquoted.</param>
     public ProcessStartInfo Start(string path, IReadOnlyList<string> arguments) =>
-        new(Shell, ["-c", Script, "watch", pipe.GetClientHandleAsString(), ProcessTree.Variable, tree.Own, path, .. arguments]);
+        new(Shell, ["-c", Script, "watch", reader, ProcessTree.Variable, tree.Own, path, .. arguments]);
 
     /// <summary>The child has the reading end now; here it is closed.</summary>
     public void Started() => pipe.DisposeLocalCopyOfClientHandle();
 
-    public void Dispose() => pipe.Dispose();
+    public void Dispose()
+    {
+        pipe.Dispose();
+        writer.Dispose();
+    }
 }

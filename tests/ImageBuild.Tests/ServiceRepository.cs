@@ -93,7 +93,9 @@ internal sealed class ServiceRepository : IDisposable
         return Task.FromResult(outcome);
     }), buildNumber);
 
-    public Dictionary<string, string> Environment { get; } = new(LocalEngine.Variables);
+    /// <summary>Variables of the step: the engine, and the plug-ins of docker's client where the tests are run with a configuration of their own.</summary>
+    public Dictionary<string, string> Environment { get; } = System.Environment.GetEnvironmentVariable("DOCKER_CONFIG") is { Length: > 0 } configuration
+        ? new(LocalEngine.Variables) { ["DOCKER_CONFIG"] = configuration } : new(LocalEngine.Variables);
 
     /// <summary>Search path of the step.</summary>
     public string Path { get; set; } = System.Environment.GetEnvironmentVariable("PATH")!;

@@ -180,12 +180,33 @@ public sealed class A_pipeline_file
     [TestCase("unit-tests: [{ run: x, image: \"${HOME}/x\" }]", "\"${HOME}\" is no placeholder")]
     [TestCase("unit-tests: [{ run: x, folder: ../y }]", "leaves its folder")]
     [TestCase("image: { platform: amd64 }", "no platform")]
-    [TestCase("image: { builder: kaniko }", "must be one of engine, buildx")]
+    [TestCase("image: { builder: kaniko }", "must be one of auto, engine, buildx")]
+    [TestCase("image: { platform: 'linux/amd64,linux/arm64' }", "names several platforms")]
+    [TestCase("image: { platform: [linux/amd64, linux/arm64] }", "is a list; an image is built for one platform")]
+    [TestCase("image: { secrets: { a b: { env: X } } }", "\"a b\" is not a secret's id")]
+    [TestCase("image: { secrets: { a: { } } }", "needs either \"env\"")]
+    [TestCase("image: { secrets: { a: { env: X, file: y } } }", "needs either \"env\"")]
+    [TestCase("image: { secrets: { a: { env: 1X } } }", "is not a variable's name")]
+    [TestCase("image: { secrets: { a: { env: CISTEPS_SIGNING_KEY } } }", "belongs to the chain itself")]
+    [TestCase("image: { secrets: { a: { file: 'x,y' } } }", "is not a path")]
+    [TestCase("image: { secrets: { a: { vault: x } } }", "unknown key \"vault\"")]
+    [TestCase("image: { ssh: [mine] }", "is true, or [default]")]
+    [TestCase("image: { ssh: yes-please }", "must be true or false")]
     [TestCase("image: { dockerfile: /Dockerfile }", "is absolute")]
     [TestCase("workload: { manifests: [] }", "is empty")]
     [TestCase("workload: { manifests: k8s }", "write [k8s]")]
     [TestCase("workload: { manifests: [k8s], kind: Pod }", "must be one of Deployment")]
     public void Refuses_in_a_component(string rest, string with) => Assert.That(ProblemsOf(Component(rest)), Does.Contain(with));
+
+    [Test]
+    public void Reads_what_a_build_may_read_and_not_keep()
+    {
+        var image = PipelineFile.Parse(Component("image: { secrets: { token: { env: TOKEN }, key: { file: /run/key } }, ssh: [default] }"), "f").Components[0].Image!;
+        Assert.That(image.Secrets, Is.EqualTo(new[] { new BuildSecretDefinition("token", "TOKEN", null), new BuildSecretDefinition("key", null, "/run/key") }));
+        Assert.That((image.Ssh, image.Builder), Is.EqualTo((true, "auto")));
+        Assert.That(PipelineFile.Parse(Component("image: { ssh: true }"), "f").Components[0].Image!.Ssh, Is.True);
+        Assert.That(PipelineFile.Parse(Component("image: { }"), "f").Components[0].Image!.Ssh, Is.False);
+    }
 
     [Test]
     public void Leaves_shell_variables_in_commands_alone() =>
