@@ -61,7 +61,7 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         var tolerated = report.Notable.Where(test => test.Tolerated is not null).ToList();
         var zero = runner.EndsWithZero(command);
         if (zero && first.Exit != 0)
-            return (report, Red("disagreement", $"the command ended with exit code {first.Exit}, although it goes on after failed tests and ends with 0 then: something besides tests failed"));
+            return (report, Red("disagreement", $"the command ended with exit code {first.Exit}, although it goes on after failed tests and ends with 0 then: something besides tests failed{(first.Notes.OutsideTests is { } told ? $" ({told})" : "")}"));
         if (zero && report.Failed > 0) verdict = Red("tests-failed", TestVerdict.Of(1, [report]).Text);
         // Exit code 0 although failures count.
         if (verdict.Reason != "tests-failed" && report.Failed > 0) return (report, verdict);
