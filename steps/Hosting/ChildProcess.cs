@@ -11,18 +11,21 @@ public static class ChildProcess
     private const int LongestLine = 65536;
 
     /// <summary>Runs a program to its end.</summary>
-    /// <param name="program">A name without a slash is looked up on the child's PATH, a relative path in <paramref name="folder"/>; never beside this program.</param>
+    /// <param name="program">A name without a slash is looked up on the child's PATH, a relative path in <paramref
+    /// name="folder"/>; never beside this program.</param>
     /// <param name="arguments">Arguments, unquoted.</param>
     /// <param name="folder">Working directory.</param>
     /// <param name="onLine">Gets each line of output and whether it came from the error stream; called from two threads at once.</param>
     /// <param name="environment">Variables to set (null value: remove) on top of this process's.</param>
     /// <param name="onOutput">Told of any output, also of a line that has not ended yet; called from two threads at once.</param>
-    /// <param name="onLeft">When given, what the process leaves running at its own end is ended too, and its names are told here; else it stays.</param>
+    /// <param name="onLeft">When given, what the process leaves running at its own end is ended too, and its names are told here;
+    /// else it stays.</param>
     /// <param name="cancel">Ends the process and all that it started, then throws.</param>
     /// <returns>The exit code.</returns>
     /// <exception cref="UsageException">The program cannot be started, or the folder is not there.</exception>
     public static async Task<int> RunAsync(string program, IReadOnlyList<string> arguments, string folder, Action<string, bool> onLine,
-        IReadOnlyDictionary<string, string?>? environment = null, Action? onOutput = null, Action<IReadOnlyList<string>>? onLeft = null, CancellationToken cancel = default)
+        IReadOnlyDictionary<string, string?>? environment = null, Action? onOutput = null,
+            Action<IReadOnlyList<string>>? onLeft = null, CancellationToken cancel = default)
     {
         cancel.ThrowIfCancellationRequested();
         if (!Directory.Exists(folder)) throw new UsageException($"there is no folder \"{folder}\" to run \"{program}\" in");
@@ -110,12 +113,14 @@ public static class ChildProcess
     private static string Locate(string program, string folder, string? path)
     {
         if (OperatingSystem.IsWindows() && program.IndexOfAny(['/', '\\']) < 0) return program;
-        if (program.Contains('/', StringComparison.Ordinal) || OperatingSystem.IsWindows()) return Path.GetFullPath(Path.Combine(folder, program));
+        if (program.Contains('/', StringComparison.Ordinal)
+            || OperatingSystem.IsWindows()) return Path.GetFullPath(Path.Combine(folder, program));
         foreach (var place in (path ?? "/usr/local/bin:/usr/bin:/bin").Split(':', StringSplitOptions.RemoveEmptyEntries))
         {
             // A relative entry of the PATH is the child's, too.
             var candidate = Path.GetFullPath(Path.Combine(folder, place, program));
-            if (File.Exists(candidate) && (File.GetUnixFileMode(candidate) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0) return candidate;
+            if (File.Exists(candidate)
+                && (File.GetUnixFileMode(candidate) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0) return candidate;
         }
         throw new UsageException($"cannot start \"{program}\" in {folder}: there is no such program on the PATH");
     }

@@ -34,8 +34,10 @@ internal sealed class EngineImageWorks : IImageWorks
             foreach (var name in context.Settings.Environment.Keys)
                 if (name.StartsWith("CISTEPS_", StringComparison.Ordinal) || name is "TEAMCITY_VERSION" or "TEAMCITY_BUILD_PROPERTIES_FILE") variables[name] = null;
             foreach (var (name, value) in command.Environment) variables[name] = value;
-            return await ChildProcess.RunAsync(command.Run[0], [.. command.Run.Skip(1)], Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)), Line, variables,
-                onLeft: left => context.Log.Info($"ended what {command.Run[0]} left running: {string.Join(", ", left)}"), cancel: cancel).ConfigureAwait(false);
+            return await ChildProcess.RunAsync(command.Run[0], [.. command.Run.Skip(1)],
+                Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)), Line, variables,
+                onLeft: left => context.Log.Info($"ended what {command.Run[0]} left running: {string.Join(", ", left)}"),
+                    cancel: cancel).ConfigureAwait(false);
         }
         var container = new CommandContainer(await EngineAsync(cancel).ConfigureAwait(false), credentials, context.Log);
         var result = await container.RunAsync(new ContainerCommand(command.Image, command.Run, context.WorkTree)

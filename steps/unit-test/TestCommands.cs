@@ -20,7 +20,8 @@ internal sealed class TestCommands(StepContext context, ChainRun run) : ITestCom
             if (name.StartsWith("CISTEPS_", StringComparison.Ordinal) || name is "TEAMCITY_VERSION" or "TEAMCITY_BUILD_PROPERTIES_FILE")
                 variables[name] = null;
         foreach (var (name, value) in environment.Concat(command.Environment)) variables[name] = value;
-        return await ChildProcess.RunAsync(command.Run[0], [.. command.Run.Skip(1)], Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)), onLine, variables, onOutput,
+        return await ChildProcess.RunAsync(command.Run[0], [.. command.Run.Skip(1)],
+            Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)), onLine, variables, onOutput,
             left => context.Log.Info($"ended what {command.Run[0]} left running: {string.Join(", ", left)}"), cancel);
     }
 

@@ -145,7 +145,8 @@ internal static class NUnitReader
         return Is("executed", "false") ? "Skipped" : Is("success", "true") ? "Success" : Is("success", "false") ? "Failure"
             : xml.GetAttribute("success") is { Length: > 0 } ? "Error" : null;
 
-        bool Is(string name, string value) => string.Equals(xml.GetAttribute(name)?.Trim(), value, StringComparison.OrdinalIgnoreCase);
+        bool Is(string name, string value) =>
+            string.Equals(xml.GetAttribute(name)?.Trim(), value, StringComparison.OrdinalIgnoreCase);
     }
 
     private static (string? Message, string? Stack) Problem(XmlReader xml)
