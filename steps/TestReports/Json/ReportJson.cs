@@ -41,9 +41,8 @@ internal static class ReportJson
         catch (JsonException error)
         {
             // What ends in the middle has been cut; everything else is wrong where the parser says.
-            var cut = error.Message.Contains("end of data", StringComparison.Ordinal)
-                || error.Message.Contains("end of string", StringComparison.Ordinal) ||
-                error.Message.Contains("incomplete", StringComparison.Ordinal);
+            var cut = error.Message.Contains("reached end of data", StringComparison.Ordinal)
+                || error.Message.Contains("depth to be zero", StringComparison.Ordinal);
             return cut
                 ? Broken(ReportFaultKind.Truncated, $"\"{source}\" ends in the middle; its writer probably ended before it was " +
                     "done")

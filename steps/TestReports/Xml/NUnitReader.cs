@@ -90,7 +90,7 @@ internal static class NUnitReader
         if (className is null && xml.GetAttribute("fullname") is null)
         {
             var end = name.IndexOf('(', StringComparison.Ordinal);
-            var point = name.LastIndexOf('.', (end < 0 ? name.Length : end) - 1);
+            var point = (end < 0 ? name : name[..end]).LastIndexOf('.');
             if (point > 0) (className, name) = (name[..point], name[(point + 1)..]);
         }
         var label = xml.GetAttribute("label");
