@@ -42,7 +42,9 @@ internal sealed class ProcessTree
             }
     }
 
-    /// <summary>Ends what carries the mark although the child itself has ended; gives back what it was, by name and number.</summary>
+    /// <summary>
+    /// Ends what carries the mark although the child itself has ended; gives back what it was, by name and number.
+    /// </summary>
     public IReadOnlyList<string> EndRest()
     {
         var names = new SortedSet<string>(StringComparer.Ordinal);

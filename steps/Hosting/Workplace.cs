@@ -1,6 +1,8 @@
 namespace CiSteps.Hosting;
 
-/// <summary>What a step needs of the machine before it runs commands: a work tree and a temporary folder that take files.</summary>
+/// <summary>
+/// What a step needs of the machine before it runs commands: a work tree and a temporary folder that take files.
+/// </summary>
 public static class Workplace
 {
     /// <summary>Tries both with a file of a byte, which is gone again afterwards.</summary>
@@ -9,13 +11,19 @@ public static class Workplace
     {
         ArgumentNullException.ThrowIfNull(context);
         Try(context.Evidence.FolderOf(context.Step), make: true,
-            why => $"the work tree \"{context.WorkTree}\" takes no files ({why}); check it out where this user may write, or mount it writable");
-        var temporary = context.Settings.Environment.GetValueOrDefault("TMPDIR") is { Length: > 0 } named ? named : Path.GetTempPath();
+            why => $"the work tree \"{context.WorkTree}\" takes no files ({why}); check it out where this user may write, or " +
+                "mount it writable");
+        var temporary = context.Settings.Environment.GetValueOrDefault("TMPDIR") is { Length: > 0 } named ? named
+            : Path.GetTempPath();
         Try(temporary, make: false,
-            why => $"the temporary folder \"{temporary}\" takes no files ({why}); set TMPDIR to a folder that is there and that this user may write to");
+            why => $"the temporary folder \"{temporary}\" takes no files ({why}); set TMPDIR to a folder that is there and " +
+                "that this user may write to");
     }
 
-    /// <summary>Whether a failure is this machine's refusal to let files be written: a read-only or full disk, missing rights, no temporary folder. It is no fault of the program.</summary>
+    /// <summary>
+    /// Whether a failure is this machine's refusal to let files be written: a read-only or full disk, missing rights, no
+    /// temporary folder. It is no fault of the program.
+    /// </summary>
     internal static bool Refuses(Exception failure) => failure is UnauthorizedAccessException
         || failure is DirectoryNotFoundException && failure.Message.Contains(Path.GetTempPath(), StringComparison.Ordinal)
         // EROFS, ENOSPC, EDQUOT.
@@ -23,7 +31,8 @@ public static class Workplace
 
     /// <summary>The sentence for it.</summary>
     internal static string Refusal(Exception failure) =>
-        $"a file cannot be written here: {failure.Message}; see that the work tree, the home folder and the temporary folder (TMPDIR) are there, take files of this user and have space";
+        $"a file cannot be written here: {failure.Message}; see that the work tree, the home folder and the temporary folder " +
+            "(TMPDIR) are there, take files of this user and have space";
 
     private static void Try(string folder, bool make, Func<string, string> text)
     {
@@ -31,7 +40,9 @@ public static class Workplace
         {
             if (make) Directory.CreateDirectory(folder);
             var path = Path.Combine(folder, ".cisteps-" + Path.GetRandomFileName());
-            using var stream = new FileStream(path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Options = FileOptions.DeleteOnClose });
+            using var stream = new FileStream(path,
+                new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write,
+                    Options = FileOptions.DeleteOnClose });
             stream.WriteByte(0);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)

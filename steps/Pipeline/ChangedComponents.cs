@@ -6,7 +6,10 @@ namespace CiSteps.Pipeline;
 /// <param name="Reason">Why, in a few words for people.</param>
 public sealed record ComponentChange(ComponentDefinition Component, bool Changed, string Reason);
 
-/// <summary>Which components a change touches: those whose paths it touches, or what their commands name, those that depend on one of them, and all when the pipeline file itself changed.</summary>
+/// <summary>
+/// Which components a change touches: those whose paths it touches, or what their commands name, those that depend on one of
+/// them, and all when the pipeline file itself changed.
+/// </summary>
 public static class ChangedComponents
 {
     /// <summary>Decides for one list of changed paths.</summary>

@@ -3,7 +3,8 @@ using System.Text.RegularExpressions;
 namespace CiSteps.Pipeline;
 
 /// <summary>
-/// Files and folders that a component's commands (<c>unit-tests</c>, <c>pre-build</c>) name in their words: what runs them decides about the component, so a
+/// Files and folders that a component's commands (<c>unit-tests</c>, <c>pre-build</c>) name in their words: what runs them
+/// decides about the component, so a
 /// change there is one of it even where its paths leave it out.
 /// </summary>
 public sealed partial class NamedPaths
@@ -16,7 +17,8 @@ public sealed partial class NamedPaths
     public static NamedPaths Of(ComponentDefinition component)
     {
         ArgumentNullException.ThrowIfNull(component);
-        return new NamedPaths([.. component.UnitTests.Select(run => run.Command).Append(component.PreBuild).OfType<CommandDefinition>().SelectMany(Words).Distinct(StringComparer.Ordinal)]);
+        return new NamedPaths([.. component.UnitTests.Select(run => run.Command)
+            .Append(component.PreBuild).OfType<CommandDefinition>().SelectMany(Words).Distinct(StringComparer.Ordinal)]);
     }
 
     /// <summary>Whether a path relative to the repository's root is named, or lies in a folder that is.</summary>
@@ -35,16 +37,19 @@ public sealed partial class NamedPaths
         ArgumentNullException.ThrowIfNull(definition);
         var covered = definition.Components.Select(component => PathGlobs.Parse(component.Paths)).ToList();
         foreach (var component in definition.Components)
-            foreach (var word in Of(component).words.Where(word => File.Exists(Path.Combine(workTree, word)) && !covered.Any(globs => globs.Matches(word))))
+            foreach (var word in Of(component).words.Where(word =>
+                File.Exists(Path.Combine(workTree, word)) && !covered.Any(globs => globs.Matches(word))))
                 yield return (component.Name, word);
     }
 
     private static IEnumerable<string> Words(CommandDefinition command)
     {
         // A script may change its folder on the way: what it names may lie in either.
-        var folders = command.Run.SelectMany(argument => ChangesFolder().Matches(argument)).Select(match => Inside(command.Folder, match.Groups[1].Value.Trim('"', '\'')))
+        var folders = command.Run.SelectMany(argument => ChangesFolder().Matches(argument))
+            .Select(match => Inside(command.Folder, match.Groups[1].Value.Trim('"', '\'')))
             .OfType<string>().Prepend(command.Folder).ToList();
-        return command.Run.SelectMany(argument => Separators().Split(argument).Prepend(argument)).SelectMany(word => folders.Select(folder => Inside(folder, word))).OfType<string>();
+        return command.Run.SelectMany(argument => Separators().Split(argument).Prepend(argument))
+            .SelectMany(word => folders.Select(folder => Inside(folder, word))).OfType<string>();
     }
 
     // Relative to the root as git writes it; null for what lies outside, for the root itself and for what cannot be a path.

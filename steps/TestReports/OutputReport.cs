@@ -129,7 +129,8 @@ public sealed partial class OutputReport(ReportFormat format, string source, str
         if (text.AsSpan().TrimStart().StartsWith('<'))
         {
             using var clean = new CleanReader(new StringReader(text));
-            return ReportXml.Read(clean, format is ReportFormat.Tap or ReportFormat.GoJson || Json.ReportJson.IsFormat(format) ? ReportFormat.Auto : format, source, workTree);
+            return ReportXml.Read(clean, format is ReportFormat.Tap or ReportFormat.GoJson || Json.ReportJson.IsFormat(format)
+                ? ReportFormat.Auto : format, source, workTree);
         }
         var inner = new OutputReport(format, source, workTree);
         foreach (var line in text.AsSpan().EnumerateLines()) inner.Add(line.ToString());

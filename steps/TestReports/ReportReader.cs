@@ -30,15 +30,19 @@ public static class ReportReader
     {
         ArgumentNullException.ThrowIfNull(stream);
         var start = Peek(stream);
-        if (start == '{' && format is not (ReportFormat.Tap or ReportFormat.GoJson) && !BeginsAsGo(stream)) return ReportJson.Read(stream, format, source, root);
+        if (start == '{' && format is not (ReportFormat.Tap or ReportFormat.GoJson)
+            && !BeginsAsGo(stream)) return ReportJson.Read(stream, format, source, root);
         if (start is null)
             return TestReport.Broken(source, format, ReportFaultKind.Truncated, $"\"{source}\" is empty; its writer probably ended before it was done");
-        var isXml = format != ReportFormat.Auto && format is not (ReportFormat.Tap or ReportFormat.GoJson) && !ReportJson.IsFormat(format);
+        var isXml = format != ReportFormat.Auto && format is not (ReportFormat.Tap or ReportFormat.GoJson)
+            && !ReportJson.IsFormat(format);
         if (start == '<')
         {
             var report = ReportXml.Read(stream, isXml ? format : ReportFormat.Auto, source, root);
             return isXml || format == ReportFormat.Auto || report.Fault?.Kind == ReportFaultKind.NotAReport ? report
-                : TestReport.Broken(source, format, ReportFaultKind.NotAReport, $"\"{source}\" is a {report.Format.Word()} report, the configuration says {format.Word()}; correct the format or use auto");
+                : TestReport.Broken(source, format,
+                    ReportFaultKind.NotAReport, $"\"{source}\" is a {report.Format.Word()} report, the configuration says " +
+                        $"{format.Word()}; correct the format or use auto");
         }
         using var text = new StreamReader(stream, Encoding.UTF8, detectEncodingFromByteOrderMarks: true, leaveOpen: true);
         return ReadLines(text, format, source, root);
@@ -93,7 +97,8 @@ public static class ReportReader
     // A line of go test -json begins like any other JSON.
     private static bool BeginsAsGo(Stream stream)
     {
-        using var text = new StreamReader(stream, Encoding.UTF8, detectEncodingFromByteOrderMarks: true, bufferSize: 1024, leaveOpen: true);
+        using var text = new StreamReader(stream, Encoding.UTF8, detectEncodingFromByteOrderMarks: true, bufferSize: 1024,
+            leaveOpen: true);
         var head = new char[512];
         var length = text.ReadBlock(head, 0, head.Length);
         stream.Position = 0;
@@ -106,7 +111,8 @@ public static class ReportReader
         var head = new byte[1024];
         var length = stream.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
         stream.Position = 0;
-        using var text = new StreamReader(new MemoryStream(head, 0, length), CleanReader.Unmarked(head) ?? Encoding.UTF8, detectEncodingFromByteOrderMarks: true);
+        using var text = new StreamReader(new MemoryStream(head, 0, length), CleanReader.Unmarked(head) ?? Encoding.UTF8,
+            detectEncodingFromByteOrderMarks: true);
         foreach (var unit in text.ReadToEnd())
             if (!char.IsWhiteSpace(unit) && unit != '\ufeff') return unit;
         return null;

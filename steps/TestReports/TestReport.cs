@@ -75,12 +75,14 @@ public static class ReportFormats
     public static IReadOnlyList<string> Words { get; } = [.. words.Keys];
 
     /// <summary>What is read, as the end of a refusal.</summary>
-    public static string Known { get; } = "what is read: JUnit, TRX, NUnit 2 and 3, xUnit.net, TestNG, Boost.Test, CTest, Qt Test, CppUnit, TAP, go test -json, CTRF, and the JSON of jest and mocha";
+    public static string Known { get; } = "what is read: JUnit, TRX, NUnit 2 and 3, xUnit.net, TestNG, Boost.Test, CTest, Qt " +
+        "Test, CppUnit, TAP, go test -json, CTRF, and the JSON of jest and mocha";
 
     /// <summary>Reads one of <see cref="Words"/>.</summary>
     /// <exception cref="FormatException">Any other word.</exception>
     public static ReportFormat Parse(string word) => words.TryGetValue(word, out var format) ? format
-        : throw new FormatException($"\"{word}\" is not a report format; give {string.Join(", ", Words.SkipLast(1))} or {Words[^1]}");
+        : throw new FormatException($"\"{word}\" is not a report format; give {string.Join(", ",
+            Words.SkipLast(1))} or {Words[^1]}");
 
     /// <summary>The word for a format.</summary>
     public static string Word(this ReportFormat format) => words.First(pair => pair.Value == format).Key;
@@ -152,7 +154,8 @@ public sealed record TestReport(string Source, ReportFormat Format, IReadOnlyLis
     }
 
     /// <summary>
-    /// The same report where a test that failed and passed later, under the same name, is one flaky test: some runners write each of their own reruns like a
+    /// The same report where a test that failed and passed later, under the same name, is one flaky test: some runners write each
+    /// of their own reruns like a
     /// test more. Only the runner's exit code tells that from two tests of one name, so it is for a run that ended with 0.
     /// </summary>
     public TestReport WithLaterPasses()
@@ -162,14 +165,17 @@ public sealed record TestReport(string Source, ReportFormat Format, IReadOnlyLis
         var tries = new Dictionary<string, (int Count, bool Passed)>(StringComparer.Ordinal);
         foreach (var test in Cases.Where(test => test.Outcome != TestOutcome.Skipped && failed.Contains(test.Identity)))
             tries[test.Identity] = (tries.GetValueOrDefault(test.Identity).Count + 1, test.Outcome == TestOutcome.Passed);
-        var passed = tries.Where(one => one.Value.Passed).ToDictionary(one => one.Key, one => one.Value.Count, StringComparer.Ordinal);
+        var passed = tries.Where(one => one.Value.Passed)
+            .ToDictionary(one => one.Key, one => one.Value.Count, StringComparer.Ordinal);
         if (passed.Count == 0) return this;
         var merged = new CaseList();
         var seen = new HashSet<string>(StringComparer.Ordinal);
         foreach (var test in Cases)
         {
             if (test.Outcome == TestOutcome.Skipped || !passed.TryGetValue(test.Identity, out var count)) merged.Add(test);
-            else if (test.IsFailure && seen.Add(test.Identity)) merged.Add(test with { Outcome = TestOutcome.Passed, IsFlaky = true, Attempts = count });
+            else if (test.IsFailure
+                && seen.Add(test.Identity)) merged.Add(test with { Outcome = TestOutcome.Passed, IsFlaky = true,
+                    Attempts = count });
         }
         return this with { Cases = merged };
     }

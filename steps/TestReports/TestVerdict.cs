@@ -2,7 +2,9 @@ namespace CiSteps.TestReports;
 
 /// <summary>What a run of tests is worth, from its exit code and its reports together. Green only when everything says so.</summary>
 /// <param name="Succeeded">Whether the run counts as passed.</param>
-/// <param name="Reason">Kebab-case word: <c>passed</c>, <c>tests-failed</c>, <c>no-report</c>, <c>no-tests</c>, <c>report-truncated</c>, <c>report-broken</c>, <c>stale-report</c>, <c>plan-mismatch</c>, <c>runner-crashed</c>, <c>disagreement</c>, <c>incomplete</c>.</param>
+/// <param name="Reason">Kebab-case word: <c>passed</c>, <c>tests-failed</c>, <c>no-report</c>, <c>no-tests</c>,
+/// <c>report-truncated</c>, <c>report-broken</c>, <c>stale-report</c>, <c>plan-mismatch</c>, <c>runner-crashed</c>,
+/// <c>disagreement</c>, <c>incomplete</c>.</param>
 /// <param name="Text">One sentence with figures.</param>
 public sealed record TestVerdict(bool Succeeded, string Reason, string Text)
 {
@@ -37,8 +39,10 @@ public sealed record TestVerdict(bool Succeeded, string Reason, string Text)
             return No("no-tests", totals.All == 0 ? "no test ran: the report is complete and empty" : $"no test ran: all {totals.All} were skipped");
         // Whoever tolerates a failure, or saw the test pass later, has to prove that this code means nothing else.
         if (exit != 0)
-            return No("disagreement", $"the command ended with exit code {exit}, although none of {totals.All} tests failed in its report" + (totals.Tolerated + totals.Flaky == 0 ? ""
-                : $" and counts ({string.Join(", ", new[] { totals.Flaky > 0 ? $"{totals.Flaky} flaky" : "", totals.Tolerated > 0 ? $"{totals.Tolerated} in quarantine" : "" }.Where(part => part.Length > 0))})"));
+            return No("disagreement", $"the command ended with exit code {exit}, although none of {totals.All} tests failed in " +
+                "its report" + (totals.Tolerated + totals.Flaky == 0 ? ""
+                : $" and counts ({string.Join(", ",
+                    new[] { totals.Flaky > 0 ? $"{totals.Flaky} flaky" : "", totals.Tolerated > 0 ? $"{totals.Tolerated} in quarantine" : "" }.Where(part => part.Length > 0))})"));
         return new TestVerdict(true, "passed", totals.ToString());
     }
 

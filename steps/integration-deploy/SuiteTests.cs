@@ -70,7 +70,8 @@ internal sealed class SuiteTests(StepContext context, BuildLog log, SuiteDefinit
             if (name.StartsWith("CISTEPS_", StringComparison.Ordinal) || name is "TEAMCITY_VERSION" or "TEAMCITY_BUILD_PROPERTIES_FILE")
                 variables[name] = null;
         foreach (var (name, value) in environment) variables[name] = value;
-        return ChildProcess.RunAsync(command.Run[0], [.. command.Run.Skip(1)], Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)), onLine, variables,
+        return ChildProcess.RunAsync(command.Run[0], [.. command.Run.Skip(1)],
+            Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)), onLine, variables,
             onLeft: left => log.Info($"ended what {command.Run[0]} left running: {string.Join(", ", left)}"), cancel: cancel);
     }
 

@@ -7,21 +7,25 @@ namespace CiSteps.UnitTest;
 internal static class CommandLine
 {
     /// <summary>
-    /// The one command that counts, as a line: a list's words, or a script's last command behind <c>&amp;&amp;</c>. Empty for a script in which it cannot be told.
+    /// The one command that counts, as a line: a list's words, or a script's last command behind <c>&amp;&amp;</c>. Empty for a
+    /// script in which it cannot be told.
     /// </summary>
     public static string Text(CommandDefinition command)
     {
         if (Script(command) is not { } script) return string.Join(' ', command.Run);
         var last = script.Split("&&")[^1].Trim();
-        return last.IndexOfAny([';', '|', '&', '>', '<', '`', '\n']) >= 0 || last.Contains("$(", StringComparison.Ordinal) ? "" : last;
+        return last.IndexOfAny([';', '|', '&', '>', '<', '`', '\n']) >= 0 || last.Contains("$(", StringComparison.Ordinal) ? ""
+            : last;
     }
 
     /// <summary>With arguments at the end, before a <c>--</c> of the command's own; behind one where npm runs it.</summary>
     public static CommandDefinition Append(CommandDefinition command, IReadOnlyList<string> arguments)
     {
-        if (Script(command) is { } script) return WithScript(command, script.TrimEnd() + (IsNpm(script) ? " -- " : " ") + Quote(arguments));
+        if (Script(command) is { } script) return WithScript(command, script.TrimEnd() + (IsNpm(script) ? " -- " : " ")
+            + Quote(arguments));
         var end = command.Run.ToList().IndexOf("--");
-        if (command.Run[0] is "npm") return command with { Run = end < 0 ? [.. command.Run, "--", .. arguments] : [.. command.Run, .. arguments] };
+        if (command.Run[0] is "npm") return command with { Run = end < 0 ? [.. command.Run, "--", .. arguments]
+            : [.. command.Run, .. arguments] };
         return end < 0 ? command with { Run = [.. command.Run, .. arguments] }
             : command with { Run = [.. command.Run.Take(end), .. arguments, .. command.Run.Skip(end)] };
     }
@@ -30,7 +34,8 @@ internal static class CommandLine
     public static CommandDefinition Before(CommandDefinition command, string option, IReadOnlyList<string> arguments)
     {
         var at = command.Run.ToList().IndexOf(option);
-        return at < 0 ? Append(command, arguments) : command with { Run = [.. command.Run.Take(at), .. arguments, .. command.Run.Skip(at)] };
+        return at < 0 ? Append(command, arguments)
+            : command with { Run = [.. command.Run.Take(at), .. arguments, .. command.Run.Skip(at)] };
     }
 
     /// <summary>With arguments behind an option; at the end where it is not there.</summary>
@@ -39,13 +44,18 @@ internal static class CommandLine
         if (Script(command) is { } script)
         {
             var match = Regex.Match(script, $@"(?<=\s){Regex.Escape(option)}(?=\s|$)");
-            return match.Success ? WithScript(command, script.Insert(match.Index + match.Length, " " + Quote(arguments))) : Append(command, arguments);
+            return match.Success ? WithScript(command, script.Insert(match.Index + match.Length, " " + Quote(arguments)))
+                : Append(command, arguments);
         }
         var at = command.Run.ToList().IndexOf(option);
-        return at < 0 ? Append(command, arguments) : command with { Run = [.. command.Run.Take(at + 1), .. arguments, .. command.Run.Skip(at + 1)] };
+        return at < 0 ? Append(command, arguments)
+            : command with { Run = [.. command.Run.Take(at + 1), .. arguments, .. command.Run.Skip(at + 1)] };
     }
 
-    /// <summary>Without options and their values, behind <c>=</c> or a number behind a space. A script stays as it is: its words cannot be told apart for certain.</summary>
+    /// <summary>
+    /// Without options and their values, behind <c>=</c> or a number behind a space. A script stays as it is: its words cannot be
+    /// told apart for certain.
+    /// </summary>
     public static CommandDefinition Without(CommandDefinition command, IReadOnlyList<string> options)
     {
         if (Script(command) is not null) return command;
@@ -53,7 +63,8 @@ internal static class CommandLine
         for (var at = 0; at < command.Run.Count; at++)
         {
             var word = command.Run[at];
-            if (at == 0 || !options.Any(option => word == option || word.StartsWith(option + "=", StringComparison.Ordinal))) kept.Add(word);
+            if (at == 0 || !options.Any(option =>
+                word == option || word.StartsWith(option + "=", StringComparison.Ordinal))) kept.Add(word);
             else if (options.Contains(word) && at + 1 < command.Run.Count && command.Run[at + 1].All(char.IsAsciiDigit)) at++;
         }
         return command with { Run = kept };
@@ -61,9 +72,11 @@ internal static class CommandLine
 
     private static string? Script(CommandDefinition command) =>
         command.Run is [var shell, "-c", var script] &&
-        (shell is "sh" or "bash" || shell.EndsWith("/sh", StringComparison.Ordinal) || shell.EndsWith("/bash", StringComparison.Ordinal)) ? script : null;
+        (shell is "sh" or "bash" || shell.EndsWith("/sh", StringComparison.Ordinal)
+            || shell.EndsWith("/bash", StringComparison.Ordinal)) ? script : null;
 
-    private static CommandDefinition WithScript(CommandDefinition command, string script) => command with { Run = [command.Run[0], command.Run[1], script] };
+    private static CommandDefinition WithScript(CommandDefinition command, string script) =>
+        command with { Run = [command.Run[0], command.Run[1], script] };
 
     private static bool IsNpm(string script) => Regex.IsMatch(script, @"(^|[;&|]\s*)npm (test|run \S+)\s*$");
 

@@ -15,7 +15,8 @@ internal static partial class RetryFilter
     {
         var failing = report.Failing.ToList();
         return failing.Count > retry.MostTests ? $"{failing.Count} tests failed, more than the {retry.MostTests} that are run again"
-            : failing.Find(test => NoSingleTest().IsMatch(test.Name)) is { } part ? $"\"{part.FullName}\" is not a single test, so nothing is run again"
+            : failing.Find(test => NoSingleTest().IsMatch(test.Name)) is { } part
+                ? $"\"{part.FullName}\" is not a single test, so nothing is run again"
             : null;
     }
 
@@ -24,39 +25,54 @@ internal static partial class RetryFilter
     public static CommandDefinition Narrow(RetryDefinition retry, CommandDefinition command, IReadOnlyList<TestCase> tests)
     {
         if (retry.Filter.Count > 0)
-            return CommandLine.Append(command, [.. retry.Filter.SelectMany(argument => argument.Contains(Placeholder, StringComparison.Ordinal)
+            return CommandLine.Append(command,
+                [.. retry.Filter.SelectMany(argument => argument.Contains(Placeholder, StringComparison.Ordinal)
                 ? tests.Select(test => argument.Replace(Placeholder, test.FullName, StringComparison.Ordinal)) : [argument])]);
         return retry.Framework switch
         {
-            "dotnet" => CommandLine.Append(command, ["--filter", string.Join('|', tests.Select(MethodOf).Distinct().Select(DotNet))]),
+            "dotnet" => CommandLine.Append(command,
+                ["--filter", string.Join('|', tests.Select(MethodOf).Distinct().Select(DotNet))]),
             // node takes its options only before the files.
             "node" => CommandLine.After(command, "--test", NodePatterns(tests.Select(test => test.Name))),
             // Its cache knows the failed tests better than any report does, parameters included.
             "pytest" => CommandLine.Append(command, ["--last-failed", "--last-failed-no-failures=none"]),
             "go" => CommandLine.Before(command, "-args", ["-count=1", "-run", GoPattern(tests)]),
-            "maven" or "junit" => CommandLine.Append(command, ["-Dtest=" + string.Join(',', tests.GroupBy(test => test.ClassName ?? "*").Select(of => of.Key + "#" + string.Join('+', of.Select(Method).Distinct()))),
+            "maven" or "junit" =>
+                CommandLine.Append(command,
+                    ["-Dtest=" + string.Join(',', tests.GroupBy(test => test.ClassName ?? "*")
+                        .Select(of => of.Key + "#" + string.Join('+', of.Select(Method).Distinct()))),
                 "-DfailIfNoTests=false", "-Dsurefire.failIfNoSpecifiedTests=false"]),
-            "gradle" => CommandLine.Append(command, [.. tests.Select(MethodOf).Distinct().SelectMany(name => new[] { "--tests", name })]),
+            "gradle" => CommandLine.Append(command,
+                [.. tests.Select(MethodOf).Distinct().SelectMany(name => new[] { "--tests", name })]),
             "jest" => CommandLine.Append(command, ["--testNamePattern=" + AnyOf(tests.Select(test => test.Name))]),
             // Suites are joined with " > " in its reports and with a space in the names that it filters by.
-            "vitest" => CommandLine.Append(command, ["--testNamePattern=" + AnyOf(tests.Select(test => test.Name.Replace(" > ", " ", StringComparison.Ordinal)))]),
+            "vitest" => CommandLine.Append(command,
+                ["--testNamePattern=" + AnyOf(tests.Select(test => test.Name.Replace(" > ", " ", StringComparison.Ordinal)))]),
             "mocha" => CommandLine.Append(command, ["--grep=" + AnyOf(tests.Select(test => test.Name))]),
-            "gtest" => CommandLine.Append(command, ["--gtest_filter=" + string.Join(':', tests.Select(test => test.FullName).Distinct())]),
-            _ => throw new UsageException($"\"{retry.Framework}\" is not a framework whose tests can be run again; give {string.Join(", ", RetryDefinition.Frameworks)}, or a filter of your own"),
+            "gtest" => CommandLine.Append(command,
+                ["--gtest_filter=" + string.Join(':', tests.Select(test => test.FullName).Distinct())]),
+            _ => throw new UsageException($"\"{retry.Framework}\" is not a framework whose tests can be run again; give " +
+                $"{string.Join(", ", RetryDefinition.Frameworks)}, or a filter of your own"),
         };
     }
 
     /// <summary>The command for all tests but these; null where the framework has no filter for that here.</summary>
-    public static CommandDefinition? Exclude(Runner runner, CommandDefinition command, IReadOnlyList<TestCase> tests) => runner.Name switch
+    public static CommandDefinition? Exclude(Runner runner, CommandDefinition command, IReadOnlyList<TestCase> tests) =>
+        runner.Name switch
     {
-        "dotnet" => CommandLine.Append(command, ["--filter", string.Join('&', tests.Select(MethodOf).Distinct().Select(name => "FullyQualifiedName!" + DotNet(name)["FullyQualifiedName".Length..]))]),
+        "dotnet" => CommandLine.Append(command,
+            ["--filter", string.Join('&', tests.Select(MethodOf).Distinct()
+                .Select(name => "FullyQualifiedName!" + DotNet(name)["FullyQualifiedName".Length..]))]),
         // A class's name alone would leave out all of it.
         "maven" when tests.All(test => test.ClassName is not null) => CommandLine.Append(command,
-            ["-Dtest=" + string.Join(',', tests.Select(test => $"!{test.ClassName}#{Method(test)}").Distinct()), "-DfailIfNoTests=false", "-Dsurefire.failIfNoSpecifiedTests=false"]),
+            ["-Dtest=" + string.Join(',', tests.Select(test => $"!{test.ClassName}#{Method(test)}")
+                .Distinct()), "-DfailIfNoTests=false", "-Dsurefire.failIfNoSpecifiedTests=false"]),
         "jest" => CommandLine.Append(command, ["--testNamePattern=" + NoneOf(tests.Select(test => test.Name))]),
-        "vitest" => CommandLine.Append(command, ["--testNamePattern=" + NoneOf(tests.Select(test => test.Name.Replace(" > ", " ", StringComparison.Ordinal)))]),
+        "vitest" => CommandLine.Append(command,
+            ["--testNamePattern=" + NoneOf(tests.Select(test => test.Name.Replace(" > ", " ", StringComparison.Ordinal)))]),
         "mocha" => CommandLine.Append(command, ["--grep=" + NoneOf(tests.Select(test => test.Name))]),
-        "gtest" => CommandLine.Append(command, ["--gtest_filter=-" + string.Join(':', tests.Select(test => test.FullName).Distinct())]),
+        "gtest" => CommandLine.Append(command,
+            ["--gtest_filter=-" + string.Join(':', tests.Select(test => test.FullName).Distinct())]),
         _ => null,
     };
 
@@ -71,7 +87,8 @@ internal static partial class RetryFilter
     // At the end of the full name: whether a report's name has the suites in it depends on the reporter's settings.
     private static string AnyOf(IEnumerable<string> names) => "(^|\\s)(" + string.Join('|', names.Select(JavaScript).Distinct()) + ")$";
 
-    private static string NoneOf(IEnumerable<string> names) => "^(?!(.*\\s)?(" + string.Join('|', names.Select(JavaScript).Distinct()) + ")$)";
+    private static string NoneOf(IEnumerable<string> names) => "^(?!(.*\\s)?("
+        + string.Join('|', names.Select(JavaScript).Distinct()) + ")$)";
 
     // XML makes line ends and tabs in a name to spaces.
     private static string JavaScript(string name) => string.Join("\\s+", WhiteSpace().Split(name).Select(Regex.Escape));

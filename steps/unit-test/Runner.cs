@@ -5,10 +5,12 @@ using CiSteps.TestReports;
 namespace CiSteps.UnitTest;
 
 /// <summary>
-/// What is known of the runner behind a command: the exit codes with which it says that tests failed, whether they say that alone,
+/// What is known of the runner behind a command: the exit codes with which it says that tests failed, whether they say that
+/// alone,
 /// what makes it stop before all tests ran, and how it is made to go on. README.md of this folder has it as a table.
 /// </summary>
-/// <param name="Name">One of <see cref="RetryDefinition.Frameworks"/>, <c>ctest</c>, <c>cargo</c>, <c>phpunit</c>, or empty when it is not known.</param>
+/// <param name="Name">One of <see cref="RetryDefinition.Frameworks"/>, <c>ctest</c>, <c>cargo</c>, <c>phpunit</c>, or empty when
+/// it is not known.</param>
 internal sealed partial record Runner(string Name)
 {
     private const string MavenGoesOn = "maven.test.failure.ignore";
@@ -31,9 +33,12 @@ internal sealed partial record Runner(string Name)
 
     /// <summary>The runner that the configuration names, or else the one whose program the command starts.</summary>
     public static Runner Of(TestRunDefinition definition) =>
-        new((definition.Retry?.Framework is "junit" ? "maven" : definition.Retry?.Framework) ?? Started(definition.Command) ?? "");
+        new((definition.Retry?.Framework is "junit" ? "maven"
+            : definition.Retry?.Framework) ?? Started(definition.Command) ?? "");
 
-    /// <summary>Whether it ends with this code when tests failed. Of a runner that is not known only 1 is taken for that.</summary>
+    /// <summary>
+    /// Whether it ends with this code when tests failed. Of a runner that is not known only 1 is taken for that.
+    /// </summary>
     public bool SaysTestsFailed(int exit, TestReport report) => Name switch
     {
         "ctest" => exit == 8,
@@ -47,7 +52,9 @@ internal sealed partial record Runner(string Name)
         _ => exit == 1,
     };
 
-    /// <summary>Whether the code says that tests failed and nothing else: what fails besides has another code, or stands in the report.</summary>
+    /// <summary>
+    /// Whether the code says that tests failed and nothing else: what fails besides has another code, or stands in the report.
+    /// </summary>
     public bool SaysOnlyThat(int exit, TestReport report) => Name switch
     {
         "pytest" or "node" => exit == 1,
@@ -58,10 +65,13 @@ internal sealed partial record Runner(string Name)
         _ => false,
     };
 
-    /// <summary>The command as it runs where failures may be excused: it goes on after a failed test as far as this runner can be told to.</summary>
+    /// <summary>
+    /// The command as it runs where failures may be excused: it goes on after a failed test as far as this runner can be told to.
+    /// </summary>
     /// <param name="command">As configured.</param>
     /// <param name="initScript">Where Gradle finds the script that lets it go on, see <see cref="GradleScript"/>.</param>
-    /// <param name="isNamed">Whether the configuration names the runner, and with that says that arguments of the command reach it.</param>
+    /// <param name="isNamed">Whether the configuration names the runner, and with that says that arguments of the command reach
+    /// it.</param>
     public CommandDefinition GoingOn(CommandDefinition command, string initScript, bool isNamed)
     {
         if (!isNamed && Started(command) != Name) return command;
@@ -78,7 +88,9 @@ internal sealed partial record Runner(string Name)
         };
     }
 
-    /// <summary>Whether a command that goes on ends with 0 although tests failed, so that any other code means something besides them.</summary>
+    /// <summary>
+    /// Whether a command that goes on ends with 0 although tests failed, so that any other code means something besides them.
+    /// </summary>
     public bool EndsWithZero(CommandDefinition command) => Name switch
     {
         "maven" => Has(command, MavenGoesOn + "=true"),
@@ -90,16 +102,23 @@ internal sealed partial record Runner(string Name)
     public string? Stops(CommandDefinition command)
     {
         var text = CommandLine.Text(command) is { Length: > 0 } line ? line : string.Join(' ', command.Run);
-        var names = stopping.TryGetValue(Name, out var own) ? own : [.. stopping.Values.SelectMany(options => options).Where(option => option.Length > 3)];
-        if (Array.Find(names, option => Regex.IsMatch(text, $@"(^|\s){Regex.Escape(option)}(?=$|[\s=0-9])(?!=(0|false)(\s|$))", RegexOptions.IgnoreCase)) is { } found)
-            return Name == "pytest" && text.Contains("--maxfail=0", StringComparison.Ordinal) ? null : $"\"{found}\" stops it at the first failed test";
+        var names = stopping.TryGetValue(Name, out var own) ? own
+            : [.. stopping.Values.SelectMany(options => options).Where(option => option.Length > 3)];
+        if (Array.Find(names, IsGiven) is { } found)
+            return Name == "pytest" && text.Contains("--maxfail=0", StringComparison.Ordinal) ? null
+                : $"\"{found}\" stops it at the first failed test";
         return Name switch
         {
-            "maven" when !EndsWithZero(command) => $"Maven leaves out modules behind one whose tests failed, unless it is told -D{MavenGoesOn}=true",
-            "cargo" when !text.Contains("--no-fail-fast", StringComparison.Ordinal) => "cargo leaves out test programs behind one that failed, unless it is told --no-fail-fast",
+            "maven" when !EndsWithZero(command) => $"Maven leaves out modules behind one whose tests failed, unless it is told " +
+                $"-D{MavenGoesOn}=true",
+            "cargo" when !text.Contains("--no-fail-fast", StringComparison.Ordinal) =>
+                "cargo leaves out test programs behind one that failed, unless it is told --no-fail-fast",
             "gradle" when !EndsWithZero(command) => "Gradle leaves out tasks behind one whose tests failed",
             _ => null,
         };
+
+        bool IsGiven(string option) =>
+            Regex.IsMatch(text, $@"(^|\s){Regex.Escape(option)}(?=$|[\s=0-9])(?!=(0|false)(\s|$))", RegexOptions.IgnoreCase);
     }
 
     /// <summary>What Gradle is told to go on with: tests that failed do not fail its build, everything else does.</summary>
@@ -108,7 +127,8 @@ internal sealed partial record Runner(string Name)
     // mocha's code is how many tests failed.
     private static int Failures(TestReport report) => Math.Min(report.Notable.Count(test => test.IsFailure), 255);
 
-    private static bool Has(CommandDefinition command, string text) => command.Run.Any(word => word.Contains(text, StringComparison.Ordinal));
+    private static bool Has(CommandDefinition command, string text) =>
+        command.Run.Any(word => word.Contains(text, StringComparison.Ordinal));
 
     private static string? Started(CommandDefinition command)
     {
@@ -128,7 +148,8 @@ internal sealed partial record Runner(string Name)
             : Program(@"((npx|pnpm\s+exec|yarn)\s+(--\S+\s+)*)?mocha") ? "mocha"
             : null;
 
-        bool Program(string pattern) => Regex.IsMatch(text, $@"^(\w+=\S*\s+)*(\S*/)?{pattern}(\.cmd|\.bat|\.exe|\.js|\.mjs)?(\s|$)");
+        bool Program(string pattern) =>
+            Regex.IsMatch(text, $@"^(\w+=\S*\s+)*(\S*/)?{pattern}(\.cmd|\.bat|\.exe|\.js|\.mjs)?(\s|$)");
     }
 
     [GeneratedRegex(@"^(\w+=\S*\s+)*(\S*/)?(pytest|py\.test|python[\d.]*\s+-m\s+pytest)(\s|$)")]

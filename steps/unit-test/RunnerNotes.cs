@@ -3,7 +3,10 @@ using System.Text.RegularExpressions;
 
 namespace CiSteps.UnitTest;
 
-/// <summary>What a runner prints that its report does not say: that it did not run everything, or that something besides tests failed. May be fed from several threads.</summary>
+/// <summary>
+/// What a runner prints that its report does not say: that it did not run everything, or that something besides tests failed. May
+/// be fed from several threads.
+/// </summary>
 internal sealed partial class RunnerNotes
 {
     private readonly Lock gate = new();
@@ -16,10 +19,13 @@ internal sealed partial class RunnerNotes
     {
         lock (gate)
         {
-            if (Collected().Match(line) is { Success: true } items) collected = int.Parse(items.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
-            if (Stopped().IsMatch(line)) left.Add(collected > 0 ? $"it stopped before all of {collected} tests ran" : "it stopped before all tests ran");
+            if (Collected().Match(line) is { Success: true } items) collected =
+                int.Parse(items.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
+            if (Stopped().IsMatch(line)) left.Add(collected > 0 ? $"it stopped before all of {collected} tests ran"
+                : "it stopped before all tests ran");
             else if (LeftOut().Match(line) is { Success: true } module) left.Add($"\"{module.Groups[1].Value}\" never ran");
-            else if (Suites().Match(line) is { Success: true } suites) left.Add($"{suites.Groups[1].Value} of {suites.Groups[2].Value} test suites ran");
+            else if (Suites().Match(line)
+                is { Success: true } suites) left.Add($"{suites.Groups[1].Value} of {suites.Groups[2].Value} test suites ran");
             if (besides is null && Besides().IsMatch(line)) besides = line.Trim();
         }
     }

@@ -24,7 +24,8 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         var report = TestReport.Join(title, first.Reports);
         var verdict = first.Stopped ?? TestVerdict.Of(first.Exit, first.Reports.Count == 0 ? [] : [report]);
         if (CanBeExcused(first, verdict)) (report, verdict) = await ExcuseAsync(first, report, verdict, limit.Token, cancel);
-        else if (verdict.Succeeded && report.Totals.Tolerated > 0 && Unreached(first) is { } unreached) verdict = Incomplete(unreached);
+        else if (verdict.Succeeded && report.Totals.Tolerated > 0 && Unreached(first) is { } unreached)
+            verdict = Incomplete(unreached);
         if (verdict.Reason is "runner-crashed" or "no-report" && first.LastLines.Length > 0)
             verdict = verdict with { Text = $"{verdict.Text}; its last output: {first.LastLines}" };
         verdict = Quarantine.Explain(verdict, report, definition.Quarantine, Today);
@@ -53,20 +54,25 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
 
     // A report that is whole, of a command that ended by itself, with failures.
     private bool CanBeExcused(Attempt first, TestVerdict verdict) => isTolerant && first.Stopped is null &&
-        (verdict.Reason is "tests-failed" || verdict.Reason is "disagreement" && first.Reports.Any(report => report.Notable.Any(test => test.IsFailure)));
+        (verdict.Reason is "tests-failed" || verdict.Reason is "disagreement"
+            && first.Reports.Any(report => report.Notable.Any(test => test.IsFailure)));
 
-    // An excused failure explains the one exit code that says "tests failed", and that only where everything else ran and nothing else failed.
-    private async Task<(TestReport Report, TestVerdict Verdict)> ExcuseAsync(Attempt first, TestReport report, TestVerdict verdict, CancellationToken limit, CancellationToken cancel)
+    // An excused failure explains the one exit code that says "tests failed", and that only where everything else ran and nothing
+    // else failed.
+    private async Task<(TestReport Report, TestVerdict Verdict)> ExcuseAsync(Attempt first, TestReport report,
+        TestVerdict verdict, CancellationToken limit, CancellationToken cancel)
     {
         var tolerated = report.Notable.Where(test => test.Tolerated is not null).ToList();
         var zero = runner.EndsWithZero(command);
         if (zero && first.Exit != 0)
-            return (report, Red("disagreement", $"the command ended with exit code {first.Exit}, although it goes on after failed tests and ends with 0 then: something besides tests failed"));
+            return (report, Red("disagreement", $"the command ended with exit code {first.Exit}, although it goes on after " +
+                $"failed tests and ends with 0 then: something besides tests failed{(first.Notes.OutsideTests is { } told ? $" ({told})" : "")}"));
         if (zero && report.Failed > 0) verdict = Red("tests-failed", TestVerdict.Of(1, [report]).Text);
         // Exit code 0 although failures count.
         if (verdict.Reason != "tests-failed" && report.Failed > 0) return (report, verdict);
         if (!zero && first.Exit != 0 && !runner.SaysTestsFailed(first.Exit, report))
-            return (report, verdict with { Text = $"{verdict.Text}; exit code {first.Exit} says more than that tests failed, so nothing excuses it" });
+            return (report, verdict with { Text = $"{verdict.Text}; exit code {first.Exit} says more than that tests failed, " +
+                "so nothing excuses it" });
         if (report.Failed > 0 && definition.Retry is { } retry)
         {
             if (RetryFilter.WhyNot(retry, report) is { } whyNot) context.Log.Info($"{title}: {whyNot}");
@@ -74,7 +80,8 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         }
         if (report.Failed > 0) return (report, Red("tests-failed", TestVerdict.Of(1, [report]).Text));
         if (first.Notes.OutsideTests is { } besides)
-            return (report, Red("disagreement", $"the command ended with exit code {first.Exit}, and not for its failed tests alone; it says \"{besides}\""));
+            return (report, Red("disagreement", $"the command ended with exit code {first.Exit}, and not for its failed tests " +
+                $"alone; it says \"{besides}\""));
         if (Unreached(first) is { } unreached)
             return (report, Incomplete(unreached));
         var green = TestVerdict.Of(0, [report]);
@@ -86,20 +93,26 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
     private string? Unreached(Attempt first) => first.Notes.Left ?? runner.Stops(command);
 
     // Where the exit code could mean something else than the tolerated failures, the same command without them has to be green.
-    private async Task<(TestReport Report, TestVerdict Verdict)> WithoutAsync(IReadOnlyList<TestCase> tolerated, int exit, TestReport report, TestVerdict green, CancellationToken limit, CancellationToken cancel)
+    private async Task<(TestReport Report, TestVerdict Verdict)> WithoutAsync(IReadOnlyList<TestCase> tolerated, int exit,
+        TestReport report, TestVerdict green, CancellationToken limit, CancellationToken cancel)
     {
         if (RetryFilter.Exclude(runner, command, tolerated) is not { } without)
-            return (report, Red("disagreement", $"the command ended with exit code {exit}, which may mean more than that \"{tolerated[0].FullName}\" failed in quarantine, and nothing proves that it does not; " +
-                $"let the command end with 0 when only tests failed, or give the framework under \"retry\" in {run.Change.Source}"));
-        context.Log.Info($"{title}: once more without the tests in quarantine, because exit code {exit} may mean more than that they failed");
+            return (report, Red("disagreement", $"the command ended with exit code {exit}, which may mean more than that " +
+                $"\"{tolerated[0].FullName}\" failed in quarantine, and nothing proves that it does not; " +
+                $"let the command end with 0 when only tests failed, or give the framework under \"retry\" in " +
+                    $"{run.Change.Source}"));
+        context.Log.Info($"{title}: once more without the tests in quarantine, because exit code {exit} may mean more than " +
+            "that they failed");
         var rest = await AttemptAsync(without, [], limit, cancel);
         var worth = rest.Stopped ?? TestVerdict.Of(rest.Exit, rest.Reports);
         if (worth.Succeeded) return (report, green);
-        return (WithNewFailures(report, rest.Reports), Red(worth.Reason, $"without the tests in quarantine the command fails too: {worth.Text}"));
+        return (WithNewFailures(report, rest.Reports),
+            Red(worth.Reason, $"without the tests in quarantine the command fails too: {worth.Text}"));
     }
 
     private static TestVerdict Incomplete(string unreached) =>
-        Red("incomplete", $"what stands behind the failed tests may never have run: {unreached}; let the command run all tests, so that what fails there is seen");
+        Red("incomplete", $"what stands behind the failed tests may never have run: {unreached}; let the command run all " +
+            "tests, so that what fails there is seen");
 
     private static TestVerdict Red(string reason, string text) => new(false, reason, text);
 
@@ -108,7 +121,8 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
     {
         var known = report.Notable.Where(test => test.IsFailure).Select(test => test.Identity).ToHashSet(StringComparer.Ordinal);
         var added = later.SelectMany(one => one.Failing).Where(test => !known.Contains(test.Identity)).ToList();
-        return added.Count == 0 ? report : TestReport.Join(report.Source, [report, new TestReport(report.Source, report.Format, added)]);
+        return added.Count == 0 ? report
+            : TestReport.Join(report.Source, [report, new TestReport(report.Source, report.Format, added)]);
     }
 
     private DateOnly Today => DateOnly.FromDateTime(context.Time.GetUtcNow().UtcDateTime);
@@ -122,13 +136,15 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
             context.Log.Info($"{title}: try {number} of {retry.Attempts} of {failing.Count} failed tests");
             var ran = new List<TestCase>();
             var others = new List<TestReport>();
-            var believed = await TryAsync(RetryFilter.Narrow(retry, command, failing), failing, number, ran, others, limit, cancel);
+            var believed = await TryAsync(RetryFilter.Narrow(retry, command, failing), failing, number, ran, others, limit,
+                cancel);
             var missed = failing.ExceptBy(ran.Select(test => test.Identity), test => test.Identity).ToList();
             if (believed && missed.Count > 0 && RetryFilter.Widen(retry, command, missed) is { } wider)
                 believed = await TryAsync(wider, missed, number, ran, others, limit, cancel);
             // A test that passed at first and fails now, beside those that were asked for, is a failure like any other.
             var again = failing.Select(test => test.Identity).ToHashSet(StringComparer.Ordinal);
-            report = WithNewFailures(report, [.. others.Select(one => one with { Cases = [.. one.Failing.Where(test => !again.Contains(test.Identity))] })]);
+            report = WithNewFailures(report,
+                [.. others.Select(one => one with { Cases = [.. one.Failing.Where(test => !again.Contains(test.Identity))] })]);
             if (!believed) break;
             if (ran.Count == 0)
             {
@@ -142,7 +158,8 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
     }
 
     // Collects those of the wanted tests that ran again. A try is believed as a first run is: a runner that crashes, or ends with an error although all passed, is not.
-    private async Task<bool> TryAsync(CommandDefinition narrowed, IReadOnlyList<TestCase> wanted, int number, List<TestCase> ran, List<TestReport> all, CancellationToken limit, CancellationToken cancel)
+    private async Task<bool> TryAsync(CommandDefinition narrowed, IReadOnlyList<TestCase> wanted, int number, List<TestCase> ran,
+        List<TestReport> all, CancellationToken limit, CancellationToken cancel)
     {
         var again = await AttemptAsync(narrowed, wanted, limit, cancel);
         all.AddRange(again.Reports);
@@ -150,13 +167,15 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         var said = worth.Reason switch
         {
             "passed" or "no-tests" or "no-report" => true,
-            "tests-failed" => !runner.EndsWithZero(narrowed) && runner.SaysTestsFailed(again.Exit, TestReport.Join(title, again.Reports)),
+            "tests-failed" => !runner.EndsWithZero(narrowed)
+                && runner.SaysTestsFailed(again.Exit, TestReport.Join(title, again.Reports)),
             "disagreement" => runner.EndsWithZero(narrowed) && again.Exit == 0,
             _ => false,
         };
         if (!said)
         {
-            context.Log.Warning($"{title}: try {number} proves nothing: {worth.Text}{(worth.Reason == "tests-failed" ? $" (exit code {again.Exit})" : "")}");
+            context.Log.Warning($"{title}: try {number} proves nothing: {worth.Text}{(worth.Reason == "tests-failed"
+                ? $" (exit code {again.Exit})" : "")}");
             return false;
         }
         var names = wanted.Select(test => test.Identity).ToHashSet(StringComparer.Ordinal);
@@ -174,7 +193,8 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
             : failed with { Attempts = number };
     }
 
-    private async Task<Attempt> AttemptAsync(CommandDefinition attempted, IReadOnlyList<TestCase> only, CancellationToken limit, CancellationToken cancel)
+    private async Task<Attempt> AttemptAsync(CommandDefinition attempted, IReadOnlyList<TestCase> only, CancellationToken limit,
+        CancellationToken cancel)
     {
         // What the run before, or the try before, of this component wrote.
         files.DeleteLeftovers(path => IsTracked(path) || owners.Other(component, path) is not null);
@@ -242,7 +262,8 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         return variables;
     }
 
-    private sealed record Attempt(int Exit, IReadOnlyList<TestReport> Reports, TestVerdict? Stopped, string LastLines, RunnerNotes Notes);
+    private sealed record Attempt(int Exit, IReadOnlyList<TestReport> Reports, TestVerdict? Stopped, string LastLines,
+        RunnerNotes Notes);
 
     // What a runner says last before it dies is mostly why.
     private sealed class LastLines

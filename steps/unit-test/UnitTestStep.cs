@@ -23,7 +23,8 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
         foreach (var line in plan.Lines()) context.Log.Info(line);
         foreach (var warning in plan.Warnings) context.Log.Warning(warning);
         foreach (var (component, path) in NamedPaths.Uncovered(run.Change, context.WorkTree))
-            context.Log.Warning($"{component}: its commands name \"{path}\", which no component's paths cover; a change of it counts as a change of {component}: add it to its paths in {run.Change.Source}");
+            context.Log.Warning($"{component}: its commands name \"{path}\", which no component's paths cover; a change of it " +
+                $"counts as a change of {component}: add it to its paths in {run.Change.Source}");
         if (context.DryRun) return Outcome.Done(Summary(plan));
         Workplace.Require(context);
 

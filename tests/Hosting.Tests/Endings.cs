@@ -31,10 +31,16 @@ public sealed class Endings
             await Expect((_, _) => throw new UsageException("bad \"x\""), ExitCode.Usage, "identity='test-step.usage'");
             await Expect((_, _) => throw new UnavailableException("registry", "silent"), ExitCode.Unavailable, "identity='test-step.registry'");
             await Expect((_, _) => throw new InvalidOperationException("oops"), ExitCode.Bug, "identity='test-step.bug'");
-            await Expect((_, _) => throw new UnauthorizedAccessException("Access to '/home/nobody' is denied."), ExitCode.Usage, "identity='test-step.usage'");
-            await Expect((_, _) => throw new IOException("Read-only file system : '/x'", 30), ExitCode.Usage, "identity='test-step.usage'");
-            await Expect((_, _) => throw new DirectoryNotFoundException($"no part of '{Path.GetTempPath()}x'"), ExitCode.Usage, "identity='test-step.usage'");
-            await Expect((_, _) => throw new DirectoryNotFoundException("no part of '/elsewhere/x'"), ExitCode.Bug, "identity='test-step.bug'");
+            await Expect((_, _) =>
+                throw new UnauthorizedAccessException("Access to '/home/nobody' is denied."),
+                    ExitCode.Usage, "identity='test-step.usage'");
+            await Expect((_, _) =>
+                throw new IOException("Read-only file system : '/x'", 30), ExitCode.Usage, "identity='test-step.usage'");
+            await Expect((_, _) =>
+                throw new DirectoryNotFoundException($"no part of '{Path.GetTempPath()}x'"),
+                    ExitCode.Usage, "identity='test-step.usage'");
+            await Expect((_, _) =>
+                throw new DirectoryNotFoundException("no part of '/elsewhere/x'"), ExitCode.Bug, "identity='test-step.bug'");
             // An HTTP time-out looks like a cancellation and is none.
             await Expect((_, _) => throw new TaskCanceledException("HttpClient.Timeout"), ExitCode.Bug, "identity='test-step.bug'");
         }

@@ -84,7 +84,8 @@ public sealed class Programs
             Assert.That(await Ending((_, _) => throw new UsageException("bad")), Is.EqualTo(ExitCode.Usage));
             Assert.That(await Ending((_, _) => throw new UnavailableException("api", "silent")), Is.EqualTo(ExitCode.Unavailable));
             Assert.That(await Ending((_, _) => throw new InvalidOperationException("oops")), Is.EqualTo(ExitCode.Bug));
-            Assert.That(await Ending((_, _) => throw new UnauthorizedAccessException("Access to '/home/nobody' is denied.")), Is.EqualTo(ExitCode.Usage));
+            Assert.That(await Ending((_, _) => throw new UnauthorizedAccessException("Access to '/home/nobody' is denied.")),
+                Is.EqualTo(ExitCode.Usage));
             Assert.That(await Ending(async (_, cancel) =>
             {
                 await stop.CancelAsync();

@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace CiSteps.TestReports.Tests;
 
-/// <summary>Report files of every dialect, each beside what is right to read in it: <c>Samples/Dialects/NAME.expected</c>.</summary>
+/// <summary>
+/// Report files of every dialect, each beside what is right to read in it: <c>Samples/Dialects/NAME.expected</c>.
+/// </summary>
 public sealed class Dialects
 {
     private static readonly string folder = Sample.PathOf("Dialects");
@@ -12,7 +14,8 @@ public sealed class Dialects
     {
         var report = ReportReader.ReadFile(Path.Combine(folder, name), ReportFormat.Auto, name);
 
-        Assert.That(Describe(report, Expected(name)), Is.EqualTo(File.ReadAllText(Path.Combine(folder, name + ".expected"))), report.Fault?.Text);
+        Assert.That(Describe(report, Expected(name)), Is.EqualTo(File.ReadAllText(Path.Combine(folder, name + ".expected"))),
+            report.Fault?.Text);
     }
 
     [TestCaseSource(nameof(Known))]
@@ -20,7 +23,8 @@ public sealed class Dialects
     {
         var path = Path.Combine(folder, name);
         var report = ReportReader.ReadFile(path, ReportFormat.Auto, name);
-        var other = ReportReader.ReadFile(path, report.Format == ReportFormat.JUnit ? ReportFormat.Trx : ReportFormat.JUnit, name);
+        var other = ReportReader.ReadFile(path, report.Format == ReportFormat.JUnit ? ReportFormat.Trx
+            : ReportFormat.JUnit, name);
 
         using (Assert.EnterMultipleScope())
         {
@@ -50,7 +54,9 @@ public sealed class Dialects
             using var stream = new MemoryStream(whole[..length]);
             var report = ReportReader.Read(stream, ReportFormat.Auto, name);
             // Lines of TAP and of go test -json may end with any of them; everything else has an end of its own.
-            if (!name.EndsWith(".tap", StringComparison.Ordinal) && !name.StartsWith("go", StringComparison.Ordinal)) Assert.That(report.Fault, Is.Not.Null, $"cut after {length} bytes");
+            if (!name.EndsWith(".tap", StringComparison.Ordinal)
+                && !name.StartsWith("go", StringComparison.Ordinal)) Assert.That(report.Fault,
+                    Is.Not.Null, $"cut after {length} bytes");
         }
     }
 
@@ -62,7 +68,8 @@ public sealed class Dialects
         for (var round = 0; round < 60; round++)
         {
             var bytes = whole.ToArray();
-            for (var change = 0; change < 1 + round % 4; change++) bytes[random.Next(bytes.Length)] = round % 2 == 0 ? (byte)random.Next(256) : "{}[]\"\\,:<>&/u0"u8[random.Next(14)];
+            for (var change = 0; change < 1 + round % 4; change++) bytes[random.Next(bytes.Length)] = round % 2 == 0
+                ? (byte)random.Next(256) : "{}[]\"\\,:<>&/u0"u8[random.Next(14)];
             using var stream = new MemoryStream(bytes);
             Assert.That(TestVerdict.Of(0, [ReportReader.Read(stream, ReportFormat.Auto, name)]).Text, Is.Not.Empty);
         }
@@ -121,15 +128,18 @@ public sealed class Dialects
     [TestCase("ctrf.json", ReportFormat.Ctrf)]
     public void A_JSON_report_in_an_output_is_read_with_lines_around_it(string name, ReportFormat format)
     {
-        var report = Sample.Lines($"> shop@1.0.0 test\n> run\n\n{File.ReadAllText(Path.Combine(folder, name))}\nnpm notice\n", format);
+        var report = Sample.Lines($"> shop@1.0.0 test\n> run\n\n{File.ReadAllText(Path.Combine(folder, name))}\nnpm notice\n",
+            format);
 
-        Assert.That((report.Fault, report.Cases.Count), Is.EqualTo(((ReportFault?)null, ReportReader.ReadFile(Path.Combine(folder, name)).Cases.Count)));
+        Assert.That((report.Fault, report.Cases.Count),
+            Is.EqualTo(((ReportFault?)null, ReportReader.ReadFile(Path.Combine(folder, name)).Cases.Count)));
     }
 
     [TestCase("gotestsum-rerun-fails.xml", "example.com/net.TestPing", 2)]
     [TestCase("gradle-retried-unmerged.xml", "shop.NetTest.connects()", 2)]
     [TestCase("go-rerun.json", "example.com/till.TestPing", 1)]
-    public void A_test_that_failed_and_passed_later_is_one_flaky_test_where_the_run_was_green(string name, string flaky, int tests)
+    public void A_test_that_failed_and_passed_later_is_one_flaky_test_where_the_run_was_green(string name, string flaky,
+        int tests)
     {
         var report = ReportReader.ReadFile(Path.Combine(folder, name)).WithLaterPasses();
         var test = report.Cases.Single(test => test.IsFlaky);
@@ -144,10 +154,13 @@ public sealed class Dialects
         }
     }
 
-    private static IEnumerable<string> Known => Names.Where(name => !File.ReadAllText(Path.Combine(folder, name + ".expected")).StartsWith("format: auto", StringComparison.Ordinal));
+    private static IEnumerable<string> Known =>
+        Names.Where(name =>
+            !File.ReadAllText(Path.Combine(folder, name + ".expected")).StartsWith("format: auto", StringComparison.Ordinal));
 
     private static IEnumerable<string> Names =>
-        Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)!).Where(name => !name.EndsWith(".expected", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
+        Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)!)
+            .Where(name => !name.EndsWith(".expected", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
 
     // What the expectation leaves out of a test is left out here too, so that each names what matters in it.
     private static string Describe(TestReport report, List<HashSet<string>> wanted)
@@ -160,7 +173,8 @@ public sealed class Dialects
             lines.Add($"{test.Outcome.ToString().ToLowerInvariant()}: {Escaped(test.Identity)}");
             var said = at < wanted.Count ? wanted[at] : [];
             Add(said, "ms", test.Duration?.TotalMilliseconds.ToString(CultureInfo.InvariantCulture));
-            Add(said, "tries", test.IsFlaky ? $"{test.Attempts} flaky" : test.Attempts > 1 ? test.Attempts.ToString(CultureInfo.InvariantCulture) : null);
+            Add(said, "tries", test.IsFlaky ? $"{test.Attempts} flaky" : test.Attempts > 1
+                ? test.Attempts.ToString(CultureInfo.InvariantCulture) : null);
             Add(said, "message", test.Message);
             Add(said, "skip", test.SkipReason);
             Add(said, "output", test.Output);
@@ -171,14 +185,17 @@ public sealed class Dialects
         // Tries and durations are always said: nothing may be made up.
         void Add(HashSet<string> said, string key, string? value)
         {
-            if (value is not null && (said.Contains(key) || key is "tries" or "ms" or "message" or "skip")) lines.Add($"  {key}: {Escaped(value)}");
+            if (value is not null
+                && (said.Contains(key) || key is "tries" or "ms" or "message" or "skip")) lines.Add($"  {key}: {Escaped(value)}");
         }
     }
 
     private static List<HashSet<string>> Expected(string name)
     {
         var tests = new List<HashSet<string>>();
-        foreach (var line in File.ReadAllLines(Path.Combine(folder, name + ".expected")).Where(line => !line.StartsWith("format:", StringComparison.Ordinal) && !line.StartsWith("fault:", StringComparison.Ordinal)))
+        foreach (var line in File.ReadAllLines(Path.Combine(folder, name + ".expected"))
+            .Where(line => !line.StartsWith("format:", StringComparison.Ordinal)
+                && !line.StartsWith("fault:", StringComparison.Ordinal)))
         {
             if (line.StartsWith("  ", StringComparison.Ordinal)) tests[^1].Add(line.Trim().Split(':')[0]);
             else tests.Add([]);
@@ -187,5 +204,6 @@ public sealed class Dialects
     }
 
     private static string Escaped(string text) =>
-        text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal).Replace("\t", "\\t", StringComparison.Ordinal);
+        text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal)
+            .Replace("\t", "\\t", StringComparison.Ordinal);
 }

@@ -32,7 +32,8 @@ public sealed class ExcusedFailures
     [TestCase("gradle", 1, "disagreement")]
     [TestCase("go", 1, "disagreement")]
     [TestCase("go", 2, "disagreement")]
-    public async Task Quarantine_excuses_the_exit_code_that_says_tests_failed_and_no_other(string framework, int code, string reason)
+    public async Task Quarantine_excuses_the_exit_code_that_says_tests_failed_and_no_other(string framework, int code,
+        string reason)
     {
         using var project = Of($"cp fail.src r.xml; exit {code}", $"retry:\n  framework: {framework}\n{Quarantine}");
 
@@ -76,7 +77,8 @@ public sealed class ExcusedFailures
     [TestCase("cp a.src r.xml; exit 1", "disagreement")]
     [TestCase("exit 1", "runner-crashed")]
     [TestCase("cp worse.src r.xml; exit 1", "tests-failed")]
-    public async Task Where_the_code_may_mean_more_the_command_without_the_quarantined_test_has_to_be_green(string rest, string reason)
+    public async Task Where_the_code_may_mean_more_the_command_without_the_quarantined_test_has_to_be_green(string rest,
+        string reason)
     {
         using var project = Of($$"""
             echo "$*" >> tries.log
@@ -100,7 +102,9 @@ public sealed class ExcusedFailures
     {
         foreach (var more in new[] { Quarantine, "" })
         {
-            using var project = Of($"case \"$*\" in *last-failed*|*Pattern*) cp b.src r.xml; exit 0;; esac\ncat says.txt; cp fail.src r.xml; exit 1", $"retry:\n  framework: {framework}\n{more}");
+            using var project =
+                Of($"case \"$*\" in *last-failed*|*Pattern*) cp b.src r.xml; exit 0;; esac\ncat says.txt; cp fail.src r.xml; " +
+                    "exit 1", $"retry:\n  framework: {framework}\n{more}");
             project.Clone.Write("says.txt", says + "\n");
 
             var exit = await project.RunAsync();
@@ -120,7 +124,9 @@ public sealed class ExcusedFailures
     [TestCase("--only={tests}", "--gtest_fail_fast")]
     public async Task An_option_that_stops_an_unknown_runner_is_incomplete(string filter, string option)
     {
-        using var project = Of("case \"$*\" in *--only*) cp b.src r.xml; exit 0;; esac\ncp fail.src r.xml; exit 1", $"retry:\n  filter: ['{filter}']", option);
+        using var project =
+            Of("case \"$*\" in *--only*) cp b.src r.xml; exit 0;; esac\ncp fail.src r.xml; exit 1", $"retry:\n  filter: " +
+                $"['{filter}']", option);
 
         await project.RunAsync();
 
@@ -136,7 +142,9 @@ public sealed class ExcusedFailures
     [TestCase("[ERROR] COMPILATION ERROR :", "jest")]
     public async Task A_failure_outside_of_tests_that_the_runner_tells_of_is_not_excused(string says, string framework)
     {
-        using var project = Of("case \"$*\" in *last-failed*|*Pattern*) cp b.src r.xml; exit 0;; esac\ncat says.txt; cp fail.src r.xml; exit 1", $"retry:\n  framework: {framework}");
+        using var project =
+            Of("case \"$*\" in *last-failed*|*Pattern*) cp b.src r.xml; exit 0;; esac\ncat says.txt; cp fail.src r.xml; exit " +
+                "1", $"retry:\n  framework: {framework}");
         project.Clone.Write("says.txt", says + "\n");
 
         await project.RunAsync();
@@ -158,7 +166,8 @@ public sealed class ExcusedFailures
     [TestCase("cp fail.src r.xml; exit 3", "tests-failed", "")]
     public async Task A_try_excuses_only_by_being_green_itself(string again, string reason, string says)
     {
-        using var project = Of($"case \"$*\" in *--only*) {again};; esac\ncp fail.src r.xml; exit 1", "retry:\n  filter: ['--only={tests}']");
+        using var project =
+            Of($"case \"$*\" in *--only*) {again};; esac\ncp fail.src r.xml; exit 1", "retry:\n  filter: ['--only={tests}']");
 
         var exit = await project.RunAsync();
 
@@ -174,7 +183,9 @@ public sealed class ExcusedFailures
     [TestCase(127)]
     public async Task A_first_run_that_broke_is_not_mended_by_a_try(int code)
     {
-        using var project = Of($"echo x >> tries.log; case \"$*\" in *--only*) cp b.src r.xml; exit 0;; esac\ncp fail.src r.xml; exit {code}", "retry:\n  filter: ['--only={tests}']");
+        using var project =
+            Of($"echo x >> tries.log; case \"$*\" in *--only*) cp b.src r.xml; exit 0;; esac\ncp fail.src r.xml; exit " +
+                $"{code}", "retry:\n  filter: ['--only={tests}']");
 
         await project.RunAsync();
 
@@ -191,7 +202,8 @@ public sealed class ExcusedFailures
     [TestCase("surefire.src", 0, "done")]
     [TestCase("twice.src", 0, "done")]
     [TestCase("twice.src", 1, "tests-failed")]
-    public async Task What_the_runner_ran_again_itself_is_flaky_only_when_the_runner_says_green(string report, int code, string reason)
+    public async Task What_the_runner_ran_again_itself_is_flaky_only_when_the_runner_says_green(string report, int code,
+        string reason)
     {
         using var project = Of($"cp {report} r.xml; exit {code}", "");
 
@@ -207,7 +219,9 @@ public sealed class ExcusedFailures
     [Test]
     public async Task Mavens_failed_test_is_excused_by_a_try_and_its_broken_module_is_not([Values(0, 1)] int code)
     {
-        using var project = Of($"echo \"$*\" >> tries.log; case \"$*\" in *-Dtest=*) cp b.src r.xml; exit 0;; esac\ncp fail.src r.xml; exit {code}", "retry:\n  framework: maven");
+        using var project =
+            Of($"echo \"$*\" >> tries.log; case \"$*\" in *-Dtest=*) cp b.src r.xml; exit 0;; esac\ncp fail.src r.xml; exit " +
+                $"{code}", "retry:\n  framework: maven");
 
         await project.RunAsync();
 
@@ -232,7 +246,9 @@ public sealed class ExcusedFailures
     [Test]
     public async Task Gradle_gets_a_script_that_lets_it_go_on()
     {
-        using var project = Of("echo \"$*\" >> tries.log; grep -q ignoreFailures \"$2\" || exit 9; case \"$*\" in *--tests*) cp b.src r.xml;; *) cp fail.src r.xml;; esac", "retry:\n  framework: gradle");
+        using var project =
+            Of("echo \"$*\" >> tries.log; grep -q ignoreFailures \"$2\" || exit 9; case \"$*\" in *--tests*) cp b.src r.xml;; " +
+                "*) cp fail.src r.xml;; esac", "retry:\n  framework: gradle");
 
         var exit = await project.RunAsync();
 
@@ -262,7 +278,8 @@ public sealed class ExcusedFailures
 
     private static Project Of(string script, string more, string argument = "")
     {
-        var project = new Project($"run: [sh, api/test.sh{(argument.Length > 0 ? ", '" + argument + "'" : "")}]\nformat: junit\nreports: [r.xml]{(more.Length > 0 ? "\n" + more : "")}");
+        var project = new Project($"run: [sh, api/test.sh{(argument.Length > 0 ? ", '" + argument + "'"
+            : "")}]\nformat: junit\nreports: [r.xml]{(more.Length > 0 ? "\n" + more : "")}");
         project.Clone.Write("fail.src", OneFails);
         project.Clone.Write("pass.src", BothPass);
         project.Clone.Write("a.src", OnlyA);

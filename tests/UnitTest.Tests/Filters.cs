@@ -45,7 +45,9 @@ public sealed class Filters
     [TestCase("(one-time TearDown)", true)]
     [TestCase("(a) works", false)]
     public void What_is_no_single_test_is_not_run_again(string name, bool refused) =>
-        Assert.That(RetryFilter.WhyNot(new RetryDefinition(2, 5, "jest", []), new TestReport("r", ReportFormat.JUnit, [new TestCase([], null, name, TestOutcome.Failed)])), refused ? Does.Contain("not a single test") : Is.Null);
+        Assert.That(RetryFilter.WhyNot(new RetryDefinition(2, 5, "jest", []),
+            new TestReport("r", ReportFormat.JUnit, [new TestCase([], null, name, TestOutcome.Failed)])), refused
+                ? Does.Contain("not a single test") : Is.Null);
 
     [Test]
     public void A_script_gets_its_arguments_quoted_at_its_end()
@@ -104,7 +106,8 @@ public sealed class Filters
     [TestCase("go", ExpectedResult = null)]
     [TestCase("", ExpectedResult = null)]
     public string? A_framework_can_leave_tests_out(string framework) =>
-        RetryFilter.Exclude(new Runner(framework), Command("run"), [Roots, Adds]) is { } command ? string.Join(' ', command.Run) : null;
+        RetryFilter.Exclude(new Runner(framework), Command("run"), [Roots, Adds]) is { } command ? string.Join(' ', command.Run)
+            : null;
 
     private static TestRunDefinition Run(CommandDefinition command, RetryDefinition? retry) =>
         new("unit", command, [], "auto", TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1), retry, []);

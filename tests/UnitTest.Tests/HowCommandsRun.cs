@@ -3,7 +3,9 @@ using CiSteps.Hosting;
 
 namespace CiSteps.UnitTest.Tests;
 
-/// <summary>Where a command's program is looked up, what it leaves behind, what it names, and what it needs of the machine.</summary>
+/// <summary>
+/// Where a command's program is looked up, what it leaves behind, what it names, and what it needs of the machine.
+/// </summary>
 public sealed class HowCommandsRun
 {
     [TestCase("./gradlew", "svc", "svc says")]
@@ -78,7 +80,8 @@ public sealed class HowCommandsRun
 
         var exit = await project.RunAsync();
 
-        var id = int.Parse((await File.ReadAllTextAsync(Path.Combine(project.Clone.Folder, "pid.log"))).Trim(), System.Globalization.CultureInfo.InvariantCulture);
+        var id = int.Parse((await File.ReadAllTextAsync(Path.Combine(project.Clone.Folder, "pid.log")))
+            .Trim(), System.Globalization.CultureInfo.InvariantCulture);
         using (Assert.EnterMultipleScope())
         {
             Assert.That(exit, Is.EqualTo(ExitCode.Done), project.Output);
@@ -113,7 +116,8 @@ public sealed class HowCommandsRun
             Assert.That((bool)project.Component("api")["changed"]!, Is.True, project.Output);
             Assert.That((bool)project.Component("web")["changed"]!, Is.False, project.Output);
             Assert.That((int)project.Component("api")["passed"]!, Is.EqualTo(1), project.Output);
-            Assert.That(project.Output, Does.Contain("api: its commands name \"tools/test.sh\", which no component's paths cover"));
+            Assert.That(project.Output,
+                Does.Contain("api: its commands name \"tools/test.sh\", which no component's paths cover"));
         }
     }
 
@@ -129,7 +133,8 @@ public sealed class HowCommandsRun
         using (Assert.EnterMultipleScope())
         {
             Assert.That(exit, Is.EqualTo(ExitCode.Usage), project.Output);
-            Assert.That(project.Output, Does.Contain("takes no files").And.Contain("mount it writable").And.Not.Contain("   at "));
+            Assert.That(project.Output,
+                Does.Contain("takes no files").And.Contain("mount it writable").And.Not.Contain("   at "));
         }
     }
 
@@ -151,7 +156,8 @@ public sealed class HowCommandsRun
     private static void Script(Project project, string path, string says)
     {
         project.Clone.Write(path, $"#!/bin/sh\nprintf '1..1\\nok 1 - {says}\\n'\n");
-        File.SetUnixFileMode(Path.Combine(project.Clone.Folder, path), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        File.SetUnixFileMode(Path.Combine(project.Clone.Folder, path),
+            UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
     // Killed and not yet waited for by whoever took it over is ended as well.

@@ -51,7 +51,8 @@ public sealed class InContainers
         using var project = new Project($"run: ['{program}']\nfolder: {folder}\nimage: {image}\nformat: tap");
         project.Clone.Write("tools/gradlew", "#!/bin/sh\nexit 9\n");
         project.Clone.Write("svc/gradlew", "#!/bin/sh\nprintf '1..1\\nok 1 - svc\\n'\n");
-        File.SetUnixFileMode(Path.Combine(project.Clone.Folder, "svc/gradlew"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        File.SetUnixFileMode(Path.Combine(project.Clone.Folder, "svc/gradlew"),
+            UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
 
         var exit = await project.Change().RunAsync();
 

@@ -155,7 +155,9 @@ public sealed class LimitsAndRetries
     [TestCase("2026-11-23", ExitCode.Done, "in quarantine until 2026-11-23 (owner team-a)")]
     public async Task A_quarantined_failure_is_tolerated_until_its_day(string until, int expected, string says)
     {
-        using var project = new Project($"run: [sh, -c, \"printf '1..2\\\\nok 1 - a\\\\nnot ok 2 - b\\\\n'; exit 0\"]\nformat: tap\nquarantine:\n  - test: b\n    owner: team-a\n    until: {until}").Change();
+        using var project =
+            new Project($"run: [sh, -c, \"printf '1..2\\\\nok 1 - a\\\\nnot ok 2 - b\\\\n'; exit 0\"]\nformat: " +
+                $"tap\nquarantine:\n  - test: b\n    owner: team-a\n    until: {until}").Change();
         project.Time = new FakeTimeProvider(new DateTimeOffset(2026, 11, 23, 12, 0, 0, TimeSpan.Zero));
 
         var exit = await project.RunAsync();

@@ -81,7 +81,8 @@ public sealed class CommandContainer(ContainerEngine engine, RegistryCredentials
         var spec = new ContainerSpec(image)
         {
             // As on the agent itself: a relative path is looked up in the folder, whatever the engine's runtime makes of it.
-            Entrypoint = [command.Run[0].Contains('/', StringComparison.Ordinal) ? Path.GetFullPath(Path.Combine(FolderOf(command), command.Run[0])) : command.Run[0]],
+            Entrypoint = [command.Run[0].Contains('/', StringComparison.Ordinal)
+                ? Path.GetFullPath(Path.Combine(FolderOf(command), command.Run[0])) : command.Run[0]],
             Command = [.. command.Run.Skip(1)],
             Environment = [.. variables.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}")],
             WorkingDirectory = FolderOf(command),

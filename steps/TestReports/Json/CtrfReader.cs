@@ -25,7 +25,8 @@ internal static class CtrfReader
     private static TestCase Test(JsonPart test)
     {
         var suites = test.Texts("suite");
-        if (suites is [var one]) suites = [.. one.Split(" > ", StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)];
+        if (suites is [var one]) suites =
+            [.. one.Split(" > ", StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)];
         var status = test.Needed("status");
         var outcome = status switch
         {
@@ -43,7 +44,8 @@ internal static class CtrfReader
         {
             Duration = test.Milliseconds("duration"),
             File = test.Text("filePath"),
-            Message = outcome is TestOutcome.Failed or TestOutcome.Error ? message ?? test.Text("rawStatus") ?? status : isFlaky ? message : null,
+            Message = outcome is TestOutcome.Failed or TestOutcome.Error ? message ?? test.Text("rawStatus") ?? status : isFlaky
+                ? message : null,
             Details = outcome == TestOutcome.Skipped ? null : test.Text("trace"),
             SkipReason = outcome == TestOutcome.Skipped ? message : null,
             Output = Lines(test, "stdout"),
@@ -53,5 +55,6 @@ internal static class CtrfReader
         };
     }
 
-    private static string? Lines(JsonPart test, string name) => test.Texts(name) is { Count: > 0 } lines ? string.Join('\n', lines) : null;
+    private static string? Lines(JsonPart test, string name) =>
+        test.Texts(name) is { Count: > 0 } lines ? string.Join('\n', lines) : null;
 }

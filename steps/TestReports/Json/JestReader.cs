@@ -12,7 +12,8 @@ internal static class JestReader
             // Newer versions name these two "name" and "assertionResults", the in-process form "testFilePath" and "testResults".
             var file = suite.Text("name") ?? suite.Text("testFilePath");
             var from = cases.Count;
-            foreach (var test in suite.Items(suite.HasArray("assertionResults") ? "assertionResults" : "testResults")) cases.Add(Test(test, file));
+            foreach (var test in suite.Items(suite.HasArray("assertionResults") ? "assertionResults"
+                : "testResults")) cases.Add(Test(test, file));
             if (suite.Text("status") == "failed" && !cases.AnyFailureFrom(from))
                 cases.Add(new TestCase([], null, file ?? "(suite)", TestOutcome.Error)
                 {
@@ -50,7 +51,9 @@ internal static class JestReader
             Duration = test.Milliseconds("duration"),
             IsFlaky = isFlaky,
             Attempts = Math.Max(invocations, retries.Count + 1),
-            Message = outcome == TestOutcome.Failed || isFlaky ? JUnitReader.FirstLine(problem.Count > 0 ? problem[0] : null) ?? (outcome == TestOutcome.Failed ? "failed without a message" : null) : null,
+            Message = outcome == TestOutcome.Failed || isFlaky
+                ? JUnitReader.FirstLine(problem.Count > 0 ? problem[0] : null) ?? (outcome == TestOutcome.Failed
+                    ? "failed without a message" : null) : null,
             Details = problem.Count > 0 ? string.Join("\n\n", problem) : null,
             SkipReason = status == "todo" ? "todo" : null,
         };

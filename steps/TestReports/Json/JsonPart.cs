@@ -2,18 +2,24 @@ using System.Text.Json;
 
 namespace CiSteps.TestReports.Json;
 
-/// <summary>A part of a JSON report. A value of another type than the format says is an error with its place, never a value left out.</summary>
+/// <summary>
+/// A part of a JSON report. A value of another type than the format says is an error with its place, never a value left out.
+/// </summary>
 internal readonly struct JsonPart(JsonElement element, string path)
 {
     public string Path => path;
 
     public bool IsObject => element.ValueKind == JsonValueKind.Object;
 
-    public bool Has(string name) => IsObject && element.TryGetProperty(name, out var value) && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined);
+    public bool Has(string name) =>
+        IsObject && element.TryGetProperty(name, out var value)
+            && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined);
 
-    public bool HasArray(string name) => IsObject && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Array;
+    public bool HasArray(string name) =>
+        IsObject && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Array;
 
-    public bool HasObject(string name) => IsObject && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Object;
+    public bool HasObject(string name) =>
+        IsObject && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Object;
 
     /// <summary>A text; null when it is not there.</summary>
     public string? Text(string name) => Find(name) is not { } value ? null
@@ -24,18 +30,24 @@ internal readonly struct JsonPart(JsonElement element, string path)
 
     /// <summary>A number; null when it is not there.</summary>
     public double? Number(string name) => Find(name) is not { } value ? null
-        : value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && double.IsFinite(number) ? number : throw Wrong(name, "number", value);
+        : value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && double.IsFinite(number) ? number
+            : throw Wrong(name, "number", value);
 
     /// <summary>A count; null when it is not there.</summary>
     public int? Count(string name) => Number(name) is not { } number ? null
-        : number is >= 0 and <= int.MaxValue && Math.Floor(number) == number ? (int)number : throw new JsonReportException($"{Inside(name)} is not a count");
+        : number is >= 0 and <= int.MaxValue && Math.Floor(number) == number ? (int)number
+            : throw new JsonReportException($"{Inside(name)} is not a count");
 
     /// <summary>Milliseconds; null when it is not there.</summary>
-    public TimeSpan? Milliseconds(string name) => Number(name) is { } number ? number is >= 0 and < 1e12 ? TimeSpan.FromMilliseconds(number)
+    public TimeSpan? Milliseconds(string name) =>
+        Number(name) is { } number ? number is >= 0 and < 1e12 ? TimeSpan.FromMilliseconds(number)
         : throw new JsonReportException($"{Inside(name)} is not a duration") : null;
 
     /// <summary>Yes or no; no when it is not there.</summary>
-    public bool Flag(string name) => Find(name) is { } value && (value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Wrong(name, "true or false", value));
+    public bool Flag(string name) =>
+        Find(name) is { } value
+            && (value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean()
+                : throw Wrong(name, "true or false", value));
 
     /// <summary>The parts of a list; none when it is not there.</summary>
     public IEnumerable<JsonPart> Items(string name)
@@ -54,7 +66,8 @@ internal readonly struct JsonPart(JsonElement element, string path)
         if (value.ValueKind != JsonValueKind.Array) throw Wrong(name, "list of texts", value);
         var texts = new List<string>();
         foreach (var item in value.EnumerateArray())
-            texts.Add(item.ValueKind == JsonValueKind.String ? TextOf(item, Inside(name)) : throw Wrong(name, "list of texts", item));
+            texts.Add(item.ValueKind == JsonValueKind.String ? TextOf(item, Inside(name))
+                : throw Wrong(name, "list of texts", item));
         return texts;
     }
 
@@ -70,14 +83,16 @@ internal readonly struct JsonPart(JsonElement element, string path)
 
     private string Inside(string name) => path.Length == 0 ? name : path + "." + name;
 
-    private JsonReportException Wrong(string name, string wanted, JsonElement found) => new($"{Inside(name)} is not a {wanted} but {found.ValueKind}");
+    private JsonReportException Wrong(string name, string wanted, JsonElement found) =>
+        new($"{Inside(name)} is not a {wanted} but {found.ValueKind}");
 
     private static string TextOf(JsonElement value, string path)
     {
         try
         {
             var text = value.GetString()!;
-            return text.Length <= Xml.ReportXml.LongestText ? text : text[..Xml.ReportXml.LongestText] + $"\n… {text.Length - Xml.ReportXml.LongestText} more characters";
+            return text.Length <= Xml.ReportXml.LongestText ? text
+                : text[..Xml.ReportXml.LongestText] + $"\n… {text.Length - Xml.ReportXml.LongestText} more characters";
         }
         catch (InvalidOperationException)
         {

@@ -17,15 +17,18 @@ internal static class ReportJson
     {
         TestReport Broken(ReportFaultKind kind, string text) => TestReport.Broken(source, wanted, kind, text);
         if (stream.Length > LongestReport)
-            return Broken(ReportFaultKind.Malformed, $"\"{source}\" is larger than {LongestReport >> 20} MB; write the report as JUnit XML, which may be of any size");
+            return Broken(ReportFaultKind.Malformed, $"\"{source}\" is larger than {LongestReport >> 20} MB; write the report " +
+                "as JUnit XML, which may be of any size");
         try
         {
             using var document = Parse(stream);
             var part = new JsonPart(document.RootElement, "");
             var found = FormatOf(part);
-            if (found == ReportFormat.Auto) return Broken(ReportFaultKind.NotAReport, $"\"{source}\" is JSON, but not a report that is known; {ReportFormats.Known}");
+            if (found == ReportFormat.Auto) return Broken(ReportFaultKind.NotAReport, $"\"{source}\" is JSON, but not a report " +
+                $"that is known; {ReportFormats.Known}");
             if (wanted != ReportFormat.Auto && wanted != found)
-                return Broken(ReportFaultKind.NotAReport, $"\"{source}\" is a {found.Word()} report, the configuration says {wanted.Word()}; correct the format or use auto");
+                return Broken(ReportFaultKind.NotAReport, $"\"{source}\" is a {found.Word()} report, the configuration says " +
+                    $"{wanted.Word()}; correct the format or use auto");
             var cases = new CaseList(root);
             var fault = found switch
             {
@@ -38,10 +41,11 @@ internal static class ReportJson
         catch (JsonException error)
         {
             // What ends in the middle has been cut; everything else is wrong where the parser says.
-            var cut = error.Message.Contains("end of data", StringComparison.Ordinal) || error.Message.Contains("end of string", StringComparison.Ordinal) ||
-                error.Message.Contains("incomplete", StringComparison.Ordinal);
+            var cut = error.Message.Contains("reached end of data", StringComparison.Ordinal)
+                || error.Message.Contains("depth to be zero", StringComparison.Ordinal);
             return cut
-                ? Broken(ReportFaultKind.Truncated, $"\"{source}\" ends in the middle; its writer probably ended before it was done")
+                ? Broken(ReportFaultKind.Truncated, $"\"{source}\" ends in the middle; its writer probably ended before it was " +
+                    "done")
                 : Broken(ReportFaultKind.Malformed, $"\"{source}\" is not well-formed JSON: {error.Message}");
         }
         // Half a surrogate pair, or bytes that are not text, in a name.
@@ -82,10 +86,12 @@ internal static class ReportJson
     }
 
     private static ReportFormat FormatOf(JsonPart root) =>
-        root.HasObject("results") && (root.Has("reportFormat") || root.Has("specVersion") || root.HasTestsIn("results")) ? ReportFormat.Ctrf
+        root.HasObject("results") && (root.Has("reportFormat") || root.Has("specVersion") || root.HasTestsIn("results"))
+            ? ReportFormat.Ctrf
         : root.HasArray("testResults") && root.Has("numTotalTests") ? ReportFormat.Jest
         : root.HasObject("stats") && root.HasArray("passes") && root.HasArray("failures") ? ReportFormat.Mocha
         : ReportFormat.Auto;
 
-    private static bool HasTestsIn(this JsonPart root, string name) => root.Object(name) is { } inner && inner.HasArray("tests") && inner.HasObject("summary");
+    private static bool HasTestsIn(this JsonPart root, string name) =>
+        root.Object(name) is { } inner && inner.HasArray("tests") && inner.HasObject("summary");
 }

@@ -3,7 +3,9 @@ using CiSteps.TestReports.Json;
 
 namespace CiSteps.TestReports.Lines;
 
-/// <summary>A JSON report that stands in an output, from the first line that begins with a brace to the last one that ends with it.</summary>
+/// <summary>
+/// A JSON report that stands in an output, from the first line that begins with a brace to the last one that ends with it.
+/// </summary>
 internal sealed class JsonLines(ReportFormat format, string source, string root) : ILineReader
 {
     private readonly StringBuilder text = new();
@@ -25,7 +27,9 @@ internal sealed class JsonLines(ReportFormat format, string source, string root)
 
     public TestReport? Finish()
     {
-        if (tooLong) return TestReport.Broken(source, format, ReportFaultKind.Malformed, $"\"{source}\" is larger than what is read of an output; have the report written to a file and name it under \"reports\"");
+        if (tooLong) return TestReport.Broken(source, format,
+            ReportFaultKind.Malformed, $"\"{source}\" is larger than what is read of an output; have the report written to a " +
+                "file and name it under \"reports\"");
         if (text.Length == 0) return null;
         using var stream = new MemoryStream(Encoding.UTF8.GetBytes(text.ToString(0, end > 0 ? end : text.Length)));
         return ReportJson.Read(stream, format, source, root);

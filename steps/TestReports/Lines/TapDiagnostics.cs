@@ -2,7 +2,10 @@ using System.Text;
 
 namespace CiSteps.TestReports.Lines;
 
-/// <summary>The top-level values of a TAP point's YAML block. Producers write it by hand and often not quite right, so it is read by lines and never fails.</summary>
+/// <summary>
+/// The top-level values of a TAP point's YAML block. Producers write it by hand and often not quite right, so it is read by lines
+/// and never fails.
+/// </summary>
 internal sealed class TapDiagnostics
 {
     private static readonly string[] wanted = ["expected", "wanted", "want", "expect"];
@@ -44,14 +47,16 @@ internal sealed class TapDiagnostics
         foreach (var whole in lines)
         {
             var line = whole[Math.Min(Indent(whole), outer)..];
-            if (key is not null && (line.Trim().Length == 0 || char.IsWhiteSpace(line[0]) || line.StartsWith("- ", StringComparison.Ordinal)))
+            if (key is not null
+                && (line.Trim().Length == 0 || char.IsWhiteSpace(line[0]) || line.StartsWith("- ", StringComparison.Ordinal)))
             {
                 below.Add(line);
                 continue;
             }
             End();
             var colon = line.IndexOf(':', StringComparison.Ordinal);
-            if (colon <= 0 || line[0] is ' ' or '-' or '#' || colon + 1 < line.Length && line[colon + 1] is not (' ' or '\t')) continue;
+            if (colon <= 0 || line[0] is ' ' or '-' or '#' || colon + 1 < line.Length
+                && line[colon + 1] is not (' ' or '\t')) continue;
             key = Plain(line[..colon].Trim());
             value = line[(colon + 1)..].Trim();
         }

@@ -23,7 +23,8 @@ internal static class BoostReader
                 var reason = ReportXml.Attribute(xml, "reason");
                 var from = cases.Count;
                 ReportXml.Children(xml, next => Log(xml, next, inner, cases));
-                if (skipped && cases.Count == from) cases.Add(new TestCase(suites, null, inner[^1], TestOutcome.Skipped) { SkipReason = reason });
+                if (skipped && cases.Count == from) cases.Add(new TestCase(suites, null, inner[^1],
+                    TestOutcome.Skipped) { SkipReason = reason });
                 break;
             case "TestCase":
                 LoggedCase(xml, suites, cases);
@@ -32,7 +33,8 @@ internal static class BoostReader
             case "Error" or "FatalError" or "Exception":
                 var line = Place(xml);
                 var text = ReportXml.Text(xml)?.Trim();
-                cases.Add(new TestCase(suites, null, suites.Count == 0 ? "(run)" : "(suite)", TestOutcome.Error) { Message = text ?? child, Details = ReportXml.JoinLines(line, text) });
+                cases.Add(new TestCase(suites, null, suites.Count == 0 ? "(run)"
+                    : "(suite)", TestOutcome.Error) { Message = text ?? child, Details = ReportXml.JoinLines(line, text) });
                 break;
             default:
                 xml.Skip();
@@ -42,7 +44,8 @@ internal static class BoostReader
 
     private static void LoggedCase(XmlReader xml, IReadOnlyList<string> suites, CaseList cases)
     {
-        var test = new TestCase(suites, null, ReportXml.Attribute(xml, "name") ?? "(no name)", IsSkipped(xml) ? TestOutcome.Skipped : TestOutcome.Passed)
+        var test = new TestCase(suites, null, ReportXml.Attribute(xml, "name") ?? "(no name)", IsSkipped(xml)
+            ? TestOutcome.Skipped : TestOutcome.Passed)
         {
             File = ReportXml.Attribute(xml, "file"),
             SkipReason = ReportXml.Attribute(xml, "reason"),
@@ -66,7 +69,8 @@ internal static class BoostReader
                     break;
                 case "TestingTime":
                     // In microseconds.
-                    if (double.TryParse(ReportXml.Text(xml), NumberStyles.Float, CultureInfo.InvariantCulture, out var time) && time is >= 0 and < 1e15)
+                    if (double.TryParse(ReportXml.Text(xml), NumberStyles.Float, CultureInfo.InvariantCulture, out var time)
+                        && time is >= 0 and < 1e15)
                         test = test with { Duration = TimeSpan.FromMicroseconds(time) };
                     break;
                 default:
@@ -98,7 +102,8 @@ internal static class BoostReader
             var failed = ReportXml.Count(xml, "assertions_failed");
             cases.Add(new TestCase(suites, null, name, outcome)
             {
-                Message = outcome == TestOutcome.Failed ? $"{failed} assertions failed; the log has them" : outcome == TestOutcome.Error ? result ?? "has no result" : null,
+                Message = outcome == TestOutcome.Failed ? $"{failed} assertions failed; the log has them"
+                    : outcome == TestOutcome.Error ? result ?? "has no result" : null,
             });
             xml.Skip();
             return;
@@ -108,11 +113,14 @@ internal static class BoostReader
         ReportXml.Children(xml, next => Report(xml, next, [.. suites, name], cases));
         // The short form has sums only, and a suite's own fixture fails without a test.
         if ((declared > 0 || outcome is TestOutcome.Failed or TestOutcome.Error) && !cases.AnyFailureFrom(from))
-            cases.Add(new TestCase(suites, null, name, TestOutcome.Error) { Message = declared > 0 ? $"the suite counts {declared} failed tests, but shows none of them" : $"the suite {result ?? "has no result"}" });
+            cases.Add(new TestCase(suites, null, name, TestOutcome.Error) { Message = declared > 0
+                ? $"the suite counts {declared} failed tests, but shows none of them"
+                    : $"the suite {result ?? "has no result"}" });
     }
 
     private static bool IsSkipped(XmlReader xml) => xml.GetAttribute("skipped") is "yes" or "true";
 
     private static string? Place(XmlReader xml) =>
-        ReportXml.Attribute(xml, "file") is { } file ? ReportXml.Attribute(xml, "line") is { } line ? $"{file}:{line}" : file : null;
+        ReportXml.Attribute(xml, "file") is { } file ? ReportXml.Attribute(xml, "line") is { } line ? $"{file}:{line}" : file
+            : null;
 }

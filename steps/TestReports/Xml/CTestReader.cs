@@ -31,8 +31,10 @@ internal static class CTestReader
                 else xml.Skip();
             });
         });
-        return !isTesting ? new(ReportFaultKind.NotAReport, $"\"{source}\" is a file of CTest without tests (its build or configuration); name Test.xml, or use ctest --output-junit")
-            : announced != cases.Count ? new(ReportFaultKind.PlanMismatch, $"\"{source}\" lists {announced} tests and has the results of {cases.Count}")
+        return !isTesting ? new(ReportFaultKind.NotAReport, $"\"{source}\" is a file of CTest without tests (its build or " +
+            "configuration); name Test.xml, or use ctest --output-junit")
+            : announced != cases.Count
+                ? new(ReportFaultKind.PlanMismatch, $"\"{source}\" lists {announced} tests and has the results of {cases.Count}")
             : null;
     }
 
@@ -76,9 +78,12 @@ internal static class CTestReader
         var outcome = status switch
         {
             "passed" => TestOutcome.Passed,
-            "failed" => texts.GetValueOrDefault("Exit Code") is "Timeout" or "SEGFAULT" or "Exception" or "ILLEGAL" or "INTERRUPT" or "NUMERICAL" or "OTHER_FAULT" ? TestOutcome.Error : TestOutcome.Failed,
+            "failed" => texts.GetValueOrDefault("Exit Code")
+                is "Timeout" or "SEGFAULT" or "Exception" or "ILLEGAL" or "INTERRUPT" or "NUMERICAL" or "OTHER_FAULT"
+                    ? TestOutcome.Error : TestOutcome.Failed,
             // What was left out on purpose says so; a program that is missing does not.
-            "notrun" when completion is "Disabled" || completion?.StartsWith("SKIP_", StringComparison.Ordinal) == true => TestOutcome.Skipped,
+            "notrun" when completion is "Disabled" || completion?.StartsWith("SKIP_", StringComparison.Ordinal) == true =>
+                TestOutcome.Skipped,
             _ => TestOutcome.Error,
         };
         cases.Add(new TestCase([], null, name, outcome)
@@ -87,7 +92,11 @@ internal static class CTestReader
             Output = output?.Trim(),
             SkipReason = outcome == TestOutcome.Skipped ? completion : null,
             Message = outcome is TestOutcome.Failed or TestOutcome.Error
-                ? string.Join(", ", new[] { texts.GetValueOrDefault("Exit Code"), texts.GetValueOrDefault("Exit Value") is { } value ? $"exit code {value}" : null, status == "notrun" ? completion ?? "did not run" : null }.Where(part => !string.IsNullOrEmpty(part))) is { Length: > 0 } text ? text : completion ?? status ?? "has no status" : null,
+                ? string.Join(", ",
+                    new[] { texts.GetValueOrDefault("Exit Code"), texts.GetValueOrDefault("Exit Value") is { } value
+                        ? $"exit code {value}" : null, status == "notrun" ? completion ?? "did not run" : null }.Where(part =>
+                            !string.IsNullOrEmpty(part))) is { Length: > 0 } text ? text
+                                : completion ?? status ?? "has no status" : null,
         });
     }
 

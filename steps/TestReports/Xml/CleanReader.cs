@@ -55,7 +55,8 @@ internal sealed partial class CleanReader(TextReader inner) : TextReader
     private void Begin(Span<char> block)
     {
         begun = true;
-        if (Newer().Match(new string(block[..Math.Min(block.Length, 200)])) is { Success: true } match) block[match.Index + match.Length - 1] = '0';
+        if (Newer().Match(new string(block[..Math.Min(block.Length, 200)])) is { Success: true } match) block[match.Index
+            + match.Length - 1] = '0';
     }
 
     /// <summary>Opens bytes in the encoding that their mark or their XML declaration names.</summary>

@@ -33,8 +33,10 @@ internal static class CppUnitReader
                     break;
             }
         });
-        return declared is null ? new(ReportFaultKind.Truncated, $"\"{source}\" has no statistics; its writer probably ended before it was done")
-            : declared != cases.Count ? new(ReportFaultKind.PlanMismatch, $"\"{source}\" counts {declared} tests and has {cases.Count}")
+        return declared is null
+            ? new(ReportFaultKind.Truncated, $"\"{source}\" has no statistics; its writer probably ended before it was done")
+            : declared != cases.Count
+                ? new(ReportFaultKind.PlanMismatch, $"\"{source}\" counts {declared} tests and has {cases.Count}")
             : null;
     }
 
@@ -72,11 +74,13 @@ internal static class CppUnitReader
             }
         });
         var at = name.LastIndexOf("::", StringComparison.Ordinal);
-        cases.Add(new TestCase([], at > 0 ? name[..at] : null, at > 0 ? name[(at + 2)..] : name, outcome == TestOutcome.Failed && type == "Error" ? TestOutcome.Error : outcome)
+        cases.Add(new TestCase([], at > 0 ? name[..at] : null, at > 0 ? name[(at + 2)..]
+            : name, outcome == TestOutcome.Failed && type == "Error" ? TestOutcome.Error : outcome)
         {
             File = file,
             Message = outcome == TestOutcome.Failed ? JUnitReader.FirstLine(message) ?? type ?? "failed without a message" : null,
-            Details = outcome == TestOutcome.Failed ? ReportXml.JoinLines(file is null ? null : line is null ? file : $"{file}:{line}", message) : null,
+            Details = outcome == TestOutcome.Failed
+                ? ReportXml.JoinLines(file is null ? null : line is null ? file : $"{file}:{line}", message) : null,
         });
     }
 }

@@ -11,7 +11,8 @@ internal static class JUnitReader
         return null;
     }
 
-    // Gives back how many cases below showed a failure or error, whatever they count as: surefire counts a flaky test's first failure too.
+    // Gives back how many cases below showed a failure or error, whatever they count as: surefire counts a flaky test's first
+    // failure too.
     private static int Suite(XmlReader xml, IReadOnlyList<string> outer, string source, CaseList cases)
     {
         var isRoot = xml.LocalName == "testsuites";
@@ -74,7 +75,9 @@ internal static class JUnitReader
         // gtest: disabled tests are listed with status="notrun"; some writers say it in an attribute only.
         var notRun = xml.GetAttribute("status") is "notrun" or "skipped" or "disabled" || xml.GetAttribute("result") is "skipped" or "suppressed";
         // Some say only there that it failed.
-        var status = (xml.GetAttribute("status") ?? xml.GetAttribute("result"))?.Trim().ToUpperInvariant() is "FAILED" or "FAIL" or "FAILURE" or "ERROR" or "BROKEN" or "TIMEOUT" or "TIMEDOUT" ? xml.GetAttribute("status") ?? xml.GetAttribute("result") : null;
+        var status = (xml.GetAttribute("status") ?? xml.GetAttribute("result"))?.Trim()
+            .ToUpperInvariant() is "FAILED" or "FAIL" or "FAILURE" or "ERROR" or "BROKEN" or "TIMEOUT" or "TIMEDOUT"
+                ? xml.GetAttribute("status") ?? xml.GetAttribute("result") : null;
         var failures = 0;
         var errors = 0;
         var skipped = false;
@@ -121,7 +124,8 @@ internal static class JUnitReader
         if (status is not null && failures + errors == 0 && !skipped && !passedAgain)
         {
             failures++;
-            test = test with { Message = JUnitReader.FirstLine(test.ErrorOutput) ?? $"failed without a message (status \"{status}\")" };
+            test = test with { Message =
+                JUnitReader.FirstLine(test.ErrorOutput) ?? $"failed without a message (status \"{status}\")" };
         }
         var failed = failures + errors > 0;
         test = test with

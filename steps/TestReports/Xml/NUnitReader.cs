@@ -90,7 +90,7 @@ internal static class NUnitReader
         if (className is null && xml.GetAttribute("fullname") is null)
         {
             var end = name.IndexOf('(', StringComparison.Ordinal);
-            var point = name.LastIndexOf('.', (end < 0 ? name.Length : end) - 1);
+            var point = (end < 0 ? name : name[..end]).LastIndexOf('.');
             if (point > 0) (className, name) = (name[..point], name[(point + 1)..]);
         }
         var label = xml.GetAttribute("label");
@@ -145,7 +145,8 @@ internal static class NUnitReader
         return Is("executed", "false") ? "Skipped" : Is("success", "true") ? "Success" : Is("success", "false") ? "Failure"
             : xml.GetAttribute("success") is { Length: > 0 } ? "Error" : null;
 
-        bool Is(string name, string value) => string.Equals(xml.GetAttribute(name)?.Trim(), value, StringComparison.OrdinalIgnoreCase);
+        bool Is(string name, string value) =>
+            string.Equals(xml.GetAttribute(name)?.Trim(), value, StringComparison.OrdinalIgnoreCase);
     }
 
     private static (string? Message, string? Stack) Problem(XmlReader xml)

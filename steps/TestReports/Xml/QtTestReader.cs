@@ -46,7 +46,8 @@ internal static class QtTestReader
                     });
                     if (!rows.Contains(tag)) rows.Add(tag);
                     if (!tests.TryGetValue(tag ?? "", out var test))
-                        test = new TestCase([], className, tag is null ? function : $"{function}({tag})", TestOutcome.Passed) { Method = function };
+                        test = new TestCase([], className, tag is null ? function
+                            : $"{function}({tag})", TestOutcome.Passed) { Method = function };
                     tests[tag ?? ""] = child == "Incident" ? WithIncident(test, type, text, file) : WithMessage(test, type, text);
                     break;
                 case "Duration":
@@ -58,9 +59,11 @@ internal static class QtTestReader
                     break;
             }
         });
-        if (rows.Count == 0) cases.Add(new TestCase([], className, function, TestOutcome.Error) { Method = function, Message = "did not end: its program ended first" });
+        if (rows.Count == 0) cases.Add(new TestCase([], className, function, TestOutcome.Error) { Method = function,
+            Message = "did not end: its program ended first" });
         // Messages before the first row have no tag.
-        else if (rows.Count > 1 && tests.TryGetValue("", out var bare) && bare is { Outcome: TestOutcome.Passed, Duration: null }) rows.Remove(null);
+        else if (rows.Count > 1 && tests.TryGetValue("", out var bare)
+            && bare is { Outcome: TestOutcome.Passed, Duration: null }) rows.Remove(null);
         foreach (var row in rows) cases.Add(tests[row ?? ""] with { Duration = rows.Count == 1 ? duration : null });
     }
 
@@ -68,12 +71,15 @@ internal static class QtTestReader
     {
         // An expected failure is followed by the pass that it counts as.
         "pass" or "xfail" => test,
-        "bpass" or "bfail" or "bxpass" or "bxfail" => test with { Outcome = test.IsFailure ? test.Outcome : TestOutcome.Skipped, SkipReason = text is null ? "blacklisted" : $"blacklisted: {text}" },
+        "bpass" or "bfail" or "bxpass" or "bxfail" =>
+            test with { Outcome = test.IsFailure ? test.Outcome : TestOutcome.Skipped, SkipReason = text is null ? "blacklisted"
+                : $"blacklisted: {text}" },
         "skip" => WithMessage(test, type, text),
         _ => test with
         {
             Outcome = type is "fail" or "xpass" ? TestOutcome.Failed : TestOutcome.Error,
-            Message = test.Message ?? JUnitReader.FirstLine(text) ?? (type == "xpass" ? "passed, although it was expected to fail" : type),
+            Message = test.Message ?? JUnitReader.FirstLine(text) ?? (type == "xpass"
+                ? "passed, although it was expected to fail" : type),
             Details = ReportXml.JoinLines(test.Details, text),
             File = test.File ?? file,
         },
@@ -82,7 +88,9 @@ internal static class QtTestReader
     private static TestCase WithMessage(TestCase test, string? type, string? text) => type switch
     {
         "skip" => test with { Outcome = test.IsFailure ? test.Outcome : TestOutcome.Skipped, SkipReason = text },
-        "system" or "qfatal" => test with { Outcome = TestOutcome.Error, Message = test.Message ?? text ?? type, Details = ReportXml.JoinLines(test.Details, text) },
+        "system" or "qfatal" =>
+            test with { Outcome = TestOutcome.Error, Message = test.Message ?? text ?? type,
+                Details = ReportXml.JoinLines(test.Details, text) },
         _ => test with { Output = ReportXml.JoinLines(test.Output, text) },
     };
 }

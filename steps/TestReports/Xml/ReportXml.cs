@@ -39,11 +39,16 @@ internal static class ReportXml
                 var rootElement = xml.NamespaceURI;
                 var first = FirstChild(xml);
                 if (CppUnitReader.IsPart(first ?? "")) found = ReportFormat.CppUnit;
-                else if (!rootElement.Contains("TeamTest", StringComparison.Ordinal) && first is not null && !TrxReader.IsPart(first))
-                    return TestReport.Broken(source, wanted, ReportFaultKind.NotAReport, $"\"{source}\" has the root element of a TRX report, but \"{first}\" in it, which neither TRX nor CppUnit has; {ReportFormats.Known}");
+                else if (!rootElement.Contains("TeamTest", StringComparison.Ordinal) && first is not null
+                    && !TrxReader.IsPart(first))
+                    return TestReport.Broken(source, wanted,
+                        ReportFaultKind.NotAReport, $"\"{source}\" has the root element of a TRX report, but \"{first}\" in " +
+                            $"it, which neither TRX nor CppUnit has; {ReportFormats.Known}");
             }
             if (found == ReportFormat.Auto)
-                return TestReport.Broken(source, wanted, ReportFaultKind.NotAReport, $"\"{source}\" is XML with the root element \"{xml.LocalName}\"{Foreign(xml.LocalName)}, which is not a report that is read; {ReportFormats.Known}");
+                return TestReport.Broken(source, wanted,
+                    ReportFaultKind.NotAReport, $"\"{source}\" is XML with the root element " +
+                        $"\"{xml.LocalName}\"{Foreign(xml.LocalName)}, which is not a report that is read; {ReportFormats.Known}");
             if (wanted != ReportFormat.Auto && wanted != found)
                 return TestReport.Broken(source, wanted, ReportFaultKind.NotAReport, $"\"{source}\" is a {found.Word()} report, the configuration says {wanted.Word()}; correct the format or use auto");
             format = found;
@@ -196,7 +201,8 @@ internal static class ReportXml
 
     /// <summary>Milliseconds; null when absent or no duration.</summary>
     public static TimeSpan? Milliseconds(string? text) =>
-        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && value is >= 0 and < 1e12 ? TimeSpan.FromMilliseconds(value) : null;
+        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && value is >= 0 and < 1e12
+            ? TimeSpan.FromMilliseconds(value) : null;
 
     /// <summary>A text attribute; null when absent or empty.</summary>
     public static string? Attribute(XmlReader xml, string name) => xml.GetAttribute(name) is { Length: > 0 } value ? Cut(value) : null;

@@ -2,7 +2,10 @@ using System.Xml;
 
 namespace CiSteps.TestReports.Xml;
 
-/// <summary>TestNG's <c>testng-results.xml</c>. Configuration methods count only when they fail; a try that TestNG ran again is no test of its own.</summary>
+/// <summary>
+/// TestNG's <c>testng-results.xml</c>. Configuration methods count only when they fail; a try that TestNG ran again is no test of
+/// its own.
+/// </summary>
 internal static class TestNgReader
 {
     public static ReportFault? Read(XmlReader xml, string source, CaseList cases)
@@ -12,9 +15,12 @@ internal static class TestNgReader
         ReportXml.Children(xml, child => Inside(xml, child, [], null, cases, retried));
         // The file's own sum and what it shows must agree: a configuration that broke may be in the sum only.
         if (declared > 0 && !cases.AnyFailureFrom(0))
-            cases.Add(new TestCase([], null, "(run)", TestOutcome.Error) { Message = $"the report counts {declared} failed tests, but shows none of them" });
+            cases.Add(new TestCase([], null, "(run)",
+                TestOutcome.Error) { Message = $"the report counts {declared} failed tests, but shows none of them" });
         // Suites may be written to files of their own, and this one only names them.
-        return passed > cases.Totals.Passed ? new(ReportFaultKind.PlanMismatch, $"\"{source}\" counts {passed} passed tests and has {cases.Totals.Passed}; have TestNG write one file") : null;
+        return passed > cases.Totals.Passed
+            ? new(ReportFaultKind.PlanMismatch, $"\"{source}\" counts {passed} passed tests and has {cases.Totals.Passed}; " +
+                "have TestNG write one file") : null;
     }
 
     private static void Inside(XmlReader xml, string child, IReadOnlyList<string> suites, string? className, CaseList cases,
@@ -27,7 +33,8 @@ internal static class TestNgReader
                 ReportXml.Children(xml, next => Inside(xml, next, inner, null, cases, retried));
                 break;
             case "class":
-                var of = (ReportXml.Attribute(xml, "package") is { } package and not "[default]" ? package + "." : "") + ReportXml.Attribute(xml, "name");
+                var of = (ReportXml.Attribute(xml, "package") is { } package and not "[default]" ? package + "." : "")
+                    + ReportXml.Attribute(xml, "name");
                 ReportXml.Children(xml, next => Inside(xml, next, suites, of, cases, retried));
                 break;
             case "test-method":
@@ -65,19 +72,22 @@ internal static class TestNgReader
             switch (child)
             {
                 case "params":
-                    ReportXml.Children(xml, _ => ReportXml.Children(xml, _ => parameters.Add(ReportXml.Text(xml)?.Trim() ?? "null")));
+                    ReportXml.Children(xml, _ =>
+                        ReportXml.Children(xml, _ => parameters.Add(ReportXml.Text(xml)?.Trim() ?? "null")));
                     break;
                 case "exception":
                     type = ReportXml.Attribute(xml, "class");
                     ReportXml.Children(xml, part =>
                     {
                         if (part == "message") test = test with { Message = ReportXml.Text(xml)?.Trim() };
-                        else if (part is "full-stacktrace" or "short-stacktrace") test = test with { Details = ReportXml.Text(xml)?.Trim() };
+                        else if (part is "full-stacktrace" or "short-stacktrace") test =
+                            test with { Details = ReportXml.Text(xml)?.Trim() };
                         else xml.Skip();
                     });
                     break;
                 case "reporter-output":
-                    ReportXml.Children(xml, _ => test = test with { Output = ReportXml.JoinLines(test.Output, ReportXml.Text(xml)?.Trim()) });
+                    ReportXml.Children(xml, _ =>
+                        test = test with { Output = ReportXml.JoinLines(test.Output, ReportXml.Text(xml)?.Trim()) });
                     break;
                 default:
                     xml.Skip();
