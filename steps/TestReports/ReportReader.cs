@@ -16,6 +16,7 @@ public static class ReportReader
     {
         try
         {
+            if (IsEmpty(path)) return Empty(source ?? path, format);
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 65536, FileOptions.SequentialScan);
             return Read(stream, format, source ?? path, root);
         }
@@ -33,7 +34,7 @@ public static class ReportReader
         if (start == '{' && format is not (ReportFormat.Tap or ReportFormat.GoJson)
             && !BeginsAsGo(stream)) return ReportJson.Read(stream, format, source, root);
         if (start is null)
-            return TestReport.Broken(source, format, ReportFaultKind.Truncated, $"\"{source}\" is empty; its writer probably ended before it was done");
+            return Empty(source, format);
         var isXml = format != ReportFormat.Auto && format is not (ReportFormat.Tap or ReportFormat.GoJson)
             && !ReportJson.IsFormat(format);
         if (start == '<')
@@ -63,6 +64,7 @@ public static class ReportReader
     {
         try
         {
+            if (IsEmpty(path)) return true;
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
             var start = Peek(stream);
             if (start is null) return true;
@@ -78,6 +80,12 @@ public static class ReportReader
             return false;
         }
     }
+
+    // A named pipe has no length, and opening one would block for ever.
+    private static bool IsEmpty(string path) => new FileInfo(path).Length == 0;
+
+    private static TestReport Empty(string source, ReportFormat format) =>
+        TestReport.Broken(source, format, ReportFaultKind.Truncated, $"\"{source}\" is empty; its writer probably ended before it was done");
 
     private static bool BeginsAsXmlReport(Stream stream)
     {

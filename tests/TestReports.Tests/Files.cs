@@ -22,6 +22,25 @@ public sealed class Files
         Assert.That(string.Join(',', new ReportFiles(folder.Path, [glob]).Find()), Is.EqualTo(expected));
     }
 
+    [Test]
+    public async Task A_named_pipe_is_an_empty_report_and_is_never_opened()
+    {
+        using var folder = new TestFolder();
+        using var making = System.Diagnostics.Process.Start("mkfifo", folder.Of("r.xml"));
+        await making.WaitForExitAsync();
+        var files = new ReportFiles(folder.Path, ["*.xml"]);
+
+        // A limit of its own: opened, the pipe would hold the test for ever.
+        var report = await Task.Run(() => files.Read(ReportFormat.Auto, DateTimeOffset.UnixEpoch).Single()).WaitAsync(TimeSpan.FromSeconds(30));
+        var deleted = await Task.Run(() => files.DeleteLeftovers(_ => false)).WaitAsync(TimeSpan.FromSeconds(30));
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(report.Fault?.Kind, Is.EqualTo(ReportFaultKind.Truncated));
+            Assert.That(deleted, Is.EqualTo(new[] { "r.xml" }));
+        }
+    }
+
     [TestCase("r.xml", "<testsuite name=\"{0}/api\"><testcase classname=\"{0}/api/a.mjs\" name=\"loads file://{0}/api/a.mjs\" file=\"{0}/api/a.mjs\"/></testsuite>")]
     [TestCase("r.tap", "TAP version 13\n# Subtest: {0}/api/a.mjs\nok 1 - {0}/api/a.mjs\n1..1\n")]
     public void The_work_trees_path_is_in_no_name(string name, string text)

@@ -58,6 +58,15 @@ public sealed class Tap
         }
     }
 
+    // As scripts/sample writes it: the demo's second push shows why its test failed.
+    [Test]
+    public void The_samples_failing_test_says_what_was_expected_and_what_was_found()
+    {
+        var report = Sample.Lines("1..1\nnot ok 1 - greets\n  ---\n  expected: \"Hello, Ada\"\n  found: \"Hello, Bob: \\\"hi\\\"\"\n  ...\n");
+
+        Assert.That(TestVerdict.Of(1, [report]).Text, Is.EqualTo("1 of 1 tests failed, first \"greets\": expected Hello, Ada, found Hello, Bob: \"hi\""));
+    }
+
     [TestCase("1..3\nok 1\nok 2\n", ReportFaultKind.PlanMismatch, "planned 3 tests and ran 2")]
     [TestCase("1..1\nok 1\nok 2\n", ReportFaultKind.PlanMismatch, "planned 1 tests and ran 2")]
     [TestCase("TAP version 13\nok 1\nok 2\n", ReportFaultKind.Truncated, "without a plan after 2 tests")]
