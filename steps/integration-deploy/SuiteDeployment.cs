@@ -21,7 +21,7 @@ internal sealed record SuiteDeployment(
     public static SuiteDeployment Read(PlannedSuite plan, ChainRun run, string workTree)
     {
         var suite = plan.Suite;
-        var registry = run.Change.Registry;
+        var registry = run.Policy.Registry;
         ManifestSet Pinned(ManifestSet set) => set.WithImages(image => Pin(image, plan, registry)).RefusingMovingImages();
 
         var first = Pinned(ManifestSet.Load(workTree, suite.Manifests));

@@ -90,9 +90,9 @@ internal sealed class Release : IDisposable
     public void Dispose() => git.Dispose();
 
     private Task StateAsync(string step, string build, Outcome outcome) =>
-        StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Settings, (context, _) =>
+        StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
         {
-            using var run = ChainRun.Open(context);
-            return Task.FromResult(outcome);
+            using var run = await ChainRun.OpenAsync(context, cancel);
+            return outcome;
         }), ["--work-tree", Clone.Folder, "--build-number", build], TextWriter.Null, TextWriter.Null, Environment, new FakeTimeProvider());
 }

@@ -94,10 +94,10 @@ internal sealed class Shop : IDisposable
 
     private async Task StateAsync(string step, Outcome outcome)
     {
-        var exit = await StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Settings, (context, _) =>
+        var exit = await StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
         {
-            using var run = ChainRun.Open(context);
-            return Task.FromResult(outcome);
+            using var run = await ChainRun.OpenAsync(context, cancel);
+            return outcome;
         }), ["--work-tree", Clone.Folder, "--build-number", Build], TextWriter.Null, TextWriter.Null, Environment);
         Assert.That(exit, Is.EqualTo(outcome.Exit));
     }

@@ -71,10 +71,10 @@ internal sealed class Chain : IDisposable
     }
 
     public static Task Stated(GitClone clone, string step, string build, Outcome outcome) =>
-        StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Settings, (context, _) =>
+        StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
         {
-            using var run = ChainRun.Open(context);
-            return Task.FromResult(outcome);
+            using var run = await ChainRun.OpenAsync(context, cancel);
+            return outcome;
         }), ["--work-tree", clone.Folder, "--build-number", build], TextWriter.Null, TextWriter.Null, new Dictionary<string, string>(), new FakeTimeProvider());
 
     /// <summary>Runs merge in a clone.</summary>

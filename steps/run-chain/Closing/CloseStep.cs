@@ -11,7 +11,7 @@ namespace CiSteps.RunChain.Closing;
 /// <summary>Gathers the evidence there is, decides how the chain ended, releases, tells, reports. A second run tells nobody again.</summary>
 internal sealed class CloseStep(StepContext context, HttpClient? given)
 {
-    private const string ToldFile = "told.json";
+    internal const string ToldFile = "told.json";
 
     // In front of a webhook's address that stands in an environment variable.
     private const string Variable = "env:";
@@ -19,16 +19,16 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
         PipelineDefinition? policy = null;
-        UsageException? unreadable = null;
+        Exception? unreadable = null;
         IReadOnlyList<string> changedPaths = [];
         try
         {
-            using var chain = ChainRun.Open(context);
+            using var chain = await ChainRun.OpenAsync(context, cancel).ConfigureAwait(false);
             policy = chain.Policy;
-            changedPaths = ChangedPaths(chain);
+            changedPaths = await ChangedPathsAsync(chain, cancel).ConfigureAwait(false);
         }
         // What a step refused for (a broken ci-steps.yaml, say) must not keep the end of the chain from coming.
-        catch (UsageException broken) when (context.Run is not null)
+        catch (Exception broken) when (context.Run is not null && broken is UsageException or UnavailableException)
         {
             unreadable = broken;
             context.Log.Warning($"owners are not known: {broken.Message}");
@@ -41,8 +41,9 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
         var why = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var step in steps)
         {
-            if (context.Evidence.TryRead(step, out var found, out var reason)) evidence[step] = found;
-            else why[step] = reason;
+            var found = context.Evidence.Find(step);
+            if (found.Evidence is { } stated) evidence[step] = stated;
+            else why[step] = found.Why;
         }
         var verdict = CloseVerdict.For(steps, evidence, why);
         var changed = ClosePlan.ChangedBy(evidence.GetValueOrDefault("unit-test"));
@@ -57,7 +58,8 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
         WriteReport(run, verdict, steps, evidence, why);
         var told = Told(plan, await TellAsync(plan, run, cancel).ConfigureAwait(false));
         if (failure is not null) return Outcome.Unavailable("release", $"the chain's testbeds could not be released: {failure}; their leases end by themselves, or run close again");
-        if (unreadable is not null && verdict.Succeeded) return Outcome.Usage(unreadable.Message);
+        if (verdict.Succeeded && unreadable is UnavailableException silent) return Outcome.Unavailable(silent.Reason, silent.Message);
+        if (verdict.Succeeded && unreadable is not null) return Outcome.Usage(unreadable.Message);
         return Outcome.Done(Sentence(verdict, $"{(released.Count == 0 ? "no testbed was held" : $"released {string.Join(", ", released)}")}; {told}"));
     }
 
@@ -76,13 +78,13 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
         return string.Join("; ", parts);
     }
 
-    private static IReadOnlyList<string> ChangedPaths(ChainRun chain)
+    private static async Task<IReadOnlyList<string>> ChangedPathsAsync(ChainRun chain, CancellationToken cancel)
     {
         try
         {
-            return chain.Base is { } from ? chain.ChangedSince(from) : [];
+            return await chain.BaseAsync(cancel).ConfigureAwait(false) is { } from ? chain.ChangedSince(from) : [];
         }
-        catch (UsageException)
+        catch (Exception failure) when (failure is UsageException or UnavailableException)
         {
             // A clone without the history: then all owners are meant.
             return [];
