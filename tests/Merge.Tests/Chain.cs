@@ -62,7 +62,9 @@ internal sealed class Chain : IDisposable
         var image = new BuiltImage("app", "localhost:5000/ci/app", "localhost:5000/ci/app", "1.17-x", Digest, built);
         but ??= [];
         if (!but.Contains("unit-test"))
-            await Stated(clone, "unit-test", build, Outcome.Done("passed").HandingOver(new UnitTestHandOver("", [new TestedComponent("app", true, "", 12, 0, 0, 0)]), HandOverJson.Default.UnitTestHandOver));
+            await Stated(clone, "unit-test", build, async run => Outcome.Done("passed").HandingOver(new UnitTestHandOver("", [.. (await run.ChangesAsync(new Dictionary<string, string?>(), default))
+                .Select(change => new TestedComponent(change.Component.Name, change.Changed, "", change.Component.Name == "app" ? 12 : 0, 0, 0, 0) { Runs = [.. change.Component.UnitTests.Select(tests => tests.Name)] })]),
+                HandOverJson.Default.UnitTestHandOver));
         if (!but.Contains("image-build"))
             await Stated(clone, "image-build", build, Outcome.Done("built").HandingOver(new ImageBuildHandOver([image]), HandOverJson.Default.ImageBuildHandOver));
         if (!but.Contains("integration-deploy"))
@@ -70,12 +72,14 @@ internal sealed class Chain : IDisposable
                 suite ? [new SuiteResult("smoke", ["app"], [image with { Digest = digest }], [], 3, 0, 0, true)] : []), HandOverJson.Default.IntegrationHandOver));
     }
 
-    public static Task Stated(GitClone clone, string step, string build, Outcome outcome) =>
+    public static Task Stated(GitClone clone, string step, string build, Outcome outcome) => Stated(clone, step, build, _ => Task.FromResult(outcome));
+
+    public static Task Stated(GitClone clone, string step, string build, Func<ChainRun, Task<Outcome>> outcome, Dictionary<string, string>? environment = null) =>
         StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
         {
             using var run = await ChainRun.OpenAsync(context, cancel);
-            return outcome;
-        }), ["--work-tree", clone.Folder, "--build-number", build], TextWriter.Null, TextWriter.Null, new Dictionary<string, string>(), new FakeTimeProvider());
+            return await outcome(run);
+        }), ["--work-tree", clone.Folder, "--build-number", build], TextWriter.Null, TextWriter.Null, environment ?? [], new FakeTimeProvider());
 
     /// <summary>Runs merge in a clone.</summary>
     public static async Task<Ended> Merge(GitClone clone, params string[] args) => await Merge(clone, null, args);
