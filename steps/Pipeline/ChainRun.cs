@@ -68,7 +68,7 @@ public sealed class ChainRun : IDisposable
         {
             await DeepenAsync(() => Repository.FindMergeBase(TargetTip, Identity.Commit) is not null, cancel).ConfigureAwait(false);
         }
-        catch (Exception failure) when (!context.IsOnServer && failure is UsageException or UnavailableException)
+        catch (Exception failure) when (!view.MustKnow && failure is UsageException or UnavailableException)
         {
             Identity = Identity with { BaseUnknown = true };
             context.Run = Identity;
@@ -108,10 +108,13 @@ public sealed class ChainRun : IDisposable
     }
 
     /// <summary>Reads the work tree, asks the origin, decides which run this is, and reads both pipeline files.</summary>
+    /// <param name="context">The step.</param>
+    /// <param name="cancel">Stops it.</param>
+    /// <param name="mustKnow">Whether the step has no business without the target branch's tip: then a laptop is as strict as a build server.</param>
     /// <exception cref="UsageException">No work tree, another commit than the one asked for, no or a wrong pipeline file, no way to tell the branch;
     /// on a build server also when the target branch's tip cannot be had with this step's rights.</exception>
     /// <exception cref="UnavailableException">On a build server: the origin does not answer.</exception>
-    public static async Task<ChainRun> OpenAsync(StepContext context, CancellationToken cancel)
+    public static async Task<ChainRun> OpenAsync(StepContext context, CancellationToken cancel, bool mustKnow = false)
     {
         ArgumentNullException.ThrowIfNull(context);
         var repository = WorkRepository.Open(context.WorkTree);
@@ -120,7 +123,7 @@ public sealed class ChainRun : IDisposable
             // Paths of ci-steps.yaml count from the root, and so do evidence and what steps run.
             if (!Path.Exists(Path.Combine(context.WorkTree, ".git")))
                 throw new UsageException($"\"{context.WorkTree}\" is a folder inside the work tree \"{repository.Folder}\": run the step there, or give --work-tree");
-            return await OpenAsync(context, repository, cancel).ConfigureAwait(false);
+            return await OpenAsync(context, repository, mustKnow || context.IsOnServer, cancel).ConfigureAwait(false);
         }
         catch
         {
@@ -164,7 +167,7 @@ public sealed class ChainRun : IDisposable
     /// <inheritdoc/>
     public void Dispose() => Repository.Dispose();
 
-    private static async Task<ChainRun> OpenAsync(StepContext context, WorkRepository repository, CancellationToken cancel)
+    private static async Task<ChainRun> OpenAsync(StepContext context, WorkRepository repository, bool mustKnow, CancellationToken cancel)
     {
         var commit = ChainIdentity.Commit(context, repository);
         var path = context.Settings.Get(StepCommand.Configuration);
@@ -187,7 +190,7 @@ public sealed class ChainRun : IDisposable
         context.Log.Info($"{identity.Branch} at {identity.ShortCommit}, build {identity.BuildNumber}{(identity.Dirty ? ", with uncommitted changes" : "")}");
 
         var source = new PolicySource(context, repository, path, registry);
-        var view = await OriginView.AskAsync(context, repository, change.Branches.Target, cancel).ConfigureAwait(false);
+        var view = await OriginView.AskAsync(context, repository, change.Branches.Target, mustKnow, cancel).ConfigureAwait(false);
         (var target, view) = await source.TargetAsync(view, change, cancel).ConfigureAwait(false);
         view = await view.HavingAsync(target, context, repository, cancel).ConfigureAwait(false);
         var tip = view.Tips.Branches.GetValueOrDefault(target);
@@ -236,7 +239,7 @@ public sealed class ChainRun : IDisposable
         {
             await DeepenAsync(isEnough, cancel).ConfigureAwait(false);
         }
-        catch (Exception failure) when (!context.IsOnServer && failure is UsageException or UnavailableException)
+        catch (Exception failure) when (!view.MustKnow && failure is UsageException or UnavailableException)
         {
             context.Log.Info($"the history could not be deepened: {failure.Message}");
         }

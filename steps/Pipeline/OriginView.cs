@@ -24,42 +24,43 @@ internal enum OriginAnswer
 /// <param name="Tips">Its branches.</param>
 /// <param name="Answer">How much they can be relied on.</param>
 /// <param name="Why">Why there was no answer; empty when there was one.</param>
-internal sealed record OriginView(OriginRemote? Remote, OriginTips Tips, OriginAnswer Answer, string Why)
+/// <param name="MustKnow">Whether the step ends where there is no answer: on a build server, and where it has no business without one.</param>
+internal sealed record OriginView(OriginRemote? Remote, OriginTips Tips, OriginAnswer Answer, string Why, bool MustKnow)
 {
     private const string AllHeads = "teamcity.git.fetchAllHeads";
 
     /// <summary>Asks.</summary>
     /// <exception cref="UsageException">On a build server: there is no origin, or it does not let this step read.</exception>
     /// <exception cref="UnavailableException">On a build server: the origin does not answer.</exception>
-    public static async Task<OriginView> AskAsync(StepContext context, WorkRepository repository, string target, CancellationToken cancel)
+    public static async Task<OriginView> AskAsync(StepContext context, WorkRepository repository, string target, bool mustKnow, CancellationToken cancel)
     {
         if (repository.OriginUrl is not { } url)
         {
             return context.IsOnServer
                 ? throw new UsageException($"the tip of \"{target}\", which judges this change, cannot be had: \"{repository.Folder}\" has no remote \"origin\"; " +
                     "let the build server check out on the agent, or add it (git remote add origin URL)")
-                : new OriginView(null, new OriginTips(repository.LocalTips, null), OriginAnswer.OwnBranches, "");
+                : new OriginView(null, new OriginTips(repository.LocalTips, null), OriginAnswer.OwnBranches, "", mustKnow);
         }
         var remote = new OriginRemote(repository, ChainRun.Access(context), context.Time, context.Log);
         try
         {
-            var tips = context.IsOnServer ? await remote.AskAsync(cancel).ConfigureAwait(false) : await remote.HintAsync(cancel).ConfigureAwait(false);
-            return new OriginView(remote, tips, OriginAnswer.Now, "");
+            var tips = mustKnow ? await remote.AskAsync(cancel).ConfigureAwait(false) : await remote.HintAsync(cancel).ConfigureAwait(false);
+            return new OriginView(remote, tips, OriginAnswer.Now, "", mustKnow);
         }
-        catch (UsageException refused) when (context.IsOnServer)
+        catch (UsageException refused) when (mustKnow)
         {
             // The checkout's own rights do not reach a step; what it has fetched for this very build is as good as an answer of then.
             if (context.Settings.Properties.Find(AllHeads) == "true" && repository.RememberedTips is { Count: > 0 } fetched)
             {
                 context.Log.Info($"{url} does not let this step read, so its branches count as the checkout fetched them ({AllHeads})");
-                return new OriginView(remote, new OriginTips(fetched, repository.OriginDefaultBranch), OriginAnswer.AtCheckout, refused.Message);
+                return new OriginView(remote, new OriginTips(fetched, repository.OriginDefaultBranch), OriginAnswer.AtCheckout, refused.Message, mustKnow);
             }
             throw new UsageException($"the tip of \"{target}\", which judges this change, cannot be read from {url}: {refused.Message}; " +
                 $"give this step {OriginRemote.TokenVariable} with the right to read, or let the checkout fetch all branches (in TeamCity the parameter {AllHeads}=true)", refused);
         }
-        catch (Exception failure) when (!context.IsOnServer && failure is UsageException or UnavailableException)
+        catch (Exception failure) when (!mustKnow && failure is UsageException or UnavailableException)
         {
-            return new OriginView(remote, Remembered(repository), OriginAnswer.Unknown, failure.Message);
+            return new OriginView(remote, Remembered(repository), OriginAnswer.Unknown, failure.Message, mustKnow);
         }
     }
 
@@ -78,7 +79,7 @@ internal sealed record OriginView(OriginRemote? Remote, OriginTips Tips, OriginA
             else branches[branch] = fetched;
             return this with { Tips = Tips with { Branches = branches } };
         }
-        catch (Exception failure) when (!context.IsOnServer && failure is UsageException or UnavailableException)
+        catch (Exception failure) when (!MustKnow && failure is UsageException or UnavailableException)
         {
             return this with { Tips = Remembered(repository), Answer = OriginAnswer.Unknown, Why = failure.Message };
         }

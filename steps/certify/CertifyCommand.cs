@@ -18,7 +18,7 @@ internal static class CertifyCommand
         [.. ChainRun.Settings, RegistrySettings.CertificateAuthority, RequireSigned, AllowOlder],
         async (context, cancel) =>
         {
-            using var run = await ChainRun.OpenAsync(context, cancel).ConfigureAwait(false);
+            using var run = await ChainRun.OpenAsync(context, cancel, mustKnow: true).ConfigureAwait(false);
             using var registry = open is null ? new ReleaseRegistry(context, run.Policy.Registry) : open(run, context);
             return await new CertifyStep(context, run, registry).RunAsync(cancel).ConfigureAwait(false);
         });

@@ -33,7 +33,7 @@ internal static class MergeCommand
         [.. ChainRun.Settings, Moved, CommitterName, CommitterEmail, RequireSigned, DeleteBranch],
         async (context, cancel) =>
         {
-            using var run = await ChainRun.OpenAsync(context, cancel).ConfigureAwait(false);
+            using var run = await ChainRun.OpenAsync(context, cancel, mustKnow: true).ConfigureAwait(false);
             var origin = open is null ? new Origin(new OriginRemote(run.Repository, ChainRun.Access(context), context.Time, context.Log)) : open(run, context);
             return await new MergeStep(context, run, origin).RunAsync(cancel).ConfigureAwait(false);
         });

@@ -10,7 +10,7 @@ internal sealed class PromoteStep(World world, StepContext context)
 {
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
-        using var run = await ChainRun.OpenAsync(context, cancel).ConfigureAwait(false);
+        using var run = await ChainRun.OpenAsync(context, cancel, mustKnow: true).ConfigureAwait(false);
         if (Unfit(run) is { } unfit) return unfit;
         if (!context.Evidence.TryReadDone("certify", out var certified, out var why)) return Outcome.Refused("no-evidence", $"{why}; only what certify tagged in this run is promoted");
         if (!certified.Run.IsDefaultBranch)
