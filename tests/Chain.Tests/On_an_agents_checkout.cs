@@ -104,6 +104,5 @@ internal sealed class On_an_agents_checkout(string how)
             if (step == "unit-test") Assert.That(output, Does.Contain("api").And.Contain("web  skip"), output);
         }
         Assert.That(git.Git("show", "main:api/text"), Is.EqualTo("new"));
-        Assert.That(clone.Git("for-each-ref", "--format=%(refname)", "refs/remotes").Split('\n'), Does.Not.Contain("refs/remotes/origin/main"));
     }
 }

@@ -72,12 +72,15 @@ internal sealed class Shop : IDisposable
 
     public Task ReservedAsync(params IReadOnlyList<HeldTestbed> testbeds) => StateAsync("reserve-testbed", Outcome.Done("reserved").HandingOver(new ReserveHandOver(testbeds), HandOverJson.Default.ReserveHandOver));
 
+    /// <summary>The step's clock.</summary>
+    public TimeProvider Time { get; set; } = TimeProvider.System;
+
     public async Task<int> RunAsync(StepCommand step, CancellationToken stop = default, params string[] more)
     {
         var text = new StringWriter();
         var output = TextWriter.Synchronized(text);
         var exit = await StepHost.RunAsync(step, ["--work-tree", Clone.Folder, "--build-number", Build, .. more], output, output,
-            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] = System.Environment.GetEnvironmentVariable("PATH")! }, stop: stop);
+            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] = System.Environment.GetEnvironmentVariable("PATH")! }, Time, stop: stop);
         Output = text.ToString();
         return exit;
     }
