@@ -148,7 +148,8 @@ public static class StepHost
         if (context is { Run: not null, DryRun: false })
         {
             WriteEvidence(context, outcome, started);
-            // A cancelled build publishes no artifacts by rule: what it has to say goes out while it still runs. That holds for a verdict
+            // A cancelled build publishes no artifacts by rule: what it has to say goes out while it still runs. That holds for a
+            // verdict
             // that was reached before the stop, too.
             if (outcome.Exit == ExitCode.Cancelled || cancel.IsCancellationRequested)
                 log.Publish($".ci-steps/evidence/{step.Name}/** => .ci-steps/evidence/{step.Name}");
@@ -169,7 +170,8 @@ public static class StepHost
         }
         catch (OperationCanceledException) when (late.IsCancellationRequested)
         {
-            return Outcome.Cancelled($"{step.Name} was asked to stop and did not end within {Durations.Show(limit)}; what it was cleaning up may be there still");
+            return Outcome.Cancelled($"{step.Name} was asked to stop and did not end within {Durations.Show(limit)}; what it " +
+                "was cleaning up may be there still");
         }
     }
 

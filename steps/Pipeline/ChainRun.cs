@@ -13,10 +13,12 @@ public sealed class ChainRun : IDisposable
     private readonly bool hasTarget;
     private string? baseCommit;
 
-    private ChainRun(StepContext context, WorkRepository repository, RunIdentity identity, PipelineDefinition change, JudgingFile policy,
+    private ChainRun(StepContext context, WorkRepository repository, RunIdentity identity, PipelineDefinition change,
+        JudgingFile policy,
         PolicySource source, OriginView view, string? targetTip)
     {
-        (this.context, Repository, Identity, Change, this.source, this.view) = (context, repository, identity, change, source, view);
+        (this.context, Repository, Identity, Change, this.source, this.view) = (context, repository, identity, change, source,
+            view);
         (Policy, hasTarget, TargetTip) = (policy.File, targetTip is not null, targetTip ?? identity.Commit);
     }
 
@@ -41,11 +43,12 @@ public sealed class ChainRun : IDisposable
     /// <summary>The work tree's pipeline file: what builds the change.</summary>
     public PipelineDefinition Change { get; }
 
-    /// <summary>The pipeline file at the target branch's tip: what judges the change (steps/README.md has the table). The change's own when the target has none yet, which is logged.</summary>
+    /// <summary>The pipeline file at the target branch's tip: what judges the change (steps/README.md has the table). The
+    /// change's own when the target has none yet, which is logged.</summary>
     public PipelineDefinition Policy { get; }
 
-    /// <summary>The target branch's tip on the origin when this run was opened; the built commit when there is no target branch yet.
-    /// On a laptop that could not ask (<see cref="RunIdentity.BaseUnknown"/>) the tip that the clone remembers.</summary>
+    /// <summary>The target branch's tip on the origin when this run was opened; the built commit when there is no target branch
+    /// yet. On a laptop that could not ask (<see cref="RunIdentity.BaseUnknown"/>) the tip that the clone remembers.</summary>
     public string TargetTip { get; }
 
     /// <summary>Paths that differ between a commit and what is checked out, files that are not committed included, sorted.</summary>
@@ -55,10 +58,12 @@ public sealed class ChainRun : IDisposable
         return Identity.Dirty ? [.. changed.Union(ChainIdentity.Uncommitted(context, Repository, Change), StringComparer.Ordinal).Order(StringComparer.Ordinal)] : changed;
     }
 
-    /// <summary>The commit that a private branch's change is compared with: its merge base with <see cref="TargetTip"/>; a history that is
-    /// cut off is deepened for it. Null on the target branch, where each component is compared with its own last certified commit, where
-    /// there is no target branch yet, and on a laptop where it is not known: then everything counts as changed.</summary>
-    /// <exception cref="UsageException">There is none, or on a build server the history cannot be deepened with this step's rights.</exception>
+    /// <summary>The commit that a private branch's change is compared with: its merge base with <see cref="TargetTip"/>; a
+    /// history that is cut off is deepened for it. Null on the target branch, where each component is compared with its own last
+    /// certified commit, where there is no target branch yet, and on a laptop where it is not known: then everything counts as
+    /// changed.</summary>
+    /// <exception cref="UsageException">There is none, or on a build server the history cannot be deepened with this step's
+    /// rights.</exception>
     /// <exception cref="UnavailableException">On a build server: the origin does not answer.</exception>
     public async Task<string?> BaseAsync(CancellationToken cancel)
     {
@@ -66,7 +71,8 @@ public sealed class ChainRun : IDisposable
         if (baseCommit is not null) return baseCommit;
         try
         {
-            await DeepenAsync(() => Repository.FindMergeBase(TargetTip, Identity.Commit) is not null, cancel).ConfigureAwait(false);
+            await DeepenAsync(() => Repository.FindMergeBase(TargetTip, Identity.Commit) is not null, cancel)
+                .ConfigureAwait(false);
         }
         catch (Exception failure) when (!view.MustKnow && failure is UsageException or UnavailableException)
         {
@@ -79,28 +85,34 @@ public sealed class ChainRun : IDisposable
     }
 
     /// <summary>Which components the change touches. What is not known counts as changed.</summary>
-    /// <param name="certified">On the target branch: the last certified commit of each component with an image, where this clone has it.</param>
+    /// <param name="certified">On the target branch: the last certified commit of each component with an image, where this clone
+    /// has it.</param>
     /// <param name="cancel">Stops it.</param>
     /// <returns>All components in the order of the change's pipeline file.</returns>
     /// <exception cref="UsageException">As <see cref="BaseAsync"/>.</exception>
     /// <exception cref="UnavailableException">As <see cref="BaseAsync"/>.</exception>
-    public async Task<IReadOnlyList<ComponentChange>> ChangesAsync(IReadOnlyDictionary<string, string?> certified, CancellationToken cancel)
+    public async Task<IReadOnlyList<ComponentChange>> ChangesAsync(IReadOnlyDictionary<string, string?> certified,
+        CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(certified);
         if (Identity.IsDefaultBranch) return SinceCertified(certified);
-        if (await BaseAsync(cancel).ConfigureAwait(false) is { } since) return ChangedComponents.Decide(Change, ChangedSince(since), ConfigurationPath);
-        var why = Identity.BaseUnknown ? "it is not known what it has to be compared with" : $"there is no branch \"{Change.Branches.Target}\" on the origin to compare with";
+        if (await BaseAsync(cancel).ConfigureAwait(false) is { } since) return ChangedComponents.Decide(Change,
+            ChangedSince(since), ConfigurationPath);
+        var why = Identity.BaseUnknown ? "it is not known what it has to be compared with"
+            : $"there is no branch \"{Change.Branches.Target}\" on the origin to compare with";
         return [.. Change.Components.Select(component => new ComponentChange(component, true, why))];
     }
 
-    /// <summary>The full id of a commit; a history that is cut off is deepened for it. Null when neither the clone nor the origin's history has it.</summary>
+    /// <summary>The full id of a commit; a history that is cut off is deepened for it. Null when neither the clone nor the
+    /// origin's history has it.</summary>
     public async Task<string?> FindCommitAsync(string id, CancellationToken cancel)
     {
         await TryDeepenAsync(() => Repository.FindCommit(id) is not null, cancel).ConfigureAwait(false);
         return Repository.FindCommit(id);
     }
 
-    /// <summary>Whether a commit is in the history of another; a history that is cut off is deepened before the answer is no.</summary>
+    /// <summary>Whether a commit is in the history of another; a history that is cut off is deepened before the answer is
+    /// no.</summary>
     public async Task<bool> IsAncestorAsync(string ancestor, string commit, CancellationToken cancel)
     {
         await TryDeepenAsync(() => Repository.IsAncestor(ancestor, commit), cancel).ConfigureAwait(false);
@@ -110,9 +122,10 @@ public sealed class ChainRun : IDisposable
     /// <summary>Reads the work tree, asks the origin, decides which run this is, and reads both pipeline files.</summary>
     /// <param name="context">The step.</param>
     /// <param name="cancel">Stops it.</param>
-    /// <param name="mustKnow">Whether the step has no business without the target branch's tip: then a laptop is as strict as a build server.</param>
-    /// <exception cref="UsageException">No work tree, another commit than the one asked for, no or a wrong pipeline file, no way to tell the branch;
-    /// on a build server also when the target branch's tip cannot be had with this step's rights.</exception>
+    /// <param name="mustKnow">Whether the step has no business without the target branch's tip: then a laptop is as strict as a
+    /// build server.</param>
+    /// <exception cref="UsageException">No work tree, another commit than the one asked for, no or a wrong pipeline file, no way
+    /// to tell the branch; on a build server also when the target branch's tip cannot be had with this step's rights.</exception>
     /// <exception cref="UnavailableException">On a build server: the origin does not answer.</exception>
     public static async Task<ChainRun> OpenAsync(StepContext context, CancellationToken cancel, bool mustKnow = false)
     {
@@ -134,7 +147,8 @@ public sealed class ChainRun : IDisposable
 
     /// <summary>The pipeline file that judges the change when the target branch's tip is this one.</summary>
     /// <param name="targetTip">A commit that this clone has.</param>
-    /// <exception cref="UsageException">The target's file names another target, or is wrong where nobody could mend it in a change.</exception>
+    /// <exception cref="UsageException">The target's file names another target, or is wrong where nobody could mend it in a
+    /// change.</exception>
     public JudgingFile PolicyAt(string targetTip) => source.Read(Identity, Change, Policy.Branches.Target, targetTip);
 
     /// <summary>Whether the private branch has moved on since this chain began: the outcome to end with, or null to go on. Never on the target branch; on a laptop it is only said.</summary>
@@ -148,7 +162,8 @@ public sealed class ChainRun : IDisposable
             return null;
         }
         if (!view.Tips.Branches.TryGetValue(Identity.Branch, out var tip) || tip == Identity.Commit) return null;
-        if (Repository.FindCommit(tip) is not null && await IsAncestorAsync(tip, Identity.Commit, cancel).ConfigureAwait(false)) return null;
+        if (Repository.FindCommit(tip) is not null
+            && await IsAncestorAsync(tip, Identity.Commit, cancel).ConfigureAwait(false)) return null;
         var text = $"superseded by {tip[..12]}: \"{Identity.Branch}\" has moved on since this chain began with {Identity.ShortCommit}; the chain of the newer commit goes on";
         if (context.IsOnServer) return Outcome.Refused("superseded", text);
         context.Log.Warning(text);
@@ -167,7 +182,8 @@ public sealed class ChainRun : IDisposable
     /// <inheritdoc/>
     public void Dispose() => Repository.Dispose();
 
-    private static async Task<ChainRun> OpenAsync(StepContext context, WorkRepository repository, bool mustKnow, CancellationToken cancel)
+    private static async Task<ChainRun> OpenAsync(StepContext context, WorkRepository repository, bool mustKnow,
+        CancellationToken cancel)
     {
         var commit = ChainIdentity.Commit(context, repository);
         var path = context.Settings.Get(StepCommand.Configuration);
@@ -180,7 +196,8 @@ public sealed class ChainRun : IDisposable
         catch (UsageException)
         {
             // So that the failure leaves evidence, with the branch judged as well as it can be without the file.
-            context.Run = ChainIdentity.Of(context, repository, commit, context.Settings.Find(TargetBranch) ?? repository.OriginDefaultBranch ?? "main", null) with { BaseUnknown = true };
+            context.Run = ChainIdentity.Of(context, repository, commit, context.Settings.Find(TargetBranch)
+                ?? repository.OriginDefaultBranch ?? "main", null) with { BaseUnknown = true };
             throw;
         }
         if (context.Settings.Find(TargetBranch) is { } named) change = change.Targeting(named);
@@ -199,12 +216,14 @@ public sealed class ChainRun : IDisposable
         identity = identity with { PolicyCommit = policy.Commit, BaseUnknown = view.Answer == OriginAnswer.Unknown };
         context.Run = identity;
         if (policy.Commit is not null && PolicyDifferences.Between(change, policy.File) is { Count: > 0 } differences)
-            context.Log.Warning($"{path} here and at \"{target}\" ({policy.Commit[..12]}) differ in what \"{target}\" decides, and its file counts: {string.Join(", ", differences)}");
+            context.Log.Warning($"{path} here and at \"{target}\" ({policy.Commit[..12]}) differ in what \"{target}\" decides, " +
+                $"and its file counts: {string.Join(", ", differences)}");
         return new ChainRun(context, repository, identity, change, policy, source, view, tip);
     }
 
     private static void SayUnknown(StepContext context, string why) => context.Log.Warning(
-        $"it is not known what the target branch has now, so everything counts as changed, and merge, certify and promote will not take this run's evidence: {why}");
+        "it is not known what the target branch has now, so everything counts as changed, and merge, certify and promote will " +
+            $"not take this run's evidence: {why}");
 
     /// <summary>The pipeline file's path; a change of it touches every component.</summary>
     internal string ConfigurationPath => context.Settings.Get(StepCommand.Configuration);
@@ -229,7 +248,8 @@ public sealed class ChainRun : IDisposable
     private async Task DeepenAsync(Func<bool> isEnough, CancellationToken cancel)
     {
         if (!Repository.IsShallow || isEnough() || view is not { Answer: OriginAnswer.Now, Remote: { } remote }) return;
-        await remote.DeepenAsync([.. new[] { Policy.Branches.Target, Identity.Branch }.Distinct(StringComparer.Ordinal)], isEnough, cancel).ConfigureAwait(false);
+        await remote.DeepenAsync([.. new[] { Policy.Branches.Target, Identity.Branch }.Distinct(StringComparer.Ordinal)],
+            isEnough, cancel).ConfigureAwait(false);
     }
 
     // For questions whose "no" is the safe answer.

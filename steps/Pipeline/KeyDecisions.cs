@@ -12,7 +12,8 @@ internal enum Decider
     Target,
 }
 
-/// <summary>For each key of ci-steps.yaml, whose file counts: the one place where that is decided. steps/README.md shows the same table, and a test compares them.</summary>
+/// <summary>For each key of ci-steps.yaml, whose file counts: the one place where that is decided. steps/README.md shows the same
+/// table, and a test compares them.</summary>
 internal static class KeyDecisions
 {
     /// <summary>By section and key, in the order of <see cref="Section.All"/>.</summary>
@@ -28,17 +29,21 @@ internal static class KeyDecisions
         ("branches", "target" or "private") => Decider.Target,
         // How a component is built and tested; who answers for it does not change with it.
         ("component", "owners") => Decider.Target,
-        ("component", "name" or "paths" or "major" or "depends-on" or "unit-tests" or "pre-build" or "image" or "workload") => Decider.Change,
-        // A change must not excuse its own failures. A run that the target asks for is done even when the change has taken it out.
+        ("component", "name" or "paths" or "major" or "depends-on" or "unit-tests" or "pre-build" or "image" or "workload") =>
+            Decider.Change,
+        // A change must not excuse its own failures. A run that the target asks for is done even when the change has taken it
+        // out.
         ("testRun", "retry" or "quarantine") => Decider.Target,
-        ("testRun", "name" or "run" or "image" or "folder" or "env" or "reports" or "format" or "time-limit" or "silence-limit") => Decider.Change,
+        ("testRun", "name" or "run" or "image" or "folder" or "env" or "reports" or "format" or "time-limit" or
+            "silence-limit") => Decider.Change,
         ("retry", "attempts" or "most-tests" or "framework" or "filter") => Decider.Target,
         ("quarantined", "test" or "owner" or "until") => Decider.Target,
         ("command", "run" or "image" or "folder" or "env") => Decider.Change,
         ("image", "dockerfile" or "context" or "target" or "args" or "platform" or "builder") => Decider.Change,
         // A dependent's workload is part of its suite, and so the target's.
         ("workload", "manifests" or "kind" or "name" or "container" or "time-limit") => Decider.Change,
-        ("suite", "name" or "components" or "class" or "namespace" or "manifests" or "dependents" or "tests" or "time-limit") => Decider.Target,
+        ("suite", "name" or "components" or "class" or "namespace" or "manifests" or "dependents" or "tests" or "time-limit") =>
+            Decider.Target,
         ("dependent", "name" or "image" or "major" or "bootstrap" or "workload") => Decider.Target,
         ("suiteTests", "job" or "run" or "image" or "folder" or "env" or "reports" or "format") => Decider.Target,
         ("production", "waves") => Decider.Target,

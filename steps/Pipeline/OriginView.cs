@@ -24,7 +24,8 @@ internal enum OriginAnswer
 /// <param name="Tips">Its branches.</param>
 /// <param name="Answer">How much they can be relied on.</param>
 /// <param name="Why">Why there was no answer; empty when there was one.</param>
-/// <param name="MustKnow">Whether the step ends where there is no answer: on a build server, and where it has no business without one.</param>
+/// <param name="MustKnow">Whether the step ends where there is no answer: on a build server, and where it has no business without
+/// one.</param>
 internal sealed record OriginView(OriginRemote? Remote, OriginTips Tips, OriginAnswer Answer, string Why, bool MustKnow)
 {
     private const string AllHeads = "teamcity.git.fetchAllHeads";
@@ -32,31 +33,39 @@ internal sealed record OriginView(OriginRemote? Remote, OriginTips Tips, OriginA
     /// <summary>Asks.</summary>
     /// <exception cref="UsageException">On a build server: there is no origin, or it does not let this step read.</exception>
     /// <exception cref="UnavailableException">On a build server: the origin does not answer.</exception>
-    public static async Task<OriginView> AskAsync(StepContext context, WorkRepository repository, string target, bool mustKnow, CancellationToken cancel)
+    public static async Task<OriginView> AskAsync(StepContext context, WorkRepository repository, string target, bool mustKnow,
+        CancellationToken cancel)
     {
         if (repository.OriginUrl is not { } url)
         {
             return context.IsOnServer
-                ? throw new UsageException($"the tip of \"{target}\", which judges this change, cannot be had: \"{repository.Folder}\" has no remote \"origin\"; " +
+                ? throw new UsageException($"the tip of \"{target}\", which judges this change, cannot be had: " +
+                    $"\"{repository.Folder}\" has no remote \"origin\"; " +
                     "let the build server check out on the agent, or add it (git remote add origin URL)")
                 : new OriginView(null, new OriginTips(repository.LocalTips, null), OriginAnswer.OwnBranches, "", mustKnow);
         }
         var remote = new OriginRemote(repository, ChainRun.Access(context), context.Time, context.Log);
         try
         {
-            var tips = mustKnow ? await remote.AskAsync(cancel).ConfigureAwait(false) : await remote.HintAsync(cancel).ConfigureAwait(false);
+            var tips = mustKnow ? await remote.AskAsync(cancel).ConfigureAwait(false)
+                : await remote.HintAsync(cancel).ConfigureAwait(false);
             return new OriginView(remote, tips, OriginAnswer.Now, "", mustKnow);
         }
         catch (UsageException refused) when (mustKnow)
         {
-            // The checkout's own rights do not reach a step; what it has fetched for this very build is as good as an answer of then.
+            // The checkout's own rights do not reach a step; what it has fetched for this very build is as good as an answer of
+            // then.
             if (context.Settings.Properties.Find(AllHeads) == "true" && repository.RememberedTips is { Count: > 0 } fetched)
             {
-                context.Log.Info($"{url} does not let this step read, so its branches count as the checkout fetched them ({AllHeads})");
-                return new OriginView(remote, new OriginTips(fetched, repository.OriginDefaultBranch), OriginAnswer.AtCheckout, refused.Message, mustKnow);
+                context.Log.Info($"{url} does not let this step read, so its branches count as the checkout fetched them " +
+                    $"({AllHeads})");
+                return new OriginView(remote, new OriginTips(fetched, repository.OriginDefaultBranch), OriginAnswer.AtCheckout,
+                    refused.Message, mustKnow);
             }
-            throw new UsageException($"the tip of \"{target}\", which judges this change, cannot be read from {url}: {refused.Message}; " +
-                $"give this step {OriginRemote.TokenVariable} with the right to read, or let the checkout fetch all branches (in TeamCity the parameter {AllHeads}=true)", refused);
+            throw new UsageException($"the tip of \"{target}\", which judges this change, cannot be read from {url}: " +
+                $"{refused.Message}; " +
+                $"give this step {OriginRemote.TokenVariable} with the right to read, or let the checkout fetch all branches " +
+                    $"(in TeamCity the parameter {AllHeads}=true)", refused);
         }
         catch (Exception failure) when (!mustKnow && failure is UsageException or UnavailableException)
         {
@@ -67,9 +76,11 @@ internal sealed record OriginView(OriginRemote? Remote, OriginTips Tips, OriginA
     /// <summary>The same with a branch's tip in the clone; its tip is the newer one when it has moved meanwhile.</summary>
     /// <exception cref="UsageException">On a build server: it cannot be fetched with this step's rights.</exception>
     /// <exception cref="UnavailableException">On a build server: the origin does not answer.</exception>
-    public async Task<OriginView> HavingAsync(string branch, StepContext context, WorkRepository repository, CancellationToken cancel)
+    public async Task<OriginView> HavingAsync(string branch, StepContext context, WorkRepository repository,
+        CancellationToken cancel)
     {
-        if (Answer != OriginAnswer.Now || !Tips.Branches.TryGetValue(branch, out var tip) || repository.FindCommit(tip) is not null) return this;
+        if (Answer != OriginAnswer.Now || !Tips.Branches.TryGetValue(branch, out var tip)
+            || repository.FindCommit(tip) is not null) return this;
         context.Log.Info($"\"{branch}\" at {tip[..12]} is not in this clone; fetching it from {Remote!.Url}");
         try
         {

@@ -4,10 +4,12 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace CiSteps.Pipeline;
 
-/// <summary>Keys that the target branch decides (see <see cref="KeyDecisions"/>) and that two pipeline files have differently, by name.</summary>
+/// <summary>Keys that the target branch decides (see <see cref="KeyDecisions"/>) and that two pipeline files have differently, by
+/// name.</summary>
 internal static class PolicyDifferences
 {
-    /// <summary>All of them, such as <c>registry.push</c>, <c>integration "smoke"</c> or <c>quarantine of the unit tests "unit" of "api"</c>.</summary>
+    /// <summary>All of them, such as <c>registry.push</c>, <c>integration "smoke"</c> or <c>quarantine of the unit tests "unit"
+    /// of "api"</c>.</summary>
     public static IReadOnlyList<string> Between(PipelineDefinition one, PipelineDefinition other) =>
     [
         .. Registry(one.Registry, other.Registry),
@@ -17,21 +19,28 @@ internal static class PolicyDifferences
             .Where(name => !SameSuite(name, one, other)).Select(name => $"integration \"{name}\""),
         .. When(Differ(one.Production, other.Production, PipelineJson.Default.ProductionDefinition), "production"),
         .. When(Differ(one.Notifications, other.Notifications, PipelineJson.Default.NotificationsDefinition), "notifications"),
-        .. other.Components.SelectMany(component => one.Components.FirstOrDefault(same => same.Name == component.Name) is not { } same ? []
-            : When(!same.Owners.SequenceEqual(component.Owners), $"owners of \"{component.Name}\"").Concat(TestRules(same, component))),
+        .. other.Components.SelectMany(component =>
+            one.Components.FirstOrDefault(same => same.Name == component.Name) is not { } same ? []
+            : When(!same.Owners.SequenceEqual(component.Owners), $"owners of \"{component.Name}\"")
+                .Concat(TestRules(same, component))),
     ];
 
     /// <summary>Whether a suite is asked for in the same way.</summary>
     public static bool SameSuite(string name, PipelineDefinition one, PipelineDefinition other) =>
-        !Differ(one.Suites.FirstOrDefault(suite => suite.Name == name), other.Suites.FirstOrDefault(suite => suite.Name == name), PipelineJson.Default.SuiteDefinition);
+        !Differ(one.Suites.FirstOrDefault(suite => suite.Name == name), other.Suites.FirstOrDefault(suite => suite.Name == name),
+            PipelineJson.Default.SuiteDefinition);
 
     /// <summary>What excuses failures of a component's tests differently: retry and quarantine, by name.</summary>
     public static IEnumerable<string> TestRules(ComponentDefinition one, ComponentDefinition other) =>
-        one.UnitTests.Select(run => run.Name).Union(other.UnitTests.Select(run => run.Name), StringComparer.Ordinal).SelectMany(name =>
+        one.UnitTests.Select(run => run.Name).Union(other.UnitTests.Select(run => run.Name), StringComparer.Ordinal)
+            .SelectMany(name =>
         {
-            var (first, second) = (one.UnitTests.FirstOrDefault(run => run.Name == name), other.UnitTests.FirstOrDefault(run => run.Name == name));
-            return When(Differ(first?.Retry, second?.Retry, PipelineJson.Default.RetryDefinition), $"retry of the unit tests \"{name}\" of \"{one.Name}\"")
-                .Concat(When(!(first?.Quarantine ?? []).SequenceEqual(second?.Quarantine ?? []), $"quarantine of the unit tests \"{name}\" of \"{one.Name}\""))
+            var (first, second) = (one.UnitTests.FirstOrDefault(run => run.Name == name),
+                other.UnitTests.FirstOrDefault(run => run.Name == name));
+            return When(Differ(first?.Retry, second?.Retry, PipelineJson.Default.RetryDefinition),
+                $"retry of the unit tests \"{name}\" of \"{one.Name}\"")
+                .Concat(When(!(first?.Quarantine ?? []).SequenceEqual(second?.Quarantine ?? []),
+                    $"quarantine of the unit tests \"{name}\" of \"{one.Name}\""))
                 .Concat(When(first is null && second is not null, $"unit tests \"{name}\" of \"{one.Name}\""));
         });
 
@@ -39,7 +48,8 @@ internal static class PolicyDifferences
     [
         .. When(one.Push != other.Push, $"registry.push (\"{one.Push}\" and \"{other.Push}\")"),
         // The pull host is the push host unless it is given.
-        .. When(one.Pull != other.Pull && (one.Pull != one.Push || other.Pull != other.Push), $"registry.pull (\"{one.Pull}\" and \"{other.Pull}\")"),
+        .. When(one.Pull != other.Pull && (one.Pull != one.Push || other.Pull != other.Push),
+            $"registry.pull (\"{one.Pull}\" and \"{other.Pull}\")"),
         .. When(one.BranchPrefix != other.BranchPrefix, "registry.branch-prefix"),
         .. When(one.PlainHttp != other.PlainHttp, "registry.plain-http"),
     ];

@@ -5,28 +5,33 @@ namespace CiSteps.Pipeline;
 
 /// <summary>The pipeline file that judges a change.</summary>
 /// <param name="File">As read.</param>
-/// <param name="Commit">Commit of the target branch that it was read at; null when the change's own file judges, as the target has none that can be read.</param>
+/// <param name="Commit">Commit of the target branch that it was read at; null when the change's own file judges, as the target
+/// has none that can be read.</param>
 public sealed record JudgingFile(PipelineDefinition File, string? Commit);
 
 /// <summary>Where the pipeline file that judges a change comes from.</summary>
 internal sealed class PolicySource(StepContext context, WorkRepository repository, string path, RegistryOverride registry)
 {
-    /// <summary>Which branch judges, with the origin's default branch in the clone where it was asked for. What the change says counts only
-    /// where the default branch has no file of its own yet.</summary>
-    /// <exception cref="UsageException">The change names another than the default branch's file, or nothing says which it is.</exception>
-    public async Task<(string Target, OriginView View)> TargetAsync(OriginView view, PipelineDefinition change, CancellationToken cancel)
+    /// <summary>Which branch judges, with the origin's default branch in the clone where it was asked for. What the change says
+    /// counts only where the default branch has no file of its own yet.</summary>
+    /// <exception cref="UsageException">The change names another than the default branch's file, or nothing says which it
+    /// is.</exception>
+    public async Task<(string Target, OriginView View)> TargetAsync(OriginView view, PipelineDefinition change,
+        CancellationToken cancel)
     {
         if (context.Settings.Find(ChainRun.TargetBranch) is { } named) return (named, view);
         var target = change.Branches.Target;
         if ((view.Tips.DefaultBranch ?? repository.OriginDefaultBranch) is not { } known)
         {
             return context.IsOnServer
-                ? throw new UsageException($"{repository.OriginUrl} does not say which branch is its default (its HEAD), and the change alone may not name the branch that judges it: " +
+                ? throw new UsageException($"{repository.OriginUrl} does not say which branch is its default (its HEAD), and " +
+                    "the change alone may not name the branch that judges it: " +
                     "give --target-branch (in TeamCity the parameter cisteps.target.branch), or set the default branch there")
                 : (target, view);
         }
         view = await view.HavingAsync(known, context, repository, cancel).ConfigureAwait(false);
-        if (!view.Tips.Branches.TryGetValue(known, out var tip) || repository.ReadFile(tip, path) is not { } text) return (target, view);
+        if (!view.Tips.Branches.TryGetValue(known, out var tip) || repository.ReadFile(tip, path) is not { } text) return (target,
+            view);
         string judged;
         try
         {
@@ -40,8 +45,10 @@ internal sealed class PolicySource(StepContext context, WorkRepository repositor
         return judged == target ? (target, view) : throw Moved(change, target, known, judged);
     }
 
-    /// <summary>The file at the target branch's tip; the change's own where there is none that can be read, which is said.</summary>
-    /// <exception cref="UsageException">The target's file names another target, or is wrong where nobody could mend it in a change.</exception>
+    /// <summary>The file at the target branch's tip; the change's own where there is none that can be read, which is
+    /// said.</summary>
+    /// <exception cref="UsageException">The target's file names another target, or is wrong where nobody could mend it in a
+    /// change.</exception>
     public JudgingFile Read(RunIdentity identity, PipelineDefinition change, string target, string? tip)
     {
         if ((tip is null ? null : repository.ReadFile(tip, path)) is not { } text)

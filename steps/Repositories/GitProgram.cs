@@ -3,9 +3,10 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Repositories;
 
-/// <summary>The git program, for the two things that the library does not do right. Pushing to a repository on this machine's disk:
-/// there the library writes the other repository's references itself, runs none of its hooks and compares nothing before it swaps.
-/// Fetching into a shallow clone: there the library forgets where the history is cut off, and leaves a clone that lacks commits.</summary>
+/// <summary>The git program, for the two things that the library does not do right. Pushing to a repository on this machine's
+/// disk: there the library writes the other repository's references itself, runs none of its hooks and compares nothing before it
+/// swaps. Fetching into a shallow clone: there the library forgets where the history is cut off, and leaves a clone that lacks
+/// commits.</summary>
 internal static class GitProgram
 {
     private static readonly Dictionary<string, string?> Quiet = new(StringComparer.Ordinal)
@@ -51,27 +52,33 @@ internal static class GitProgram
     /// <param name="cancel">Ends the program.</param>
     /// <exception cref="UnavailableException">The remote does not answer.</exception>
     /// <exception cref="UsageException">The rights do not suffice, or there is no git program.</exception>
-    public static async Task FetchAsync(string folder, string remote, string address, string url, string doing, IEnumerable<string> refspecs,
-        IReadOnlyList<string> more, RemoteAccess? access, TimeSpan limit, TimeProvider time, BuildLog log, CancellationToken cancel)
+    public static async Task FetchAsync(string folder, string remote, string address, string url, string doing,
+        IEnumerable<string> refspecs,
+        IReadOnlyList<string> more, RemoteAccess? access, TimeSpan limit, TimeProvider time, BuildLog log,
+            CancellationToken cancel)
     {
         // An empty --refmap: what the clone remembers of the remote's branches stays.
-        string[] arguments = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--refmap=", .. more, remote, .. refspecs];
+        string[] arguments = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--refmap=", .. more, remote,
+            .. refspecs];
         await Retry.Transient(error => error is UnavailableException, time, log).ExecuteAsync(async token =>
         {
             using var late = new CancellationTokenSource(limit, time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, token);
             try
             {
-                var (exit, _, error) = await ChildProcess.CaptureAsync("git", arguments, folder, Rights(address, access), either.Token).ConfigureAwait(false);
+                var (exit, _, error) = await ChildProcess.CaptureAsync("git", arguments, folder, Rights(address, access),
+                    either.Token).ConfigureAwait(false);
                 if (exit != 0) throw GitFailure.Of(url, doing, error.Trim().ReplaceLineEndings("; "));
             }
             catch (OperationCanceledException) when (late.IsCancellationRequested && !token.IsCancellationRequested)
             {
-                throw new UnavailableException("git", $"{doing} at \"{url}\": no end within {limit.TotalMinutes:0} minutes; run the step again when it answers");
+                throw new UnavailableException("git", $"{doing} at \"{url}\": no end within {limit.TotalMinutes:0} minutes; " +
+                    "run the step again when it answers");
             }
             catch (UsageException missing) when (missing.Message.StartsWith("cannot start", StringComparison.Ordinal))
             {
-                throw new UsageException($"the clone \"{folder}\" is shallow, and only the git program can fetch into it, which is not here ({missing.Message}): " +
+                throw new UsageException($"the clone \"{folder}\" is shallow, and only the git program can fetch into it, " +
+                    $"which is not here ({missing.Message}): " +
                     "install git, or let the checkout be complete (in TeamCity: teamcity.git.shallowClone=false)", missing);
             }
         }, cancel).ConfigureAwait(false);
@@ -81,10 +88,13 @@ internal static class GitProgram
     private static Dictionary<string, string?> Rights(string address, RemoteAccess? access)
     {
         var environment = new Dictionary<string, string?>(Quiet, StringComparer.Ordinal) { ["GIT_ASKPASS"] = "" };
-        if (access is null || !address.StartsWith("http", StringComparison.OrdinalIgnoreCase) || !Uri.TryCreate(address, UriKind.Absolute, out var url)) return environment;
+        if (access is null || !address.StartsWith("http", StringComparison.OrdinalIgnoreCase)
+            || !Uri.TryCreate(address, UriKind.Absolute, out var url)) return environment;
         environment["GIT_CONFIG_COUNT"] = "1";
-        environment["GIT_CONFIG_KEY_0"] = $"http.{url.GetComponents(UriComponents.SchemeAndServer, UriFormat.UriEscaped)}/.extraHeader";
-        environment["GIT_CONFIG_VALUE_0"] = "Authorization: Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes($"{access.User}:{access.Token}"));
+        var server = url.GetComponents(UriComponents.SchemeAndServer, UriFormat.UriEscaped);
+        environment["GIT_CONFIG_KEY_0"] = $"http.{server}/.extraHeader";
+        environment["GIT_CONFIG_VALUE_0"] = "Authorization: Basic " +
+            Convert.ToBase64String(Encoding.UTF8.GetBytes($"{access.User}:{access.Token}"));
         return environment;
     }
 }

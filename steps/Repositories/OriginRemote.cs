@@ -111,15 +111,16 @@ public sealed class OriginRemote
     /// <exception cref="UsageException">The rights do not suffice.</exception>
     public Task<OriginTips> HintAsync(CancellationToken cancel) => OnceAsync("asking for all branches", HintLimit, Tips, cancel);
 
-    /// <summary>Fetches branches in one exchange, into references of our own (<c>refs/ci-steps/origin/…</c>); the work tree, the clone's
-    /// branches and what it remembers of the origin's stay as they are.</summary>
+    /// <summary>Fetches branches in one exchange, into references of our own (<c>refs/ci-steps/origin/…</c>); the work tree, the
+    /// clone's branches and what it remembers of the origin's stay as they are.</summary>
     /// <returns>Each branch's tip; null when the remote has no such branch.</returns>
     /// <exception cref="UnavailableException">The remote does not answer.</exception>
     /// <exception cref="UsageException">The rights do not suffice.</exception>
     public async Task<IReadOnlyList<string?>> FetchAsync(IReadOnlyList<string> branches, CancellationToken cancel)
     {
         var doing = $"fetching {string.Join(" and ", branches.Select(branch => $"\"{branch}\""))}";
-        // A shallow clone goes through the git program: the library forgets where its history is cut off, and leaves a broken clone.
+        // A shallow clone goes through the git program: the library forgets where its history is cut off, and leaves a broken
+        // clone.
         return repository.IsShallow ? await FetchByProgramAsync(doing, branches, [], cancel).ConfigureAwait(false)
             : await ReadAsync(doing, TransferLimit, () => Fetch(doing, branches, cancel), cancel).ConfigureAwait(false);
     }
@@ -129,12 +130,14 @@ public sealed class OriginRemote
     /// <exception cref="UsageException">The rights do not suffice.</exception>
     public async Task<string?> FetchAsync(string branch, CancellationToken cancel) => (await FetchAsync([branch], cancel).ConfigureAwait(false))[0];
 
-    /// <summary>Brings more of a cut off history, step by step, until what is looked for is there or the history is whole.</summary>
+    /// <summary>Brings more of a cut off history, step by step, until what is looked for is there or the history is
+    /// whole.</summary>
     /// <param name="branches">Branches whose history is brought; those that the remote has no more are left out.</param>
     /// <param name="isEnough">Asked after each step.</param>
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="UnavailableException">The remote does not answer.</exception>
-    /// <exception cref="UsageException">The rights do not suffice, or there is no git program, which a shallow clone needs.</exception>
+    /// <exception cref="UsageException">The rights do not suffice, or there is no git program, which a shallow clone
+    /// needs.</exception>
     public async Task DeepenAsync(IReadOnlyList<string> branches, Func<bool> isEnough, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(isEnough);
@@ -143,7 +146,8 @@ public sealed class OriginRemote
         {
             if (!repository.IsShallow || isEnough()) return;
             var began = time.GetTimestamp();
-            log.Progress(commits is null ? "the history is cut off: fetching all of it" : $"the history is cut off: fetching {commits} commits more");
+            log.Progress(commits is null ? "the history is cut off: fetching all of it"
+                : $"the history is cut off: fetching {commits} commits more");
             var known = (await TipsAsync(cancel).ConfigureAwait(false)).Keys.ToHashSet(StringComparer.Ordinal);
             await FetchByProgramAsync("deepening the history", [.. branches.Where(known.Contains)],
                 [commits is null ? "--unshallow" : $"--deepen={commits}"], cancel, left).ConfigureAwait(false);
@@ -265,10 +269,12 @@ public sealed class OriginRemote
     {
         const string heads = "refs/heads/";
         var references = repository.Native.Network.ListReferences(Remote, Credentials()).ToList();
-        var head = references.OfType<SymbolicReference>().FirstOrDefault(reference => reference.CanonicalName == "HEAD")?.TargetIdentifier;
+        var head = references.OfType<SymbolicReference>().FirstOrDefault(reference =>
+            reference.CanonicalName == "HEAD")?.TargetIdentifier;
         return new OriginTips(
             references.Where(reference => reference.CanonicalName.StartsWith(heads, StringComparison.Ordinal))
-                .ToDictionary(reference => reference.CanonicalName[heads.Length..], reference => reference.TargetIdentifier, StringComparer.Ordinal),
+                .ToDictionary(reference => reference.CanonicalName[heads.Length..], reference => reference.TargetIdentifier,
+                    StringComparer.Ordinal),
             head is not null && head.StartsWith(heads, StringComparison.Ordinal) ? head[heads.Length..] : null);
     }
 
@@ -295,13 +301,15 @@ public sealed class OriginRemote
         // The library moves what the clone remembers of these branches along.
         foreach (var (name, now) in Remembered().Where(pair => remembered.GetValueOrDefault(pair.Key) != pair.Value))
         {
-            if (remembered.TryGetValue(name, out var before)) repository.Native.Refs.UpdateTarget(repository.Native.Refs[name], before);
+            if (remembered.TryGetValue(name, out var before)) repository.Native.Refs.UpdateTarget(repository.Native.Refs[name],
+                before);
             else repository.Native.Refs.Remove(name);
         }
         return Fetched(branches);
     }
 
-    private async Task<IReadOnlyList<string?>> FetchByProgramAsync(string doing, IReadOnlyList<string> branches, IReadOnlyList<string> more,
+    private async Task<IReadOnlyList<string?>> FetchByProgramAsync(string doing, IReadOnlyList<string> branches,
+        IReadOnlyList<string> more,
         CancellationToken cancel, TimeSpan? limit = null)
     {
         var tips = await TipsAsync(cancel).ConfigureAwait(false);
@@ -320,13 +328,15 @@ public sealed class OriginRemote
     // Otherwise a vanished branch's old reference stays, and looks like its tip.
     private void Forget(IReadOnlyList<string> branches)
     {
-        foreach (var branch in branches.Where(branch => repository.Native.Refs[Own + branch] is not null)) repository.Native.Refs.Remove(Own + branch);
+        foreach (var branch in branches.Where(branch =>
+            repository.Native.Refs[Own + branch] is not null)) repository.Native.Refs.Remove(Own + branch);
     }
 
     private IReadOnlyList<string?> Fetched(IReadOnlyList<string> branches) =>
         [.. branches.Select(branch => repository.Native.Refs[Own + branch]?.ResolveToDirectReference()?.TargetIdentifier)];
 
-    private Dictionary<string, string> Remembered() => repository.Native.Refs.FromGlob($"refs/remotes/{Name}/*").OfType<DirectReference>()
+    private Dictionary<string, string> Remembered() =>
+        repository.Native.Refs.FromGlob($"refs/remotes/{Name}/*").OfType<DirectReference>()
         .ToDictionary(reference => reference.CanonicalName, reference => reference.TargetIdentifier, StringComparer.Ordinal);
 
     private async Task<T> ReadAsync<T>(string doing, TimeSpan limit, Func<T> call, CancellationToken cancel) =>

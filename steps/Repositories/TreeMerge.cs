@@ -9,7 +9,8 @@ namespace CiSteps.Repositories;
 public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
 {
     /// <summary>Merges one commit into another in the object database; nothing is checked out and no branch moves. Attributes
-    /// (<c>.gitattributes</c>, such as <c>merge=union</c>) are those of the commit merged into: a change does not choose how it is merged.</summary>
+    /// (<c>.gitattributes</c>, such as <c>merge=union</c>) are those of the commit merged into: a change does not choose how it
+    /// is merged.</summary>
     /// <param name="repository">Where both commits are.</param>
     /// <param name="into">The commit merged into.</param>
     /// <param name="from">The commit merged.</param>
@@ -26,7 +27,8 @@ public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
             });
             var target = merging.Lookup<Commit>(repository.Get(into).Id);
             AddAttributes(target.Tree, "", merging.Index);
-            var result = merging.ObjectDatabase.MergeCommits(target, merging.Lookup<Commit>(repository.Get(from).Id), new MergeTreeOptions());
+            var result = merging.ObjectDatabase.MergeCommits(target, merging.Lookup<Commit>(repository.Get(from).Id),
+                new MergeTreeOptions());
             return result.Status == MergeTreeStatus.Succeeded
                 ? new TreeMerge(result.Tree.Sha, [])
                 : new TreeMerge(null, [.. result.Conflicts

@@ -100,7 +100,8 @@ public sealed class WorkRepository : IDisposable
     public string? FindMergeBase(string one, string other) =>
         GitFailure.Translate(Folder, () => repository.ObjectDatabase.FindMergeBase(Get(one), Get(other)))?.Sha;
 
-    /// <summary>Whether the first commit is in the history of the second; a commit is in its own. In a shallow clone "no" may mean that the history is cut off.</summary>
+    /// <summary>Whether the first commit is in the history of the second; a commit is in its own. In a shallow clone "no" may
+    /// mean that the history is cut off.</summary>
     public bool IsAncestor(string ancestor, string commit) => ancestor == commit ||
         GitFailure.Translate(Folder, () => repository.ObjectDatabase.FindMergeBase(Get(ancestor), Get(commit)))?.Sha == ancestor;
 
@@ -212,7 +213,8 @@ public sealed class WorkRepository : IDisposable
 
     private Dictionary<string, string> TipsBelow(string prefix) => GitFailure.Translate(Folder, () =>
         repository.Refs.FromGlob(prefix + "*").OfType<DirectReference>()
-            .ToDictionary(reference => reference.CanonicalName[prefix.Length..], reference => reference.TargetIdentifier, StringComparer.Ordinal));
+            .ToDictionary(reference => reference.CanonicalName[prefix.Length..], reference => reference.TargetIdentifier,
+                StringComparer.Ordinal));
 
     private bool Touches(Commit commit, IReadOnlyCollection<string> paths)
     {

@@ -7,7 +7,8 @@ namespace CiSteps.Certify;
 
 internal static class CertifyCommand
 {
-    public static Setting<bool> RequireSigned { get; } = Setting.Switch(ChainEvidence.RequireSignedName, "refuse evidence, and provenance beside the images, without a valid signature (key in CISTEPS_VERIFICATION_KEY or CISTEPS_SIGNING_KEY)");
+    public static Setting<bool> RequireSigned { get; } = Setting.Switch(ChainEvidence.RequireSignedName, "refuse evidence, and " +
+        "provenance beside the images, without a valid signature (key in CISTEPS_VERIFICATION_KEY or CISTEPS_SIGNING_KEY)");
 
     public static Setting<bool> AllowOlder { get; } = Setting.Switch("allow-older", "move the production tag even when it points to a newer commit, or to one that this clone does not know");
 

@@ -112,7 +112,9 @@ internal sealed record CertifyPlan(IReadOnlyList<Certification> Components)
             if (facts.Production.Ancestry == Ancestry.Apart)
                 return ("history-rewritten", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from {Short(production.Revision)}, which is no ancestor of {Short(commit)}: the target branch was rewritten; if that was meant, run certify with --allow-older");
             if (facts.Production.Ancestry == Ancestry.Unknown)
-                return ("unknown-commit", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from {Short(production.Revision)}, which neither this clone nor the target branch has, so it may be newer than {Short(commit)}: see what it is, and run certify with --allow-older if it may be replaced");
+                return ("unknown-commit", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from " +
+                    $"{Short(production.Revision)}, which neither this clone nor the target branch has, so it may be newer " +
+                        $"than {Short(commit)}: see what it is, and run certify with --allow-older if it may be replaced");
         }
         return null;
     }

@@ -15,7 +15,8 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
         var (evidence, refusal) = ChainEvidence.Read(context, "certified", context.Settings.Get(CertifyCommand.RequireSigned));
         if (refusal is not null) return refusal;
         if (evidence!.Lack(run, new JudgingFile(run.Policy, run.Identity.PolicyCommit), null) is { } untested)
-            return Outcome.Refused("no-evidence", $"the evidence does not show what \"{run.Policy.Branches.Target}\" asks for at {run.TargetTip[..12]}: {untested}; run the chain for this commit");
+            return Outcome.Refused("no-evidence", $"the evidence does not show what \"{run.Policy.Branches.Target}\" asks for " +
+                $"at {run.TargetTip[..12]}: {untested}; run the chain for this commit");
         if (context.Settings.Get(CertifyCommand.RequireSigned))
             foreach (var image in evidence!.Images.Images.Where(image => image.Built).Select(image => ImageReference.Of(image.Repository, image.Digest)))
                 if (ProvenanceCheck.LackOf(image, run.Identity.Commit, await registry.ProvenanceAsync(image, cancel).ConfigureAwait(false)) is { } lack) return Outcome.Refused("not-signed", lack);
@@ -67,9 +68,11 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
         var image = await registry.FindAsync(repository.WithTag(tag), cancel).ConfigureAwait(false);
         if (image is null) return new MovingTag(tag, null, Ancestry.None);
         // An image that does not say its commit may well be the newer one, and so may one of a commit that nobody here knows.
-        if (image.Revision is not { } revision || await run.FindCommitAsync(revision, cancel).ConfigureAwait(false) is null) return new MovingTag(tag, image, Ancestry.Unknown);
+        if (image.Revision is not { } revision || await run.FindCommitAsync(revision, cancel)
+            .ConfigureAwait(false) is null) return new MovingTag(tag, image, Ancestry.Unknown);
         var commit = run.Identity.Commit;
-        return new MovingTag(tag, image, await run.IsAncestorAsync(revision, commit, cancel).ConfigureAwait(false) ? Ancestry.Older
+        return new MovingTag(tag, image, await run.IsAncestorAsync(revision, commit, cancel).ConfigureAwait(false)
+            ? Ancestry.Older
             : await run.IsAncestorAsync(commit, revision, cancel).ConfigureAwait(false) ? Ancestry.Newer : Ancestry.Apart);
     }
 
@@ -169,7 +172,8 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
     {
         var inputs = new JsonArray();
         foreach (var statement in evidence.Statements)
-            inputs.Add((JsonNode)new JsonObject { ["uri"] = $"{run.Identity.Chain}/{statement.Step}", ["digest"] = new JsonObject { ["sha256"] = statement.Sha256 } });
+            inputs.Add((JsonNode)new JsonObject { ["uri"] = $"{run.Identity.Chain}/{statement.Step}",
+                ["digest"] = new JsonObject { ["sha256"] = statement.Sha256 } });
         return new JsonObject
         {
             ["verifier"] = new JsonObject { ["id"] = "https://cisteps.dev/certify", ["version"] = new JsonObject { ["ci-steps"] = StepHost.Version } },

@@ -73,14 +73,18 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
     }
 
     // What unit-test found; worked out anew when there is no such evidence of this run. That is safe: certify wants the evidence all the same.
-    private async Task<Dictionary<string, (bool Changed, string Reason)>> ChangesAsync(Dictionary<string, TaggedImage?> certified, CancellationToken cancel)
+    private async Task<Dictionary<string, (bool Changed, string Reason)>> ChangesAsync(Dictionary<string, TaggedImage?> certified,
+        CancellationToken cancel)
     {
         if (context.Evidence.TryReadDone("unit-test", out var evidence, out var why))
-            return evidence.RequiredHandOverAs(HandOverJson.Default.UnitTestHandOver).Components.ToDictionary(component => component.Component, component => (component.Changed, component.Reason), StringComparer.Ordinal);
+            return evidence.RequiredHandOverAs(HandOverJson.Default.UnitTestHandOver)
+                .Components.ToDictionary(component => component.Component, component => (component.Changed, component.Reason),
+                    StringComparer.Ordinal);
         context.Log.Warning($"{why}; working out what changed from the repository");
         var commits = new Dictionary<string, string?>(StringComparer.Ordinal);
         foreach (var (component, image) in certified)
-            commits[component] = run.Identity.IsDefaultBranch && image?.Revision is { } revision ? await run.FindCommitAsync(revision, cancel).ConfigureAwait(false) : null;
+            commits[component] = run.Identity.IsDefaultBranch && image?.Revision is { } revision
+                ? await run.FindCommitAsync(revision, cancel).ConfigureAwait(false) : null;
         var changes = await run.ChangesAsync(commits, cancel).ConfigureAwait(false);
         return changes.ToDictionary(change => change.Component.Name, change => (change.Changed, change.Reason), StringComparer.Ordinal);
     }

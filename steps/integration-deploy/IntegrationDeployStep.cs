@@ -27,7 +27,8 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
         }
         using var registry = world.Images(context, run.Policy);
         if (await UnknownAsync(registry, images, concerned, run.Change, cancel).ConfigureAwait(false) is { } unknown) return unknown;
-        var production = await ProductionAsync(registry, concerned, run.Change, run.Policy.Registry, cancel).ConfigureAwait(false);
+        var production = await ProductionAsync(registry, concerned, run.Change, run.Policy.Registry, cancel)
+            .ConfigureAwait(false);
 
         var plan = IntegrationPlan.For(new IntegrationFacts(run.Change, run.Policy, images, production, held));
         foreach (var (suite, reason) in plan.Skipped) context.Log.Info($"suite \"{suite}\" is left out: {reason}");
@@ -59,13 +60,16 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
         return null;
     }
 
-    private static async Task<IReadOnlyDictionary<string, string?>> ProductionAsync(IImages registry, List<SuiteDefinition> suites, PipelineDefinition change,
+    private static async Task<IReadOnlyDictionary<string,
+        string?>> ProductionAsync(IImages registry, List<SuiteDefinition> suites, PipelineDefinition change,
         RegistryDefinition where, CancellationToken cancel)
     {
         var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (var suite in suites)
         {
-            foreach (var component in IntegrationPlan.ComponentsOf(suite, change)) names.Add(IntegrationPlan.ProductionName(IntegrationPlan.ReleaseRepository(where, component.Name), component.Major));
+            foreach (var component in IntegrationPlan.ComponentsOf(suite,
+                change)) names.Add(IntegrationPlan.ProductionName(IntegrationPlan.ReleaseRepository(where, component.Name),
+                    component.Major));
             foreach (var dependent in suite.Dependents)
             {
                 names.Add(IntegrationPlan.ProductionName(dependent.Image, dependent.Major));

@@ -87,7 +87,8 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
             {
                 if (facts.Images.FirstOrDefault(image => image.Component == component.Name) is not { } image)
                     return Refuse("no-image", $"suite \"{suite.Name}\" needs the component \"{component.Name}\", and image-build handed over no image of it: it was neither built by this chain nor certified before; change it once so that it is built, or take it out of the suite");
-                var production = facts.Production.GetValueOrDefault(ProductionName(ReleaseRepository(facts.Policy.Registry, component.Name), component.Major));
+                var production = facts.Production.GetValueOrDefault(ProductionName(ReleaseRepository(facts.Policy.Registry,
+                    component.Name), component.Major));
                 services.Add(new ServiceUnderTest(component, image, image.Built && production is not null && production != image.Digest ? production : null));
             }
             var dependents = new List<PlannedDependent>();
@@ -98,7 +99,8 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
                 if (facts.Production.GetValueOrDefault(ProductionName(dependent.Image, dependent.Major)) is { } digest)
                     dependents.Add(new PlannedDependent(dependent, pull, new PinnedDependent(dependent.Name, dependent.Image, digest, tag)));
                 else if (dependent.Bootstrap is { } bootstrap && facts.Production.GetValueOrDefault(bootstrap) is { } first)
-                    dependents.Add(new PlannedDependent(dependent, ToPull(facts.Policy.Registry, RepositoryOf(bootstrap)), new PinnedDependent(dependent.Name, RepositoryOf(bootstrap), first, "bootstrap")));
+                    dependents.Add(new PlannedDependent(dependent, ToPull(facts.Policy.Registry, RepositoryOf(bootstrap)),
+                        new PinnedDependent(dependent.Name, RepositoryOf(bootstrap), first, "bootstrap")));
                 else if (dependent.Bootstrap is { } missing)
                     return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and neither the tag \"{tag}\" of \"{dependent.Image}\" nor its bootstrap image \"{missing}\" exists; push the bootstrap image");
                 else

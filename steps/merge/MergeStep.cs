@@ -51,7 +51,8 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         context.Log.Progress($"reading \"{target}\" and \"{identity.Branch}\" from the origin");
         var tips = await origin.FetchAsync([target, identity.Branch], cancel).ConfigureAwait(false);
         var (targetTip, branchTip) = (tips[0], tips[1]);
-        var isMerged = targetTip is not null && await run.IsAncestorAsync(identity.Commit, targetTip, cancel).ConfigureAwait(false);
+        var isMerged = targetTip is not null && await run.IsAncestorAsync(identity.Commit, targetTip, cancel)
+            .ConfigureAwait(false);
         var facts = new MergeFacts(identity.Branch, identity.Commit, branchTip, target, targetTip, isMerged, HasMoved: false,
             repository.TreeId(identity.Commit), null, [], [], context.Settings.Get(MergeCommand.Moved), null);
         if (targetTip is null || isMerged || branchTip != identity.Commit) return facts;
@@ -64,7 +65,8 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         facts = facts with { Lack = evidence.Lack(run, policy, changed) };
         if (!hasMoved) return facts with { Merge = new TreeMerge(facts.TestedTree, []) };
         var merge = TreeMerge.Of(repository, targetTip, identity.Commit);
-        var overlap = Touched(policy.File, changed).Intersect(Touched(policy.File, repository.ChangedPaths(from, targetTip)), StringComparer.Ordinal);
+        var overlap = Touched(policy.File, changed).Intersect(Touched(policy.File, repository.ChangedPaths(from, targetTip)),
+            StringComparer.Ordinal);
         return facts with
         {
             HasMoved = true,
@@ -78,11 +80,13 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     private IEnumerable<string> Touched(PipelineDefinition policy, IReadOnlyList<string> paths)
     {
         var configuration = context.Settings.Get(StepCommand.Configuration);
-        return ChangedComponents.Decide(policy, paths, configuration).Concat(ChangedComponents.Decide(run.Change, paths, configuration))
+        return ChangedComponents.Decide(policy, paths, configuration)
+            .Concat(ChangedComponents.Decide(run.Change, paths, configuration))
             .Where(change => change.Changed).Select(change => change.Component.Name).Distinct(StringComparer.Ordinal);
     }
 
-    private static string Summary(ChainEvidence evidence) => string.Join(", ", evidence.Integration.Suites.Select(suite => $"{suite.Suite} {suite.Passed} passed")
+    private static string Summary(ChainEvidence evidence) =>
+        string.Join(", ", evidence.Integration.Suites.Select(suite => $"{suite.Suite} {suite.Passed} passed")
         .Prepend($"unit-test {evidence.UnitTests.Components.Sum(component => component.Passed)} passed"));
 
     private async Task<Outcome?> LandAsync(MergeFacts facts, ChainEvidence evidence, CancellationToken cancel)

@@ -14,7 +14,8 @@ internal sealed class PromoteStep(World world, StepContext context)
         if (Unfit(run) is { } unfit) return unfit;
         if (!context.Evidence.TryReadDone("certify", out var certified, out var why)) return Outcome.Refused("no-evidence", $"{why}; only what certify tagged in this run is promoted");
         if (!certified.Run.IsDefaultBranch)
-            return Outcome.Refused("not-certified", $"certify's evidence is of branch \"{certified.Run.Branch}\"; only committed work of the target branch reaches production");
+            return Outcome.Refused("not-certified", $"certify's evidence is of branch \"{certified.Run.Branch}\"; only " +
+                "committed work of the target branch reaches production");
         if (ChainEvidence.Unfit(certified, context.Settings.Get(PromoteCommand.RequireSigned)) is { } unusable) return unusable;
         var handOver = certified.RequiredHandOverAs(HandOverJson.Default.CertifyHandOver).Images;
         if (handOver.Count == 0) return Done("nothing to promote: certify tagged no image", []);
@@ -65,7 +66,8 @@ internal sealed class PromoteStep(World world, StepContext context)
         if (tagged is not null && tagged != image.Digest)
         {
             commit = await registry.CommitOfAsync(image.Repository, tagged, cancel).ConfigureAwait(false);
-            newer = commit is not null && commit != run.Identity.Commit && await run.FindCommitAsync(commit, cancel).ConfigureAwait(false) is not null
+            newer = commit is not null && commit != run.Identity.Commit
+                && await run.FindCommitAsync(commit, cancel).ConfigureAwait(false) is not null
                 && await run.IsAncestorAsync(run.Identity.Commit, commit, cancel).ConfigureAwait(false);
         }
         return new CertifiedFacts(image, tagged, newer, commit, barred);

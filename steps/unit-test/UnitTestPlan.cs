@@ -19,7 +19,8 @@ internal sealed record UnitTestPlan(IReadOnlyList<PlannedComponent> Components, 
     /// <summary>Decides.</summary>
     /// <param name="changes">What the change touches.</param>
     /// <param name="change">The change's pipeline file: which commands run.</param>
-    /// <param name="policy">The target branch's pipeline file: whose quarantine, retry and owners count, and which runs there have to be.</param>
+    /// <param name="policy">The target branch's pipeline file: whose quarantine, retry and owners count, and which runs there
+    /// have to be.</param>
     /// <param name="all">Test everything.</param>
     /// <param name="only">Test just these; empty: what changed.</param>
     /// <param name="baseCommit">The commit compared with.</param>
@@ -59,21 +60,25 @@ internal sealed record UnitTestPlan(IReadOnlyList<PlannedComponent> Components, 
     }
 
     // How tests run is the change's; what excuses their failures is the target's, and so is which runs there have to be.
-    private static IReadOnlyList<TestRunDefinition> RunsOf(ComponentDefinition component, ComponentDefinition? judged, bool isOwnJudge, List<string> warnings)
+    private static IReadOnlyList<TestRunDefinition> RunsOf(ComponentDefinition component, ComponentDefinition? judged,
+        bool isOwnJudge, List<string> warnings)
     {
         if (isOwnJudge) return component.UnitTests;
         var runs = component.UnitTests.Select(run =>
         {
             var counting = judged?.UnitTests.FirstOrDefault(one => one.Name == run.Name);
             foreach (var added in run.Quarantine.Where(entry => counting?.Quarantine.Contains(entry) != true))
-                warnings.Add($"the quarantine of \"{added.Test}\" is new in this change and counts once it is on the target branch");
+                warnings.Add($"the quarantine of \"{added.Test}\" is new in this change and counts once it is on the target " +
+                    "branch");
             if (run.Retry is not null && counting?.Retry is null)
-                warnings.Add($"the retry of \"{run.Name}\" of {component.Name} is new in this change and counts once it is on the target branch");
+                warnings.Add($"the retry of \"{run.Name}\" of {component.Name} is new in this change and counts once it is on " +
+                    "the target branch");
             return run with { Quarantine = counting?.Quarantine ?? [], Retry = counting?.Retry };
         }).ToList();
         foreach (var removed in judged?.UnitTests.Where(one => !component.UnitTests.Any(run => run.Name == one.Name)) ?? [])
         {
-            warnings.Add($"{component.Name}: this change takes out its unit tests \"{removed.Name}\", which the target branch asks for; they run as it has them " +
+            warnings.Add($"{component.Name}: this change takes out its unit tests \"{removed.Name}\", which the target branch " +
+                "asks for; they run as it has them " +
                 "(to be rid of them take out the entry first, and what it runs in a later change)");
             runs.Add(removed);
         }

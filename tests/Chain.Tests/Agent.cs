@@ -13,7 +13,8 @@ internal sealed class Agent : IAsyncDisposable
 
     private Agent(PodCluster world) => this.world = world;
 
-    /// <summary>The work folder, as an agent makes it: the built branch alone, its commit checked out without a branch name.</summary>
+    /// <summary>The work folder, as an agent makes it: the built branch alone, its commit checked out without a branch
+    /// name.</summary>
     public GitClone Clone { get; private set; } = null!;
 
     /// <summary>The branch that is built.</summary>

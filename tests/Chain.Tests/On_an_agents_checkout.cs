@@ -2,7 +2,8 @@ using CiSteps.Fixtures;
 
 namespace CiSteps.Chain.Tests;
 
-/// <summary>The chain of a private branch on every kind of checkout that build servers make: published executables, real git. Nothing is green there that would be red on a full clone.</summary>
+/// <summary>The chain of a private branch on every kind of checkout that build servers make: published executables, real git.
+/// Nothing is green there that would be red on a full clone.</summary>
 [TestFixture("single-branch")]
 [TestFixture("depth-1")]
 [TestFixture("detached")]
@@ -43,7 +44,8 @@ internal sealed class On_an_agents_checkout(string how)
                 return git.Clone("agent", "--depth=1", "--branch=ci/x");
             case "mirror-fed":
                 GitRepositories.Run(git.Folder, "git", "clone", "--quiet", "--mirror", "file://" + git.Origin, "mirror.git");
-                return git.Clone("agent", "--single-branch", "--branch=ci/x", "--reference=" + Path.Combine(git.Folder, "mirror.git"));
+                return git.Clone("agent", "--single-branch", "--branch=ci/x", "--reference=" +
+                    Path.Combine(git.Folder, "mirror.git"));
             default:
                 var clone = new GitClone(Path.Combine(git.Folder, "agent"));
                 Directory.CreateDirectory(clone.Folder);
@@ -59,7 +61,8 @@ internal sealed class On_an_agents_checkout(string how)
     {
         var properties = Path.Combine(git.Folder, "build.properties");
         await File.WriteAllTextAsync(properties, "build.number=7\nteamcity.build.branch=ci/x\n");
-        var (exit, output) = await Executables.RunAsync(Path.Combine(Executables.Folder, step), [], clone.Folder, git.Folder, new()
+        var (exit, output) = await Executables.RunAsync(Path.Combine(Executables.Folder, step), [], clone.Folder, git.Folder,
+            new()
         {
             ["TEAMCITY_VERSION"] = "2025.11", ["TEAMCITY_BUILD_PROPERTIES_FILE"] = properties,
         });
@@ -85,7 +88,8 @@ internal sealed class On_an_agents_checkout(string how)
     [Test]
     public async Task A_change_that_takes_its_tests_out_is_still_tested()
     {
-        author.Write("ci-steps.yaml", File.ReadAllText(Path.Combine(author.Folder, "ci-steps.yaml")).Replace(", unit-tests: [{ name: unit, run: [sh, api/test.sh], format: tap }]", ""));
+        author.Write("ci-steps.yaml", File.ReadAllText(Path.Combine(author.Folder, "ci-steps.yaml"))
+            .Replace(", unit-tests: [{ name: unit, run: [sh, api/test.sh], format: tap }]", ""));
         author.Commit("api/test.sh", "echo 1..1; echo not ok 1 - works\n");
         var (exit, output) = await RunAsync(CheckOut(), "unit-test");
         Assert.That(exit, Is.EqualTo(1), output);

@@ -44,14 +44,16 @@ public sealed class Endings
         Assert.That(step.Error, Does.Contain("System.InvalidOperationException: oops").And.Contain(nameof(A_bug_shows_its_whole_trace)));
     }
 
-    private static async Task<(int Exit, string Output)> StopAsync(TestFolder folder, TimeProvider time, CancellationToken stop, Func<CancellationToken, Task<Outcome>> run)
+    private static async Task<(int Exit, string Output)> StopAsync(TestFolder folder, TimeProvider time, CancellationToken stop,
+        Func<CancellationToken, Task<Outcome>> run)
     {
         using var output = new StringWriter();
         var exit = await StepHost.RunAsync(TestStep.Command(async (context, cancel) =>
         {
             context.Run = TestStep.Run;
             return await run(cancel);
-        }), ["--work-tree", folder.Path], output, output, new Dictionary<string, string> { ["TEAMCITY_VERSION"] = "2025.11" }, time, stop: stop);
+        }), ["--work-tree", folder.Path], output, output, new Dictionary<string, string> { ["TEAMCITY_VERSION"] = "2025.11" },
+            time, stop: stop);
         return (exit, output.ToString());
     }
 
@@ -66,7 +68,8 @@ public sealed class Endings
             return Outcome.Refused("tests-failed", "1 of 2 failed");
         });
         Assert.That(exit, Is.EqualTo(ExitCode.Refused), output);
-        Assert.That(output, Does.Contain("publishArtifacts '.ci-steps/evidence/test-step/**"), "a stopped build publishes nothing later");
+        Assert.That(output, Does.Contain("publishArtifacts '.ci-steps/evidence/test-step/**"),
+            "a stopped build publishes nothing later");
         Assert.That(File.ReadAllText(folder.Of(".ci-steps/evidence/test-step/statement.json")), Does.Contain("1 of 2 failed"));
     }
 
@@ -83,7 +86,8 @@ public sealed class Endings
         time.Advance(TimeSpan.FromSeconds(1));
         var (exit, output) = await running.WaitAsync(TimeSpan.FromSeconds(30));
         Assert.That(exit, Is.EqualTo(ExitCode.Cancelled), output);
-        Assert.That(File.ReadAllText(folder.Of(".ci-steps/evidence/test-step/statement.json")), Does.Contain("did not end within 27s"));
+        Assert.That(File.ReadAllText(folder.Of(".ci-steps/evidence/test-step/statement.json")),
+            Does.Contain("did not end within 27s"));
         Assert.That(output, Does.Contain("publishArtifacts"));
     }
 

@@ -32,7 +32,8 @@ public sealed class EvidenceFiles
     {
         (StepEvidence?, string) read = default;
         // Another step reads it.
-        readExit = await step.RunAsync(TestStep.Command((context, _) => Task.FromResult(Body(context))) with { Name = "reader" }, default, "--work-tree", folder.Path);
+        readExit = await step.RunAsync(TestStep.Command((context, _) => Task.FromResult(Body(context))) with { Name = "reader" },
+            default, "--work-tree", folder.Path);
         return read;
 
         Outcome Body(StepContext context)
@@ -61,7 +62,8 @@ public sealed class EvidenceFiles
             Assert.That(evidence.PredicateType, Is.EqualTo(PredicateTypes.TestResult));
             Assert.That(evidence.Subjects, Does.Contain(new Subject("git+" + TestStep.Run.Repository, "gitCommit", TestStep.Run.Commit)).And.Contain(new Subject("r/api", "sha256", new string('b', 64))));
             Assert.That(evidence.HandOverAs(HandOverJson.Default.UnitTestHandOver)!.Components.Single().Passed, Is.EqualTo(3));
-            Assert.That(() => evidence.HandOverAs(HandOverJson.Default.ImageBuildHandOver), Throws.TypeOf<UsageException>().With.Message.Contains("images"), "what is missing is not empty");
+            Assert.That(() => evidence.HandOverAs(HandOverJson.Default.ImageBuildHandOver),
+                Throws.TypeOf<UsageException>().With.Message.Contains("images"), "what is missing is not empty");
             Assert.That(evidence.FinishedOn, Is.GreaterThanOrEqualTo(evidence.StartedOn));
             Assert.That(File.ReadAllText(folder.Of(".ci-steps/.gitignore")), Is.EqualTo("*\n"));
         }
@@ -115,7 +117,8 @@ public sealed class EvidenceFiles
         TestCaseData Named(string name, string text) => new TestCaseData(text).SetArgDisplayNames(name);
         foreach (var text in new[] { "", "{", "[]", "null", "{}" }) yield return Named($"\"{text}\"", text);
         yield return Named("without our record", "{\"_type\":\"https://in-toto.io/Statement/v1\"}");
-        yield return Named("a list for our record", "{\"_type\":\"https://in-toto.io/Statement/v1\",\"predicate\":{\"cisteps\":[]}}");
+        yield return Named("a list for our record",
+            "{\"_type\":\"https://in-toto.io/Statement/v1\",\"predicate\":{\"cisteps\":[]}}");
         yield return Named("another type", Sound.Replace("Statement/v1", "Statement/v0"));
         yield return Named("a number for a text", Sound.Replace("\"commit\":\"c\"", "\"commit\":1"));
         yield return Named("a text for a number", Sound.Replace("\"exit\":0", "\"exit\":\"0\""));
@@ -124,11 +127,14 @@ public sealed class EvidenceFiles
         yield return Named("without baseUnknown", Sound.Replace("\"baseUnknown\":false,", ""));
         yield return Named("no date", Sound.Replace("\"startedOn\":\"2030", "\"startedOn\":\"x"));
         yield return Named("a name twice", Sound.Replace("\"exit\":0", "\"exit\":1,\"exit\":0"));
-        yield return Named("a name twice, deep", Sound.Replace("\"handOver\":null", "\"handOver\":{\"images\":[],\"images\":[]}"));
+        yield return Named("a name twice, deep",
+            Sound.Replace("\"handOver\":null", "\"handOver\":{\"images\":[],\"images\":[]}"));
         yield return Named("half a surrogate pair", Sound.Replace("\"text\":\"t\"", "\"text\":\"\\ud800\""));
-        yield return Named("half a surrogate pair, deep", Sound.Replace("\"handOver\":null", "\"handOver\":{\"images\":[\"\\ud800\"]}"));
+        yield return Named("half a surrogate pair, deep",
+            Sound.Replace("\"handOver\":null", "\"handOver\":{\"images\":[\"\\ud800\"]}"));
         yield return Named("a null in a list", Sound.Replace("\"handOver\":null", "\"handOver\":{\"images\":[null]}"));
-        yield return Named("too deep", Sound.Replace("\"handOver\":null", "\"handOver\":" + new string('[', 100) + new string(']', 100)));
+        yield return Named("too deep", Sound.Replace("\"handOver\":null", "\"handOver\":" + new string('[', 100) +
+            new string(']', 100)));
         yield return Named("a digest that is a list", Sound.Replace("{\"gitCommit\":\"c\"}", "[]"));
         yield return Named("of another step", Sound.Replace("\"step\":\"test-step\"", "\"step\":\"certify\""));
         yield return Named("too large", Sound + new string(' ', 33 * 1024 * 1024));
@@ -158,9 +164,11 @@ public sealed class EvidenceFiles
         if (OperatingSystem.IsWindows()) Assert.Pass("there are none there");
         folder.Write(".ci-steps/evidence/test-step/statement.json", Sound);
         File.Delete(folder.Of(".ci-steps/evidence/test-step/" + name));
-        using (var made = System.Diagnostics.Process.Start("mkfifo", [folder.Of(".ci-steps/evidence/test-step/" + name)])) await made.WaitForExitAsync();
+        using (var made = System.Diagnostics.Process.Start("mkfifo",
+            [folder.Of(".ci-steps/evidence/test-step/" + name)])) await made.WaitForExitAsync();
 
-        Assert.That((await ReadAsync(new RunIdentity("r", "b", false, "c", "7", false)).WaitAsync(TimeSpan.FromSeconds(30))).Evidence, Is.Null);
+        Assert.That((await ReadAsync(new RunIdentity("r", "b", false, "c", "7", false)).WaitAsync(TimeSpan.FromSeconds(30)))
+            .Evidence, Is.Null);
         Assert.That((readExit, step.Output.Contains("not a regular file")), Is.EqualTo((ExitCode.Usage, true)), step.Output);
     }
 
@@ -168,7 +176,8 @@ public sealed class EvidenceFiles
     public async Task What_an_earlier_run_left_is_not_taken_for_this_runs()
     {
         await WriteAsync(Outcome.Refused("tests-failed", "1 of 2 failed"));
-        foreach (var left in new[] { "tests.xml", "diagnosis/pod.log", "told.json" }) folder.Write(".ci-steps/evidence/test-step/" + left, "of then");
+        foreach (var left in new[] { "tests.xml", "diagnosis/pod.log",
+            "told.json" }) folder.Write(".ci-steps/evidence/test-step/" + left, "of then");
         string? earlier = null;
 
         await step.RunAsync(TestStep.Command((context, _) =>
@@ -179,7 +188,8 @@ public sealed class EvidenceFiles
         }) with { Keeps = ["told.json"] }, default, "--work-tree", folder.Path);
 
         Assert.That(earlier, Is.EqualTo("1 of 2 failed"), "the step itself still knows what its run before stated");
-        Assert.That(Directory.GetFileSystemEntries(folder.Of(".ci-steps/evidence/test-step")).Select(Path.GetFileName), Is.EquivalentTo(new[] { "statement.json", "told.json" }));
+        Assert.That(Directory.GetFileSystemEntries(folder.Of(".ci-steps/evidence/test-step")).Select(Path.GetFileName),
+            Is.EquivalentTo(new[] { "statement.json", "told.json" }));
     }
 
     [Test]

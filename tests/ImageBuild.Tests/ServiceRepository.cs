@@ -87,7 +87,8 @@ internal sealed class ServiceRepository : IDisposable
         JsonNode.Parse(Evidence("image-build"))!["predicate"]!["cisteps"]!["handOver"]!.Deserialize(HandOverJson.Default.ImageBuildHandOver)!.Images;
 
     /// <summary>Writes the evidence of another step.</summary>
-    public Task StateAsync(string step, string buildNumber, Outcome outcome) => RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
+    public Task StateAsync(string step, string buildNumber, Outcome outcome) =>
+        RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
     {
         using var run = await ChainRun.OpenAsync(context, cancel);
         return outcome;

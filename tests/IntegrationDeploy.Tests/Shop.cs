@@ -80,7 +80,8 @@ internal sealed class Shop : IDisposable
         var text = new StringWriter();
         var output = TextWriter.Synchronized(text);
         var exit = await StepHost.RunAsync(step, ["--work-tree", Clone.Folder, "--build-number", Build, .. more], output, output,
-            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] = System.Environment.GetEnvironmentVariable("PATH")! }, Time, stop: stop);
+            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder,
+                ["PATH"] = System.Environment.GetEnvironmentVariable("PATH")! }, Time, stop: stop);
         Output = text.ToString();
         return exit;
     }

@@ -100,8 +100,10 @@ internal sealed class WithScriptedWorld
         var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider(DateTimeOffset.UtcNow);
         shop.Time = time;
         var cleaning = new TaskCompletionSource();
-        cluster.Setup(it => it.CleanAsync(It.IsAny<string>(), It.IsAny<TestbedScope>(), It.IsAny<IReadOnlyDictionary<string, string>>(), It.IsAny<TimeSpan>(),
-            It.IsAny<CancellationToken>())).Returns((string _, TestbedScope _, IReadOnlyDictionary<string, string> _, TimeSpan _, CancellationToken cancel) =>
+        cluster.Setup(it => it.CleanAsync(It.IsAny<string>(), It.IsAny<TestbedScope>(), It.IsAny<IReadOnlyDictionary<string,
+            string>>(), It.IsAny<TimeSpan>(),
+            It.IsAny<CancellationToken>())).Returns((string _, TestbedScope _, IReadOnlyDictionary<string, string> _, TimeSpan _,
+                CancellationToken cancel) =>
         {
             cleaning.SetResult();
             return Task.Delay(Timeout.Infinite, cancel);

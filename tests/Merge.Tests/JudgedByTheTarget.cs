@@ -6,7 +6,8 @@ using Moq;
 
 namespace CiSteps.Merge.Tests;
 
-/// <summary>What judges is the target's file at the tip that is merged into, and evidence is of this very run or it is nothing.</summary>
+/// <summary>What judges is the target's file at the tip that is merged into, and evidence is of this very run or it is
+/// nothing.</summary>
 public sealed class A_merge_is_judged
 {
     private Chain chain = null!;
@@ -58,7 +59,8 @@ public sealed class A_merge_is_judged
     public async Task By_unit_tests_that_the_target_asks_for_since()
     {
         await Chain.Passed(clone);
-        chain.MoveMain("ci-steps.yaml", Chain.File.Replace("paths: [app/**],", "paths: [app/**], unit-tests: [{ name: fast, run: x }],"));
+        chain.MoveMain("ci-steps.yaml", Chain.File.Replace("paths: [app/**],",
+            "paths: [app/**], unit-tests: [{ name: fast, run: x }],"));
         await RefusedAsync("not-tested", "unit tests \"fast\" of \"app\"");
     }
 
@@ -67,7 +69,8 @@ public sealed class A_merge_is_judged
     {
         const string paths = "paths: [app/**],";
         const string owners = "\nnotifications: { owners: { o: { email: o@example.org } } }";
-        chain.MoveMain("ci-steps.yaml", Chain.File.Replace(paths, paths + " unit-tests: [{ name: fast, run: x, quarantine: [{ test: t, owner: o, until: 2099-01-01 }] }],") + owners);
+        chain.MoveMain("ci-steps.yaml", Chain.File.Replace(paths, paths +
+            " unit-tests: [{ name: fast, run: x, quarantine: [{ test: t, owner: o, until: 2099-01-01 }] }],") + owners);
         clone.Commit("ci-steps.yaml", Chain.File.Replace(paths, paths + " unit-tests: [{ name: fast, run: x }],") + owners);
         clone.Push();
         await Chain.Passed(clone);
@@ -93,7 +96,8 @@ public sealed class A_merge_is_judged
         if (singleBranch) clone = chain.Git.Clone("agent", "--single-branch", "--branch=ci/x");
         await Chain.Passed(clone, suite: false);
         var ended = await Chain.Merge(clone);
-        ended.Was(ExitCode.Refused, "merge.not-tested", "suite \"smoke\"", "differ in what \"main\" decides", "integration \"smoke\"");
+        ended.Was(ExitCode.Refused, "merge.not-tested", "suite \"smoke\"", "differ in what \"main\" decides",
+            "integration \"smoke\"");
     }
 
     [Test]
@@ -149,7 +153,8 @@ public sealed class A_merge_is_judged
         await Chain.Passed(clone);
         var environment = new Dictionary<string, string> { ["CISTEPS_VERIFICATION_KEY"] = key.ExportSubjectPublicKeyInfoPem() };
 
-        (await Chain.MergeIn(clone, environment, "--require-signed", "--dry-run")).Was(ExitCode.Refused, "merge.not-signed", "unit-test");
+        (await Chain.MergeIn(clone, environment, "--require-signed", "--dry-run"))
+            .Was(ExitCode.Refused, "merge.not-signed", "unit-test");
         (await Chain.MergeIn(clone, environment, "--dry-run")).Was(ExitCode.Done);
 
         await Chain.Passed(clone, key: other.ExportPkcs8PrivateKeyPem());
@@ -191,15 +196,19 @@ public sealed class A_merge_is_judged
         using var stop = new CancellationTokenSource();
         var origin = new Mock<IOrigin>();
         origin.Setup(one => one.FetchAsync(It.IsAny<IReadOnlyList<string>>(), It.IsAny<CancellationToken>()))
-            .ReturnsAsync((IReadOnlyList<string> branches, CancellationToken _) => [.. branches.Select(branch => branch == "main" ? chain.Start : clone.Head)]);
-        origin.Setup(one => one.PushAsync(It.IsAny<string>(), "main", It.IsAny<CancellationToken>())).ReturnsAsync(new PushResult(PushEnd.Accepted, ""));
-        origin.Setup(one => one.DeleteAsync("ci/x", clone.Head, It.IsAny<CancellationToken>())).Returns(async (string _, string _, CancellationToken cancel) =>
+            .ReturnsAsync((IReadOnlyList<string> branches, CancellationToken _) =>
+                [.. branches.Select(branch => branch == "main" ? chain.Start : clone.Head)]);
+        origin.Setup(one => one.PushAsync(It.IsAny<string>(), "main", It.IsAny<CancellationToken>()))
+            .ReturnsAsync(new PushResult(PushEnd.Accepted, ""));
+        origin.Setup(one => one.DeleteAsync("ci/x", clone.Head, It.IsAny<CancellationToken>()))
+            .Returns(async (string _, string _, CancellationToken cancel) =>
         {
             await stop.CancelAsync();
             cancel.ThrowIfCancellationRequested();
             return new PushResult(PushEnd.Accepted, "");
         });
-        var ended = await Chain.MergeIn(clone, new() { ["TEAMCITY_VERSION"] = "1" }, origin.Object, stop.Token, "--delete-branch", "--branch", "ci/x");
+        var ended = await Chain.MergeIn(clone, new() { ["TEAMCITY_VERSION"] = "1" }, origin.Object, stop.Token, "--delete-branch",
+            "--branch", "ci/x");
         ended.Was(ExitCode.Done, "merged \"ci/x\" into \"main\"", "publishArtifacts '.ci-steps/evidence/merge/**");
         Assert.That(Chain.HandOver(clone), Is.Not.Null);
     }

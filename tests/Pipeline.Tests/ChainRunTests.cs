@@ -32,7 +32,8 @@ public sealed class A_run
         Assert.Multiple(() =>
         {
             Assert.That(opened.Exit, Is.Zero, opened.Output);
-            Assert.That(opened.Run, Is.EqualTo(new RunIdentity("file://" + git.Origin, "ci/x", false, clone.Head, "0-dev.20300102030405", false) { PolicyCommit = main }));
+            Assert.That(opened.Run, Is.EqualTo(new RunIdentity("file://" + git.Origin, "ci/x", false, clone.Head,
+                "0-dev.20300102030405", false) { PolicyCommit = main }));
             Assert.That((opened.TargetTip, opened.Base), Is.EqualTo((main, main)));
             Assert.That(opened.Changed, Is.EqualTo(new[] { "app/a" }));
             Assert.That(opened.Policy, Is.EqualTo($"ci-steps.yaml at main ({main[..12]})"));
@@ -44,7 +45,8 @@ public sealed class A_run
     {
         clone.Git("checkout", "--quiet", "--detach");
         var opened = await Opened.In(clone, parameters: new() { ["teamcity.build.branch"] = "ci/x", ["build.number"] = "17", ["build.vcs.number"] = clone.Head });
-        Assert.That(opened.Run, Is.EqualTo(new RunIdentity("file://" + git.Origin, "ci/x", false, clone.Head, "17", false) { PolicyCommit = main }), opened.Output);
+        Assert.That(opened.Run, Is.EqualTo(new RunIdentity("file://" + git.Origin, "ci/x", false, clone.Head, "17",
+            false) { PolicyCommit = main }), opened.Output);
     }
 
     [TestCase("<default>", null)]
@@ -179,7 +181,8 @@ public sealed class A_run
         clone.Checkout("ci/x");
         clone.Commit("ci-steps.yaml", "branches: { target: trap }\n" + Sample.Least);
         var opened = await Opened.In(clone);
-        Assert.That((opened.Exit, opened.Output.Contains("the file of \"main\" says \"main\"")), Is.EqualTo((ExitCode.Usage, true)), opened.Output);
+        Assert.That((opened.Exit, opened.Output.Contains("the file of \"main\" says \"main\"")),
+            Is.EqualTo((ExitCode.Usage, true)), opened.Output);
     }
 
     [Test]

@@ -3,10 +3,12 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Pipeline.Tests;
 
-/// <summary>A run on checkouts as build servers make them: what the clone does not have is asked of the origin, and what the origin does not say is not taken for "unchanged".</summary>
+/// <summary>A run on checkouts as build servers make them: what the clone does not have is asked of the origin, and what the
+/// origin does not say is not taken for "unchanged".</summary>
 public sealed class A_checkout
 {
-    private static readonly Dictionary<string, string> server = new() { ["teamcity.build.branch"] = "ci/x", ["build.number"] = "17" };
+    private static readonly Dictionary<string,
+        string> server = new() { ["teamcity.build.branch"] = "ci/x", ["build.number"] = "17" };
 
     private GitRepositories git = null!;
     private string main = null!;
@@ -62,10 +64,12 @@ public sealed class A_checkout
         Assert.Multiple(() =>
         {
             Assert.That(opened.Exit, Is.Zero, opened.Output);
-            Assert.That((opened.TargetTip, opened.Base, opened.Policy), Is.EqualTo((main, fork, $"ci-steps.yaml at main ({main[..12]})")));
+            Assert.That((opened.TargetTip, opened.Base, opened.Policy),
+                Is.EqualTo((main, fork, $"ci-steps.yaml at main ({main[..12]})")));
             Assert.That((opened.Changed, opened.Touched), Is.EqualTo((new[] { "app/a" }, new[] { "app" })));
             Assert.That((opened.Run!.PolicyCommit, opened.Run.BaseUnknown), Is.EqualTo((main, false)));
-            Assert.That(clone.Git("for-each-ref", "--format=%(refname) %(objectname)", "refs/heads", "refs/remotes", "refs/tags"), Is.EqualTo(before), "the clone's references stay");
+            Assert.That(clone.Git("for-each-ref", "--format=%(refname) %(objectname)", "refs/heads", "refs/remotes", "refs/tags"),
+                Is.EqualTo(before), "the clone's references stay");
             Assert.That(clone.Git("fsck", "--connectivity-only", "--no-dangling"), Is.Empty);
         });
     }
@@ -87,7 +91,8 @@ public sealed class A_checkout
         clone.Git("remote", "set-url", "origin", http.Url + "origin.git");
         var opened = await Opened.In(clone, parameters: server);
         Assert.That(opened.Exit, Is.EqualTo(ExitCode.Usage), opened.Output);
-        Assert.That(opened.Output, Does.Contain("the tip of \"main\"").And.Contain(http.Url + "origin.git").And.Contain("CISTEPS_GIT_TOKEN").And.Contain("teamcity.git.fetchAllHeads=true"));
+        Assert.That(opened.Output, Does.Contain("the tip of \"main\"").And.Contain(http.Url + "origin.git")
+            .And.Contain("CISTEPS_GIT_TOKEN").And.Contain("teamcity.git.fetchAllHeads=true"));
         Assert.That(opened.Run!.BaseUnknown, Is.True, "what is left as evidence is not taken for a judgement");
 
         var allowed = await Opened.In(clone, environment: new() { ["CISTEPS_GIT_TOKEN"] = "secret" }, parameters: server);
@@ -105,7 +110,8 @@ public sealed class A_checkout
         var opened = await Opened.In(clone, ["--target-branch", "main"], parameters: all);
         Assert.That((opened.Exit, opened.TargetTip, opened.Base), Is.EqualTo((0, main, fork)), opened.Output);
         Assert.That(opened.Output, Does.Contain("as the checkout fetched them"));
-        Assert.That((await Opened.In(clone, ["--target-branch", "main"], parameters: server)).Exit, Is.EqualTo(ExitCode.Usage), "what is there may be of any age");
+        Assert.That((await Opened.In(clone, ["--target-branch", "main"], parameters: server)).Exit, Is.EqualTo(ExitCode.Usage),
+            "what is there may be of any age");
     }
 
     [Test]
@@ -140,7 +146,8 @@ public sealed class A_checkout
         clone.Git("branch", "main", main);
         clone.Git("remote", "remove", "origin");
         var onServer = await Opened.In(clone, parameters: server);
-        Assert.That((onServer.Exit, onServer.Output.Contains("has no remote \"origin\"")), Is.EqualTo((ExitCode.Usage, true)), onServer.Output);
+        Assert.That((onServer.Exit, onServer.Output.Contains("has no remote \"origin\"")), Is.EqualTo((ExitCode.Usage, true)),
+            onServer.Output);
         var onLaptop = await Opened.In(clone);
         Assert.That((onLaptop.Exit, onLaptop.Base, onLaptop.Run!.BaseUnknown), Is.EqualTo((0, fork, false)), onLaptop.Output);
     }
@@ -151,7 +158,8 @@ public sealed class A_checkout
         git.Git("symbolic-ref", "HEAD", "refs/heads/nowhere");
         var clone = Agent();
         var opened = await Opened.In(clone, parameters: server);
-        Assert.That((opened.Exit, opened.Output.Contains("give --target-branch")), Is.EqualTo((ExitCode.Usage, true)), opened.Output);
+        Assert.That((opened.Exit, opened.Output.Contains("give --target-branch")), Is.EqualTo((ExitCode.Usage, true)),
+            opened.Output);
         Assert.That((await Opened.In(clone, ["--target-branch", "main"], parameters: server)).Base, Is.EqualTo(fork));
     }
 }

@@ -13,20 +13,24 @@ public sealed class Whose_file_counts
     public void Is_decided_for_every_key_of_the_schema() =>
         Assert.That(KeyDecisions.All.Keys.Select(key => $"{key.Section}.{key.Key}"), Is.EquivalentTo(Definitions
             .Where(definition => definition.Value is JsonObject map && map["properties"] is JsonObject)
-            .SelectMany(definition => ((JsonObject)definition.Value!["properties"]!).Select(property => $"{definition.Key}.{property.Key}"))));
+            .SelectMany(definition => ((JsonObject)definition.Value!["properties"]!)
+                .Select(property => $"{definition.Key}.{property.Key}"))));
 
     [Test]
     public void Stands_in_the_table_of_the_readme()
     {
-        var rows = File.ReadAllLines(Readme()).SkipWhile(line => line != "| section | the change's file counts | the target's file counts |").Skip(2).TakeWhile(line => line.StartsWith('|'));
+        var rows = File.ReadAllLines(Readme()).SkipWhile(line => line != "| section | the change's file counts | the target's " +
+            "file counts |").Skip(2).TakeWhile(line => line.StartsWith('|'));
         Assert.That(rows, Is.EqualTo(Section.All.Select(section =>
             $"| {section.Name} | {Keys(section, Decider.Change)} | {Keys(section, Decider.Target)} |")));
     }
 
     private static string Keys(Section section, Decider decider) =>
-        string.Join(", ", section.Keys.Where(key => KeyDecisions.All[(section.Name, key)] == decider).Select(key => $"`{key}`")) is { Length: > 0 } keys ? keys : "–";
+        string.Join(", ", section.Keys.Where(key => KeyDecisions.All[(section.Name, key)] == decider)
+            .Select(key => $"`{key}`")) is { Length: > 0 } keys ? keys : "–";
 
-    private static string Readme([CallerFilePath] string here = "") => Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "steps", "README.md");
+    private static string Readme([CallerFilePath] string here = "") =>
+        Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "steps", "README.md");
 
     private static readonly (string Name, string From, string To)[] Edits =
     [
@@ -72,5 +76,6 @@ public sealed class Whose_file_counts
     [TestCase("major: 2", "major: 3")]
     [TestCase("kind: StatefulSet", "kind: Deployment")]
     public void Is_not_said_where_the_change_decides(string from, string to) =>
-        Assert.That(PolicyDifferences.Between(PipelineFile.Parse(Sample.Full.Replace(from, to), "f"), PipelineFile.Parse(Sample.Full, "f")), Is.Empty);
+        Assert.That(PolicyDifferences.Between(PipelineFile.Parse(Sample.Full.Replace(from, to), "f"),
+            PipelineFile.Parse(Sample.Full, "f")), Is.Empty);
 }

@@ -30,14 +30,16 @@ internal sealed record Opened(int Exit, string Output, RunIdentity? Run, string?
                 using var run = await ChainRun.OpenAsync(context, cancel);
                 opened = opened with
                 {
-                    Change = run.Change.Source, Policy = run.Policy.Source, TargetTip = run.TargetTip, Superseded = await run.SupersededAsync(cancel),
+                    Change = run.Change.Source, Policy = run.Policy.Source, TargetTip = run.TargetTip,
+                        Superseded = await run.SupersededAsync(cancel),
                 };
                 var since = await run.BaseAsync(cancel);
                 opened = opened with
                 {
                     Base = since,
                     Changed = since is null ? null : run.ChangedSince(since),
-                    Touched = [.. (await run.ChangesAsync(new Dictionary<string, string?>(), cancel)).Where(change => change.Changed).Select(change => change.Component.Name)],
+                    Touched = [.. (await run.ChangesAsync(new Dictionary<string, string?>(), cancel))
+                        .Where(change => change.Changed).Select(change => change.Component.Name)],
                 };
             }
             finally

@@ -75,7 +75,8 @@ public sealed class An_origin(string protocol)
         Assert.That(await origin.FetchAsync("main", default), Is.EqualTo(moved));
         Assert.Multiple(() =>
         {
-            Assert.That(repository.RememberedTips["main"], Is.EqualTo(clone.Head), "what a person's clone remembers stays as it was");
+            Assert.That(repository.RememberedTips["main"], Is.EqualTo(clone.Head),
+                "what a person's clone remembers stays as it was");
             Assert.That(repository.LocalTips["main"], Is.EqualTo(clone.Head));
             Assert.That(repository.ReadFile(moved, "b"), Is.EqualTo("1"));
             Assert.That(repository.IsDirty, Is.False);

@@ -3,7 +3,8 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Repositories.Tests;
 
-/// <summary>A clone whose history is cut off, fed by a real remote: on disk, through the ssh protocol, and over HTTP with a token.</summary>
+/// <summary>A clone whose history is cut off, fed by a real remote: on disk, through the ssh protocol, and over HTTP with a
+/// token.</summary>
 [TestFixture("file")]
 [TestFixture("ssh")]
 [TestFixture("http")]
@@ -35,7 +36,8 @@ public sealed class A_shallow_clone(string protocol)
         {
             var program = Path.Combine(git.Folder, "ssh");
             File.WriteAllText(program, "#!/bin/sh\nfor last; do :; done\nexec sh -c \"$last\"\n");
-            if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(program,
+                UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
             clone.Git("config", "core.sshCommand", program);
             clone.Git("config", "ssh.variant", "ssh");
             clone.Git("remote", "set-url", "origin", "ssh://git@nowhere.invalid" + git.Origin);
@@ -43,7 +45,8 @@ public sealed class A_shallow_clone(string protocol)
         server = protocol == "http" ? await GitHttpServer.StartAsync(git.Folder, "x-access-token:secret") : null;
         if (server is not null) clone.Git("remote", "set-url", "origin", server.Url + "origin.git");
         repository = WorkRepository.Open(clone.Folder);
-        origin = new OriginRemote(repository, server is null ? null : new RemoteAccess("x-access-token", "secret"), TimeProvider.System, BuildLog.Silent);
+        origin = new OriginRemote(repository, server is null ? null : new RemoteAccess("x-access-token", "secret"),
+            TimeProvider.System, BuildLog.Silent);
     }
 
     [TearDown]
@@ -66,7 +69,8 @@ public sealed class A_shallow_clone(string protocol)
             Assert.That(repository.IsShallow, Is.True);
             Assert.That(clone.Git("fsck", "--connectivity-only", "--no-dangling"), Is.Empty);
             Assert.That(clone.Git("for-each-ref", "--format=%(refname)").Split('\n'), Is.EquivalentTo(new[]
-                { "refs/heads/ci/x", "refs/remotes/origin/ci/x", "refs/ci-steps/origin/main" }), "the clone's own references stay as they were");
+                { "refs/heads/ci/x", "refs/remotes/origin/ci/x", "refs/ci-steps/origin/main" }),
+                    "the clone's own references stay as they were");
         });
     }
 
@@ -100,8 +104,10 @@ public sealed class A_shallow_clone(string protocol)
     {
         if (server is null) Assert.Pass("rights are asked for over HTTP only");
         var without = new OriginRemote(repository, null, TimeProvider.System, BuildLog.Silent);
-        Assert.That(async () => await without.FetchAsync("main", default), Throws.TypeOf<UsageException>().With.Message.Contains("CISTEPS_GIT_TOKEN"));
-        var wrong = new OriginRemote(repository, new RemoteAccess("x-access-token", "other"), TimeProvider.System, BuildLog.Silent);
+        Assert.That(async () => await without.FetchAsync("main", default),
+            Throws.TypeOf<UsageException>().With.Message.Contains("CISTEPS_GIT_TOKEN"));
+        var wrong = new OriginRemote(repository, new RemoteAccess("x-access-token", "other"), TimeProvider.System,
+            BuildLog.Silent);
         Assert.That(async () => await wrong.DeepenAsync(["main"], () => false, default), Throws.TypeOf<UsageException>());
         await Task.CompletedTask;
     }

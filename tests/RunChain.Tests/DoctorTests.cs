@@ -38,7 +38,8 @@ public sealed class The_doctor
         await using var cluster = await SandboxFixture.StartAsync();
         var found = await RunAsync(LogIn(LocalRegistry.Password, ("CISTEPS_GIT_TOKEN", "right"), ("CISTEPS_KUBECONFIG", cluster.KubeconfigPath)));
         Assert.That(found.Exit, Is.Zero, found.Output);
-        foreach (var subject in (string[])["git", "git origin", "git history", "git, pushing", "engine", "disk of the work tree", "pipeline file", "registry, pulling", "registry, pushing", "registry, tagging", "clock", "testbed"])
+        foreach (var subject in (string[])["git", "git origin", "git history", "git, pushing", "engine", "disk of the work tree",
+            "pipeline file", "registry, pulling", "registry, pushing", "registry, tagging", "clock", "testbed"])
             Assert.That(found[subject].Verdict, Is.EqualTo("ok"), found.Output);
         Assert.That(found.Output, Does.Not.Contain(LocalRegistry.Password));
         using var client = registry.Connect();
@@ -105,7 +106,8 @@ public sealed class The_doctor
 
         File.WriteAllText(Path.Combine(clone.Folder, ".git", "shallow"), clone.Head + "\n");
         found = await RunAsync([("CISTEPS_GIT_TOKEN", "right")]);
-        Assert.That((found["git history"].Verdict, found["git history"].Advice.Contains("deepen")), Is.EqualTo(("-", true)), found.Output);
+        Assert.That((found["git history"].Verdict, found["git history"].Advice.Contains("deepen")), Is.EqualTo(("-", true)),
+            found.Output);
         found = await RunAsync([("CISTEPS_GIT_TOKEN", "wrong")]);
         Assert.That(found["git history"].Verdict, Is.EqualTo("not"), found.Output);
     }

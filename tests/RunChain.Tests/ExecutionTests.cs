@@ -55,7 +55,8 @@ public sealed class A_chain_on_this_machine
         Assert.That(builds.Single().State, Is.EqualTo(BuildState.Succeeded), File.ReadAllText(builds.Single().LogFile));
         Assert.That(File.ReadAllLines(Path.Combine(builds.Single().ArtifactsFolder, "seen")), Is.EqualTo(new[]
         {
-            "two" + "detached", "2", "refs/remotes/origin/ci/x", "1 A [from outside] []", "right-commit", "mine=sch\\u00F6n \\= gut", "teamcity.build.branch=ci/x", "teamcity.build.branch.is_default=false",
+            "two" + "detached", "2", "refs/remotes/origin/ci/x", "1 A [from outside] []", "right-commit",
+                "mine=sch\\u00F6n \\= gut", "teamcity.build.branch=ci/x", "teamcity.build.branch.is_default=false",
         }));
     }
 

@@ -111,7 +111,8 @@ public sealed class WhatChanged
         using var project = new Project(Tests);
         project.Change();
         project.Clone.Push();
-        project.Clone.Git("-C", project.Clone.Git("remote", "get-url", "origin")["file://".Length..], "update-ref", "-d", "refs/heads/main");
+        project.Clone.Git("-C", project.Clone.Git("remote", "get-url", "origin")["file://".Length..], "update-ref", "-d",
+            "refs/heads/main");
 
         Assert.That(await TestedAsync(project), Is.EqualTo("api web"));
     }
@@ -120,7 +121,8 @@ public sealed class WhatChanged
     public async Task Tests_that_a_change_takes_out_are_run_as_the_target_has_them()
     {
         using var project = new Project("run: [printf, '1..1\\nnot ok 1 - one\\n']\nformat: tap");
-        project.Clone.Write("ci-steps.yaml", Project.Yaml("run: [printf, '1..1\\nok 1 - one\\n']\nformat: tap").Replace("- name: unit\n        run: [printf", "- name: other\n        run: [printf"));
+        project.Clone.Write("ci-steps.yaml", Project.Yaml("run: [printf, '1..1\\nok 1 - one\\n']\nformat: tap")
+            .Replace("- name: unit\n        run: [printf", "- name: other\n        run: [printf"));
         project.Change();
 
         Assert.That(await project.RunAsync(), Is.EqualTo(ExitCode.Refused), project.Output);
@@ -130,7 +132,8 @@ public sealed class WhatChanged
     [Test]
     public async Task A_retry_that_a_change_brings_does_not_excuse_its_own_failures()
     {
-        const string flaky = "run: [sh, -c, 'if [ -e ../mark ]; then echo 1..1; echo ok 1 - one; else touch ../mark; echo 1..1; echo not ok 1 - one; fi']\nfolder: api\nformat: tap";
+        const string flaky = "run: [sh, -c, 'if [ -e ../mark ]; then echo 1..1; echo ok 1 - one; else touch ../mark; echo " +
+            "1..1; echo not ok 1 - one; fi']\nfolder: api\nformat: tap";
         using var project = new Project(flaky);
         project.Clone.Write(".gitignore", "mark\n");
         project.Clone.Write("ci-steps.yaml", Project.Yaml(flaky + "\nretry: { attempts: 3, filter: ['{tests}'] }"));

@@ -44,7 +44,8 @@ public sealed record StepEvidence(string Step, RunIdentity Run, int Exit, string
     /// <summary>The hand-over of a step that has to have one: none is not an empty one.</summary>
     /// <exception cref="UsageException">There is none, or it has another shape than this version writes.</exception>
     public T RequiredHandOverAs<T>(JsonTypeInfo<T> type) where T : class => HandOverAs(type)
-        ?? throw new UsageException($"\"{Step}\" of this run ended with \"{Reason}\" and handed nothing over; run {Step} again with the same version");
+        ?? throw new UsageException($"\"{Step}\" of this run ended with \"{Reason}\" and handed nothing over; run {Step} again " +
+            "with the same version");
 }
 
 /// <summary>What is to be made of a step's evidence.</summary>
@@ -72,7 +73,8 @@ public enum EvidenceState
 /// <param name="Why">Why not, in a sentence; empty when it is sound.</param>
 public sealed record EvidenceFound(EvidenceState State, StepEvidence? Evidence, string Why);
 
-/// <summary>The folder <c>.ci-steps/evidence</c>: one statement per step. What is of another repository, branch, commit or build number is a leftover and is never returned.</summary>
+/// <summary>The folder <c>.ci-steps/evidence</c>: one statement per step. What is of another repository, branch, commit or build
+/// number is a leftover and is never returned.</summary>
 public sealed class EvidenceStore
 {
     private readonly StepContext? context;
@@ -89,14 +91,15 @@ public sealed class EvidenceStore
     public string Folder { get; }
 
     /// <summary>Steps that have a folder here, and the step itself.</summary>
-    public IReadOnlyList<string> Steps => [.. (Directory.Exists(Folder) ? Directory.GetDirectories(Folder).Select(folder => Path.GetFileName(folder)) : [])
+    public IReadOnlyList<string> Steps => [.. (Directory.Exists(Folder)
+        ? Directory.GetDirectories(Folder).Select(folder => Path.GetFileName(folder)) : [])
         .Union(context is null ? [] : [context.Step], StringComparer.Ordinal).Order(StringComparer.Ordinal)];
 
     /// <summary>The folder of one step; files besides the statement go there too (logs, reports) and travel with it.</summary>
     public string FolderOf(string step) => Path.Combine(Folder, step);
 
-    /// <summary>What the step stated in this very run; false, with the reason in a sentence, when there is nothing, or only a leftover.
-    /// Of the step itself it is what its run before stated.</summary>
+    /// <summary>What the step stated in this very run; false, with the reason in a sentence, when there is nothing, or only a
+    /// leftover. Of the step itself it is what its run before stated.</summary>
     /// <exception cref="UsageException">It is broken.</exception>
     /// <exception cref="RefusedException">There is a key, and the signature is broken or of another key.</exception>
     public bool TryRead(string step, [NotNullWhen(true)] out StepEvidence? evidence, out string why)
@@ -131,19 +134,23 @@ public sealed class EvidenceStore
         if (found.Evidence is not { } evidence) return found;
         var of = evidence.Run;
         if (of.Commit != run.Commit || of.BuildNumber != run.BuildNumber)
-            return OfAnother($"of commit {of.ShortCommit}, build {of.BuildNumber}; this run is commit {run.ShortCommit}, build {run.BuildNumber}");
+            return OfAnother($"of commit {of.ShortCommit}, build {of.BuildNumber}; this run is commit {run.ShortCommit}, build " +
+                $"{run.BuildNumber}");
         if (of.Branch != run.Branch) return OfAnother($"of branch \"{of.Branch}\"; this run is of \"{run.Branch}\"");
-        if (of.Repository != run.Repository) return OfAnother($"of the repository \"{of.Repository}\"; this run is of \"{run.Repository}\"");
+        if (of.Repository != run.Repository) return OfAnother($"of the repository \"{of.Repository}\"; this run is of " +
+            $"\"{run.Repository}\"");
         // What is of another run may well be signed by another key.
         return IsForged(step) ? new(EvidenceState.BadSignature, null,
-                $"the signature on the evidence of \"{step}\" in {FolderOf(step)} is broken, or of another key than {Signing.VerificationKey} or {Signing.SigningKey} gives here: " +
+                $"the signature on the evidence of \"{step}\" in {FolderOf(step)} is broken, or of another key than " +
+                    $"{Signing.VerificationKey} or {Signing.SigningKey} gives here: " +
                 $"somebody changed it, or the steps have different keys; run {step} again with the chain's key")
             : found;
 
         EvidenceFound OfAnother(string what) => new(EvidenceState.OfAnotherRun, null, $"the evidence of \"{step}\" is {what}");
     }
 
-    /// <summary>Whatever statement is in the step's folder, of any run; nothing is said of its signature but whether it is valid.</summary>
+    /// <summary>Whatever statement is in the step's folder, of any run; nothing is said of its signature but whether it is
+    /// valid.</summary>
     public bool TryReadAny(string step, [NotNullWhen(true)] out StepEvidence? evidence, out string why)
     {
         var found = FindAny(step);
@@ -165,11 +172,13 @@ public sealed class EvidenceStore
                 Sha256 = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(statement)),
             };
             return evidence.Step == step ? new(EvidenceState.Sound, evidence, "")
-                : new(EvidenceState.Unreadable, null, $"{path} is a statement of \"{evidence.Step}\", not of \"{step}\"; run \"{step}\" again");
+                : new(EvidenceState.Unreadable, null, $"{path} is a statement of \"{evidence.Step}\", not of \"{step}\"; run " +
+                    $"\"{step}\" again");
         }
         catch (FormatException error)
         {
-            return new(EvidenceState.Unreadable, null, $"the evidence of \"{step}\" in {path} cannot be read: {error.Message}; run \"{step}\" again");
+            return new(EvidenceState.Unreadable, null,
+                $"the evidence of \"{step}\" in {path} cannot be read: {error.Message}; run \"{step}\" again");
         }
     }
 
@@ -192,10 +201,12 @@ public sealed class EvidenceStore
             return (null, null, error.Message);
         }
 
-        byte[]? Read(string name) => Path.Combine(folder, name) is var path && File.Exists(path) ? StrictJson.ReadFile(path) : null;
+        byte[]? Read(string name) => Path.Combine(folder, name) is var path && File.Exists(path) ? StrictJson.ReadFile(path)
+            : null;
     }
 
-    /// <summary>Clears away what an earlier run of this step left, so that it is never taken for this run's; its statement can still be read here.</summary>
+    /// <summary>Clears away what an earlier run of this step left, so that it is never taken for this run's; its statement can
+    /// still be read here.</summary>
     /// <param name="keeps">Names of files that outlive a run.</param>
     /// <exception cref="UsageException">It cannot be cleared away.</exception>
     internal void Begin(IReadOnlyList<string> keeps)
@@ -205,7 +216,8 @@ public sealed class EvidenceStore
         try
         {
             if (!Directory.Exists(folder)) return;
-            foreach (var entry in new DirectoryInfo(folder).EnumerateFileSystemInfos().Where(entry => !keeps.Contains(entry.Name)))
+            foreach (var entry in new DirectoryInfo(folder).EnumerateFileSystemInfos()
+                .Where(entry => !keeps.Contains(entry.Name)))
             {
                 if (entry is DirectoryInfo inner && entry.LinkTarget is null) inner.Delete(recursive: true);
                 else entry.Delete();
@@ -213,7 +225,8 @@ public sealed class EvidenceStore
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new UsageException($"what an earlier run of {context.Step} left in \"{folder}\" cannot be cleared away ({error.Message}), and must not be taken for this run's: " +
+            throw new UsageException($"what an earlier run of {context.Step} left in \"{folder}\" cannot be cleared away " +
+                $"({error.Message}), and must not be taken for this run's: " +
                 "remove the folder, or make it writable", error);
         }
     }

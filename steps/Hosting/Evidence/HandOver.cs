@@ -10,9 +10,11 @@ namespace CiSteps.Hosting.Evidence;
 /// <param name="Failed">Tests failed.</param>
 /// <param name="Skipped">Tests skipped.</param>
 /// <param name="Flaky">Tests that failed first and passed on retry.</param>
-public sealed record TestedComponent(string Component, bool Changed, string Reason, int Passed, int Failed, int Skipped, int Flaky)
+public sealed record TestedComponent(string Component, bool Changed, string Reason, int Passed, int Failed, int Skipped,
+    int Flaky)
 {
-    /// <summary>Names of the component's test runs that were done and passed; others may be asked for by the target branch.</summary>
+    /// <summary>Names of the component's test runs that were done and passed; others may be asked for by the target
+    /// branch.</summary>
     public IReadOnlyList<string> Runs { get; init; } = [];
 }
 

@@ -62,8 +62,10 @@ public static class Signing
     internal static SignatureState Judge(byte[]? envelope, byte[] statement, StepContext? context)
     {
         if (envelope is null) return SignatureState.Missing;
-        if (context is null || (context.FindSecret(VerificationKey) ?? context.FindSecret(SigningKey)) is null) return SignatureState.NotChecked;
-        return Open(envelope, context) is { } signed && signed.AsSpan().SequenceEqual(statement) ? SignatureState.Good : SignatureState.Bad;
+        if (context is null || (context.FindSecret(VerificationKey)
+            ?? context.FindSecret(SigningKey)) is null) return SignatureState.NotChecked;
+        return Open(envelope, context) is { } signed && signed.AsSpan().SequenceEqual(statement) ? SignatureState.Good
+            : SignatureState.Bad;
     }
 
     private static ECDsa ReadKey(string pem, string variable)

@@ -83,11 +83,13 @@ internal static class StatementJson
         var subjects = new List<Subject>();
         foreach (var node in statement["subject"] as JsonArray ?? [])
         {
-            if (node is not JsonObject subject || subject["digest"] is not JsonObject digests) throw new FormatException("a subject has no digest");
+            if (node is not JsonObject subject || subject["digest"] is not JsonObject digests) throw new FormatException("a " +
+                "subject has no digest");
             foreach (var (algorithm, _) in digests) subjects.Add(new(Text(subject, "name"), algorithm, Text(digests, algorithm)));
         }
         return new StepEvidence(Text(record, "step"),
-            new RunIdentity(Text(record, "repository"), Text(record, "branch"), Value<bool>(record, "defaultBranch"), Text(record, "commit"),
+            new RunIdentity(Text(record, "repository"), Text(record, "branch"), Value<bool>(record, "defaultBranch"),
+                Text(record, "commit"),
                 Text(record, "buildNumber"), Value<bool>(record, "dirty"))
             {
                 BaseUnknown = Value<bool>(record, "baseUnknown"),
@@ -96,14 +98,17 @@ internal static class StatementJson
             Value<int>(record, "exit"), Text(record, "reason"), Text(record, "text"), subjects, Text(statement, "predicateType"),
             predicate, record["handOver"], Date("startedOn"), Date("finishedOn"));
 
-        DateTimeOffset Date(string name) => DateTimeOffset.TryParse(Text(record, name), CultureInfo.InvariantCulture, out var date) ? date
+        DateTimeOffset Date(string name) => DateTimeOffset.TryParse(Text(record, name), CultureInfo.InvariantCulture,
+            out var date) ? date
             : throw new FormatException($"its \"{name}\" is not a point in time");
     }
 
-    private static string Text(JsonObject from, string name) => from[name] is JsonValue value && value.TryGetValue(out string? text) ? text
+    private static string Text(JsonObject from, string name) => from[name] is JsonValue value
+        && value.TryGetValue(out string? text) ? text
         : throw new FormatException($"its \"{name}\" is not a text");
 
-    private static T Value<T>(JsonObject from, string name) where T : struct => from[name] is JsonValue value && value.TryGetValue(out T found) ? found
+    private static T Value<T>(JsonObject from, string name) where T : struct => from[name] is JsonValue value
+        && value.TryGetValue(out T found) ? found
         : throw new FormatException($"its \"{name}\" is not a {(typeof(T) == typeof(bool) ? "true or false" : "whole number")}");
 
     private static JsonObject SubjectJson(Subject subject) =>

@@ -3,7 +3,8 @@ using System.Text.Json.Nodes;
 
 namespace CiSteps.Hosting.Evidence;
 
-/// <summary>JSON as others may have made it: read whole or not at all, so that nothing in it means two things or shows its faults later.</summary>
+/// <summary>JSON as others may have made it: read whole or not at all, so that nothing in it means two things or shows its faults
+/// later.</summary>
 internal static class StrictJson
 {
     // Statements name up to some thousand tests; what is larger than this is something else.
@@ -27,7 +28,8 @@ internal static class StrictJson
     {
         try
         {
-            if (JsonNode.Parse(bytes, documentOptions: options) is not JsonObject read) throw new FormatException("it is not a JSON object");
+            if (JsonNode.Parse(bytes, documentOptions: options) is not JsonObject read) throw new FormatException("it is not a " +
+                "JSON object");
             Check(read);
             return read;
         }

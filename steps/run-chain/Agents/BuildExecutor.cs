@@ -85,7 +85,8 @@ internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Worksp
                 throw new UsageException($"{requirement.At}: no agent fits: required is {ConditionCheck.Show(requirement)}");
         if (Directory.Exists(place.Temp)) Directory.Delete(place.Temp, recursive: true);
         Directory.CreateDirectory(place.Temp);
-        await PrepareCheckoutAsync(run, place, parameters.Find("teamcity.git.fetchAllHeads") == "true", log, stop).ConfigureAwait(false);
+        await PrepareCheckoutAsync(run, place, parameters.Find("teamcity.git.fetchAllHeads") == "true", log, stop)
+            .ConfigureAwait(false);
         FetchArtifacts(run, place, log);
         if (build["executionTimeoutMin"] is { } minutes && int.TryParse(parameters.Resolve(minutes, build.At), CultureInfo.InvariantCulture, out var most) && most > 0)
         {
@@ -113,7 +114,8 @@ internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Worksp
 
     private string UrlOf(VcsRoot root) => options.Urls.GetValueOrDefault(root.Id) ?? root.Parameters["url"] ?? "";
 
-    private async Task PrepareCheckoutAsync(BuildRun run, BuildPlace place, bool allHeads, BuildLogFile log, CancellationToken stop)
+    private async Task PrepareCheckoutAsync(BuildRun run, BuildPlace place, bool allHeads, BuildLogFile log,
+        CancellationToken stop)
     {
         run.Doing = BuildRun.CheckingOut;
         changed(run);

@@ -38,9 +38,10 @@ internal sealed class Checkout(string mirrorsFolder) : IDisposable
     public static string FolderName(BuildConfiguration build, string url) =>
         build["checkoutDirectory"] is { Length: > 0 } named ? named : Hash(url + "\n" + string.Join('\n', build.VcsEntries.SelectMany(entry => entry.CheckoutRules)));
 
-    /// <summary>Checks the revision out as an agent does: no branch is checked out, the built branch's history is there as <c>origin/…</c>, and
-    /// of the other branches what earlier builds left; all of them where the build asks for that.</summary>
-    public static async Task PrepareAsync(string folder, string mirror, string url, VcsRoot root, ChainBranch branch, string revision,
+    /// <summary>Checks the revision out as an agent does: no branch is checked out, the built branch's history is there as
+    /// <c>origin/…</c>, and of the other branches what earlier builds left; all of them where the build asks for that.</summary>
+    public static async Task PrepareAsync(string folder, string mirror, string url, VcsRoot root, ChainBranch branch,
+        string revision,
         bool clean, bool allHeads, CancellationToken cancel)
     {
         if (clean && Directory.Exists(folder)) Directory.Delete(folder, recursive: true);

@@ -58,7 +58,8 @@ internal sealed class CloseStep(StepContext context, HttpClient? given)
         WriteReport(run, verdict, steps, evidence, why);
         var told = Told(plan, await TellAsync(plan, run, cancel).ConfigureAwait(false));
         if (failure is not null) return Outcome.Unavailable("release", $"the chain's testbeds could not be released: {failure}; their leases end by themselves, or run close again");
-        if (verdict.Succeeded && unreadable is UnavailableException silent) return Outcome.Unavailable(silent.Reason, silent.Message);
+        if (verdict.Succeeded && unreadable is UnavailableException silent) return Outcome.Unavailable(silent.Reason,
+            silent.Message);
         if (verdict.Succeeded && unreadable is not null) return Outcome.Usage(unreadable.Message);
         return Outcome.Done(Sentence(verdict, $"{(released.Count == 0 ? "no testbed was held" : $"released {string.Join(", ", released)}")}; {told}"));
     }

@@ -38,8 +38,10 @@ internal sealed class MachineLooks(StepContext context)
             [
                 new("git", true, version),
                 new("git origin", known, $"{address} cannot be read from here: {why}",
-                    $"each step needs the target branch's tip: give {OriginRemote.TokenVariable} with the right to read for https, or keys for ssh; " +
-                    $"or let checkouts fetch all branches (in TeamCity {AllHeads}=true); merge needs the right to push in any case"),
+                    $"each step needs the target branch's tip: give {OriginRemote.TokenVariable} with the right to read for " +
+                        "https, or keys for ssh; " +
+                    $"or let checkouts fetch all branches (in TeamCity {AllHeads}=true); merge needs the right to push in any " +
+                        "case"),
                 history,
             ];
         }
@@ -58,12 +60,15 @@ internal sealed class MachineLooks(StepContext context)
     {
         const string Subject = "git history";
         var (_, shallow, _) = await GitAsync(["rev-parse", "--is-shallow-repository"], null, cancel).ConfigureAwait(false);
-        var (_, remembered, _) = await GitAsync(["for-each-ref", "--format=%(refname:short)", "refs/remotes/origin"], null, cancel).ConfigureAwait(false);
+        var (_, remembered, _) = await GitAsync(["for-each-ref", "--format=%(refname:short)", "refs/remotes/origin"], null,
+            cancel).ConfigureAwait(false);
         var branches = remembered.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length;
         if (shallow == "true")
             return new(Subject, canAsk ? null : false, "the history is cut off (a shallow clone)",
-                canAsk ? "the steps deepen it as far as they need, which takes time: let the checkout be complete (in TeamCity teamcity.git.shallowClone=false)"
-                    : "it cannot be deepened from here: let the checkout be complete (in TeamCity teamcity.git.shallowClone=false)");
+                canAsk ? "the steps deepen it as far as they need, which takes time: let the checkout be complete (in TeamCity " +
+                    "teamcity.git.shallowClone=false)"
+                    : "it cannot be deepened from here: let the checkout be complete (in TeamCity " +
+                        "teamcity.git.shallowClone=false)");
         return new(Subject, true, $"complete; the checkout has {branches} of the origin's branches" +
             (canAsk ? ", and the steps fetch the target's tip where it is not there" : ""));
     }
