@@ -101,12 +101,17 @@ internal sealed class On_an_agents_checkout(string how)
     {
         author.Commit("api/text", "new");
         var clone = CheckOut();
+        // Somebody else lands elsewhere meanwhile: the merge is a real one.
+        author.Checkout("main");
+        author.Write(".gitattributes", "*.log merge=union\n");
+        author.Commit("web/text", "new there");
+        author.Push();
         foreach (var step in new[] { "unit-test", "image-build", "reserve-testbed", "integration-deploy", "merge" })
         {
             var (exit, output) = await RunAsync(clone, step);
             Assert.That(exit, Is.Zero, output);
             if (step == "unit-test") Assert.That(output, Does.Contain("api").And.Contain("web  skip"), output);
         }
-        Assert.That(git.Git("show", "main:api/text"), Is.EqualTo("new"));
+        Assert.That(git.Git("show", "main:api/text", "main:web/text"), Is.EqualTo("newnew there"));
     }
 }
