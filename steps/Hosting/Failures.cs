@@ -14,3 +14,13 @@ public sealed class UnavailableException(string reason, string message, Exceptio
     /// <summary>Stable kebab-case word that names the system or the kind of failure.</summary>
     public string Reason { get; } = reason;
 }
+
+/// <summary>What was handed in must not be used, wherever it is read: the step's answer is no. Ends the step with <see
+/// cref="ExitCode.Refused"/>.</summary>
+/// <param name="reason">Stable kebab-case word for the problem's identity, such as <c>bad-signature</c>.</param>
+/// <param name="message">What is refused, why, and what to do about it.</param>
+public sealed class RefusedException(string reason, string message) : Exception(message)
+{
+    /// <summary>Stable kebab-case word that names the kind of refusal.</summary>
+    public string Reason { get; } = reason;
+}

@@ -10,6 +10,13 @@ namespace CiSteps.Hosting;
 public sealed record RunIdentity(
     string Repository, string Branch, bool IsDefaultBranch, string Commit, string BuildNumber, bool Dirty)
 {
+    /// <summary>The target branch's commit whose pipeline file judges the run; null when the change's own file does.</summary>
+    public string? PolicyCommit { get; init; }
+
+    /// <summary>Whether it is not known what the change has to be compared with, so that everything counts as changed;
+    /// merge, certify and promote refuse such evidence.</summary>
+    public bool BaseUnknown { get; init; }
+
     /// <summary>First 12 digits of the commit, for tags and messages.</summary>
     public string ShortCommit => Commit.Length > 12 ? Commit[..12] : Commit;
 

@@ -18,6 +18,10 @@ public sealed record StepCommand(
     /// <summary>The program that it is a command of; null when it is an executable of its own.</summary>
     public string? Program { get; init; }
 
+    /// <summary>Names of files in the step's evidence folder that outlive a run; all else that an earlier run left is cleared
+    /// away at the start.</summary>
+    public IReadOnlyList<string> Keeps { get; init; } = [];
+
     /// <summary>The checkout.</summary>
     public static Setting<string> WorkTree { get; } = Setting.Text("work-tree", "folder of the checkout", ".", "teamcity.build.checkoutDir");
 

@@ -12,6 +12,9 @@ public static class StepHost
     // A lease is given back and a container stopped in this time after SIGTERM; the parser library's own limit is two seconds.
     internal static readonly TimeSpan GraceAfterSignal = TimeSpan.FromSeconds(30);
 
+    // What is left of it for the evidence when a step does not end in time.
+    private static readonly TimeSpan timeForEvidence = TimeSpan.FromSeconds(3);
+
     /// <summary>Runs the step as this process; the result is the exit code.</summary>
     public static Task<int> RunAsync(StepCommand step, string[] args) =>
         RunAsync(step, args, Console.Out, Console.Error, ProcessEnvironment(), TimeProvider.System,
@@ -117,11 +120,16 @@ public static class StepHost
                 return ExitCode.Done;
             }
             foreach (var setting in StepCommand.Common.Concat(step.Settings)) Check(setting, settings);
-            outcome = await step.Run(context, cancel).ConfigureAwait(false);
+            if (!dryRun) context.Evidence.Begin(step.Keeps);
+            outcome = await RunInTimeAsync(step, context, cancel).ConfigureAwait(false);
         }
         catch (UsageException failure)
         {
             outcome = Outcome.Usage(failure.Message);
+        }
+        catch (RefusedException failure)
+        {
+            outcome = Outcome.Refused(failure.Reason, failure.Message);
         }
         catch (UnavailableException failure)
         {
@@ -144,11 +152,31 @@ public static class StepHost
         if (context is { Run: not null, DryRun: false })
         {
             WriteEvidence(context, outcome, started);
-            // A cancelled build publishes no artifacts by rule: what it has to say goes out while it still runs.
-            if (outcome.Exit == ExitCode.Cancelled) log.Publish($".ci-steps/evidence/{step.Name}/** => .ci-steps/evidence/{step.Name}");
+            // A cancelled build publishes no artifacts by rule: what it has to say goes out while it still runs. That holds for a
+            // verdict
+            // that was reached before the stop, too.
+            if (outcome.Exit == ExitCode.Cancelled || cancel.IsCancellationRequested)
+                log.Publish($".ci-steps/evidence/{step.Name}/** => .ci-steps/evidence/{step.Name}");
         }
         Close(step, log, outcome, dryRun);
         return outcome.Exit;
+    }
+
+    // A step that does not end in time is left behind: else the process would be gone without a word, as if it had been killed.
+    private static async Task<Outcome> RunInTimeAsync(StepCommand step, StepContext context, CancellationToken cancel)
+    {
+        var limit = GraceAfterSignal - timeForEvidence;
+        using var late = new CancellationTokenSource(Timeout.InfiniteTimeSpan, context.Time);
+        using var stopping = cancel.Register(() => late.CancelAfter(limit));
+        try
+        {
+            return await step.Run(context, cancel).WaitAsync(late.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (late.IsCancellationRequested)
+        {
+            return Outcome.Cancelled($"{step.Name} was asked to stop and did not end within {Durations.Show(limit)}; what it " +
+                "was cleaning up may be there still");
+        }
     }
 
     private static void WriteEvidence(StepContext context, Outcome outcome, DateTimeOffset started)

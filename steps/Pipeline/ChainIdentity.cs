@@ -72,9 +72,8 @@ internal static class ChainIdentity
     // Steps run one after the other on a laptop are one chain: the newest number that was used for this very state of the sources goes on.
     private static string? LaptopNumber(StepContext context, string commit, string branch, string ending)
     {
-        if (!Directory.Exists(context.Evidence.Folder)) return null;
-        return Directory.GetDirectories(context.Evidence.Folder)
-            .Select(folder => context.Evidence.TryReadAny(Path.GetFileName(folder), out var evidence, out _) ? evidence : null)
+        return context.Evidence.Steps
+            .Select(step => context.Evidence.TryReadAny(step, out var evidence, out _) ? evidence : null)
             .OfType<StepEvidence>()
             .Where(evidence => evidence.Run.Commit == commit && evidence.Run.Branch == branch)
             .Where(evidence => ending.Length > 0 ? evidence.Run.BuildNumber.EndsWith(ending, StringComparison.Ordinal) : !evidence.Run.Dirty)

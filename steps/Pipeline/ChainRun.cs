@@ -8,10 +8,19 @@ namespace CiSteps.Pipeline;
 public sealed class ChainRun : IDisposable
 {
     private readonly StepContext context;
+    private readonly PolicySource source;
+    private readonly OriginView view;
+    private readonly bool hasTarget;
     private string? baseCommit;
 
-    private ChainRun(StepContext context, WorkRepository repository, RunIdentity identity, PipelineDefinition change, PipelineDefinition policy, string targetTip) =>
-        (this.context, Repository, Identity, Change, Policy, TargetTip) = (context, repository, identity, change, policy, targetTip);
+    private ChainRun(StepContext context, WorkRepository repository, RunIdentity identity, PipelineDefinition change,
+        JudgingFile policy,
+        PolicySource source, OriginView view, string? targetTip)
+    {
+        (this.context, Repository, Identity, Change, this.source, this.view) = (context, repository, identity, change, source,
+            view);
+        (Policy, hasTarget, TargetTip) = (policy.File, targetTip is not null, targetTip ?? identity.Commit);
+    }
 
     /// <summary>The registry that steps push to, above the file's.</summary>
     public static Setting<string> Registry { get; } = Setting.Text("registry", "registry to push to, host[:port][/prefix], instead of the pipeline file's registry.push");
@@ -29,20 +38,18 @@ public sealed class ChainRun : IDisposable
     public WorkRepository Repository { get; }
 
     /// <summary>Which run this is; the step context has it too.</summary>
-    public RunIdentity Identity { get; }
+    public RunIdentity Identity { get; private set; }
 
     /// <summary>The work tree's pipeline file: what builds the change.</summary>
     public PipelineDefinition Change { get; }
 
-    /// <summary>The pipeline file at the target branch's tip: what judges the change (suites, gates, targets, owners). The change's own when the target has none yet, which is logged.</summary>
+    /// <summary>The pipeline file at the target branch's tip: what judges the change (steps/README.md has the table). The
+    /// change's own when the target has none yet, which is logged.</summary>
     public PipelineDefinition Policy { get; }
 
-    /// <summary>The target branch's tip as this clone knows it; on the target branch itself the built commit, when that is newer. The built commit when there is no target branch yet.</summary>
+    /// <summary>The target branch's tip on the origin when this run was opened; the built commit when there is no target branch
+    /// yet. On a laptop that could not ask (<see cref="RunIdentity.BaseUnknown"/>) the tip that the clone remembers.</summary>
     public string TargetTip { get; }
-
-    /// <summary>The commit that a private branch's change is compared with: its merge base with <see cref="TargetTip"/>. On the target branch null: each component is compared with its own last certified commit.</summary>
-    /// <exception cref="UsageException">The clone's history is cut off before it, or there is none.</exception>
-    public string? Base => Identity.IsDefaultBranch ? null : baseCommit ??= Repository.MergeBase(TargetTip, Identity.Commit);
 
     /// <summary>Paths that differ between a commit and what is checked out, files that are not committed included, sorted.</summary>
     public IReadOnlyList<string> ChangedSince(string commit)
@@ -51,9 +58,76 @@ public sealed class ChainRun : IDisposable
         return Identity.Dirty ? [.. changed.Union(ChainIdentity.Uncommitted(context, Repository, Change), StringComparer.Ordinal).Order(StringComparer.Ordinal)] : changed;
     }
 
-    /// <summary>Reads the work tree, decides which run this is, and reads both pipeline files.</summary>
-    /// <exception cref="UsageException">No work tree, another commit than the one asked for, no or a wrong pipeline file, no way to tell the branch.</exception>
-    public static ChainRun Open(StepContext context)
+    /// <summary>The commit that a private branch's change is compared with: its merge base with <see cref="TargetTip"/>; a
+    /// history that is cut off is deepened for it. Null on the target branch, where each component is compared with its own last
+    /// certified commit, where there is no target branch yet, and on a laptop where it is not known: then everything counts as
+    /// changed.</summary>
+    /// <exception cref="UsageException">There is none, or on a build server the history cannot be deepened with this step's
+    /// rights.</exception>
+    /// <exception cref="UnavailableException">On a build server: the origin does not answer.</exception>
+    public async Task<string?> BaseAsync(CancellationToken cancel)
+    {
+        if (Identity.IsDefaultBranch || Identity.BaseUnknown || !hasTarget) return null;
+        if (baseCommit is not null) return baseCommit;
+        try
+        {
+            await DeepenAsync(() => Repository.FindMergeBase(TargetTip, Identity.Commit) is not null, cancel)
+                .ConfigureAwait(false);
+        }
+        catch (Exception failure) when (!view.MustKnow && failure is UsageException or UnavailableException)
+        {
+            Identity = Identity with { BaseUnknown = true };
+            context.Run = Identity;
+            SayUnknown(context, failure.Message);
+            return null;
+        }
+        return baseCommit = Repository.MergeBase(TargetTip, Identity.Commit);
+    }
+
+    /// <summary>Which components the change touches. What is not known counts as changed.</summary>
+    /// <param name="certified">On the target branch: the last certified commit of each component with an image, where this clone
+    /// has it.</param>
+    /// <param name="cancel">Stops it.</param>
+    /// <returns>All components in the order of the change's pipeline file.</returns>
+    /// <exception cref="UsageException">As <see cref="BaseAsync"/>.</exception>
+    /// <exception cref="UnavailableException">As <see cref="BaseAsync"/>.</exception>
+    public async Task<IReadOnlyList<ComponentChange>> ChangesAsync(IReadOnlyDictionary<string, string?> certified,
+        CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(certified);
+        if (Identity.IsDefaultBranch) return SinceCertified(certified);
+        if (await BaseAsync(cancel).ConfigureAwait(false) is { } since) return ChangedComponents.Decide(Change,
+            ChangedSince(since), ConfigurationPath);
+        var why = Identity.BaseUnknown ? "it is not known what it has to be compared with"
+            : $"there is no branch \"{Change.Branches.Target}\" on the origin to compare with";
+        return [.. Change.Components.Select(component => new ComponentChange(component, true, why))];
+    }
+
+    /// <summary>The full id of a commit; a history that is cut off is deepened for it. Null when neither the clone nor the
+    /// origin's history has it.</summary>
+    public async Task<string?> FindCommitAsync(string id, CancellationToken cancel)
+    {
+        await TryDeepenAsync(() => Repository.FindCommit(id) is not null, cancel).ConfigureAwait(false);
+        return Repository.FindCommit(id);
+    }
+
+    /// <summary>Whether a commit is in the history of another; a history that is cut off is deepened before the answer is
+    /// no.</summary>
+    public async Task<bool> IsAncestorAsync(string ancestor, string commit, CancellationToken cancel)
+    {
+        await TryDeepenAsync(() => Repository.IsAncestor(ancestor, commit), cancel).ConfigureAwait(false);
+        return Repository.IsAncestor(ancestor, commit);
+    }
+
+    /// <summary>Reads the work tree, asks the origin, decides which run this is, and reads both pipeline files.</summary>
+    /// <param name="context">The step.</param>
+    /// <param name="cancel">Stops it.</param>
+    /// <param name="mustKnow">Whether the step has no business without the target branch's tip: then a laptop is as strict as a
+    /// build server.</param>
+    /// <exception cref="UsageException">No work tree, another commit than the one asked for, no or a wrong pipeline file, no way
+    /// to tell the branch; on a build server also when the target branch's tip cannot be had with this step's rights.</exception>
+    /// <exception cref="UnavailableException">On a build server: the origin does not answer.</exception>
+    public static async Task<ChainRun> OpenAsync(StepContext context, CancellationToken cancel, bool mustKnow = false)
     {
         ArgumentNullException.ThrowIfNull(context);
         var repository = WorkRepository.Open(context.WorkTree);
@@ -62,7 +136,7 @@ public sealed class ChainRun : IDisposable
             // Paths of ci-steps.yaml count from the root, and so do evidence and what steps run.
             if (!Path.Exists(Path.Combine(context.WorkTree, ".git")))
                 throw new UsageException($"\"{context.WorkTree}\" is a folder inside the work tree \"{repository.Folder}\": run the step there, or give --work-tree");
-            return Open(context, repository);
+            return await OpenAsync(context, repository, mustKnow || context.IsOnServer, cancel).ConfigureAwait(false);
         }
         catch
         {
@@ -71,22 +145,25 @@ public sealed class ChainRun : IDisposable
         }
     }
 
+    /// <summary>The pipeline file that judges the change when the target branch's tip is this one.</summary>
+    /// <param name="targetTip">A commit that this clone has.</param>
+    /// <exception cref="UsageException">The target's file names another target, or is wrong where nobody could mend it in a
+    /// change.</exception>
+    public JudgingFile PolicyAt(string targetTip) => source.Read(Identity, Change, Policy.Branches.Target, targetTip);
+
     /// <summary>Whether the private branch has moved on since this chain began: the outcome to end with, or null to go on. Never on the target branch; on a laptop it is only said.</summary>
     public async Task<Outcome?> SupersededAsync(CancellationToken cancel)
     {
-        if (Identity.IsDefaultBranch || Repository.OriginUrl is null) return null;
-        string? tip;
-        try
+        if (Identity.IsDefaultBranch || view.Answer == OriginAnswer.OwnBranches) return null;
+        if (view.Answer != OriginAnswer.Now)
         {
-            tip = await new OriginRemote(Repository, Access(context), context.Time, context.Log).HintOfTipAsync(Identity.Branch, cancel).ConfigureAwait(false);
-        }
-        catch (Exception failure) when (failure is UsageException or UnavailableException)
-        {
-            // The checkout's credentials do not reach a step: not knowing is no reason to stop here, and merge asks with its own.
-            context.Log.Info($"not known whether \"{Identity.Branch}\" has moved on: {failure.Message}");
+            // Not knowing is no reason to stop here: merge asks with rights of its own.
+            context.Log.Info($"not known whether \"{Identity.Branch}\" has moved on: {view.Why}");
             return null;
         }
-        if (tip is null || tip == Identity.Commit || Repository.FindCommit(tip) is not null && Repository.IsAncestor(tip, Identity.Commit)) return null;
+        if (!view.Tips.Branches.TryGetValue(Identity.Branch, out var tip) || tip == Identity.Commit) return null;
+        if (Repository.FindCommit(tip) is not null
+            && await IsAncestorAsync(tip, Identity.Commit, cancel).ConfigureAwait(false)) return null;
         var text = $"superseded by {tip[..12]}: \"{Identity.Branch}\" has moved on since this chain began with {Identity.ShortCommit}; the chain of the newer commit goes on";
         if (context.IsOnServer) return Outcome.Refused("superseded", text);
         context.Log.Warning(text);
@@ -105,7 +182,8 @@ public sealed class ChainRun : IDisposable
     /// <inheritdoc/>
     public void Dispose() => Repository.Dispose();
 
-    private static ChainRun Open(StepContext context, WorkRepository repository)
+    private static async Task<ChainRun> OpenAsync(StepContext context, WorkRepository repository, bool mustKnow,
+        CancellationToken cancel)
     {
         var commit = ChainIdentity.Commit(context, repository);
         var path = context.Settings.Get(StepCommand.Configuration);
@@ -118,15 +196,72 @@ public sealed class ChainRun : IDisposable
         catch (UsageException)
         {
             // So that the failure leaves evidence, with the branch judged as well as it can be without the file.
-            context.Run = ChainIdentity.Of(context, repository, commit, context.Settings.Find(TargetBranch) ?? repository.OriginDefaultBranch ?? "main", null);
+            context.Run = ChainIdentity.Of(context, repository, commit, context.Settings.Find(TargetBranch)
+                ?? repository.OriginDefaultBranch ?? "main", null) with { BaseUnknown = true };
             throw;
         }
         if (context.Settings.Find(TargetBranch) is { } named) change = change.Targeting(named);
-        var target = change.Branches.Target;
-        var identity = ChainIdentity.Of(context, repository, commit, target, change);
-        context.Run = identity;
+        // Until the origin has answered: a failure on the way leaves evidence too.
+        var identity = ChainIdentity.Of(context, repository, commit, change.Branches.Target, change);
+        context.Run = identity with { BaseUnknown = true };
         context.Log.Info($"{identity.Branch} at {identity.ShortCommit}, build {identity.BuildNumber}{(identity.Dirty ? ", with uncommitted changes" : "")}");
-        var tip = PolicySource.TargetTip(repository, target, identity);
-        return new ChainRun(context, repository, identity, change, PolicySource.Read(context, repository, identity, change, target, tip, path, registry), tip ?? commit);
+
+        var source = new PolicySource(context, repository, path, registry);
+        var view = await OriginView.AskAsync(context, repository, change.Branches.Target, mustKnow, cancel).ConfigureAwait(false);
+        (var target, view) = await source.TargetAsync(view, change, cancel).ConfigureAwait(false);
+        view = await view.HavingAsync(target, context, repository, cancel).ConfigureAwait(false);
+        var tip = view.Tips.Branches.GetValueOrDefault(target);
+        if (view.Answer == OriginAnswer.Unknown) SayUnknown(context, view.Why);
+        var policy = source.Read(identity, change, target, tip);
+        identity = identity with { PolicyCommit = policy.Commit, BaseUnknown = view.Answer == OriginAnswer.Unknown };
+        context.Run = identity;
+        if (policy.Commit is not null && PolicyDifferences.Between(change, policy.File) is { Count: > 0 } differences)
+            context.Log.Warning($"{path} here and at \"{target}\" ({policy.Commit[..12]}) differ in what \"{target}\" decides, " +
+                $"and its file counts: {string.Join(", ", differences)}");
+        return new ChainRun(context, repository, identity, change, policy, source, view, tip);
+    }
+
+    private static void SayUnknown(StepContext context, string why) => context.Log.Warning(
+        "it is not known what the target branch has now, so everything counts as changed, and merge, certify and promote will " +
+            $"not take this run's evidence: {why}");
+
+    /// <summary>The pipeline file's path; a change of it touches every component.</summary>
+    internal string ConfigurationPath => context.Settings.Get(StepCommand.Configuration);
+
+    // Each component, its dependencies included, since its own certified commit. What has no image is never certified by
+    // itself: whatever chain certified something last had tested it up to there.
+    private IReadOnlyList<ComponentChange> SinceCertified(IReadOnlyDictionary<string, string?> certified)
+    {
+        var newest = certified.Values.OfType<string>().Distinct().DefaultIfEmpty()
+            .Aggregate((one, other) => one is not null && Repository.IsAncestor(one, other!) ? other : one);
+        var decided = new Dictionary<string, IReadOnlyList<ComponentChange>>(StringComparer.Ordinal);
+        return [.. Change.Components.Select((component, at) =>
+        {
+            if ((component.Image is null ? newest : certified.GetValueOrDefault(component.Name)) is not { } since)
+                return new ComponentChange(component, true, "there is no certified commit to compare with");
+            if (!decided.TryGetValue(since, out var changes))
+                decided[since] = changes = ChangedComponents.Decide(Change, ChangedSince(since), ConfigurationPath);
+            return changes[at];
+        })];
+    }
+
+    private async Task DeepenAsync(Func<bool> isEnough, CancellationToken cancel)
+    {
+        if (!Repository.IsShallow || isEnough() || view is not { Answer: OriginAnswer.Now, Remote: { } remote }) return;
+        await remote.DeepenAsync([.. new[] { Policy.Branches.Target, Identity.Branch }.Distinct(StringComparer.Ordinal)],
+            isEnough, cancel).ConfigureAwait(false);
+    }
+
+    // For questions whose "no" is the safe answer.
+    private async Task TryDeepenAsync(Func<bool> isEnough, CancellationToken cancel)
+    {
+        try
+        {
+            await DeepenAsync(isEnough, cancel).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (!view.MustKnow && failure is UsageException or UnavailableException)
+        {
+            context.Log.Info($"the history could not be deepened: {failure.Message}");
+        }
     }
 }

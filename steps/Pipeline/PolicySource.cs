@@ -3,29 +3,60 @@ using CiSteps.Repositories;
 
 namespace CiSteps.Pipeline;
 
+/// <summary>The pipeline file that judges a change.</summary>
+/// <param name="File">As read.</param>
+/// <param name="Commit">Commit of the target branch that it was read at; null when the change's own file judges, as the target
+/// has none that can be read.</param>
+public sealed record JudgingFile(PipelineDefinition File, string? Commit);
+
 /// <summary>Where the pipeline file that judges a change comes from.</summary>
-internal static class PolicySource
+internal sealed class PolicySource(StepContext context, WorkRepository repository, string path, RegistryOverride registry)
 {
-    /// <summary>The target branch's tip; null when this clone knows no such branch.</summary>
-    public static string? TargetTip(WorkRepository repository, string target, RunIdentity identity)
+    /// <summary>Which branch judges, with the origin's default branch in the clone where it was asked for. What the change says
+    /// counts only where the default branch has no file of its own yet.</summary>
+    /// <exception cref="UsageException">The change names another than the default branch's file, or nothing says which it
+    /// is.</exception>
+    public async Task<(string Target, OriginView View)> TargetAsync(OriginView view, PipelineDefinition change,
+        CancellationToken cancel)
     {
-        var tip = repository.FindTip(target);
-        if (!identity.IsDefaultBranch) return tip;
-        // A clone that fetched only the built commit knows an older tip, or none.
-        return tip is null || tip != identity.Commit && repository.IsAncestor(tip, identity.Commit) ? identity.Commit : tip;
+        if (context.Settings.Find(ChainRun.TargetBranch) is { } named) return (named, view);
+        var target = change.Branches.Target;
+        if ((view.Tips.DefaultBranch ?? repository.OriginDefaultBranch) is not { } known)
+        {
+            return context.IsOnServer
+                ? throw new UsageException($"{repository.OriginUrl} does not say which branch is its default (its HEAD), and " +
+                    "the change alone may not name the branch that judges it: " +
+                    "give --target-branch (in TeamCity the parameter cisteps.target.branch), or set the default branch there")
+                : (target, view);
+        }
+        view = await view.HavingAsync(known, context, repository, cancel).ConfigureAwait(false);
+        if (!view.Tips.Branches.TryGetValue(known, out var tip) || repository.ReadFile(tip, path) is not { } text) return (target,
+            view);
+        string judged;
+        try
+        {
+            judged = PipelineFile.Parse(text, $"{path} at {known} ({tip[..12]})", registry).Branches.Target;
+        }
+        catch (UsageException) when (target == known)
+        {
+            // Whose file judges then is decided where it is read.
+            return (target, view);
+        }
+        return judged == target ? (target, view) : throw Moved(change, target, known, judged);
     }
 
-    public static PipelineDefinition Read(StepContext context, WorkRepository repository, RunIdentity identity, PipelineDefinition change,
-        string target, string? tip, string path, RegistryOverride registry)
+    /// <summary>The file at the target branch's tip; the change's own where there is none that can be read, which is
+    /// said.</summary>
+    /// <exception cref="UsageException">The target's file names another target, or is wrong where nobody could mend it in a
+    /// change.</exception>
+    public JudgingFile Read(RunIdentity identity, PipelineDefinition change, string target, string? tip)
     {
-        RefuseMovedTarget(context, repository, identity, change, target, path, registry);
-        var text = tip is null ? null : repository.ReadFile(tip, path);
-        if (text is null)
+        if ((tip is null ? null : repository.ReadFile(tip, path)) is not { } text)
         {
             context.Log.Warning(tip is null
-                ? $"there is no branch \"{target}\" in this clone yet, so the change's own {path} judges it"
+                ? $"there is no branch \"{target}\" on the origin yet, so the change's own {path} judges it"
                 : $"\"{target}\" has no {path} yet, so the change's own judges it");
-            return change;
+            return new JudgingFile(change, null);
         }
         PipelineDefinition policy;
         try
@@ -36,28 +67,11 @@ internal static class PolicySource
         {
             // Otherwise the change that mends the target's file could never pass.
             context.Log.Warning($"the pipeline file of \"{target}\" is wrong, so the change's own judges it: {failure.Message}");
-            return change;
+            return new JudgingFile(change, null);
         }
-        if (context.Settings.Find(ChainRun.TargetBranch) is not null) return policy.Targeting(target);
-        return policy.Branches.Target == target ? policy : throw Moved(change, target, target, policy.Branches.Target);
-    }
-
-    // A change must not choose who judges it: where the clone knows the origin's default branch, and that branch names another target, that counts.
-    private static void RefuseMovedTarget(StepContext context, WorkRepository repository, RunIdentity identity, PipelineDefinition change, string target, string path, RegistryOverride registry)
-    {
-        if (identity.IsDefaultBranch || context.Settings.Find(ChainRun.TargetBranch) is not null) return;
-        if (repository.OriginDefaultBranch is not { } known || known == target || repository.FindRemoteTip(known) is not { } tip) return;
-        if (repository.ReadFile(tip, path) is not { } text) return;
-        string judged;
-        try
-        {
-            judged = PipelineFile.Parse(text, path, registry).Branches.Target;
-        }
-        catch (UsageException)
-        {
-            return;
-        }
-        if (judged != target) throw Moved(change, target, known, judged);
+        if (context.Settings.Find(ChainRun.TargetBranch) is not null) policy = policy.Targeting(target);
+        else if (policy.Branches.Target != target) throw Moved(change, target, target, policy.Branches.Target);
+        return new JudgingFile(policy, tip);
     }
 
     private static UsageException Moved(PipelineDefinition change, string target, string judge, string judged) =>

@@ -7,7 +7,8 @@ namespace CiSteps.Repositories;
 internal static class GitFailure
 {
     private static readonly string[] AuthenticationWords =
-        ["authentication", "401", "403", "credential", "permission denied", "access denied", "host key verification"];
+        ["authentication", "401", "403", "credential", "permission denied", "access denied", "host key verification",
+            "could not read username"];
 
     /// <summary>For calls that stay on this machine: what fails is the clone's state.</summary>
     public static T Translate<T>(string folder, Func<T> call)
@@ -47,17 +48,20 @@ internal static class GitFailure
         {
             throw new OperationCanceledException($"{doing} was stopped", error);
         }
-        catch (LibGit2SharpException error) when (IsAuthentication(error))
-        {
-            throw new UsageException($"{doing} at \"{url}\" needs other rights: {error.Message.TrimEnd('.')}; " +
-                $"give a token in {OriginRemote.TokenVariable} (https), or a key that ssh uses", error);
-        }
         catch (LibGit2SharpException error)
         {
-            throw new UnavailableException("git", $"{doing} at \"{url}\" failed: {error.Message.TrimEnd('.')}; run the step again when it answers", error);
+            throw Of(url, doing, error.Message.TrimEnd('.'), error);
         }
     }
 
-    internal static bool IsAuthentication(LibGit2SharpException error) =>
-        AuthenticationWords.Any(word => error.Message.Contains(word, StringComparison.OrdinalIgnoreCase));
+    /// <summary>What a remote's answer means: other rights are needed, or it does not answer as it should.</summary>
+    public static Exception Of(string url, string doing, string said, Exception? cause = null) => IsAuthentication(said)
+        ? new UsageException($"{doing} at \"{url}\" needs other rights: {said}; give a token in {OriginRemote.TokenVariable} " +
+            "(https), or a key that ssh uses", cause)
+        : new UnavailableException("git", $"{doing} at \"{url}\" failed: {said}; run the step again when it answers", cause);
+
+    internal static bool IsAuthentication(LibGit2SharpException error) => IsAuthentication(error.Message);
+
+    private static bool IsAuthentication(string said) =>
+        AuthenticationWords.Any(word => said.Contains(word, StringComparison.OrdinalIgnoreCase));
 }

@@ -1,9 +1,12 @@
+using System.Text;
 using CiSteps.Hosting;
 
 namespace CiSteps.Repositories;
 
-/// <summary>The git program, for the one thing that the library does not do right: pushing to a repository on this machine's disk.
-/// There the library writes the other repository's references itself, runs none of its hooks and compares nothing before it swaps.</summary>
+/// <summary>The git program, for the two things that the library does not do right. Pushing to a repository on this machine's
+/// disk: there the library writes the other repository's references itself, runs none of its hooks and compares nothing before it
+/// swaps. Fetching into a shallow clone: there the library forgets where the history is cut off, and leaves a clone that lacks
+/// commits.</summary>
 internal static class GitProgram
 {
     private static readonly Dictionary<string, string?> Quiet = new(StringComparer.Ordinal)
@@ -32,5 +35,66 @@ internal static class GitProgram
         // A hook's own words may say that it protects the branch.
         if (end == PushEnd.Hook && OriginRemote.Classify(said) == PushEnd.Protected) end = PushEnd.Protected;
         return new PushResult(end, said.Length > 0 ? $"{refused}: {said}" : refused);
+    }
+
+    /// <summary>Fetches references; the clone's own references stay as they are but for those that the refspecs name.</summary>
+    /// <param name="folder">The clone.</param>
+    /// <param name="remote">The remote's name.</param>
+    /// <param name="address">Its address as configured, for the rights.</param>
+    /// <param name="url">Its address without credentials, for messages.</param>
+    /// <param name="doing">What is being done, for messages.</param>
+    /// <param name="refspecs">What goes where.</param>
+    /// <param name="more">More options, such as <c>--deepen=50</c>.</param>
+    /// <param name="access">Rights for https; null for none.</param>
+    /// <param name="limit">How long it may take.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="log">Told of tries that failed.</param>
+    /// <param name="cancel">Ends the program.</param>
+    /// <exception cref="UnavailableException">The remote does not answer.</exception>
+    /// <exception cref="UsageException">The rights do not suffice, or there is no git program.</exception>
+    public static async Task FetchAsync(string folder, string remote, string address, string url, string doing,
+        IEnumerable<string> refspecs,
+        IReadOnlyList<string> more, RemoteAccess? access, TimeSpan limit, TimeProvider time, BuildLog log,
+            CancellationToken cancel)
+    {
+        // An empty --refmap: what the clone remembers of the remote's branches stays.
+        string[] arguments = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--refmap=", .. more, remote,
+            .. refspecs];
+        await Retry.Transient(error => error is UnavailableException, time, log).ExecuteAsync(async token =>
+        {
+            using var late = new CancellationTokenSource(limit, time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, token);
+            try
+            {
+                var (exit, _, error) = await ChildProcess.CaptureAsync("git", arguments, folder, Rights(address, access),
+                    either.Token).ConfigureAwait(false);
+                if (exit != 0) throw GitFailure.Of(url, doing, error.Trim().ReplaceLineEndings("; "));
+            }
+            catch (OperationCanceledException) when (late.IsCancellationRequested && !token.IsCancellationRequested)
+            {
+                throw new UnavailableException("git", $"{doing} at \"{url}\": no end within {limit.TotalMinutes:0} minutes; " +
+                    "run the step again when it answers");
+            }
+            catch (UsageException missing) when (missing.Message.StartsWith("cannot start", StringComparison.Ordinal))
+            {
+                throw new UsageException($"the clone \"{folder}\" is shallow, and only the git program can fetch into it, " +
+                    $"which is not here ({missing.Message}): " +
+                    "install git, or let the checkout be complete (in TeamCity: teamcity.git.shallowClone=false)", missing);
+            }
+        }, cancel).ConfigureAwait(false);
+    }
+
+    // The token goes by the environment: arguments are for everybody to read.
+    private static Dictionary<string, string?> Rights(string address, RemoteAccess? access)
+    {
+        var environment = new Dictionary<string, string?>(Quiet, StringComparer.Ordinal) { ["GIT_ASKPASS"] = "" };
+        if (access is null || !address.StartsWith("http", StringComparison.OrdinalIgnoreCase)
+            || !Uri.TryCreate(address, UriKind.Absolute, out var url)) return environment;
+        environment["GIT_CONFIG_COUNT"] = "1";
+        var server = url.GetComponents(UriComponents.SchemeAndServer, UriFormat.UriEscaped);
+        environment["GIT_CONFIG_KEY_0"] = $"http.{server}/.extraHeader";
+        environment["GIT_CONFIG_VALUE_0"] = "Authorization: Basic " +
+            Convert.ToBase64String(Encoding.UTF8.GetBytes($"{access.User}:{access.Token}"));
+        return environment;
     }
 }

@@ -39,6 +39,11 @@ public enum PushEnd
 /// <param name="Text">What the server said; empty when accepted.</param>
 public sealed record PushResult(PushEnd End, string Text);
 
+/// <summary>What a remote says of itself at one moment.</summary>
+/// <param name="Branches">The tip of each branch, by branch.</param>
+/// <param name="DefaultBranch">The branch that its HEAD points to; null when it does not say one.</param>
+public sealed record OriginTips(IReadOnlyDictionary<string, string> Branches, string? DefaultBranch);
+
 /// <summary>The remote <c>origin</c> of a work tree: its tips now, fetching, and pushing without force.</summary>
 public sealed class OriginRemote
 {
@@ -53,8 +58,13 @@ public sealed class OriginRemote
     private static readonly TimeSpan TransferLimit = TimeSpan.FromMinutes(15);
     private static readonly TimeSpan BetweenProgress = TimeSpan.FromSeconds(5);
 
+    // A private branch is mostly some commits long; null: all that there is.
+    private static readonly int?[] DeepeningSteps = [50, 500, 5000, null];
+
+    // Nobody else's namespace: what a person's clone remembers of the origin stays as it was.
+    private const string Own = "refs/ci-steps/origin/";
+
     private readonly WorkRepository repository;
-    private readonly Remote remote;
     private readonly RemoteAccess? access;
     private readonly TimeProvider time;
     private readonly BuildLog log;
@@ -68,13 +78,16 @@ public sealed class OriginRemote
     public OriginRemote(WorkRepository repository, RemoteAccess? access, TimeProvider time, BuildLog log)
     {
         (this.repository, this.access, this.time, this.log) = (repository, access, time, log);
-        remote = repository.Native.Network.Remotes[Name]
+        var remote = repository.Native.Network.Remotes[Name]
             ?? throw new UsageException($"the repository \"{repository.Folder}\" has no remote \"{Name}\": add one (git remote add {Name} URL)");
         Url = WithoutCredentials(remote.Url);
     }
 
     /// <summary>The address without credentials.</summary>
     public string Url { get; }
+
+    // Asked for each time: a deepened clone is opened anew.
+    private Remote Remote => repository.Native.Network.Remotes[Name];
 
     /// <summary>The tip of a branch on the remote now; null when there is no such branch.</summary>
     /// <exception cref="UnavailableException">The remote does not answer.</exception>
@@ -85,48 +98,62 @@ public sealed class OriginRemote
     /// <summary>The tips of all branches on the remote now, by branch.</summary>
     /// <exception cref="UnavailableException">The remote does not answer.</exception>
     /// <exception cref="UsageException">The rights do not suffice.</exception>
-    public Task<IReadOnlyDictionary<string, string>> TipsAsync(CancellationToken cancel) => ReadAsync("asking for all branches", AskingLimit, Tips, cancel);
+    public async Task<IReadOnlyDictionary<string, string>> TipsAsync(CancellationToken cancel) =>
+        (await AskAsync(cancel).ConfigureAwait(false)).Branches;
 
-    /// <summary>As <see cref="TipOfAsync"/>, for who can do without the answer: asked once and not for long.</summary>
+    /// <summary>All branches on the remote now, and which of them is its default.</summary>
+    /// <exception cref="UnavailableException">The remote does not answer.</exception>
+    /// <exception cref="UsageException">The rights do not suffice.</exception>
+    public Task<OriginTips> AskAsync(CancellationToken cancel) => ReadAsync("asking for all branches", AskingLimit, Tips, cancel);
+
+    /// <summary>As <see cref="AskAsync"/>, for who can do without the answer: asked once and not for long.</summary>
     /// <exception cref="UnavailableException">The remote does not answer soon.</exception>
     /// <exception cref="UsageException">The rights do not suffice.</exception>
-    public Task<string?> HintOfTipAsync(string branch, CancellationToken cancel) =>
-        OnceAsync(AskingFor(branch), HintLimit, () => TipOf(branch), cancel);
+    public Task<OriginTips> HintAsync(CancellationToken cancel) => OnceAsync("asking for all branches", HintLimit, Tips, cancel);
 
-    /// <summary>Fetches branches, in one exchange, into <c>refs/remotes/origin/</c>, or removes there what the remote has no more; the work tree and local branches stay.</summary>
+    /// <summary>Fetches branches in one exchange, into references of our own (<c>refs/ci-steps/origin/…</c>); the work tree, the
+    /// clone's branches and what it remembers of the origin's stay as they are.</summary>
     /// <returns>Each branch's tip; null when the remote has no such branch.</returns>
     /// <exception cref="UnavailableException">The remote does not answer.</exception>
     /// <exception cref="UsageException">The rights do not suffice.</exception>
     public async Task<IReadOnlyList<string?>> FetchAsync(IReadOnlyList<string> branches, CancellationToken cancel)
     {
         var doing = $"fetching {string.Join(" and ", branches.Select(branch => $"\"{branch}\""))}";
-        var shown = time.GetTimestamp();
-        return await ReadAsync<IReadOnlyList<string?>>(doing, TransferLimit, () =>
-        {
-            Commands.Fetch(repository.Native, Name, branches.Select(branch => $"+refs/heads/{branch}:refs/remotes/{Name}/{branch}"), new FetchOptions
-            {
-                CredentialsProvider = Credentials(),
-                TagFetchMode = TagFetchMode.None,
-                // Otherwise a vanished branch's old reference stays, and looks like its tip.
-                Prune = true,
-                OnTransferProgress = progress =>
-                {
-                    if (time.GetElapsedTime(shown) > BetweenProgress)
-                    {
-                        shown = time.GetTimestamp();
-                        log.Progress($"{doing}: {progress.ReceivedObjects} of {progress.TotalObjects} objects");
-                    }
-                    return !cancel.IsCancellationRequested;
-                },
-            }, null);
-            return [.. branches.Select(repository.FindRemoteTip)];
-        }, cancel).ConfigureAwait(false);
+        // A shallow clone goes through the git program: the library forgets where its history is cut off, and leaves a broken
+        // clone.
+        return repository.IsShallow ? await FetchByProgramAsync(doing, branches, [], cancel).ConfigureAwait(false)
+            : await ReadAsync(doing, TransferLimit, () => Fetch(doing, branches, cancel), cancel).ConfigureAwait(false);
     }
 
     /// <summary>As for several branches.</summary>
     /// <exception cref="UnavailableException">The remote does not answer.</exception>
     /// <exception cref="UsageException">The rights do not suffice.</exception>
     public async Task<string?> FetchAsync(string branch, CancellationToken cancel) => (await FetchAsync([branch], cancel).ConfigureAwait(false))[0];
+
+    /// <summary>Brings more of a cut off history, step by step, until what is looked for is there or the history is
+    /// whole.</summary>
+    /// <param name="branches">Branches whose history is brought; those that the remote has no more are left out.</param>
+    /// <param name="isEnough">Asked after each step.</param>
+    /// <param name="cancel">Stops it.</param>
+    /// <exception cref="UnavailableException">The remote does not answer.</exception>
+    /// <exception cref="UsageException">The rights do not suffice, or there is no git program, which a shallow clone
+    /// needs.</exception>
+    public async Task DeepenAsync(IReadOnlyList<string> branches, Func<bool> isEnough, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(isEnough);
+        var left = TransferLimit;
+        foreach (var commits in DeepeningSteps)
+        {
+            if (!repository.IsShallow || isEnough()) return;
+            var began = time.GetTimestamp();
+            log.Progress(commits is null ? "the history is cut off: fetching all of it"
+                : $"the history is cut off: fetching {commits} commits more");
+            var known = (await TipsAsync(cancel).ConfigureAwait(false)).Keys.ToHashSet(StringComparer.Ordinal);
+            await FetchByProgramAsync("deepening the history", [.. branches.Where(known.Contains)],
+                [commits is null ? "--unshallow" : $"--deepen={commits}"], cancel, left).ConfigureAwait(false);
+            left -= time.GetElapsedTime(began);
+        }
+    }
 
     /// <summary>Moves a branch on the remote forward to a commit, never by force: what the branch holds now must be in the commit's history.</summary>
     public Task<PushResult> PushAsync(string commit, string branch, CancellationToken cancel) =>
@@ -170,7 +197,7 @@ public sealed class OriginRemote
         return colon > 1 && (slash < 0 || slash > colon);
     }
 
-    private Task<PushResult> PushAsync(string refspec, CancellationToken cancel) => IsLocal(remote.PushUrl ?? remote.Url)
+    private Task<PushResult> PushAsync(string refspec, CancellationToken cancel) => IsLocal(Remote.PushUrl ?? Remote.Url)
         ? GitProgram.PushAsync(repository.Folder, Name, refspec, cancel)
         : repository.AbandonableAsync(Task.Run(() => Push(refspec, cancel), cancel), TransferLimit, time,
             () => new PushResult(PushEnd.Network, $"no answer within {TransferLimit.TotalMinutes:0} minutes"), cancel);
@@ -181,7 +208,7 @@ public sealed class OriginRemote
         PushStatusError? status = null;
         try
         {
-            repository.Native.Network.Push(remote, refspec, new PushOptions
+            repository.Native.Network.Push(Remote, refspec, new PushOptions
             {
                 CredentialsProvider = Credentials(),
                 OnPushStatusError = error => status = error,
@@ -234,17 +261,83 @@ public sealed class OriginRemote
     private string? TipOf(string branch)
     {
         var wanted = $"refs/heads/{branch}";
-        return repository.Native.Network.ListReferences(remote, Credentials())
+        return repository.Native.Network.ListReferences(Remote, Credentials())
             .FirstOrDefault(reference => reference.CanonicalName == wanted)?.TargetIdentifier;
     }
 
-    private IReadOnlyDictionary<string, string> Tips()
+    private OriginTips Tips()
     {
         const string heads = "refs/heads/";
-        return repository.Native.Network.ListReferences(remote, Credentials())
-            .Where(reference => reference.CanonicalName.StartsWith(heads, StringComparison.Ordinal))
-            .ToDictionary(reference => reference.CanonicalName[heads.Length..], reference => reference.TargetIdentifier, StringComparer.Ordinal);
+        var references = repository.Native.Network.ListReferences(Remote, Credentials()).ToList();
+        var head = references.OfType<SymbolicReference>().FirstOrDefault(reference =>
+            reference.CanonicalName == "HEAD")?.TargetIdentifier;
+        return new OriginTips(
+            references.Where(reference => reference.CanonicalName.StartsWith(heads, StringComparison.Ordinal))
+                .ToDictionary(reference => reference.CanonicalName[heads.Length..], reference => reference.TargetIdentifier,
+                    StringComparer.Ordinal),
+            head is not null && head.StartsWith(heads, StringComparison.Ordinal) ? head[heads.Length..] : null);
     }
+
+    private IReadOnlyList<string?> Fetch(string doing, IReadOnlyList<string> branches, CancellationToken cancel)
+    {
+        var shown = time.GetTimestamp();
+        Forget(branches);
+        var remembered = Remembered();
+        Commands.Fetch(repository.Native, Name, branches.Select(Refspec), new FetchOptions
+        {
+            CredentialsProvider = Credentials(),
+            TagFetchMode = TagFetchMode.None,
+            Prune = false,
+            OnTransferProgress = progress =>
+            {
+                if (time.GetElapsedTime(shown) > BetweenProgress)
+                {
+                    shown = time.GetTimestamp();
+                    log.Progress($"{doing}: {progress.ReceivedObjects} of {progress.TotalObjects} objects");
+                }
+                return !cancel.IsCancellationRequested;
+            },
+        }, null);
+        // The library moves what the clone remembers of these branches along.
+        foreach (var (name, now) in Remembered().Where(pair => remembered.GetValueOrDefault(pair.Key) != pair.Value))
+        {
+            if (remembered.TryGetValue(name, out var before)) repository.Native.Refs.UpdateTarget(repository.Native.Refs[name],
+                before);
+            else repository.Native.Refs.Remove(name);
+        }
+        return Fetched(branches);
+    }
+
+    private async Task<IReadOnlyList<string?>> FetchByProgramAsync(string doing, IReadOnlyList<string> branches,
+        IReadOnlyList<string> more,
+        CancellationToken cancel, TimeSpan? limit = null)
+    {
+        var tips = await TipsAsync(cancel).ConfigureAwait(false);
+        var present = branches.Where(tips.ContainsKey).ToList();
+        Forget(branches);
+        if (present.Count > 0)
+            await GitProgram.FetchAsync(repository.Folder, Name, Remote.Url, Url, doing, present.Select(Refspec), more, access,
+                limit ?? TransferLimit, time, log, cancel).ConfigureAwait(false);
+        // Commits that were read as the first ones have parents now.
+        repository.Reopen();
+        return Fetched(branches);
+    }
+
+    private static string Refspec(string branch) => $"+refs/heads/{branch}:{Own}{branch}";
+
+    // Otherwise a vanished branch's old reference stays, and looks like its tip.
+    private void Forget(IReadOnlyList<string> branches)
+    {
+        foreach (var branch in branches.Where(branch =>
+            repository.Native.Refs[Own + branch] is not null)) repository.Native.Refs.Remove(Own + branch);
+    }
+
+    private IReadOnlyList<string?> Fetched(IReadOnlyList<string> branches) =>
+        [.. branches.Select(branch => repository.Native.Refs[Own + branch]?.ResolveToDirectReference()?.TargetIdentifier)];
+
+    private Dictionary<string, string> Remembered() =>
+        repository.Native.Refs.FromGlob($"refs/remotes/{Name}/*").OfType<DirectReference>()
+        .ToDictionary(reference => reference.CanonicalName, reference => reference.TargetIdentifier, StringComparer.Ordinal);
 
     private async Task<T> ReadAsync<T>(string doing, TimeSpan limit, Func<T> call, CancellationToken cancel) =>
         await Retry.Transient(error => error is UnavailableException, time, log)

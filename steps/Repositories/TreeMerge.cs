@@ -8,19 +8,48 @@ namespace CiSteps.Repositories;
 /// <param name="Conflicts">Paths that both sides changed in ways that cannot be joined, sorted.</param>
 public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
 {
-    /// <summary>Merges one commit into another in the object database; nothing is checked out and no branch moves.</summary>
+    /// <summary>Merges one commit into another in the object database; nothing is checked out and no branch moves. Attributes
+    /// (<c>.gitattributes</c>, such as <c>merge=union</c>) are those of the commit merged into: a change does not choose how it
+    /// is merged.</summary>
     /// <param name="repository">Where both commits are.</param>
     /// <param name="into">The commit merged into.</param>
     /// <param name="from">The commit merged.</param>
     public static TreeMerge Of(WorkRepository repository, string into, string from) => GitFailure.Translate(repository.Folder, () =>
     {
-        var result = repository.Native.ObjectDatabase.MergeCommits(repository.Get(into), repository.Get(from), new MergeTreeOptions());
-        return result.Status == MergeTreeStatus.Succeeded
-            ? new TreeMerge(result.Tree.Sha, [])
-            : new TreeMerge(null, [.. result.Conflicts
-                .Select(conflict => (conflict.Ours ?? conflict.Theirs ?? conflict.Ancestor).Path)
-                .Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)]);
+        // The library reads attributes from work tree and index: here from an empty one, and one that is never written.
+        var nowhere = Directory.CreateTempSubdirectory("cisteps-merge-");
+        try
+        {
+            using var merging = new Repository(repository.Native.Info.Path, new RepositoryOptions
+            {
+                WorkingDirectoryPath = nowhere.FullName,
+                IndexPath = Path.Combine(nowhere.FullName, "index"),
+            });
+            var target = merging.Lookup<Commit>(repository.Get(into).Id);
+            AddAttributes(target.Tree, "", merging.Index);
+            var result = merging.ObjectDatabase.MergeCommits(target, merging.Lookup<Commit>(repository.Get(from).Id),
+                new MergeTreeOptions());
+            return result.Status == MergeTreeStatus.Succeeded
+                ? new TreeMerge(result.Tree.Sha, [])
+                : new TreeMerge(null, [.. result.Conflicts
+                    .Select(conflict => (conflict.Ours ?? conflict.Theirs ?? conflict.Ancestor).Path)
+                    .Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)]);
+        }
+        finally
+        {
+            nowhere.Delete(recursive: true);
+        }
     });
+
+    private static void AddAttributes(Tree tree, string folder, LibGit2Sharp.Index index)
+    {
+        foreach (var entry in tree)
+        {
+            if (entry.TargetType == TreeEntryTargetType.Tree) AddAttributes((Tree)entry.Target, folder + entry.Name + "/", index);
+            else if (entry.Name == ".gitattributes" && entry.Mode != Mode.SymbolicLink && entry.Target is Blob blob)
+                index.Add(blob, folder + entry.Name, Mode.NonExecutableFile);
+        }
+    }
 
     /// <summary>Writes the merge commit; no branch moves. The same arguments give the same id.</summary>
     /// <exception cref="UsageException">The name or address is not fit for a commit.</exception>

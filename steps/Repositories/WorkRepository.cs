@@ -6,7 +6,7 @@ namespace CiSteps.Repositories;
 /// <summary>The git repository of a checkout, for reading: head, state of the work tree, history and files of commits. Commits are full hexadecimal ids, paths are relative with <c>/</c>. Not safe for use from several threads at once.</summary>
 public sealed class WorkRepository : IDisposable
 {
-    private readonly Repository repository;
+    private Repository repository;
     private bool abandoned;
 
     private WorkRepository(Repository repository, string folder) => (this.repository, Folder) = (repository, folder);
@@ -36,6 +36,14 @@ public sealed class WorkRepository : IDisposable
     public string Folder { get; }
 
     internal Repository Native => repository;
+
+    /// <summary>Forgets all that was read, after another program changed the history.</summary>
+    internal void Reopen()
+    {
+        var old = repository;
+        repository = GitFailure.Translate(Folder, () => new Repository(Folder));
+        old.Dispose();
+    }
 
     /// <summary>The commit that is checked out.</summary>
     public string HeadCommit => repository.Head.Tip.Sha;
@@ -67,17 +75,11 @@ public sealed class WorkRepository : IDisposable
         }
     }
 
-    /// <summary>The tip of a branch as this clone knows it: <c>origin</c>'s first, then the local branch; null when there is neither.</summary>
-    public string? FindTip(string branch) => FindRemoteTip(branch) ?? TipOf($"refs/heads/{branch}");
+    /// <summary>The clone's own branches.</summary>
+    public IReadOnlyDictionary<string, string> LocalTips => TipsBelow("refs/heads/");
 
-    /// <summary>The tip of <c>origin</c>'s branch as this clone last saw it; null when it never did.</summary>
-    public string? FindRemoteTip(string branch) => TipOf($"refs/remotes/{OriginRemote.Name}/{branch}");
-
-    /// <summary>The tip of a branch as this clone knows it.</summary>
-    /// <exception cref="UsageException">This clone knows no such branch.</exception>
-    public string ResolveTip(string branch) => FindTip(branch)
-        ?? throw new UsageException($"this clone knows no branch \"{branch}\": fetch it (git fetch origin {branch}:refs/remotes/origin/{branch}); " +
-            "on a build server let the checkout fetch all branches");
+    /// <summary>The origin's branches as this clone last saw them, each at some time.</summary>
+    public IReadOnlyDictionary<string, string> RememberedTips => TipsBelow($"refs/remotes/{OriginRemote.Name}/");
 
     /// <summary>The full id of a commit given by full or abbreviated id; null when this clone does not have it.</summary>
     public string? FindCommit(string id) => GitFailure.Translate(Folder, () =>
@@ -87,15 +89,19 @@ public sealed class WorkRepository : IDisposable
     /// <exception cref="UsageException">There is none: the histories are unrelated, or this clone's history is cut off before it.</exception>
     public string MergeBase(string one, string other)
     {
-        var found = GitFailure.Translate(Folder, () => repository.ObjectDatabase.FindMergeBase(Get(one), Get(other)));
-        if (found is not null) return found.Sha;
+        if (FindMergeBase(one, other) is { } found) return found;
         throw new UsageException(IsShallow
             ? $"the history of this clone is cut off before the common ancestor of {Short(one)} and {Short(other)}: fetch the rest (git fetch --unshallow), " +
               "or let the checkout be complete (in TeamCity: no shallow clone, teamcity.git.shallowClone=false)"
             : $"commits {Short(one)} and {Short(other)} have no common ancestor: start the branch from the target branch");
     }
 
-    /// <summary>Whether the first commit is in the history of the second; a commit is in its own.</summary>
+    /// <summary>The best common ancestor of two commits as far as this clone's history goes; null when there is none.</summary>
+    public string? FindMergeBase(string one, string other) =>
+        GitFailure.Translate(Folder, () => repository.ObjectDatabase.FindMergeBase(Get(one), Get(other)))?.Sha;
+
+    /// <summary>Whether the first commit is in the history of the second; a commit is in its own. In a shallow clone "no" may
+    /// mean that the history is cut off.</summary>
     public bool IsAncestor(string ancestor, string commit) => ancestor == commit ||
         GitFailure.Translate(Folder, () => repository.ObjectDatabase.FindMergeBase(Get(ancestor), Get(commit)))?.Sha == ancestor;
 
@@ -205,7 +211,10 @@ public sealed class WorkRepository : IDisposable
         ?? throw new UsageException($"this clone does not have commit {Short(commit)}: fetch it" +
             (IsShallow ? " (the clone is shallow: git fetch --unshallow)" : ""));
 
-    private string? TipOf(string reference) => GitFailure.Translate(Folder, () => repository.Refs[reference]?.ResolveToDirectReference()?.TargetIdentifier);
+    private Dictionary<string, string> TipsBelow(string prefix) => GitFailure.Translate(Folder, () =>
+        repository.Refs.FromGlob(prefix + "*").OfType<DirectReference>()
+            .ToDictionary(reference => reference.CanonicalName[prefix.Length..], reference => reference.TargetIdentifier,
+                StringComparer.Ordinal));
 
     private bool Touches(Commit commit, IReadOnlyCollection<string> paths)
     {

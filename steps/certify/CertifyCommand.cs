@@ -7,7 +7,8 @@ namespace CiSteps.Certify;
 
 internal static class CertifyCommand
 {
-    public static Setting<bool> RequireSigned { get; } = Setting.Switch("require-signed", "refuse evidence, and provenance beside the images, without a valid signature (key in CISTEPS_VERIFICATION_KEY or CISTEPS_SIGNING_KEY)");
+    public static Setting<bool> RequireSigned { get; } = Setting.Switch(ChainEvidence.RequireSignedName, "refuse evidence, and " +
+        "provenance beside the images, without a valid signature (key in CISTEPS_VERIFICATION_KEY or CISTEPS_SIGNING_KEY)");
 
     public static Setting<bool> AllowOlder { get; } = Setting.Switch("allow-older", "move the production tag even when it points to a newer commit, or to one that this clone does not know");
 
@@ -18,7 +19,7 @@ internal static class CertifyCommand
         [.. ChainRun.Settings, RegistrySettings.CertificateAuthority, RequireSigned, AllowOlder],
         async (context, cancel) =>
         {
-            using var run = ChainRun.Open(context);
+            using var run = await ChainRun.OpenAsync(context, cancel, mustKnow: true).ConfigureAwait(false);
             using var registry = open is null ? new ReleaseRegistry(context, run.Policy.Registry) : open(run, context);
             return await new CertifyStep(context, run, registry).RunAsync(cancel).ConfigureAwait(false);
         });

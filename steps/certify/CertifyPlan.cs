@@ -5,7 +5,7 @@ namespace CiSteps.Certify;
 /// <summary>How a tag's present commit stands to ours.</summary>
 internal enum Ancestry
 {
-    /// <summary>The tag is absent, or its image does not say its commit.</summary>
+    /// <summary>The tag is absent.</summary>
     None,
 
     /// <summary>The same commit, or an ancestor of ours: moving the tag goes forward.</summary>
@@ -17,7 +17,7 @@ internal enum Ancestry
     /// <summary>Neither; the branches went apart.</summary>
     Apart,
 
-    /// <summary>This clone does not know the commit.</summary>
+    /// <summary>The image does not say its commit, or neither this clone nor the origin's branch has it.</summary>
     Unknown,
 }
 
@@ -112,7 +112,9 @@ internal sealed record CertifyPlan(IReadOnlyList<Certification> Components)
             if (facts.Production.Ancestry == Ancestry.Apart)
                 return ("history-rewritten", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from {Short(production.Revision)}, which is no ancestor of {Short(commit)}: the target branch was rewritten; if that was meant, run certify with --allow-older");
             if (facts.Production.Ancestry == Ancestry.Unknown)
-                return ("unknown-commit", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from {Short(production.Revision)}, which this clone does not know, so it may be newer than {Short(commit)}: fetch the whole history, or run certify with --allow-older");
+                return ("unknown-commit", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from " +
+                    $"{Short(production.Revision)}, which neither this clone nor the target branch has, so it may be newer " +
+                        $"than {Short(commit)}: see what it is, and run certify with --allow-older if it may be replaced");
         }
         return null;
     }

@@ -4,19 +4,19 @@ using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Images;
 using CiSteps.Pipeline;
-using CiSteps.Repositories;
 
 namespace CiSteps.Certify;
 
 internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseRegistry registry)
 {
-    private bool hasFetched;
-
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
         if (Unfit() is { } unfit) return unfit;
-        var (evidence, refusal) = ChainEvidence.Read(context.Evidence, context.Settings.Get(CertifyCommand.RequireSigned));
+        var (evidence, refusal) = ChainEvidence.Read(context, "certified", context.Settings.Get(CertifyCommand.RequireSigned));
         if (refusal is not null) return refusal;
+        if (evidence!.Lack(run, new JudgingFile(run.Policy, run.Identity.PolicyCommit), null) is { } untested)
+            return Outcome.Refused("no-evidence", $"the evidence does not show what \"{run.Policy.Branches.Target}\" asks for " +
+                $"at {run.TargetTip[..12]}: {untested}; run the chain for this commit");
         if (context.Settings.Get(CertifyCommand.RequireSigned))
             foreach (var image in evidence!.Images.Images.Where(image => image.Built).Select(image => ImageReference.Of(image.Repository, image.Digest)))
                 if (ProvenanceCheck.LackOf(image, run.Identity.Commit, await registry.ProvenanceAsync(image, cancel).ConfigureAwait(false)) is { } lack) return Outcome.Refused("not-signed", lack);
@@ -66,28 +66,14 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
     private async Task<MovingTag> MovingAsync(ImageReference repository, string tag, CancellationToken cancel)
     {
         var image = await registry.FindAsync(repository.WithTag(tag), cancel).ConfigureAwait(false);
-        if (image?.Revision is not { } revision) return new MovingTag(tag, image, Ancestry.None);
-        var repo = run.Repository;
-        if (repo.FindCommit(revision) is null) await FetchAsync(cancel).ConfigureAwait(false);
+        if (image is null) return new MovingTag(tag, null, Ancestry.None);
+        // An image that does not say its commit may well be the newer one, and so may one of a commit that nobody here knows.
+        if (image.Revision is not { } revision || await run.FindCommitAsync(revision, cancel)
+            .ConfigureAwait(false) is null) return new MovingTag(tag, image, Ancestry.Unknown);
         var commit = run.Identity.Commit;
-        return new MovingTag(tag, image, repo.FindCommit(revision) is null ? Ancestry.Unknown
-            : repo.IsAncestor(revision, commit) ? Ancestry.Older
-            : repo.IsAncestor(commit, revision) ? Ancestry.Newer : Ancestry.Apart);
-    }
-
-    // A commit that this clone lacks may have landed after the checkout: then production may be ahead of us.
-    private async Task FetchAsync(CancellationToken cancel)
-    {
-        if (hasFetched || run.Repository.OriginUrl is null) return;
-        hasFetched = true;
-        try
-        {
-            await new OriginRemote(run.Repository, ChainRun.Access(context), context.Time, context.Log).FetchAsync(run.Policy.Branches.Target, cancel).ConfigureAwait(false);
-        }
-        catch (Exception failure) when (failure is UsageException or UnavailableException)
-        {
-            context.Log.Info($"the origin cannot be asked for newer commits: {failure.Message}");
-        }
+        return new MovingTag(tag, image, await run.IsAncestorAsync(revision, commit, cancel).ConfigureAwait(false)
+            ? Ancestry.Older
+            : await run.IsAncestorAsync(commit, revision, cancel).ConfigureAwait(false) ? Ancestry.Newer : Ancestry.Apart);
     }
 
     private async Task<Outcome?> ActAsync(CertifyPlan plan, CancellationToken cancel)
@@ -185,8 +171,9 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
     private JsonObject Summary(ChainEvidence evidence, string resource)
     {
         var inputs = new JsonArray();
-        foreach (var (step, sha256) in evidence.Statements)
-            inputs.Add((JsonNode)new JsonObject { ["uri"] = $"{run.Identity.Chain}/{step}", ["digest"] = new JsonObject { ["sha256"] = sha256 } });
+        foreach (var statement in evidence.Statements)
+            inputs.Add((JsonNode)new JsonObject { ["uri"] = $"{run.Identity.Chain}/{statement.Step}",
+                ["digest"] = new JsonObject { ["sha256"] = statement.Sha256 } });
         return new JsonObject
         {
             ["verifier"] = new JsonObject { ["id"] = "https://cisteps.dev/certify", ["version"] = new JsonObject { ["ci-steps"] = StepHost.Version } },

@@ -18,5 +18,9 @@ internal static class CloseCommand
     public static StepCommand Create(HttpClient? http = null) => new("close",
         "Ends a chain whatever happened: gives its testbeds back, tells the owner once, writes the report.",
         [Steps, .. ChainRun.Settings, .. TestbedAccess.Settings],
-        (context, cancel) => new CloseStep(context, http).RunAsync(cancel));
+        (context, cancel) => new CloseStep(context, http).RunAsync(cancel))
+    {
+        // Whom an earlier run has told is not told again.
+        Keeps = [CloseStep.ToldFile],
+    };
 }

@@ -15,15 +15,15 @@ namespace CiSteps.Close;
 /// </summary>
 internal sealed class CloseStep(StepContext context, HttpClient? http)
 {
-    private const string ToldFile = "told.json";
+    internal const string ToldFile = "told.json";
     private const string ReportFile = "report.html";
 
     // What a step refused for (a broken ci-steps.yaml, say); it must not keep the end of the chain from coming.
-    private UsageException? unreadable;
+    private Exception? unreadable;
 
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
-        var chain = Gather();
+        var chain = await GatherAsync(cancel).ConfigureAwait(false);
         var plan = ClosePlan.For(chain);
         var verdict = plan.Verdict;
         context.Log.Info(verdict.Succeeded ? verdict.Text : $"{verdict.FailedStep} failed ({verdict.Reason}): {verdict.Text}");
@@ -38,22 +38,23 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
             return Outcome.Unavailable("testbeds",
                 $"the chain's testbeds could not be given back: {failure}; their leases end by themselves, or run close again");
         }
-        if (unreadable is not null && verdict.Succeeded) return Outcome.Usage(unreadable.Message);
+        if (verdict.Succeeded && unreadable is UnavailableException silent) return Outcome.Unavailable(silent.Reason, silent.Message);
+        if (verdict.Succeeded && unreadable is not null) return Outcome.Usage(unreadable.Message);
         var given = back.Count == 0 ? "no testbed was held" : $"gave back {string.Join(", ", back)}";
         return Outcome.Done(plan.Sentence($"{given}; {plan.Heard(told, missed)}"));
     }
 
-    private EndedChain Gather()
+    private async Task<EndedChain> GatherAsync(CancellationToken cancel)
     {
         PipelineDefinition? policy = null;
         IReadOnlyList<string> touched = [];
         try
         {
-            using var chain = ChainRun.Open(context);
+            using var chain = await ChainRun.OpenAsync(context, cancel).ConfigureAwait(false);
             policy = chain.Policy;
-            touched = Touched(chain);
+            touched = await TouchedAsync(chain, cancel).ConfigureAwait(false);
         }
-        catch (UsageException broken) when (context.Run is not null)
+        catch (Exception broken) when (context.Run is not null && broken is UsageException or UnavailableException)
         {
             unreadable = broken;
             context.Log.Warning($"owners are not known: {broken.Message}");
@@ -66,8 +67,9 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
         var missing = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var step in steps)
         {
-            if (context.Evidence.TryRead(step, out var found, out var why)) evidence[step] = found;
-            else missing[step] = why;
+            var found = context.Evidence.Find(step);
+            if (found.Evidence is { } stated) evidence[step] = stated;
+            else missing[step] = found.Why;
         }
         return new(run, steps, evidence, missing, policy, touched, HasTestbeds());
     }
@@ -87,16 +89,16 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
         }
     }
 
-    private IReadOnlyList<string> Touched(ChainRun chain)
+    private async Task<IReadOnlyList<string>> TouchedAsync(ChainRun chain, CancellationToken cancel)
     {
         try
         {
-            var paths = chain.Base is { } from ? chain.ChangedSince(from) : [];
+            var paths = await chain.BaseAsync(cancel).ConfigureAwait(false) is { } from ? chain.ChangedSince(from) : [];
             if (paths.Count == 0) return [];
             var changes = ChangedComponents.Decide(chain.Policy, paths, context.Settings.Get(StepCommand.Configuration));
             return [.. changes.Where(change => change.Changed).Select(change => change.Component.Name)];
         }
-        catch (UsageException)
+        catch (Exception failure) when (failure is UsageException or UnavailableException)
         {
             // A clone without the history: then all owners are meant.
             return [];

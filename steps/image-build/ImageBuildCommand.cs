@@ -20,7 +20,7 @@ internal static class ImageBuildCommand
         [.. ChainRun.Settings, RegistrySettings.CertificateAuthority, NoProvenance, NoCache, Reuse],
         async (context, cancel) =>
         {
-            using var run = ChainRun.Open(context);
+            using var run = await ChainRun.OpenAsync(context, cancel).ConfigureAwait(false);
             await using var works = open is null ? new EngineImageWorks(context, run) : open(run, context);
             return await new ImageBuildStep(context, run, works).RunAsync(cancel).ConfigureAwait(false);
         });

@@ -43,7 +43,7 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         context.Log.Progress($"reading {withImage.Count} component{(withImage.Count == 1 ? "" : "s")} from the registry {registry.Push}");
         var certified = new Dictionary<string, TaggedImage?>(StringComparer.Ordinal);
         foreach (var component in withImage) certified[component.Name] = await works.FindAsync(CertifiedName(component), cancel).ConfigureAwait(false);
-        var changes = Changes(certified);
+        var changes = await ChangesAsync(certified, cancel).ConfigureAwait(false);
         var facts = new List<ComponentFacts>();
         foreach (var component in withImage)
         {
@@ -76,16 +76,19 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
     }
 
     // What unit-test found; worked out anew when there is no such evidence of this run. That is safe: certify wants the evidence all the same.
-    private Dictionary<string, (bool Changed, string Reason)> Changes(Dictionary<string, TaggedImage?> certified)
+    private async Task<Dictionary<string, (bool Changed, string Reason)>> ChangesAsync(Dictionary<string, TaggedImage?> certified,
+        CancellationToken cancel)
     {
-        if (context.Evidence.TryReadDone("unit-test", out var evidence, out var why) && evidence.HandOverAs(HandOverJson.Default.UnitTestHandOver) is { } handOver)
-            return handOver.Components.ToDictionary(component => component.Component, component => (component.Changed, component.Reason), StringComparer.Ordinal);
-        context.Log.Warning($"{(why.Length > 0 ? why : "unit-test handed nothing over")}; working out what changed from the repository");
-        var configuration = context.Settings.Get(StepCommand.Configuration);
-        var changes = run.Base is { } since
-            ? ChangedComponents.Decide(run.Change, run.ChangedSince(since), configuration)
-            : ChangedComponents.Decide(run.Change, component => certified.GetValueOrDefault(component.Name)?.Revision is { } revision && run.Repository.FindCommit(revision) is not null
-                ? run.ChangedSince(revision) : null, configuration);
+        if (context.Evidence.TryReadDone("unit-test", out var evidence, out var why))
+            return evidence.RequiredHandOverAs(HandOverJson.Default.UnitTestHandOver)
+                .Components.ToDictionary(component => component.Component, component => (component.Changed, component.Reason),
+                    StringComparer.Ordinal);
+        context.Log.Warning($"{why}; working out what changed from the repository");
+        var commits = new Dictionary<string, string?>(StringComparer.Ordinal);
+        foreach (var (component, image) in certified)
+            commits[component] = run.Identity.IsDefaultBranch && image?.Revision is { } revision
+                ? await run.FindCommitAsync(revision, cancel).ConfigureAwait(false) : null;
+        var changes = await run.ChangesAsync(commits, cancel).ConfigureAwait(false);
         return changes.ToDictionary(change => change.Component.Name, change => (change.Changed, change.Reason), StringComparer.Ordinal);
     }
 

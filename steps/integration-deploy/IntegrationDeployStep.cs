@@ -13,21 +13,22 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
     {
         var keep = context.Settings.Get(IntegrationDeployCommand.Keep);
         if (keep && context.IsOnServer) throw new UsageException("--keep leaves a testbed occupied and is for laptops only; take it out of the build's settings");
-        using var run = ChainRun.Open(context);
+        using var run = await ChainRun.OpenAsync(context, cancel).ConfigureAwait(false);
         if (await run.SupersededAsync(cancel).ConfigureAwait(false) is { } superseded) return superseded;
 
         if (!context.Evidence.TryReadDone("image-build", out var built, out var why)) return Outcome.Refused("no-evidence", $"{why}; run image-build first");
-        var images = built.HandOverAs(HandOverJson.Default.ImageBuildHandOver)?.Images ?? [];
+        var images = built.RequiredHandOverAs(HandOverJson.Default.ImageBuildHandOver).Images;
         var concerned = run.Policy.Suites.Where(suite => IntegrationPlan.Concerns(suite, run.Change, images)).ToList();
         IReadOnlyList<HeldTestbed> held = [];
         if (concerned.Count > 0)
         {
             if (!context.Evidence.TryReadDone("reserve-testbed", out var reserved, out why)) return Outcome.Refused("no-evidence", $"{why}; run reserve-testbed first");
-            held = reserved.HandOverAs(HandOverJson.Default.ReserveHandOver)?.Testbeds ?? [];
+            held = reserved.RequiredHandOverAs(HandOverJson.Default.ReserveHandOver).Testbeds;
         }
-        using var registry = world.Images(context, run.Change);
+        using var registry = world.Images(context, run.Policy);
         if (await UnknownAsync(registry, images, concerned, run.Change, cancel).ConfigureAwait(false) is { } unknown) return unknown;
-        var production = await ProductionAsync(registry, concerned, run.Change, cancel).ConfigureAwait(false);
+        var production = await ProductionAsync(registry, concerned, run.Change, run.Policy.Registry, cancel)
+            .ConfigureAwait(false);
 
         var plan = IntegrationPlan.For(new IntegrationFacts(run.Change, run.Policy, images, production, held));
         foreach (var (suite, reason) in plan.Skipped) context.Log.Info($"suite \"{suite}\" is left out: {reason}");
@@ -60,12 +61,16 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
         return null;
     }
 
-    private static async Task<IReadOnlyDictionary<string, string?>> ProductionAsync(IImages registry, List<SuiteDefinition> suites, PipelineDefinition change, CancellationToken cancel)
+    private static async Task<IReadOnlyDictionary<string,
+        string?>> ProductionAsync(IImages registry, List<SuiteDefinition> suites, PipelineDefinition change,
+        RegistryDefinition where, CancellationToken cancel)
     {
         var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (var suite in suites)
         {
-            foreach (var component in IntegrationPlan.ComponentsOf(suite, change)) names.Add(IntegrationPlan.ProductionName(IntegrationPlan.ReleaseRepository(change.Registry, component.Name), component.Major));
+            foreach (var component in IntegrationPlan.ComponentsOf(suite,
+                change)) names.Add(IntegrationPlan.ProductionName(IntegrationPlan.ReleaseRepository(where, component.Name),
+                    component.Major));
             foreach (var dependent in suite.Dependents)
             {
                 names.Add(IntegrationPlan.ProductionName(dependent.Image, dependent.Major));

@@ -68,7 +68,7 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
     /// <exception cref="Hosting.UsageException">A dependent's image is not an image reference.</exception>
     public static IntegrationPlan For(IntegrationFacts facts)
     {
-        var registry = RegistryPair.Parse(facts.Change.Registry.Push, facts.Change.Registry.Pull);
+        var registry = RegistryPair.Parse(facts.Policy.Registry.Push, facts.Policy.Registry.Pull);
         var suites = new List<PlannedSuite>();
         var skipped = new List<(string, string)>();
         foreach (var suite in facts.Policy.Suites)
@@ -89,7 +89,8 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
             {
                 if (facts.Images.FirstOrDefault(image => image.Component == component.Name) is not { } image)
                     return Refuse("no-image", $"suite \"{suite.Name}\" needs the component \"{component.Name}\", and image-build handed over no image of it: it was neither built by this chain nor certified before; change it once so that it is built, or take it out of the suite");
-                var production = facts.Production.GetValueOrDefault(ProductionName(ReleaseRepository(facts.Change.Registry, component.Name), component.Major));
+                var production = facts.Production.GetValueOrDefault(ProductionName(ReleaseRepository(facts.Policy.Registry,
+                    component.Name), component.Major));
                 services.Add(new ServiceUnderTest(component, image, image.Built && production is not null && production != image.Digest ? production : null));
             }
             var dependents = new List<PlannedDependent>();
@@ -107,7 +108,7 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
             }
             if (facts.Testbeds.FirstOrDefault(held => held.Suite == suite.Name) is not { } testbed)
                 return Refuse("no-testbed", $"reserve-testbed of this run holds no testbed for suite \"{suite.Name}\"; run reserve-testbed again");
-            suites.Add(new PlannedSuite(suite, services, dependents, testbed, facts.Change.Registry));
+            suites.Add(new PlannedSuite(suite, services, dependents, testbed, facts.Policy.Registry));
         }
         return new IntegrationPlan(suites, skipped, null);
 

@@ -22,7 +22,7 @@ internal sealed record SuiteDeployment(
     public static SuiteDeployment Read(PlannedSuite plan, ChainRun run, string workTree)
     {
         var suite = plan.Suite;
-        var registry = run.Change.Registry;
+        var registry = run.Policy.Registry;
         var pair = RegistryPair.Parse(registry.Push, registry.Pull);
         ManifestSet Pinned(ManifestSet set) => set.WithImages(image => Pin(image, plan, registry, pair)).RefusingMovingImages();
 

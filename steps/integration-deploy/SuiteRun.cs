@@ -24,6 +24,10 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
 
     // After SIGTERM an agent does not wait long; the pool cleans what is left.
     private static readonly TimeSpan cleanLimitWhenCancelled = TimeSpan.FromSeconds(12);
+    private static readonly TimeSpan diagnosisLimit = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan diagnosisLimitWhenCancelled = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan releaseLimit = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan releaseLimitWhenCancelled = TimeSpan.FromSeconds(5);
 
     private readonly SuiteDefinition suite = plan.Suite;
     private readonly List<BuiltImage> served = [];
@@ -54,14 +58,35 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
             finally
             {
                 if (keep) log.Warning($"testbed \"{testbed.Held.Testbed}\" stays claimed by \"{testbed.Held.Claim}\" until the lease ends; its namespace is \"{Namespace(testbed)}\"");
-                else await ReleaseAsync(testbed).ConfigureAwait(false);
+                else await ReleaseAsync(testbed, cancel).ConfigureAwait(false);
             }
         }
     }
 
-    private async Task ReleaseAsync(ITestbed testbed)
+    // A stop that comes while the step finishes shortens what is left to do: the verdict and its evidence must still get out.
+    private sealed class Limit : IDisposable
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(15), context.Time);
+        private readonly CancellationTokenSource source;
+        private readonly CancellationTokenRegistration stopping;
+
+        public Limit(TimeSpan calm, TimeSpan whenCancelled, TimeProvider time, CancellationToken cancel)
+        {
+            source = new CancellationTokenSource(calm, time);
+            stopping = cancel.Register(() => source.CancelAfter(whenCancelled));
+        }
+
+        public CancellationToken Token => source.Token;
+
+        public void Dispose()
+        {
+            stopping.Dispose();
+            source.Dispose();
+        }
+    }
+
+    private async Task ReleaseAsync(ITestbed testbed, CancellationToken cancel)
+    {
+        using var limit = new Limit(releaseLimit, releaseLimitWhenCancelled, context.Time, cancel);
         try
         {
             await testbed.ReleaseAsync(limit.Token).ConfigureAwait(false);
@@ -111,7 +136,7 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
 
     private async Task DiagnoseAsync(ITestCluster cluster, string ns, CancellationToken cancel)
     {
-        using var limit = new CancellationTokenSource(cancel.IsCancellationRequested ? TimeSpan.FromSeconds(5) : TimeSpan.FromSeconds(40), context.Time);
+        using var limit = new Limit(diagnosisLimit, diagnosisLimitWhenCancelled, context.Time, cancel);
         try
         {
             await cluster.DiagnoseAsync(ns, Path.Combine(context.Evidence.FolderOf(context.Step), "diagnosis", suite.Name), log, limit.Token).ConfigureAwait(false);
@@ -125,7 +150,8 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
     private async Task CleanAsync(ITestCluster cluster, string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels, CancellationToken cancel)
     {
         var time = cancel.IsCancellationRequested ? cleanLimitWhenCancelled : cleanLimit;
-        using var limit = new CancellationTokenSource(time + TimeSpan.FromSeconds(2), context.Time);
+        using var limit = new Limit(cleanLimit + TimeSpan.FromSeconds(2), cleanLimitWhenCancelled + TimeSpan.FromSeconds(2),
+            context.Time, cancel);
         try
         {
             log.Progress($"cleaning namespace \"{ns}\"");

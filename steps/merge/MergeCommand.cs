@@ -21,16 +21,19 @@ internal static class MergeCommand
 
     public static Setting<string> CommitterEmail { get; } = Setting.Text("committer-email", "e-mail address on the merge commit", "cisteps@localhost");
 
+    public static Setting<bool> RequireSigned { get; } = Setting.Switch(ChainEvidence.RequireSignedName,
+        "refuse evidence without a valid signature (key in CISTEPS_VERIFICATION_KEY or CISTEPS_SIGNING_KEY)");
+
     public static Setting<bool> DeleteBranch { get; } = Setting.Switch("delete-branch", "remove the private branch once it is merged");
 
     /// <param name="open">The way to the origin; tests pass one that answers as they need.</param>
     public static StepCommand Create(Func<ChainRun, StepContext, IOrigin>? open = null) => new(
         "merge",
         "Merges the private branch into the target branch when the chain's evidence says that it passed; without a work tree and without force.",
-        [.. ChainRun.Settings, Moved, CommitterName, CommitterEmail, DeleteBranch],
+        [.. ChainRun.Settings, Moved, CommitterName, CommitterEmail, RequireSigned, DeleteBranch],
         async (context, cancel) =>
         {
-            using var run = ChainRun.Open(context);
+            using var run = await ChainRun.OpenAsync(context, cancel, mustKnow: true).ConfigureAwait(false);
             var origin = open is null ? new Origin(new OriginRemote(run.Repository, ChainRun.Access(context), context.Time, context.Log)) : open(run, context);
             return await new MergeStep(context, run, origin).RunAsync(cancel).ConfigureAwait(false);
         });

@@ -28,9 +28,12 @@ internal enum WhenMoved
 /// <param name="Overlap">Components that both this change and the target's new commits touch.</param>
 /// <param name="OtherCommits">The target's new commits, newest first: those that touch conflicting files when there are conflicts.</param>
 /// <param name="WhenMoved">The policy.</param>
+/// <param name="Lack">What the target's pipeline file at its tip asks for and the evidence does not show; null when it shows
+/// all.</param>
 internal sealed record MergeFacts(
     string Branch, string Tested, string? BranchTip, string Target, string? TargetTip, bool IsMerged, bool HasMoved,
-    string TestedTree, TreeMerge? Merge, IReadOnlyList<string> Overlap, IReadOnlyList<string> OtherCommits, WhenMoved WhenMoved);
+    string TestedTree, TreeMerge? Merge, IReadOnlyList<string> Overlap, IReadOnlyList<string> OtherCommits, WhenMoved WhenMoved,
+        string? Lack);
 
 /// <summary>What to do.</summary>
 internal enum MergeAct
@@ -64,6 +67,9 @@ internal sealed record MergePlan(MergeAct Act, string Reason, string Text)
             return Refuse("superseded", $"\"{facts.Branch}\" is gone from the origin: nobody wants it merged any more; push it again to start a new chain");
         if (facts.BranchTip != facts.Tested)
             return Refuse("superseded", $"superseded by {Short(facts.BranchTip)}: \"{facts.Branch}\" has moved on since this chain tested {tested}; the chain of the newer commit merges");
+        if (facts.Lack is { } lack)
+            return Refuse("not-tested", $"the evidence does not show what \"{facts.Target}\" asks for at " +
+                $"{Short(facts.TargetTip)}: {lack}; run the chain for this commit");
         if (facts.Merge is not { } merge)
             throw new ArgumentException("there is something to merge and no result of it", nameof(facts));
         if (merge.Tree is null)

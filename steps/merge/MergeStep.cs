@@ -16,19 +16,17 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
         if (Unfit() is { } unfit) return unfit;
-        var (evidence, refusal) = ChainEvidence.Read(context.Evidence);
+        var (evidence, refusal) = ChainEvidence.Read(context, "merged", context.Settings.Get(MergeCommand.RequireSigned));
         if (refusal is not null) return refusal;
-        if (evidence!.Lack(run.Policy) is { } lack)
-            return Outcome.Refused("not-tested", $"the evidence does not show what \"{target}\" asks for: {lack}; run the chain for this commit");
         for (var round = 1; round <= MostRounds; round++)
         {
-            var facts = await GatherAsync(cancel).ConfigureAwait(false);
+            var facts = await GatherAsync(evidence!, cancel).ConfigureAwait(false);
             var plan = MergePlan.For(facts);
             context.Log.Info(plan.Text);
             if (plan.Act == MergeAct.Refuse) return Outcome.Refused(plan.Reason, plan.Text);
             if (plan.Act == MergeAct.Nothing) return await AlreadyAsync(facts, plan, cancel).ConfigureAwait(false);
             if (context.DryRun) return Outcome.Done(plan.Text);
-            if (await LandAsync(facts, evidence, cancel).ConfigureAwait(false) is { } outcome) return outcome;
+            if (await LandAsync(facts, evidence!, cancel).ConfigureAwait(false) is { } outcome) return outcome;
             context.Log.Info($"\"{target}\" moved while merging (round {round} of {MostRounds}); reading it again");
         }
         return Outcome.Refused("moved", $"\"{target}\" moved {MostRounds} times while \"{run.Identity.Branch}\" was being merged: run merge again when it is quieter");
@@ -46,23 +44,29 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
             : null;
     }
 
-    private async Task<MergeFacts> GatherAsync(CancellationToken cancel)
+    private async Task<MergeFacts> GatherAsync(ChainEvidence evidence, CancellationToken cancel)
     {
         var identity = run.Identity;
         var repository = run.Repository;
         context.Log.Progress($"reading \"{target}\" and \"{identity.Branch}\" from the origin");
         var tips = await origin.FetchAsync([target, identity.Branch], cancel).ConfigureAwait(false);
         var (targetTip, branchTip) = (tips[0], tips[1]);
-        var isMerged = targetTip is not null && repository.IsAncestor(identity.Commit, targetTip);
+        var isMerged = targetTip is not null && await run.IsAncestorAsync(identity.Commit, targetTip, cancel)
+            .ConfigureAwait(false);
         var facts = new MergeFacts(identity.Branch, identity.Commit, branchTip, target, targetTip, isMerged, HasMoved: false,
-            repository.TreeId(identity.Commit), null, [], [], context.Settings.Get(MergeCommand.Moved));
+            repository.TreeId(identity.Commit), null, [], [], context.Settings.Get(MergeCommand.Moved), null);
         if (targetTip is null || isMerged || branchTip != identity.Commit) return facts;
 
-        var hasMoved = !repository.IsAncestor(targetTip, identity.Commit);
+        var hasMoved = !await run.IsAncestorAsync(targetTip, identity.Commit, cancel).ConfigureAwait(false);
+        var from = hasMoved ? repository.MergeBase(targetTip, identity.Commit) : targetTip;
+        // What judges is what the target says at the tip that is merged into, not what it said when the chain began.
+        var policy = run.PolicyAt(targetTip);
+        var changed = repository.ChangedPaths(from, identity.Commit);
+        facts = facts with { Lack = evidence.Lack(run, policy, changed) };
         if (!hasMoved) return facts with { Merge = new TreeMerge(facts.TestedTree, []) };
-        var from = repository.MergeBase(targetTip, identity.Commit);
         var merge = TreeMerge.Of(repository, targetTip, identity.Commit);
-        var overlap = Touched(repository.ChangedPaths(from, identity.Commit)).Intersect(Touched(repository.ChangedPaths(from, targetTip)), StringComparer.Ordinal);
+        var overlap = Touched(policy.File, changed).Intersect(Touched(policy.File, repository.ChangedPaths(from, targetTip)),
+            StringComparer.Ordinal);
         return facts with
         {
             HasMoved = true,
@@ -73,12 +77,17 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     }
 
     // By the target's idea of the components and by the change's own: either may be the one that knows the paths.
-    private IEnumerable<string> Touched(IReadOnlyList<string> paths)
+    private IEnumerable<string> Touched(PipelineDefinition policy, IReadOnlyList<string> paths)
     {
         var configuration = context.Settings.Get(StepCommand.Configuration);
-        return ChangedComponents.Decide(run.Policy, paths, configuration).Concat(ChangedComponents.Decide(run.Change, paths, configuration))
+        return ChangedComponents.Decide(policy, paths, configuration)
+            .Concat(ChangedComponents.Decide(run.Change, paths, configuration))
             .Where(change => change.Changed).Select(change => change.Component.Name).Distinct(StringComparer.Ordinal);
     }
+
+    private static string Summary(ChainEvidence evidence) =>
+        string.Join(", ", evidence.Integration.Suites.Select(suite => $"{suite.Suite} {suite.Passed} passed")
+        .Prepend($"unit-test {evidence.UnitTests.Components.Sum(component => component.Passed)} passed"));
 
     private async Task<Outcome?> LandAsync(MergeFacts facts, ChainEvidence evidence, CancellationToken cancel)
     {
@@ -117,7 +126,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         return $"""
             Merge {identity.Branch} (build {identity.BuildNumber}): {run.Repository.Subject(identity.Commit)}
 
-            Tested-by: chain {identity.Chain} ({evidence.Summary})
+            Tested-by: chain {identity.Chain} ({Summary(evidence)})
             Tested-commit: {identity.Commit}
             """;
     }
@@ -148,7 +157,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
             var gone = await origin.DeleteAsync(facts.Branch, facts.Tested, cancel).ConfigureAwait(false);
             context.Log.Info(gone.End == PushEnd.Accepted ? $"removed \"{facts.Branch}\"" : $"\"{facts.Branch}\" stays: {gone.Text}");
         }
-        catch (Exception failure) when (failure is UsageException or UnavailableException)
+        catch (Exception failure) when (failure is UsageException or UnavailableException or OperationCanceledException)
         {
             // The merge is done and stands, whatever becomes of the branch.
             context.Log.Warning($"\"{facts.Branch}\" stays: {failure.Message}");

@@ -24,7 +24,9 @@ internal static class Places
             foreach (var target in wave.Targets.Where(target => wanted?.Contains(target.Name) != false))
                 foreach (var component in run.Change.Components.Where(component => component.Workload is not null && (target.Components.Count == 0 || target.Components.Contains(component.Name))))
                     if (images.FirstOrDefault(image => image.Component == component.Name) is { } image)
-                        places.Add(new Place(wave.Name, target, component, image, Prepare(ManifestSet.Load(context.WorkTree, component.Workload!.Manifests), component, target, image, image.Digest, run.Change.Registry)));
+                        places.Add(new Place(wave.Name, target, component, image,
+                            Prepare(ManifestSet.Load(context.WorkTree, component.Workload!.Manifests), component, target, image,
+                                image.Digest, run.Policy.Registry)));
         return places;
     }
 
@@ -35,7 +37,8 @@ internal static class Places
         try
         {
             var set = FromCommit(run.Repository, commit, place.Component.Workload!.Manifests);
-            return set.Items.Count == 0 ? null : Prepare(set, place.Component, place.Target, place.Image, digest, run.Change.Registry);
+            return set.Items.Count == 0 ? null : Prepare(set, place.Component, place.Target, place.Image, digest,
+                run.Policy.Registry);
         }
         catch (UsageException)
         {

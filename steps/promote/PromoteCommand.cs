@@ -11,7 +11,8 @@ internal static class PromoteCommand
 
     internal static readonly Setting<string> Who = Setting.Text("who", "who promotes, for the history", null, "teamcity.build.triggeredBy.username", "teamcity.build.triggeredBy");
 
-    internal static readonly Setting<bool> RequireSigned = Setting.Switch("require-signed", "refuse certify's evidence unless it is signed by the known key");
+    internal static readonly Setting<bool> RequireSigned = Setting.Switch(ChainEvidence.RequireSignedName,
+        "refuse certify's evidence unless it is signed by the known key");
 
     internal static readonly Setting<string> AllowBarred = Setting.Text("allow-barred", "digest (sha256:…) that may be promoted although an earlier roll-out of it failed");
 

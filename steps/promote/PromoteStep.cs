@@ -10,18 +10,18 @@ internal sealed class PromoteStep(World world, StepContext context)
 {
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
-        using var run = ChainRun.Open(context);
+        using var run = await ChainRun.OpenAsync(context, cancel, mustKnow: true).ConfigureAwait(false);
         if (Unfit(run) is { } unfit) return unfit;
         if (!context.Evidence.TryReadDone("certify", out var certified, out var why)) return Outcome.Refused("no-evidence", $"{why}; only what certify tagged in this run is promoted");
-        if (certified.Run.Dirty || !certified.Run.IsDefaultBranch)
-            return Outcome.Refused("not-certified", $"certify's evidence is of {(certified.Run.Dirty ? "a work tree with uncommitted changes" : $"branch \"{certified.Run.Branch}\"")}; only committed work of the target branch reaches production");
-        if (context.Settings.Get(PromoteCommand.RequireSigned) && !certified.IsSigned)
-            return Outcome.Refused("not-signed", "certify's evidence carries no valid signature of the known key; run certify with the signing key");
-        var handOver = certified.HandOverAs(HandOverJson.Default.CertifyHandOver)?.Images ?? [];
+        if (!certified.Run.IsDefaultBranch)
+            return Outcome.Refused("not-certified", $"certify's evidence is of branch \"{certified.Run.Branch}\"; only " +
+                "committed work of the target branch reaches production");
+        if (ChainEvidence.Unfit(certified, context.Settings.Get(PromoteCommand.RequireSigned)) is { } unusable) return unusable;
+        var handOver = certified.RequiredHandOverAs(HandOverJson.Default.CertifyHandOver).Images;
         if (handOver.Count == 0) return Done("nothing to promote: certify tagged no image", []);
         if (run.Policy.Production is not { } production) return Done("nothing to promote: ci-steps.yaml names no production targets", []);
 
-        using var registry = world.Images(context, run.Change);
+        using var registry = world.Images(context, run.Policy);
         var images = new List<CertifiedFacts>();
         foreach (var image in handOver) images.Add(await DescribeAsync(registry, run, image, cancel).ConfigureAwait(false));
         if (PromotionPlan.AboutImages(images, context.Settings.Find(PromoteCommand.AllowBarred)) is { } early)
@@ -66,7 +66,9 @@ internal sealed class PromoteStep(World world, StepContext context)
         if (tagged is not null && tagged != image.Digest)
         {
             commit = await registry.CommitOfAsync(image.Repository, tagged, cancel).ConfigureAwait(false);
-            newer = commit is not null && commit != run.Identity.Commit && run.Repository.FindCommit(commit) is not null && run.Repository.IsAncestor(run.Identity.Commit, commit);
+            newer = commit is not null && commit != run.Identity.Commit
+                && await run.FindCommitAsync(commit, cancel).ConfigureAwait(false) is not null
+                && await run.IsAncestorAsync(run.Identity.Commit, commit, cancel).ConfigureAwait(false);
         }
         return new CertifiedFacts(image, tagged, newer, commit, barred);
     }

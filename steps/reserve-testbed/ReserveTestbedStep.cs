@@ -11,12 +11,12 @@ internal sealed class ReserveTestbedStep(StepContext context, Func<StepContext, 
 {
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
-        using var run = ChainRun.Open(context);
+        using var run = await ChainRun.OpenAsync(context, cancel).ConfigureAwait(false);
         if (context.Settings.Get(ReserveTestbedCommand.Release)) return await ReleaseAsync(run, cancel).ConfigureAwait(false);
         if (await run.SupersededAsync(cancel).ConfigureAwait(false) is { } superseded) return superseded;
         if (!context.Evidence.TryReadDone("image-build", out var built, out var why))
             return Outcome.Refused("no-images", $"it is not known which images were built: {why}; run image-build first");
-        var images = built.HandOverAs(HandOverJson.Default.ImageBuildHandOver)?.Images ?? [];
+        var images = built.RequiredHandOverAs(HandOverJson.Default.ImageBuildHandOver).Images;
         if (ReserveTestbedPlan.Needed(run.Policy, images).Count == 0)
             return HandingOver(ReserveTestbedPlan.For(run.Policy, images, []).ToString(), []);
 

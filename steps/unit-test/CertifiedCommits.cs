@@ -9,7 +9,7 @@ internal sealed class CertifiedCommits(StepContext context, ChainRun run) : ICer
 {
     public async Task<(string? Commit, string Why)> FindAsync(string component, int major, CancellationToken cancel)
     {
-        var registry = run.Change.Registry;
+        var registry = run.Policy.Registry;
         var reference = ImageName.Repository(registry.Push, registry.BranchPrefix, component, isDefaultBranch: true).WithTag(ImageName.ProductionTag(major));
         RegistryImage? image;
         try
@@ -24,7 +24,8 @@ internal sealed class CertifiedCommits(StepContext context, ChainRun run) : ICer
         }
         if (image is null) return (null, $"\"{reference}\" does not exist yet");
         if (image.Label(ImageName.RevisionLabel) is not { Length: > 0 } revision) return (null, $"\"{reference}\" has no label {ImageName.RevisionLabel}");
-        if (run.Repository.FindCommit(revision) is not { } commit) return (null, $"the certified commit {revision} is not in this clone; fetch more history");
+        if (await run.FindCommitAsync(revision, cancel) is not { } commit) return (null,
+            $"neither this clone nor the target branch has the certified commit {revision}");
         return (commit, $"certified at {commit[..12]}");
     }
 }

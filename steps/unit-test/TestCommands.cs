@@ -34,7 +34,8 @@ internal sealed class TestCommands(StepContext context, ChainRun run) : ITestCom
     {
         var variables = environment.ToDictionary(StringComparer.Ordinal);
         foreach (var (name, value) in command.Environment) variables[name] = value;
-        var container = new CommandContainer(await EngineAsync(cancel), RegistryCredentials.Of(context, run.Change.Registry.Push, run.Change.Registry.Pull), context.Log);
+        var container = new CommandContainer(await EngineAsync(cancel),
+            RegistryCredentials.Of(context, run.Policy.Registry.Push, run.Policy.Registry.Pull), context.Log);
         var result = await container.RunAsync(new ContainerCommand(image, command.Run, context.WorkTree)
         {
             Folder = command.Folder,

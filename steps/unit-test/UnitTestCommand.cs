@@ -24,7 +24,7 @@ internal static class UnitTestCommand
         [All, Components, Parallel, RegistrySettings.CertificateAuthority, .. ChainRun.Settings],
         async (context, cancel) =>
         {
-            using var run = ChainRun.Open(context);
+            using var run = await ChainRun.OpenAsync(context, cancel);
             using var own = commands is null ? new TestCommands(context, run) : null;
             return await new UnitTestStep(context, run, commands ?? own!, certified ?? new CertifiedCommits(context, run)).RunAsync(cancel);
         });

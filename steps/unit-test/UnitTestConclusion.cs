@@ -48,7 +48,13 @@ internal static class UnitTestConclusion
     private static TestedComponent Tested(PlannedComponent planned, IReadOnlyList<TestedRuns> results)
     {
         var totals = TestTotals.Sum(results.Where(result => result.Planned == planned).SelectMany(result => result.Runs).Select(run => run.Report.Totals));
-        return new TestedComponent(planned.Component.Name, planned.Changed, planned.Reason, totals.Passed, totals.Failed, totals.Skipped + totals.Tolerated, totals.Flaky);
+        return new TestedComponent(planned.Component.Name, planned.Changed, planned.Reason, totals.Passed, totals.Failed,
+            totals.Skipped + totals.Tolerated, totals.Flaky)
+        {
+            Runs = [.. results.Where(result => result.Planned == planned && result.Broken.Count == 0)
+                .SelectMany(result => result.Planned.Runs.Zip(result.Runs))
+                .Where(pair => pair.Second.Verdict.Succeeded).Select(pair => pair.First.Name)],
+        };
     }
 
     // https://in-toto.io/attestation/test-result/v0.1

@@ -19,7 +19,8 @@ internal sealed record UnitTestPlan(IReadOnlyList<PlannedComponent> Components, 
     /// <summary>Decides.</summary>
     /// <param name="changes">What the change touches.</param>
     /// <param name="change">The change's pipeline file: which commands run.</param>
-    /// <param name="policy">The target branch's pipeline file: whose quarantine and owners count.</param>
+    /// <param name="policy">The target branch's pipeline file: whose quarantine, retry and owners count, and which runs there
+    /// have to be.</param>
     /// <param name="all">Test everything.</param>
     /// <param name="only">Test just these; empty: what changed.</param>
     /// <param name="baseCommit">The commit compared with.</param>
@@ -32,14 +33,12 @@ internal sealed record UnitTestPlan(IReadOnlyList<PlannedComponent> Components, 
         {
             var judged = policy.Components.FirstOrDefault(one => one.Name == component.Name);
             var tested = only.Count > 0 ? only.Contains(component.Name) : all || changed;
-            if (tested && component.UnitTests.Count == 0)
-                warnings.Add(judged is { UnitTests.Count: > 0 }
-                    ? $"{component.Name}: this change removes its unit tests, none is run"
-                    : $"{component.Name}: no unit tests configured");
-            if (!tested && changed && component.UnitTests.Count > 0) warnings.Add($"{component.Name}: changed, and left out as asked");
+            var runs = RunsOf(component, judged, ReferenceEquals(change, policy), tested ? warnings : []);
+            if (tested && runs.Count == 0) warnings.Add($"{component.Name}: no unit tests configured");
+            if (!tested && changed && runs.Count > 0) warnings.Add($"{component.Name}: changed, and left out as asked");
             components.Add(new PlannedComponent(component, changed || all,
                 changed ? reason : tested ? "asked for by " + (only.Count > 0 ? "--component" : "--all") : reason,
-                tested ? [.. component.UnitTests.Select(run => run with { Quarantine = QuarantineOf(run, judged, ReferenceEquals(change, policy), warnings) })] : [],
+                tested ? runs : [],
                 judged?.Owners ?? component.Owners));
         }
         return new UnitTestPlan(components, baseCommit, warnings);
@@ -60,13 +59,29 @@ internal sealed record UnitTestPlan(IReadOnlyList<PlannedComponent> Components, 
         }
     }
 
-    // A change must not excuse its own failures: what the target branch tolerates counts.
-    private static IReadOnlyList<QuarantinedTest> QuarantineOf(TestRunDefinition run, ComponentDefinition? judged, bool isOwnJudge, List<string> warnings)
+    // How tests run is the change's; what excuses their failures is the target's, and so is which runs there have to be.
+    private static IReadOnlyList<TestRunDefinition> RunsOf(ComponentDefinition component, ComponentDefinition? judged,
+        bool isOwnJudge, List<string> warnings)
     {
-        if (isOwnJudge) return run.Quarantine;
-        var counting = judged?.UnitTests.FirstOrDefault(one => one.Name == run.Name)?.Quarantine ?? [];
-        foreach (var added in run.Quarantine.Where(entry => !counting.Contains(entry)))
-            warnings.Add($"the quarantine of \"{added.Test}\" is new in this change and counts once it is on the target branch");
-        return counting;
+        if (isOwnJudge) return component.UnitTests;
+        var runs = component.UnitTests.Select(run =>
+        {
+            var counting = judged?.UnitTests.FirstOrDefault(one => one.Name == run.Name);
+            foreach (var added in run.Quarantine.Where(entry => counting?.Quarantine.Contains(entry) != true))
+                warnings.Add($"the quarantine of \"{added.Test}\" is new in this change and counts once it is on the target " +
+                    "branch");
+            if (run.Retry is not null && counting?.Retry is null)
+                warnings.Add($"the retry of \"{run.Name}\" of {component.Name} is new in this change and counts once it is on " +
+                    "the target branch");
+            return run with { Quarantine = counting?.Quarantine ?? [], Retry = counting?.Retry };
+        }).ToList();
+        foreach (var removed in judged?.UnitTests.Where(one => !component.UnitTests.Any(run => run.Name == one.Name)) ?? [])
+        {
+            warnings.Add($"{component.Name}: this change takes out its unit tests \"{removed.Name}\", which the target branch " +
+                "asks for; they run as it has them " +
+                "(to be rid of them take out the entry first, and what it runs in a later change)");
+            runs.Add(removed);
+        }
+        return runs;
     }
 }

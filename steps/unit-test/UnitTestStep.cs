@@ -50,39 +50,21 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
         foreach (var name in only)
             if (!run.Change.Components.Any(component => component.Name == name))
                 throw new UsageException($"there is no component \"{name}\" in {run.Change.Source}; there are {string.Join(", ", run.Change.Components.Select(component => component.Name))}");
-        var configuration = settings.Get(StepCommand.Configuration);
-        if (run.Base is { } ancestor)
-        {
-            var changed = run.ChangedSince(ancestor);
-            context.Log.Info($"{changed.Count} files changed since {ancestor[..12]}");
-            return UnitTestPlan.For(ChangedComponents.Decide(run.Change, changed, configuration), run.Change, run.Policy, settings.Get(UnitTestCommand.All), only, ancestor);
-        }
         var commits = new Dictionary<string, string?>(StringComparer.Ordinal);
-        foreach (var component in run.Change.Components.Where(component => component.Image is not null))
+        if (run.Identity.IsDefaultBranch)
         {
-            var (commit, why) = await certified.FindAsync(component.Name, component.Major, cancel);
-            context.Log.Info($"{component.Name}: {why}");
-            commits[component.Name] = commit;
+            foreach (var component in run.Change.Components.Where(component => component.Image is not null))
+            {
+                var (commit, why) = await certified.FindAsync(component.Name, component.Major, cancel);
+                context.Log.Info($"{component.Name}: {why}");
+                commits[component.Name] = commit;
+            }
         }
-        return UnitTestPlan.For(SinceCertified(commits, configuration), run.Change, run.Policy, settings.Get(UnitTestCommand.All), only,
-            commits.Values.Distinct().ToList() is [{ } one] ? one : "");
-    }
-
-    // Each component, its dependencies included, since its own certified commit. What has no image is never certified by
-    // itself: whatever chain certified something last had tested it up to there.
-    private IReadOnlyList<ComponentChange> SinceCertified(Dictionary<string, string?> commits, string configuration)
-    {
-        var newest = commits.Values.OfType<string>().Distinct().DefaultIfEmpty()
-            .Aggregate((one, other) => one is not null && run.Repository.IsAncestor(one, other!) ? other : one);
-        var decided = new Dictionary<string, IReadOnlyList<ComponentChange>>(StringComparer.Ordinal);
-        return [.. run.Change.Components.Select((component, at) =>
-        {
-            if ((component.Image is null ? newest : commits[component.Name]) is not { } since)
-                return new ComponentChange(component, true, "there is no certified commit to compare with");
-            if (!decided.TryGetValue(since, out var changes))
-                decided[since] = changes = ChangedComponents.Decide(run.Change, run.ChangedSince(since), configuration);
-            return changes[at];
-        })];
+        var changes = await run.ChangesAsync(commits, cancel);
+        var ancestor = await run.BaseAsync(cancel);
+        if (ancestor is not null) context.Log.Info($"{run.ChangedSince(ancestor).Count} files changed since {ancestor[..12]}");
+        return UnitTestPlan.For(changes, run.Change, run.Policy, settings.Get(UnitTestCommand.All), only,
+            ancestor ?? (commits.Values.Distinct().ToList() is [{ } one] ? one : ""));
     }
 
     private async Task<IReadOnlyList<TestedRuns>> TestAsync(UnitTestPlan plan, ConcurrentQueue<FinishedRun> finished, CancellationToken cancel)

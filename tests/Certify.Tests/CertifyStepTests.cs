@@ -73,7 +73,7 @@ public sealed class CertifyStepTests
     }
 
     [Test]
-    public async Task An_image_without_a_commit_of_its_own_may_be_replaced()
+    public async Task An_image_without_a_commit_of_its_own_may_be_newer_and_is_replaced_only_when_told_to()
     {
         Answer("2-production", new TaggedImage(Older, null, null));
         registry.Setup(port => port.TagAsync(release.Name(Digest), "2.1", It.IsAny<CancellationToken>())).ReturnsAsync(Digest);
@@ -81,7 +81,9 @@ public sealed class CertifyStepTests
         registry.Setup(port => port.MoveAsync(release.Name(Digest), "2-production", Older, It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
         registry.Setup(port => port.AttachAsync(release.Name(Digest), It.IsAny<string>(), It.IsAny<byte[]>(), It.IsAny<CancellationToken>()))
             .ThrowsAsync(new RegistryRefusalException(405, "", "no artifacts here"));
-        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), release.Output);
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Refused), release.Output);
+        Assert.That(release.Output, Does.Contain("certify.unknown-commit").And.Contain("--allow-older"));
+        Assert.That(await RunAsync("--allow-older"), Is.EqualTo(ExitCode.Done), release.Output);
         Assert.That(release.Output, Does.Contain("no artifacts here"));
         Assert.That(release.HandOver().Images.Single().PreviousDigest, Is.EqualTo(Older));
     }

@@ -186,6 +186,46 @@ public sealed class CertifyTests
     }
 
     [Test]
+    public async Task Takes_no_evidence_that_another_key_signed_whether_or_not_it_demands_signatures()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var other = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        release.Environment["CISTEPS_SIGNING_KEY"] = other.ExportPkcs8PrivateKeyPem();
+        await BuildAsync("30");
+        release.Environment["CISTEPS_SIGNING_KEY"] = key.ExportPkcs8PrivateKeyPem();
+        Assert.That(await RunAsync("30"), Is.EqualTo(ExitCode.Refused), release.Output);
+        Assert.That(release.Output, Does.Contain("certify.bad-signature").And.Contain("unit-test"));
+        Assert.That(await client.FindDigestAsync(release.Name("2-production")), Is.Null);
+    }
+
+    [Test]
+    public async Task Takes_no_evidence_of_a_run_that_did_not_know_its_base_or_of_another_branch()
+    {
+        await BuildAsync("31");
+        var file = Path.Combine(release.Clone.Folder, ".ci-steps/evidence/image-build/statement.json");
+        var text = await File.ReadAllTextAsync(file);
+        await File.WriteAllTextAsync(file, text.Replace("\"baseUnknown\": false", "\"baseUnknown\": true"));
+        Assert.That(await RunAsync("31"), Is.EqualTo(ExitCode.Refused), release.Output);
+        Assert.That(release.Output, Does.Contain("certify.base-unknown"));
+        await File.WriteAllTextAsync(file, text.Replace("\"branch\": \"main\"", "\"branch\": \"ci/x\""));
+        Assert.That(await RunAsync("31"), Is.EqualTo(ExitCode.Refused), release.Output);
+        Assert.That(release.Output, Does.Contain("certify.no-evidence").And.Contain("\"ci/x\""));
+    }
+
+    [Test]
+    public async Task Judges_by_the_file_that_the_target_has_now()
+    {
+        await BuildAsync("32");
+        var file = Path.Combine(release.Clone.Folder, "ci-steps.yaml");
+        var (tested, yaml) = (release.Clone.Head, await File.ReadAllTextAsync(file));
+        release.Clone.Commit("ci-steps.yaml", yaml + "\n  - { name: load, components: [service], class: small, tests: { run: x } }\n");
+        release.Clone.Push();
+        release.Clone.Checkout(tested);
+        Assert.That(await RunAsync("32", "--branch", "main"), Is.EqualTo(ExitCode.Refused), release.Output);
+        Assert.That(release.Output, Does.Contain("certify.no-evidence").And.Contain("\"load\"").And.Contain("did not run"));
+    }
+
+    [Test]
     public async Task Demands_signed_provenance_of_this_commit_where_there_is_any_beside_the_image()
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);

@@ -67,7 +67,9 @@ internal sealed class Release : IDisposable
     {
         var image = new BuiltImage("service", repository ?? $"{registry}/{Repository}", "pull.example:5000/service", $"2.{build}-{Clone.Head[..12]}", digest, built);
         if (but != "unit-test")
-            await StateAsync("unit-test", build, Outcome.Done("passed").HandingOver(new UnitTestHandOver("", [new TestedComponent("service", true, "", 3, failed, 0, 0)]), HandOverJson.Default.UnitTestHandOver));
+            await StateAsync("unit-test", build, Outcome.Done("passed")
+                .HandingOver(new UnitTestHandOver("", [new TestedComponent("service", true, "", 3, failed, 0, 0),
+                    new TestedComponent("other", false, "", 0, 0, 0, 0)]), HandOverJson.Default.UnitTestHandOver));
         if (but != "image-build")
             await StateAsync("image-build", build, Outcome.Done("built").HandingOver(new ImageBuildHandOver([image]), HandOverJson.Default.ImageBuildHandOver));
         if (but != "integration-deploy")
@@ -90,9 +92,9 @@ internal sealed class Release : IDisposable
     public void Dispose() => git.Dispose();
 
     private Task StateAsync(string step, string build, Outcome outcome) =>
-        StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Settings, (context, _) =>
+        StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
         {
-            using var run = ChainRun.Open(context);
-            return Task.FromResult(outcome);
+            using var run = await ChainRun.OpenAsync(context, cancel);
+            return outcome;
         }), ["--work-tree", Clone.Folder, "--build-number", build], TextWriter.Null, TextWriter.Null, Environment, new FakeTimeProvider());
 }

@@ -13,8 +13,12 @@ internal sealed class Agent : IAsyncDisposable
 
     private Agent(PodCluster world) => this.world = world;
 
-    /// <summary>The work folder: a clone on the branch that is built.</summary>
+    /// <summary>The work folder, as an agent makes it: the built branch alone, its commit checked out without a branch
+    /// name.</summary>
     public GitClone Clone { get; private set; } = null!;
+
+    /// <summary>The branch that is built.</summary>
+    public string Branch { get; private set; } = "";
 
     /// <summary>The build number that the steps get.</summary>
     public string Number { get; set; } = "7";
@@ -24,7 +28,7 @@ internal sealed class Agent : IAsyncDisposable
         var agent = new Agent(await PodCluster.StartAsync("again"));
         var host = agent.world.Registry.Host;
         await agent.world.PushAsync("base", "1", "true");
-        var clone = agent.Clone = agent.git.Clone();
+        var clone = agent.git.Clone("author");
         clone.Write("ci-steps.yaml", $$"""
             registry: { push: "{{host}}" }
             branches: { target: main, private: ci/* }
@@ -52,6 +56,11 @@ internal sealed class Agent : IAsyncDisposable
         clone.Branch("ci/greeting");
         clone.Commit("greeter/text", "new", "Greet anew");
         clone.Push();
+        agent.Clone = new GitClone(Path.Combine(agent.git.Folder, "work"));
+        Directory.CreateDirectory(agent.Clone.Folder);
+        agent.Clone.Git("init", "--quiet");
+        agent.Clone.Git("remote", "add", "origin", "file://" + agent.git.Origin);
+        agent.CheckOut("ci/greeting");
         await agent.KubectlAsync("create", "namespace", "shop");
         return agent;
     }
@@ -60,7 +69,7 @@ internal sealed class Agent : IAsyncDisposable
     public async Task<(int Exit, string Output)> RunAsync(string step, params string[] more)
     {
         var properties = Path.Combine(git.Folder, "build.properties");
-        await File.WriteAllTextAsync(properties, $"build.number={Number}\n");
+        await File.WriteAllTextAsync(properties, $"build.number={Number}\nteamcity.build.branch={Branch}\n");
         var (exit, output) = await Executables.RunAsync(Path.Combine(Executables.Folder, step), more, Clone.Folder, git.Folder, new()
         {
             ["TEAMCITY_VERSION"] = "2025.11", ["TEAMCITY_BUILD_PROPERTIES_FILE"] = properties,
@@ -100,10 +109,13 @@ internal sealed class Agent : IAsyncDisposable
     }
 
     /// <summary>Checks the target branch out as the release chain does.</summary>
-    public void CheckOutTarget()
+    public void CheckOutTarget() => CheckOut("main");
+
+    private void CheckOut(string branch)
     {
-        Clone.Git("fetch", "--quiet", "origin");
-        Clone.Git("checkout", "--quiet", "-B", "main", "origin/main");
+        Branch = branch;
+        Clone.Git("fetch", "--quiet", "origin", $"+refs/heads/{branch}:refs/remotes/origin/{branch}");
+        Clone.Git("checkout", "--quiet", "--force", "--detach", $"refs/remotes/origin/{branch}");
     }
 
     public string Evidence(string step) => Path.Combine(Clone.Folder, ".ci-steps", "evidence", step, "statement.json");

@@ -38,7 +38,8 @@ public sealed class The_doctor
         await using var cluster = await SandboxFixture.StartAsync();
         var found = await RunAsync(LogIn(LocalRegistry.Password, ("CISTEPS_GIT_TOKEN", "right"), ("CISTEPS_KUBECONFIG", cluster.KubeconfigPath)));
         Assert.That(found.Exit, Is.Zero, found.Output);
-        foreach (var subject in (string[])["git", "git origin", "git, pushing", "engine", "disk of the work tree", "pipeline file", "registry, pulling", "registry, pushing", "registry, tagging", "clock", "testbed"])
+        foreach (var subject in (string[])["git", "git origin", "git history", "git, pushing", "engine", "disk of the work tree",
+            "pipeline file", "registry, pulling", "registry, pushing", "registry, tagging", "clock", "testbed"])
             Assert.That(found[subject].Verdict, Is.EqualTo("ok"), found.Output);
         Assert.That(found.Output, Does.Not.Contain(LocalRegistry.Password));
         using var client = registry.Connect();
@@ -115,6 +116,25 @@ public sealed class The_doctor
         var found = await RunAsync([("CISTEPS_GIT_TOKEN", token)]);
         Assert.That((found["git origin"].Verdict, found.Find("git, pushing")?.Verdict), Is.EqualTo((reading, pushing)), found.Output);
         Assert.That(found.Output, Does.Not.Contain(Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes("x-access-token:" + token))));
+    }
+
+    [Test]
+    public async Task Finds_a_checkout_that_cannot_know_its_target()
+    {
+        await using var server = await GitHttpServer.StartAsync(repositories.Folder, "x-access-token:right");
+        clone.Git("push", "-q", "origin", "HEAD:main");
+        clone.Git("remote", "set-url", "origin", server.Url + "origin.git");
+        Assert.That((await RunAsync([]))["git origin"].Verdict, Is.EqualTo("-"), "a laptop goes on without");
+        var found = await RunAsync([("TEAMCITY_VERSION", "2025.11")]);
+        Assert.That(found["git origin"].Verdict, Is.EqualTo("not"), found.Output);
+        Assert.That(found["git origin"].Advice, Does.Contain("CISTEPS_GIT_TOKEN").And.Contain("teamcity.git.fetchAllHeads=true"));
+
+        File.WriteAllText(Path.Combine(clone.Folder, ".git", "shallow"), clone.Head + "\n");
+        found = await RunAsync([("CISTEPS_GIT_TOKEN", "right")]);
+        Assert.That((found["git history"].Verdict, found["git history"].Advice.Contains("deepen")), Is.EqualTo(("-", true)),
+            found.Output);
+        found = await RunAsync([("CISTEPS_GIT_TOKEN", "wrong")]);
+        Assert.That(found["git history"].Verdict, Is.EqualTo("not"), found.Output);
     }
 
     [TestCase("token-as-user")]

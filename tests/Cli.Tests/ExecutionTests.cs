@@ -44,9 +44,9 @@ public sealed class A_chain_on_this_machine
         toy.Build("Toy_A", "    <options><option name=\"artifactRules\" value=\"seen\" /></options>\n    <parameters><param name=\"env.DECLARED\" value=\"\" /><param name=\"mine\" value=\"schön = gut\" /></parameters>\n" +
             ToyTree.Runners(ToyTree.Script("""
                 cat file > seen
-                git symbolic-ref --short HEAD >> seen
+                git symbolic-ref --short --quiet HEAD >> seen || echo detached >> seen
                 git rev-list --count HEAD >> seen
-                git rev-parse --verify --quiet origin/main > /dev/null && echo has-main >> seen
+                git for-each-ref --format='%%(refname)' refs/heads refs/remotes >> seen
                 echo "$BUILD_NUMBER $TEAMCITY_BUILDCONF_NAME [$DECLARED] [$SECRET]" >> seen
                 test "$BUILD_VCS_NUMBER" = "$(git rev-parse HEAD)" && echo right-commit >> seen
                 second=$(sed -n 's/^teamcity.configuration.properties.file=//p' "$TEAMCITY_BUILD_PROPERTIES_FILE")
@@ -56,7 +56,8 @@ public sealed class A_chain_on_this_machine
         Assert.That(builds.Single().State, Is.EqualTo(BuildState.Succeeded), File.ReadAllText(builds.Single().LogFile));
         Assert.That(File.ReadAllLines(Path.Combine(builds.Single().ArtifactsFolder, "seen")), Is.EqualTo(new[]
         {
-            "two" + "ci/x", "2", "has-main", "1 A [from outside] []", "right-commit", "mine=sch\\u00F6n \\= gut", "teamcity.build.branch=ci/x", "teamcity.build.branch.is_default=false",
+            "two" + "detached", "2", "refs/remotes/origin/ci/x", "1 A [from outside] []", "right-commit",
+                "mine=sch\\u00F6n \\= gut", "teamcity.build.branch=ci/x", "teamcity.build.branch.is_default=false",
         }));
     }
 

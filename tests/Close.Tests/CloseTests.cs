@@ -164,10 +164,10 @@ public sealed class Closing_a_chain
         Assert.That(webhooks.Posted, Is.EqualTo(new[] { "/greeters" }), "the owners are told all the same");
     }
 
-    private Task<int> StateAsync(string step, Outcome outcome) => RunAsync(new StepCommand(step, "States.", ChainRun.Settings, (context, _) =>
+    private Task<int> StateAsync(string step, Outcome outcome) => RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
     {
-        using var run = ChainRun.Open(context);
-        return Task.FromResult(outcome);
+        using var run = await ChainRun.OpenAsync(context, cancel);
+        return outcome;
     }), []);
 
     private async Task<int> RunAsync(params string[] more)

@@ -54,6 +54,53 @@ public sealed class Endings
         Assert.That(step.Error, Does.Contain("System.InvalidOperationException: oops").And.Contain(nameof(A_bug_shows_its_whole_trace)));
     }
 
+    private static async Task<(int Exit, string Output)> StopAsync(TestFolder folder, TimeProvider time, CancellationToken stop,
+        Func<CancellationToken, Task<Outcome>> run)
+    {
+        using var output = new StringWriter();
+        var exit = await StepHost.RunAsync(TestStep.Command(async (context, cancel) =>
+        {
+            context.Run = TestStep.Run;
+            return await run(cancel);
+        }), ["--work-tree", folder.Path], output, output, new Dictionary<string, string> { ["TEAMCITY_VERSION"] = "2025.11" },
+            time, stop: stop);
+        return (exit, output.ToString());
+    }
+
+    [Test]
+    public async Task A_verdict_that_was_reached_before_the_stop_stands_and_goes_out()
+    {
+        using var folder = new TestFolder();
+        using var stop = new CancellationTokenSource();
+        var (exit, output) = await StopAsync(folder, TimeProvider.System, stop.Token, async _ =>
+        {
+            await stop.CancelAsync();
+            return Outcome.Refused("tests-failed", "1 of 2 failed");
+        });
+        Assert.That(exit, Is.EqualTo(ExitCode.Refused), output);
+        Assert.That(output, Does.Contain("publishArtifacts '.ci-steps/evidence/test-step/**"),
+            "a stopped build publishes nothing later");
+        Assert.That(File.ReadAllText(folder.Of(".ci-steps/evidence/test-step/statement.json")), Does.Contain("1 of 2 failed"));
+    }
+
+    [Test]
+    public async Task A_step_that_does_not_end_when_it_is_stopped_leaves_a_word()
+    {
+        using var folder = new TestFolder();
+        using var stop = new CancellationTokenSource();
+        var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider();
+        var running = StopAsync(folder, time, stop.Token, _ => new TaskCompletionSource<Outcome>().Task);
+        await stop.CancelAsync();
+        time.Advance(TimeSpan.FromSeconds(26));
+        Assert.That(running.IsCompleted, Is.False, "it has its time");
+        time.Advance(TimeSpan.FromSeconds(1));
+        var (exit, output) = await running.WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.That(exit, Is.EqualTo(ExitCode.Cancelled), output);
+        Assert.That(File.ReadAllText(folder.Of(".ci-steps/evidence/test-step/statement.json")),
+            Does.Contain("did not end within 27s"));
+        Assert.That(output, Does.Contain("publishArtifacts"));
+    }
+
     [Test]
     public async Task Cancelled_from_outside_is_130()
     {

@@ -16,6 +16,9 @@ public sealed class EvidenceFiles
     [TearDown]
     public void TearDown() => folder.Dispose();
 
+    // How the step that reads ended.
+    private int readExit;
+
     private string Statement => folder.Of(".ci-steps/evidence/test-step/statement.json");
 
     private Task<int> WriteAsync(Outcome? outcome = null, RunIdentity? run = null, params string[] more) => step.RunAsync(context =>
@@ -28,16 +31,20 @@ public sealed class EvidenceFiles
     private async Task<(StepEvidence? Evidence, string Why)> ReadAsync(RunIdentity? run = null, bool done = true)
     {
         (StepEvidence?, string) read = default;
-        await step.RunAsync(context =>
+        // Another step reads it.
+        readExit = await step.RunAsync(TestStep.Command((context, _) => Task.FromResult(Body(context))) with { Name = "reader" },
+            default, "--work-tree", folder.Path);
+        return read;
+
+        Outcome Body(StepContext context)
         {
             context.Run = run ?? TestStep.Run;
-            var why = "";
+            string why;
             read = (done ? context.Evidence.TryReadDone("test-step", out var evidence, out why) : context.Evidence.TryRead("test-step", out evidence, out why)) ? (evidence, why) : (null, why);
             // Without a run nothing is written, so that what was read stays as it is.
             context.Run = null;
             return Outcome.Done("read");
-        }, "--work-tree", folder.Path);
-        return read;
+        }
     }
 
     [Test]
@@ -55,7 +62,8 @@ public sealed class EvidenceFiles
             Assert.That(evidence.PredicateType, Is.EqualTo(PredicateTypes.TestResult));
             Assert.That(evidence.Subjects, Does.Contain(new Subject("git+" + TestStep.Run.Repository, "gitCommit", TestStep.Run.Commit)).And.Contain(new Subject("r/api", "sha256", new string('b', 64))));
             Assert.That(evidence.HandOverAs(HandOverJson.Default.UnitTestHandOver)!.Components.Single().Passed, Is.EqualTo(3));
-            Assert.That(() => evidence.HandOverAs(HandOverJson.Default.ImageBuildHandOver), Is.Null.Or.Property("Images").Null.Or.Property("Images").Empty);
+            Assert.That(() => evidence.HandOverAs(HandOverJson.Default.ImageBuildHandOver),
+                Throws.TypeOf<UsageException>().With.Message.Contains("images"), "what is missing is not empty");
             Assert.That(evidence.FinishedOn, Is.GreaterThanOrEqualTo(evidence.StartedOn));
             Assert.That(File.ReadAllText(folder.Of(".ci-steps/.gitignore")), Is.EqualTo("*\n"));
         }
@@ -68,9 +76,14 @@ public sealed class EvidenceFiles
 
         var (otherBuild, why) = await ReadAsync(TestStep.Run with { BuildNumber = "8" });
         var (otherCommit, _) = await ReadAsync(TestStep.Run with { Commit = new string('c', 40) });
+        var (otherBranch, whyBranch) = await ReadAsync(TestStep.Run with { Branch = "ci/y" });
+        var (otherRepository, whyRepository) = await ReadAsync(TestStep.Run with { Repository = "https://example.org/other.git" });
 
         using (Assert.EnterMultipleScope())
         {
+            Assert.That((otherBranch, otherRepository), Is.EqualTo(((StepEvidence?)null, (StepEvidence?)null)));
+            Assert.That(whyBranch, Does.Contain("\"ci/x\"").And.Contain("\"ci/y\""));
+            Assert.That(whyRepository, Does.Contain("https://example.org/shop.git").And.Contain("https://example.org/other.git"));
             Assert.That(otherBuild, Is.Null);
             Assert.That(otherCommit, Is.Null);
             Assert.That(why, Does.Contain("build 7").And.Contain("build 8"));
@@ -93,42 +106,99 @@ public sealed class EvidenceFiles
         }
     }
 
-    [TestCase("")]
-    [TestCase("{")]
-    [TestCase("[]")]
-    [TestCase("{\"_type\":\"https://in-toto.io/Statement/v1\"}")]
-    [TestCase("{\"_type\":\"https://in-toto.io/Statement/v1\",\"predicate\":{\"cisteps\":{\"step\":\"test-step\",\"commit\":1,\"buildNumber\":\"7\",\"exit\":0}}}")]
-    [TestCase("{\"_type\":\"https://in-toto.io/Statement/v1\",\"predicate\":{\"cisteps\":{\"step\":\"test-step\",\"commit\":\"c\",\"buildNumber\":\"7\",\"exit\":\"0\"}}}")]
-    [TestCase("{\"_type\":\"https://in-toto.io/Statement/v1\",\"predicate\":{\"cisteps\":[]}}")]
-    [TestCase("{\"_type\":\"https://in-toto.io/Statement/v1\",\"subject\":{},\"predicate\":{\"cisteps\":{\"step\":\"s\",\"commit\":\"c\",\"buildNumber\":\"7\",\"exit\":{}}}}")]
-    public async Task What_is_no_statement_is_none_with_a_reason(string text)
+    private const string Sound = """
+        {"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"n","digest":{"gitCommit":"c"}}],"predicateType":"p","predicate":{"cisteps":{"step":"test-step","repository":"r",
+        "branch":"b","defaultBranch":false,"commit":"c","buildNumber":"7","dirty":false,"baseUnknown":false,"startedOn":"2030-01-01T00:00:00Z","finishedOn":"2030-01-01T00:00:00Z",
+        "exit":0,"reason":"done","text":"t","handOver":null}}}
+        """;
+
+    private static IEnumerable<TestCaseData> Broken()
     {
-        folder.Write(".ci-steps/evidence/test-step/statement.json", text);
-
-        var (evidence, why) = await ReadAsync();
-
-        Assert.That(evidence, Is.Null);
-        Assert.That(why, Does.Contain("test-step"));
+        TestCaseData Named(string name, string text) => new TestCaseData(text).SetArgDisplayNames(name);
+        foreach (var text in new[] { "", "{", "[]", "null", "{}" }) yield return Named($"\"{text}\"", text);
+        yield return Named("without our record", "{\"_type\":\"https://in-toto.io/Statement/v1\"}");
+        yield return Named("a list for our record",
+            "{\"_type\":\"https://in-toto.io/Statement/v1\",\"predicate\":{\"cisteps\":[]}}");
+        yield return Named("another type", Sound.Replace("Statement/v1", "Statement/v0"));
+        yield return Named("a number for a text", Sound.Replace("\"commit\":\"c\"", "\"commit\":1"));
+        yield return Named("a text for a number", Sound.Replace("\"exit\":0", "\"exit\":\"0\""));
+        yield return Named("half a number", Sound.Replace("\"exit\":0", "\"exit\":0.5"));
+        yield return Named("a text for true", Sound.Replace("\"dirty\":false", "\"dirty\":\"false\""));
+        yield return Named("without baseUnknown", Sound.Replace("\"baseUnknown\":false,", ""));
+        yield return Named("no date", Sound.Replace("\"startedOn\":\"2030", "\"startedOn\":\"x"));
+        yield return Named("a name twice", Sound.Replace("\"exit\":0", "\"exit\":1,\"exit\":0"));
+        yield return Named("a name twice, deep",
+            Sound.Replace("\"handOver\":null", "\"handOver\":{\"images\":[],\"images\":[]}"));
+        yield return Named("half a surrogate pair", Sound.Replace("\"text\":\"t\"", "\"text\":\"\\ud800\""));
+        yield return Named("half a surrogate pair, deep",
+            Sound.Replace("\"handOver\":null", "\"handOver\":{\"images\":[\"\\ud800\"]}"));
+        yield return Named("a null in a list", Sound.Replace("\"handOver\":null", "\"handOver\":{\"images\":[null]}"));
+        yield return Named("too deep", Sound.Replace("\"handOver\":null", "\"handOver\":" + new string('[', 100) +
+            new string(']', 100)));
+        yield return Named("a digest that is a list", Sound.Replace("{\"gitCommit\":\"c\"}", "[]"));
+        yield return Named("of another step", Sound.Replace("\"step\":\"test-step\"", "\"step\":\"certify\""));
+        yield return Named("too large", Sound + new string(' ', 33 * 1024 * 1024));
     }
 
     [Test]
-    public async Task A_statement_in_another_steps_folder_is_not_that_steps()
+    public async Task A_sound_statement_is_read()
     {
-        await WriteAsync();
-        Directory.Move(folder.Of(".ci-steps/evidence/test-step"), folder.Of(".ci-steps/evidence/certify"));
+        folder.Write(".ci-steps/evidence/test-step/statement.json", Sound);
+        Assert.That((await ReadAsync(new RunIdentity("r", "b", false, "c", "7", false))).Evidence, Is.Not.Null);
+    }
 
-        var read = true;
-        var why = "";
-        await step.RunAsync(context =>
+    [TestCaseSource(nameof(Broken))]
+    public async Task What_is_no_statement_is_one_clear_line(string text)
+    {
+        folder.Write(".ci-steps/evidence/test-step/statement.json", text);
+
+        Assert.That((await ReadAsync(new RunIdentity("r", "b", false, "c", "7", false))).Evidence, Is.Null);
+        Assert.That(readExit, Is.EqualTo(ExitCode.Usage), step.Error);
+        Assert.That(step.Output, Does.Contain("test-step").And.Contain("again"));
+        Assert.That(step.Error, Is.Empty, "no trace");
+    }
+
+    [Test]
+    public async Task A_named_pipe_is_not_waited_for([Values("statement.json", "statement.dsse.json")] string name)
+    {
+        if (OperatingSystem.IsWindows()) Assert.Pass("there are none there");
+        folder.Write(".ci-steps/evidence/test-step/statement.json", Sound);
+        File.Delete(folder.Of(".ci-steps/evidence/test-step/" + name));
+        using (var made = System.Diagnostics.Process.Start("mkfifo",
+            [folder.Of(".ci-steps/evidence/test-step/" + name)])) await made.WaitForExitAsync();
+
+        Assert.That((await ReadAsync(new RunIdentity("r", "b", false, "c", "7", false)).WaitAsync(TimeSpan.FromSeconds(30)))
+            .Evidence, Is.Null);
+        Assert.That((readExit, step.Output.Contains("not a regular file")), Is.EqualTo((ExitCode.Usage, true)), step.Output);
+    }
+
+    [Test]
+    public async Task What_an_earlier_run_left_is_not_taken_for_this_runs()
+    {
+        await WriteAsync(Outcome.Refused("tests-failed", "1 of 2 failed"));
+        foreach (var left in new[] { "tests.xml", "diagnosis/pod.log",
+            "told.json" }) folder.Write(".ci-steps/evidence/test-step/" + left, "of then");
+        string? earlier = null;
+
+        await step.RunAsync(TestStep.Command((context, _) =>
         {
             context.Run = TestStep.Run;
-            read = context.Evidence.TryRead("certify", out _, out why);
-            context.Run = null;
-            return Outcome.Done("read");
-        }, "--work-tree", folder.Path);
+            earlier = context.Evidence.TryRead("test-step", out var evidence, out var why) ? evidence.Text : why;
+            return Task.FromResult(Outcome.Done("tested"));
+        }) with { Keeps = ["told.json"] }, default, "--work-tree", folder.Path);
 
-        Assert.That(read, Is.False);
-        Assert.That(why, Does.Contain("test-step"));
+        Assert.That(earlier, Is.EqualTo("1 of 2 failed"), "the step itself still knows what its run before stated");
+        Assert.That(Directory.GetFileSystemEntries(folder.Of(".ci-steps/evidence/test-step")).Select(Path.GetFileName),
+            Is.EquivalentTo(new[] { "statement.json", "told.json" }));
+    }
+
+    [Test]
+    public async Task What_an_earlier_run_left_stays_as_it_is_on_a_dry_run()
+    {
+        await WriteAsync();
+        folder.Write(".ci-steps/evidence/test-step/tests.xml", "of then");
+        await WriteAsync(more: "--dry-run");
+        Assert.That(File.Exists(folder.Of(".ci-steps/evidence/test-step/tests.xml")), Is.True);
     }
 
     [Test]
@@ -150,37 +220,61 @@ public sealed class EvidenceFiles
         step.Environment.Remove("CISTEPS_SIGNING_KEY");
         var unchecked_ = (await ReadAsync()).Evidence!.IsSigned;
         step.Environment["CISTEPS_VERIFICATION_KEY"] = other.ExportSubjectPublicKeyInfoPem();
-        var byOther = (await ReadAsync()).Evidence!.IsSigned;
+        var byOther = (await ReadAsync()).Evidence;
+        var (exitOfOther, saidOfOther) = (readExit, step.Output);
         step.Environment["CISTEPS_VERIFICATION_KEY"] = key.ExportSubjectPublicKeyInfoPem();
         var bySigner = (await ReadAsync()).Evidence!.IsSigned;
         var envelope = File.ReadAllText(folder.Of(".ci-steps/evidence/test-step/statement.dsse.json"));
         File.WriteAllText(Statement, File.ReadAllText(Statement).Replace("\"passed\": 3", "\"passed\": 4", StringComparison.Ordinal));
-        var forged = (await ReadAsync()).Evidence!.IsSigned;
+        var forged = (await ReadAsync()).Evidence;
 
         using (Assert.EnterMultipleScope())
         {
             Assert.That(unchecked_, Is.False, "without a key nothing is proven");
-            Assert.That(byOther, Is.False);
+            Assert.That((byOther, exitOfOther), Is.EqualTo(((StepEvidence?)null, ExitCode.Refused)));
+            Assert.That(saidOfOther, Does.Contain("bad-signature").And.Contain("test-step"));
             Assert.That(bySigner, Is.True);
-            Assert.That(forged, Is.False);
+            Assert.That((forged, readExit), Is.EqualTo(((StepEvidence?)null, ExitCode.Refused)));
             Assert.That((string?)JsonNode.Parse(envelope)!["payloadType"], Is.EqualTo("application/vnd.in-toto+json"));
         }
+    }
+
+    [Test]
+    public async Task A_missing_signature_is_no_wrong_one()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        await WriteAsync();
+        step.Environment["CISTEPS_VERIFICATION_KEY"] = key.ExportSubjectPublicKeyInfoPem();
+        Assert.That((await ReadAsync()).Evidence?.IsSigned, Is.False);
+    }
+
+    [Test]
+    public async Task What_another_run_signed_with_another_key_is_a_leftover_and_no_forgery()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var other = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        step.Environment["CISTEPS_SIGNING_KEY"] = other.ExportPkcs8PrivateKeyPem();
+        await WriteAsync();
+        step.Environment["CISTEPS_SIGNING_KEY"] = key.ExportPkcs8PrivateKeyPem();
+        var (evidence, why) = await ReadAsync(TestStep.Run with { BuildNumber = "8" });
+        Assert.That((evidence, why.Contains("build 7"), readExit), Is.EqualTo(((StepEvidence?)null, true, ExitCode.Done)));
     }
 
     [TestCase("{}")]
     [TestCase("{")]
     [TestCase("[]")]
     [TestCase("{\"payloadType\":\"application/vnd.in-toto+json\",\"payload\":\"!!\",\"signatures\":[{\"sig\":\"!!\"}]}")]
-    public async Task A_broken_envelope_is_no_signature(string envelope)
+    [TestCase("{\"payloadType\":1}")]
+    [TestCase("{\"payloadType\":\"x\",\"payloadType\":\"x\"}")]
+    public async Task A_broken_envelope_is_refused(string envelope)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         step.Environment["CISTEPS_VERIFICATION_KEY"] = key.ExportSubjectPublicKeyInfoPem();
         await WriteAsync();
         folder.Write(".ci-steps/evidence/test-step/statement.dsse.json", envelope);
 
-        var (evidence, _) = await ReadAsync();
-
-        Assert.That(evidence is null || !evidence.IsSigned, Is.True);
+        Assert.That((await ReadAsync()).Evidence, Is.Null);
+        Assert.That(readExit, Is.EqualTo(ExitCode.Refused), step.Output);
     }
 
     [Test]

@@ -87,10 +87,11 @@ internal sealed class ServiceRepository : IDisposable
         JsonNode.Parse(Evidence("image-build"))!["predicate"]!["cisteps"]!["handOver"]!.Deserialize(HandOverJson.Default.ImageBuildHandOver)!.Images;
 
     /// <summary>Writes the evidence of another step.</summary>
-    public Task StateAsync(string step, string buildNumber, Outcome outcome) => RunAsync(new StepCommand(step, "States.", ChainRun.Settings, (context, _) =>
+    public Task StateAsync(string step, string buildNumber, Outcome outcome) =>
+        RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
     {
-        using var run = ChainRun.Open(context);
-        return Task.FromResult(outcome);
+        using var run = await ChainRun.OpenAsync(context, cancel);
+        return outcome;
     }), buildNumber);
 
     /// <summary>Variables of the step: the engine, and the plug-ins of docker's client where the tests are run with a configuration of their own.</summary>

@@ -72,12 +72,16 @@ internal sealed class Shop : IDisposable
 
     public Task ReservedAsync(params IReadOnlyList<HeldTestbed> testbeds) => StateAsync("reserve-testbed", Outcome.Done("reserved").HandingOver(new ReserveHandOver(testbeds), HandOverJson.Default.ReserveHandOver));
 
+    /// <summary>The step's clock.</summary>
+    public TimeProvider Time { get; set; } = TimeProvider.System;
+
     public async Task<int> RunAsync(StepCommand step, CancellationToken stop = default, params string[] more)
     {
         var text = new StringWriter();
         var output = TextWriter.Synchronized(text);
         var exit = await StepHost.RunAsync(step, ["--work-tree", Clone.Folder, "--build-number", Build, .. more], output, output,
-            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] = System.Environment.GetEnvironmentVariable("PATH")! }, stop: stop);
+            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder,
+                ["PATH"] = System.Environment.GetEnvironmentVariable("PATH")! }, Time, stop: stop);
         Output = text.ToString();
         return exit;
     }
@@ -94,10 +98,10 @@ internal sealed class Shop : IDisposable
 
     private async Task StateAsync(string step, Outcome outcome)
     {
-        var exit = await StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Settings, (context, _) =>
+        var exit = await StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
         {
-            using var run = ChainRun.Open(context);
-            return Task.FromResult(outcome);
+            using var run = await ChainRun.OpenAsync(context, cancel);
+            return outcome;
         }), ["--work-tree", Clone.Folder, "--build-number", Build], TextWriter.Null, TextWriter.Null, Environment);
         Assert.That(exit, Is.EqualTo(outcome.Exit));
     }

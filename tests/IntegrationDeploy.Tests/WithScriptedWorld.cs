@@ -91,6 +91,37 @@ internal sealed class WithScriptedWorld
     }
 
     [Test]
+    public async Task Keeps_its_verdict_when_it_is_stopped_while_it_cleans()
+    {
+        await ReadyAsync();
+        var left = shop.Evidence("diagnosis/smoke/pods.txt");
+        Directory.CreateDirectory(Path.GetDirectoryName(left)!);
+        await File.WriteAllTextAsync(left, "of an earlier run");
+        var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider(DateTimeOffset.UtcNow);
+        shop.Time = time;
+        var cleaning = new TaskCompletionSource();
+        cluster.Setup(it => it.CleanAsync(It.IsAny<string>(), It.IsAny<TestbedScope>(), It.IsAny<IReadOnlyDictionary<string,
+            string>>(), It.IsAny<TimeSpan>(),
+            It.IsAny<CancellationToken>())).Returns((string _, TestbedScope _, IReadOnlyDictionary<string, string> _, TimeSpan _,
+                CancellationToken cancel) =>
+        {
+            cleaning.SetResult();
+            return Task.Delay(Timeout.Infinite, cancel);
+        });
+        using var stop = new CancellationTokenSource();
+        var running = RunAsync(stop.Token);
+        await cleaning.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        await stop.CancelAsync();
+        time.Advance(TimeSpan.FromSeconds(14));
+
+        Assert.That(await running.WaitAsync(TimeSpan.FromSeconds(60)), Is.EqualTo(ExitCode.Done), shop.Output);
+        Assert.That(done, Does.Contain("release"), "the testbed goes back all the same");
+        Assert.That(shop.HandOver().Suites.Single().Succeeded, Is.True);
+        Assert.That(shop.Output, Does.Contain("is not clean yet"));
+        Assert.That(File.Exists(left), Is.False, "what an earlier run left is not this run's");
+    }
+
+    [Test]
     public async Task Rolls_from_the_targets_manifests_whatever_lies_beside_them()
     {
         shop.Clone.Git("checkout", "--quiet", "main");

@@ -57,35 +57,58 @@ internal sealed class Chain : IDisposable
     }
 
     /// <summary>Writes the evidence of the steps before merge.</summary>
-    public static async Task Passed(GitClone clone, bool suite = true, bool built = true, string digest = Digest, string[]? but = null, string build = "17")
+    public static async Task Passed(GitClone clone, bool suite = true, bool built = true, string digest = Digest,
+        string[]? but = null, string build = "17", string? key = null)
     {
         var image = new BuiltImage("app", "localhost:5000/ci/app", "localhost:5000/ci/app", "1.17-x", Digest, built);
         but ??= [];
+        var environment = key is null ? [] : new Dictionary<string, string> { ["CISTEPS_SIGNING_KEY"] = key };
         if (!but.Contains("unit-test"))
-            await Stated(clone, "unit-test", build, Outcome.Done("passed").HandingOver(new UnitTestHandOver("", [new TestedComponent("app", true, "", 12, 0, 0, 0)]), HandOverJson.Default.UnitTestHandOver));
+            await Stated(clone, "unit-test", build, async run =>
+                Outcome.Done("passed").HandingOver(new UnitTestHandOver("",
+                    [.. (await run.ChangesAsync(new Dictionary<string, string?>(), default))
+                .Select(change => new TestedComponent(change.Component.Name, change.Changed, "", change.Component.Name == "app"
+                    ? 12 : 0, 0, 0, 0) { Runs = [.. change.Component.UnitTests.Select(tests => tests.Name)] })]),
+                HandOverJson.Default.UnitTestHandOver), environment);
         if (!but.Contains("image-build"))
-            await Stated(clone, "image-build", build, Outcome.Done("built").HandingOver(new ImageBuildHandOver([image]), HandOverJson.Default.ImageBuildHandOver));
+            await Stated(clone, "image-build", build, _ =>
+                Task.FromResult(Outcome.Done("built").HandingOver(new ImageBuildHandOver([image]),
+                    HandOverJson.Default.ImageBuildHandOver)), environment);
         if (!but.Contains("integration-deploy"))
-            await Stated(clone, "integration-deploy", build, Outcome.Done("passed").HandingOver(new IntegrationHandOver(
-                suite ? [new SuiteResult("smoke", ["app"], [image with { Digest = digest }], [], 3, 0, 0, true)] : []), HandOverJson.Default.IntegrationHandOver));
+            await Stated(clone, "integration-deploy", build, _ =>
+                Task.FromResult(Outcome.Done("passed").HandingOver(new IntegrationHandOver(
+                suite ? [new SuiteResult("smoke", ["app"], [image with { Digest = digest }], [], 3, 0, 0, true)] : []),
+                    HandOverJson.Default.IntegrationHandOver)), environment);
     }
 
     public static Task Stated(GitClone clone, string step, string build, Outcome outcome) =>
-        StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Settings, (context, _) =>
+        Stated(clone, step, build, _ => Task.FromResult(outcome));
+
+    public static Task Stated(GitClone clone, string step, string build, Func<ChainRun, Task<Outcome>> outcome, Dictionary<string,
+        string>? environment = null) =>
+        StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
         {
-            using var run = ChainRun.Open(context);
-            return Task.FromResult(outcome);
-        }), ["--work-tree", clone.Folder, "--build-number", build], TextWriter.Null, TextWriter.Null, new Dictionary<string, string>(), new FakeTimeProvider());
+            using var run = await ChainRun.OpenAsync(context, cancel);
+            return await outcome(run);
+        }), ["--work-tree", clone.Folder, "--build-number", build], TextWriter.Null, TextWriter.Null, environment ?? [],
+            new FakeTimeProvider());
 
     /// <summary>Runs merge in a clone.</summary>
     public static async Task<Ended> Merge(GitClone clone, params string[] args) => await Merge(clone, null, args);
 
-    public static async Task<Ended> Merge(GitClone clone, IOrigin? origin, params string[] args)
+    public static Task<Ended> Merge(GitClone clone, IOrigin? origin, params string[] args) =>
+        MergeIn(clone, [], origin, default, args);
+
+    public static Task<Ended> MergeIn(GitClone clone, Dictionary<string, string> environment, params string[] args) =>
+        MergeIn(clone, environment, null, default, args);
+
+    public static async Task<Ended> MergeIn(GitClone clone, Dictionary<string, string> environment, IOrigin? origin,
+        CancellationToken stop, params string[] args)
     {
         using var output = new StringWriter();
         var exit = await StepHost.RunAsync(MergeCommand.Create(origin is null ? null : (_, _) => origin),
-            ["--work-tree", clone.Folder, "--build-number", "17", .. args], output, output, new Dictionary<string, string>(),
-            new FakeTimeProvider(new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero)));
+            ["--work-tree", clone.Folder, "--build-number", "17", .. args], output, output, environment,
+            new FakeTimeProvider(new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero)), stop: stop);
         return new Ended(exit, output.ToString());
     }
 

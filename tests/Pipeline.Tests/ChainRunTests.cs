@@ -32,7 +32,8 @@ public sealed class A_run
         Assert.Multiple(() =>
         {
             Assert.That(opened.Exit, Is.Zero, opened.Output);
-            Assert.That(opened.Run, Is.EqualTo(new RunIdentity("file://" + git.Origin, "ci/x", false, clone.Head, "0-dev.20300102030405", false)));
+            Assert.That(opened.Run, Is.EqualTo(new RunIdentity("file://" + git.Origin, "ci/x", false, clone.Head,
+                "0-dev.20300102030405", false) { PolicyCommit = main }));
             Assert.That((opened.TargetTip, opened.Base), Is.EqualTo((main, main)));
             Assert.That(opened.Changed, Is.EqualTo(new[] { "app/a" }));
             Assert.That(opened.Policy, Is.EqualTo($"ci-steps.yaml at main ({main[..12]})"));
@@ -44,7 +45,8 @@ public sealed class A_run
     {
         clone.Git("checkout", "--quiet", "--detach");
         var opened = await Opened.In(clone, parameters: new() { ["teamcity.build.branch"] = "ci/x", ["build.number"] = "17", ["build.vcs.number"] = clone.Head });
-        Assert.That(opened.Run, Is.EqualTo(new RunIdentity("file://" + git.Origin, "ci/x", false, clone.Head, "17", false)), opened.Output);
+        Assert.That(opened.Run, Is.EqualTo(new RunIdentity("file://" + git.Origin, "ci/x", false, clone.Head, "17",
+            false) { PolicyCommit = main }), opened.Output);
     }
 
     [TestCase("<default>", null)]
@@ -158,13 +160,13 @@ public sealed class A_run
         first.Commit("ci-steps.yaml", Sample.Least);
         var opened = await Opened.In(first);
         Assert.That((opened.Exit, opened.Policy), Is.EqualTo((0, "ci-steps.yaml")), opened.Output);
-        Assert.That(opened.Output, Does.Contain("warning: there is no branch \"main\" in this clone yet"));
+        Assert.That(opened.Output, Does.Contain("warning: there is no branch \"main\" on the origin yet"));
+        Assert.That((opened.Base, opened.Touched), Is.EqualTo(((string?)null, new[] { "app" })), "all of it is new");
     }
 
     [Test]
     public async Task Does_not_let_a_change_choose_another_judge()
     {
-        clone.Git("remote", "set-head", "origin", "main");
         clone.Commit("ci-steps.yaml", "branches: { target: evil }\n" + Sample.Least);
         var opened = await Opened.In(clone);
         Assert.That((opened.Exit, opened.Output.Contains("does not choose the branch that judges it")), Is.EqualTo((ExitCode.Usage, true)), opened.Output);
@@ -179,7 +181,8 @@ public sealed class A_run
         clone.Checkout("ci/x");
         clone.Commit("ci-steps.yaml", "branches: { target: trap }\n" + Sample.Least);
         var opened = await Opened.In(clone);
-        Assert.That((opened.Exit, opened.Output.Contains("the file of \"trap\" says \"main\"")), Is.EqualTo((ExitCode.Usage, true)), opened.Output);
+        Assert.That((opened.Exit, opened.Output.Contains("the file of \"main\" says \"main\"")),
+            Is.EqualTo((ExitCode.Usage, true)), opened.Output);
     }
 
     [Test]
@@ -248,18 +251,6 @@ public sealed class A_run
     {
         clone.Commit("app/a", "local");
         Assert.That((await Opened.In(clone, parameters: new() { ["teamcity.build.branch"] = "ci/x", ["build.number"] = "17" })).Superseded, Is.Null);
-    }
-
-    [Test]
-    public async Task Says_what_to_do_when_a_shallow_clone_lacks_the_merge_base()
-    {
-        clone.Checkout("main");
-        clone.Commit("app/b", "moved");
-        clone.Push();
-        var shallow = git.Clone("shallow", "--depth=1", "--no-single-branch", "--branch=ci/x");
-        var opened = await Opened.In(shallow);
-        Assert.That(opened.Exit, Is.EqualTo(ExitCode.Usage), opened.Output);
-        Assert.That(opened.Output, Does.Contain("git fetch --unshallow").And.Contains("teamcity.git.shallowClone=false"));
     }
 
     [Test]

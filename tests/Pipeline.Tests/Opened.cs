@@ -7,9 +7,12 @@ namespace CiSteps.Pipeline.Tests;
 /// <summary>What a step in a work tree sees of its run.</summary>
 internal sealed record Opened(int Exit, string Output, RunIdentity? Run, string? Change, string? Policy, string? TargetTip, string? Base, IReadOnlyList<string>? Changed, Outcome? Superseded)
 {
+    /// <summary>Components that the change touches.</summary>
+    public IReadOnlyList<string>? Touched { get; init; }
+
     /// <summary>Opens the run in a clone as a step does; with <paramref name="parameters"/> as TeamCity would.</summary>
     public static async Task<Opened> In(GitClone clone, string[]? args = null, Dictionary<string, string>? environment = null,
-        Dictionary<string, string>? parameters = null, FakeTimeProvider? time = null, string step = "probe")
+        Dictionary<string, string>? parameters = null, TimeProvider? time = null, string step = "probe")
     {
         environment = new Dictionary<string, string>(environment ?? []);
         var propertiesFile = clone.Folder + ".properties";
@@ -24,12 +27,19 @@ internal sealed record Opened(int Exit, string Output, RunIdentity? Run, string?
         {
             try
             {
-                using var run = ChainRun.Open(context);
+                using var run = await ChainRun.OpenAsync(context, cancel);
                 opened = opened with
                 {
-                    Change = run.Change.Source, Policy = run.Policy.Source, TargetTip = run.TargetTip, Base = run.Base,
-                    Changed = run.Base is { } since ? run.ChangedSince(since) : null,
-                    Superseded = await run.SupersededAsync(cancel),
+                    Change = run.Change.Source, Policy = run.Policy.Source, TargetTip = run.TargetTip,
+                        Superseded = await run.SupersededAsync(cancel),
+                };
+                var since = await run.BaseAsync(cancel);
+                opened = opened with
+                {
+                    Base = since,
+                    Changed = since is null ? null : run.ChangedSince(since),
+                    Touched = [.. (await run.ChangesAsync(new Dictionary<string, string?>(), cancel))
+                        .Where(change => change.Changed).Select(change => change.Component.Name)],
                 };
             }
             finally

@@ -53,10 +53,10 @@ internal sealed class Production : IDisposable
 
     public async Task CertifiedAsync(string build, params IReadOnlyList<CertifiedImage> images)
     {
-        var exit = await StepHost.RunAsync(new StepCommand("certify", "Certifies.", ChainRun.Settings, (context, _) =>
+        var exit = await StepHost.RunAsync(new StepCommand("certify", "Certifies.", ChainRun.Settings, async (context, cancel) =>
         {
-            using var run = ChainRun.Open(context);
-            return Task.FromResult(Outcome.Done("certified").HandingOver(new CertifyHandOver(images), HandOverJson.Default.CertifyHandOver));
+            using var run = await ChainRun.OpenAsync(context, cancel);
+            return Outcome.Done("certified").HandingOver(new CertifyHandOver(images), HandOverJson.Default.CertifyHandOver);
         }), ["--work-tree", Clone.Folder, "--build-number", build], TextWriter.Null, TextWriter.Null, Environment);
         Assert.That(exit, Is.Zero);
     }

@@ -152,6 +152,28 @@ internal sealed class WithScriptedWorld
     }
 
     [Test]
+    public async Task Takes_no_certificate_of_a_run_that_did_not_know_the_target()
+    {
+        await production.CertifiedAsync("7", production.Image(New));
+        var file = Path.Combine(production.Clone.Folder, ".ci-steps/evidence/certify/statement.json");
+        await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file)).Replace("\"baseUnknown\": false", "\"baseUnknown\": true"));
+
+        Assert.That((await RunAsync(), production.Reason(), done.Count), Is.EqualTo((ExitCode.Refused, "base-unknown", 0)), production.Output);
+    }
+
+    [Test]
+    public async Task Takes_no_certificate_that_another_key_signed()
+    {
+        using var key = System.Security.Cryptography.ECDsa.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256);
+        using var other = System.Security.Cryptography.ECDsa.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256);
+        production.Environment["CISTEPS_SIGNING_KEY"] = other.ExportPkcs8PrivateKeyPem();
+        await production.CertifiedAsync("7", production.Image(New));
+        production.Environment["CISTEPS_SIGNING_KEY"] = key.ExportPkcs8PrivateKeyPem();
+
+        Assert.That((await RunAsync(), production.Reason(), done.Count), Is.EqualTo((ExitCode.Refused, "bad-signature", 0)), production.Output);
+    }
+
+    [Test]
     public async Task Demands_a_signature_when_told_to()
     {
         await production.CertifiedAsync("7", production.Image(New));

@@ -64,7 +64,8 @@ public sealed class An_origin(string protocol)
         Assert.That(await origin.TipOfAsync("nowhere", default), Is.Null);
         var moved = Elsewhere("main", "b", "1");
         Assert.That(await origin.TipOfAsync("main", default), Is.EqualTo(moved));
-        Assert.That(repository.FindTip("main"), Is.EqualTo(clone.Head), "asking fetches nothing");
+        Assert.That(repository.FindCommit(moved), Is.Null, "asking fetches nothing");
+        Assert.That((await origin.AskAsync(default)).DefaultBranch, Is.EqualTo("main"));
     }
 
     [Test]
@@ -74,7 +75,9 @@ public sealed class An_origin(string protocol)
         Assert.That(await origin.FetchAsync("main", default), Is.EqualTo(moved));
         Assert.Multiple(() =>
         {
-            Assert.That(repository.FindTip("main"), Is.EqualTo(moved));
+            Assert.That(repository.RememberedTips["main"], Is.EqualTo(clone.Head),
+                "what a person's clone remembers stays as it was");
+            Assert.That(repository.LocalTips["main"], Is.EqualTo(clone.Head));
             Assert.That(repository.ReadFile(moved, "b"), Is.EqualTo("1"));
             Assert.That(repository.IsDirty, Is.False);
             Assert.That(File.Exists(Path.Combine(clone.Folder, "b")), Is.False);
@@ -90,7 +93,8 @@ public sealed class An_origin(string protocol)
         git.Git("branch", "-D", "ci/gone");
 
         Assert.That(await origin.FetchAsync(["main", "ci/gone"], default), Is.EqualTo(new[] { clone.Head, null }));
-        Assert.That((repository.FindRemoteTip("ci/gone"), repository.FindRemoteTip("main")), Is.EqualTo(((string?)null, clone.Head)), "no other branch is touched");
+        Assert.That(clone.Git("for-each-ref", "--format=%(refname)", "refs/ci-steps", "refs/remotes").Split('\n'),
+            Is.EquivalentTo(new[] { "refs/ci-steps/origin/main", "refs/remotes/origin/main" }), "nothing is left of it");
     }
 
     [Test]
@@ -176,7 +180,7 @@ public sealed class A_silent_origin
     public async Task Is_waited_for_only_so_long()
     {
         var time = new FakeTimeProvider();
-        var asking = new OriginRemote(repository, null, time, BuildLog.Silent).HintOfTipAsync("main", default);
+        var asking = new OriginRemote(repository, null, time, BuildLog.Silent).HintAsync(default);
         using (await host.AcceptTcpClientAsync())
         {
             while (!asking.IsCompleted)

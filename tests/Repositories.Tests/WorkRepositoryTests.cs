@@ -39,7 +39,7 @@ public sealed class A_work_tree
         var linked = Path.Combine(git.Folder, "linked");
         clone.Git("worktree", "add", "--quiet", linked, "-b", "ci/x");
         using var other = WorkRepository.Open(linked);
-        Assert.That((other.Folder, other.HeadBranch, other.FindTip("main")), Is.EqualTo((linked, "ci/x", clone.Head)));
+        Assert.That((other.Folder, other.HeadBranch, other.LocalTips["main"]), Is.EqualTo((linked, "ci/x", clone.Head)));
     }
 
     [Test]
@@ -82,16 +82,15 @@ public sealed class A_work_tree
     }
 
     [Test]
-    public void Prefers_the_origins_tip_of_a_branch_to_its_own()
+    public void Tells_its_own_tips_from_those_that_it_remembers_of_the_origin()
     {
         var pushed = clone.Head;
         var local = clone.Commit("a", "2");
         using var repository = WorkRepository.Open(clone.Folder);
-        Assert.That((repository.FindTip("main"), repository.HeadCommit), Is.EqualTo((pushed, local)));
+        Assert.That((repository.RememberedTips["main"], repository.LocalTips["main"]), Is.EqualTo((pushed, local)));
         clone.Branch("ci/local");
         using var again = WorkRepository.Open(clone.Folder);
-        Assert.That(again.FindTip("ci/local"), Is.EqualTo(local));
-        Assert.That(() => again.ResolveTip("nowhere"), Throws.TypeOf<UsageException>().With.Message.Contains("knows no branch \"nowhere\""));
+        Assert.That((again.LocalTips["ci/local"], again.RememberedTips.ContainsKey("ci/local")), Is.EqualTo((local, false)));
     }
 
     [Test]

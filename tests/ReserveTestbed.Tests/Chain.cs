@@ -46,11 +46,12 @@ internal sealed class Chain : IDisposable
     private RunIdentity Run => new("file://" + git.Origin, "ci/greeting", false, clone.Head, "17", false);
 
     public async Task BuiltAsync(params (string Component, bool Built)[] images) =>
-        await StepHost.RunAsync(new StepCommand("image-build", "Builds.", ChainRun.Settings, (context, _) =>
+        await StepHost.RunAsync(new StepCommand("image-build", "Builds.", ChainRun.Settings, async (context, cancel) =>
         {
-            using var run = ChainRun.Open(context);
-            return Task.FromResult(Outcome.Done("built").HandingOver(new ImageBuildHandOver([.. images.Select(image =>
-                new BuiltImage(image.Component, "r/" + image.Component, "r/" + image.Component, "1.17-x", "sha256:" + new string('1', 64), image.Built))]), HandOverJson.Default.ImageBuildHandOver));
+            using var run = await ChainRun.OpenAsync(context, cancel);
+            return Outcome.Done("built").HandingOver(new ImageBuildHandOver([.. images.Select(image =>
+                new BuiltImage(image.Component, "r/" + image.Component, "r/" + image.Component, "1.17-x", "sha256:" +
+                    new string('1', 64), image.Built))]), HandOverJson.Default.ImageBuildHandOver);
         }), ["--work-tree", Folder, "--build-number", "17"], TextWriter.Null, TextWriter.Null, new Dictionary<string, string>());
 
     public async Task<(int Exit, string Output)> ReserveAsync(ITestbeds? testbeds, params string[] arguments)

@@ -167,7 +167,8 @@ public sealed class WhatIsTested
             Assert.That(exit, Is.EqualTo(ExitCode.Done), project.Output);
             Assert.That((bool)project.Component("api")["changed"]!, Is.False);
             Assert.That((bool)project.Component("web")["changed"]!, Is.True);
-            Assert.That(project.Output, Does.Contain($"api: certified at {certified["api"]![..12]}").And.Contain("is not in this clone"));
+            Assert.That(project.Output, Does.Contain($"api: certified at {certified["api"]![..12]}")
+                .And.Contain("neither this clone nor the target branch has the certified commit"));
         }
     }
 

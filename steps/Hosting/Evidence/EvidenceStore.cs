@@ -24,6 +24,9 @@ public sealed record StepEvidence(string Step, RunIdentity Run, int Exit, string
     /// <summary>Whether a valid signature by the expected key was on it. False when no key was given to check with.</summary>
     public bool IsSigned { get; init; }
 
+    /// <summary>SHA-256 of the statement as it was read, hexadecimal.</summary>
+    public string Sha256 { get; init; } = "";
+
     /// <summary>The hand-over as its type, or null when there is none.</summary>
     /// <exception cref="UsageException">It has another shape than this version writes.</exception>
     public T? HandOverAs<T>(JsonTypeInfo<T> type) where T : class
@@ -32,17 +35,50 @@ public sealed record StepEvidence(string Step, RunIdentity Run, int Exit, string
         {
             return HandOver?.Deserialize(type);
         }
-        catch (JsonException error)
+        catch (Exception error) when (error is JsonException or InvalidOperationException or FormatException or NotSupportedException)
         {
             throw new UsageException($"the hand-over of \"{Step}\" is not what this version reads: {error.Message}; run {Step} again with the same version", error);
         }
     }
+
+    /// <summary>The hand-over of a step that has to have one: none is not an empty one.</summary>
+    /// <exception cref="UsageException">There is none, or it has another shape than this version writes.</exception>
+    public T RequiredHandOverAs<T>(JsonTypeInfo<T> type) where T : class => HandOverAs(type)
+        ?? throw new UsageException($"\"{Step}\" of this run ended with \"{Reason}\" and handed nothing over; run {Step} again " +
+            "with the same version");
 }
 
-/// <summary>The folder <c>.ci-steps/evidence</c>: one statement per step. What is of another commit or build number is a leftover and is never returned.</summary>
+/// <summary>What is to be made of a step's evidence.</summary>
+public enum EvidenceState
+{
+    /// <summary>It is of this run and can be read.</summary>
+    Sound,
+
+    /// <summary>There is none.</summary>
+    Missing,
+
+    /// <summary>It is of another repository, branch, commit or build number.</summary>
+    OfAnotherRun,
+
+    /// <summary>It is broken, or not what this version writes.</summary>
+    Unreadable,
+
+    /// <summary>There is a key, and the signature is broken, of another key or of another statement.</summary>
+    BadSignature,
+}
+
+/// <summary>A step's evidence, or why there is none to use.</summary>
+/// <param name="State">What is to be made of it.</param>
+/// <param name="Evidence">The evidence when it is sound; null otherwise.</param>
+/// <param name="Why">Why not, in a sentence; empty when it is sound.</param>
+public sealed record EvidenceFound(EvidenceState State, StepEvidence? Evidence, string Why);
+
+/// <summary>The folder <c>.ci-steps/evidence</c>: one statement per step. What is of another repository, branch, commit or build
+/// number is a leftover and is never returned.</summary>
 public sealed class EvidenceStore
 {
     private readonly StepContext? context;
+    private (byte[]? Statement, byte[]? Envelope, string? Fault)? earlier;
 
     internal EvidenceStore(string folder, StepContext? context) => (Folder, this.context) = (folder, context);
 
@@ -54,21 +90,33 @@ public sealed class EvidenceStore
     /// <summary>Absolute path of the folder.</summary>
     public string Folder { get; }
 
+    /// <summary>Steps that have a folder here, and the step itself.</summary>
+    public IReadOnlyList<string> Steps => [.. (Directory.Exists(Folder)
+        ? Directory.GetDirectories(Folder).Select(folder => Path.GetFileName(folder)) : [])
+        .Union(context is null ? [] : [context.Step], StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+
     /// <summary>The folder of one step; files besides the statement go there too (logs, reports) and travel with it.</summary>
     public string FolderOf(string step) => Path.Combine(Folder, step);
 
-    /// <summary>What the step stated in this very run; false, with the reason in a sentence, when there is nothing, or only a leftover, or something unreadable.</summary>
+    /// <summary>What the step stated in this very run; false, with the reason in a sentence, when there is nothing, or only a
+    /// leftover. Of the step itself it is what its run before stated.</summary>
+    /// <exception cref="UsageException">It is broken.</exception>
+    /// <exception cref="RefusedException">There is a key, and the signature is broken or of another key.</exception>
     public bool TryRead(string step, [NotNullWhen(true)] out StepEvidence? evidence, out string why)
     {
-        var run = context?.Run ?? throw new InvalidOperationException("evidence is read after the run is identified");
-        if (!TryReadAny(step, out evidence, out why)) return false;
-        if (evidence.Run.Commit == run.Commit && evidence.Run.BuildNumber == run.BuildNumber) return true;
-        why = $"the evidence of \"{step}\" is of commit {evidence.Run.ShortCommit}, build {evidence.Run.BuildNumber}; this run is commit {run.ShortCommit}, build {run.BuildNumber}";
-        evidence = null;
-        return false;
+        var found = Find(step);
+        (evidence, why) = (found.Evidence, found.Why);
+        return found.State switch
+        {
+            EvidenceState.Unreadable => throw new UsageException(why),
+            EvidenceState.BadSignature => throw new RefusedException("bad-signature", why),
+            _ => evidence is not null,
+        };
     }
 
     /// <summary>What the step stated in this run and finished with success.</summary>
+    /// <exception cref="UsageException">It is broken.</exception>
+    /// <exception cref="RefusedException">There is a key, and the signature is broken or of another key.</exception>
     public bool TryReadDone(string step, [NotNullWhen(true)] out StepEvidence? evidence, out string why)
     {
         if (!TryRead(step, out evidence, out why)) return false;
@@ -78,35 +126,109 @@ public sealed class EvidenceStore
         return false;
     }
 
-    /// <summary>Whatever statement is in the step's folder, of any run.</summary>
+    /// <summary>What the step stated in this very run, or why that cannot be used, for who has to go on either way.</summary>
+    public EvidenceFound Find(string step)
+    {
+        var run = context?.Run ?? throw new InvalidOperationException("evidence is read after the run is identified");
+        var found = FindAny(step);
+        if (found.Evidence is not { } evidence) return found;
+        var of = evidence.Run;
+        if (of.Commit != run.Commit || of.BuildNumber != run.BuildNumber)
+            return OfAnother($"of commit {of.ShortCommit}, build {of.BuildNumber}; this run is commit {run.ShortCommit}, build " +
+                $"{run.BuildNumber}");
+        if (of.Branch != run.Branch) return OfAnother($"of branch \"{of.Branch}\"; this run is of \"{run.Branch}\"");
+        if (of.Repository != run.Repository) return OfAnother($"of the repository \"{of.Repository}\"; this run is of " +
+            $"\"{run.Repository}\"");
+        // What is of another run may well be signed by another key.
+        return IsForged(step) ? new(EvidenceState.BadSignature, null,
+                $"the signature on the evidence of \"{step}\" in {FolderOf(step)} is broken, or of another key than " +
+                    $"{Signing.VerificationKey} or {Signing.SigningKey} gives here: " +
+                $"somebody changed it, or the steps have different keys; run {step} again with the chain's key")
+            : found;
+
+        EvidenceFound OfAnother(string what) => new(EvidenceState.OfAnotherRun, null, $"the evidence of \"{step}\" is {what}");
+    }
+
+    /// <summary>Whatever statement is in the step's folder, of any run; nothing is said of its signature but whether it is
+    /// valid.</summary>
     public bool TryReadAny(string step, [NotNullWhen(true)] out StepEvidence? evidence, out string why)
     {
-        evidence = null;
+        var found = FindAny(step);
+        (evidence, why) = (found.Evidence, found.Why);
+        return evidence is not null;
+    }
+
+    private EvidenceFound FindAny(string step)
+    {
         var path = Path.Combine(FolderOf(step), StatementFile);
-        if (!File.Exists(path))
-        {
-            why = $"there is no evidence of \"{step}\" in {Folder}";
-            return false;
-        }
+        var (statement, envelope, fault) = ReadFiles(step);
         try
         {
-            var bytes = File.ReadAllBytes(path);
-            evidence = JsonNode.Parse(bytes) is JsonObject statement ? StatementJson.Read(statement) : null;
-            if (evidence is not null) evidence = evidence with { IsSigned = Signing.IsSigned(Path.Combine(FolderOf(step), EnvelopeFile), bytes, context) };
+            if (fault is not null) throw new FormatException(fault);
+            if (statement is null) return new(EvidenceState.Missing, null, $"there is no evidence of \"{step}\" in {Folder}");
+            var evidence = StatementJson.Read(StrictJson.ReadObject(statement)) with
+            {
+                IsSigned = Signing.Judge(envelope, statement, context) == SignatureState.Good,
+                Sha256 = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(statement)),
+            };
+            return evidence.Step == step ? new(EvidenceState.Sound, evidence, "")
+                : new(EvidenceState.Unreadable, null, $"{path} is a statement of \"{evidence.Step}\", not of \"{step}\"; run " +
+                    $"\"{step}\" again");
         }
-        catch (Exception error) when (error is JsonException or IOException or UnauthorizedAccessException or InvalidOperationException or FormatException)
+        catch (FormatException error)
         {
-            why = $"the evidence of \"{step}\" in {path} cannot be read: {error.Message}";
-            return false;
+            return new(EvidenceState.Unreadable, null,
+                $"the evidence of \"{step}\" in {path} cannot be read: {error.Message}; run \"{step}\" again");
         }
-        if (evidence is not null && evidence.Step != step)
+    }
+
+    private bool IsForged(string step)
+    {
+        var (statement, envelope, _) = ReadFiles(step);
+        return statement is not null && Signing.Judge(envelope, statement, context) == SignatureState.Bad;
+    }
+
+    private (byte[]? Statement, byte[]? Envelope, string? Fault) ReadFiles(string step)
+    {
+        if (step == context?.Step && earlier is { } kept) return kept;
+        var folder = FolderOf(step);
+        try
         {
-            why = $"{path} is a statement of \"{evidence.Step}\", not of \"{step}\"";
-            evidence = null;
-            return false;
+            return (Read(StatementFile), Read(EnvelopeFile), null);
         }
-        why = evidence is null ? $"{path} is no statement of a CiSteps step; run \"{step}\" again" : "";
-        return evidence is not null;
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or FormatException)
+        {
+            return (null, null, error.Message);
+        }
+
+        byte[]? Read(string name) => Path.Combine(folder, name) is var path && File.Exists(path) ? StrictJson.ReadFile(path)
+            : null;
+    }
+
+    /// <summary>Clears away what an earlier run of this step left, so that it is never taken for this run's; its statement can
+    /// still be read here.</summary>
+    /// <param name="keeps">Names of files that outlive a run.</param>
+    /// <exception cref="UsageException">It cannot be cleared away.</exception>
+    internal void Begin(IReadOnlyList<string> keeps)
+    {
+        var folder = FolderOf(context!.Step);
+        earlier = ReadFiles(context.Step);
+        try
+        {
+            if (!Directory.Exists(folder)) return;
+            foreach (var entry in new DirectoryInfo(folder).EnumerateFileSystemInfos()
+                .Where(entry => !keeps.Contains(entry.Name)))
+            {
+                if (entry is DirectoryInfo inner && entry.LinkTarget is null) inner.Delete(recursive: true);
+                else entry.Delete();
+            }
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"what an earlier run of {context.Step} left in \"{folder}\" cannot be cleared away " +
+                $"({error.Message}), and must not be taken for this run's: " +
+                "remove the folder, or make it writable", error);
+        }
     }
 
     internal const string StatementFile = "statement.json";

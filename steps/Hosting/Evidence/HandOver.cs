@@ -10,10 +10,16 @@ namespace CiSteps.Hosting.Evidence;
 /// <param name="Failed">Tests failed.</param>
 /// <param name="Skipped">Tests skipped.</param>
 /// <param name="Flaky">Tests that failed first and passed on retry.</param>
-public sealed record TestedComponent(string Component, bool Changed, string Reason, int Passed, int Failed, int Skipped, int Flaky);
+public sealed record TestedComponent(string Component, bool Changed, string Reason, int Passed, int Failed, int Skipped,
+    int Flaky)
+{
+    /// <summary>Names of the component's test runs that were done and passed; others may be asked for by the target
+    /// branch.</summary>
+    public IReadOnlyList<string> Runs { get; init; } = [];
+}
 
 /// <summary>unit-test's hand-over.</summary>
-/// <param name="Base">Commit that the change was compared with.</param>
+/// <param name="Base">Commit that the change was compared with; empty when each component has its own, or none.</param>
 /// <param name="Components">All components, changed or not.</param>
 public sealed record UnitTestHandOver(string Base, IReadOnlyList<TestedComponent> Components);
 
@@ -100,7 +106,8 @@ public sealed record PromotedWorkload(string Component, string Target, string Di
 public sealed record PromoteHandOver(IReadOnlyList<PromotedWorkload> Workloads);
 
 /// <summary>Source-generated serialisers of the hand-overs.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true,
+    RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(UnitTestHandOver))]
 [JsonSerializable(typeof(ImageBuildHandOver))]
 [JsonSerializable(typeof(ReserveHandOver))]

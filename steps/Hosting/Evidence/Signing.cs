@@ -43,14 +43,15 @@ public static class Signing
         using var key = ReadKey(pem, VerificationKey);
         try
         {
-            if (JsonNode.Parse(envelope) is not JsonObject json || (string?)json["payloadType"] != PayloadType) return null;
+            var json = StrictJson.ReadObject(envelope);
+            if ((string?)json["payloadType"] != PayloadType) return null;
             var statement = Convert.FromBase64String((string?)json["payload"] ?? "");
             foreach (var signature in json["signatures"] as JsonArray ?? [])
                 if ((string?)signature?["sig"] is { } text &&
                     key.VerifyData(Preauthenticated(statement), Convert.FromBase64String(text), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence))
                     return statement;
         }
-        catch (Exception error) when (error is System.Text.Json.JsonException or FormatException or InvalidOperationException)
+        catch (Exception error) when (error is FormatException or InvalidOperationException)
         {
             // Whatever it is, it is not signed.
         }
@@ -58,8 +59,14 @@ public static class Signing
     }
 
     // The envelope must hold this very statement, not merely some signed one.
-    internal static bool IsSigned(string envelopePath, byte[] statement, StepContext? context) =>
-        context is not null && File.Exists(envelopePath) && Open(File.ReadAllBytes(envelopePath), context) is { } signed && signed.AsSpan().SequenceEqual(statement);
+    internal static SignatureState Judge(byte[]? envelope, byte[] statement, StepContext? context)
+    {
+        if (envelope is null) return SignatureState.Missing;
+        if (context is null || (context.FindSecret(VerificationKey)
+            ?? context.FindSecret(SigningKey)) is null) return SignatureState.NotChecked;
+        return Open(envelope, context) is { } signed && signed.AsSpan().SequenceEqual(statement) ? SignatureState.Good
+            : SignatureState.Bad;
+    }
 
     private static ECDsa ReadKey(string pem, string variable)
     {
@@ -80,4 +87,20 @@ public static class Signing
 
     private static byte[] Preauthenticated(byte[] body) =>
         [.. Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"DSSEv1 {PayloadType.Length} {PayloadType} {body.Length} ")), .. body];
+}
+
+/// <summary>What is known of a statement's signature.</summary>
+internal enum SignatureState
+{
+    /// <summary>There is none.</summary>
+    Missing,
+
+    /// <summary>There is one, and no key to check it with.</summary>
+    NotChecked,
+
+    /// <summary>It is of this very statement, by the known key.</summary>
+    Good,
+
+    /// <summary>It is broken, by another key, or of another statement.</summary>
+    Bad,
 }

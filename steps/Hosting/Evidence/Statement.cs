@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 
 namespace CiSteps.Hosting.Evidence;
@@ -52,6 +53,8 @@ internal static class StatementJson
             ["commit"] = run.Commit,
             ["buildNumber"] = run.BuildNumber,
             ["dirty"] = run.Dirty,
+            ["baseUnknown"] = run.BaseUnknown,
+            ["policyCommit"] = run.PolicyCommit,
             ["startedOn"] = started.ToString("O"),
             ["finishedOn"] = finished.ToString("O"),
             ["exit"] = outcome.Exit,
@@ -71,24 +74,42 @@ internal static class StatementJson
         };
     }
 
-    public static StepEvidence? Read(JsonObject statement)
+    /// <exception cref="FormatException">It is not a statement that this version writes.</exception>
+    public static StepEvidence Read(JsonObject statement)
     {
-        if ((string?)statement["_type"] != Type || statement["predicate"]?["cisteps"] is not JsonObject record) return null;
+        if (statement["_type"] is not JsonValue type || !type.TryGetValue(out string? said) || said != Type ||
+            statement["predicate"] is not JsonObject predicate || predicate["cisteps"] is not JsonObject record)
+            throw new FormatException("it is not a statement of a CiSteps step");
         var subjects = new List<Subject>();
         foreach (var node in statement["subject"] as JsonArray ?? [])
-            foreach (var (algorithm, digest) in node?["digest"] as JsonObject ?? [])
-                subjects.Add(new((string?)node?["name"] ?? "", algorithm, (string?)digest ?? ""));
-        if ((string?)record["step"] is not { } step || (string?)record["commit"] is not { } commit ||
-            (string?)record["buildNumber"] is not { } number || record["exit"] is not JsonValue exit) return null;
-        return new StepEvidence(step,
-            new RunIdentity((string?)record["repository"] ?? "", (string?)record["branch"] ?? "", (bool?)record["defaultBranch"] ?? false,
-                commit, number, (bool?)record["dirty"] ?? false),
-            (int)exit, (string?)record["reason"] ?? "", (string?)record["text"] ?? "", subjects, (string?)statement["predicateType"] ?? "",
-            (JsonObject)statement["predicate"]!, record["handOver"], Date(record["startedOn"]), Date(record["finishedOn"]));
+        {
+            if (node is not JsonObject subject || subject["digest"] is not JsonObject digests) throw new FormatException("a " +
+                "subject has no digest");
+            foreach (var (algorithm, _) in digests) subjects.Add(new(Text(subject, "name"), algorithm, Text(digests, algorithm)));
+        }
+        return new StepEvidence(Text(record, "step"),
+            new RunIdentity(Text(record, "repository"), Text(record, "branch"), Value<bool>(record, "defaultBranch"),
+                Text(record, "commit"),
+                Text(record, "buildNumber"), Value<bool>(record, "dirty"))
+            {
+                BaseUnknown = Value<bool>(record, "baseUnknown"),
+                PolicyCommit = record["policyCommit"] is null ? null : Text(record, "policyCommit"),
+            },
+            Value<int>(record, "exit"), Text(record, "reason"), Text(record, "text"), subjects, Text(statement, "predicateType"),
+            predicate, record["handOver"], Date("startedOn"), Date("finishedOn"));
 
-        static DateTimeOffset Date(JsonNode? node) =>
-            DateTimeOffset.TryParse((string?)node, System.Globalization.CultureInfo.InvariantCulture, out var date) ? date : default;
+        DateTimeOffset Date(string name) => DateTimeOffset.TryParse(Text(record, name), CultureInfo.InvariantCulture,
+            out var date) ? date
+            : throw new FormatException($"its \"{name}\" is not a point in time");
     }
+
+    private static string Text(JsonObject from, string name) => from[name] is JsonValue value
+        && value.TryGetValue(out string? text) ? text
+        : throw new FormatException($"its \"{name}\" is not a text");
+
+    private static T Value<T>(JsonObject from, string name) where T : struct => from[name] is JsonValue value
+        && value.TryGetValue(out T found) ? found
+        : throw new FormatException($"its \"{name}\" is not a {(typeof(T) == typeof(bool) ? "true or false" : "whole number")}");
 
     private static JsonObject SubjectJson(Subject subject) =>
         new() { ["name"] = subject.Name, ["digest"] = new JsonObject { [subject.Algorithm] = subject.Digest } };

@@ -86,7 +86,8 @@ internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Worksp
                 throw new UsageException($"{requirement.At}: no agent fits: required is {ConditionCheck.Show(requirement)}");
         if (Directory.Exists(place.Temp)) Directory.Delete(place.Temp, recursive: true);
         Directory.CreateDirectory(place.Temp);
-        await PrepareCheckoutAsync(run, place, log, stop).ConfigureAwait(false);
+        await PrepareCheckoutAsync(run, place, parameters.Find("teamcity.git.fetchAllHeads") == "true", log, stop)
+            .ConfigureAwait(false);
         FetchArtifacts(run, place, log);
         if (build["executionTimeoutMin"] is { } minutes && int.TryParse(parameters.Resolve(minutes, build.At), CultureInfo.InvariantCulture, out var most) && most > 0)
         {
@@ -114,7 +115,8 @@ internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Worksp
 
     private string UrlOf(VcsRoot root) => options.Urls.GetValueOrDefault(root.Id) ?? root.Parameters["url"] ?? "";
 
-    private async Task PrepareCheckoutAsync(BuildRun run, BuildPlace place, BuildLogFile log, CancellationToken stop)
+    private async Task PrepareCheckoutAsync(BuildRun run, BuildPlace place, bool allHeads, BuildLogFile log,
+        CancellationToken stop)
     {
         run.Doing = BuildRun.CheckingOut;
         changed(run);
@@ -129,7 +131,8 @@ internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Worksp
             if (entry.CheckoutRules.Count > 0) throw new UsageException($"{entry.At}: ci-steps does not know checkout rules");
             var url = UrlOf(root);
             var mirror = await checkout.MirrorAsync(url, stop).ConfigureAwait(false);
-            await Checkout.PrepareAsync(place.Checkout, mirror, url, root, chain.Branch, chain.Revisions[root.Id], run.Build["cleanBuild"] == "true", stop).ConfigureAwait(false);
+            await Checkout.PrepareAsync(place.Checkout, mirror, url, root, chain.Branch, chain.Revisions[root.Id],
+                run.Build["cleanBuild"] == "true", allHeads, stop).ConfigureAwait(false);
             log.Write($"checked out {chain.Revisions[root.Id]} of {url} in {place.Checkout}");
         }
     }

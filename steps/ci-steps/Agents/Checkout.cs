@@ -8,6 +8,9 @@ namespace CiSteps.Cli.Agents;
 /// <summary>Work folders as agents keep them: one per agent and VCS settings, kept from build to build, brought to the chain's revision before each.</summary>
 internal sealed class Checkout(string mirrorsFolder) : IDisposable
 {
+    // Which branch a work folder was last brought to: no branch is checked out that would tell.
+    private const string LastBranch = "cisteps-last-branch";
+
     private readonly SemaphoreSlim mirrorGate = new(1);
 
     /// <summary>Brings the local mirror up to date; work folders share its objects.</summary>
@@ -35,8 +38,11 @@ internal sealed class Checkout(string mirrorsFolder) : IDisposable
     public static string FolderName(BuildConfiguration build, string url) =>
         build["checkoutDirectory"] is { Length: > 0 } named ? named : Hash(url + "\n" + string.Join('\n', build.VcsEntries.SelectMany(entry => entry.CheckoutRules)));
 
-    /// <summary>Checks the revision out on its branch, with the whole history and the other branches as <c>origin/…</c>.</summary>
-    public static async Task PrepareAsync(string folder, string mirror, string url, VcsRoot root, ChainBranch branch, string revision, bool clean, CancellationToken cancel)
+    /// <summary>Checks the revision out as an agent does: no branch is checked out, the built branch's history is there as
+    /// <c>origin/…</c>, and of the other branches what earlier builds left; all of them where the build asks for that.</summary>
+    public static async Task PrepareAsync(string folder, string mirror, string url, VcsRoot root, ChainBranch branch,
+        string revision,
+        bool clean, bool allHeads, CancellationToken cancel)
     {
         if (clean && Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
         Directory.CreateDirectory(folder);
@@ -47,12 +53,15 @@ internal sealed class Checkout(string mirrorsFolder) : IDisposable
             await File.WriteAllTextAsync(Path.Combine(git, "objects", "info", "alternates"), Path.Combine(mirror, "objects") + "\n", cancel).ConfigureAwait(false);
             await Git.RunAsync(folder, ["remote", "add", "origin", url], cancel).ConfigureAwait(false);
         }
-        await Git.RunAsync(folder, ["fetch", "-q", "--prune", mirror, "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"], cancel).ConfigureAwait(false);
-        var before = (await ReadAsync(Path.Combine(git, "HEAD"), cancel).ConfigureAwait(false)).Trim();
         var shortName = branch.FullName.StartsWith("refs/heads/", StringComparison.Ordinal) ? branch.FullName["refs/heads/".Length..] : branch.FullName;
-        await Git.RunAsync(folder, ["checkout", "-q", "-f", "-B", shortName, revision], cancel).ConfigureAwait(false);
+        var heads = allHeads ? "+refs/heads/*:refs/remotes/origin/*" : $"+{branch.FullName}:refs/remotes/origin/{shortName}";
+        await Git.RunAsync(folder, ["fetch", "-q", mirror, heads, "+refs/tags/*:refs/tags/*"], cancel).ConfigureAwait(false);
+        var last = Path.Combine(git, LastBranch);
+        var before = await ReadAsync(last, cancel).ConfigureAwait(false);
+        await Git.RunAsync(folder, ["checkout", "-q", "-f", "--detach", revision], cancel).ConfigureAwait(false);
+        await File.WriteAllTextAsync(last, branch.FullName, cancel).ConfigureAwait(false);
         var policy = root.Parameters["agentCleanPolicy"] ?? "ON_BRANCH_CHANGE";
-        if (policy == "ALWAYS" || (policy == "ON_BRANCH_CHANGE" && before != "ref: refs/heads/" + shortName))
+        if (policy == "ALWAYS" || (policy == "ON_BRANCH_CHANGE" && before != branch.FullName))
         {
             string[] which = (root.Parameters["agentCleanFilesPolicy"] ?? "ALL_UNTRACKED") switch
             {

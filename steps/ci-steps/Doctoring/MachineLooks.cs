@@ -9,6 +9,7 @@ namespace CiSteps.Cli.Doctoring;
 /// <summary>This machine: git and its origin, the engine, room on disks, what the build server gives.</summary>
 internal sealed class MachineLooks(StepContext context)
 {
+    private const string AllHeads = "teamcity.git.fetchAllHeads";
     private const double Gigabyte = 1L << 30;
 
     // What no build of a private branch may see.
@@ -28,16 +29,48 @@ internal sealed class MachineLooks(StepContext context)
         var (read, _, why) = await GitAsync(["ls-remote", "--heads", "origin"], rights, cancel).ConfigureAwait(false);
         // The clone on an agent was made with rights of the build server's own, which no step has.
         bool? unless = token is null ? null : false;
+        var history = await HistoryAsync(read == 0, cancel).ConfigureAwait(false);
         if (read != 0)
-            return [new("git", true, version), new("git origin", unless, $"{address} cannot be read from here: {why}", $"merge needs it: give {OriginRemote.TokenVariable} for https, or keys for ssh; the other steps work without")];
+        {
+            // A laptop goes on without an answer, and tests everything; on a build server what the checkout fetched has to do.
+            var known = context.IsOnServer && context.Settings.Properties.Find(AllHeads) != "true" ? false : unless;
+            return
+            [
+                new("git", true, version),
+                new("git origin", known, $"{address} cannot be read from here: {why}",
+                    $"each step needs the target branch's tip: give {OriginRemote.TokenVariable} with the right to read for " +
+                        "https, or keys for ssh; " +
+                    $"or let checkouts fetch all branches (in TeamCity {AllHeads}=true); merge needs the right to push in any " +
+                        "case"),
+                history,
+            ];
+        }
         // Nothing is sent: the server is asked for the right to push, as it is before every push.
         var (push, _, refused) = await GitAsync(["push", "--dry-run", "--no-verify", "origin", "HEAD:refs/heads/cisteps-doctor"], rights, cancel).ConfigureAwait(false);
         return
         [
-            new("git", true, version), new("git origin", true, $"{address} answers"),
+            new("git", true, version), new("git origin", true, $"{address} answers"), history,
             push == 0 ? new("git, pushing", true, "may push, as merge does; whether a branch is protected shows only when it is pushed")
                 : new("git, pushing", unless, $"may not push: {refused}", $"only merge pushes: give its configuration a {OriginRemote.TokenVariable} that may, for https, or keys for ssh"),
         ];
+    }
+
+    // What the checkout holds of what the steps compare with.
+    private async Task<Look> HistoryAsync(bool canAsk, CancellationToken cancel)
+    {
+        const string Subject = "git history";
+        var (_, shallow, _) = await GitAsync(["rev-parse", "--is-shallow-repository"], null, cancel).ConfigureAwait(false);
+        var (_, remembered, _) = await GitAsync(["for-each-ref", "--format=%(refname:short)", "refs/remotes/origin"], null,
+            cancel).ConfigureAwait(false);
+        var branches = remembered.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length;
+        if (shallow == "true")
+            return new(Subject, canAsk ? null : false, "the history is cut off (a shallow clone)",
+                canAsk ? "the steps deepen it as far as they need, which takes time: let the checkout be complete (in TeamCity " +
+                    "teamcity.git.shallowClone=false)"
+                    : "it cannot be deepened from here: let the checkout be complete (in TeamCity " +
+                        "teamcity.git.shallowClone=false)");
+        return new(Subject, true, $"complete; the checkout has {branches} of the origin's branches" +
+            (canAsk ? ", and the steps fetch the target's tip where it is not there" : ""));
     }
 
     public async Task<IReadOnlyList<Look>> EngineAsync(CancellationToken cancel)

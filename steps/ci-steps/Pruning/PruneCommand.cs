@@ -26,7 +26,7 @@ internal static class PruneCommand
         [.. ChainRun.Settings, RegistrySettings.CertificateAuthority, .. TestbedAccess.Settings, OlderThan, Delete, Services, WithoutPool, WithoutProduction],
         async (context, cancel) =>
         {
-            using var run = ChainRun.Open(context);
+            using var run = await ChainRun.OpenAsync(context, cancel).ConfigureAwait(false);
             return await new PruneStep(context, run).RunAsync(cancel).ConfigureAwait(false);
         });
 

@@ -1,0 +1,165 @@
+using CiSteps.Fixtures;
+using CiSteps.Hosting;
+
+namespace CiSteps.Pipeline.Tests;
+
+/// <summary>A run on checkouts as build servers make them: what the clone does not have is asked of the origin, and what the
+/// origin does not say is not taken for "unchanged".</summary>
+public sealed class A_checkout
+{
+    private static readonly Dictionary<string,
+        string> server = new() { ["teamcity.build.branch"] = "ci/x", ["build.number"] = "17" };
+
+    private GitRepositories git = null!;
+    private string main = null!;
+    private string fork = null!;
+    private string change = null!;
+
+    [SetUp]
+    public void Of_a_private_branch()
+    {
+        git = new GitRepositories();
+        var clone = git.Clone("author");
+        fork = clone.Commit("ci-steps.yaml", Sample.Least);
+        clone.Branch("ci/x");
+        for (var number = 1; number <= 3; number++) change = clone.Commit("app/a", $"{number}");
+        clone.Push();
+        clone.Checkout("main");
+        main = clone.Commit("other", "moved");
+        clone.Push();
+    }
+
+    [TearDown]
+    public void Removed() => git.Dispose();
+
+    // As agents do it: an empty repository, the one branch, its commit without a branch name.
+    private GitClone Agent(string name = "agent", params string[] more)
+    {
+        var clone = new GitClone(Path.Combine(git.Folder, name));
+        Directory.CreateDirectory(clone.Folder);
+        clone.Git("init", "--quiet");
+        clone.Git("remote", "add", "origin", "file://" + git.Origin);
+        clone.Git(["fetch", "--quiet", .. more, "origin", "+refs/heads/ci/x:refs/remotes/origin/ci/x"]);
+        clone.Git("checkout", "--quiet", "--detach", change);
+        return clone;
+    }
+
+    private GitClone Made(string how)
+    {
+        if (how == "single-branch") return git.Clone("agent", "--single-branch", "--branch=ci/x");
+        if (how == "depth-1") return git.Clone("agent", "--depth=1", "--branch=ci/x");
+        if (how == "detached") return Agent();
+        if (how == "detached-depth-1") return Agent("agent", "--depth=1");
+        GitRepositories.Run(git.Folder, "git", "clone", "--quiet", "--mirror", "file://" + git.Origin, "mirror.git");
+        return git.Clone("agent", "--single-branch", "--branch=ci/x", "--reference=" + Path.Combine(git.Folder, "mirror.git"));
+    }
+
+    [Test]
+    public async Task Knows_what_changed(
+        [Values("single-branch", "depth-1", "detached", "detached-depth-1", "mirror-fed")] string how, [Values] bool onServer)
+    {
+        var clone = Made(how);
+        var before = clone.Git("for-each-ref", "--format=%(refname) %(objectname)");
+        var opened = await Opened.In(clone, onServer ? [] : ["--branch", "ci/x"], parameters: onServer ? server : null);
+        Assert.Multiple(() =>
+        {
+            Assert.That(opened.Exit, Is.Zero, opened.Output);
+            Assert.That((opened.TargetTip, opened.Base, opened.Policy),
+                Is.EqualTo((main, fork, $"ci-steps.yaml at main ({main[..12]})")));
+            Assert.That((opened.Changed, opened.Touched), Is.EqualTo((new[] { "app/a" }, new[] { "app" })));
+            Assert.That((opened.Run!.PolicyCommit, opened.Run.BaseUnknown), Is.EqualTo((main, false)));
+            Assert.That(clone.Git("for-each-ref", "--format=%(refname) %(objectname)", "refs/heads", "refs/remotes", "refs/tags"),
+                Is.EqualTo(before), "the clone's references stay");
+            Assert.That(clone.Git("fsck", "--connectivity-only", "--no-dangling"), Is.Empty);
+        });
+    }
+
+    [Test]
+    public async Task Is_not_judged_by_a_target_that_it_remembers()
+    {
+        var clone = git.Clone("agent", "--branch=ci/x");
+        clone.Git("update-ref", "refs/remotes/origin/main", fork);
+        var opened = await Opened.In(clone, parameters: server);
+        Assert.That((opened.Exit, opened.TargetTip), Is.EqualTo((0, main)), opened.Output);
+    }
+
+    [Test]
+    public async Task Whose_target_cannot_be_read_is_refused_on_a_server_with_what_to_set()
+    {
+        await using var http = await GitHttpServer.StartAsync(git.Folder, "x-access-token:secret");
+        var clone = Agent();
+        clone.Git("remote", "set-url", "origin", http.Url + "origin.git");
+        var opened = await Opened.In(clone, parameters: server);
+        Assert.That(opened.Exit, Is.EqualTo(ExitCode.Usage), opened.Output);
+        Assert.That(opened.Output, Does.Contain("the tip of \"main\"").And.Contain(http.Url + "origin.git")
+            .And.Contain("CISTEPS_GIT_TOKEN").And.Contain("teamcity.git.fetchAllHeads=true"));
+        Assert.That(opened.Run!.BaseUnknown, Is.True, "what is left as evidence is not taken for a judgement");
+
+        var allowed = await Opened.In(clone, environment: new() { ["CISTEPS_GIT_TOKEN"] = "secret" }, parameters: server);
+        Assert.That((allowed.Exit, allowed.Base), Is.EqualTo((0, fork)), allowed.Output);
+    }
+
+    [Test]
+    public async Task That_fetched_all_heads_is_enough_where_the_step_may_not_ask()
+    {
+        await using var http = await GitHttpServer.StartAsync(git.Folder, "x-access-token:secret");
+        var clone = Agent();
+        clone.Git("fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*");
+        clone.Git("remote", "set-url", "origin", http.Url + "origin.git");
+        var all = new Dictionary<string, string>(server) { ["teamcity.git.fetchAllHeads"] = "true" };
+        var opened = await Opened.In(clone, ["--target-branch", "main"], parameters: all);
+        Assert.That((opened.Exit, opened.TargetTip, opened.Base), Is.EqualTo((0, main, fork)), opened.Output);
+        Assert.That(opened.Output, Does.Contain("as the checkout fetched them"));
+        Assert.That((await Opened.In(clone, ["--target-branch", "main"], parameters: server)).Exit, Is.EqualTo(ExitCode.Usage),
+            "what is there may be of any age");
+    }
+
+    [Test]
+    public async Task Whose_origin_is_down_is_an_outage_on_a_server()
+    {
+        var clone = Agent();
+        clone.Git("remote", "set-url", "origin", "http://127.0.0.1:9/origin.git");
+        var opened = await Opened.In(clone, parameters: server, time: TimeProvider.System);
+        Assert.That((opened.Exit, opened.Run?.BaseUnknown), Is.EqualTo((ExitCode.Unavailable, true)), opened.Output);
+    }
+
+    [Test]
+    public async Task Counts_everything_as_changed_on_a_laptop_whose_origin_is_down()
+    {
+        var clone = git.Clone("laptop", "--branch=ci/x");
+        clone.Git("remote", "set-url", "origin", "http://127.0.0.1:9/origin.git");
+        clone.Commit("ci-steps.yaml", Sample.Least + "\n  - { name: untouched, paths: [nowhere/**] }");
+        var opened = await Opened.In(clone);
+        Assert.Multiple(() =>
+        {
+            Assert.That(opened.Exit, Is.Zero, opened.Output);
+            Assert.That((opened.Base, opened.Touched), Is.EqualTo(((string?)null, new[] { "app", "untouched" })));
+            Assert.That(opened.Run!.BaseUnknown, Is.True);
+            Assert.That(opened.Output, Does.Contain("warning: it is not known what the target branch has now"));
+        });
+    }
+
+    [Test]
+    public async Task Without_an_origin_is_refused_on_a_server_and_is_its_own_on_a_laptop()
+    {
+        var clone = git.Clone("agent", "--branch=ci/x");
+        clone.Git("branch", "main", main);
+        clone.Git("remote", "remove", "origin");
+        var onServer = await Opened.In(clone, parameters: server);
+        Assert.That((onServer.Exit, onServer.Output.Contains("has no remote \"origin\"")), Is.EqualTo((ExitCode.Usage, true)),
+            onServer.Output);
+        var onLaptop = await Opened.In(clone);
+        Assert.That((onLaptop.Exit, onLaptop.Base, onLaptop.Run!.BaseUnknown), Is.EqualTo((0, fork, false)), onLaptop.Output);
+    }
+
+    [Test]
+    public async Task Of_an_origin_that_names_no_default_branch_needs_to_be_told_the_target()
+    {
+        git.Git("symbolic-ref", "HEAD", "refs/heads/nowhere");
+        var clone = Agent();
+        var opened = await Opened.In(clone, parameters: server);
+        Assert.That((opened.Exit, opened.Output.Contains("give --target-branch")), Is.EqualTo((ExitCode.Usage, true)),
+            opened.Output);
+        Assert.That((await Opened.In(clone, ["--target-branch", "main"], parameters: server)).Base, Is.EqualTo(fork));
+    }
+}

@@ -1,0 +1,56 @@
+using CiSteps.Fixtures;
+
+namespace CiSteps.Repositories.Tests;
+
+/// <summary>Which attributes count when two commits are merged.</summary>
+public sealed class Merge_attributes
+{
+    private GitRepositories git = null!;
+    private GitClone clone = null!;
+
+    [SetUp]
+    public void Two_branches_that_changed_the_same_lines()
+    {
+        git = new GitRepositories();
+        clone = git.Clone();
+        clone.Write("a", "1\n2\n3\n");
+        clone.Write("sub/a", "1\n2\n3\n");
+        clone.Commit("Begin");
+        clone.Branch("ci/x");
+        clone.Write("a", "1\nours\n3\n");
+        clone.Write("sub/a", "1\nours\n3\n");
+    }
+
+    [TearDown]
+    public void Removed() => git.Dispose();
+
+    private TreeMerge Merge(string attributes)
+    {
+        clone.Commit("The change");
+        var change = clone.Head;
+        clone.Checkout("main");
+        clone.Write("a", "1\ntheirs\n3\n");
+        clone.Write("sub/a", "1\ntheirs\n3\n");
+        if (attributes.Length > 0) clone.Write(attributes, "a merge=union\n");
+        clone.Commit("The target");
+        var target = clone.Head;
+        clone.Checkout("ci/x");
+        using var repository = WorkRepository.Open(clone.Folder);
+        var merge = TreeMerge.Of(repository, into: target, from: change);
+        Assert.That(clone.Git("status", "--porcelain"), Is.Empty, "nothing is checked out");
+        return merge;
+    }
+
+    [Test]
+    public void Of_the_change_do_not_count()
+    {
+        clone.Write(".gitattributes", "* merge=union\n");
+        clone.Write("sub/.gitattributes", "* merge=binary\n");
+        Assert.That(Merge("").Conflicts, Is.EqualTo(new[] { "a", "sub/a" }));
+    }
+
+    [TestCase(".gitattributes", new string[0])]
+    [TestCase("sub/.gitattributes", new[] { "a" })]
+    public void Of_the_target_count_wherever_they_stand(string path, string[] conflicts) =>
+        Assert.That(Merge(path).Conflicts, Is.EqualTo(conflicts));
+}
