@@ -25,7 +25,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         {
             Name = order.Name,
             Target = image.Target,
-            Arguments = image.Arguments,
+            Arguments = setting.Arguments,
             Labels = labels,
             Platform = image.Platform,
         };
@@ -36,6 +36,8 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         }
         catch (ImageBuildException failure) when (BuildFaults.Find(failure, $"cannot build \"{order.Component.Name}\"", BuildFaults.FrontEndOf(setting.Text, image.Dockerfile)) is { } fault)
         {
+            // The engine or builder says which registry did not let it in, and this side which credentials it had for it.
+            if (fault.InnerException is ImagePullException { Kind: ImagePullFailure.Unauthorized } pull) throw await ToStepFailureAsync(pull, cancel).ConfigureAwait(false);
             throw fault;
         }
         await RequireResultAsync(result.Id, setting, cancel).ConfigureAwait(false);
@@ -48,6 +50,24 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
             return await new BuildxBuild(context, program, setting.Location, credentials)
                 .RunAsync(build, files, await CacheSourcesAsync(cancel).ConfigureAwait(false), setting.Secrets, cancel).ConfigureAwait(false);
         build = build with { CacheFrom = await PullCacheAsync(cancel).ConfigureAwait(false) };
+        return setting.Kind.IsPodman || !EngineBuild.CanLabelAfterwards(build.Labels) ? await SendAsync(build, files, cancel).ConfigureAwait(false)
+            : await BuildThenLabelAsync(build, files, cancel).ConfigureAwait(false);
+    }
+
+    // docker's own builder makes an instruction of each label that it is given with a build, and each takes as long as a small
+    // RUN: all of them in one are added to the image when it is built.
+    private async Task<EngineBuildResult> BuildThenLabelAsync(EngineBuild build, BuildContext files, CancellationToken cancel)
+    {
+        var plain = await SendAsync(build with { Name = null, Labels = new Dictionary<string, string>() }, files, cancel).ConfigureAwait(false);
+        var there = await engine.InspectImageAsync(plain.Id, cancel).ConfigureAwait(false)
+            ?? throw new UnavailableException("engine", $"the image of \"{order.Component.Name}\" was built as {plain.Id} and is not on the engine {engine.Location}");
+        // A build on it would set its triggers off, and the image would be without them. The second time all comes from the cache.
+        if (there.Triggers.Count > 0) return plain with { Id = (await SendAsync(build, files, cancel).ConfigureAwait(false)).Id };
+        return plain with { Id = await engine.LabelAsync(plain.Id, build, cancel).ConfigureAwait(false) };
+    }
+
+    private async Task<EngineBuildResult> SendAsync(EngineBuild build, BuildContext files, CancellationToken cancel)
+    {
         EngineBuildResult? built = null;
         await files.StreamAsync(async stream => built = await engine.BuildAsync(build, stream, context.Log.Child, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
         return built!;
@@ -101,12 +121,16 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         catch (ImagePullException failure)
         {
             // An image that was made on this machine is in no registry; one that was pulled before has its digest still.
-            if (await engine.InspectImageAsync(source.Reference, cancel).ConfigureAwait(false) is not { } local) throw failure.ToStepFailure();
+            if (await engine.InspectImageAsync(source.Reference, cancel).ConfigureAwait(false) is not { } local) throw await ToStepFailureAsync(failure, cancel).ConfigureAwait(false);
             var known = local.Digests.FirstOrDefault(digest => digest.StartsWith(name.Repository + "@", StringComparison.Ordinal));
             context.Log.Warning($"the base image \"{source.Reference}\" cannot be pulled ({failure.EngineText}); the one on this engine is used");
             return (known is null ? local.Id : known[(known.IndexOf('@', StringComparison.Ordinal) + 1)..], local);
         }
     }
+
+    private async Task<Exception> ToStepFailureAsync(ImagePullException failure, CancellationToken cancel) =>
+        failure.ToStepFailure(ImageReference.TryParse(failure.Reference, out var name, out _)
+            ? await credentials.AdviceAsync(name.Host, cancel).ConfigureAwait(false) : "");
 
     private Exception FrontEndFailure(DockerfileSource source, ImagePullException failure)
     {

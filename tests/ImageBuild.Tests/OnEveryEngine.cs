@@ -52,6 +52,16 @@ public sealed class OnEveryEngine(EngineStyle style)
     }
 
     [Test]
+    public async Task An_image_with_triggers_keeps_them_and_has_its_labels()
+    {
+        engine.Triggers = ["RUN later"];
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), Repository.Output);
+        Assert.That((await client.FindImageAsync(name))!.Label(ImageName.RevisionLabel), Is.EqualTo(Repository.Clone.Head));
+        // It is built as it was asked for, not on itself, which would set them off.
+        Assert.That(engine.Builds, Is.EqualTo(style.IsPodman ? 1 : 2));
+    }
+
+    [Test]
     public async Task A_run_that_finds_its_image_without_provenance_attaches_it()
     {
         Assert.That(await RunAsync("--no-provenance"), Is.EqualTo(ExitCode.Done), Repository.Output);
