@@ -17,7 +17,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         var files = BuildContext.Open(Path.Combine(context.WorkTree, image.Context), Path.GetFullPath(Path.Combine(context.WorkTree, image.Dockerfile)));
         var sources = DockerfileSources.Read(setting.Text, setting.Parameters);
         // The engine's own builder leaves the front end out of account; then it is no part of the image.
-        var bases = await PullBasesAsync(sources, setting, cancel).ConfigureAwait(false);
+        var (bases, resolved) = await PullBasesAsync(sources, setting, cancel).ConfigureAwait(false);
         var labels = order.Labels.ToDictionary();
         labels[ImageName.BasesLabel] = BaseImage.Write(bases);
         if (ComponentInputs.Of(run, order.Component, bases) is { } inputs) labels[ImageName.InputsLabel] = inputs;
@@ -40,6 +40,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
             if (fault.InnerException is ImagePullException { Kind: ImagePullFailure.Unauthorized } pull) throw await ToStepFailureAsync(pull, cancel).ConfigureAwait(false);
             throw fault;
         }
+        await RequireSameBasesAsync(resolved, cancel).ConfigureAwait(false);
         await RequireResultAsync(result.Id, setting, cancel).ConfigureAwait(false);
         return new LocalBuild(result.Id, bases, result.Cached, result.Steps);
     }
@@ -73,6 +74,20 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         return built!;
     }
 
+    // Either builder takes what the engine has under a base's name at that moment, and the engine is not ours alone: whoever
+    // pulls or tags meanwhile would have the provenance name another image than the one that was built on.
+    private async Task RequireSameBasesAsync(Dictionary<string, string> resolved, CancellationToken cancel)
+    {
+        foreach (var (reference, id) in resolved)
+        {
+            var now = (await engine.InspectImageAsync(reference, cancel).ConfigureAwait(false))?.Id;
+            if (now == id) continue;
+            throw new UnavailableException("engine", $"the base image \"{reference}\" of \"{order.Component.Name}\" was {id} on the "
+                + $"engine {engine.Location}{(now is null ? " and was removed" : $" and became {now}")} while the image was built, so that nobody knows which one it was "
+                + "built on; nothing was pushed: run again");
+        }
+    }
+
     // The image has to be on this engine, and for the platform that was asked for.
     private async Task RequireResultAsync(string id, BuildSetting setting, CancellationToken cancel)
     {
@@ -83,9 +98,11 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
                 + $"take base images that have \"{platform}\", or mend image.platform");
     }
 
-    private async Task<IReadOnlyList<BaseImage>> PullBasesAsync(IReadOnlyList<DockerfileSource> sources, BuildSetting setting, CancellationToken cancel)
+    // Bases as they are recorded; beside them the engine's own id of each that has it under its name.
+    private async Task<(IReadOnlyList<BaseImage> Bases, Dictionary<string, string> Resolved)> PullBasesAsync(IReadOnlyList<DockerfileSource> sources, BuildSetting setting, CancellationToken cancel)
     {
         var bases = new List<BaseImage>();
+        var resolved = new Dictionary<string, string>(StringComparer.Ordinal);
         var left = new Queue<DockerfileSource>(sources);
         while (left.TryDequeue(out var source))
         {
@@ -93,12 +110,13 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
             var platform = source.Use == DockerfileUse.FrontEnd ? setting.Parameters.EnginePlatform! : source.Platform ?? setting.Platform;
             var (digest, local) = await PullAsync(source, platform, cancel).ConfigureAwait(false);
             if (!bases.Exists(known => known.Reference == source.Reference)) bases.Add(new BaseImage(source.Reference, digest));
+            resolved.TryAdd(source.Reference, local.Id);
             if (source.IsFinalBase) await RequirePlatformAsync(source, digest, local, platform, setting, cancel).ConfigureAwait(false);
             // What its triggers take from other images belongs to this build as well.
             if (source.Use == DockerfileUse.Base)
                 foreach (var triggered in DockerfileSources.OfTriggers(local.Triggers, source.Line)) left.Enqueue(triggered);
         }
-        return bases;
+        return (bases, resolved);
     }
 
     private async Task<(string Digest, LocalImage Local)> PullAsync(DockerfileSource source, string platform, CancellationToken cancel)

@@ -71,8 +71,20 @@ public sealed partial class StandInEngine : IAsyncDisposable
     /// <summary>The error with which a build ends after its first instruction.</summary>
     public string? BuildError { get; set; }
 
+    /// <summary>Happens while it builds.</summary>
+    public Action? Building { get; set; }
+
     /// <summary>The triggers (<c>ONBUILD</c>) of what it builds.</summary>
     public IReadOnlyList<string> Triggers { get; set; } = [];
+
+    /// <summary>The error with which giving an image its labels ends.</summary>
+    public string? LabelError { get; set; }
+
+    /// <summary>The error with which a pull ends.</summary>
+    public string? PullError { get; set; }
+
+    /// <summary>The build arguments of the last build, as JSON.</summary>
+    public string BuildArguments { get; private set; } = "";
 
     /// <summary>Whether it says that an image is pushed before the registry has it.</summary>
     public bool IsHasty { get; set; }
@@ -99,6 +111,13 @@ public sealed partial class StandInEngine : IAsyncDisposable
     /// <summary>Has an image that no registry has.</summary>
     /// <returns>Its id.</returns>
     public string Hold(string reference, IReadOnlyList<string>? triggers = null) => Keep([reference], [], [], triggers ?? []).Id;
+
+    /// <summary>Puts another image in the place of one that it has, or nothing.</summary>
+    public void Replace(string reference, string? id)
+    {
+        if (id is null) images.TryRemove(reference, out _);
+        else images[reference] = images[reference] with { Id = id };
+    }
 
     /// <summary>Stops it.</summary>
     public async ValueTask DisposeAsync()
@@ -166,6 +185,11 @@ public sealed partial class StandInEngine : IAsyncDisposable
     private async Task PullAsync(HttpContext context, string repository, string tag)
     {
         var name = tag.StartsWith("sha256:", StringComparison.Ordinal) ? $"{repository}@{tag}" : $"{repository}:{tag}";
+        if (PullError is { } error)
+        {
+            await SayAsync(context, 500, error);
+            return;
+        }
         if (await registry.FindImageAsync(ImageReference.Parse(name)) is not { } found)
         {
             await SayAsync(context, 404, style.HasContainerdStore ? $"failed to resolve reference \"{name}\": {name}: not found" : $"manifest for {name} not found: manifest unknown: manifest unknown");
@@ -189,6 +213,8 @@ public sealed partial class StandInEngine : IAsyncDisposable
             return;
         }
         Interlocked.Increment(ref builds);
+        BuildArguments = query["buildargs"].ToString();
+        Building?.Invoke();
         var step = style.IsPodman ? "STEP 1/2: FROM base" : "Step 1/2 : FROM base";
         if (VanishesInBuild)
         {
@@ -209,6 +235,11 @@ public sealed partial class StandInEngine : IAsyncDisposable
     // What is built on an image that is here, of nothing but labels, is that image with them.
     private async Task LabelAsync(HttpContext context, string id, string written, string name)
     {
+        if (LabelError is { } error)
+        {
+            await LinesAsync(context, Error(error));
+            return;
+        }
         var plain = images.Values.First(one => one.Id == id);
         var labels = new JsonObject();
         foreach (Match label in Label().Matches(written))
