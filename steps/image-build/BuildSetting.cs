@@ -13,6 +13,12 @@ namespace CiSteps.ImageBuild;
 /// <param name="Secrets">Arguments for buildx, which hold names and paths only.</param>
 internal sealed record BuildSetting(EngineLocation Location, EngineKind Kind, BuilderChoice Builder, string Text, DockerfileParameters Parameters, IReadOnlyList<string> Secrets)
 {
+    /// <summary>
+    /// Build arguments: the image's own, and for the engine's own builder the proxies of docker's configuration. buildx finds
+    /// those by itself, and nobody reads them in its command line.
+    /// </summary>
+    public required IReadOnlyDictionary<string, string> Arguments { get; init; }
+
     /// <summary>The platform that the image is for.</summary>
     public string Platform => Parameters.Platform ?? Parameters.EnginePlatform!;
 
@@ -38,7 +44,7 @@ internal sealed record BuildSetting(EngineLocation Location, EngineKind Kind, Bu
         }
         // A name that stays empty, a stage that is missing: known from the file alone.
         _ = DockerfileSources.Read(text, parameters);
-        return new BuildSetting(location, kind, builder, text, parameters, secrets);
+        return new BuildSetting(location, kind, builder, text, parameters, secrets) { Arguments = ArgumentsOf(context, image, location, builder) };
     }
 
     /// <summary>A component's Dockerfile.</summary>
@@ -58,6 +64,16 @@ internal sealed record BuildSetting(EngineLocation Location, EngineKind Kind, Bu
         foreach (var (name, value) in component.Image!.Arguments)
             if (context.Log.Mask.Apply(value) != value)
                 throw new UsageException($"the build argument \"{name}\" of \"{component.Name}\" holds a secret, and build arguments stay readable in the image; hand it over in image.secrets instead");
+    }
+
+    // For either builder the log learns the passwords in them.
+    private static Dictionary<string, string> ArgumentsOf(StepContext context, ImageDefinition image, EngineLocation location, BuilderChoice builder)
+    {
+        var proxies = ProxyArguments.For(context.Settings.Environment, location.Address, context.Log);
+        var arguments = image.Arguments.ToDictionary(StringComparer.Ordinal);
+        if (!builder.IsBuildx)
+            foreach (var (name, value) in proxies) arguments.TryAdd(name, value);
+        return arguments;
     }
 
     private static void RefuseForEngine(string text, DockerfileParameters parameters, EngineKind kind, BuilderChoice builder)

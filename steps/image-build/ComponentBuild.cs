@@ -17,7 +17,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         var files = BuildContext.Open(Path.Combine(context.WorkTree, image.Context), Path.GetFullPath(Path.Combine(context.WorkTree, image.Dockerfile)));
         var sources = DockerfileSources.Read(setting.Text, setting.Parameters);
         // The engine's own builder leaves the front end out of account; then it is no part of the image.
-        var bases = await PullBasesAsync(sources, setting, cancel).ConfigureAwait(false);
+        var (bases, resolved) = await PullBasesAsync(sources, setting, cancel).ConfigureAwait(false);
         var labels = order.Labels.ToDictionary();
         labels[ImageName.BasesLabel] = BaseImage.Write(bases);
         if (ComponentInputs.Of(run, order.Component, bases) is { } inputs) labels[ImageName.InputsLabel] = inputs;
@@ -25,7 +25,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         {
             Name = order.Name,
             Target = image.Target,
-            Arguments = image.Arguments,
+            Arguments = setting.Arguments,
             Labels = labels,
             Platform = image.Platform,
         };
@@ -36,8 +36,11 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         }
         catch (ImageBuildException failure) when (BuildFaults.Find(failure, $"cannot build \"{order.Component.Name}\"", BuildFaults.FrontEndOf(setting.Text, image.Dockerfile)) is { } fault)
         {
+            // The engine or builder says which registry did not let it in, and this side which credentials it had for it.
+            if (fault.InnerException is ImagePullException { Kind: ImagePullFailure.Unauthorized } pull) throw await ToStepFailureAsync(pull, cancel).ConfigureAwait(false);
             throw fault;
         }
+        await RequireSameBasesAsync(resolved, cancel).ConfigureAwait(false);
         await RequireResultAsync(result.Id, setting, cancel).ConfigureAwait(false);
         return new LocalBuild(result.Id, bases, result.Cached, result.Steps);
     }
@@ -48,9 +51,41 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
             return await new BuildxBuild(context, program, setting.Location, credentials)
                 .RunAsync(build, files, await CacheSourcesAsync(cancel).ConfigureAwait(false), setting.Secrets, cancel).ConfigureAwait(false);
         build = build with { CacheFrom = await PullCacheAsync(cancel).ConfigureAwait(false) };
+        return setting.Kind.IsPodman || !EngineBuild.CanLabelAfterwards(build.Labels) ? await SendAsync(build, files, cancel).ConfigureAwait(false)
+            : await BuildThenLabelAsync(build, files, cancel).ConfigureAwait(false);
+    }
+
+    // docker's own builder makes an instruction of each label that it is given with a build, and each takes as long as a small
+    // RUN: all of them in one are added to the image when it is built.
+    private async Task<EngineBuildResult> BuildThenLabelAsync(EngineBuild build, BuildContext files, CancellationToken cancel)
+    {
+        var plain = await SendAsync(build with { Name = null, Labels = new Dictionary<string, string>() }, files, cancel).ConfigureAwait(false);
+        var there = await engine.InspectImageAsync(plain.Id, cancel).ConfigureAwait(false)
+            ?? throw new UnavailableException("engine", $"the image of \"{order.Component.Name}\" was built as {plain.Id} and is not on the engine {engine.Location}");
+        // A build on it would set its triggers off, and the image would be without them. The second time all comes from the cache.
+        if (there.Triggers.Count > 0) return plain with { Id = (await SendAsync(build, files, cancel).ConfigureAwait(false)).Id };
+        return plain with { Id = await engine.LabelAsync(plain.Id, build, cancel).ConfigureAwait(false) };
+    }
+
+    private async Task<EngineBuildResult> SendAsync(EngineBuild build, BuildContext files, CancellationToken cancel)
+    {
         EngineBuildResult? built = null;
         await files.StreamAsync(async stream => built = await engine.BuildAsync(build, stream, context.Log.Child, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
         return built!;
+    }
+
+    // Either builder takes what the engine has under a base's name at that moment, and the engine is not ours alone: whoever
+    // pulls or tags meanwhile would have the provenance name another image than the one that was built on.
+    private async Task RequireSameBasesAsync(Dictionary<string, string> resolved, CancellationToken cancel)
+    {
+        foreach (var (reference, id) in resolved)
+        {
+            var now = (await engine.InspectImageAsync(reference, cancel).ConfigureAwait(false))?.Id;
+            if (now == id) continue;
+            throw new UnavailableException("engine", $"the base image \"{reference}\" of \"{order.Component.Name}\" was {id} on the "
+                + $"engine {engine.Location}{(now is null ? " and was removed" : $" and became {now}")} while the image was built, so that nobody knows which one it was "
+                + "built on; nothing was pushed: run again");
+        }
     }
 
     // The image has to be on this engine, and for the platform that was asked for.
@@ -63,9 +98,11 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
                 + $"take base images that have \"{platform}\", or mend image.platform");
     }
 
-    private async Task<IReadOnlyList<BaseImage>> PullBasesAsync(IReadOnlyList<DockerfileSource> sources, BuildSetting setting, CancellationToken cancel)
+    // Bases as they are recorded; beside them the engine's own id of each that has it under its name.
+    private async Task<(IReadOnlyList<BaseImage> Bases, Dictionary<string, string> Resolved)> PullBasesAsync(IReadOnlyList<DockerfileSource> sources, BuildSetting setting, CancellationToken cancel)
     {
         var bases = new List<BaseImage>();
+        var resolved = new Dictionary<string, string>(StringComparer.Ordinal);
         var left = new Queue<DockerfileSource>(sources);
         while (left.TryDequeue(out var source))
         {
@@ -73,12 +110,13 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
             var platform = source.Use == DockerfileUse.FrontEnd ? setting.Parameters.EnginePlatform! : source.Platform ?? setting.Platform;
             var (digest, local) = await PullAsync(source, platform, cancel).ConfigureAwait(false);
             if (!bases.Exists(known => known.Reference == source.Reference)) bases.Add(new BaseImage(source.Reference, digest));
+            resolved.TryAdd(source.Reference, local.Id);
             if (source.IsFinalBase) await RequirePlatformAsync(source, digest, local, platform, setting, cancel).ConfigureAwait(false);
             // What its triggers take from other images belongs to this build as well.
             if (source.Use == DockerfileUse.Base)
                 foreach (var triggered in DockerfileSources.OfTriggers(local.Triggers, source.Line)) left.Enqueue(triggered);
         }
-        return bases;
+        return (bases, resolved);
     }
 
     private async Task<(string Digest, LocalImage Local)> PullAsync(DockerfileSource source, string platform, CancellationToken cancel)
@@ -101,12 +139,16 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         catch (ImagePullException failure)
         {
             // An image that was made on this machine is in no registry; one that was pulled before has its digest still.
-            if (await engine.InspectImageAsync(source.Reference, cancel).ConfigureAwait(false) is not { } local) throw failure.ToStepFailure();
+            if (await engine.InspectImageAsync(source.Reference, cancel).ConfigureAwait(false) is not { } local) throw await ToStepFailureAsync(failure, cancel).ConfigureAwait(false);
             var known = local.Digests.FirstOrDefault(digest => digest.StartsWith(name.Repository + "@", StringComparison.Ordinal));
             context.Log.Warning($"the base image \"{source.Reference}\" cannot be pulled ({failure.EngineText}); the one on this engine is used");
             return (known is null ? local.Id : known[(known.IndexOf('@', StringComparison.Ordinal) + 1)..], local);
         }
     }
+
+    private async Task<Exception> ToStepFailureAsync(ImagePullException failure, CancellationToken cancel) =>
+        failure.ToStepFailure(ImageReference.TryParse(failure.Reference, out var name, out _)
+            ? await credentials.AdviceAsync(name.Host, cancel).ConfigureAwait(false) : "");
 
     private Exception FrontEndFailure(DockerfileSource source, ImagePullException failure)
     {

@@ -100,7 +100,7 @@ internal sealed class EngineImageWorks : IImageWorks
             }
             catch (ImagePushException failure)
             {
-                throw Failure(failure);
+                throw Failure(failure, await credentials.AdviceAsync(name.Host, cancel).ConfigureAwait(false));
             }
         }
     }
@@ -153,9 +153,9 @@ internal sealed class EngineImageWorks : IImageWorks
         return found;
     }
 
-    private static Exception Failure(ImagePushException failure) => failure.Kind switch
+    private static Exception Failure(ImagePushException failure, string advice) => failure.Kind switch
     {
-        ImagePullFailure.Unauthorized => new UsageException($"{failure.Message}; set {RegistryCredentials.UserVariable} and {RegistryCredentials.PasswordVariable} to a user who may push there, or log in with docker login", failure),
+        ImagePullFailure.Unauthorized => new UsageException($"{failure.Message}; {advice}", failure),
         ImagePullFailure.PlainHttp => new UsageException($"{failure.Message}; the engine pushes by plain HTTP only to registries under \"insecure-registries\" in its daemon.json", failure),
         ImagePullFailure.InvalidName => new UsageException(failure.Message, failure),
         _ => new UnavailableException("registry", $"{failure.Message}; see whether the registry is up", failure),

@@ -3,6 +3,7 @@ using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using CiSteps.Images;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -38,7 +39,7 @@ public sealed record EngineStyle(string Name, string Version, string Api, string
 /// Answers as a container engine does, with the streams of <see cref="EngineStyle"/>: it pulls from and pushes to a real registry, and a build makes an
 /// image of the context without running anything. For what a real engine cannot be made to do on demand.
 /// </summary>
-public sealed class StandInEngine : IAsyncDisposable
+public sealed partial class StandInEngine : IAsyncDisposable
 {
     private readonly WebApplication application;
     private readonly EngineStyle style;
@@ -70,6 +71,21 @@ public sealed class StandInEngine : IAsyncDisposable
     /// <summary>The error with which a build ends after its first instruction.</summary>
     public string? BuildError { get; set; }
 
+    /// <summary>Happens while it builds.</summary>
+    public Action? Building { get; set; }
+
+    /// <summary>The triggers (<c>ONBUILD</c>) of what it builds.</summary>
+    public IReadOnlyList<string> Triggers { get; set; } = [];
+
+    /// <summary>The error with which giving an image its labels ends.</summary>
+    public string? LabelError { get; set; }
+
+    /// <summary>The error with which a pull ends.</summary>
+    public string? PullError { get; set; }
+
+    /// <summary>The build arguments of the last build, as JSON.</summary>
+    public string BuildArguments { get; private set; } = "";
+
     /// <summary>Whether it says that an image is pushed before the registry has it.</summary>
     public bool IsHasty { get; set; }
 
@@ -95,6 +111,13 @@ public sealed class StandInEngine : IAsyncDisposable
     /// <summary>Has an image that no registry has.</summary>
     /// <returns>Its id.</returns>
     public string Hold(string reference, IReadOnlyList<string>? triggers = null) => Keep([reference], [], [], triggers ?? []).Id;
+
+    /// <summary>Puts another image in the place of one that it has, or nothing.</summary>
+    public void Replace(string reference, string? id)
+    {
+        if (id is null) images.TryRemove(reference, out _);
+        else images[reference] = images[reference] with { Id = id };
+    }
 
     /// <summary>Stops it.</summary>
     public async ValueTask DisposeAsync()
@@ -162,6 +185,11 @@ public sealed class StandInEngine : IAsyncDisposable
     private async Task PullAsync(HttpContext context, string repository, string tag)
     {
         var name = tag.StartsWith("sha256:", StringComparison.Ordinal) ? $"{repository}@{tag}" : $"{repository}:{tag}";
+        if (PullError is { } error)
+        {
+            await SayAsync(context, 500, error);
+            return;
+        }
         if (await registry.FindImageAsync(ImageReference.Parse(name)) is not { } found)
         {
             await SayAsync(context, 404, style.HasContainerdStore ? $"failed to resolve reference \"{name}\": {name}: not found" : $"manifest for {name} not found: manifest unknown: manifest unknown");
@@ -175,11 +203,18 @@ public sealed class StandInEngine : IAsyncDisposable
 
     private async Task BuildAsync(HttpContext context)
     {
-        Interlocked.Increment(ref builds);
         var query = context.Request.Query;
         var labels = query["labels"].ToString() is { Length: > 0 } given ? (JsonObject)JsonNode.Parse(given)! : [];
         using var layer = new MemoryStream();
         await context.Request.Body.CopyToAsync(layer);
+        if (LabelsOnly().Match(Encoding.UTF8.GetString(layer.ToArray())) is { Success: true } only)
+        {
+            await LabelAsync(context, only.Groups[1].Value, only.Groups[2].Value, query["t"].ToString());
+            return;
+        }
+        Interlocked.Increment(ref builds);
+        BuildArguments = query["buildargs"].ToString();
+        Building?.Invoke();
         var step = style.IsPodman ? "STEP 1/2: FROM base" : "Step 1/2 : FROM base";
         if (VanishesInBuild)
         {
@@ -192,9 +227,26 @@ public sealed class StandInEngine : IAsyncDisposable
             await LinesAsync(context, new JsonObject { ["stream"] = step + "\n" }, Error(error));
             return;
         }
-        var image = Keep([query["t"].ToString()], labels, layer.ToArray(), []);
+        var image = Keep(query["t"].ToString() is { Length: > 0 } tag ? [tag] : [], labels, layer.ToArray(), Triggers);
         await LinesAsync(context, new JsonObject { ["stream"] = step + "\n" }, new JsonObject { ["stream"] = (style.IsPodman ? "STEP 2/2: COPY file /file" : "Step 2/2 : COPY file /file") + "\n" },
             new JsonObject { ["aux"] = new JsonObject { ["ID"] = image.Id } }, new JsonObject { ["stream"] = $"Successfully built {image.Id[7..19]}\n" });
+    }
+
+    // What is built on an image that is here, of nothing but labels, is that image with them.
+    private async Task LabelAsync(HttpContext context, string id, string written, string name)
+    {
+        if (LabelError is { } error)
+        {
+            await LinesAsync(context, Error(error));
+            return;
+        }
+        var plain = images.Values.First(one => one.Id == id);
+        var labels = new JsonObject();
+        foreach (Match label in Label().Matches(written))
+            labels[label.Groups[1].Value] = Escaped().Replace(label.Groups[2].Value, "$1");
+        var image = Keep([name], labels, plain.Files, plain.Triggers);
+        await LinesAsync(context, new JsonObject { ["stream"] = $"Step 2/2 : LABEL {written}\n" },
+            new JsonObject { ["aux"] = new JsonObject { ["ID"] = image.Id } });
     }
 
     private async Task PushAsync(HttpContext context, ImageReference name)
@@ -272,8 +324,9 @@ public sealed class StandInEngine : IAsyncDisposable
             ["layers"] = new JsonArray((JsonNode)Descriptor(isOld ? "application/vnd.docker.image.rootfs.diff.tar.gzip" : "application/vnd.oci.image.layer.v1.tar+gzip", layer)),
         }.ToJsonString());
         var id = DigestOf(style.HasContainerdStore ? manifest : config);
-        var image = new HeldImage(id, tags, style.HasContainerdStore ? [.. tags.Select(tag => $"{ImageReference.Parse(tag).Repository}@{id}")] : [], "linux/amd64", config, layer, manifest, triggers);
+        var image = new HeldImage(id, tags, style.HasContainerdStore ? [.. tags.Select(tag => $"{ImageReference.Parse(tag).Repository}@{id}")] : [], "linux/amd64", config, layer, manifest, triggers) { Files = files };
         foreach (var tag in tags) images[tag] = image;
+        if (tags.Count == 0) images[id] = image;
         return image;
     }
 
@@ -302,5 +355,19 @@ public sealed class StandInEngine : IAsyncDisposable
         await context.Response.Body.FlushAsync();
     }
 
-    private sealed record HeldImage(string Id, IReadOnlyList<string> Tags, IReadOnlyList<string> Digests, string Platform, byte[] Config, byte[] Layer, byte[] Manifest, IReadOnlyList<string> Triggers);
+    [GeneratedRegex(@"\0FROM (sha256:[0-9a-f]{64})\nLABEL ([^\n]*)\n\0")]
+    private static partial Regex LabelsOnly();
+
+    [GeneratedRegex("""
+        "([^"]*)"="((?:[^"\\]|\\.)*)"
+        """)]
+    private static partial Regex Label();
+
+    [GeneratedRegex(@"\\(.)")]
+    private static partial Regex Escaped();
+
+    private sealed record HeldImage(string Id, IReadOnlyList<string> Tags, IReadOnlyList<string> Digests, string Platform, byte[] Config, byte[] Layer, byte[] Manifest, IReadOnlyList<string> Triggers)
+    {
+        public byte[] Files { get; init; } = [];
+    }
 }

@@ -51,6 +51,61 @@ public sealed class OnEveryEngine(EngineStyle style)
         Assert.That((await client.ListReferrersAsync(name.WithDigest(digest))).Count, Is.EqualTo(1));
     }
 
+    [TestCase("sha256:2222222222222222222222222222222222222222222222222222222222222222")]
+    [TestCase(null)]
+    public async Task A_base_that_is_replaced_while_it_is_built_on_is_not_recorded_as_used(string? another)
+    {
+        engine.Building = () => engine.Replace(registry.Reference("base/tools").ToString(), another);
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Unavailable), Repository.Output);
+        Assert.That(Repository.Output, Does.Contain("image-build.engine").And.Contain(another is null ? "was removed" : $"became {another}"));
+        Assert.That(engine.Pushes, Is.Zero);
+    }
+
+    [Test]
+    public async Task An_engine_that_is_broken_when_it_is_to_label_an_image_is_unavailable()
+    {
+        engine.LabelError = "No such image: sha256:00";
+        Assert.That(await RunAsync(), Is.EqualTo(style.IsPodman ? ExitCode.Done : ExitCode.Unavailable), Repository.Output);
+        if (!style.IsPodman) Assert.That(Repository.Output, Does.Contain("cannot be given its labels: No such image"));
+    }
+
+    [Test]
+    public async Task A_proxy_of_dockers_configuration_reaches_the_build_and_no_password_the_log()
+    {
+        using var configuration = new TestFolder();
+        configuration.Write("config.json", """{"proxies":{"default":{"httpProxy":"http://user:of-the-proxy@proxy.example:1"}}}""");
+        Repository.Environment["DOCKER_CONFIG"] = configuration.Path;
+        engine.BuildError = "cannot reach http://user:of-the-proxy@proxy.example:1";
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Refused), Repository.Output);
+        Assert.That(engine.BuildArguments, Does.Contain("of-the-proxy").And.Contain("HTTP_PROXY").And.Contain("http_proxy"));
+        Assert.That(Repository.Output, Does.Not.Contain("of-the-proxy"));
+    }
+
+    [TestCase("pull")]
+    [TestCase("push")]
+    public async Task A_helper_that_failed_is_named_where_the_engine_is_refused(string what)
+    {
+        using var configuration = new TestFolder();
+        configuration.Write("config.json", """{"credsStore":"is-not-there"}""");
+        Repository.Environment["DOCKER_CONFIG"] = configuration.Path;
+        const string refusal = "unauthorized: authentication required";
+        if (what == "pull") engine.PullError = refusal;
+        else engine.PushError = refusal;
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Usage), Repository.Output);
+        var told = Repository.Output[Repository.Output.IndexOf(refusal, StringComparison.Ordinal)..];
+        Assert.That(told, Does.Contain("docker-credential-is-not-there"));
+    }
+
+    [Test]
+    public async Task An_image_with_triggers_keeps_them_and_has_its_labels()
+    {
+        engine.Triggers = ["RUN later"];
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), Repository.Output);
+        Assert.That((await client.FindImageAsync(name))!.Label(ImageName.RevisionLabel), Is.EqualTo(Repository.Clone.Head));
+        // It is built as it was asked for, not on itself, which would set them off.
+        Assert.That(engine.Builds, Is.EqualTo(style.IsPodman ? 1 : 2));
+    }
+
     [Test]
     public async Task A_run_that_finds_its_image_without_provenance_attaches_it()
     {

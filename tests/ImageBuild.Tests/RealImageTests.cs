@@ -391,14 +391,4 @@ public sealed class RealImageTests
         await local.Engine.PushAsync(beside, LocalRegistry.Credential);
         return (await client.FindManifestAsync(beside))!;
     }
-
-    // Calls back when a text has been written.
-    private sealed class WatchingWriter(string text, Action found) : StringWriter
-    {
-        public override void WriteLine(string? value)
-        {
-            base.WriteLine(value);
-            if (value?.Contains("| " + text, StringComparison.Ordinal) is true) found();
-        }
-    }
 }

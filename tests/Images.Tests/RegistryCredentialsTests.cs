@@ -214,25 +214,34 @@ public sealed class RegistryCredentialsTests
     }
 
     [Test]
+    public void Hides_a_proxys_password()
+    {
+        folder.Write("config.json", """{"proxies":{"default":{"httpProxy":"http://user:pass%2Fword@proxy:1"}}}""");
+        var log = new BuildLog(TextWriter.Null, forServer: false);
+        ProxyArguments.For(environment, "unix:///var/run/docker.sock", log);
+        Assert.That(log.Mask.Apply("a pass%2Fword and a pass/word"), Is.EqualTo("a ****** and a ******"));
+    }
+
+    [Test]
     public void Gives_builds_the_proxies_of_their_engine()
     {
         folder.Write("config.json", """
             {"proxies":{"default":{"httpProxy":"http://proxy:1","httpsProxy":"http://proxy:2","noProxy":"near","ftpProxy":"","allProxy":"socks5://proxy:3"},
             "tcp://engine:2375":{"httpProxy":"http://other:1"}}}
             """);
-        Assert.That(ProxyArguments.For(environment, "unix:///var/run/docker.sock"), Is.EquivalentTo(new Dictionary<string, string>
+        Assert.That(ProxyArguments.For(environment, "unix:///var/run/docker.sock", BuildLog.Silent), Is.EquivalentTo(new Dictionary<string, string>
         {
             ["HTTP_PROXY"] = "http://proxy:1", ["http_proxy"] = "http://proxy:1", ["HTTPS_PROXY"] = "http://proxy:2",
                 ["https_proxy"] = "http://proxy:2",
             ["NO_PROXY"] = "near", ["no_proxy"] = "near", ["ALL_PROXY"] = "socks5://proxy:3", ["all_proxy"] = "socks5://proxy:3",
         }));
         // An engine's own entry stands instead of the default one, not beside it.
-        Assert.That(ProxyArguments.For(environment, "tcp://engine:2375"), Is.EquivalentTo(new Dictionary<string, string>
+        Assert.That(ProxyArguments.For(environment, "tcp://engine:2375", BuildLog.Silent), Is.EquivalentTo(new Dictionary<string, string>
         {
             ["HTTP_PROXY"] = "http://other:1", ["http_proxy"] = "http://other:1",
         }));
         folder.Write("config.json", "{}");
-        Assert.That(ProxyArguments.For(environment, "unix:///var/run/docker.sock"), Is.Empty);
+        Assert.That(ProxyArguments.For(environment, "unix:///var/run/docker.sock", BuildLog.Silent), Is.Empty);
     }
 
     [Test]

@@ -76,6 +76,8 @@ public sealed class CommandContainer(ContainerEngine engine, RegistryCredentials
     {
         var user = UserFor(description);
         var variables = command.Environment.ToDictionary(StringComparer.Ordinal);
+        foreach (var (name, value) in ProxyArguments.For(credentials.Environment, engine.Location.Address, log))
+            variables.TryAdd(name, value);
         // A user without an entry in the image's passwd has "/" as home, where it may not write.
         if (user is not (null or "0:0")) variables.TryAdd("HOME", "/tmp");
         var spec = new ContainerSpec(image)
@@ -116,7 +118,7 @@ public sealed class CommandContainer(ContainerEngine engine, RegistryCredentials
         }
         catch (ImagePullException failure)
         {
-            throw failure.ToStepFailure();
+            throw failure.ToStepFailure(await credentials.AdviceAsync(parsed.Host, cancel).ConfigureAwait(false));
         }
     }
 

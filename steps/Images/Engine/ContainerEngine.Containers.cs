@@ -14,14 +14,14 @@ public sealed partial class ContainerEngine
     public async Task<string> CreateContainerAsync(ContainerSpec spec, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(spec);
-        var answer = await CallAsync(() => client.Containers.CreateContainerAsync(ToParameters(spec), cancel), cancel).ConfigureAwait(false);
+        var answer = await AttemptAsync(() => client.Containers.CreateContainerAsync(ToParameters(spec), cancel), cancel).ConfigureAwait(false);
         return answer.ID;
     }
 
     /// <summary>Starts a container; one that runs is left alone.</summary>
     /// <exception cref="EngineRefusalException">It cannot be started; the engine's text says why.</exception>
     public Task StartContainerAsync(string id, CancellationToken cancel = default) =>
-        CallAsync(() => client.Containers.StartContainerAsync(id, new ContainerStartParameters(), cancel), cancel);
+        AttemptAsync(() => client.Containers.StartContainerAsync(id, new ContainerStartParameters(), cancel), cancel);
 
     /// <summary>Asks a container to stop and ends it when it has not after the grace; one that is gone or stopped is left alone.</summary>
     public Task StopContainerAsync(string id, TimeSpan grace, CancellationToken cancel = default) =>
@@ -58,7 +58,7 @@ public sealed partial class ContainerEngine
     {
         try
         {
-            return ToState(await AskAsync(() => client.Containers.InspectContainerAsync(id, cancel), cancel).ConfigureAwait(false));
+            return ToState(await CallAsync(() => client.Containers.InspectContainerAsync(id, cancel), cancel).ConfigureAwait(false));
         }
         catch (EngineRefusalException refusal) when (refusal.IsAbsent)
         {
@@ -69,7 +69,7 @@ public sealed partial class ContainerEngine
     /// <summary>Waits until a container has ended (at once when it does not run).</summary>
     /// <returns>Its exit code.</returns>
     public async Task<int> WaitContainerAsync(string id, CancellationToken cancel = default) =>
-        (int)(await AskAsync(() => client.Containers.WaitContainerAsync(id, cancel), cancel).ConfigureAwait(false)).StatusCode;
+        (int)(await CallAsync(() => client.Containers.WaitContainerAsync(id, cancel), cancel).ConfigureAwait(false)).StatusCode;
 
     /// <summary>The containers with all of these labels (value null: any value).</summary>
     /// <param name="labels">Labels; none: every container.</param>
@@ -78,7 +78,7 @@ public sealed partial class ContainerEngine
     public async Task<IReadOnlyList<ListedContainer>> ListContainersAsync(IReadOnlyDictionary<string, string?> labels, bool all = true, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(labels);
-        var found = await AskAsync(() => client.Containers.ListContainersAsync(new ContainersListParameters { All = all, Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
+        var found = await CallAsync(() => client.Containers.ListContainersAsync(new ContainersListParameters { All = all, Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
         return [.. found.Select(container => new ListedContainer(container.ID, container.Names?.FirstOrDefault()?.TrimStart('/') ?? "", container.ImageID ?? "",
             Copy(container.Labels), container.State ?? ""))];
     }
@@ -156,7 +156,7 @@ public sealed partial class ContainerEngine
     public async Task<ExecSession> OpenExecAsync(string id, ExecSpec spec, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(spec);
-        var answer = await CallAsync(() => client.Exec.CreateContainerExecAsync(id, new ContainerExecCreateParameters
+        var answer = await AttemptAsync(() => client.Exec.CreateContainerExecAsync(id, new ContainerExecCreateParameters
         {
             Cmd = [.. spec.Command],
             Env = [.. spec.Environment],
@@ -173,7 +173,7 @@ public sealed partial class ContainerEngine
     /// <summary>Joins a running container's streams until it ends or the input does.</summary>
     public async Task AttachAsync(string id, Stream? input, Stream output, Stream error, CancellationToken cancel = default)
     {
-        using var stream = await CallAsync(() => client.Containers.AttachContainerAsync(id,
+        using var stream = await AttemptAsync(() => client.Containers.AttachContainerAsync(id,
             new ContainerAttachParameters { Stream = true, Stdin = input is not null, Stdout = true, Stderr = true }, cancel), cancel).ConfigureAwait(false);
         await PumpAsync(stream, input, output, error, cancel).ConfigureAwait(false);
     }
@@ -181,7 +181,7 @@ public sealed partial class ContainerEngine
     /// <summary>Starts a new container and gives its output line by line until it ends; nothing is lost whatever the engine's log driver.</summary>
     internal async Task RunAttachedAsync(string id, Action<string, bool> onLine, Action? onOutput, CancellationToken cancel)
     {
-        using var stream = await CallAsync(() => client.Containers.AttachContainerAsync(id,
+        using var stream = await AttemptAsync(() => client.Containers.AttachContainerAsync(id,
             new ContainerAttachParameters { Stream = true, Stdout = true, Stderr = true }, cancel), cancel).ConfigureAwait(false);
         await StartContainerAsync(id, cancel).ConfigureAwait(false);
         var output = new LineSplitter(text => Emit(text, false));
@@ -213,18 +213,18 @@ public sealed partial class ContainerEngine
 
     /// <summary>Changes the size of a container's terminal.</summary>
     public Task ResizeContainerAsync(string id, int columns, int rows, CancellationToken cancel = default) =>
-        CallAsync(() => client.Containers.ResizeContainerTtyAsync(id, new ContainerResizeParameters { Width = columns, Height = rows }, cancel), cancel);
+        AttemptAsync(() => client.Containers.ResizeContainerTtyAsync(id, new ContainerResizeParameters { Width = columns, Height = rows }, cancel), cancel);
 
     internal async Task<int> RunExecAsync(string exec, bool tty, Stream? input, Stream output, Stream error, CancellationToken cancel)
     {
-        using (var stream = await CallAsync(() => client.Exec.StartContainerExecAsync(exec, new ContainerExecStartParameters { TTY = tty }, cancel), cancel).ConfigureAwait(false))
+        using (var stream = await AttemptAsync(() => client.Exec.StartContainerExecAsync(exec, new ContainerExecStartParameters { TTY = tty }, cancel), cancel).ConfigureAwait(false))
             await PumpAsync(stream, input, output, error, cancel).ConfigureAwait(false);
-        var ended = await AskAsync(() => client.Exec.InspectContainerExecAsync(exec, cancel), cancel).ConfigureAwait(false);
+        var ended = await CallAsync(() => client.Exec.InspectContainerExecAsync(exec, cancel), cancel).ConfigureAwait(false);
         return (int)(ended.ExitCode ?? -1);
     }
 
     internal Task ResizeExecAsync(string exec, int columns, int rows, CancellationToken cancel) =>
-        CallAsync(() => client.Exec.ResizeExecTtyAsync(exec, new ContainerResizeParameters { Width = columns, Height = rows }, cancel), cancel);
+        AttemptAsync(() => client.Exec.ResizeExecTtyAsync(exec, new ContainerResizeParameters { Width = columns, Height = rows }, cancel), cancel);
 
     private async Task IgnoreAbsentAsync(Func<Task> call, CancellationToken cancel)
     {

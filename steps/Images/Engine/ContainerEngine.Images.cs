@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
@@ -32,7 +34,7 @@ public sealed partial class ContainerEngine
         }
         try
         {
-            await CallAsync(() => client.Images.CreateImageAsync(
+            await AttemptAsync(() => client.Images.CreateImageAsync(
                 // Without a tag the engine would pull all there are.
                 new ImagesCreateParameters { FromImage = parsed.Repository, Tag = parsed.Target, Platform = platform },
                 ToAuth(parsed.Host, credential), new Synchronous<JSONMessage>(Read), cancel), cancel).ConfigureAwait(false);
@@ -105,7 +107,7 @@ public sealed partial class ContainerEngine
         IReadOnlyDictionary<string, string?> labels, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(labels);
-        var found = await AskAsync(() => client.Images.ListImagesAsync(new ImagesListParameters { Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
+        var found = await CallAsync(() => client.Images.ListImagesAsync(new ImagesListParameters { Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
         return [.. found.Select(image => (image.ID, (IReadOnlyList<string>)[.. image.RepoTags ?? []], (IReadOnlyDictionary<string, string>)Copy(image.Labels)))];
     }
 
@@ -129,7 +131,7 @@ public sealed partial class ContainerEngine
         }
         try
         {
-            await CallAsync(() => client.Images.BuildImageFromDockerfileAsync(new ImageBuildParameters
+            await AttemptAsync(() => client.Images.BuildImageFromDockerfileAsync(new ImageBuildParameters
             {
                 Dockerfile = build.Dockerfile,
                 Tags = build.Name is null ? [] : [build.Name.ToString()],
@@ -154,6 +156,40 @@ public sealed partial class ContainerEngine
         if (error is not null) throw new ImageBuildException(progress.Instruction, error, progress.LastLines);
         return id is not null ? new EngineBuildResult(id, progress.Steps, progress.Cached)
             : throw new UnavailableException("engine", "the container engine ended the build without an image and without saying why; see its own log");
+    }
+
+    /// <summary>Gives an image labels and a name, in one instruction of the engine's own builder.</summary>
+    /// <param name="image">The image's id. It has no triggers, for this would set them off.</param>
+    /// <param name="build">What it was built as: name, labels and platform.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <returns>The new image's id.</returns>
+    /// <exception cref="UnavailableException">The engine does not do it: the image was removed meanwhile, or its disk is
+    /// full.</exception>
+    public async Task<string> LabelAsync(string image, EngineBuild build, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(build);
+        const string name = "Dockerfile";
+        static string Quoted(string value) =>
+            "\"" + value.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("$", "\\$") + "\"";
+        var labels = build.Labels.OrderBy(label => label.Key, StringComparer.Ordinal)
+            .Select(label => $"{Quoted(label.Key)}={Quoted(label.Value)}");
+        var archive = new ArrayBufferWriter<byte>();
+        var text = Encoding.UTF8.GetBytes($"FROM {image}\nLABEL {string.Join(' ', labels)}\n");
+        TarHeader.Write(archive, TarHeader.Regular, name, 0b110_100_100, text.Length, 0);
+        archive.Write(text);
+        TarHeader.Pad(archive, text.Length);
+        TarHeader.End(archive);
+        using var context = new MemoryStream(archive.WrittenSpan.ToArray());
+        try
+        {
+            var order = new EngineBuild(name) { Name = build.Name, Platform = build.Platform };
+            return (await BuildAsync(order, context, _ => { }, cancel).ConfigureAwait(false)).Id;
+        }
+        catch (ImageBuildException failure)
+        {
+            throw new UnavailableException(
+                "engine", $"the image was built as {image} and cannot be given its labels: {failure.EngineText}", failure);
+        }
     }
 
     /// <summary>Pushes a local image under its name.</summary>
@@ -181,7 +217,7 @@ public sealed partial class ContainerEngine
         }
         try
         {
-            await CallAsync(() => client.Images.PushImageAsync(name.Repository, new ImagePushParameters { Tag = name.Tag ?? "latest" },
+            await AttemptAsync(() => client.Images.PushImageAsync(name.Repository, new ImagePushParameters { Tag = name.Tag ?? "latest" },
                 ToAuth(name.Host, credential), new Synchronous<JSONMessage>(Read), cancel), cancel).ConfigureAwait(false);
         }
         catch (EngineRefusalException refusal)
@@ -195,7 +231,7 @@ public sealed partial class ContainerEngine
     /// <summary>Which engine this is: docker's or podman's, whose builders know different Dockerfiles.</summary>
     public async Task<EngineKind> KindAsync(CancellationToken cancel = default)
     {
-        var version = await AskAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
+        var version = await CallAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
         return EngineKind.Of(version.Version ?? "", (version.Components ?? []).Any(part => part.Name?.Contains("podman", StringComparison.OrdinalIgnoreCase) is true));
     }
 

@@ -86,13 +86,13 @@ public sealed partial class ContainerEngine : IDisposable
 
     /// <summary>The engine's version; a much smaller question than <see cref="DescribeAsync"/>.</summary>
     public async Task<string> VersionAsync(CancellationToken cancel = default) =>
-        (await AskAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false)).Version ?? "";
+        (await CallAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false)).Version ?? "";
 
     /// <summary>What the engine says of itself.</summary>
     public async Task<EngineDescription> DescribeAsync(CancellationToken cancel = default)
     {
-        var version = await AskAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
-        var info = await AskAsync(() => client.System.GetSystemInfoAsync(cancel), cancel).ConfigureAwait(false);
+        var version = await CallAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
+        var info = await CallAsync(() => client.System.GetSystemInfoAsync(cancel), cancel).ConfigureAwait(false);
         return new EngineDescription(Location.Address, IsLocal, version.Version ?? "", version.APIVersion ?? "", info.OSType ?? version.Os ?? "",
             info.Architecture ?? version.Arch ?? "", (int)info.NCPU, info.MemTotal, [.. info.SecurityOptions ?? []]) { DataFolder = info.DockerRootDir ?? "" };
     }
@@ -151,7 +151,7 @@ public sealed partial class ContainerEngine : IDisposable
     {
         try
         {
-            await CallAsync(() => client.System.PingAsync(cancel), cancel).ConfigureAwait(false);
+            await AttemptAsync(() => client.System.PingAsync(cancel), cancel).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is UnavailableException or EngineRefusalException && transport is not null)
         {
@@ -215,29 +215,30 @@ public sealed partial class ContainerEngine : IDisposable
     }
 
     private async Task CallAsync(Func<Task> call, CancellationToken cancel) =>
-        await CallAsync(async () =>
-        {
-            await call().ConfigureAwait(false);
-            return true;
-        }, cancel).ConfigureAwait(false);
+        await CallAsync(() => Valued(call), cancel).ConfigureAwait(false);
 
-    // For questions, which no user's input can spoil: an error of the engine's own is an outage.
-    private async Task<T> AskAsync<T>(Func<Task<T>> question, CancellationToken cancel)
+    private async Task AttemptAsync(Func<Task> call, CancellationToken cancel) =>
+        await AttemptAsync(() => Valued(call), cancel).ConfigureAwait(false);
+
+    // For most calls an error of the engine's own is an outage.
+    private async Task<T> CallAsync<T>(Func<Task<T>> call, CancellationToken cancel)
     {
         try
         {
-            return await CallAsync(question, cancel).ConfigureAwait(false);
+            return await AttemptAsync(call, cancel).ConfigureAwait(false);
         }
-        catch (EngineRefusalException refusal) when (refusal.Status >= 500)
+        catch (EngineRefusalException refusal) when (refusal.IsEnginesError)
         {
-            throw new UnavailableException("engine", $"the container engine at {Location} answers with an error: {refusal.Message}; see its own log", refusal);
+            throw new UnavailableException(
+                "engine", $"the container engine at {Location} answers with an error: {refusal.Message}; see its own log", refusal);
         }
     }
 
     // A null in the vendor's parameters (hence the "!" where they are filled) leaves the value out of the request.
 
-    // The one place where the vendor's exceptions become ours.
-    private async Task<T> CallAsync<T>(Func<Task<T>> call, CancellationToken cancel)
+    // The one place where the vendor's exceptions become ours. Called by itself where engines answer 500 for a mistake of who
+    // asks, too, and the caller reads the text: greeting, pulling, building, pushing, making and running containers.
+    private async Task<T> AttemptAsync<T>(Func<Task<T>> call, CancellationToken cancel)
     {
         try
         {
@@ -253,6 +254,12 @@ public sealed partial class ContainerEngine : IDisposable
         {
             throw EngineSilence.Of(Location, failure);
         }
+    }
+
+    private static async Task<bool> Valued(Func<Task> call)
+    {
+        await call().ConfigureAwait(false);
+        return true;
     }
 
     // {"message":"…"} in an answer's body.

@@ -15,6 +15,13 @@ public sealed class EngineRefusalException(int status, string text, Exception? i
     /// <summary>Whether something of that name is there already.</summary>
     public bool IsConflict => Status == 409;
 
+    /// <summary>Whether it is an error inside the engine, by its status, and none of those that it answers in this way for what
+    /// it was asked.</summary>
+    internal bool IsEnginesError => Status >= 500 && !IsAddressOverlap
+        && !Message.Contains("invalid reference format", StringComparison.Ordinal)
+        && !Message.Contains("is not running", StringComparison.Ordinal)
+        && !Message.Contains("is already in progress", StringComparison.Ordinal);
+
     /// <summary>Whether a network's addresses are taken by another one.</summary>
     public bool IsAddressOverlap => Message.Contains("overlaps with other one", StringComparison.OrdinalIgnoreCase);
 }
@@ -59,13 +66,21 @@ public sealed class ImagePullException(ImagePullFailure kind, string reference, 
     public string EngineText { get; } = text;
 
     /// <summary>The failure as a step ends with it: bad input, or something outside that does not answer.</summary>
-    public Exception ToStepFailure() => Kind switch
+    /// <param name="advice">What is to be said where credentials are wanted
+    /// (<see cref="RegistryCredentials.AdviceAsync"/>).</param>
+    public Exception ToStepFailure(string advice = "") => Kind switch
     {
-        ImagePullFailure.Unreachable => new Hosting.UnavailableException("registry", $"the image \"{Reference}\" cannot be pulled because its registry does not answer: {EngineText}", this),
+        ImagePullFailure.Unreachable => new Hosting.UnavailableException(
+            "registry", $"the image \"{Reference}\" cannot be pulled because its registry does not answer: {EngineText}", this),
         ImagePullFailure.NotFound => new Hosting.UsageException($"the image \"{Reference}\" does not exist: {EngineText}", this),
-        ImagePullFailure.Unauthorized => new Hosting.UsageException($"the registry does not give the image \"{Reference}\" (it is missing, or credentials are): {EngineText}; check the name, set {RegistryCredentials.UserVariable} and {RegistryCredentials.PasswordVariable}, or log in with docker login", this),
-        ImagePullFailure.InvalidName => new Hosting.UsageException($"\"{Reference}\" is no image reference: {EngineText}", this),
-        ImagePullFailure.PlainHttp => new Hosting.UsageException($"the registry of \"{Reference}\" speaks plain HTTP and the container engine insists on HTTPS: {EngineText}; name it under \"insecure-registries\" in the engine's daemon.json", this),
+        ImagePullFailure.Unauthorized => new Hosting.UsageException(
+            $"the registry does not give the image \"{Reference}\" (it is missing, or credentials are): {EngineText}; "
+                + $"check the name{(advice.Length > 0 ? "; " + advice : "")}", this),
+        ImagePullFailure.InvalidName => new Hosting.UsageException(
+            $"\"{Reference}\" is not an image reference: {EngineText}", this),
+        ImagePullFailure.PlainHttp => new Hosting.UsageException(
+            $"the registry of \"{Reference}\" speaks plain HTTP and the container engine insists on HTTPS: {EngineText}; "
+                + "name it under \"insecure-registries\" in the engine's daemon.json", this),
         _ => new Hosting.UnavailableException("engine", Message, this),
     };
 

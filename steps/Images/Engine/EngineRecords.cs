@@ -309,6 +309,14 @@ public sealed record EngineBuild(string Dockerfile)
     /// <summary>Such as <c>linux/amd64</c>; null: the engine's.</summary>
     public string? Platform { get; init; }
 
+    /// <summary>Whether labels can be written into a Dockerfile's instruction, which <see cref="ContainerEngine.LabelAsync"/>
+    /// does.</summary>
+    public static bool CanLabelAfterwards(IReadOnlyDictionary<string, string> labels)
+    {
+        ArgumentNullException.ThrowIfNull(labels);
+        return labels.Count > 0 && !labels.Values.Any(value => value.Any(char.IsControl));
+    }
+
     /// <summary>Local images whose layers may be used again; none: whatever the engine has.</summary>
     public IReadOnlyList<string> CacheFrom { get; init; } = [];
 }

@@ -13,7 +13,21 @@ public static class ProxyArguments
     /// </summary>
     /// <param name="environment">Names docker's configuration folder (DOCKER_CONFIG, HOME).</param>
     /// <param name="endpoint">The engine's address as it is configured, such as <c>unix:///var/run/docker.sock</c>.</param>
+    /// <param name="log">Its mask learns the passwords in them.</param>
     /// <exception cref="Hosting.UsageException">docker's configuration cannot be read.</exception>
-    public static IReadOnlyDictionary<string, string> For(IReadOnlyDictionary<string, string> environment, string endpoint) =>
-        DockerConfiguration.Read(environment).ProxyArguments(endpoint);
+    public static IReadOnlyDictionary<string, string> For(
+        IReadOnlyDictionary<string, string> environment, string endpoint, Hosting.BuildLog log)
+    {
+        ArgumentNullException.ThrowIfNull(log);
+        var arguments = DockerConfiguration.Read(environment).ProxyArguments(endpoint);
+        foreach (var value in arguments.Values)
+        {
+            if (!Uri.TryCreate(value, UriKind.Absolute, out var proxy)) continue;
+            var password = proxy.UserInfo[(proxy.UserInfo.IndexOf(':', StringComparison.Ordinal) + 1)..];
+            if (password.Length == 0 || password == proxy.UserInfo) continue;
+            log.Mask.Add(password);
+            log.Mask.Add(Uri.UnescapeDataString(password));
+        }
+        return arguments;
+    }
 }

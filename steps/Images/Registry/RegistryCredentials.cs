@@ -68,6 +68,18 @@ public sealed class RegistryCredentials
     public async Task<RegistryCredential?> FindAsync(string host, CancellationToken cancel = default) =>
         (await LookUpAsync(host, cancel).ConfigureAwait(false)).Credential;
 
+    /// <summary>What to do where an engine says that a registry did not take what it was given: the end of a sentence.</summary>
+    /// <param name="host">The registry's host.</param>
+    /// <param name="cancel">Gives up.</param>
+    public async Task<string> AdviceAsync(string host, CancellationToken cancel = default)
+    {
+        var lookUp = await LookUpAsync(host, cancel).ConfigureAwait(false);
+        if (lookUp.Credential is not { } given) return "of credentials, " + lookUp.WhyNone;
+        var trouble = lookUp.Trouble is null ? "" : $" (which were taken because {lookUp.Trouble})";
+        return $"the credentials from {lookUp.Source}{trouble} were refused: give \"{given.User}\" the right, or set "
+            + $"{UserVariable} and {PasswordVariable} to another user";
+    }
+
     internal async Task<CredentialLookUp> LookUpAsync(string host, CancellationToken cancel)
     {
         // Many ask at once; a helper is asked once a host.
