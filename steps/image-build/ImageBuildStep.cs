@@ -8,6 +8,8 @@ namespace CiSteps.ImageBuild;
 
 internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWorks works)
 {
+    private static readonly TimeSpan timeForProvenance = TimeSpan.FromSeconds(10);
+
     private readonly RegistryDefinition registry = run.Policy.Registry;
 
     public async Task<Outcome> RunAsync(CancellationToken cancel)
@@ -29,6 +31,7 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         foreach (var action in plan.Actions.Where(action => action.Act == ImageAct.Build)) await works.CheckAsync(ComponentOf(action.Facts), cancel).ConfigureAwait(false);
         foreach (var action in plan.Actions)
         {
+            cancel.ThrowIfCancellationRequested();
             var (image, outcome) = await ActAsync(action, provenance, cancel).ConfigureAwait(false);
             if (outcome is not null) return outcome;
             if (image is not null) images.Add(image);
@@ -191,9 +194,15 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
 
     private async Task AttachAsync(ImageReference image, byte[] statement, CancellationToken cancel)
     {
+        // The image is pushed and known: a stop waits a moment for the statement beside it, and takes nothing back.
+        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeForProvenance, context.Time, cancel);
         try
         {
-            await works.AttachAsync(image, statement, cancel).ConfigureAwait(false);
+            await works.AttachAsync(image, statement, finishing.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (finishing.Token.IsCancellationRequested)
+        {
+            context.Log.Warning($"stopped before the registry took the provenance of {image}; the next run of this build attaches it");
         }
         catch (RegistryRefusalException refusal)
         {

@@ -9,6 +9,8 @@ namespace CiSteps.ReserveTestbed;
 /// <summary>Gathers what was built and what is held, decides, claims.</summary>
 internal sealed class ReserveTestbedStep(StepContext context, Func<StepContext, CancellationToken, Task<ITestbeds>> open)
 {
+    private static readonly TimeSpan timeToGiveBack = TimeSpan.FromSeconds(15);
+
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
         using var run = await ChainRun.OpenAsync(context, cancel).ConfigureAwait(false);
@@ -41,7 +43,9 @@ internal sealed class ReserveTestbedStep(StepContext context, Func<StepContext, 
             var held = await testbeds.FindAsync(run.Identity, cancel).ConfigureAwait(false);
             return Outcome.Done(held.Count == 0 ? "nothing is held" : $"would give back {Listed(held)}");
         }
-        var released = await testbeds.ReleaseAllAsync(run.Identity, cancel).ConfigureAwait(false);
+        // Short, and whoever stops the build wants it too.
+        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeToGiveBack, context.Time, cancel);
+        var released = await testbeds.ReleaseAllAsync(run.Identity, finishing.Token).ConfigureAwait(false);
         return HandingOver(released.Count == 0 ? "nothing was held" : $"gave back {string.Join(", ", released)}", []);
     }
 
