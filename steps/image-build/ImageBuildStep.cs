@@ -47,6 +47,7 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         var certified = new Dictionary<string, TaggedImage?>(StringComparer.Ordinal);
         foreach (var component in withImage) certified[component.Name] = await works.FindAsync(CertifiedName(component), cancel).ConfigureAwait(false);
         var changes = await ChangesAsync(certified, cancel).ConfigureAwait(false);
+        var suites = await run.ChangedSuitesAsync(cancel).ConfigureAwait(false);
         var facts = new List<ComponentFacts>();
         foreach (var component in withImage)
         {
@@ -54,7 +55,8 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
             var name = ImageName.Repository(registry.Push, registry.BranchPrefix, component.Name, identity.IsDefaultBranch)
                 .WithTag(ImageName.BuildTag(component.Major, identity.BuildNumber, identity.ShortCommit));
             var neededBy = run.Policy.Suites.FirstOrDefault(suite => suite.Components.Contains(component.Name)
-                && suite.Components.Any(other => changes.TryGetValue(other, out var beside) && beside.Changed))?.Name;
+                && (suites.Contains(suite.Name)
+                    || suite.Components.Any(other => changes.TryGetValue(other, out var beside) && beside.Changed)))?.Name;
             var builds = changed || (certified[component.Name] is null && neededBy is not null);
             facts.Add(new ComponentFacts(component.Name, changed, reason, name, builds ? await works.FindAsync(name, cancel).ConfigureAwait(false) : null,
                 CertifiedName(component), certified[component.Name], neededBy)

@@ -84,7 +84,11 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         var configuration = context.Settings.Get(StepCommand.Configuration);
         return ChangedComponents.Decide(policy, paths, configuration)
             .Concat(ChangedComponents.Decide(run.Change, paths, configuration))
-            .Where(change => change.Changed).Select(change => change.Component.Name).Distinct(StringComparer.Ordinal);
+            .Where(change => change.Changed).Select(change => change.Component.Name)
+            // A suite that is another one says other things of its components.
+            .Concat(ChangedSuites.Decide(policy, paths).Keys
+                .SelectMany(name => policy.Suites.First(suite => suite.Name == name).Components))
+            .Distinct(StringComparer.Ordinal);
     }
 
     private static string Summary(ChainEvidence evidence) =>

@@ -19,11 +19,13 @@ internal sealed class ReserveTestbedStep(StepContext context, Func<StepContext, 
         if (!context.Evidence.TryReadDone("image-build", out var built, out var why))
             return Outcome.Refused("no-images", $"it is not known which images were built: {why}; run image-build first");
         var images = built.RequiredHandOverAs(HandOverJson.Default.ImageBuildHandOver).Images;
-        if (ReserveTestbedPlan.Needed(run.Policy, images).Count == 0)
-            return HandingOver(ReserveTestbedPlan.For(run.Policy, images, []).ToString(), []);
+        var changed = await run.ChangedSuitesAsync(cancel).ConfigureAwait(false);
+        if (ReserveTestbedPlan.Needed(run.Policy, images, changed).Count == 0)
+            return HandingOver(ReserveTestbedPlan.For(run.Policy, images, changed, []).ToString(), []);
 
         using var testbeds = await open(context, cancel).ConfigureAwait(false);
-        var plan = ReserveTestbedPlan.For(run.Policy, images, await testbeds.FindAsync(run.Identity, cancel).ConfigureAwait(false));
+        var plan = ReserveTestbedPlan.For(run.Policy, images, changed,
+            await testbeds.FindAsync(run.Identity, cancel).ConfigureAwait(false));
         context.Log.Info(plan.ToString());
         if (context.DryRun) return Outcome.Done(plan.ToString());
         if (plan.IsEmpty) return HandingOver($"already held: {Listed(plan.Held)}", plan.Held);

@@ -48,6 +48,27 @@ public sealed class ImageBuildStepTests
     }
 
     [Test]
+    public async Task Stopped_beside_a_pushed_image_keeps_it_and_its_verdict()
+    {
+        using var stop = new CancellationTokenSource();
+        works.Setup(port => port.BuildAsync(It.IsAny<ImageOrder>(), It.IsAny<CancellationToken>())).ReturnsAsync(Built);
+        works.Setup(port => port.PublishAsync(name, Built.Id, It.IsAny<CancellationToken>())).ReturnsAsync((Digest, true));
+        works.Setup(port => port.AttachAsync(name.WithDigest(Digest), It.IsAny<byte[]>(), It.IsAny<CancellationToken>()))
+            .Returns((ImageReference _, byte[] _, CancellationToken cancel) =>
+            {
+                stop.Cancel();
+                cancel.ThrowIfCancellationRequested();
+                return Task.CompletedTask;
+            });
+
+        using var output = new StringWriter();
+        var exit = await repository.RunAsync(ImageBuildCommand.Create((_, _) => works.Object), "1", output, stop.Token);
+
+        Assert.That(exit, Is.EqualTo(ExitCode.Done), repository.Output);
+        Assert.That(repository.Images().Single().Digest, Is.EqualTo(Digest));
+    }
+
+    [Test]
     public async Task A_dry_run_prints_the_plan_and_builds_nothing()
     {
         Assert.That(await RunAsync("--dry-run"), Is.EqualTo(ExitCode.Done), repository.Output);
