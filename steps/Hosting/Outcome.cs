@@ -47,7 +47,8 @@ public sealed record Outcome
 
     internal static Outcome Bug(string text) => new(ExitCode.Bug, "bug", text);
 
-    internal static Outcome Cancelled(string text) => new(ExitCode.Cancelled, "cancelled", text);
+    /// <summary>The step was asked to stop, and says what is.</summary>
+    public static Outcome Cancelled(string text) => new(ExitCode.Cancelled, "cancelled", text);
 
     /// <summary>Adds one named value for the build server and the closing line.</summary>
     public Outcome With(string name, string value) =>

@@ -114,6 +114,14 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
             if (UnitTests.Components.FirstOrDefault(tested => tested.Component == name) is not { Changed: true })
                 return $"component \"{name}\" counts as changed ({change.Reason}), and unit-test took it for unchanged";
         }
+        foreach (var (name, path) in ChangedSuites.Decide(policy.File, changedPaths))
+        {
+            // Without any of its components there is nothing that it could be run on.
+            var suite = policy.File.Suites.First(suite => suite.Name == name);
+            if (run.Change.Components.Any(component => component is { Workload: not null, Image: not null }
+                && suite.Components.Contains(component.Name)) && !Integration.Suites.Any(result => result.Suite == name))
+                return $"suite \"{name}\" counts as changed ({path} changed) and did not run: run the chain again";
+        }
         return null;
     }
 
@@ -145,6 +153,10 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
             then.Components.FirstOrDefault(one => one.Name == tested.Component) is { } before
                 && policy.File.Components.FirstOrDefault(one => one.Name == tested.Component) is { } now
                 ? PolicyDifferences.TestRules(before, now) : []).FirstOrDefault();
-        return rules is null ? null : $"\"{target}\" has changed the {rules} since unit-test judged by it";
+        if (rules is not null) return $"\"{target}\" has changed the {rules} since unit-test judged by it";
+        // How tests run is the change's, but a run that it took out was done as the target had it then.
+        var taken = UnitTests.Components.Where(tested => tested.Changed).SelectMany(tested =>
+            PolicyDifferences.RunsTakenOut(tested.Component, run.Change, then, policy.File)).FirstOrDefault();
+        return taken is null ? null : $"\"{target}\" has changed the {taken} since, which ran as it had them";
     }
 }

@@ -103,6 +103,18 @@ public sealed class ChainRun : IDisposable
         return [.. Change.Components.Select(component => new ComponentChange(component, true, why))];
     }
 
+    /// <summary>The target's suites that the change touches by what they are made of, whatever it does to components. All of them
+    /// where it is not known what changed; none on the target branch, where only new images are judged.</summary>
+    /// <exception cref="UsageException">As <see cref="BaseAsync"/>.</exception>
+    /// <exception cref="UnavailableException">As <see cref="BaseAsync"/>.</exception>
+    public async Task<IReadOnlySet<string>> ChangedSuitesAsync(CancellationToken cancel)
+    {
+        if (Identity.IsDefaultBranch) return new HashSet<string>();
+        var names = await BaseAsync(cancel).ConfigureAwait(false) is { } since
+            ? ChangedSuites.Decide(Policy, ChangedSince(since)).Keys : Policy.Suites.Select(suite => suite.Name);
+        return names.ToHashSet(StringComparer.Ordinal);
+    }
+
     /// <summary>The full id of a commit; a history that is cut off is deepened for it. Null when neither the clone nor the
     /// origin's history has it.</summary>
     public async Task<string?> FindCommitAsync(string id, CancellationToken cancel)

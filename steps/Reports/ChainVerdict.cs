@@ -18,7 +18,8 @@ public enum Audience
 
 /// <summary>How a chain ended: which step failed first, and whom that concerns. A pure function of the evidence.</summary>
 /// <param name="FailedStep">The first step that is not done; null when all are.</param>
-/// <param name="Reason">Its reason word; <c>missing</c> when it left no evidence.</param>
+/// <param name="Reason">Its reason word; <c>missing</c>, <c>unreadable</c>, <c>other-run</c> or
+/// <c>bad-signature</c> when there is no evidence of it to use.</param>
 /// <param name="Text">Its sentence.</param>
 /// <param name="Audience">Whom to tell.</param>
 public sealed record ChainVerdict(string? FailedStep, string Reason, string Text, Audience Audience)
@@ -35,17 +36,29 @@ public sealed record ChainVerdict(string? FailedStep, string Reason, string Text
     /// <summary>Judges.</summary>
     /// <param name="steps">The chain's steps in order.</param>
     /// <param name="evidence">What there is of this very run, by step.</param>
-    /// <param name="why">Why there is none, by step.</param>
-    public static ChainVerdict For(IReadOnlyList<string> steps, IReadOnlyDictionary<string, StepEvidence> evidence, IReadOnlyDictionary<string, string> why)
+    /// <param name="missing">Where there is none, what was found instead, by step.</param>
+    public static ChainVerdict For(IReadOnlyList<string> steps, IReadOnlyDictionary<string, StepEvidence> evidence,
+        IReadOnlyDictionary<string, EvidenceFound> missing)
     {
         foreach (var step in steps)
         {
             if (!evidence.TryGetValue(step, out var found))
-                return new(step, "missing", $"{step} left no word: it was killed, or never started ({why.GetValueOrDefault(step, "no evidence")}); see its build log, then run it again", Audience.Platform);
+                return Without(step, missing.GetValueOrDefault(step) ?? new(EvidenceState.Missing, null, "no evidence"));
             if (found.Exit != ExitCode.Done) return new(step, found.Reason, found.Text, AudienceOf(found));
         }
         return new(null, "done", $"all {steps.Count} steps are done", Audience.Nobody);
     }
+
+    private static ChainVerdict Without(string step, EvidenceFound found) => found.State switch
+    {
+        EvidenceState.Unreadable => new(step, "unreadable", $"{step} left no readable evidence: {found.Why}", Audience.Platform),
+        EvidenceState.OfAnotherRun => new(step, "other-run", $"{step} left no evidence of this run, only what another left: " +
+            $"{found.Why}; see its build log, then run it again", Audience.Platform),
+        EvidenceState.BadSignature => new(step, "bad-signature", $"the evidence of {step} is not signed as it has to be: " +
+            found.Why, Audience.Platform),
+        _ => new(step, "missing", $"{step} left no word: it was killed, or never started ({found.Why}); see its build log, " +
+            "then run it again", Audience.Platform),
+    };
 
     private static Audience AudienceOf(StepEvidence evidence) => evidence switch
     {

@@ -9,6 +9,9 @@ namespace CiSteps.Certify;
 
 internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseRegistry registry)
 {
+    private static readonly TimeSpan timeForTags = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan timeForSummaries = TimeSpan.FromSeconds(8);
+
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
         if (Unfit() is { } unfit) return unfit;
@@ -27,7 +30,10 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
         if (plan.Refusal is { } no) return Outcome.Refused(no.Reason, no.Text);
         if (context.DryRun) return Outcome.Done(plan.Text);
         var earlier = context.Evidence.TryRead("certify", out var own, out _) ? own.HandOverAs(HandOverJson.Default.CertifyHandOver) : null;
-        if (await ActAsync(plan, cancel).ConfigureAwait(false) is { } stopped) return stopped;
+        cancel.ThrowIfCancellationRequested();
+        // A few small writes: once the first is made a stop waits for the last, so that no version is half certified.
+        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeForTags, context.Time, cancel);
+        if (await ActAsync(plan, finishing.Token).ConfigureAwait(false) is { } stopped) return stopped;
         return await EndAsync(plan, evidence, earlier, cancel).ConfigureAwait(false);
     }
 
@@ -78,6 +84,7 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
 
     private async Task<Outcome?> ActAsync(CertifyPlan plan, CancellationToken cancel)
     {
+        var written = new List<string>();
         // First what is written once, for all; then what moves: a failure in between leaves production as it was.
         foreach (var moves in new[] { false, true })
         {
@@ -85,7 +92,17 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
             {
                 foreach (var write in component.Writes.Where(write => write.Moves == moves))
                 {
-                    if (await WriteAsync(component.Facts, write, cancel).ConfigureAwait(false) is { } stopped) return stopped;
+                    try
+                    {
+                        if (await WriteAsync(component.Facts, write, cancel).ConfigureAwait(false) is { } stopped) return stopped;
+                    }
+                    catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+                    {
+                        return Outcome.Cancelled($"stopped while \"{component.Facts.Image.Repository}:{write.Tag}\" was written, " +
+                            $"which may be done or not; {(written.Count == 0 ? "no tag was written before" : $"written before: {string.Join(", ", written)}")}; " +
+                            "run certify again");
+                    }
+                    written.Add($"\"{component.Facts.Image.Repository}:{write.Tag}\"");
                 }
             }
         }
@@ -118,8 +135,10 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
         }
     }
 
+    // The tags are written: from here on nothing changes the verdict, a stop as little as a registry that falls silent.
     private async Task<Outcome> EndAsync(CertifyPlan plan, ChainEvidence evidence, CertifyHandOver? earlier, CancellationToken cancel)
     {
+        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeForSummaries, context.Time, cancel);
         var certified = new List<CertifiedImage>();
         foreach (var component in plan.Components.Where(component => !component.IsSuperseded))
         {
@@ -130,7 +149,7 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
                 : earlier?.Images.FirstOrDefault(image => image.Component == facts.Component && image.Digest == facts.Image.Digest)?.PreviousDigest;
             var pull = evidence.Images.Images.First(image => image.Component == facts.Component).PullRepository;
             certified.Add(new CertifiedImage(facts.Component, facts.Image.Repository, pull, facts.Image.Digest!, facts.VersionTag, facts.Production.Tag, previous));
-            if (component.Writes.Count > 0) await AttachAsync(facts, evidence, cancel).ConfigureAwait(false);
+            if (component.Writes.Count > 0) await AttachAsync(facts, evidence, finishing.Token).ConfigureAwait(false);
         }
         var now = plan.Components.Where(component => component.Writes.Any(write => write.Moves)).ToList();
         var superseded = plan.Components.Where(component => component.Facts.Built && component.IsSuperseded).ToList();
@@ -165,6 +184,11 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
         catch (RegistryRefusalException refusal)
         {
             context.Log.Warning($"the registry takes no summary beside the image ({refusal.Message}); the evidence folder has it");
+        }
+        catch (Exception failure) when (failure is UnavailableException or OperationCanceledException)
+        {
+            context.Log.Warning($"the summary could not be put beside the image " +
+                $"({(failure is UnavailableException ? failure.Message : "stopped before the registry answered")}); the evidence folder has it");
         }
     }
 

@@ -10,7 +10,7 @@ namespace CiSteps.Close;
 /// <param name="Run">Which run of which chain it is.</param>
 /// <param name="Steps">The chain's steps in order.</param>
 /// <param name="Evidence">What there is of this very run, by step.</param>
-/// <param name="Missing">Why there is none, by step.</param>
+/// <param name="Missing">Where there is none, what was found instead, by step.</param>
 /// <param name="Policy">The pipeline file that names owners; null when it cannot be read.</param>
 /// <param name="TouchedComponents">Components that the change touches by its paths; empty when that is not known.</param>
 /// <param name="HasTestbeds">Whether a pool or a cluster for tests is configured here.</param>
@@ -18,7 +18,7 @@ internal sealed record EndedChain(
     RunIdentity Run,
     IReadOnlyList<string> Steps,
     IReadOnlyDictionary<string, StepEvidence> Evidence,
-    IReadOnlyDictionary<string, string> Missing,
+    IReadOnlyDictionary<string, EvidenceFound> Missing,
     PipelineDefinition? Policy,
     IReadOnlyList<string> TouchedComponents,
     bool HasTestbeds);
@@ -89,8 +89,14 @@ internal sealed record ClosePlan(
         ReportRow Row(string step)
         {
             if (chain.Evidence.TryGetValue(step, out var found)) return ReportRow.Of(found);
-            var why = chain.Missing.GetValueOrDefault(step, "");
-            return new ReportRow(step, "not started", null, null, why) { IsProblem = step == verdict.FailedStep };
+            var missing = chain.Missing.GetValueOrDefault(step);
+            var outcome = missing?.State switch
+            {
+                EvidenceState.Unreadable => "unreadable",
+                EvidenceState.BadSignature => "wrong signature",
+                _ => "not started",
+            };
+            return new ReportRow(step, outcome, null, null, missing?.Why ?? "") { IsProblem = step == verdict.FailedStep };
         }
     }
 }

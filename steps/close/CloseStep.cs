@@ -18,6 +18,9 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
     internal const string ToldFile = "told.json";
     private const string ReportFile = "report.html";
 
+    private static readonly TimeSpan timeForTestbeds = TimeSpan.FromSeconds(12);
+    private static readonly TimeSpan timeForOwners = TimeSpan.FromSeconds(8);
+
     // What a step refused for (a broken ci-steps.yaml, say); it must not keep the end of the chain from coming.
     private Exception? unreadable;
 
@@ -30,9 +33,11 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
         foreach (var owner in plan.Recipients) context.Log.Info($"to be told: {owner.Name}");
         if (context.DryRun) return Outcome.Done(plan.Sentence("nothing was given back, nobody was told"));
 
-        var (back, failure) = await GiveBackAsync(plan, chain.Run, cancel).ConfigureAwait(false);
+        // The chain's last word: a stop shortens it, but nobody comes after this step who would say it.
+        var (back, failure) = await GiveBackInTimeAsync(plan, chain.Run, cancel).ConfigureAwait(false);
         Write(plan.Report);
-        var (told, missed) = await TellAsync(plan, chain.Run, cancel).ConfigureAwait(false);
+        using var telling = new FinishingTime(Timeout.InfiniteTimeSpan, timeForOwners, context.Time, cancel);
+        var (told, missed) = await TellAsync(plan, chain.Run, telling.Token).ConfigureAwait(false);
         if (failure is not null)
         {
             return Outcome.Unavailable("testbeds",
@@ -64,12 +69,12 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
             ? named.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
             : run.IsDefaultBranch ? ChainVerdict.ReleaseSteps : ChainVerdict.BranchSteps;
         var evidence = new Dictionary<string, StepEvidence>(StringComparer.Ordinal);
-        var missing = new Dictionary<string, string>(StringComparer.Ordinal);
+        var missing = new Dictionary<string, EvidenceFound>(StringComparer.Ordinal);
         foreach (var step in steps)
         {
             var found = context.Evidence.Find(step);
             if (found.Evidence is { } stated) evidence[step] = stated;
-            else missing[step] = found.Why;
+            else missing[step] = found;
         }
         return new(run, steps, evidence, missing, policy, touched, HasTestbeds());
     }
@@ -102,6 +107,20 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
         {
             // A clone without the history: then all owners are meant.
             return [];
+        }
+    }
+
+    private async Task<(IReadOnlyList<string> Claims, string? Failure)> GiveBackInTimeAsync(
+        ClosePlan plan, RunIdentity run, CancellationToken cancel)
+    {
+        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeForTestbeds, context.Time, cancel);
+        try
+        {
+            return await GiveBackAsync(plan, run, finishing.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (finishing.Token.IsCancellationRequested)
+        {
+            return ([], "stopped before their pool answered");
         }
     }
 
@@ -156,8 +175,7 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
                 context.Log.Info($"{owner.Name} was told already");
                 continue;
             }
-            if (AddressOf(owner) is not { } address
-                || !await Webhook.PostAsync(notification, address, client, context.Log, context.Time, cancel).ConfigureAwait(false))
+            if (AddressOf(owner) is not { } address || !await PostedAsync(notification, address, client, cancel).ConfigureAwait(false))
             {
                 missed.Add(owner.Name);
                 continue;
@@ -167,6 +185,19 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
             Remember(known);
         }
         return (told, missed);
+    }
+
+    private async Task<bool> PostedAsync(Notification notification, string address, HttpClient client, CancellationToken cancel)
+    {
+        try
+        {
+            return await Webhook.PostAsync(notification, address, client, context.Log, context.Time, cancel).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            context.Log.Warning($"stopped before the webhook of {notification.Owner.Name} answered");
+            return false;
+        }
     }
 
     private string? AddressOf(OwnerDefinition owner)

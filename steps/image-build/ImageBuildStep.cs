@@ -8,6 +8,8 @@ namespace CiSteps.ImageBuild;
 
 internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWorks works)
 {
+    private static readonly TimeSpan timeForProvenance = TimeSpan.FromSeconds(10);
+
     private readonly RegistryDefinition registry = run.Policy.Registry;
 
     public async Task<Outcome> RunAsync(CancellationToken cancel)
@@ -29,6 +31,7 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         foreach (var action in plan.Actions.Where(action => action.Act == ImageAct.Build)) await works.CheckAsync(ComponentOf(action.Facts), cancel).ConfigureAwait(false);
         foreach (var action in plan.Actions)
         {
+            cancel.ThrowIfCancellationRequested();
             var (image, outcome) = await ActAsync(action, provenance, cancel).ConfigureAwait(false);
             if (outcome is not null) return outcome;
             if (image is not null) images.Add(image);
@@ -44,6 +47,7 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         var certified = new Dictionary<string, TaggedImage?>(StringComparer.Ordinal);
         foreach (var component in withImage) certified[component.Name] = await works.FindAsync(CertifiedName(component), cancel).ConfigureAwait(false);
         var changes = await ChangesAsync(certified, cancel).ConfigureAwait(false);
+        var suites = await run.ChangedSuitesAsync(cancel).ConfigureAwait(false);
         var facts = new List<ComponentFacts>();
         foreach (var component in withImage)
         {
@@ -51,7 +55,8 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
             var name = ImageName.Repository(registry.Push, registry.BranchPrefix, component.Name, identity.IsDefaultBranch)
                 .WithTag(ImageName.BuildTag(component.Major, identity.BuildNumber, identity.ShortCommit));
             var neededBy = run.Policy.Suites.FirstOrDefault(suite => suite.Components.Contains(component.Name)
-                && suite.Components.Any(other => changes.TryGetValue(other, out var beside) && beside.Changed))?.Name;
+                && (suites.Contains(suite.Name)
+                    || suite.Components.Any(other => changes.TryGetValue(other, out var beside) && beside.Changed)))?.Name;
             var builds = changed || (certified[component.Name] is null && neededBy is not null);
             facts.Add(new ComponentFacts(component.Name, changed, reason, name, builds ? await works.FindAsync(name, cancel).ConfigureAwait(false) : null,
                 CertifiedName(component), certified[component.Name], neededBy)
@@ -191,9 +196,15 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
 
     private async Task AttachAsync(ImageReference image, byte[] statement, CancellationToken cancel)
     {
+        // The image is pushed and known: a stop waits a moment for the statement beside it, and takes nothing back.
+        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeForProvenance, context.Time, cancel);
         try
         {
-            await works.AttachAsync(image, statement, cancel).ConfigureAwait(false);
+            await works.AttachAsync(image, statement, finishing.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (finishing.Token.IsCancellationRequested)
+        {
+            context.Log.Warning($"stopped before the registry took the provenance of {image}; the next run of this build attaches it");
         }
         catch (RegistryRefusalException refusal)
         {

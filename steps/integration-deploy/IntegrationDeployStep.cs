@@ -18,7 +18,8 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
 
         if (!context.Evidence.TryReadDone("image-build", out var built, out var why)) return Outcome.Refused("no-evidence", $"{why}; run image-build first");
         var images = built.RequiredHandOverAs(HandOverJson.Default.ImageBuildHandOver).Images;
-        var concerned = run.Policy.Suites.Where(suite => IntegrationPlan.Concerns(suite, run.Change, images)).ToList();
+        var changed = await run.ChangedSuitesAsync(cancel).ConfigureAwait(false);
+        var concerned = run.Policy.Suites.Where(suite => IntegrationPlan.Concerns(suite, run.Change, images, changed)).ToList();
         IReadOnlyList<HeldTestbed> held = [];
         if (concerned.Count > 0)
         {
@@ -30,7 +31,8 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
         var production = await ProductionAsync(registry, concerned, run.Change, run.Policy.Registry, cancel)
             .ConfigureAwait(false);
 
-        var plan = IntegrationPlan.For(new IntegrationFacts(run.Change, run.Policy, images, production, held));
+        var plan = IntegrationPlan.For(new IntegrationFacts(run.Change, run.Policy, images, production, held)
+            { ChangedSuites = changed });
         foreach (var (suite, reason) in plan.Skipped) context.Log.Info($"suite \"{suite}\" is left out: {reason}");
         foreach (var suite in plan.Suites) context.Log.Info(suite.ToString());
         if (plan.Refusal is { } refusal) return Outcome.Refused(refusal.Reason, refusal.Text);

@@ -15,7 +15,11 @@ internal sealed record IntegrationFacts(
     PipelineDefinition Policy,
     IReadOnlyList<BuiltImage> Images,
     IReadOnlyDictionary<string, string?> Production,
-    IReadOnlyList<HeldTestbed> Testbeds);
+    IReadOnlyList<HeldTestbed> Testbeds)
+{
+    /// <summary>Suites that the change touches by what they are made of.</summary>
+    public IReadOnlySet<string> ChangedSuites { get; init; } = new HashSet<string>();
+}
 
 /// <summary>A service under test.</summary>
 /// <param name="Component">The component.</param>
@@ -60,9 +64,10 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
     public static IReadOnlyList<ComponentDefinition> ComponentsOf(SuiteDefinition suite, PipelineDefinition change) =>
         [.. change.Components.Where(component => component.Workload is not null && component.Image is not null && (suite.Components.Count == 0 || suite.Components.Contains(component.Name)))];
 
-    /// <summary>Whether one of the suite's components has an image that this chain built.</summary>
-    public static bool Concerns(SuiteDefinition suite, PipelineDefinition change, IReadOnlyList<BuiltImage> images) =>
-        ComponentsOf(suite, change).Any(component => images.Any(image => image.Component == component.Name && image.Built));
+    /// <summary>Whether one of the suite's components has an image that this chain built, or the change touches the suite itself.</summary>
+    public static bool Concerns(SuiteDefinition suite, PipelineDefinition change, IReadOnlyList<BuiltImage> images, IReadOnlySet<string> changedSuites) =>
+        ComponentsOf(suite, change) is { Count: > 0 } components && (changedSuites.Contains(suite.Name)
+            || components.Any(component => images.Any(image => image.Component == component.Name && image.Built)));
 
     /// <summary>Decides. Pure.</summary>
     /// <exception cref="Hosting.UsageException">A dependent's image is not an image reference.</exception>
@@ -79,7 +84,7 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
                 skipped.Add((suite.Name, "the change has none of its components"));
                 continue;
             }
-            if (!Concerns(suite, facts.Change, facts.Images))
+            if (!Concerns(suite, facts.Change, facts.Images, facts.ChangedSuites))
             {
                 skipped.Add((suite.Name, $"nothing new of {string.Join(", ", components.Select(component => component.Name))}"));
                 continue;

@@ -63,30 +63,9 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
         }
     }
 
-    // A stop that comes while the step finishes shortens what is left to do: the verdict and its evidence must still get out.
-    private sealed class Limit : IDisposable
-    {
-        private readonly CancellationTokenSource source;
-        private readonly CancellationTokenRegistration stopping;
-
-        public Limit(TimeSpan calm, TimeSpan whenCancelled, TimeProvider time, CancellationToken cancel)
-        {
-            source = new CancellationTokenSource(calm, time);
-            stopping = cancel.Register(() => source.CancelAfter(whenCancelled));
-        }
-
-        public CancellationToken Token => source.Token;
-
-        public void Dispose()
-        {
-            stopping.Dispose();
-            source.Dispose();
-        }
-    }
-
     private async Task ReleaseAsync(ITestbed testbed, CancellationToken cancel)
     {
-        using var limit = new Limit(releaseLimit, releaseLimitWhenCancelled, context.Time, cancel);
+        using var limit = new FinishingTime(releaseLimit, releaseLimitWhenCancelled, context.Time, cancel);
         try
         {
             await testbed.ReleaseAsync(limit.Token).ConfigureAwait(false);
@@ -136,7 +115,7 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
 
     private async Task DiagnoseAsync(ITestCluster cluster, string ns, CancellationToken cancel)
     {
-        using var limit = new Limit(diagnosisLimit, diagnosisLimitWhenCancelled, context.Time, cancel);
+        using var limit = new FinishingTime(diagnosisLimit, diagnosisLimitWhenCancelled, context.Time, cancel);
         try
         {
             await cluster.DiagnoseAsync(ns, Path.Combine(context.Evidence.FolderOf(context.Step), "diagnosis", suite.Name), log, limit.Token).ConfigureAwait(false);
@@ -150,7 +129,7 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
     private async Task CleanAsync(ITestCluster cluster, string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels, CancellationToken cancel)
     {
         var time = cancel.IsCancellationRequested ? cleanLimitWhenCancelled : cleanLimit;
-        using var limit = new Limit(cleanLimit + TimeSpan.FromSeconds(2), cleanLimitWhenCancelled + TimeSpan.FromSeconds(2),
+        using var limit = new FinishingTime(cleanLimit + TimeSpan.FromSeconds(2), cleanLimitWhenCancelled + TimeSpan.FromSeconds(2),
             context.Time, cancel);
         try
         {

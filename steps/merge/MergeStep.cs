@@ -11,6 +11,8 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     private const int MostRounds = 5;
     private const int MostCommits = 20;
 
+    private static readonly TimeSpan timeForThePush = TimeSpan.FromSeconds(20);
+
     private readonly string target = run.Policy.Branches.Target;
 
     public async Task<Outcome> RunAsync(CancellationToken cancel)
@@ -82,7 +84,11 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         var configuration = context.Settings.Get(StepCommand.Configuration);
         return ChangedComponents.Decide(policy, paths, configuration)
             .Concat(ChangedComponents.Decide(run.Change, paths, configuration))
-            .Where(change => change.Changed).Select(change => change.Component.Name).Distinct(StringComparer.Ordinal);
+            .Where(change => change.Changed).Select(change => change.Component.Name)
+            // A suite that is another one says other things of its components.
+            .Concat(ChangedSuites.Decide(policy, paths).Keys
+                .SelectMany(name => policy.Suites.First(suite => suite.Name == name).Components))
+            .Distinct(StringComparer.Ordinal);
     }
 
     private static string Summary(ChainEvidence evidence) =>
@@ -94,19 +100,31 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         var identity = run.Identity;
         var commit = TreeMerge.Commit(run.Repository, facts.Merge!.Tree!, into: facts.TargetTip!, from: identity.Commit, Message(evidence),
             context.Settings.Get(MergeCommand.CommitterName), context.Settings.Get(MergeCommand.CommitterEmail), context.Time.GetUtcNow());
+        cancel.ThrowIfCancellationRequested();
         context.Log.Progress($"pushing {commit[..12]} to \"{target}\"");
-        var push = await origin.PushAsync(commit, target, cancel).ConfigureAwait(false);
+        // A push that has begun may land whatever happens here: a stop waits for the answer, and what landed is the verdict.
+        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeForThePush, context.Time, cancel);
+        PushResult push;
+        try
+        {
+            push = await origin.PushAsync(commit, target, finishing.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (finishing.Token.IsCancellationRequested)
+        {
+            return Outcome.Cancelled($"stopped while {commit[..12]} was pushed to \"{target}\", and the origin did not say " +
+                "whether it landed: run merge again, it reads what is there");
+        }
         switch (push.End)
         {
             case PushEnd.Accepted:
-                return await LandedAsync(facts, commit, cancel).ConfigureAwait(false);
+                return await LandedAsync(facts, commit, finishing.Token).ConfigureAwait(false);
             case PushEnd.Moved:
                 return null;
             case PushEnd.Network:
                 // The push may have arrived before the connection broke: only reading shows it.
                 context.Log.Warning($"the connection broke while pushing ({push.Text}); reading \"{target}\" again");
-                if ((await origin.FetchAsync([target], cancel).ConfigureAwait(false))[0] is { } tip && run.Repository.IsAncestor(commit, tip))
-                    return await LandedAsync(facts, commit, cancel).ConfigureAwait(false);
+                if ((await origin.FetchAsync([target], finishing.Token).ConfigureAwait(false))[0] is { } tip && run.Repository.IsAncestor(commit, tip))
+                    return await LandedAsync(facts, commit, finishing.Token).ConfigureAwait(false);
                 return Outcome.Unavailable("git", $"\"{target}\" could not be pushed to {identity.Repository}: {push.Text}; nothing was merged, run merge again when it answers");
             case PushEnd.Protected:
                 return Outcome.Refused("protected", $"\"{target}\" is protected on {identity.Repository}: {push.Text}; let the user of merge push to it, or bypass the rule");

@@ -13,6 +13,10 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
     // Going back has its own time and is not given up when the build is stopped: half a roll-out is worse than a late end.
     private static readonly TimeSpan rollbackLimit = TimeSpan.FromMinutes(10);
 
+    private static readonly TimeSpan timeForHistory = TimeSpan.FromSeconds(8);
+
+    private const string StoppedReason = "stopped";
+
     private readonly BuildLog log = context.Log;
     private readonly List<Done> done = [];
 
@@ -26,15 +30,41 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
             if (inWave.Count == 0) continue;
             using (log.Block($"wave {wave.Name}"))
             {
-                foreach (var move in inWave)
-                    if (await MoveAsync(move, cancel).ConfigureAwait(false) is { } failure) return await BackAsync(move, failure).ConfigureAwait(false);
-                if (wave.Soak > TimeSpan.Zero && await SoakAsync(wave, inWave, cancel).ConfigureAwait(false) is var (culprit, why))
-                    return await BackAsync(culprit, why).ConfigureAwait(false);
+                try
+                {
+                    foreach (var move in inWave)
+                    {
+                        cancel.ThrowIfCancellationRequested();
+                        if (await MoveAsync(move, cancel).ConfigureAwait(false) is { } failure) return await BackAsync(move, failure).ConfigureAwait(false);
+                    }
+                    if (wave.Soak > TimeSpan.Zero && await SoakAsync(wave, inWave, cancel).ConfigureAwait(false) is var (culprit, why))
+                        return await BackAsync(culprit, why).ConfigureAwait(false);
+                }
+                catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+                {
+                    // What is rolled out and healthy stays; the next run goes on from there.
+                    return Stopped(inWave.Find(move => !done.Exists(each => each.Move == move)) is { } next
+                        ? $"before {next.Image.Component} was rolled out to {next.Place.Target.Name}" : $"while wave {wave.Name} soaked");
+                }
             }
         }
-        var text = string.Join("; ", moves.Select(move => $"{move.Image.Component} runs {Move.Short(move.Image.Digest)} in {move.Place.Target.Name}"));
-        return Outcome.Done(text).HandingOver(new PromoteHandOver([.. kept, .. moves.Select(move => new PromotedWorkload(move.Image.Component, move.Place.Target.Name, move.Image.Digest, move.Previous))]), HandOverJson.Default.PromoteHandOver)
+        return HandingOver(Outcome.Done(string.Join("; ", moves.Select(move =>
+                $"{move.Image.Component} runs {Move.Short(move.Image.Digest)} in {move.Place.Target.Name}"))),
+                moves.Select(move => new PromotedWorkload(move.Image.Component, move.Place.Target.Name, move.Image.Digest, move.Previous)))
             .Attesting(PredicateTypes.StepOutcome, [], [.. moves.Select(move => Subject.Image(move.Image.Repository, move.Image.Digest)).DistinctBy(subject => subject.Digest)]);
+    }
+
+    private Outcome HandingOver(Outcome outcome, IEnumerable<PromotedWorkload> workloads) =>
+        outcome.HandingOver(new PromoteHandOver([.. kept, .. workloads]), HandOverJson.Default.PromoteHandOver);
+
+    // A roll-out that was stopped half-way is taken back; between two of them, and while a wave soaks, nothing is half done.
+    private Outcome Stopped(string when)
+    {
+        var rolled = done.Select(each => $"{each.Move.Image.Component} runs {Move.Short(each.Move.Image.Digest)} in {each.Place.Target.Name}").ToList();
+        var left = moves.Except(done.Select(each => each.Move)).Select(move => $"{move.Image.Component} in {move.Place.Target.Name}").ToList();
+        return HandingOver(Outcome.Cancelled($"stopped {when}; {(rolled.Count == 0 ? "nothing was rolled out" : string.Join(", ", rolled))}" +
+                (left.Count == 0 ? "" : $"; not rolled out: {string.Join(", ", left)}") + "; run promote again to go on"),
+            done.Select(each => new PromotedWorkload(each.Move.Image.Component, each.Place.Target.Name, each.Move.Image.Digest, each.Move.Previous)));
     }
 
     private async Task<DeployFailure?> MoveAsync(Move move, CancellationToken cancel)
@@ -54,10 +84,12 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         catch (Exception broken) when (broken is UnavailableException or UsageException || broken is OperationCanceledException && cancel.IsCancellationRequested)
         {
             // Whatever the reason, what is half done must not stay.
-            return new DeployFailure(broken is UnavailableException gone ? gone.Reason : broken is UsageException ? "manifests" : "stopped",
+            return new DeployFailure(broken is UnavailableException gone ? gone.Reason : broken is UsageException ? "manifests" : StoppedReason,
                 broken is OperationCanceledException ? "the build was stopped during the roll-out" : broken.Message);
         }
-        await RecordAsync(cluster, place, new HistoryEntry(move.Image.Digest, move.Previous, run.Identity.Commit, run.Identity.BuildNumber, Who, Now, "promoted"), cancel).ConfigureAwait(false);
+        // It runs and is healthy: a stop from here on waits for the history.
+        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeForHistory, context.Time, cancel);
+        await RecordAsync(cluster, place, new HistoryEntry(move.Image.Digest, move.Previous, run.Identity.Commit, run.Identity.BuildNumber, Who, Now, "promoted"), finishing.Token).ConfigureAwait(false);
         return null;
     }
 
@@ -92,16 +124,41 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         log.Warning($"{culprit.Image.Component} in {culprit.Place.Target.Name} failed: {failure.Text}");
         using var limit = new CancellationTokenSource(rollbackLimit, context.Time);
         var cluster = clusters[culprit.Place.Target];
-        await cluster.DiagnoseAsync(culprit.Place.Target.Namespace, Path.Combine(context.Evidence.FolderOf(context.Step), "diagnosis", culprit.Place.Target.Name), limit.Token).ConfigureAwait(false);
+        try
+        {
+            await cluster.DiagnoseAsync(culprit.Place.Target.Namespace, Path.Combine(context.Evidence.FolderOf(context.Step), "diagnosis", culprit.Place.Target.Name), limit.Token).ConfigureAwait(false);
+        }
+        catch (Exception broken) when (broken is UnavailableException or ClusterApiException or OperationCanceledException)
+        {
+            // The way back does not wait for it.
+            log.Warning($"no diagnosis of {culprit.Place.Target.Name}: {broken.Message}");
+        }
         // A digest that fails in one place is wanted in none.
         var results = new List<string>();
         foreach (var each in done.Where(each => each.Move.Image.Component == culprit.Image.Component).Reverse())
             results.Add(await UndoAsync(each, limit.Token).ConfigureAwait(false));
         results.Add(await BarAsync(culprit.Image, failure, limit.Token).ConfigureAwait(false));
-        var state = done.Select(each => new PromotedWorkload(each.Move.Image.Component, each.Place.Target.Name,
-            each.Move.Image.Component == culprit.Image.Component ? each.Move.Previous ?? each.Move.Image.Digest : each.Move.Image.Digest, each.Move.Previous));
-        return Outcome.Refused("rollout-failed", $"{culprit.Image.Component} at {culprit.Image.Digest} failed in {culprit.Place.Target.Name} ({failure.Reason}): {failure.Text}; {string.Join("; ", results)}")
-            .HandingOver(new PromoteHandOver([.. kept, .. state]), HandOverJson.Default.PromoteHandOver);
+        var state = new List<PromotedWorkload>();
+        foreach (var each in done) state.Add(new PromotedWorkload(each.Move.Image.Component, each.Place.Target.Name, await LiveAsync(each, limit.Token).ConfigureAwait(false), each.Move.Previous));
+        var text = $"{culprit.Image.Component} at {culprit.Image.Digest} failed in {culprit.Place.Target.Name} ({failure.Reason}): {failure.Text}; {string.Join("; ", results)}";
+        return HandingOver(failure.Reason == StoppedReason
+            ? Outcome.Cancelled($"stopped while {culprit.Image.Component} was rolled out to {culprit.Place.Target.Name}; {string.Join("; ", results)}")
+            : Outcome.Refused("rollout-failed", text), state);
+    }
+
+    // What is there, read after the last write; what was written where the cluster does not say.
+    private async Task<string> LiveAsync(Done each, CancellationToken cancel)
+    {
+        try
+        {
+            var live = await clusters[each.Place.Target].FindAsync(each.Place.Component.Workload!, each.Place.Target.Namespace, cancel).ConfigureAwait(false);
+            if (live?.Digest is { } digest) return digest;
+        }
+        catch (Exception broken) when (broken is UnavailableException or UsageException or OperationCanceledException)
+        {
+            log.Warning($"it is not known what {each.Place.Component.Name} runs in {each.Place.Target.Name} now: {broken.Message}");
+        }
+        return each.Move.Image.Digest;
     }
 
     private async Task<string> UndoAsync(Done each, CancellationToken cancel)
@@ -138,7 +195,7 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
     // A stopped build or a silent cluster says nothing about the image.
     private async Task<string> BarAsync(CertifiedImage image, DeployFailure failure, CancellationToken cancel)
     {
-        if (failure.Reason is "stopped" || failure.Reason.StartsWith("cluster-", StringComparison.Ordinal)) return $"{image.Digest} is not barred, since the failure is not its own";
+        if (failure.Reason == StoppedReason || failure.Reason.StartsWith("cluster-", StringComparison.Ordinal)) return $"{image.Digest} is not barred, since the failure is not its own";
         try
         {
             await registry.TagAsync(image.Repository, PromotionPlan.BarTag(image.Digest), image.Digest, null, cancel).ConfigureAwait(false);
@@ -157,10 +214,11 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         {
             await cluster.RecordAsync(place.Target.Namespace, place.Component.Name, entry, cancel).ConfigureAwait(false);
         }
-        catch (UnavailableException broken)
+        catch (Exception broken) when (broken is UnavailableException or OperationCanceledException)
         {
             // What runs is right; that it is not written down is worth a line, not a rollback.
-            log.Warning($"the history of {place.Component.Name} in {place.Target.Name} could not be written: {broken.Message}");
+            log.Warning($"the history of {place.Component.Name} in {place.Target.Name} could not be written: " +
+                (broken is UnavailableException ? broken.Message : "stopped before the cluster answered"));
         }
     }
 

@@ -9,6 +9,8 @@ namespace CiSteps.ReserveTestbed;
 /// <summary>Gathers what was built and what is held, decides, claims.</summary>
 internal sealed class ReserveTestbedStep(StepContext context, Func<StepContext, CancellationToken, Task<ITestbeds>> open)
 {
+    private static readonly TimeSpan timeToGiveBack = TimeSpan.FromSeconds(15);
+
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
         using var run = await ChainRun.OpenAsync(context, cancel).ConfigureAwait(false);
@@ -17,11 +19,13 @@ internal sealed class ReserveTestbedStep(StepContext context, Func<StepContext, 
         if (!context.Evidence.TryReadDone("image-build", out var built, out var why))
             return Outcome.Refused("no-images", $"it is not known which images were built: {why}; run image-build first");
         var images = built.RequiredHandOverAs(HandOverJson.Default.ImageBuildHandOver).Images;
-        if (ReserveTestbedPlan.Needed(run.Policy, images).Count == 0)
-            return HandingOver(ReserveTestbedPlan.For(run.Policy, images, []).ToString(), []);
+        var changed = await run.ChangedSuitesAsync(cancel).ConfigureAwait(false);
+        if (ReserveTestbedPlan.Needed(run.Policy, images, changed).Count == 0)
+            return HandingOver(ReserveTestbedPlan.For(run.Policy, images, changed, []).ToString(), []);
 
         using var testbeds = await open(context, cancel).ConfigureAwait(false);
-        var plan = ReserveTestbedPlan.For(run.Policy, images, await testbeds.FindAsync(run.Identity, cancel).ConfigureAwait(false));
+        var plan = ReserveTestbedPlan.For(run.Policy, images, changed,
+            await testbeds.FindAsync(run.Identity, cancel).ConfigureAwait(false));
         context.Log.Info(plan.ToString());
         if (context.DryRun) return Outcome.Done(plan.ToString());
         if (plan.IsEmpty) return HandingOver($"already held: {Listed(plan.Held)}", plan.Held);
@@ -41,7 +45,9 @@ internal sealed class ReserveTestbedStep(StepContext context, Func<StepContext, 
             var held = await testbeds.FindAsync(run.Identity, cancel).ConfigureAwait(false);
             return Outcome.Done(held.Count == 0 ? "nothing is held" : $"would give back {Listed(held)}");
         }
-        var released = await testbeds.ReleaseAllAsync(run.Identity, cancel).ConfigureAwait(false);
+        // Short, and whoever stops the build wants it too.
+        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeToGiveBack, context.Time, cancel);
+        var released = await testbeds.ReleaseAllAsync(run.Identity, finishing.Token).ConfigureAwait(false);
         return HandingOver(released.Count == 0 ? "nothing was held" : $"gave back {string.Join(", ", released)}", []);
     }
 

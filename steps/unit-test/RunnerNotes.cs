@@ -11,8 +11,12 @@ internal sealed partial class RunnerNotes
 {
     private readonly Lock gate = new();
     private readonly List<string> left = [];
+    private readonly List<string> suites = [];
     private string? besides;
+    private string? failed;
     private int collected;
+    private int ran;
+    private bool hasStopped;
 
     /// <summary>One line of the output.</summary>
     public void Add(string line)
@@ -21,11 +25,15 @@ internal sealed partial class RunnerNotes
         {
             if (Collected().Match(line) is { Success: true } items) collected =
                 int.Parse(items.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
-            if (Stopped().IsMatch(line)) left.Add(collected > 0 ? $"it stopped before all of {collected} tests ran"
-                : "it stopped before all tests ran");
+            if (Ended().Match(line) is { Success: true }) ran = Counts().Matches(line)
+                .Sum(count => int.Parse(count.Groups[1].ValueSpan, CultureInfo.InvariantCulture));
+            if (Failed().Match(line) is { Success: true } test) failed = test.Groups[1].Value;
+            if (Suite().Match(line) is { Success: true } suite) suites.Add(suite.Groups[1].Value);
+            if (Stopped().IsMatch(line)) hasStopped = true;
             else if (LeftOut().Match(line) is { Success: true } module) left.Add($"\"{module.Groups[1].Value}\" never ran");
-            else if (Suites().Match(line)
-                is { Success: true } suites) left.Add($"{suites.Groups[1].Value} of {suites.Groups[2].Value} test suites ran");
+            else if (Suites().Match(line) is { Success: true } some)
+                left.Add($"{some.Groups[1].Value} of {some.Groups[2].Value} test suites ran" +
+                    (suites.Count == 0 ? "" : $" ({string.Join(", ", suites.Distinct().Take(20))})"));
             if (besides is null && Besides().IsMatch(line)) besides = line.Trim();
         }
     }
@@ -35,7 +43,14 @@ internal sealed partial class RunnerNotes
     {
         get
         {
-            lock (gate) return left.Count == 0 ? null : string.Join(", ", left.Distinct().Take(20));
+            lock (gate)
+            {
+                var all = left.Distinct().Take(20).ToList();
+                // Its summary comes after it says that it stops. Which tests it had still before it pytest does not say.
+                if (hasStopped) all.Insert(0, $"it stopped{(failed is null ? "" : $" at \"{failed}\"")} before all" +
+                    (collected == 0 ? " tests ran" : $" of {collected} tests ran") + (ran == 0 ? "" : $", after {ran}"));
+                return all.Count == 0 ? null : string.Join(", ", all);
+            }
         }
     }
 
@@ -55,6 +70,21 @@ internal sealed partial class RunnerNotes
     // pytest and its xdist
     [GeneratedRegex(@"^!+ (.*: )?stopping after \d+ failures !+$")]
     private static partial Regex Stopped();
+
+    // pytest's last line, and its counts; what it deselected was never asked for
+    [GeneratedRegex(@"^=+ .*\bin [\d.]+s\b.*=+$|^\d+ (failed|passed|errors?)\b.* in [\d.]+s\b")]
+    private static partial Regex Ended();
+
+    [GeneratedRegex(@"\b(\d{1,9}) (?:failed|passed|errors?|skipped|xfailed|xpassed)\b")]
+    private static partial Regex Counts();
+
+    // pytest's summary: the last failed test is the one that it stopped at
+    [GeneratedRegex(@"^(?:FAILED|ERROR) (\S+::\S.*?)(?: - .*)?$")]
+    private static partial Regex Failed();
+
+    // jest
+    [GeneratedRegex(@"^(?:PASS|FAIL) +(?!.*::)(\S+)")]
+    private static partial Regex Suite();
 
     // Maven's reactor
     [GeneratedRegex(@"^(?:\[INFO\] )?(\S.*?) \.{2,} SKIPPED\b")]

@@ -22,9 +22,10 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
             throw new UsageException($"\"{leftOut}\" changed and --component leaves it out: on a build server all that changed is tested");
         foreach (var line in plan.Lines()) context.Log.Info(line);
         foreach (var warning in plan.Warnings) context.Log.Warning(warning);
-        foreach (var (component, path) in NamedPaths.Uncovered(run.Change, context.WorkTree))
-            context.Log.Warning($"{component}: its commands name \"{path}\", which no component's paths cover; a change of it " +
-                $"counts as a change of {component}: add it to its paths in {run.Change.Source}");
+        foreach (var (component, path) in NamedPaths.Uncovered(run.Change,
+            run.Repository.Files(run.Identity.Commit).Select(file => file.Path)))
+            context.Log.Warning($"{component}: what it names in {run.Change.Source} (commands, image, workload) has \"{path}\", which no " +
+                $"component's paths cover; a change of it counts as a change of {component}: add it to its paths in {run.Change.Source}");
         if (context.DryRun) return Outcome.Done(Summary(plan));
         Workplace.Require(context);
 

@@ -95,6 +95,68 @@ public sealed class CertifyStepTests
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Unavailable));
     }
 
+    [Test]
+    public async Task Stopped_at_whatever_call_it_has_written_all_or_nothing_and_says_which()
+    {
+        var ends = new List<int>();
+        for (var at = 1; ; at++)
+        {
+            using var stop = new CancellationTokenSource();
+            var calls = 0;
+            var written = new List<string>();
+            void Call(CancellationToken cancel, string? what = null)
+            {
+                if (++calls == at) stop.Cancel();
+                cancel.ThrowIfCancellationRequested();
+                if (what is not null) written.Add(what);
+            }
+
+            registry.Setup(port => port.FindAsync(It.IsAny<ImageReference>(), It.IsAny<CancellationToken>())).Returns((ImageReference image, CancellationToken cancel) =>
+            {
+                Call(cancel);
+                return Task.FromResult(image.Digest == Digest ? new TaggedImage(Digest, release.Clone.Head, "2.1-x") : null);
+            });
+            registry.Setup(port => port.TagAsync(It.IsAny<ImageReference>(), It.IsAny<string>(), It.IsAny<CancellationToken>())).Returns((ImageReference _, string tag, CancellationToken cancel) =>
+            {
+                Call(cancel, tag);
+                return Task.FromResult(Digest);
+            });
+            registry.Setup(port => port.MoveAsync(It.IsAny<ImageReference>(), It.IsAny<string>(), null, It.IsAny<CancellationToken>())).Returns((ImageReference _, string tag, string? _, CancellationToken cancel) =>
+            {
+                Call(cancel, tag);
+                return Task.CompletedTask;
+            });
+            registry.Setup(port => port.AttachAsync(It.IsAny<ImageReference>(), It.IsAny<string>(), It.IsAny<byte[]>(), It.IsAny<CancellationToken>()))
+                .Returns((ImageReference _, string _, byte[] _, CancellationToken cancel) =>
+                {
+                    Call(cancel, "summary");
+                    return Task.CompletedTask;
+                });
+
+            var exit = await release.RunAsync(CertifyCommand.Create((_, _) => registry.Object), "1", stop.Token);
+            ends.Add(exit);
+            var what = $"stopped at call {at} after writing {string.Join(", ", written)}:\n{release.Output}";
+            Assert.That(written, Has.Count.EqualTo(exit == ExitCode.Done ? 4 : 0), what);
+            if (exit == ExitCode.Done) Assert.That(release.HandOver().Images.Single().Digest, Is.EqualTo(Digest), what);
+            else Assert.That(exit, Is.EqualTo(ExitCode.Cancelled), what);
+            if (!stop.IsCancellationRequested) break;
+        }
+        Assert.That(ends.Count(exit => exit == ExitCode.Done), Is.EqualTo(5), "four writes and one run that nobody stopped");
+    }
+
+    [Test]
+    public async Task Stands_by_the_tags_when_the_registry_falls_silent_before_the_summary()
+    {
+        registry.Setup(port => port.TagAsync(release.Name(Digest), "2.1", It.IsAny<CancellationToken>())).ReturnsAsync(Digest);
+        foreach (var tag in new[] { "latest", "2-production" })
+            registry.Setup(port => port.MoveAsync(release.Name(Digest), tag, null, It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
+        registry.Setup(port => port.AttachAsync(release.Name(Digest), It.IsAny<string>(), It.IsAny<byte[]>(), It.IsAny<CancellationToken>()))
+            .ThrowsAsync(new UnavailableException("registry", "no answer"));
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), release.Output);
+        Assert.That(release.Output, Does.Contain("could not be put beside the image (no answer)"));
+        Assert.That(release.HandOver().Images.Single().Digest, Is.EqualTo(Digest));
+    }
+
     private void Answer(string target, TaggedImage? image) =>
         registry.Setup(port => port.FindAsync(release.Name(target), It.IsAny<CancellationToken>())).ReturnsAsync(image);
 

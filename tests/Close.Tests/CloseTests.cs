@@ -15,7 +15,8 @@ public sealed class What_a_chains_end_takes
     private static ClosePlan Plan(IReadOnlyList<string> touched, params StepEvidence[] evidence)
     {
         var found = evidence.ToDictionary(one => one.Step);
-        var missing = ChainVerdict.BranchSteps.Except(found.Keys).ToDictionary(step => step, step => $"there is no evidence of {step}");
+        var missing = ChainVerdict.BranchSteps.Except(found.Keys).ToDictionary(step => step,
+            step => new EvidenceFound(EvidenceState.Missing, null, $"there is no evidence of {step}"));
         return ClosePlan.For(new EndedChain(Run, ChainVerdict.BranchSteps, found, missing, Policy, touched, HasTestbeds: true));
     }
 
@@ -122,6 +123,39 @@ public sealed class Closing_a_chain
         Assert.That(output, Does.Contain("the owners were told before"));
     }
 
+    [TestCase("no json", "unreadable", "unit-test left no readable evidence", "unreadable")]
+    [TestCase("another build", "other-run", "no evidence of this run", "not started")]
+    [TestCase("another key", "bad-signature", "is not signed as it has to be", "wrong signature")]
+    public async Task Tells_evidence_that_is_no_use_from_a_step_that_never_started(string what, string reason, string says, string row)
+    {
+        using var key = System.Security.Cryptography.ECDsa.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256);
+        using var other = System.Security.Cryptography.ECDsa.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256);
+        environment["CISTEPS_SIGNING_KEY"] = (what == "another key" ? other : key).ExportPkcs8PrivateKeyPem();
+        await StateAsync("unit-test", Outcome.Done("passed"), what == "another build" ? "8" : "7");
+        environment["CISTEPS_SIGNING_KEY"] = key.ExportPkcs8PrivateKeyPem();
+        if (what == "no json")
+            await File.WriteAllTextAsync(Path.Combine(clone.Folder, ".ci-steps/evidence/unit-test/statement.json"), "{");
+
+        Assert.That(await RunAsync(), Is.Zero, output);
+        Assert.That(output, Does.Contain($"unit-test failed ({reason})").And.Contain(says).And.Not.Contain("never started"));
+        Assert.That(File.ReadAllText(Path.Combine(CloseFolder, "report.html")), Does.Contain(row));
+    }
+
+    [Test]
+    public async Task Says_its_word_also_when_it_is_stopped_while_it_says_it()
+    {
+        await StateAsync("unit-test", Outcome.Refused("failed", "2 tests failed"));
+        using var stop = new CancellationTokenSource();
+        webhooks.Asked = () => stop.Cancel();
+        using var http = new HttpClient(webhooks, disposeHandler: false);
+
+        var exit = await RunAsync(CloseCommand.Create(http), [], stop: stop.Token);
+
+        Assert.That(exit, Is.Zero, output);
+        Assert.That(output, Does.Contain("told greeters"));
+        Assert.That(webhooks.Posted, Has.Count.EqualTo(1));
+    }
+
     [Test]
     public async Task Touches_nothing_on_a_dry_run()
     {
@@ -164,11 +198,11 @@ public sealed class Closing_a_chain
         Assert.That(webhooks.Posted, Is.EqualTo(new[] { "/greeters" }), "the owners are told all the same");
     }
 
-    private Task<int> StateAsync(string step, Outcome outcome) => RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
+    private Task<int> StateAsync(string step, Outcome outcome, string build = "7") => RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
     {
         using var run = await ChainRun.OpenAsync(context, cancel);
         return outcome;
-    }), []);
+    }), [], build);
 
     private async Task<int> RunAsync(params string[] more)
     {
@@ -176,11 +210,11 @@ public sealed class Closing_a_chain
         return await RunAsync(CloseCommand.Create(http), more);
     }
 
-    private async Task<int> RunAsync(StepCommand step, string[] more)
+    private async Task<int> RunAsync(StepCommand step, string[] more, string build = "7", CancellationToken stop = default)
     {
         using var text = new StringWriter();
-        var exit = await StepHost.RunAsync(step, ["--work-tree", clone.Folder, "--build-number", "7", .. more], text, text,
-            new Dictionary<string, string>(environment) { ["HOME"] = git.Folder, ["PATH"] = Environment.GetEnvironmentVariable("PATH")! });
+        var exit = await StepHost.RunAsync(step, ["--work-tree", clone.Folder, "--build-number", build, .. more], text, text,
+            new Dictionary<string, string>(environment) { ["HOME"] = git.Folder, ["PATH"] = Environment.GetEnvironmentVariable("PATH")! }, stop: stop);
         output = text.ToString();
         return exit;
     }
@@ -189,8 +223,12 @@ public sealed class Closing_a_chain
     {
         public List<string> Posted { get; } = [];
 
+        public Action? Asked { get; set; }
+
         protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
+            Asked?.Invoke();
+            cancellationToken.ThrowIfCancellationRequested();
             Posted.Add(request.RequestUri!.AbsolutePath);
             return Task.FromResult(new HttpResponseMessage());
         }

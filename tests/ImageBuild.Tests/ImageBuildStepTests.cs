@@ -48,6 +48,43 @@ public sealed class ImageBuildStepTests
     }
 
     [Test]
+    public async Task Stopped_beside_a_pushed_image_keeps_it_and_its_verdict()
+    {
+        using var stop = new CancellationTokenSource();
+        works.Setup(port => port.BuildAsync(It.IsAny<ImageOrder>(), It.IsAny<CancellationToken>())).ReturnsAsync(Built);
+        works.Setup(port => port.PublishAsync(name, Built.Id, It.IsAny<CancellationToken>())).ReturnsAsync((Digest, true));
+        works.Setup(port => port.AttachAsync(name.WithDigest(Digest), It.IsAny<byte[]>(), It.IsAny<CancellationToken>()))
+            .Returns((ImageReference _, byte[] _, CancellationToken cancel) =>
+            {
+                stop.Cancel();
+                cancel.ThrowIfCancellationRequested();
+                return Task.CompletedTask;
+            });
+
+        using var output = new StringWriter();
+        var exit = await repository.RunAsync(ImageBuildCommand.Create((_, _) => works.Object), "1", output, stop.Token);
+
+        Assert.That(exit, Is.EqualTo(ExitCode.Done), repository.Output);
+        Assert.That(repository.Images().Single().Digest, Is.EqualTo(Digest));
+    }
+
+    [Test]
+    public async Task Builds_what_a_suite_needs_whose_own_files_alone_changed()
+    {
+        using var own = new ServiceRepository(Host, "registry.example/base:1", more: "    workload: { manifests: [service/k8s] }",
+            suites: "integration:\n  - { name: smoke, components: [service], class: small, tests: { job: it/job.yaml } }");
+        own.Clone.Git("checkout", "--quiet", "-b", "ci/suite");
+        own.Clone.Commit("it/job.yaml", "changed");
+        own.Clone.Git("push", "--quiet", "origin", "ci/suite");
+        works.Setup(port => port.FindAsync(It.IsAny<ImageReference>(), It.IsAny<CancellationToken>())).ReturnsAsync(default(TaggedImage));
+
+        var exit = await own.RunAsync(ImageBuildCommand.Create((_, _) => works.Object), "1", "--dry-run");
+
+        Assert.That(exit, Is.EqualTo(ExitCode.Done), own.Output);
+        Assert.That(own.Output, Does.Contain("service: build").And.Contain("suite \"smoke\" deploys it"));
+    }
+
+    [Test]
     public async Task A_dry_run_prints_the_plan_and_builds_nothing()
     {
         Assert.That(await RunAsync("--dry-run"), Is.EqualTo(ExitCode.Done), repository.Output);

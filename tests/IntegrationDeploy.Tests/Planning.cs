@@ -69,10 +69,19 @@ internal sealed class Planning
     }
 
     [Test]
+    public void Runs_a_suite_that_is_changed_itself_on_certified_images()
+    {
+        var suite = Plan(built: false, production: new() { ["push.example/quotes:2-production"] = Quotes }, changed: true).Suites.Single();
+
+        Assert.That((suite.Services.Single().Image.Digest, suite.Services.Single().BaseDigest), Is.EqualTo((New, default(string))));
+    }
+
+    [Test]
     public void Refuses_without_a_testbed() =>
         Assert.That(Plan(held: false, production: new() { ["push.example/quotes:2-production"] = Quotes }).Refusal!.Value.Reason, Is.EqualTo("no-testbed"));
 
-    private static IntegrationPlan Plan(Dictionary<string, string?> production, bool built = true, bool held = true, string? bootstrap = null)
+    private static IntegrationPlan Plan(Dictionary<string, string?> production, bool built = true, bool held = true, string? bootstrap = null,
+        bool changed = false)
     {
         var workload = new WorkloadDefinition(["k8s"], "Deployment", "greeter", "greeter", TimeSpan.FromMinutes(1));
         var component = new ComponentDefinition("greeter", ["greeter/**"], [], 1, [], [], null, new ImageDefinition("Dockerfile", ".", null, new Dictionary<string, string>(), null, "engine"), workload);
@@ -81,6 +90,7 @@ internal sealed class Planning
         var definition = new PipelineDefinition(registry, new BranchesDefinition("main", "ci/*"), [component], [suite], null, new NotificationsDefinition(new Dictionary<string, OwnerDefinition>(), null), "ci-steps.yaml");
         return IntegrationPlan.For(new IntegrationFacts(definition, definition,
             [new BuiltImage("greeter", "push.example/ci/greeter", "pull.example/ci/greeter", "1.7-abc", New, built)], production,
-            held ? [new HeldTestbed("smoke", "small", "claim", "bed-1", 3)] : []));
+            held ? [new HeldTestbed("smoke", "small", "claim", "bed-1", 3)] : [])
+            { ChangedSuites = changed ? new HashSet<string> { "smoke" } : [] });
     }
 }

@@ -58,7 +58,7 @@ internal sealed class Chain : IDisposable
 
     /// <summary>Writes the evidence of the steps before merge.</summary>
     public static async Task Passed(GitClone clone, bool suite = true, bool built = true, string digest = Digest,
-        string[]? but = null, string build = "17", string? key = null)
+        string[]? but = null, string build = "17", string? key = null, string? alsoRan = null)
     {
         var image = new BuiltImage("app", "localhost:5000/ci/app", "localhost:5000/ci/app", "1.17-x", Digest, built);
         but ??= [];
@@ -68,7 +68,8 @@ internal sealed class Chain : IDisposable
                 Outcome.Done("passed").HandingOver(new UnitTestHandOver("",
                     [.. (await run.ChangesAsync(new Dictionary<string, string?>(), default))
                 .Select(change => new TestedComponent(change.Component.Name, change.Changed, "", change.Component.Name == "app"
-                    ? 12 : 0, 0, 0, 0) { Runs = [.. change.Component.UnitTests.Select(tests => tests.Name)] })]),
+                    ? 12 : 0, 0, 0, 0) { Runs = [.. change.Component.UnitTests.Select(tests => tests.Name), .. alsoRan is null
+                        ? Array.Empty<string>() : [alsoRan]] })]),
                 HandOverJson.Default.UnitTestHandOver), environment);
         if (!but.Contains("image-build"))
             await Stated(clone, "image-build", build, _ =>

@@ -190,6 +190,67 @@ public sealed class A_merge_is_judged
     }
 
     [Test]
+    public async Task As_merged_when_it_is_stopped_while_it_pushes_and_the_push_lands()
+    {
+        await Chain.Passed(clone);
+        using var stop = new CancellationTokenSource();
+        var origin = new Mock<IOrigin>();
+        origin.Setup(one => one.FetchAsync(It.IsAny<IReadOnlyList<string>>(), It.IsAny<CancellationToken>()))
+            .ReturnsAsync((IReadOnlyList<string> branches, CancellationToken _) =>
+                [.. branches.Select(branch => branch == "main" ? chain.Start : clone.Head)]);
+        origin.Setup(one => one.PushAsync(It.IsAny<string>(), "main", It.IsAny<CancellationToken>()))
+            .Returns(async (string _, string _, CancellationToken cancel) =>
+        {
+            await stop.CancelAsync();
+            cancel.ThrowIfCancellationRequested();
+            return new PushResult(PushEnd.Accepted, "");
+        });
+        var ended = await Chain.MergeIn(clone, new() { ["TEAMCITY_VERSION"] = "1" }, origin.Object, stop.Token, "--branch", "ci/x");
+        ended.Was(ExitCode.Done, "merged \"ci/x\" into \"main\"", "publishArtifacts '.ci-steps/evidence/merge/**");
+        Assert.That(Chain.HandOver(clone), Is.Not.Null);
+    }
+
+    [Test]
+    public async Task By_what_the_target_has_now_where_the_change_takes_tests_out()
+    {
+        const string paths = "paths: [app/**],";
+        var asked = Chain.File.Replace(paths, paths + " unit-tests: [{ name: fast, run: x }],");
+        chain.MoveMain("ci-steps.yaml", asked);
+        clone.Git("fetch", "--quiet", "origin", "main");
+        clone.Git("merge", "--quiet", "--no-edit", "origin/main");
+        clone.Commit("ci-steps.yaml", Chain.File, "Take the tests out");
+        clone.Push();
+        await Chain.Passed(clone, alsoRan: "fast");
+        chain.MoveMain("ci-steps.yaml", asked.Replace("run: x }],", "run: thorough }],"));
+        await RefusedAsync("not-tested", "has changed the unit tests \"fast\" of \"app\"", "ran as it had them");
+    }
+
+    [Test]
+    public async Task Without_a_word_on_how_tests_run_where_the_change_has_them_itself()
+    {
+        const string paths = "paths: [app/**],";
+        var asked = Chain.File.Replace(paths, paths + " unit-tests: [{ name: fast, run: x }],");
+        chain.MoveMain("ci-steps.yaml", asked);
+        clone.Git("fetch", "--quiet", "origin", "main");
+        clone.Git("merge", "--quiet", "--no-edit", "origin/main");
+        clone.Push();
+        await Chain.Passed(clone);
+        chain.MoveMain("ci-steps.yaml", asked.Replace("run: x }],", "run: thorough, time-limit: 1m }],"));
+        (await Chain.Merge(clone, "--when-moved", "merge")).Was(ExitCode.Done, "merged \"ci/x\"");
+    }
+
+    [Test]
+    public async Task By_a_suite_whose_own_files_it_changes()
+    {
+        chain.MoveMain("ci-steps.yaml", Chain.File.Replace("class: small, tests: { run: x }", "class: small, tests: { job: it/job.yaml }"));
+        var suites = chain.Branch("ci/suite", "it/job.yaml", "changed\n");
+        await Chain.Passed(suites, suite: false, built: false);
+        (await Chain.Merge(suites)).Was(ExitCode.Refused, "suite \"smoke\" counts as changed (it/job.yaml changed) and did not run");
+        await Chain.Passed(suites, suite: true, built: false);
+        (await Chain.Merge(suites)).Was(ExitCode.Done, "merged \"ci/suite\"");
+    }
+
+    [Test]
     public async Task Once_and_stays_merged_when_it_is_stopped_while_it_removes_the_branch()
     {
         await Chain.Passed(clone);

@@ -250,6 +250,62 @@ internal sealed class WithScriptedWorld
         Assert.That(production.Text(), Does.Contain("is not barred"));
     }
 
+    [Test]
+    public async Task Stopped_at_whatever_call_says_what_runs()
+    {
+        await production.CertifiedAsync("7", production.Image(New, Old));
+        var ends = new List<string>();
+        for (var at = 1; ends.LastOrDefault() != "never stopped"; at++)
+        {
+            using var stop = new CancellationTokenSource();
+            var stopping = Stopping.StartingWith(Old, at, stop);
+            var exit = await production.RunAsync(PromoteCommand.Create(new World((_, _) => images.Object,
+                (_, _, _, _) => Task.FromResult<IProduction>(stopping))), "7", stop.Token);
+            var what = $"stopped at call {at} after {string.Join(", ", stopping.Done)}:\n{production.Output}";
+            ends.Add(stop.IsCancellationRequested ? $"{exit}" : "never stopped");
+
+            if (stopping.Live == New)
+            {
+                Assert.That(exit, Is.EqualTo(ExitCode.Done), what);
+                Assert.That(production.HandOver().Workloads.Single().Digest, Is.EqualTo(New), what);
+                Assert.That(stopping.Done[^1], Is.EqualTo("record promoted"), what);
+                continue;
+            }
+            Assert.That(exit, Is.EqualTo(ExitCode.Cancelled), what);
+            Assert.That(done, Has.None.StartsWith("tag"), what);
+            if (!stopping.Done.Contains("apply")) continue;
+            Assert.That(production.HandOver().Workloads.Single().Digest, Is.EqualTo(Old), what);
+            Assert.That(stopping.Done, Does.Contain("record rolled back"), what);
+        }
+        // find, snapshot, apply, roll, ask, and then the history: from there on the verdict stands.
+        Assert.That(ends, Does.Contain($"{ExitCode.Done}").And.Contain($"{ExitCode.Cancelled}"));
+    }
+
+    [Test]
+    public async Task Stopped_while_a_wave_soaks_says_what_runs_and_goes_on_next_time()
+    {
+        production.Dispose();
+        production = new Production("registry.example", Production.Wave("first", "one", "soak: 1h") + Production.Wave("second", "two"));
+        production.Environment[Production.KubeconfigVariable] = "kubeconfig";
+        await production.CertifiedAsync("7", production.Image(New, Old));
+        using var stop = new CancellationTokenSource();
+        // The gate's first answers are the roll-out's own; the one after the history is the soak's.
+        cluster.Setup(it => it.AskAsync(It.IsAny<GateDefinition>(), It.IsAny<string>(), It.IsAny<CancellationToken>()))
+            .Returns((GateDefinition _, string _, CancellationToken cancel) =>
+            {
+                if (done.Contains("record promoted sha256:11")) stop.Cancel();
+                cancel.ThrowIfCancellationRequested();
+                return Task.FromResult<string?>(null);
+            });
+
+        var exit = await production.RunAsync(PromoteCommand.Create(new World((_, _) => images.Object, (_, _, _, _) => Task.FromResult(cluster.Object))), "7", stop.Token);
+
+        Assert.That(exit, Is.EqualTo(ExitCode.Cancelled), production.Output);
+        Assert.That(done, Has.None.EqualTo("apply sha256:00"), "nothing is half done, so nothing is taken back");
+        Assert.That(production.HandOver().Workloads.Single(), Is.EqualTo(new Hosting.Evidence.PromotedWorkload("greeter", "one", New, Old)));
+        Assert.That(production.Text(), Does.Contain("while wave first soaked").And.Contain("not rolled out: greeter in two"));
+    }
+
     private Task<int> RunAsync(params string[] more) =>
         production.RunAsync(PromoteCommand.Create(new World((_, _) => images.Object, (_, _, _, _) => Task.FromResult(cluster.Object))), "7", more);
 

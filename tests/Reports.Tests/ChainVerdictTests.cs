@@ -11,7 +11,7 @@ public sealed class A_chains_verdict
         new(step, Run, exit, reason, $"{step} says so", [], "", [], null, default, default);
 
     private static ChainVerdict Judge(params StepEvidence[] evidence) =>
-        ChainVerdict.For(ChainVerdict.BranchSteps, evidence.ToDictionary(one => one.Step), new Dictionary<string, string>());
+        ChainVerdict.For(ChainVerdict.BranchSteps, evidence.ToDictionary(one => one.Step), new Dictionary<string, EvidenceFound>());
 
     [Test]
     public void Is_good_when_every_step_is_done() => Assert.That(Judge([.. ChainVerdict.BranchSteps.Select(step => Evidence(step, ExitCode.Done))]).Succeeded, Is.True);
@@ -26,6 +26,19 @@ public sealed class A_chains_verdict
     {
         var verdict = Judge(Evidence("unit-test", ExitCode.Done), Evidence("image-build", exit, reason));
         Assert.That((verdict.FailedStep, verdict.Reason, verdict.Audience.ToString()), Is.EqualTo(("image-build", reason, audience)));
+    }
+
+    [TestCase(EvidenceState.Missing, "missing", "left no word: it was killed, or never started")]
+    [TestCase(EvidenceState.Unreadable, "unreadable", "left no readable evidence")]
+    [TestCase(EvidenceState.OfAnotherRun, "other-run", "no evidence of this run")]
+    [TestCase(EvidenceState.BadSignature, "bad-signature", "is not signed as it has to be")]
+    public void Says_why_a_steps_evidence_is_none(EvidenceState state, string reason, string says)
+    {
+        var verdict = ChainVerdict.For(["unit-test"], new Dictionary<string, StepEvidence>(),
+            new Dictionary<string, EvidenceFound> { ["unit-test"] = new(state, null, "because of that") });
+        Assert.That((verdict.FailedStep, verdict.Reason, verdict.Audience), Is.EqualTo(("unit-test", reason, Audience.Platform)));
+        Assert.That(verdict.Text, Does.Contain(says).And.Contain("because of that"));
+        if (state != EvidenceState.Missing) Assert.That(verdict.Text, Does.Not.Contain("never started"));
     }
 
     [Test]

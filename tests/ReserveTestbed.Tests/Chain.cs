@@ -18,7 +18,7 @@ internal sealed class Chain : IDisposable
         integration:
           - { name: smoke, components: [app], class: small, tests: { run: x } }
           - { name: load, components: [app, worker], class: large, tests: { run: x } }
-          - { name: jobs, components: [worker], class: small, tests: { run: x } }
+          - { name: jobs, components: [worker], class: small, manifests: [jobs/k8s], tests: { run: x } }
         """;
 
     private readonly GitRepositories git = new();
@@ -36,6 +36,13 @@ internal sealed class Chain : IDisposable
     }
 
     public string Folder => clone.Folder;
+
+    /// <summary>One more commit of the change.</summary>
+    public void Change(string path)
+    {
+        clone.Commit(path, "3");
+        clone.Push();
+    }
 
     public string ClaimsFile => Path.Combine(Folder, ".ci-steps/evidence/reserve-testbed/claims.json");
 

@@ -56,6 +56,24 @@ internal sealed class Reserving
     }
 
     [Test]
+    public async Task Claims_for_a_suite_whose_own_files_changed_though_no_image_was_built()
+    {
+        chain.Change("jobs/k8s/seed.yaml");
+        await chain.BuiltAsync(("app", false), ("worker", false));
+        ClaimRequest? asked = null;
+        Claiming(request => asked = request, chain.Held("jobs"));
+
+        var (exit, output) = await chain.ReserveAsync(testbeds.Object);
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(exit, Is.EqualTo(ExitCode.Done), output);
+            Assert.That(asked!.Wishes, Is.EqualTo(new[] { new TestbedWish("jobs", "small") }));
+            Assert.That(output, Does.Contain("the change touches what \"jobs\" is made of"));
+        });
+    }
+
+    [Test]
     public async Task Without_evidence_of_the_images_nothing_is_reserved()
     {
         var (exit, output) = await chain.ReserveAsync(testbeds.Object);

@@ -64,6 +64,21 @@ public sealed class ExcusedFailures
         }
     }
 
+    [TestCase("pytest", 1)]
+    [TestCase("maven", 0)]
+    [TestCase("jest", 1)]
+    public async Task Quarantined_tests_alone_are_not_green(string framework, int code)
+    {
+        using var project = Of($"cp alone.src r.xml; exit {code}", $"retry:\n  framework: {framework}\n{Quarantine}");
+        project.Clone.Write("alone.src", OneFails.Replace("tests=\"2\"", "tests=\"1\"", StringComparison.Ordinal)
+            .Replace("<testcase name=\"a\"/>", "", StringComparison.Ordinal));
+
+        var exit = await project.RunAsync();
+
+        Assert.That((exit, project.Reason), Is.EqualTo((ExitCode.Refused, "no-tests")), project.Text);
+        Assert.That(project.Text, Does.Contain("no test that counts passed").And.Contain("1 failed in quarantine"));
+    }
+
     [Test]
     public async Task A_command_that_ends_with_zero_when_only_tests_failed_needs_no_proof()
     {
@@ -96,7 +111,10 @@ public sealed class ExcusedFailures
     }
 
     [TestCase("collected 9 items\n!!!!!!!!!!!! stopping after 1 failures !!!!!!!!!!!!", "pytest", "before all of 9 tests ran")]
+    [TestCase("collected 9 items\n!!!!!!!!!!!! stopping after 1 failures !!!!!!!!!!!!\nFAILED t.py::test_b - no\n==== 1 failed, 3 passed in 0.12s ====",
+        "pytest", "it stopped at \"t.py::test_b\" before all of 9 tests ran, after 4")]
     [TestCase("Test Suites: 1 failed, 1 of 3 total", "jest", "1 of 3 test suites ran")]
+    [TestCase("FAIL src/cart.test.js\n  ● adds\nTest Suites: 1 failed, 1 of 3 total", "jest", "1 of 3 test suites ran (src/cart.test.js)")]
     [TestCase("[INFO] shop-core ........ FAILURE [  1.0 s]\n[INFO] shop-web ........ SKIPPED", "pytest", "\"shop-web\" never ran")]
     public async Task What_the_runner_itself_says_it_left_out_is_not_green(string says, string framework, string text)
     {

@@ -117,7 +117,7 @@ public sealed class HowCommandsRun
             Assert.That((bool)project.Component("web")["changed"]!, Is.False, project.Output);
             Assert.That((int)project.Component("api")["passed"]!, Is.EqualTo(1), project.Output);
             Assert.That(project.Output,
-                Does.Contain("api: its commands name \"tools/test.sh\", which no component's paths cover"));
+                Does.Contain("has \"tools/test.sh\", which no component's paths cover"));
         }
     }
 
