@@ -53,7 +53,7 @@ public static class OutsideJson
         try
         {
             var nodes = new JsonNodeOptions { PropertyNameCaseInsensitive = limits.IgnoresCase };
-            var read = JsonNode.Parse(body, nodes, Options(limits));
+            var read = limits.AllowsDuplicates ? LastOfTwo(body, nodes, limits) : JsonNode.Parse(body, nodes, Options(limits));
             if (read is not null) documents.AddOrUpdate(read, document);
             return read;
         }
@@ -155,6 +155,30 @@ public static class OutsideJson
 
     internal static string DocumentOf(JsonNode node) => documents.TryGetValue(node.Root, out var document) ? document : "";
 
+    // An object that is made of a document on demand takes no name twice.
+    private static JsonNode? LastOfTwo(ReadOnlySpan<byte> utf8, JsonNodeOptions nodes, JsonLimits limits)
+    {
+        using var parsed = JsonDocument.Parse(utf8.ToArray(), Options(limits));
+        return Copy(parsed.RootElement);
+
+        JsonNode? Copy(JsonElement element)
+        {
+            switch (element.ValueKind)
+            {
+                case JsonValueKind.Null:
+                    return null;
+                case JsonValueKind.Object:
+                    var map = new JsonObject(nodes);
+                    foreach (var member in element.EnumerateObject()) map[member.Name] = Copy(member.Value);
+                    return map;
+                case JsonValueKind.Array:
+                    return new JsonArray([.. element.EnumerateArray().Select(Copy)]);
+                default:
+                    return JsonValue.Create(element.Clone());
+            }
+        }
+    }
+
     private static JsonDocumentOptions Options(JsonLimits limits) =>
         new() { AllowDuplicateProperties = limits.AllowsDuplicates, MaxDepth = limits.Depth };
 
@@ -170,7 +194,8 @@ public static class OutsideJson
         if (utf8.Trim(" \t\r\n"u8).IsEmpty)
             throw new OutsideJsonException(document, "", JsonFault.Truncated, "it is empty");
         if (!Utf8.IsValid(utf8)) throw JsonDiagnosis.Of(utf8, document, limits, null);
-        if (HasSurrogateEscape(utf8) && JsonDiagnosis.Find(utf8, document, limits, null) is { } found) throw found;
+        var isUnchecked = HasSurrogateEscape(utf8) || limits is { IgnoresCase: true, AllowsDuplicates: false };
+        if (isUnchecked && JsonDiagnosis.Find(utf8, document, limits, null) is { } found) throw found;
         return utf8;
     }
 

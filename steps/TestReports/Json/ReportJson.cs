@@ -67,6 +67,7 @@ internal static class ReportJson
 
     private static JsonDocument Parse(Stream stream)
     {
+        stream.Position = 0;
         var bytes = new byte[stream.Length];
         stream.ReadExactly(bytes);
         // The parser knows UTF-8 only; a mark of another encoding says which it is.
