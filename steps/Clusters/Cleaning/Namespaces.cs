@@ -9,7 +9,7 @@ namespace CiSteps.Clusters;
 /// <summary>Labels and annotations on all that the chain makes in a cluster.</summary>
 public static class Labels
 {
-    /// <summary>Label: which chain run made it.</summary>
+    /// <summary>Label: which chain run made it, as people name it: <see cref="RunIdentity.Chain"/>. Claims bear the hash of the same run under a name of their own.</summary>
     public const string Chain = "cisteps.dev/chain";
 
     /// <summary>Label: under which lease it was made.</summary>
