@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting.Settings;
 
 namespace CiSteps.Hosting;
@@ -158,6 +159,11 @@ public static class ProgramHost
         catch (UnavailableException failure)
         {
             return await EndAsync(failure.Reason, failure.Message, ExitCode.Unavailable).ConfigureAwait(false);
+        }
+        catch (OutsideJsonException failure)
+        {
+            return await EndAsync("unreadable-answer", StepHost.UnreadableAnswer(failure), ExitCode.Unavailable)
+                .ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {

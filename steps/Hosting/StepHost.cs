@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.Reflection;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting.Settings;
 
 namespace CiSteps.Hosting;
@@ -135,6 +136,12 @@ public static class StepHost
         {
             outcome = Outcome.Unavailable(failure.Reason, failure.Message);
         }
+        // Whoever reads a file says what its fault means. What is left is an outside system's answer with a value of another type
+        // than its protocol says.
+        catch (OutsideJsonException failure)
+        {
+            outcome = Outcome.Unavailable("unreadable-answer", UnreadableAnswer(failure));
+        }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
             outcome = Outcome.Cancelled($"{step.Name} was asked to stop and has cleaned up");
@@ -178,6 +185,9 @@ public static class StepHost
                 "was cleaning up may be there still");
         }
     }
+
+    internal static string UnreadableAnswer(OutsideJsonException failure) =>
+        $"{failure.Message}; this is not what the protocol says: check what stands between this machine and that system";
 
     private static void WriteEvidence(StepContext context, Outcome outcome, DateTimeOffset started)
     {

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
+using CiSteps.Hosting.Json;
 using CiSteps.Notifications;
 using CiSteps.Pipeline;
 using CiSteps.Reports;
@@ -220,10 +221,9 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
         var file = Path.Combine(context.Evidence.FolderOf(context.Step), ToldFile);
         try
         {
-            if (!File.Exists(file) || JsonNode.Parse(File.ReadAllText(file)) is not JsonArray ids) return [];
-            return [.. ids.Select(id => (string?)id ?? "")];
+            return File.Exists(file) ? [.. OutsideJson.Read(OutsideJson.ReadFile(file), file).Texts()] : [];
         }
-        catch (Exception error) when (error is JsonException or IOException or InvalidOperationException)
+        catch (Exception error) when (error is OutsideJsonException or IOException)
         {
             return [];
         }

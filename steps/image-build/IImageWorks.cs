@@ -1,5 +1,5 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting;
 using CiSteps.Images;
 using CiSteps.Pipeline;
@@ -31,9 +31,11 @@ internal sealed record BaseImage(string Reference, string Digest)
     {
         try
         {
-            return label is not null && JsonNode.Parse(label) is JsonObject json ? [.. json.Select(pair => new BaseImage(pair.Key, (string)pair.Value!))] : null;
+            return label is null ? null : [.. OutsideJson.ReadObject(label, "the label").Select(pair =>
+                new BaseImage(pair.Key, pair.Value.Text() ?? throw new OutsideJsonException("the label", pair.Key,
+                    JsonFault.WrongType, $"{pair.Key} is null")))];
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        catch (OutsideJsonException)
         {
             return null;
         }

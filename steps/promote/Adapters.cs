@@ -1,8 +1,8 @@
 using System.Net.Http;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using CiSteps.Clusters;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting.Settings;
 using CiSteps.Images;
 using CiSteps.Pipeline;
@@ -58,12 +58,12 @@ internal static class Adapters
         public async Task<LiveWorkload?> FindAsync(WorkloadDefinition workload, string ns, CancellationToken cancel)
         {
             if (await cluster.FindAsync(Kinds.Workload(workload.Kind).Path(ns, workload.Name), cancel).ConfigureAwait(false) is not { } live) return null;
-            var container = (live["spec"]?["template"]?["spec"]?["containers"] as JsonArray ?? []).OfType<JsonObject>().FirstOrDefault(each => (string?)each["name"] == workload.Container);
-            var image = (string?)container?["image"] ?? "";
+            var container = (live.List("spec", "template", "spec", "containers") ?? []).OfType<JsonObject>().FirstOrDefault(each => each.Text("name") == workload.Container);
+            var image = container.Text("image") ?? "";
             var digest = ImageReference.TryParse(image, out var reference, out _) ? reference.Digest : null;
-            var annotations = live["metadata"]?["annotations"];
-            return new LiveWorkload(digest, (string?)annotations?[Annotations.Digest],
-                (string?)annotations?[Annotations.Manifests]);
+            var annotations = live.Member("metadata", "annotations");
+            return new LiveWorkload(digest, annotations.Text(Annotations.Digest),
+                annotations.Text(Annotations.Manifests));
         }
 
         public Task<ManifestSet> SnapshotAsync(ManifestSet manifests, CancellationToken cancel) => cluster.SnapshotAsync(manifests, cancel);
@@ -107,9 +107,9 @@ internal static class Adapters
         {
             try
             {
-                if (JsonNode.Parse(body) is JsonObject { } status && (string?)status["message"] is { } message) return message;
+                if (OutsideJson.ReadObject(body, "the answer").Text("message") is { } message) return message;
             }
-            catch (Exception error) when (error is JsonException or InvalidOperationException)
+            catch (OutsideJsonException)
             {
                 // Not the API server's own answer.
             }

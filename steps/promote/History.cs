@@ -1,6 +1,6 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using CiSteps.Clusters;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.Promote;
 
@@ -14,7 +14,7 @@ internal sealed class History(Cluster cluster, string ns)
     public async Task<IReadOnlyList<HistoryEntry>> ReadAsync(string component, CancellationToken cancel)
     {
         if (await cluster.FindAsync(Kinds.ConfigMap.Path(ns, Name), cancel).ConfigureAwait(false) is not { } map) return [];
-        return Parse((string?)map["data"]?[component]);
+        return Parse(map.Text("data", component));
     }
 
     /// <summary>Adds an entry at the front; two at once both stay.</summary>
@@ -23,7 +23,7 @@ internal sealed class History(Cluster cluster, string ns)
         for (var attempt = 1; ; attempt++)
         {
             var map = await cluster.FindAsync(Kinds.ConfigMap.Path(ns, Name), cancel).ConfigureAwait(false);
-            var entries = Parse((string?)map?["data"]?[component]);
+            var entries = Parse(map.Text("data", component));
             var text = Write([entry, .. entries.Take(Longest - 1)]);
             try
             {
@@ -55,11 +55,11 @@ internal sealed class History(Cluster cluster, string ns)
         if (text is null) return [];
         try
         {
-            return [.. (JsonNode.Parse(text) as JsonArray ?? []).OfType<JsonObject>().Select(node => new HistoryEntry(
-                (string?)node["digest"] ?? "", (string?)node["previous"], (string?)node["commit"] ?? "", (string?)node["build"] ?? "",
-                (string?)node["who"] ?? "", (string?)node["when"] ?? "", (string?)node["result"] ?? ""))];
+            return [.. OutsideJson.Read(text, $"the ConfigMap \"{Name}\"").Objects().Select(node => new HistoryEntry(
+                node.Text("digest") ?? "", node.Text("previous"), node.Text("commit") ?? "", node.Text("build") ?? "",
+                node.Text("who") ?? "", node.Text("when") ?? "", node.Text("result") ?? ""))];
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        catch (OutsideJsonException)
         {
             return [];
         }

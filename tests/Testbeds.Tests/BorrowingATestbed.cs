@@ -137,7 +137,7 @@ internal sealed class BorrowingATestbed
     [Test]
     public async Task A_second_holder_of_the_same_chain_takes_over_and_the_first_is_told()
     {
-        await pool.ChangeAsync(PoolKinds.Class, "small", its => its["spec"]!["lease"]!["heartbeatSeconds"] = 3);
+        await pool.ChangeAsync(PoolKinds.Class, "small", its => its["spec"]!["lease"]!["leaseDurationSeconds"] = 3);
         var held = await pool.ClaimAsync(claims, "1");
         await using var first = await claims.TryPickUpAsync(held, default);
         using var others = pool.Claims();

@@ -136,13 +136,13 @@ internal sealed class EndingLeases
     public void A_claim_may_ask_for_less_than_its_class_allows_and_never_for_more()
     {
         var claim = Claim("one");
-        claim.Json["spec"]!["lease"] = new System.Text.Json.Nodes.JsonObject { ["heartbeatSeconds"] = 5, ["timeToLiveSeconds"] = 999999 };
+        claim.Json["spec"]!["lease"] = new System.Text.Json.Nodes.JsonObject { ["leaseDurationSeconds"] = 5, ["timeToLiveSeconds"] = 999999 };
 
         var times = new TestbedClaim(claim.Json).Times(small[0]);
 
         Assert.Multiple(() =>
         {
-            Assert.That(times.Heartbeat, Is.EqualTo(TimeSpan.FromSeconds(5)));
+            Assert.That(times.LeaseDuration, Is.EqualTo(TimeSpan.FromSeconds(5)));
             Assert.That(times.TimeToLive, Is.EqualTo(TimeSpan.FromHours(2)));
         });
     }

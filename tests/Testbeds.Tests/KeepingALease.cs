@@ -9,12 +9,12 @@ namespace CiSteps.Testbeds.Tests;
 internal sealed class KeepingALease
 {
     private static readonly HeldTestbed held = new("smoke", "small", "claim", "bed-1", 7);
-    private static readonly TimeSpan heartbeat = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan leaseDuration = TimeSpan.FromSeconds(90);
 
     private readonly FakeTimeProvider time = new();
 
     [Test]
-    public async Task A_holder_renews_three_times_in_a_heartbeat()
+    public async Task A_holder_renews_three_times_in_a_lease_duration()
     {
         var renewals = 0;
         await using var leased = Lease(_ => { renewals++; return Task.FromResult<string?>(null); });
@@ -43,7 +43,7 @@ internal sealed class KeepingALease
     }
 
     [Test]
-    public async Task A_pool_out_of_reach_for_a_whole_heartbeat_is_a_lost_lease_and_not_earlier()
+    public async Task A_pool_out_of_reach_for_a_whole_lease_duration_is_a_lost_lease_and_not_earlier()
     {
         await using var leased = Lease(_ => throw new UnavailableException("cluster-unreachable", "no route"));
 
@@ -83,7 +83,7 @@ internal sealed class KeepingALease
         Assert.That(renewals, Is.Zero);
     }
 
-    private LeasedTestbed Lease(Func<CancellationToken, Task<string?>> renew) => new(held, "kubeconfig", null, heartbeat, renew, time, BuildLog.Silent);
+    private LeasedTestbed Lease(Func<CancellationToken, Task<string?>> renew) => new(held, "kubeconfig", null, leaseDuration, renew, time, BuildLog.Silent);
 
     // On a thread without a synchronisation context, where a timer's continuation runs before Advance returns.
     private Task PassAsync(int seconds) => Task.Run(() =>

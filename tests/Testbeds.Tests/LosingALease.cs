@@ -35,7 +35,7 @@ internal sealed class LosingALease
         var leased = await claims.TryPickUpAsync(held, default);
         using var dead = pool.Connect(leased!.Kubeconfig);
         await dead.CreateAsync(Kinds.Namespace.Collection(null), BorrowingATestbed.Thing("v1", "Namespace", "left"), default);
-        // As after SIGKILL: no heartbeat any more, and nothing given back.
+        // As after SIGKILL: no renewal any more, and nothing given back.
         await leased.DisposeAsync();
 
         var expired = await pool.ClaimPhaseAsync(held.Claim, ClaimPhase.Expired);
@@ -51,7 +51,7 @@ internal sealed class LosingALease
     }
 
     [Test]
-    public async Task A_heartbeat_keeps_the_lease_for_many_times_its_length()
+    public async Task Renewals_keep_the_lease_for_many_times_its_length()
     {
         var held = await pool.ClaimAsync(claims, "1");
         await using var leased = await claims.TryPickUpAsync(held, default);

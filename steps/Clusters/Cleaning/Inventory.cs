@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.Clusters;
 
@@ -33,7 +34,7 @@ public sealed class Inventory
 
     // Pods of a replica set and the like come and go with their controller, which is in the inventory.
     private static bool IsMadeByAnother(JsonObject item) =>
-        (item["metadata"]?["ownerReferences"] as JsonArray ?? []).Any(owner => (bool?)owner?["controller"] == true);
+        (item.List("metadata", "ownerReferences") ?? []).Any(owner => owner.Flag("controller") == true);
 
     private Inventory(IReadOnlyList<InventoryItem> items) => Items = items;
 
@@ -62,7 +63,7 @@ public sealed class Inventory
             {
                 var (found, _) = await cluster.ListAsync(kind.Collection(ns), labels, null, cancel).ConfigureAwait(false);
                 lock (items)
-                    items.AddRange(found.Where(item => !IsMadeByAnother(item)).Select(item => new InventoryItem(kind, (string?)item["metadata"]?["namespace"], (string?)item["metadata"]?["name"] ?? "", (string?)item["metadata"]?["uid"] ?? ""))
+                    items.AddRange(found.Where(item => !IsMadeByAnother(item)).Select(item => new InventoryItem(kind, item.Text("metadata", "namespace"), item.Text("metadata", "name") ?? "", item.Text("metadata", "uid") ?? ""))
                         .Where(item => !IsTheClustersOwn(kind, item.Name)));
             }
             catch (Exception error) when (error is ClusterApiException { Code: 404 or 405 } or UnavailableException { Reason: "cluster-forbidden" })

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting.Settings;
 
 namespace CiSteps.Clusters;
@@ -8,7 +9,7 @@ namespace CiSteps.Clusters;
 /// <summary>Labels and annotations on all that the chain makes in a cluster.</summary>
 public static class Labels
 {
-    /// <summary>Label: which chain run made it.</summary>
+    /// <summary>Label: which chain run made it, as people name it: <see cref="RunIdentity.Chain"/>. Claims bear the hash of the same run under a name of their own.</summary>
     public const string Chain = "cisteps.dev/chain";
 
     /// <summary>Label: under which lease it was made.</summary>
@@ -58,7 +59,7 @@ public sealed partial class Cluster
     public async Task CreateNamespaceAsync(string name, IReadOnlyDictionary<string, string> labels, DateTimeOffset? expires, TimeSpan limit, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(labels);
-        if (await FindAsync(Kinds.Namespace.Path(null, name), cancel).ConfigureAwait(false) is { } existing && existing["metadata"]?["deletionTimestamp"] is not null)
+        if (await FindAsync(Kinds.Namespace.Path(null, name), cancel).ConfigureAwait(false) is { } existing && existing.Member("metadata", "deletionTimestamp") is not null)
             await AwaitGoneAsync(Kinds.Namespace, null, name, limit, cancel).ConfigureAwait(false);
         var metadata = new JsonObject { ["name"] = name, ["labels"] = Map(labels) };
         if (expires is { } moment) metadata["annotations"] = new JsonObject { [Labels.Expires] = moment.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture) };
@@ -125,7 +126,7 @@ public sealed partial class Cluster
             var held = new List<string>();
             foreach (var item in (await Inventory.TakeAsync(this, ns, null, either.Token).ConfigureAwait(false)).Items.Take(5))
                 if (await FindAsync(item.Path, either.Token).ConfigureAwait(false) is { } left)
-                    held.Add($"{item}{((left["metadata"]?["finalizers"] as JsonArray) is { Count: > 0 } finalizers ? $" with finalizer {string.Join(", ", finalizers.Select(node => (string?)node))}" : "")}");
+                    held.Add($"{item}{(left.List("metadata", "finalizers") is { Count: > 0 } finalizers ? $" with finalizer {string.Join(", ", finalizers.Texts())}" : "")}");
             return held.Count == 0 ? "" : $"; still in it: {string.Join(", ", held)}";
         }
         catch (Exception error) when (error is UnavailableException or ClusterApiException || error is OperationCanceledException && !cancel.IsCancellationRequested)
@@ -142,7 +143,7 @@ public sealed partial class Cluster
         var parts = new List<string>();
         foreach (var type in (string[])["NamespaceContentRemaining", "NamespaceFinalizersRemaining", "NamespaceDeletionContentFailure", "NamespaceDeletionDiscoveryFailure"])
             if (Conditions.Find(item, type) is { Status: "True" } condition) parts.Add(condition.Message);
-        var finalizers = (item["metadata"]?["finalizers"] as JsonArray ?? []).Select(node => (string?)node).ToList();
+        var finalizers = item.Texts("metadata", "finalizers").ToList();
         if (finalizers.Count > 0) parts.Add($"finalizers {string.Join(", ", finalizers)}");
         return parts.Count == 0 ? "" : $" ({string.Join("; ", parts)})";
     }

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Json;
 using k8s;
 
 namespace CiSteps.Clusters;
@@ -56,7 +57,7 @@ public sealed partial class Cluster : IDisposable
         var cluster = Open(kubeconfig, log, time);
         try
         {
-            cluster.Version = (string?)(await cluster.GetAsync("/version", cancel).ConfigureAwait(false))["gitVersion"] ?? "unknown version";
+            cluster.Version = (await cluster.GetAsync("/version", cancel).ConfigureAwait(false)).Text("gitVersion") ?? "unknown version";
             return cluster;
         }
         catch (ClusterApiException error)
@@ -121,7 +122,7 @@ public sealed partial class Cluster : IDisposable
                 ["resourceAttributes"] = new JsonObject { ["verb"] = verb, ["group"] = group, ["resource"] = resource, ["namespace"] = ns ?? "" },
             },
         }, JsonType, repeat: true, cancel).ConfigureAwait(false);
-        return (bool?)answer["status"]?["allowed"] == true;
+        return answer.Flag("status", "allowed") == true;
     }
 
     /// <summary>Closes the connection and its watches.</summary>

@@ -1,5 +1,4 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.Clusters;
 
@@ -23,13 +22,10 @@ public sealed class ClusterApiException(int code, string reason, string message)
         var (reason, said) = ("", body.Trim());
         try
         {
-            if (JsonNode.Parse(body) is JsonObject status)
-            {
-                reason = (string?)status["reason"] ?? "";
-                said = (string?)status["message"] ?? said;
-            }
+            var status = OutsideJson.ReadObject(body, "the answer");
+            (reason, said) = (status.Text("reason") ?? "", status.Text("message") ?? said);
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException or FormatException)
+        catch (OutsideJsonException)
         {
             // A proxy in between answers in its own way: its text is what there is.
         }

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.Clusters;
 
@@ -90,8 +91,8 @@ public sealed partial class Cluster
     {
         var versions = new List<string> { "v1" };
         var groups = await GetAsync("/apis", cancel).ConfigureAwait(false);
-        foreach (var group in groups["groups"] as JsonArray ?? [])
-            if ((string?)group?["preferredVersion"]?["groupVersion"] is { } preferred) versions.Add(preferred);
+        foreach (var group in groups.Objects("groups"))
+            if (group.Text("preferredVersion", "groupVersion") is { } preferred) versions.Add(preferred);
         var all = new List<Kind>();
         foreach (var version in versions) all.AddRange(await KindsOfAsync(version, fresh: true, cancel).ConfigureAwait(false));
         return all;
@@ -107,13 +108,13 @@ public sealed partial class Cluster
             var kinds = new List<Kind>();
             if (await FindAsync(path, cancel).ConfigureAwait(false) is { } list)
             {
-                foreach (var resource in list["resources"] as JsonArray ?? [])
+                foreach (var resource in list.Objects("resources"))
                 {
-                    var name = (string?)resource?["name"] ?? "";
+                    var name = resource.Text("name") ?? "";
                     if (name.Length == 0 || name.Contains('/', StringComparison.Ordinal)) continue;
-                    kinds.Add(new Kind(apiVersion, (string?)resource!["kind"] ?? "", name, (bool?)resource["namespaced"] ?? false)
+                    kinds.Add(new Kind(apiVersion, resource.Text("kind") ?? "", name, resource.Flag("namespaced") ?? false)
                     {
-                        Verbs = [.. (resource["verbs"] as JsonArray ?? []).Select(verb => (string?)verb ?? "")],
+                        Verbs = [.. resource.Texts("verbs")],
                     });
                 }
             }

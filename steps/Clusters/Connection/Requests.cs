@@ -1,9 +1,9 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Json;
 using Polly;
 
 namespace CiSteps.Clusters;
@@ -20,6 +20,9 @@ public sealed partial class Cluster
 
     // For one answer, not for watches: an API server that takes longer has hung.
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(60);
+
+    // A page of 500 objects, each of which etcd holds to 1.5 MiB: a list as large as this has never been seen.
+    private static readonly JsonLimits answers = new(256L << 20);
 
     private readonly ResiliencePipeline retry;
 
@@ -53,16 +56,15 @@ public sealed partial class Cluster
         while (true)
         {
             var page = await GetAsync(WithQuery(path, ("labelSelector", labels), ("fieldSelector", fields), ("limit", "500"), ("continue", more)), cancel).ConfigureAwait(false);
-            var kind = ((string?)page["kind"] ?? "List") is { } list && list.EndsWith("List", StringComparison.Ordinal) ? list[..^4] : "";
-            foreach (var node in page["items"] as JsonArray ?? [])
+            var kind = (page.Text("kind") ?? "List") is { } list && list.EndsWith("List", StringComparison.Ordinal) ? list[..^4] : "";
+            foreach (var item in page.Objects("items"))
             {
-                if (node is not JsonObject item) continue;
-                item["apiVersion"] ??= (string?)page["apiVersion"];
+                item["apiVersion"] ??= page.Text("apiVersion");
                 if (kind.Length > 0) item["kind"] ??= kind;
                 items.Add(item);
             }
-            more = (string?)page["metadata"]?["continue"];
-            if (string.IsNullOrEmpty(more)) return (items, (string?)page["metadata"]?["resourceVersion"] ?? "0");
+            more = page.Text("metadata", "continue");
+            if (string.IsNullOrEmpty(more)) return (items, page.Text("metadata", "resourceVersion") ?? "0");
         }
     }
 
@@ -137,17 +139,19 @@ public sealed partial class Cluster
             try
             {
                 using var response = await SendAsync(method, path, body, contentType, JsonType, limit.Token).ConfigureAwait(false);
-                var text = await response.Content.ReadAsStringAsync(limit.Token).ConfigureAwait(false);
-                if (!response.IsSuccessStatusCode) throw Failure(response, text, $"{method} {path}");
-                return text.Length == 0 ? [] : JsonNode.Parse(text) as JsonObject ?? [];
+                if (!response.IsSuccessStatusCode)
+                    throw Failure(response, await response.Content.ReadAsStringAsync(limit.Token).ConfigureAwait(false), $"{method} {path}");
+                var answer = await response.Content.ReadAsStreamAsync(limit.Token).ConfigureAwait(false);
+                return await OutsideJson.ReadObjectAsync(answer, $"the answer to {method} {path}", answers, limit.Token)
+                    .ConfigureAwait(false);
             }
             catch (OperationCanceledException error) when (!cancel.IsCancellationRequested)
             {
                 throw new HttpRequestException($"no answer within {AnswerLimit.TotalSeconds:0}s", error);
             }
-            catch (JsonException error)
+            catch (OutsideJsonException error)
             {
-                throw new HttpRequestException($"the answer is no JSON: {error.Message}", error);
+                throw new HttpRequestException(error.Message, error);
             }
         }
         try

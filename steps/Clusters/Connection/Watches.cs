@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.Clusters;
 
@@ -67,7 +67,7 @@ public sealed partial class Cluster
                     version = null;
                     break;
                 }
-                version = (string?)item["metadata"]?["resourceVersion"] ?? version;
+                version = item.Text("metadata", "resourceVersion") ?? version;
                 if (type is "ADDED" or "MODIFIED") yield return new Change(ChangeKind.Present, item);
                 else if (type == "DELETED") yield return new Change(ChangeKind.Gone, item);
             }
@@ -130,11 +130,12 @@ public sealed partial class Cluster
     {
         try
         {
-            return JsonNode.Parse(line) is JsonObject change ? ((string?)change["type"], change["object"] as JsonObject) : (null, null);
+            var change = OutsideJson.ReadObject(line, "a line of a watch");
+            return (change.Text("type"), change.Object("object"));
         }
-        catch (JsonException)
+        catch (OutsideJsonException)
         {
-            // A line cut off by a broken connection.
+            // A line cut off by a broken connection, or by what stands in between: a fresh list says what there is.
             return (null, null);
         }
     }

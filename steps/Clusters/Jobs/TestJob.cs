@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting.Settings;
 using static CiSteps.Clusters.Reading;
 
@@ -114,10 +115,10 @@ public static class TestJob
             var since = new Dictionary<string, long>(StringComparer.Ordinal);
             while (true)
             {
-                var pod = Own().OrderByDescending(item => Text(item["metadata"]?["creationTimestamp"]), StringComparer.Ordinal).FirstOrDefault();
-                var status = pod is null ? null : Items(pod["status"]?["containerStatuses"]).FirstOrDefault(each => Text(each["name"]) == container);
-                var ended = status?["state"]?["terminated"] as JsonObject;
-                var running = status?["state"]?["running"] is not null;
+                var pod = Own().OrderByDescending(item => Text(item.Member("metadata", "creationTimestamp")), StringComparer.Ordinal).FirstOrDefault();
+                var status = pod is null ? null : Items(pod.Member("status", "containerStatuses")).FirstOrDefault(each => Text(each["name"]) == container);
+                var ended = status.Object("state", "terminated");
+                var running = status.Member("state", "running") is not null;
                 if (pod is not null && (running || ended is not null) && reading is null)
                 {
                     readingPod = pod.NameOf();
@@ -135,8 +136,8 @@ public static class TestJob
                     await RestAsync(cancel).ConfigureAwait(false);
                     return Result(null, verdict);
                 }
-                if (pod is not null && Text(pod["status"]?["phase"]) == "Failed")
-                    return Result(null, Evicted(pod) ?? new DeployFailure("test-pod-failed", $"the test pod \"{pod.NameOf()}\" failed: {Text(pod["status"]?["message"])}"));
+                if (pod is not null && Text(pod.Member("status", "phase")) == "Failed")
+                    return Result(null, Evicted(pod) ?? new DeployFailure("test-pod-failed", $"the test pod \"{pod.NameOf()}\" failed: {Text(pod.Member("status", "message"))}"));
                 if (reading is not null && pod is null && view.Knows("pods"))
                     return Result(null, new DeployFailure("test-pod-lost", $"the test pod \"{readingPod}\" disappeared while it ran; somebody deleted it, or its node is gone: run again"));
                 var waited = time.GetElapsedTime(started);
@@ -165,7 +166,7 @@ public static class TestJob
         private DeployFailure? Trouble(JsonObject pod, Dictionary<string, long> since, TimeProvider time)
         {
             var uid = pod.Uid();
-            var events = view.Events.Where(item => Text(item["involvedObject"]?["uid"]) == uid).OrderBy(RolloutJudge.When, StringComparer.Ordinal).ToList();
+            var events = view.Events.Where(item => Text(item.Member("involvedObject", "uid")) == uid).OrderBy(RolloutJudge.When, StringComparer.Ordinal).ToList();
             var troubles = PodTroubles.Of(pod, events, [.. view.Nodes], int.MaxValue).ToList();
             foreach (var trouble in troubles)
             {
@@ -177,8 +178,8 @@ public static class TestJob
         }
 
         private static DeployFailure? Evicted(JsonObject pod) =>
-            Text(pod["status"]?["phase"]) == "Failed" && Text(pod["status"]?["reason"]) is { Length: > 0 } reason
-                ? new DeployFailure("test-pod-" + reason.ToLowerInvariant(), $"the test pod \"{pod.NameOf()}\" was ended by the cluster: {reason}, {Text(pod["status"]?["message"])}; give it a memory request, or use a testbed class with bigger nodes")
+            Text(pod.Member("status", "phase")) == "Failed" && Text(pod.Member("status", "reason")) is { Length: > 0 } reason
+                ? new DeployFailure("test-pod-" + reason.ToLowerInvariant(), $"the test pod \"{pod.NameOf()}\" was ended by the cluster: {reason}, {Text(pod.Member("status", "message"))}; give it a memory request, or use a testbed class with bigger nodes")
                 : null;
 
         private async Task ReadAsync(string pod, CancellationToken stop)

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.Clusters;
 
@@ -80,9 +81,9 @@ internal static class Conditions
 {
     public static Condition? Find(JsonObject item, string type)
     {
-        foreach (var node in item["status"]?["conditions"] as JsonArray ?? [])
-            if ((string?)node?["type"] == type)
-                return new Condition((string?)node["status"] ?? "", (string?)node["reason"] ?? "", (string?)node["message"] ?? "");
+        foreach (var node in item.List("status", "conditions") ?? [])
+            if (node.Text("type") == type)
+                return new Condition(node.Text("status") ?? "", node.Text("reason") ?? "", node.Text("message") ?? "");
         return null;
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.Clusters;
 
@@ -8,16 +9,16 @@ namespace CiSteps.Clusters;
 public sealed record Manifest(JsonObject Json, string Source)
 {
     /// <summary>The kind, such as <c>Deployment</c>.</summary>
-    public string Kind => (string?)Json["kind"] ?? "";
+    public string Kind => Json.Text("kind") ?? "";
 
     /// <summary>API version.</summary>
-    public string ApiVersion => (string?)Json["apiVersion"] ?? "";
+    public string ApiVersion => Json.Text("apiVersion") ?? "";
 
     /// <summary>metadata.name.</summary>
-    public string Name => (string?)Json["metadata"]?["name"] ?? "";
+    public string Name => Json.Text("metadata", "name") ?? "";
 
     /// <summary>metadata.namespace; null when it has none.</summary>
-    public string? Namespace => (string?)Json["metadata"]?["namespace"];
+    public string? Namespace => Json.Text("metadata", "namespace");
 
     /// <summary>Kind and name, for people.</summary>
     public string Title => $"{Kind} \"{Name}\"";
@@ -27,16 +28,16 @@ public sealed record Manifest(JsonObject Json, string Source)
 
     internal JsonObject? PodTemplate => Kind switch
     {
-        "Deployment" or "ReplicaSet" or "StatefulSet" or "DaemonSet" or "Job" or "ReplicationController" => Json["spec"]?["template"] as JsonObject,
-        "CronJob" => Json["spec"]?["jobTemplate"]?["spec"]?["template"] as JsonObject,
+        "Deployment" or "ReplicaSet" or "StatefulSet" or "DaemonSet" or "Job" or "ReplicationController" => Json.Object("spec", "template"),
+        "CronJob" => Json.Object("spec", "jobTemplate", "spec", "template"),
         _ => null,
     };
 
-    private static JsonObject? PodSpecOf(JsonObject item) => (string?)item["kind"] switch
+    private static JsonObject? PodSpecOf(JsonObject item) => item.Text("kind") switch
     {
-        "Pod" => item["spec"] as JsonObject,
-        "Deployment" or "ReplicaSet" or "StatefulSet" or "DaemonSet" or "Job" or "ReplicationController" => item["spec"]?["template"]?["spec"] as JsonObject,
-        "CronJob" => item["spec"]?["jobTemplate"]?["spec"]?["template"]?["spec"] as JsonObject,
+        "Pod" => item.Object("spec"),
+        "Deployment" or "ReplicaSet" or "StatefulSet" or "DaemonSet" or "Job" or "ReplicationController" => item.Object("spec", "template", "spec"),
+        "CronJob" => item.Object("spec", "jobTemplate", "spec", "template", "spec"),
         _ => null,
     };
 
@@ -47,5 +48,13 @@ public sealed record Manifest(JsonObject Json, string Source)
     /// <summary>Names of its containers, without init containers.</summary>
     public IReadOnlyList<string> ContainerNames => [.. Part("containers").Select(container => Reading.Text(container["name"])).OfType<string>()];
 
-    private IEnumerable<JsonObject> Part(string name) => (PodSpec?[name] as JsonArray ?? []).OfType<JsonObject>();
+    private IEnumerable<JsonObject> Part(string name) => PodSpec.Objects(name);
+
+    /// <summary>Whoever reads it later finds what it asks for.</summary>
+    /// <exception cref="OutsideJsonException">A part that is read here is of another type.</exception>
+    internal void CheckTypes()
+    {
+        _ = (Namespace, PodTemplate);
+        foreach (var (container, _) in Containers) _ = (container.Text("name"), container.Text("image"));
+    }
 }

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.Clusters;
 
@@ -91,7 +92,16 @@ public sealed class ManifestSet
                 return;
             }
             if (item["metadata"] is not JsonObject metadata || Text(metadata["name"]) is not { Length: > 0 }) throw new UsageException($"{where}: the {kind} needs \"metadata.name\"");
-            items.Add(new Manifest(item, where));
+            var manifest = new Manifest(item, where);
+            try
+            {
+                manifest.CheckTypes();
+            }
+            catch (OutsideJsonException wrong)
+            {
+                throw new UsageException($"{where}: the {kind} \"{manifest.Name}\" is not one: {wrong.What}", wrong);
+            }
+            items.Add(manifest);
         }
 
         static string? Text(JsonNode? node) => node is JsonValue value && value.GetValueKind() == JsonValueKind.String ? (string?)value : null;
@@ -124,8 +134,8 @@ public sealed class ManifestSet
             if (item.Kind != kind || item.Name != name) return item;
             found = true;
             var copy = item with { Json = (JsonObject)item.Json.DeepClone() };
-            var target = copy.Containers.FirstOrDefault(candidate => (string?)candidate.Container["name"] == container).Container
-                ?? throw new UsageException($"{item.Source}: {item.Title} has no container \"{container}\"; it has {string.Join(", ", item.Containers.Select(each => $"\"{(string?)each.Container["name"]}\""))}");
+            var target = copy.Containers.FirstOrDefault(candidate => candidate.Container.Text("name") == container).Container
+                ?? throw new UsageException($"{item.Source}: {item.Title} has no container \"{container}\"; it has {string.Join(", ", item.Containers.Select(each => $"\"{each.Container.Text("name")}\""))}");
             target["image"] = image;
             return copy;
         }).ToList();
@@ -175,7 +185,7 @@ public sealed class ManifestSet
     /// <exception cref="UsageException">Names every such image and where it stands.</exception>
     public ManifestSet RefusingMovingImages()
     {
-        var moving = Items.SelectMany(item => item.Containers.Select(each => (item, Name: (string?)each.Container["name"], Image: (string?)each.Container["image"] ?? "")))
+        var moving = Items.SelectMany(item => item.Containers.Select(each => (item, Name: each.Container.Text("name"), Image: each.Container.Text("image") ?? "")))
             .Where(each => IsMoving(each.Image))
             .Select(each => $"{each.item.Source}: container \"{each.Name}\" of {each.item.Title} has the image \"{each.Image}\"").ToList();
         return moving.Count == 0 ? this : throw new UsageException(

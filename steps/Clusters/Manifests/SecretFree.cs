@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.Clusters;
 
@@ -15,7 +16,7 @@ internal static class SecretFree
             metadata.Remove("managedFields");
             (metadata["annotations"] as JsonObject)?.Remove(LastApplied);
         }
-        if ((string?)copy["kind"] == "Secret")
+        if (copy.Text("kind") == "Secret")
             foreach (var part in (string[])["data", "stringData"])
                 if (copy[part] is JsonObject data)
                     foreach (var name in data.Select(pair => pair.Key).ToList()) data[name] = "(not shown)";

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Json;
 using static CiSteps.Clusters.Reading;
 
 namespace CiSteps.Clusters;
@@ -58,7 +59,7 @@ public static class Diagnosis
         foreach (var pod in pods)
         {
             block.Add(PodLine(pod));
-            foreach (var status in Items(pod["status"]?["initContainerStatuses"]).Concat(Items(pod["status"]?["containerStatuses"])))
+            foreach (var status in Items(pod.Member("status", "initContainerStatuses")).Concat(Items(pod.Member("status", "containerStatuses"))))
             {
                 var container = Text(status["name"]) ?? "";
                 var restarted = Number(status["restartCount"]) > 0;
@@ -77,13 +78,13 @@ public static class Diagnosis
             var items = await ListAsync(kind).ConfigureAwait(false);
             if (items.Count > 0) Write(kind.Plural + ".json", Json(items));
             if (kind == Kinds.ResourceQuota)
-                foreach (var quota in items) block.Add($"quota {quota.NameOf()}: used {quota["status"]?["used"]?.ToJsonString()} of {quota["status"]?["hard"]?.ToJsonString()}");
+                foreach (var quota in items) block.Add($"quota {quota.NameOf()}: used {quota.Member("status", "used")?.ToJsonString()} of {quota.Member("status", "hard")?.ToJsonString()}");
         }
         if (pods.Count > 0) Write("pods.json", Json(pods));
         var nodes = await ListAsync(Kinds.Node).ConfigureAwait(false);
         if (nodes.Count > 0) Write("nodes.json", Json(nodes));
         foreach (var node in nodes)
-            foreach (var condition in Items(node["status"]?["conditions"]))
+            foreach (var condition in Items(node.Member("status", "conditions")))
                 if (Text(condition["type"]) == "Ready" ? Text(condition["status"]) != "True" : Text(condition["status"]) == "True")
                     block.Add($"node {node.NameOf()}: {Text(condition["type"])} is {Text(condition["status"])}: {Text(condition["message"])}");
 
@@ -115,12 +116,12 @@ public static class Diagnosis
     private static IEnumerable<string> EventLines(List<JsonObject> events) => events.Select(EventLine);
 
     private static string EventLine(JsonObject item) =>
-        $"{RolloutJudge.When(item)} {Text(item["type"])} {Text(item["reason"])} {Text(item["involvedObject"]?["kind"])}/{Text(item["involvedObject"]?["name"])}: {(Text(item["message"]) ?? "").Trim().ReplaceLineEndings(" ")}{(Number(item["count"], 1) is > 1 and var count ? string.Create(CultureInfo.InvariantCulture, $" (x{count})") : "")}";
+        $"{RolloutJudge.When(item)} {Text(item["type"])} {Text(item["reason"])} {Text(item.Member("involvedObject", "kind"))}/{Text(item.Member("involvedObject", "name"))}: {(Text(item["message"]) ?? "").Trim().ReplaceLineEndings(" ")}{(Number(item["count"], 1) is > 1 and var count ? string.Create(CultureInfo.InvariantCulture, $" (x{count})") : "")}";
 
     private static string PodLine(JsonObject pod)
     {
-        var text = new StringBuilder($"pod {pod.NameOf()}: {(pod.IsBeingDeleted() ? "Terminating" : Text(pod["status"]?["phase"]))}");
-        foreach (var status in Items(pod["status"]?["initContainerStatuses"]).Concat(Items(pod["status"]?["containerStatuses"])))
+        var text = new StringBuilder($"pod {pod.NameOf()}: {(pod.IsBeingDeleted() ? "Terminating" : Text(pod.Member("status", "phase")))}");
+        foreach (var status in Items(pod.Member("status", "initContainerStatuses")).Concat(Items(pod.Member("status", "containerStatuses"))))
         {
             text.Append(CultureInfo.InvariantCulture, $"; {Text(status["name"])} {State(status)}");
             if (Number(status["restartCount"]) is > 0 and var restarts) text.Append(CultureInfo.InvariantCulture, $", {restarts} restarts");
@@ -131,11 +132,11 @@ public static class Diagnosis
 
     private static string State(JsonObject status)
     {
-        if (status["state"]?["waiting"] is JsonObject waiting) return $"waiting ({Text(waiting["reason"])}{(Text(waiting["message"]) is { } message ? ": " + message : "")})";
-        if (status["state"]?["terminated"] is JsonObject ended) return $"ended with {Number(ended["exitCode"])} ({Text(ended["reason"])})";
-        return (bool?)status["ready"] == true ? "ready" : "running, not ready";
+        if (status.Member("state", "waiting") is JsonObject waiting) return $"waiting ({Text(waiting["reason"])}{(Text(waiting["message"]) is { } message ? ": " + message : "")})";
+        if (status.Member("state", "terminated") is JsonObject ended) return $"ended with {Number(ended["exitCode"])} ({Text(ended["reason"])})";
+        return status.Flag("ready") == true ? "ready" : "running, not ready";
     }
 
     private static bool IsWell(JsonObject status) =>
-        (bool?)status["ready"] == true && Number(status["restartCount"]) == 0 || status["state"]?["terminated"] is JsonObject ended && Number(ended["exitCode"]) == 0;
+        status.Flag("ready") == true && Number(status["restartCount"]) == 0 || status.Member("state", "terminated") is JsonObject ended && Number(ended["exitCode"]) == 0;
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 using static CiSteps.Clusters.Reading;
 
 namespace CiSteps.Clusters;
@@ -12,10 +13,10 @@ internal static class PodTroubles
         var name = pod.NameOf();
         foreach (var trouble in Scheduling(pod, name, events, nodes)) yield return trouble;
         foreach (var trouble in Mounting(pod, name, events)) yield return trouble;
-        if (Text(pod["status"]?["phase"]) == "Failed" && Text(pod["status"]?["reason"]) is { } reason)
-            yield return Maybe("pod-" + reason + pod.Uid(), "pod-failed", $"pod \"{name}\" was ended by the cluster: {reason}, {Text(pod["status"]?["message"])}; look at the nodes' memory and disk");
+        if (Text(pod.Member("status", "phase")) == "Failed" && Text(pod.Member("status", "reason")) is { } reason)
+            yield return Maybe("pod-" + reason + pod.Uid(), "pod-failed", $"pod \"{name}\" was ended by the cluster: {reason}, {Text(pod.Member("status", "message"))}; look at the nodes' memory and disk");
         foreach (var part in (string[])["initContainerStatuses", "containerStatuses"])
-            foreach (var status in Items(pod["status"]?[part]))
+            foreach (var status in Items(pod.Member("status", part)))
                 foreach (var trouble in Containers(pod, name, status, events, mostRestarts)) yield return trouble;
     }
 
@@ -32,7 +33,7 @@ internal static class PodTroubles
 
     private static IEnumerable<Trouble> Mounting(JsonObject pod, string name, IReadOnlyList<JsonObject> events)
     {
-        if (Text(pod["status"]?["phase"]) != "Pending") yield break;
+        if (Text(pod.Member("status", "phase")) != "Pending") yield break;
         foreach (var item in events)
             if (Text(item["reason"]) is "FailedMount" or "FailedAttachVolume")
                 yield return Maybe("mount", "volume", $"pod \"{name}\" cannot mount a volume: {Text(item["message"])}; deploy what it mounts, or correct the name");
@@ -46,11 +47,11 @@ internal static class PodTroubles
         var who = $"container \"{container}\" of pod \"{podName}\"";
         var image = Text(status["image"]) ?? "";
         if (SpecImage(pod, container) is { } asked) image = asked;
-        var waiting = status["state"]?["waiting"] as JsonObject;
+        var waiting = status.Object("state", "waiting");
         var reason = Text(waiting?["reason"]) ?? "";
         var message = Text(waiting?["message"]) ?? "";
         var restarts = Number(status["restartCount"]);
-        var last = (status["state"]?["terminated"] ?? status["lastState"]?["terminated"]) as JsonObject;
+        var last = (status.Member("state", "terminated") ?? status.Member("lastState", "terminated")) as JsonObject;
         switch (reason)
         {
             case "InvalidImageName":
@@ -74,20 +75,20 @@ internal static class PodTroubles
         if (Text(last?["reason"]) is "StartError" or "ContainerCannotRun" && CannotStart(Text(last!["message"]) ?? ""))
             yield return Permanent("start" + container, "container-start", $"{who} cannot start: {Text(last["message"])}; correct its command or the image's entry point");
         else if (restarts >= mostRestarts && (reason == "CrashLoopBackOff" || restarts > mostRestarts))
-            yield return Permanent("crash" + container, "crash-loop", $"{who} crashed {restarts + (status["state"]?["terminated"] is null ? 0 : 1)} times, last with {Ending(last)}{Probe(events, container)}; its log is in the diagnosis");
+            yield return Permanent("crash" + container, "crash-loop", $"{who} crashed {restarts + (status.Member("state", "terminated") is null ? 0 : 1)} times, last with {Ending(last)}{Probe(events, container)}; its log is in the diagnosis");
         else if (restarts > 0 || last is not null && Number(last["exitCode"]) != 0)
             yield return Maybe("crashes" + container, "crashing", $"{who} crashed with {Ending(last)}{Probe(events, container)} and does not come up; its log is in the diagnosis");
     }
 
     private static string? SpecImage(JsonObject pod, string container) =>
-        Items(pod["spec"]?["containers"]).Concat(Items(pod["spec"]?["initContainers"])).Where(each => Text(each["name"]) == container).Select(each => Text(each["image"])).FirstOrDefault();
+        Items(pod.Member("spec", "containers")).Concat(Items(pod.Member("spec", "initContainers"))).Where(each => Text(each["name"]) == container).Select(each => Text(each["image"])).FirstOrDefault();
 
     // "Back-off pulling image" says nothing: the event of the failed pull says why.
     private static string PullWords(string message, string container, IReadOnlyList<JsonObject> events)
     {
         if (!message.StartsWith("Back-off", StringComparison.Ordinal) || message.Contains("ErrImagePull", StringComparison.Ordinal)) return message;
         var said = events.Where(item => Text(item["reason"]) == "Failed" && (Text(item["message"]) ?? "").StartsWith("Failed to pull image", StringComparison.Ordinal)
-                && (Text(item["involvedObject"]?["fieldPath"]) is not { } path || path.Contains("{" + container + "}", StringComparison.Ordinal)))
+                && (Text(item.Member("involvedObject", "fieldPath")) is not { } path || path.Contains("{" + container + "}", StringComparison.Ordinal)))
             .Select(item => Text(item["message"])!).LastOrDefault();
         return said ?? message;
     }
@@ -104,7 +105,7 @@ internal static class PodTroubles
     private static string Probe(IReadOnlyList<JsonObject> events, string container)
     {
         var said = events.LastOrDefault(item => Text(item["reason"]) == "Unhealthy"
-            && (Text(item["involvedObject"]?["fieldPath"]) is not { } path || path.Contains("{" + container + "}", StringComparison.Ordinal)));
+            && (Text(item.Member("involvedObject", "fieldPath")) is not { } path || path.Contains("{" + container + "}", StringComparison.Ordinal)));
         return said is null ? "" : $" (probe: {Text(said["message"])?.Trim()})";
     }
 

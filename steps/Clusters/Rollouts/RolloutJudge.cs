@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 using static CiSteps.Clusters.Reading;
 
 namespace CiSteps.Clusters;
@@ -10,12 +11,12 @@ internal static class RolloutJudge
     {
         if (view.Workload is not { } workload) return Waiting(view.Knows("workload") ? $"{target.Title} to exist" : "");
         if (!view.Knows("pods") || !view.Knows("replicasets") || !view.Knows("events") || !view.Knows("controllerrevisions")) return Waiting("the first list of its pods");
-        var generation = Number(workload["metadata"]?["generation"]);
-        if (Number(workload["status"]?["observedGeneration"]) < generation) return Waiting($"the cluster to take up generation {generation}");
+        var generation = Number(workload.Member("metadata", "generation"));
+        if (Number(workload.Member("status", "observedGeneration")) < generation) return Waiting($"the cluster to take up generation {generation}");
 
-        var selector = workload["spec"]?["selector"]?["matchLabels"] as JsonObject;
+        var selector = workload.Object("spec", "selector", "matchLabels");
         var revision = Revision.Of(view, target, workload);
-        var all = view.Pods.Where(pod => Selects(selector, pod["metadata"]?["labels"] as JsonObject) && !IsOver(pod)).ToList();
+        var all = view.Pods.Where(pod => Selects(selector, pod.Object("metadata", "labels")) && !IsOver(pod)).ToList();
         var fresh = revision is null ? [] : all.Where(revision.Includes).ToList();
         var old = all.Where(pod => !fresh.Contains(pod)).ToList();
         var failedFresh = revision is null ? [] : view.Pods.Where(pod => IsOver(pod) && revision.Includes(pod)).ToList();
@@ -25,7 +26,7 @@ internal static class RolloutJudge
         foreach (var pod in fresh.Concat(failedFresh))
         {
             var uid = pod.Uid();
-            var events = view.Events.Where(item => Text(item["involvedObject"]?["uid"]) == uid).OrderBy(When, StringComparer.Ordinal).ToList();
+            var events = view.Events.Where(item => Text(item.Member("involvedObject", "uid")) == uid).OrderBy(When, StringComparer.Ordinal).ToList();
             troubles.AddRange(PodTroubles.Of(pod, events, nodes, target.MostRestarts));
         }
         var names = fresh.Select(pod => pod.NameOf()).Order(StringComparer.Ordinal).ToList();
@@ -34,7 +35,7 @@ internal static class RolloutJudge
         {
             foreach (var pod in fresh)
             {
-                var status = Items(pod["status"]?["containerStatuses"]).FirstOrDefault(each => Text(each["name"]) == container);
+                var status = Items(pod.Member("status", "containerStatuses")).FirstOrDefault(each => Text(each["name"]) == container);
                 if (DigestIn(Text(status?["imageID"])) is not { } runs) continue;
                 digest = runs;
                 if (!target.Digests.Contains(runs))
@@ -52,7 +53,7 @@ internal static class RolloutJudge
     {
         var status = workload["status"] as JsonObject ?? [];
         var isDaemon = target.Kind == "DaemonSet";
-        var desired = isDaemon ? Number(status["desiredNumberScheduled"]) : Number(workload["spec"]?["replicas"], 1);
+        var desired = isDaemon ? Number(status["desiredNumberScheduled"]) : Number(workload.Member("spec", "replicas"), 1);
         if (revision is null && desired > 0) return "the new revision to be made";
         var updated = Number(status[isDaemon ? "updatedNumberScheduled" : "updatedReplicas"]);
         var ready = fresh.Count(pod => Conditions.Find(pod, "Ready") is { Status: "True" } && !pod.IsBeingDeleted());
@@ -64,7 +65,7 @@ internal static class RolloutJudge
         if (available < desired) return $"{available} of {desired} pods available";
         if (target is { Container: { } container, Digests.Count: > 0 })
         {
-            var unproved = fresh.Count(pod => DigestIn(Text(Items(pod["status"]?["containerStatuses"]).FirstOrDefault(each => Text(each["name"]) == container)?["imageID"])) is not { } runs || !target.Digests.Contains(runs));
+            var unproved = fresh.Count(pod => DigestIn(Text(Items(pod.Member("status", "containerStatuses")).FirstOrDefault(each => Text(each["name"]) == container)?["imageID"])) is not { } runs || !target.Digests.Contains(runs));
             if (unproved > 0) return $"{unproved} pods to show which image they run";
         }
         if (old.Count > 0) return $"{old.Count} old {(old.Count == 1 ? "pod" : "pods")} to end ({string.Join(", ", old.Select(pod => pod.NameOf()).Order(StringComparer.Ordinal).Take(3))})";
@@ -79,15 +80,15 @@ internal static class RolloutJudge
     {
         if (view.IsAbsent("endpointslices") || view.IsAbsent("services")) return "";
         if (!view.Knows("services") || !view.Knows("endpointslices")) return "the first list of the service endpoints";
-        var labels = workload["spec"]?["template"]?["metadata"]?["labels"] as JsonObject;
+        var labels = workload.Object("spec", "template", "metadata", "labels");
         var uids = fresh.Select(pod => pod.Uid()).ToHashSet(StringComparer.Ordinal);
         foreach (var service in view.Services)
         {
-            if (!Selects(service["spec"]?["selector"] as JsonObject, labels)) continue;
+            if (!Selects(service.Object("spec", "selector"), labels)) continue;
             var name = service.NameOf();
             var endpoints = view.Slices.Where(slice => slice.Label("kubernetes.io/service-name") == name).SelectMany(slice => Items(slice["endpoints"])).ToList();
             // Dual-stack clusters have two slices: a pod counts once. Other workloads may share the service: only pods that are no more count as old.
-            var serving = endpoints.Where(endpoint => (bool?)endpoint["conditions"]?["ready"] != false).Select(endpoint => Text(endpoint["targetRef"]?["uid"]) ?? "").ToHashSet(StringComparer.Ordinal);
+            var serving = endpoints.Where(endpoint => endpoint.Flag("conditions", "ready") != false).Select(endpoint => Text(endpoint.Member("targetRef", "uid")) ?? "").ToHashSet(StringComparer.Ordinal);
             var known = view.Pods.Select(pod => pod.Uid()).ToHashSet(StringComparer.Ordinal);
             if (serving.Any(uid => uid.Length > 0 && !uids.Contains(uid) && !known.Contains(uid))) return $"service \"{name}\" to forget pods that are gone";
             if (uids.Any(uid => !serving.Contains(uid))) return $"service \"{name}\" to send to all new pods";
@@ -100,17 +101,17 @@ internal static class RolloutJudge
         var words = new SortedSet<string>(StringComparer.Ordinal);
         foreach (var pod in fresh.Where(pod => Conditions.Find(pod, "Ready") is not { Status: "True" }))
         {
-            var waiting = Items(pod["status"]?["initContainerStatuses"]).Concat(Items(pod["status"]?["containerStatuses"])).Select(status => Text(status["state"]?["waiting"]?["reason"])).OfType<string>().ToList();
+            var waiting = Items(pod.Member("status", "initContainerStatuses")).Concat(Items(pod.Member("status", "containerStatuses"))).Select(status => Text(status.Member("state", "waiting", "reason"))).OfType<string>().ToList();
             if (waiting.Count > 0) words.UnionWith(waiting);
-            else if (view.Events.LastOrDefault(item => Text(item["involvedObject"]?["uid"]) == pod.Uid() && Text(item["reason"]) == "Unhealthy") is { } probe) words.Add((Text(probe["message"]) ?? "").Trim());
-            else if (Text(pod["status"]?["phase"]) is { } phase) words.Add(phase);
+            else if (view.Events.LastOrDefault(item => Text(item.Member("involvedObject", "uid")) == pod.Uid() && Text(item["reason"]) == "Unhealthy") is { } probe) words.Add((Text(probe["message"]) ?? "").Trim());
+            else if (Text(pod.Member("status", "phase")) is { } phase) words.Add(phase);
         }
         return words.Count == 0 ? "" : $" ({string.Join(", ", words)})";
     }
 
-    private static bool IsOver(JsonObject pod) => Text(pod["status"]?["phase"]) is "Succeeded" or "Failed";
+    private static bool IsOver(JsonObject pod) => Text(pod.Member("status", "phase")) is "Succeeded" or "Failed";
 
-    internal static string When(JsonObject item) => Text(item["lastTimestamp"]) ?? Text(item["eventTime"]) ?? Text(item["metadata"]?["creationTimestamp"]) ?? "";
+    internal static string When(JsonObject item) => Text(item["lastTimestamp"]) ?? Text(item["eventTime"]) ?? Text(item.Member("metadata", "creationTimestamp")) ?? "";
 }
 
 /// <summary>The revision that is being rolled out, and how its pods are known.</summary>
@@ -129,7 +130,7 @@ internal sealed record Revision(string Label, string Value, JsonObject? ReplicaS
                     .FirstOrDefault(item => wanted is not null && item.Annotation("deployment.kubernetes.io/revision") == wanted && SameImages(item, workload));
                 return set is null ? null : new Revision("pod-template-hash", set.Label("pod-template-hash") ?? "", set);
             case "StatefulSet":
-                return Text(workload["status"]?["updateRevision"]) is { Length: > 0 } update ? new Revision("controller-revision-hash", update, null) : null;
+                return Text(workload.Member("status", "updateRevision")) is { Length: > 0 } update ? new Revision("controller-revision-hash", update, null) : null;
             default:
                 var newest = view.Revisions.Where(item => item.IsOwnedBy(uid)).MaxBy(item => Number(item["revision"]));
                 var hash = newest?.Label("controller-revision-hash");
@@ -139,7 +140,7 @@ internal sealed record Revision(string Label, string Value, JsonObject? ReplicaS
 
     private static bool SameImages(JsonObject set, JsonObject workload) => Images(set).SequenceEqual(Images(workload), StringComparer.Ordinal);
 
-    private static IEnumerable<string> Images(JsonObject item) => Items(item["spec"]?["template"]?["spec"]?["initContainers"]).Concat(Items(item["spec"]?["template"]?["spec"]?["containers"])).Select(container => Text(container["image"]) ?? "");
+    private static IEnumerable<string> Images(JsonObject item) => Items(item.Member("spec", "template", "spec", "initContainers")).Concat(Items(item.Member("spec", "template", "spec", "containers"))).Select(container => Text(container["image"]) ?? "");
 }
 
 /// <summary>What is wrong with the workload itself: its pods are denied, or its controller gave up.</summary>
@@ -152,8 +153,8 @@ internal static class WorkloadTroubles
         else if (target.Kind != "Deployment")
         {
             var uid = workload.Uid();
-            if (view.Events.Where(item => Text(item["involvedObject"]?["uid"]) == uid && Text(item["reason"]) == "FailedCreate").OrderBy(RolloutJudge.When, StringComparer.Ordinal).LastOrDefault() is { } said
-                && (Number(workload["status"]?["currentReplicas"]) == 0 || Number(workload["status"]?["updatedReplicas"]) < Number(workload["spec"]?["replicas"], 1)))
+            if (view.Events.Where(item => Text(item.Member("involvedObject", "uid")) == uid && Text(item["reason"]) == "FailedCreate").OrderBy(RolloutJudge.When, StringComparer.Ordinal).LastOrDefault() is { } said
+                && (Number(workload.Member("status", "currentReplicas")) == 0 || Number(workload.Member("status", "updatedReplicas")) < Number(workload.Member("spec", "replicas"), 1)))
                 yield return Denied(target, Text(said["message"]) ?? "");
         }
         if (Conditions.Find(workload, "Progressing") is { Status: "False", Reason: "ProgressDeadlineExceeded" } late)

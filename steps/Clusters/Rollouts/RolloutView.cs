@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.Clusters;
 
@@ -36,7 +37,7 @@ internal sealed class RolloutView
     public void Take(string topic, Change change)
     {
         if (!objects.TryGetValue(topic, out var known)) objects[topic] = known = new Dictionary<string, JsonObject>(StringComparer.Ordinal);
-        var uid = (string?)change.Item["metadata"]?["uid"] ?? (string?)change.Item["metadata"]?["name"] ?? "";
+        var uid = change.Item.Text("metadata", "uid") ?? change.Item.Text("metadata", "name") ?? "";
         switch (change.Kind)
         {
             case ChangeKind.Relisting:
@@ -62,24 +63,24 @@ internal sealed class RolloutView
 /// <summary>Reading objects without ceremony.</summary>
 internal static class Reading
 {
-    public static string Uid(this JsonObject item) => (string?)item["metadata"]?["uid"] ?? "";
+    public static string Uid(this JsonObject item) => item.Text("metadata", "uid") ?? "";
 
-    public static string NameOf(this JsonObject item) => (string?)item["metadata"]?["name"] ?? "";
+    public static string NameOf(this JsonObject item) => item.Text("metadata", "name") ?? "";
 
-    public static bool IsBeingDeleted(this JsonObject item) => item["metadata"]?["deletionTimestamp"] is not null;
+    public static bool IsBeingDeleted(this JsonObject item) => item.Member("metadata", "deletionTimestamp") is not null;
 
-    public static int Number(JsonNode? node, int otherwise = 0) => node is JsonValue value && value.TryGetValue<long>(out var number) ? (int)number : node is JsonValue text && text.TryGetValue<int>(out var small) ? small : otherwise;
+    public static int Number(JsonNode? node, int otherwise = 0) => (int)(node.Number() ?? otherwise);
 
-    public static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
+    public static string? Text(JsonNode? node) => node.Text();
 
     public static bool IsOwnedBy(this JsonObject item, string uid) =>
-        (item["metadata"]?["ownerReferences"] as JsonArray ?? []).Any(owner => (string?)owner?["uid"] == uid);
+        (item.List("metadata", "ownerReferences") ?? []).Any(owner => owner.Text("uid") == uid);
 
-    public static string? Label(this JsonObject item, string name) => Text(item["metadata"]?["labels"]?[name]);
+    public static string? Label(this JsonObject item, string name) => Text(item.Member("metadata", "labels", name));
 
-    public static string? Annotation(this JsonObject item, string name) => Text(item["metadata"]?["annotations"]?[name]);
+    public static string? Annotation(this JsonObject item, string name) => Text(item.Member("metadata", "annotations", name));
 
-    public static IEnumerable<JsonObject> Items(JsonNode? node) => (node as JsonArray ?? []).OfType<JsonObject>();
+    public static IEnumerable<JsonObject> Items(JsonNode? node) => node.Objects();
 
     /// <summary>Whether labels satisfy a plain map selector; an empty selector selects nothing.</summary>
     public static bool Selects(JsonObject? selector, JsonObject? labels) =>

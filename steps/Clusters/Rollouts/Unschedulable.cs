@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 using static CiSteps.Clusters.Reading;
 
 namespace CiSteps.Clusters;
@@ -11,13 +12,13 @@ internal static class Unschedulable
     public static string? ForEver(JsonObject spec, IReadOnlyList<JsonObject> nodes)
     {
         if (nodes.Count == 0) return null;
-        if (spec["nodeSelector"] is JsonObject { Count: > 0 } selector && !nodes.Any(node => Selects(selector, node["metadata"]?["labels"] as JsonObject)))
+        if (spec["nodeSelector"] is JsonObject { Count: > 0 } selector && !nodes.Any(node => Selects(selector, node.Object("metadata", "labels"))))
             return $"no node has the labels {string.Join(", ", selector.Select(pair => $"{pair.Key}={Text(pair.Value)}"))}";
         foreach (var resource in (string[])["cpu", "memory"])
         {
             var asked = Asked(spec, resource);
             if (asked <= 0) continue;
-            var most = nodes.Max(node => Quantity(Text(node["status"]?["allocatable"]?[resource]) ?? ""));
+            var most = nodes.Max(node => Quantity(Raw(node.Member("status", "allocatable", resource)) ?? ""));
             if (most > 0 && asked > most) return $"it asks for {Show(resource, asked)} {resource} and the biggest node has {Show(resource, most)}";
         }
         return null;
@@ -29,8 +30,10 @@ internal static class Unschedulable
         return Math.Max(together, Items(spec["initContainers"]).Select(container => Request(container, resource)).DefaultIfEmpty().Max());
     }
 
-    private static double Request(JsonObject container, string resource) => Quantity(Text(container["resources"]?["requests"]?[resource]) ?? Raw(container["resources"]?["requests"]?[resource]) ?? "");
+    private static double Request(JsonObject container, string resource) =>
+        Quantity(Raw(container.Member("resources", "requests", resource)) ?? "");
 
+    // A quantity may be written as a number.
     private static string? Raw(JsonNode? node) => node?.ToString();
 
     /// <summary>A Kubernetes quantity as a number; 0 when it is none.</summary>

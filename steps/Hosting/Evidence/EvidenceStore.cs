@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.Hosting.Evidence;
 
@@ -33,11 +34,11 @@ public sealed record StepEvidence(string Step, RunIdentity Run, int Exit, string
     {
         try
         {
-            return HandOver?.Deserialize(type);
+            return HandOver.As(type);
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException or FormatException or NotSupportedException)
+        catch (OutsideJsonException error)
         {
-            throw new UsageException($"the hand-over of \"{Step}\" is not what this version reads: {error.Message}; run {Step} again with the same version", error);
+            throw new UsageException($"the hand-over of \"{Step}\" is not what this version reads: {error.What}; run {Step} again with the same version", error);
         }
     }
 
@@ -164,9 +165,9 @@ public sealed class EvidenceStore
         var (statement, envelope, fault) = ReadFiles(step);
         try
         {
-            if (fault is not null) throw new FormatException(fault);
+            if (fault is not null) throw new OutsideJsonException(path, "", JsonFault.Malformed, fault);
             if (statement is null) return new(EvidenceState.Missing, null, $"there is no evidence of \"{step}\" in {Folder}");
-            var evidence = StatementJson.Read(StrictJson.ReadObject(statement)) with
+            var evidence = StatementJson.Read(NoNullInLists(OutsideJson.ReadObject(statement, path))) with
             {
                 IsSigned = Signing.Judge(envelope, statement, context) == SignatureState.Good,
                 Sha256 = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(statement)),
@@ -175,10 +176,32 @@ public sealed class EvidenceStore
                 : new(EvidenceState.Unreadable, null, $"{path} is a statement of \"{evidence.Step}\", not of \"{step}\"; run " +
                     $"\"{step}\" again");
         }
-        catch (FormatException error)
+        catch (OutsideJsonException error)
         {
             return new(EvidenceState.Unreadable, null,
-                $"the evidence of \"{step}\" in {path} cannot be read: {error.Message}; run \"{step}\" again");
+                $"the evidence of \"{step}\" in {path} cannot be read: {error.What}; run \"{step}\" again");
+        }
+    }
+
+    // No list of a statement has room for one, and whoever goes through a hand-over does not expect it.
+    private static JsonObject NoNullInLists(JsonObject statement)
+    {
+        Check(statement);
+        return statement;
+
+        static OutsideJsonException HasNull(string path) => new("", path, JsonFault.WrongType, $"{path} has a null in it");
+
+        static void Check(JsonNode node)
+        {
+            if (node is JsonObject map)
+            {
+                foreach (var (_, value) in map)
+                    if (value is not null) Check(value);
+            }
+            else if (node is JsonArray list)
+            {
+                foreach (var value in list) Check(value ?? throw HasNull(JsonMembers.PathOf(list)));
+            }
         }
     }
 
@@ -196,12 +219,16 @@ public sealed class EvidenceStore
         {
             return (Read(StatementFile), Read(EnvelopeFile), null);
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or FormatException)
+        catch (OutsideJsonException error)
+        {
+            return (null, null, error.What);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             return (null, null, error.Message);
         }
 
-        byte[]? Read(string name) => Path.Combine(folder, name) is var path && File.Exists(path) ? StrictJson.ReadFile(path)
+        byte[]? Read(string name) => Path.Combine(folder, name) is var path && File.Exists(path) ? OutsideJson.ReadFile(path)
             : null;
     }
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.Hosting.Evidence;
 
@@ -43,15 +44,15 @@ public static class Signing
         using var key = ReadKey(pem, VerificationKey);
         try
         {
-            var json = StrictJson.ReadObject(envelope);
-            if ((string?)json["payloadType"] != PayloadType) return null;
-            var statement = Convert.FromBase64String((string?)json["payload"] ?? "");
-            foreach (var signature in json["signatures"] as JsonArray ?? [])
-                if ((string?)signature?["sig"] is { } text &&
+            var json = OutsideJson.ReadObject(envelope, "the envelope");
+            if (json.Text("payloadType") != PayloadType) return null;
+            var statement = Convert.FromBase64String(json.Text("payload") ?? "");
+            foreach (var signature in json.Objects("signatures"))
+                if (signature.Text("sig") is { } text &&
                     key.VerifyData(Preauthenticated(statement), Convert.FromBase64String(text), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence))
                     return statement;
         }
-        catch (Exception error) when (error is FormatException or InvalidOperationException)
+        catch (Exception error) when (error is FormatException or OutsideJsonException)
         {
             // Whatever it is, it is not signed.
         }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.Hosting.Evidence;
 
@@ -74,42 +75,43 @@ internal static class StatementJson
         };
     }
 
-    /// <exception cref="FormatException">It is not a statement that this version writes.</exception>
+    /// <exception cref="OutsideJsonException">It is not a statement that this version writes.</exception>
     public static StepEvidence Read(JsonObject statement)
     {
-        if (statement["_type"] is not JsonValue type || !type.TryGetValue(out string? said) || said != Type ||
-            statement["predicate"] is not JsonObject predicate || predicate["cisteps"] is not JsonObject record)
-            throw new FormatException("it is not a statement of a CiSteps step");
+        if (statement.Text("_type") != Type || statement.Object("predicate") is not { } predicate ||
+            predicate.Object("cisteps") is not { } record)
+            throw new OutsideJsonException("", "", JsonFault.WrongType, "it is not a statement of a CiSteps step");
         var subjects = new List<Subject>();
-        foreach (var node in statement["subject"] as JsonArray ?? [])
-        {
-            if (node is not JsonObject subject || subject["digest"] is not JsonObject digests) throw new FormatException("a " +
-                "subject has no digest");
-            foreach (var (algorithm, _) in digests) subjects.Add(new(Text(subject, "name"), algorithm, Text(digests, algorithm)));
-        }
+        foreach (var subject in statement.Objects("subject"))
+            foreach (var (algorithm, _) in subject.Object("digest") ?? throw Lacks(subject, "digest"))
+                subjects.Add(new(Text(subject, "name"), algorithm, Text(subject["digest"]!, algorithm)));
         return new StepEvidence(Text(record, "step"),
-            new RunIdentity(Text(record, "repository"), Text(record, "branch"), Value<bool>(record, "defaultBranch"),
-                Text(record, "commit"),
-                Text(record, "buildNumber"), Value<bool>(record, "dirty"))
+            new RunIdentity(Text(record, "repository"), Text(record, "branch"), Flag("defaultBranch"), Text(record, "commit"),
+                Text(record, "buildNumber"), Flag("dirty"))
             {
-                BaseUnknown = Value<bool>(record, "baseUnknown"),
-                PolicyCommit = record["policyCommit"] is null ? null : Text(record, "policyCommit"),
+                BaseUnknown = Flag("baseUnknown"),
+                PolicyCommit = record.Text("policyCommit"),
             },
-            Value<int>(record, "exit"), Text(record, "reason"), Text(record, "text"), subjects, Text(statement, "predicateType"),
+            Exit(), Text(record, "reason"), Text(record, "text"), subjects, Text(statement, "predicateType"),
             predicate, record["handOver"], Date("startedOn"), Date("finishedOn"));
+
+        bool Flag(string name) => record.Flag(name) ?? throw Lacks(record, name);
+
+        int Exit() => record.Number("exit") is { } exit and >= int.MinValue and <= int.MaxValue ? (int)exit : throw Lacks(record, "exit");
 
         DateTimeOffset Date(string name) => DateTimeOffset.TryParse(Text(record, name), CultureInfo.InvariantCulture,
             out var date) ? date
-            : throw new FormatException($"its \"{name}\" is not a point in time");
+            : throw new OutsideJsonException("", JsonMembers.PathOf(record[name]!), JsonFault.WrongType,
+                $"{JsonMembers.PathOf(record[name]!)} is not a point in time");
     }
 
-    private static string Text(JsonObject from, string name) => from[name] is JsonValue value
-        && value.TryGetValue(out string? text) ? text
-        : throw new FormatException($"its \"{name}\" is not a text");
+    private static string Text(JsonNode from, string name) => from.Text(name) ?? throw Lacks(from, name);
 
-    private static T Value<T>(JsonObject from, string name) where T : struct => from[name] is JsonValue value
-        && value.TryGetValue(out T found) ? found
-        : throw new FormatException($"its \"{name}\" is not a {(typeof(T) == typeof(bool) ? "true or false" : "whole number")}");
+    private static OutsideJsonException Lacks(JsonNode from, string name)
+    {
+        var path = JsonMembers.PathOf(from) is { Length: > 0 } inside ? $"{inside}.{name}" : name;
+        return new("", path, JsonFault.WrongType, $"{path} is missing or not what belongs there");
+    }
 
     private static JsonObject SubjectJson(Subject subject) =>
         new() { ["name"] = subject.Name, ["digest"] = new JsonObject { [subject.Algorithm] = subject.Digest } };

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting;
 
 namespace CiSteps.Images;
@@ -203,10 +204,10 @@ internal sealed partial class Dockerfile
             if (!rest.StartsWith('[')) return false;
             try
             {
-                using var json = JsonDocument.Parse(rest);
+                using var json = OutsideJson.ReadDocument(rest, "");
                 return json.RootElement.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String);
             }
-            catch (JsonException)
+            catch (OutsideJsonException)
             {
                 return false;
             }

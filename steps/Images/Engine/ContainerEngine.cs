@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Security.Authentication;
 using System.Threading.Channels;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting;
 using Docker.DotNet;
 using Docker.DotNet.Models;
@@ -267,11 +268,12 @@ public sealed partial class ContainerEngine : IDisposable
     {
         try
         {
-            return refusal.ResponseBody is { Length: > 0 } body && System.Text.Json.Nodes.JsonNode.Parse(body)?["message"]?.GetValue<string>() is { } text
-                ? text.Trim() : refusal.ResponseBody is { Length: > 0 } raw ? raw.Trim() : $"HTTP {(int)refusal.StatusCode}";
+            if (refusal.ResponseBody is not { Length: > 0 } body) return $"HTTP {(int)refusal.StatusCode}";
+            return (OutsideJson.Read(body, "the engine's answer").Text("message") ?? body).Trim();
         }
-        catch (Exception error) when (error is System.Text.Json.JsonException or InvalidOperationException)
+        catch (OutsideJsonException)
         {
+            // A proxy in between answers in its own way: its text is what there is.
             return refusal.ResponseBody!.Trim();
         }
     }

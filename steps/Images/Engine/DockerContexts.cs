@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
-using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting;
 
 namespace CiSteps.Images;
@@ -9,6 +8,9 @@ namespace CiSteps.Images;
 /// <summary>The contexts of docker's own client: <c>docker context</c> keeps them beside its config.json.</summary>
 internal sealed class DockerContexts
 {
+    // docker takes names in any case, and the last of two.
+    private static readonly JsonLimits readAsDocker = JsonLimits.Standard with { AllowsDuplicates = true, IgnoresCase = true };
+
     private DockerContexts(string folder) => Folder = folder;
 
     /// <summary>The folder of docker's configuration; empty when there is none.</summary>
@@ -33,7 +35,7 @@ internal sealed class DockerContexts
         if (Folder.Length == 0 || !File.Exists(path)) return ("", "");
         try
         {
-            var name = (string?)(JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject)?["currentContext"] ?? "";
+            var name = OutsideJson.ReadObjectFile(path, readAsDocker).Text("currentContext") ?? "";
             return (name, $"context \"{name}\", the current one in {path}");
         }
         catch (Exception error) when (IsUnreadable(error))
@@ -56,10 +58,11 @@ internal sealed class DockerContexts
                 + $"or set {EngineLocation.HostVariable} to the container engine's address");
         try
         {
-            var endpoint = (JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject)?["Endpoints"]?["docker"] as JsonObject;
-            if ((string?)endpoint?["Host"] is not { Length: > 0 } host)
-                throw new JsonException("there is not an address in it (Endpoints, docker, Host)");
-            var verify = (bool?)endpoint["SkipTLSVerify"] is not true;
+            var endpoint = OutsideJson.ReadObjectFile(path, readAsDocker).Object("Endpoints", "docker");
+            if (endpoint.Text("Host") is not { Length: > 0 } host)
+                throw new OutsideJsonException(path, "Endpoints.docker.Host", JsonFault.WrongType,
+                    "there is not an address in it (Endpoints, docker, Host)");
+            var verify = endpoint.Flag("SkipTLSVerify") is not true;
             var folder = Path.Combine(Folder, "contexts", "tls", id, "docker");
             return (host, Directory.Exists(folder) || !verify ? EngineTls.OfContext(folder, verify, source) : null);
         }
@@ -71,5 +74,5 @@ internal sealed class DockerContexts
     }
 
     private static bool IsUnreadable(Exception error) =>
-        error is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException;
+        error is OutsideJsonException or IOException or UnauthorizedAccessException;
 }

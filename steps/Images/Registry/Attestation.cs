@@ -1,7 +1,7 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.Images;
 
@@ -66,7 +66,7 @@ public sealed record Attestation(JsonObject Statement, bool IsSigned)
         {
             return bytes is null ? null : RegistryJson.Parse(bytes) as JsonObject;
         }
-        catch (JsonException)
+        catch (OutsideJsonException)
         {
             return null;
         }

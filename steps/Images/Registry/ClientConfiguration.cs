@@ -1,6 +1,6 @@
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting;
 
 namespace CiSteps.Images;
@@ -62,12 +62,12 @@ public sealed class ClientConfiguration : IDisposable
         try
         {
             var json = bytes.AsSpan().IndexOfAnyExcept(" \t\r\n"u8) < 0 ? null
-                : JsonNode.Parse(bytes, new JsonNodeOptions { PropertyNameCaseInsensitive = true }) as JsonObject;
+                : OutsideJson.ReadObject(bytes, path, JsonLimits.Standard with { IgnoresCase = true });
             return (json ?? [], source);
         }
-        catch (Exception error) when (error is JsonException or ArgumentException)
+        catch (OutsideJsonException error)
         {
-            throw new UsageException($"docker's configuration in \"{path}\" cannot be handed on to a build: {error.Message}", error);
+            throw new UsageException($"docker's configuration in \"{path}\" cannot be handed on to a build: {error.What}", error);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting;
 
 namespace CiSteps.Images;
@@ -19,6 +20,7 @@ internal sealed record ConfigurationSource(
     string? Store,
     IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Proxies)
 {
+    private static readonly JsonLimits asDockerReads = JsonLimits.Standard with { AllowsDuplicates = true, IgnoresCase = true };
     private static readonly string[] authFields = ["auth", "username", "password", "identitytoken"];
     private static readonly string[] proxyFields = ["httpProxy", "httpsProxy", "noProxy", "ftpProxy", "allProxy"];
 
@@ -28,7 +30,7 @@ internal sealed record ConfigurationSource(
         if (text.AsSpan().IndexOfAnyExcept(" \t\r\n"u8) < 0) text = "{}"u8.ToArray();
         try
         {
-            using var document = JsonDocument.Parse(text);
+            using var document = OutsideJson.ReadDocument(text, name, asDockerReads);
             var root = document.RootElement;
             Require(root, JsonValueKind.Object, "the top", name);
             return new ConfigurationSource(
@@ -38,9 +40,9 @@ internal sealed record ConfigurationSource(
                 Find(root, "credsStore") is { } store ? Text(store, "credsStore", name) : null,
                 Entries(root, "proxies", proxyFields, name));
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        catch (OutsideJsonException error)
         {
-            throw new UsageException($"docker's configuration in {name} is not JSON that can be read: {error.Message}", error);
+            throw new UsageException($"docker's configuration in {name} is not JSON that can be read: {error.What}", error);
         }
     }
 
@@ -90,11 +92,8 @@ internal sealed record ConfigurationSource(
         if (element.ValueKind == kind) return;
         var found = element.ValueKind switch
         {
-            JsonValueKind.Array => "a list",
-            JsonValueKind.Object => "an object",
-            JsonValueKind.String => "a text",
-            JsonValueKind.Number => "a number",
-            _ => $"\"{element.GetRawText()}\"",
+            JsonValueKind.True or JsonValueKind.False => $"\"{element.GetRawText()}\"",
+            _ => JsonMembers.Word(element.ValueKind),
         };
         var wanted = kind == JsonValueKind.Object ? "an object" : "a text";
         throw new UsageException($"{what} of docker's configuration in {name} must be {wanted} and is {found}; mend it, or run "

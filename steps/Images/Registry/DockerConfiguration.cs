@@ -1,5 +1,5 @@
 using System.Text;
-using System.Text.Json;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting;
 
 namespace CiSteps.Images;
@@ -197,7 +197,7 @@ internal sealed class DockerConfiguration
                 return secret.Length == 0 ? null : user == "<token>" ? new RegistryCredential("", "", secret)
                     : new RegistryCredential(user, secret);
         }
-        catch (JsonException)
+        catch (OutsideJsonException)
         {
             // The output may be a secret in another shape: it is not quoted.
         }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting;
 
 namespace CiSteps.Images;
@@ -273,7 +274,7 @@ public sealed partial class RegistryClient : IDisposable
             try
             {
                 if (RegistryJson.Parse(bytes) is not JsonObject json)
-                    throw new System.Text.Json.JsonException("it is not a JSON object");
+                    throw RegistryJson.Wrong("it is not a JSON object");
                 platform = $"{RegistryJson.Text(json["os"])}/{RegistryJson.Text(json["architecture"])}"
                     + (RegistryJson.Text(json["variant"]) is { Length: > 0 } variant ? "/" + variant : "");
                 foreach (var (name, value) in (json["config"] as JsonObject)?["Labels"] as JsonObject ?? [])
@@ -281,7 +282,7 @@ public sealed partial class RegistryClient : IDisposable
                 if (DateTimeOffset.TryParse(RegistryJson.Text(json["created"]), System.Globalization.CultureInfo.InvariantCulture,
                     System.Globalization.DateTimeStyles.AssumeUniversal, out var time)) created = time;
             }
-            catch (System.Text.Json.JsonException error)
+            catch (OutsideJsonException error)
             {
                 throw new UnavailableException("registry",
                     $"\"{reference}\" ({manifest.Digest}) is no image: its configuration cannot be read ({error.Message})",
@@ -316,7 +317,7 @@ public sealed partial class RegistryClient : IDisposable
                     return page.Select(tag => RegistryJson.Text(tag)!).Where(ImageReference.IsTag);
             }
         }
-        catch (System.Text.Json.JsonException error)
+        catch (OutsideJsonException error)
         {
             throw new UnavailableException("registry",
                 $"the registry's list of the tags of \"{what}\" is not JSON: {error.Message}", error);

@@ -5,6 +5,7 @@ using System.Net.Http.Headers;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting;
 
 namespace CiSteps.Images;
@@ -27,7 +28,7 @@ internal sealed record RegistryAnswer(HttpStatusCode Status, string? MediaType, 
                     ? [.. errors.OfType<JsonObject>().Select(error =>
                         (RegistryJson.Text(error["code"]) ?? "", RegistryJson.Text(error["message"]) ?? ""))] : [];
             }
-            catch (System.Text.Json.JsonException)
+            catch (OutsideJsonException)
             {
                 return [];
             }

@@ -1,31 +1,20 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.Images;
 
 /// <summary>
-/// JSON that a registry or a helper sent: what is not JSON, and what has one name twice in an object, is a <see
-/// cref="JsonException"/>
-/// at once; a value of another type than asked for counts as absent.
+/// JSON that a registry or a helper sent: what is not sound JSON is an <see cref="OutsideJsonException"/> at once; a value of
+/// another type than asked for counts as absent.
 /// </summary>
 internal static class RegistryJson
 {
-    private static readonly JsonDocumentOptions options = new() { AllowDuplicateProperties = false };
+    public static JsonNode? Parse(ReadOnlySpan<byte> utf8) => OutsideJson.Read(utf8, "");
 
-    public static JsonNode? Parse(ReadOnlySpan<byte> utf8) => JsonNode.Parse(utf8, documentOptions: options);
-
-    public static string? Text(JsonNode? node)
-    {
-        try
-        {
-            return node is JsonValue value && value.TryGetValue(out string? text) ? text : null;
-        }
-        catch (InvalidOperationException)
-        {
-            // Half of a surrogate pair: no text that could be used for anything.
-            return null;
-        }
-    }
+    public static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue(out string? text) ? text : null;
 
     public static string? Text(JsonNode? node, string name) => node is JsonObject json ? Text(json[name]) : null;
+
+    /// <summary>It is JSON, and not what the protocol says.</summary>
+    public static OutsideJsonException Wrong(string what) => new("", "", JsonFault.WrongType, what);
 }

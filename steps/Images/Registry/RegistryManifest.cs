@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
-using System.Text.Json;
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting;
 
 namespace CiSteps.Images;
@@ -106,10 +106,10 @@ public sealed class RegistryManifest
     {
         try
         {
-            if (RegistryJson.Parse(bytes) is not JsonObject json) throw new JsonException("it is not a JSON object");
+            if (RegistryJson.Parse(bytes) is not JsonObject json) throw RegistryJson.Wrong("it is not a JSON object");
             return new RegistryManifest(TypeOf(json, mediaType), bytes, json);
         }
-        catch (JsonException error)
+        catch (OutsideJsonException error)
         {
             throw new UnavailableException("registry", $"the registry sent something that is not a manifest: {error.Message}",
                 error);
@@ -136,7 +136,7 @@ public sealed class RegistryManifest
         if (said is null) return json["manifests"] is JsonArray ? MediaTypes.OciIndex : MediaTypes.OciManifest;
         // It goes into a header when the manifest is written again.
         return MediaTypeHeaderValue.TryParse(said, out _) && !said.AsSpan().ContainsAny('\r', '\n') ? said
-            : throw new JsonException("its media type is not a media type");
+            : throw RegistryJson.Wrong("its media type is not a media type");
     }
 
     private static IEnumerable<JsonObject> Objects(JsonObject json, string name) => json[name] switch
@@ -144,18 +144,18 @@ public sealed class RegistryManifest
         null => [],
         JsonArray array =>
             array.Select(item =>
-            item as JsonObject ?? throw new JsonException($"\"{name}\" has something that is not an object")),
-        _ => throw new JsonException($"\"{name}\" is not a list"),
+            item as JsonObject ?? throw RegistryJson.Wrong($"\"{name}\" has something that is not an object")),
+        _ => throw RegistryJson.Wrong($"\"{name}\" is not a list"),
     };
 
     private static ContentDescriptor ToDescriptor(JsonObject json)
     {
         // A digest becomes a part of addresses: nothing else may stand in its place.
         var digest = RegistryJson.Text(json["digest"]);
-        if (!ImageReference.IsDigest(digest)) throw new JsonException("it names content by something that is not a digest");
+        if (!ImageReference.IsDigest(digest)) throw RegistryJson.Wrong("it names content by something that is not a digest");
         return json["size"] is JsonValue number && number.TryGetValue(out long size) && size >= 0
             ? new(RegistryJson.Text(json["mediaType"]) ?? "", digest!, size)
-            : throw new JsonException($"it does not say in \"size\" how many bytes {digest} has");
+            : throw RegistryJson.Wrong($"it does not say in \"size\" how many bytes {digest} has");
     }
 
     private static IndexEntry ToEntry(JsonObject json)

@@ -1,8 +1,8 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting;
 
 namespace CiSteps.Images;
@@ -86,7 +86,7 @@ internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<Htt
         {
             answer = RegistryJson.Parse(body) as JsonObject;
         }
-        catch (JsonException)
+        catch (OutsideJsonException)
         {
             // An answer without a token, whatever its form. It is not quoted: it may have one all the same.
         }

@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting;
 
 namespace CiSteps.TeamCity.Installing;
@@ -61,14 +62,14 @@ internal sealed class TeamCityServer : IDisposable
     {
         var status = await ReadAsync($"projects/id:{project}/versionedSettings/status", $"read the import's status of \"{project}\"", cancel).ConfigureAwait(false);
         return status is null ? null : new ImportStatus($"{Text(status, "timestamp")} {Text(status, "message")}", Text(status, "type") == "warn", Text(status, "message"),
-            [.. (status["versionedSettingsError"] as JsonArray ?? []).OfType<JsonObject>().Select(error => $"{Text(error, "file")}: {Text(error, "message")}".TrimStart(':', ' '))]);
+            [.. status.Objects("versionedSettingsError").Select(error => $"{Text(error, "file")}: {Text(error, "message")}".TrimStart(':', ' '))]);
     }
 
     /// <summary>Names of the secrets that the project holds; their values never leave the server.</summary>
     public async Task<IReadOnlySet<string>> TokensAsync(string project, CancellationToken cancel)
     {
         var tokens = await ReadAsync($"projects/id:{project}/versionedSettings/tokens", $"read the names of the secrets of \"{project}\"", cancel).ConfigureAwait(false);
-        return (tokens?["versionedSettingsToken"] as JsonArray ?? []).OfType<JsonObject>().Select(token => Text(token, "name")).ToHashSet(StringComparer.Ordinal);
+        return tokens.Objects("versionedSettingsToken").Select(token => Text(token, "name")).ToHashSet(StringComparer.Ordinal);
     }
 
     /// <summary>Makes an empty project.</summary>
@@ -150,7 +151,7 @@ internal sealed class TeamCityServer : IDisposable
         }
         switch ((int)status)
         {
-            case >= 200 and < 300: return Parse(text, what);
+            case >= 200 and < 300: return Parse(text, what, method);
             case 404 when method != HttpMethod.Put: return null;
             // "Never enabled": there is no status to tell yet.
             case 400 when method == HttpMethod.Get && path.EndsWith("/status", StringComparison.Ordinal): return null;
@@ -162,14 +163,16 @@ internal sealed class TeamCityServer : IDisposable
         }
     }
 
-    private JsonObject Parse(string text, string what)
+    private JsonObject Parse(string text, string what, HttpMethod method)
     {
         if (text.Length == 0) return [];
         try
         {
-            return JsonNode.Parse(text) as JsonObject ?? [];
+            var answer = OutsideJson.Read(text, $"the answer of {Address}");
+            // What is read is an object; to what was written, nothing hangs on the answer.
+            return method == HttpMethod.Get ? answer.Object() ?? [] : answer as JsonObject ?? [];
         }
-        catch (JsonException failure)
+        catch (OutsideJsonException failure)
         {
             throw new UsageException($"{Address} does not answer as TeamCity does when asked to {what}: \"{log.Mask.Apply(text.Trim()[..Math.Min(80, text.Trim().Length)])}\"; is it TeamCity's address?", failure);
         }
@@ -181,9 +184,10 @@ internal sealed class TeamCityServer : IDisposable
         var words = text.Trim();
         try
         {
-            if (JsonNode.Parse(words) is JsonObject parsed && (parsed["errors"] as JsonArray)?.OfType<JsonObject>().FirstOrDefault() is { } error) words = Text(error, "message");
+            if (OutsideJson.ReadObject(words, "the answer").Objects("errors").FirstOrDefault() is { } error)
+                words = Text(error, "message");
         }
-        catch (JsonException)
+        catch (OutsideJsonException)
         {
             // Plain text is as good.
         }

@@ -5,7 +5,7 @@ internal static class CtrfReader
 {
     public static ReportFault? Read(JsonPart root, string source, CaseList cases)
     {
-        var results = root.Object("results") ?? throw new JsonReportException("there are no \"results\"");
+        var results = root.Object("results") ?? throw JsonPart.Fault("", "there are no \"results\"");
         var failed = 0;
         foreach (var test in results.Items("tests"))
         {
@@ -35,7 +35,7 @@ internal static class CtrfReader
             "skipped" or "pending" => TestOutcome.Skipped,
             // "other" is whatever the tool knows besides: aborted, timed out, unknown.
             "other" => TestOutcome.Error,
-            _ => throw new JsonReportException($"{test.Path}.status is \"{status}\", which is not a status of this format"),
+            _ => throw JsonPart.Fault(test.Path + ".status", $"{test.Path}.status is \"{status}\", which is not a status of this format"),
         };
         var message = test.Text("message");
         var retries = test.Count("retries") ?? 0;

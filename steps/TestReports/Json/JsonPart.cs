@@ -1,4 +1,5 @@
 using System.Text.Json;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.TestReports.Json;
 
@@ -23,10 +24,10 @@ internal readonly struct JsonPart(JsonElement element, string path)
 
     /// <summary>A text; null when it is not there.</summary>
     public string? Text(string name) => Find(name) is not { } value ? null
-        : value.ValueKind == JsonValueKind.String ? TextOf(value, Inside(name)) : throw Wrong(name, "text", value);
+        : value.ValueKind == JsonValueKind.String ? TextOf(value) : throw Wrong(name, "text", value);
 
     /// <summary>A text that must be there.</summary>
-    public string Needed(string name) => Text(name) ?? throw new JsonReportException($"{path} has no \"{name}\"");
+    public string Needed(string name) => Text(name) ?? throw Fault(path, $"{path} has no \"{name}\"");
 
     /// <summary>A number; null when it is not there.</summary>
     public double? Number(string name) => Find(name) is not { } value ? null
@@ -36,12 +37,12 @@ internal readonly struct JsonPart(JsonElement element, string path)
     /// <summary>A count; null when it is not there.</summary>
     public int? Count(string name) => Number(name) is not { } number ? null
         : number is >= 0 and <= int.MaxValue && Math.Floor(number) == number ? (int)number
-            : throw new JsonReportException($"{Inside(name)} is not a count");
+            : throw Fault(Inside(name), $"{Inside(name)} is not a count");
 
     /// <summary>Milliseconds; null when it is not there.</summary>
     public TimeSpan? Milliseconds(string name) =>
         Number(name) is { } number ? number is >= 0 and < 1e12 ? TimeSpan.FromMilliseconds(number)
-        : throw new JsonReportException($"{Inside(name)} is not a duration") : null;
+        : throw Fault(Inside(name), $"{Inside(name)} is not a duration") : null;
 
     /// <summary>Yes or no; no when it is not there.</summary>
     public bool Flag(string name) =>
@@ -62,11 +63,11 @@ internal readonly struct JsonPart(JsonElement element, string path)
     public IReadOnlyList<string> Texts(string name)
     {
         if (Find(name) is not { } value) return [];
-        if (value.ValueKind == JsonValueKind.String) return [TextOf(value, Inside(name))];
+        if (value.ValueKind == JsonValueKind.String) return [TextOf(value)];
         if (value.ValueKind != JsonValueKind.Array) throw Wrong(name, "list of texts", value);
         var texts = new List<string>();
         foreach (var item in value.EnumerateArray())
-            texts.Add(item.ValueKind == JsonValueKind.String ? TextOf(item, Inside(name))
+            texts.Add(item.ValueKind == JsonValueKind.String ? TextOf(item)
                 : throw Wrong(name, "list of texts", item));
         return texts;
     }
@@ -77,30 +78,22 @@ internal readonly struct JsonPart(JsonElement element, string path)
 
     private JsonElement? Find(string name)
     {
-        if (!IsObject) throw new JsonReportException($"{path} is not an object");
+        if (!IsObject) throw Fault(path, $"{path} is not an object");
         return element.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
     }
 
     private string Inside(string name) => path.Length == 0 ? name : path + "." + name;
 
-    private JsonReportException Wrong(string name, string wanted, JsonElement found) =>
-        new($"{Inside(name)} is not a {wanted} but {found.ValueKind}");
+    /// <summary>A value is not what the report's format says.</summary>
+    public static OutsideJsonException Fault(string path, string what) => new("", path, JsonFault.WrongType, what);
 
-    private static string TextOf(JsonElement value, string path)
+    private OutsideJsonException Wrong(string name, string wanted, JsonElement found) =>
+        Fault(Inside(name), $"{Inside(name)} is not a {wanted} but {JsonMembers.Word(found.ValueKind)}");
+
+    private static string TextOf(JsonElement value)
     {
-        try
-        {
-            var text = value.GetString()!;
-            return text.Length <= Xml.ReportXml.LongestText ? text
-                : text[..Xml.ReportXml.LongestText] + $"\n… {text.Length - Xml.ReportXml.LongestText} more characters";
-        }
-        catch (InvalidOperationException)
-        {
-            // Half a surrogate pair in an escape.
-            throw new JsonReportException($"{path} has a character that no text can have");
-        }
+        var text = value.GetString()!;
+        return text.Length <= Xml.ReportXml.LongestText ? text
+            : text[..Xml.ReportXml.LongestText] + $"\n… {text.Length - Xml.ReportXml.LongestText} more characters";
     }
 }
-
-/// <summary>A JSON report is not what its format says.</summary>
-internal sealed class JsonReportException(string message) : Exception(message);

@@ -7,7 +7,7 @@ internal static class MochaReader
 {
     public static ReportFault? Read(JsonPart root, string source, CaseList cases)
     {
-        var stats = root.Object("stats") ?? throw new JsonReportException("there are no \"stats\"");
+        var stats = root.Object("stats") ?? throw JsonPart.Fault("", "there are no \"stats\"");
         foreach (var (list, outcome, sum) in new[] { ("passes", TestOutcome.Passed, "passes"),
             ("pending", TestOutcome.Skipped, "pending"), ("failures", TestOutcome.Failed, "failures") })
         {

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.TestReports.Json;
 
@@ -9,7 +10,7 @@ internal static class ReportJson
     /// <summary>Such a report is held in memory; a larger one is refused.</summary>
     public const int LongestReport = 256 * 1024 * 1024;
 
-    private static readonly JsonDocumentOptions options = new() { AllowDuplicateProperties = false, MaxDepth = 64 };
+    private static readonly JsonLimits limits = new(LongestReport);
 
     public static bool IsFormat(ReportFormat format) => format is ReportFormat.Ctrf or ReportFormat.Jest or ReportFormat.Mocha;
 
@@ -38,24 +39,14 @@ internal static class ReportJson
             };
             return new TestReport(source, found, cases, fault);
         }
-        catch (JsonException error)
+        catch (OutsideJsonException error) when (error.Fault == JsonFault.Truncated)
         {
-            // What ends in the middle has been cut; everything else is wrong where the parser says.
-            var cut = error.Message.Contains("reached end of data", StringComparison.Ordinal)
-                || error.Message.Contains("depth to be zero", StringComparison.Ordinal);
-            return cut
-                ? Broken(ReportFaultKind.Truncated, $"\"{source}\" ends in the middle; its writer probably ended before it was " +
-                    "done")
-                : Broken(ReportFaultKind.Malformed, $"\"{source}\" is not well-formed JSON: {error.Message}");
+            return Broken(ReportFaultKind.Truncated,
+                $"\"{source}\" ends in the middle; its writer probably ended before it was done");
         }
-        // Half a surrogate pair, or bytes that are not text, in a name.
-        catch (InvalidOperationException)
+        catch (OutsideJsonException error)
         {
-            return Broken(ReportFaultKind.Malformed, $"\"{source}\" is broken: it has a name that no text can be");
-        }
-        catch (JsonReportException error)
-        {
-            return Broken(ReportFaultKind.Malformed, $"\"{source}\" is broken: {error.Message}");
+            return Broken(ReportFaultKind.Malformed, $"\"{source}\" is broken: {error.What}");
         }
     }
 
@@ -68,7 +59,7 @@ internal static class ReportJson
             using var document = Parse(stream);
             return FormatOf(new JsonPart(document.RootElement, ""));
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        catch (OutsideJsonException)
         {
             return ReportFormat.Auto;
         }
@@ -76,13 +67,13 @@ internal static class ReportJson
 
     private static JsonDocument Parse(Stream stream)
     {
-        // The parser knows UTF-8 only; a mark of another encoding says which it is.
-        var head = new byte[3];
-        var length = stream.ReadAtLeast(head, 3, throwOnEndOfStream: false);
         stream.Position = 0;
-        if (length < 2 || head is not ([0xff, 0xfe, _] or [0xfe, 0xff, _])) return JsonDocument.Parse(stream, options);
-        using var text = new StreamReader(stream, Encoding.UTF8, detectEncodingFromByteOrderMarks: true, leaveOpen: true);
-        return JsonDocument.Parse(text.ReadToEnd(), options);
+        var bytes = new byte[stream.Length];
+        stream.ReadExactly(bytes);
+        // The parser knows UTF-8 only; a mark of another encoding says which it is.
+        if (bytes is not ([0xff, 0xfe, ..] or [0xfe, 0xff, ..])) return OutsideJson.ReadDocument(bytes, "", limits);
+        using var text = new StreamReader(new MemoryStream(bytes), Encoding.UTF8, detectEncodingFromByteOrderMarks: true);
+        return OutsideJson.ReadDocument(text.ReadToEnd(), "", limits);
     }
 
     private static ReportFormat FormatOf(JsonPart root) =>

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.TestReports.Lines;
 
@@ -36,7 +37,7 @@ internal sealed partial class GoTestReader(string source, string root) : ILineRe
         double elapsed;
         try
         {
-            using var json = JsonDocument.Parse(line);
+            using var json = OutsideJson.ReadDocument(line, source);
             var root = json.RootElement;
             action = Text(root, "Action");
             packageName = Text(root, "Package");
@@ -46,7 +47,7 @@ internal sealed partial class GoTestReader(string source, string root) : ILineRe
             failedBuild = Text(root, "FailedBuild");
             elapsed = root.TryGetProperty("Elapsed", out var number) && number.ValueKind == JsonValueKind.Number ? number.GetDouble() : -1;
         }
-        catch (JsonException)
+        catch (OutsideJsonException)
         {
             return;
         }
@@ -86,10 +87,10 @@ internal sealed partial class GoTestReader(string source, string root) : ILineRe
     {
         try
         {
-            using var json = JsonDocument.Parse(line);
+            using var json = OutsideJson.ReadDocument(line, "");
             return Text(json.RootElement, "Action") is null ? line : Text(json.RootElement, "Output")?.TrimEnd('\n');
         }
-        catch (JsonException)
+        catch (OutsideJsonException)
         {
             return line;
         }

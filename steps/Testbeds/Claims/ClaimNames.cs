@@ -17,7 +17,7 @@ public static class ClaimNames
         return string.Join('-', new[] { Slug(suite), Slug(run.BuildNumber), Hash(run, suite) }.Where(part => part.Length > 0));
     }
 
-    /// <summary>The label value that all claims of a chain bear.</summary>
+    /// <summary>The value of <see cref="Pool.PoolKinds.ChainHashLabel"/> that all claims of a chain run bear.</summary>
     public static string ChainOf(RunIdentity run)
     {
         ArgumentNullException.ThrowIfNull(run);

@@ -20,7 +20,7 @@ internal sealed class ClaimWait(Cluster management, string ns, string chain, IRe
         {
             var path = PoolKinds.Claim.Collection(ns);
             var seen = new HashSet<string>(StringComparer.Ordinal);
-            await foreach (var change in management.WatchAsync(path, $"{PoolKinds.ChainLabel}={chain}", null, either.Token).ConfigureAwait(false))
+            await foreach (var change in management.WatchAsync(path, $"{PoolKinds.ChainHashLabel}={chain}", null, either.Token).ConfigureAwait(false))
             {
                 if (change.Kind is ChangeKind.Relisting) continue;
                 if (change.Kind is ChangeKind.Synced)

@@ -93,7 +93,7 @@ public sealed class ClusterLock : ITestbeds
             var now = cluster.Time.GetUtcNow();
             if (await ReadAsync(cancel).ConfigureAwait(false) is not { } lease || Find(lease, held.Claim) is not { } mine || Ends(lease) <= now) return null;
             if (await cluster.TryReplaceAsync(Kinds.Lease, PoolKinds.LeaseNamespace, Renewed(lease, now), cancel).ConfigureAwait(false) is null) continue;
-            return new LeasedTestbed(mine, kubeconfig, null, times.Heartbeat, token => RenewAsync(mine, token), cluster.Time, cluster.Log);
+            return new LeasedTestbed(mine, kubeconfig, null, times.LeaseDuration, token => RenewAsync(mine, token), cluster.Time, cluster.Log);
         }
     }
 
@@ -177,7 +177,7 @@ public sealed class ClusterLock : ITestbeds
         var json = (JsonObject)lease.DeepClone();
         var spec = json.Ensure("spec");
         spec["renewTime"] = now.AsText();
-        spec["leaseDurationSeconds"] = (int)Math.Ceiling(times.Heartbeat.TotalSeconds);
+        spec["leaseDurationSeconds"] = (int)Math.Ceiling(times.LeaseDuration.TotalSeconds);
         Annotate(json, ProcessAnnotation, identity);
         return json;
     }

@@ -4,32 +4,32 @@ using CiSteps.Hosting.Evidence;
 
 namespace CiSteps.Testbeds.Claims;
 
-/// <summary>A testbed in hand: its credentials, and the heartbeat that keeps it. Disposing stops the heartbeat and gives nothing back; see <see cref="ITestbeds.ReleaseAsync"/>.</summary>
+/// <summary>A testbed in hand: its credentials, and the renewals that keep it. Disposing stops them and gives nothing back; see <see cref="ITestbeds.ReleaseAsync"/>.</summary>
 public sealed class LeasedTestbed : IAsyncDisposable
 {
     private readonly Func<CancellationToken, Task<string?>> renew;
     private readonly Func<ValueTask>? onDispose;
     private readonly TimeProvider time;
     private readonly BuildLog log;
-    private readonly TimeSpan timeToLive;
+    private readonly TimeSpan leaseDuration;
     private readonly CancellationTokenSource lost = new();
     private readonly CancellationTokenSource stop = new();
-    private readonly Task beating;
+    private readonly Task renewing;
     private int disposed;
 
     /// <param name="held">What is held.</param>
     /// <param name="kubeconfig">Its credentials.</param>
     /// <param name="ns">The leased namespace; null for a whole cluster.</param>
-    /// <param name="heartbeat">Silence after which the lease ends.</param>
+    /// <param name="leaseDuration">How long a renewal holds; see <see cref="LeaseTimes.LeaseDuration"/>.</param>
     /// <param name="renew">Renews once; the result is null, or why the lease is lost. Broken connections are exceptions.</param>
     /// <param name="time">The clock.</param>
     /// <param name="log">Told when the lease is lost.</param>
     /// <param name="onDispose">Called at the end.</param>
-    internal LeasedTestbed(HeldTestbed held, string kubeconfig, string? ns, TimeSpan heartbeat, Func<CancellationToken, Task<string?>> renew,
+    internal LeasedTestbed(HeldTestbed held, string kubeconfig, string? ns, TimeSpan leaseDuration, Func<CancellationToken, Task<string?>> renew,
         TimeProvider time, BuildLog log, Func<ValueTask>? onDispose = null)
     {
-        (Held, Kubeconfig, Namespace, timeToLive, this.renew, this.time, this.log, this.onDispose) = (held, kubeconfig, ns, heartbeat, renew, time, log, onDispose);
-        beating = BeatAsync();
+        (Held, Kubeconfig, Namespace, this.leaseDuration, this.renew, this.time, this.log, this.onDispose) = (held, kubeconfig, ns, leaseDuration, renew, time, log, onDispose);
+        renewing = RenewUntilStoppedAsync();
     }
 
     /// <summary>The claim, the testbed and the lease's number.</summary>
@@ -50,20 +50,20 @@ public sealed class LeasedTestbed : IAsyncDisposable
     /// <summary>Why the lease was lost; null while it is held.</summary>
     public string? LostBecause { get; private set; }
 
-    /// <summary>Stops the heartbeat.</summary>
+    /// <summary>Stops renewing.</summary>
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref disposed, 1) == 1) return;
         await stop.CancelAsync().ConfigureAwait(false);
-        await beating.ConfigureAwait(false);
+        await renewing.ConfigureAwait(false);
         if (onDispose is not null) await onDispose().ConfigureAwait(false);
         stop.Dispose();
         lost.Dispose();
     }
 
-    private async Task BeatAsync()
+    private async Task RenewUntilStoppedAsync()
     {
-        var interval = timeToLive / 3;
+        var interval = leaseDuration / 3;
         // Counted from before the renewal was sent: our own end comes before the pool's.
         var renewed = time.GetTimestamp();
         try
@@ -72,10 +72,10 @@ public sealed class LeasedTestbed : IAsyncDisposable
             {
                 await Task.Delay(interval, time, stop.Token).ConfigureAwait(false);
                 var sent = time.GetTimestamp();
-                var left = timeToLive - time.GetElapsedTime(renewed);
+                var left = leaseDuration - time.GetElapsedTime(renewed);
                 if (left <= TimeSpan.Zero)
                 {
-                    await LoseAsync($"the pool could not be reached for {Hosting.Settings.Durations.Show(timeToLive)}").ConfigureAwait(false);
+                    await LoseAsync($"the pool could not be reached for {Hosting.Settings.Durations.Show(leaseDuration)}").ConfigureAwait(false);
                     return;
                 }
                 using var limit = new CancellationTokenSource(left, time);
@@ -87,12 +87,12 @@ public sealed class LeasedTestbed : IAsyncDisposable
                         await LoseAsync(why).ConfigureAwait(false);
                         return;
                     }
-                    (renewed, interval) = (sent, timeToLive / 3);
+                    (renewed, interval) = (sent, leaseDuration / 3);
                 }
                 catch (Exception error) when (error is UnavailableException or ClusterApiException || error is OperationCanceledException && limit.IsCancellationRequested)
                 {
                     log.Info($"testbed \"{Held.Testbed}\" was not renewed: {error.Message}");
-                    interval = timeToLive / 12;
+                    interval = leaseDuration / 12;
                 }
             }
         }

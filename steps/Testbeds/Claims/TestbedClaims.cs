@@ -61,7 +61,7 @@ public sealed class TestbedClaims : ITestbeds
     /// <inheritdoc/>
     public async Task<IReadOnlyList<HeldTestbed>> FindAsync(RunIdentity run, CancellationToken cancel)
     {
-        var (found, _) = await management.ListAsync(PoolKinds.Claim.Collection(ns), $"{PoolKinds.ChainLabel}={ClaimNames.ChainOf(run)}", null, cancel).ConfigureAwait(false);
+        var (found, _) = await management.ListAsync(PoolKinds.Claim.Collection(ns), $"{PoolKinds.ChainHashLabel}={ClaimNames.ChainOf(run)}", null, cancel).ConfigureAwait(false);
         var held = new List<HeldTestbed>();
         foreach (var claim in found)
             if (await HeldAsync(claim.Name(), cancel).ConfigureAwait(false) is { } one) held.Add(one);
@@ -72,7 +72,7 @@ public sealed class TestbedClaims : ITestbeds
     public async Task<IReadOnlySet<string>> ChainsAsync(CancellationToken cancel)
     {
         var (claims, _) = await management.ListAsync(PoolKinds.Claim.Collection(ns), null, null, cancel).ConfigureAwait(false);
-        return claims.Select(claim => claim.Text("metadata", "labels", PoolKinds.ChainLabel)).OfType<string>().ToHashSet(StringComparer.Ordinal);
+        return claims.Select(claim => claim.Text("metadata", "labels", PoolKinds.ChainHashLabel)).OfType<string>().ToHashSet(StringComparer.Ordinal);
     }
 
     /// <inheritdoc/>
@@ -89,7 +89,7 @@ public sealed class TestbedClaims : ITestbeds
             if (await management.ReadKubeconfigAsync(ns, secret, cancel).ConfigureAwait(false) is not { } credentials) return null;
             var its = await management.FindAsync(PoolKinds.Class.Path(ns, claim.Class), cancel).ConfigureAwait(false);
             var mine = new TestbedClaim(written);
-            return new LeasedTestbed(AsHeld(mine), credentials.Kubeconfig, credentials.Leased, mine.Times(its is null ? null : new TestbedClass(its)).Heartbeat,
+            return new LeasedTestbed(AsHeld(mine), credentials.Kubeconfig, credentials.Leased, mine.Times(its is null ? null : new TestbedClass(its)).LeaseDuration,
                 token => RenewAsync(mine.Name, mine.Uid, mine.Lease, token), management.Time, Log);
         }
     }
@@ -105,7 +105,7 @@ public sealed class TestbedClaims : ITestbeds
     /// <inheritdoc/>
     public async Task<IReadOnlyList<string>> ReleaseAllAsync(RunIdentity run, CancellationToken cancel)
     {
-        var (found, _) = await management.ListAsync(PoolKinds.Claim.Collection(ns), $"{PoolKinds.ChainLabel}={ClaimNames.ChainOf(run)}", null, cancel).ConfigureAwait(false);
+        var (found, _) = await management.ListAsync(PoolKinds.Claim.Collection(ns), $"{PoolKinds.ChainHashLabel}={ClaimNames.ChainOf(run)}", null, cancel).ConfigureAwait(false);
         var released = new List<string>();
         foreach (var claim in found)
             if (await ReleaseAsync(claim.Name(), cancel).ConfigureAwait(false)) released.Add(claim.Name());
@@ -162,7 +162,7 @@ public sealed class TestbedClaims : ITestbeds
             {
                 ["name"] = name,
                 ["namespace"] = ns,
-                ["labels"] = new JsonObject { [PoolKinds.ChainLabel] = ClaimNames.ChainOf(request.Run) },
+                ["labels"] = new JsonObject { [PoolKinds.ChainHashLabel] = ClaimNames.ChainOf(request.Run) },
                 ["annotations"] = new JsonObject { [PoolKinds.Group + "/repository"] = request.Run.Repository, [PoolKinds.Group + "/commit"] = request.Run.Commit },
             },
             ["spec"] = new JsonObject
@@ -180,7 +180,7 @@ public sealed class TestbedClaims : ITestbeds
             claim["spec"]!["lease"] = new JsonObject
             {
                 ["handOverGraceSeconds"] = Math.Max(1, (long)times.HandOverGrace.TotalSeconds),
-                ["heartbeatSeconds"] = Math.Max(1, (long)times.Heartbeat.TotalSeconds),
+                ["leaseDurationSeconds"] = Math.Max(1, (long)times.LeaseDuration.TotalSeconds),
                 ["timeToLiveSeconds"] = Math.Max(1, (long)times.TimeToLive.TotalSeconds),
             };
         // What has this name and is not held is an expired claim, or one that a dead process waited for: its turn is over.

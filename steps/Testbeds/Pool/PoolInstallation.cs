@@ -61,7 +61,7 @@ public static class PoolInstallation
                 ["lease"] = new JsonObject
                 {
                     ["handOverGraceSeconds"] = (long)times.HandOverGrace.TotalSeconds,
-                    ["heartbeatSeconds"] = (long)times.Heartbeat.TotalSeconds,
+                    ["leaseDurationSeconds"] = (long)times.LeaseDuration.TotalSeconds,
                     ["timeToLiveSeconds"] = (long)times.TimeToLive.TotalSeconds,
                 },
                 ["static"] = new JsonObject { ["members"] = entries },

@@ -8,7 +8,7 @@ internal static class PoolKinds
     public const string Group = "cisteps.dev";
     public const string ApiVersion = Group + "/v1alpha1";
 
-    public const string ChainLabel = Group + "/chain";
+    public const string ChainHashLabel = Group + "/chain-hash";
     public const string TestbedLabel = Group + "/testbed";
     public const string AccountLabel = Group + "/lease-account";
     public const string RetryAnnotation = Group + "/retry";

@@ -89,8 +89,8 @@ internal sealed record PoolPlan(
                 if (deadlines.IsPast(bound + times.HandOverGrace))
                     found.Add(new(claim, "NotPickedUp", $"it was not picked up within {Hosting.Settings.Durations.Show(times.HandOverGrace)}"));
             }
-            else if (deadlines.IsPast(now - state.Silence.GetValueOrDefault(claim.Uid) + times.Heartbeat))
-                found.Add(new(claim, "Silent", $"its holder \"{claim.Holder}\" has been silent for more than {Hosting.Settings.Durations.Show(times.Heartbeat)}"));
+            else if (deadlines.IsPast(now - state.Silence.GetValueOrDefault(claim.Uid) + times.LeaseDuration))
+                found.Add(new(claim, "Silent", $"its holder \"{claim.Holder}\" has been silent for more than {Hosting.Settings.Durations.Show(times.LeaseDuration)}"));
         }
         return found;
     }

@@ -62,7 +62,7 @@ internal sealed record TestbedClaim(JsonObject Json)
 
     private TimeSpan? AskedGrace { get; } = Json.Seconds("spec", "lease", "handOverGraceSeconds");
 
-    private TimeSpan? AskedHeartbeat { get; } = Json.Seconds("spec", "lease", "heartbeatSeconds");
+    private TimeSpan? AskedDuration { get; } = Json.Seconds("spec", "lease", "leaseDurationSeconds");
 
     private TimeSpan? AskedTimeToLive { get; } = Json.Seconds("spec", "lease", "timeToLiveSeconds");
 
@@ -70,7 +70,7 @@ internal sealed record TestbedClaim(JsonObject Json)
     public LeaseTimes Times(TestbedClass? of)
     {
         var most = of?.Lease ?? LeaseTimes.Standard;
-        return new LeaseTimes(Least(AskedGrace, most.HandOverGrace), Least(AskedHeartbeat, most.Heartbeat), Least(AskedTimeToLive, most.TimeToLive));
+        return new LeaseTimes(Least(AskedGrace, most.HandOverGrace), Least(AskedDuration, most.LeaseDuration), Least(AskedTimeToLive, most.TimeToLive));
 
         static TimeSpan Least(TimeSpan? asked, TimeSpan most) => asked is { } some && some < most ? some : most;
     }

@@ -29,6 +29,6 @@ internal sealed record TestbedClass(JsonObject Json)
     /// <summary>The class's lease times; a claim may ask for shorter ones.</summary>
     public LeaseTimes Lease { get; } = new(
         Json.Seconds("spec", "lease", "handOverGraceSeconds") ?? LeaseTimes.Standard.HandOverGrace,
-        Json.Seconds("spec", "lease", "heartbeatSeconds") ?? LeaseTimes.Standard.Heartbeat,
+        Json.Seconds("spec", "lease", "leaseDurationSeconds") ?? LeaseTimes.Standard.LeaseDuration,
         Json.Seconds("spec", "lease", "timeToLiveSeconds") ?? LeaseTimes.Standard.TimeToLive);
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using CiSteps.Cli.Chains;
+using CiSteps.Hosting.Json;
 using CiSteps.Reports;
 using CiSteps.TeamCity.Chains;
 using CiSteps.TeamCity.Settings;
@@ -24,6 +25,9 @@ internal sealed record ChainRecord(
     IReadOnlyList<string> Top,
     string Repository)
 {
+    // A build of many thousand failed tests with their messages.
+    private static readonly JsonLimits limits = new(1L << 30);
+
     /// <summary>All its builds in order: id, name, and whether it runs however the others end.</summary>
     public IReadOnlyList<(string Id, string Name, bool Closes)> Builds { get; init; } = [];
 
@@ -123,57 +127,65 @@ internal sealed record ChainRecord(
     private BuildRun? ReadBuild(BuildConfiguration build, bool closes)
     {
         var file = Path.Combine(FolderOf(build.Id), "build.json");
-        if (!File.Exists(file) || Json(file) is not { } json) return null;
+        return Json(file, json => ToBuild(build, closes, json));
+    }
+
+    private BuildRun ToBuild(BuildConfiguration build, bool closes, JsonObject json)
+    {
         var run = new BuildRun(build, FolderOf(build.Id))
         {
-            Id = (string?)json["id"] ?? "",
-            Number = (string?)json["number"] ?? "",
-            State = Enum.TryParse<BuildState>((string?)json["state"], out var state) ? state : BuildState.Cancelled,
-            Agent = (string?)json["agent"] ?? "",
-            StatusText = (string?)json["status"] ?? "",
+            Id = json.Text("id") ?? "",
+            Number = json.Text("number") ?? "",
+            State = Enum.TryParse<BuildState>(json.Text("state"), out var state) ? state : BuildState.Cancelled,
+            Agent = json.Text("agent") ?? "",
+            StatusText = json.Text("status") ?? "",
             StartedAt = Date(json["startedAt"]),
             FinishedAt = Date(json["finishedAt"]),
             Parameters = Map(json["parameters"]),
             Closes = closes,
         };
-        foreach (var problem in json["problems"] as JsonArray ?? [])
-            run.Fail((string?)problem?["identity"] ?? "problem", (string?)problem?["text"] ?? "");
-        run.RecallTests((int?)json["passedTests"] ?? 0, (int?)json["ignoredTests"] ?? 0, (json["failedTests"] as JsonArray ?? [])
-            .Select(test => new FailedTest((string?)test?["name"] ?? "", (string?)test?["message"] ?? "")));
+        foreach (var problem in json.Objects("problems"))
+            run.Fail(problem.Text("identity") ?? "problem", problem.Text("text") ?? "");
+        run.RecallTests((int)(json.Number("passedTests") ?? 0), (int)(json.Number("ignoredTests") ?? 0),
+            json.Objects("failedTests").Select(test => new FailedTest(test.Text("name") ?? "", test.Text("message") ?? "")));
         return run;
     }
 
     private static ChainRecord? Read(string folder)
     {
         var file = Path.Combine(folder, "chain.json");
-        if (!File.Exists(file) || Json(file) is not { } json) return null;
-        var branch = new ChainBranch(Text(json["branch"]), Text(json["ref"]), (bool?)json["default"] ?? false);
-        var top = (json["top"] as JsonArray ?? []).Select(Text);
-        var builds = (json["builds"] as JsonArray ?? [])
-            .Select(build => (Text(build?["configuration"]), Text(build?["name"]), (bool?)build?["closes"] ?? false));
-        return new ChainRecord(folder, Text(json["id"]), branch, Map(json["revisions"]), Date(json["startedAt"]) ?? default,
-            [.. top], Text(json["repository"]))
+        return Json(file, json => ToRecord(folder, json));
+    }
+
+    private static ChainRecord ToRecord(string folder, JsonObject json)
+    {
+        var branch = new ChainBranch(json.Text("branch") ?? "", json.Text("ref") ?? "", json.Flag("default") ?? false);
+        var top = json.Texts("top");
+        var builds = json.Objects("builds")
+            .Select(build => (build.Text("configuration") ?? "", build.Text("name") ?? "", build.Flag("closes") ?? false));
+        return new ChainRecord(folder, json.Text("id") ?? "", branch, Map(json["revisions"]), Date(json["startedAt"]) ?? default,
+            [.. top], json.Text("repository") ?? "")
         {
             Builds = [.. builds],
         };
     }
 
     // Null for what a run that was killed left half written: there is nothing to go on from.
-    private static JsonObject? Json(string file)
+    private static T? Json<T>(string file, Func<JsonObject, T> read) where T : class
     {
+        if (!File.Exists(file)) return null;
         try
         {
-            return JsonNode.Parse(File.ReadAllText(file)) as JsonObject;
+            return read(OutsideJson.ReadObjectFile(file, limits));
         }
-        catch (JsonException)
+        catch (OutsideJsonException)
         {
             return null;
         }
     }
 
-    private static string Text(JsonNode? node) => (string?)node ?? "";
-
-    private static DateTimeOffset? Date(JsonNode? node) => DateTimeOffset.TryParse((string?)node, System.Globalization.CultureInfo.InvariantCulture, out var date) ? date : null;
+    private static DateTimeOffset? Date(JsonNode? node) =>
+        DateTimeOffset.TryParse(node.Text(), System.Globalization.CultureInfo.InvariantCulture, out var date) ? date : null;
 
     private static JsonObject Map(IReadOnlyDictionary<string, string> values)
     {
@@ -183,7 +195,7 @@ internal sealed record ChainRecord(
     }
 
     private static Dictionary<string, string> Map(JsonNode? node) =>
-        (node as JsonObject ?? []).ToDictionary(pair => pair.Key, pair => (string?)pair.Value ?? "", StringComparer.Ordinal);
+        (node.Object() ?? []).ToDictionary(pair => pair.Key, pair => pair.Value.Text() ?? "", StringComparer.Ordinal);
 
     internal static void WriteJson(string path, JsonObject json)
     {

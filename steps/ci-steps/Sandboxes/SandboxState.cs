@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using CiSteps.Cli.Agents;
 using CiSteps.Cli.Records;
+using CiSteps.Hosting.Json;
 using CiSteps.Hosting;
 
 namespace CiSteps.Cli.Sandboxes;
@@ -77,11 +78,12 @@ internal sealed record SandboxState(int ProcessId, string StartedAt, IReadOnlyLi
         try
         {
             var file = Path.Combine(folder, FileName);
-            if (!File.Exists(file) || JsonNode.Parse(File.ReadAllText(file)) is not JsonObject json) return null;
-            var pool = (json["pool"] as JsonObject ?? []).ToDictionary(pair => pair.Key, pair => Names(pair.Value), StringComparer.Ordinal);
-            return new(int.Parse((string?)json["process"] ?? "", CultureInfo.InvariantCulture), (string?)json["startedAt"] ?? "", Names(json["clusters"]), pool);
+            if (!File.Exists(file)) return null;
+            var json = OutsideJson.ReadObjectFile(file);
+            var pool = (json.Object("pool") ?? []).ToDictionary(pair => pair.Key, pair => Names(pair.Value), StringComparer.Ordinal);
+            return new(int.Parse(json.Text("process") ?? "", CultureInfo.InvariantCulture), json.Text("startedAt") ?? "", Names(json["clusters"]), pool);
         }
-        catch (Exception error) when (error is JsonException or FormatException or IOException or InvalidOperationException)
+        catch (Exception error) when (error is OutsideJsonException or FormatException or OverflowException or IOException)
         {
             return null;
         }
@@ -110,5 +112,5 @@ internal sealed record SandboxState(int ProcessId, string StartedAt, IReadOnlyLi
 
     private static JsonArray Array(IEnumerable<string> names) => new([.. names.Select(name => (JsonNode)name)]);
 
-    private static IReadOnlyList<string> Names(JsonNode? node) => [.. (node as JsonArray ?? []).Select(name => (string?)name ?? "")];
+    private static IReadOnlyList<string> Names(JsonNode? node) => [.. node.Texts()];
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Json;
 
 namespace CiSteps.Cli.Scaffolding;
 
@@ -50,18 +51,19 @@ internal static class StarterTests
 
     private static StarterTest? Node(string folder, IReadOnlyList<string> files, string at)
     {
-        JsonNode? package;
+        JsonObject package;
         try
         {
-            package = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, at, "package.json")));
+            package = OutsideJson.ReadObjectFile(Path.Combine(folder, at, "package.json"),
+                JsonLimits.Standard with { AllowsDuplicates = true });
         }
-        catch (JsonException)
+        catch (OutsideJsonException)
         {
             return null;
         }
-        if (package?["scripts"]?["test"] is not JsonValue script || script.ToString() is not { Length: > 0 } test || test.Contains("no test specified", StringComparison.Ordinal)) return null;
+        if ((package["scripts"] as JsonObject)?["test"] is not JsonValue script || script.ToString() is not { Length: > 0 } test || test.Contains("no test specified", StringComparison.Ordinal)) return null;
         var install = files.Contains(Join(at, "package-lock.json")) ? "npm ci && " : "";
-        bool Has(string name) => package["devDependencies"]?[name] is not null || package["dependencies"]?[name] is not null;
+        bool Has(string name) => new[] { "devDependencies", "dependencies" }.Any(of => (package[of] as JsonObject)?[name] is not null);
         const string Junit = "test-results.xml";
         if (test.Contains("node --test", StringComparison.Ordinal))
             return new("node", at, $"{install}node --test --test-reporter=junit --test-reporter-destination={Junit}", Junit, "junit");
