@@ -202,11 +202,12 @@ public sealed class LocalRegistry : IAsyncDisposable
                 context.Response.StatusCode = failing.Status;
                 return;
             }
-            var scope = context.Request.Query["scope"].ToString();
+            // Engines ask for several at once, each in a parameter of its own.
+            var scope = string.Join(" ", context.Request.Query["scope"].ToArray());
             if (HttpMethods.IsPost(context.Request.Method))
             {
                 var form = await context.Request.ReadFormAsync();
-                scope = form["scope"].ToString();
+                scope = string.Join(" ", form["scope"].ToArray());
                 if (form["grant_type"] != "refresh_token" || form["refresh_token"] != "identity of the test")
                 {
                     context.Response.StatusCode = StatusCodes.Status401Unauthorized;

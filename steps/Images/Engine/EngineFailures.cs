@@ -96,7 +96,7 @@ public sealed class ImagePullException(ImagePullFailure kind, string reference, 
         if (Has("invalid reference format", "invalid repository name", "repository name must be")) return ImagePullFailure.InvalidName;
         if (Has("server gave HTTP response to HTTPS client")) return ImagePullFailure.PlainHttp;
         if (Has("manifest unknown", "name unknown", "manifest for ", "no matching manifest", "no match for platform in manifest", "does not match the specified platform")) return ImagePullFailure.NotFound;
-        if (Has("unauthorized", "authentication required", "no basic auth credentials", "pull access denied", "access to the resource is denied", "forbidden"))
+        if (Has("unauthorized", "authentication required", "no basic auth credentials", "pull access denied", "push access denied", "insufficient_scope", "authorization failed", "access to the resource is denied", "forbidden"))
             return ImagePullFailure.Unauthorized;
         if (Has("connection refused", "no such host", "i/o timeout", "dial tcp", "TLS handshake timeout", "x509", "connection reset", "EOF",
             "toomanyrequests", "Client.Timeout", "deadline exceeded", "service unavailable", "bad gateway", "server misbehaving", "network is unreachable"))
