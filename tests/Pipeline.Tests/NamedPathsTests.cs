@@ -41,7 +41,7 @@ public sealed class NamedPathsTests
             manifests: [it/k8s]
             dependents: [{ name: db, image: registry.example/db, workload: { manifests: [it/db.yaml], name: db, container: db } }]
             tests: { job: it/job.yaml }
-          - { name: load, components: [api, web], class: small, tests: { run: [sh, load/run.sh] } }
+          - { name: load, components: [api], class: small, tests: { run: [sh, load/run.sh] } }
         """;
 
     [TestCase("docker/api.Dockerfile", "api")]
