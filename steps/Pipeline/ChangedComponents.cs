@@ -7,7 +7,8 @@ namespace CiSteps.Pipeline;
 public sealed record ComponentChange(ComponentDefinition Component, bool Changed, string Reason);
 
 /// <summary>
-/// Which components a change touches: those whose paths it touches, or what the pipeline file names for them, those that depend on one of
+/// Which components a change touches: those whose paths it touches, or what the pipeline file names for them, those that depend
+/// on one of
 /// them, and all when the pipeline file itself changed.
 /// </summary>
 public static class ChangedComponents
@@ -27,7 +28,8 @@ public static class ChangedComponents
     public static IReadOnlyList<ComponentChange> Decide(PipelineDefinition definition,
         Func<ComponentDefinition, IReadOnlyCollection<string>?> changedPathsOf, string configuration = "ci-steps.yaml")
     {
-        var touched = definition.Components.ToDictionary(component => component.Name, component => Touch(component, definition, changedPathsOf(component), configuration), StringComparer.Ordinal);
+        var touched = definition.Components.ToDictionary(component => component.Name, component =>
+            Touch(component, definition, changedPathsOf(component), configuration), StringComparer.Ordinal);
         return [.. definition.Components.Select(component =>
         {
             if (touched[component.Name] is { } own) return new ComponentChange(component, true, own);
@@ -51,14 +53,16 @@ public static class ChangedComponents
         return found;
     }
 
-    private static string? Touch(ComponentDefinition component, PipelineDefinition definition, IReadOnlyCollection<string>? changed,
+    private static string? Touch(ComponentDefinition component, PipelineDefinition definition,
+        IReadOnlyCollection<string>? changed,
         string configuration)
     {
         if (changed is null) return "there is no earlier commit to compare with";
         if (changed.Contains(configuration)) return $"{configuration} changed";
         var globs = PathGlobs.Parse(component.Paths);
         var named = NamedPaths.Of(component);
-        var others = definition.Components.Where(one => one.Name != component.Name).Select(one => PathGlobs.Parse(one.Paths)).ToList();
+        var others = definition.Components.Where(one => one.Name != component.Name).Select(one =>
+            PathGlobs.Parse(one.Paths)).ToList();
         var matching = changed.Where(path => globs.Matches(path)
             || named.Matches(path, own => others.Exists(other => other.Matches(own)))).ToList();
         return matching.Count switch

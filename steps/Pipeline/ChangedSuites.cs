@@ -1,7 +1,8 @@
 namespace CiSteps.Pipeline;
 
 /// <summary>
-/// Which suites a change touches by what they are made of (manifests, those of their dependents, the files of their tests), whatever
+/// Which suites a change touches by what they are made of (manifests, those of their dependents, the files of their tests),
+/// whatever
 /// it does to components: such a suite has to run, on certified images where nothing was built.
 /// </summary>
 public static class ChangedSuites

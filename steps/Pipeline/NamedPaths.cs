@@ -70,7 +70,8 @@ public sealed partial class NamedPaths
     private static bool Lies(string path, string word) =>
         path == word || path.StartsWith(word + "/", StringComparison.Ordinal);
 
-    private static IEnumerable<string> Folders(IEnumerable<string> paths) => paths.Select(path => Inside(".", path)).OfType<string>();
+    private static IEnumerable<string> Folders(IEnumerable<string> paths) =>
+        paths.Select(path => Inside(".", path)).OfType<string>();
 
     private static IEnumerable<string> Words(CommandDefinition command)
     {

@@ -44,14 +44,16 @@ internal static class PolicyDifferences
                 .Concat(When(first is null && second is not null, $"unit tests \"{name}\" of \"{one.Name}\""));
         });
 
-    /// <summary>Unit tests that a change does not have and that two of the target's files define differently, by name: they run as
+    /// <summary>Unit tests that a change does not have and that two of the target's files define differently, by name: they run
+    /// as
     /// the target has them.</summary>
     public static IEnumerable<string> RunsTakenOut(string component, PipelineDefinition change, PipelineDefinition one,
         PipelineDefinition other)
     {
         var own = RunsOf(change).Select(run => run.Name).ToHashSet(StringComparer.Ordinal);
         return RunsOf(other).Where(run => !own.Contains(run.Name)
-                && Differ(RunsOf(one).FirstOrDefault(before => before.Name == run.Name), run, PipelineJson.Default.TestRunDefinition))
+                && Differ(RunsOf(one).FirstOrDefault(before => before.Name == run.Name), run,
+                    PipelineJson.Default.TestRunDefinition))
             .Select(run => $"unit tests \"{run.Name}\" of \"{component}\"");
 
         IReadOnlyList<TestRunDefinition> RunsOf(PipelineDefinition file) =>

@@ -39,7 +39,8 @@ public sealed record TestVerdict(bool Succeeded, string Reason, string Text)
             return No("no-tests", totals.All == 0 ? "no test ran: the report is complete and empty" : $"no test ran: all {totals.All} were skipped");
         // What is excused says nothing: somebody has to have passed.
         if (totals.Passed == 0)
-            return No("no-tests", $"no test that counts passed: {totals}; let one that is not in quarantine run, or end the quarantine");
+            return No("no-tests",
+                $"no test that counts passed: {totals}; let one that is not in quarantine run, or end the quarantine");
         // Whoever tolerates a failure, or saw the test pass later, has to prove that this code means nothing else.
         if (exit != 0)
             return No("disagreement", $"the command ended with exit code {exit}, although none of {totals.All} tests failed in " +

@@ -98,9 +98,10 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
                     }
                     catch (OperationCanceledException) when (cancel.IsCancellationRequested)
                     {
-                        return Outcome.Cancelled($"stopped while \"{component.Facts.Image.Repository}:{write.Tag}\" was written, " +
-                            $"which may be done or not; {(written.Count == 0 ? "no tag was written before" : $"written before: {string.Join(", ", written)}")}; " +
-                            "run certify again");
+                        var before = written.Count == 0 ? "no tag was written before"
+                            : $"written before: {string.Join(", ", written)}";
+                        return Outcome.Cancelled($"stopped while \"{component.Facts.Image.Repository}:{write.Tag}\" was " +
+                            $"written, which may be done or not; {before}; run certify again");
                     }
                     written.Add($"\"{component.Facts.Image.Repository}:{write.Tag}\"");
                 }
@@ -187,8 +188,8 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
         }
         catch (Exception failure) when (failure is UnavailableException or OperationCanceledException)
         {
-            context.Log.Warning($"the summary could not be put beside the image " +
-                $"({(failure is UnavailableException ? failure.Message : "stopped before the registry answered")}); the evidence folder has it");
+            var why = failure is UnavailableException ? failure.Message : "stopped before the registry answered";
+            context.Log.Warning($"the summary could not be put beside the image ({why}); the evidence folder has it");
         }
     }
 

@@ -176,7 +176,8 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
                 context.Log.Info($"{owner.Name} was told already");
                 continue;
             }
-            if (AddressOf(owner) is not { } address || !await PostedAsync(notification, address, client, cancel).ConfigureAwait(false))
+            if (AddressOf(owner) is not { } address || !await PostedAsync(notification, address, client,
+                cancel).ConfigureAwait(false))
             {
                 missed.Add(owner.Name);
                 continue;
@@ -192,7 +193,8 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
     {
         try
         {
-            return await Webhook.PostAsync(notification, address, client, context.Log, context.Time, cancel).ConfigureAwait(false);
+            return await Webhook.PostAsync(notification, address, client, context.Log, context.Time,
+                cancel).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {

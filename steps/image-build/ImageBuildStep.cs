@@ -204,7 +204,8 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         }
         catch (OperationCanceledException) when (finishing.Token.IsCancellationRequested)
         {
-            context.Log.Warning($"stopped before the registry took the provenance of {image}; the next run of this build attaches it");
+            context.Log.Warning($"stopped before the registry took the provenance of {image}; " +
+                "the next run of this build attaches it");
         }
         catch (RegistryRefusalException refusal)
         {

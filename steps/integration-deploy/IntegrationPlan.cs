@@ -64,8 +64,10 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
     public static IReadOnlyList<ComponentDefinition> ComponentsOf(SuiteDefinition suite, PipelineDefinition change) =>
         [.. change.Components.Where(component => component.Workload is not null && component.Image is not null && (suite.Components.Count == 0 || suite.Components.Contains(component.Name)))];
 
-    /// <summary>Whether one of the suite's components has an image that this chain built, or the change touches the suite itself.</summary>
-    public static bool Concerns(SuiteDefinition suite, PipelineDefinition change, IReadOnlyList<BuiltImage> images, IReadOnlySet<string> changedSuites) =>
+    /// <summary>Whether one of the suite's components has an image that this chain built, or the change touches the suite
+    /// itself.</summary>
+    public static bool Concerns(SuiteDefinition suite, PipelineDefinition change, IReadOnlyList<BuiltImage> images,
+        IReadOnlySet<string> changedSuites) =>
         ComponentsOf(suite, change) is { Count: > 0 } components && (changedSuites.Contains(suite.Name)
             || components.Any(component => images.Any(image => image.Component == component.Name && image.Built)));
 

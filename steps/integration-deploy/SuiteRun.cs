@@ -129,7 +129,8 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
     private async Task CleanAsync(ITestCluster cluster, string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels, CancellationToken cancel)
     {
         var time = cancel.IsCancellationRequested ? cleanLimitWhenCancelled : cleanLimit;
-        using var limit = new FinishingTime(cleanLimit + TimeSpan.FromSeconds(2), cleanLimitWhenCancelled + TimeSpan.FromSeconds(2),
+        using var limit = new FinishingTime(cleanLimit + TimeSpan.FromSeconds(2), cleanLimitWhenCancelled
+            + TimeSpan.FromSeconds(2),
             context.Time, cancel);
         try
         {

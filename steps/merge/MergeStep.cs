@@ -123,7 +123,8 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
             case PushEnd.Network:
                 // The push may have arrived before the connection broke: only reading shows it.
                 context.Log.Warning($"the connection broke while pushing ({push.Text}); reading \"{target}\" again");
-                if ((await origin.FetchAsync([target], finishing.Token).ConfigureAwait(false))[0] is { } tip && run.Repository.IsAncestor(commit, tip))
+                if ((await origin.FetchAsync([target], finishing.Token).ConfigureAwait(false))[0] is { } tip
+                    && run.Repository.IsAncestor(commit, tip))
                     return await LandedAsync(facts, commit, finishing.Token).ConfigureAwait(false);
                 return Outcome.Unavailable("git", $"\"{target}\" could not be pushed to {identity.Repository}: {push.Text}; nothing was merged, run merge again when it answers");
             case PushEnd.Protected:

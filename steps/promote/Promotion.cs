@@ -35,22 +35,26 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
                     foreach (var move in inWave)
                     {
                         cancel.ThrowIfCancellationRequested();
-                        if (await MoveAsync(move, cancel).ConfigureAwait(false) is { } failure) return await BackAsync(move, failure).ConfigureAwait(false);
+                        if (await MoveAsync(move, cancel).ConfigureAwait(false) is { } failure) return await BackAsync(move,
+                            failure).ConfigureAwait(false);
                     }
-                    if (wave.Soak > TimeSpan.Zero && await SoakAsync(wave, inWave, cancel).ConfigureAwait(false) is var (culprit, why))
+                    if (wave.Soak > TimeSpan.Zero && await SoakAsync(wave, inWave,
+                        cancel).ConfigureAwait(false) is var (culprit, why))
                         return await BackAsync(culprit, why).ConfigureAwait(false);
                 }
                 catch (OperationCanceledException) when (cancel.IsCancellationRequested)
                 {
                     // What is rolled out and healthy stays; the next run goes on from there.
                     return Stopped(inWave.Find(move => !done.Exists(each => each.Move == move)) is { } next
-                        ? $"before {next.Image.Component} was rolled out to {next.Place.Target.Name}" : $"while wave {wave.Name} soaked");
+                        ? $"before {next.Image.Component} was rolled out to {next.Place.Target.Name}"
+                            : $"while wave {wave.Name} soaked");
                 }
             }
         }
         return HandingOver(Outcome.Done(string.Join("; ", moves.Select(move =>
                 $"{move.Image.Component} runs {Move.Short(move.Image.Digest)} in {move.Place.Target.Name}"))),
-                moves.Select(move => new PromotedWorkload(move.Image.Component, move.Place.Target.Name, move.Image.Digest, move.Previous)))
+                moves.Select(move => new PromotedWorkload(move.Image.Component, move.Place.Target.Name, move.Image.Digest,
+                    move.Previous)))
             .Attesting(PredicateTypes.StepOutcome, [], [.. moves.Select(move => Subject.Image(move.Image.Repository, move.Image.Digest)).DistinctBy(subject => subject.Digest)]);
     }
 
@@ -60,11 +64,15 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
     // A roll-out that was stopped half-way is taken back; between two of them, and while a wave soaks, nothing is half done.
     private Outcome Stopped(string when)
     {
-        var rolled = done.Select(each => $"{each.Move.Image.Component} runs {Move.Short(each.Move.Image.Digest)} in {each.Place.Target.Name}").ToList();
-        var left = moves.Except(done.Select(each => each.Move)).Select(move => $"{move.Image.Component} in {move.Place.Target.Name}").ToList();
-        return HandingOver(Outcome.Cancelled($"stopped {when}; {(rolled.Count == 0 ? "nothing was rolled out" : string.Join(", ", rolled))}" +
-                (left.Count == 0 ? "" : $"; not rolled out: {string.Join(", ", left)}") + "; run promote again to go on"),
-            done.Select(each => new PromotedWorkload(each.Move.Image.Component, each.Place.Target.Name, each.Move.Image.Digest, each.Move.Previous)));
+        var rolled = done.Select(each =>
+            $"{each.Move.Image.Component} runs {Move.Short(each.Move.Image.Digest)} in {each.Place.Target.Name}").ToList();
+        var left = moves.Except(done.Select(each => each.Move)).Select(move =>
+            $"{move.Image.Component} in {move.Place.Target.Name}").ToList();
+        var text = $"stopped {when}; {(rolled.Count == 0 ? "nothing was rolled out" : string.Join(", ", rolled))}" +
+            (left.Count == 0 ? "" : $"; not rolled out: {string.Join(", ", left)}") + "; run promote again to go on";
+        return HandingOver(Outcome.Cancelled(text),
+            done.Select(each => new PromotedWorkload(each.Move.Image.Component, each.Place.Target.Name, each.Move.Image.Digest,
+                each.Move.Previous)));
     }
 
     private async Task<DeployFailure?> MoveAsync(Move move, CancellationToken cancel)
@@ -84,12 +92,14 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         catch (Exception broken) when (broken is UnavailableException or UsageException || broken is OperationCanceledException && cancel.IsCancellationRequested)
         {
             // Whatever the reason, what is half done must not stay.
-            return new DeployFailure(broken is UnavailableException gone ? gone.Reason : broken is UsageException ? "manifests" : StoppedReason,
+            return new DeployFailure(broken is UnavailableException gone ? gone.Reason : broken is UsageException ? "manifests"
+                : StoppedReason,
                 broken is OperationCanceledException ? "the build was stopped during the roll-out" : broken.Message);
         }
         // It runs and is healthy: a stop from here on waits for the history.
         using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeForHistory, context.Time, cancel);
-        await RecordAsync(cluster, place, new HistoryEntry(move.Image.Digest, move.Previous, run.Identity.Commit, run.Identity.BuildNumber, Who, Now, "promoted"), finishing.Token).ConfigureAwait(false);
+        await RecordAsync(cluster, place, new HistoryEntry(move.Image.Digest, move.Previous, run.Identity.Commit,
+            run.Identity.BuildNumber, Who, Now, "promoted"), finishing.Token).ConfigureAwait(false);
         return null;
     }
 
@@ -126,7 +136,9 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         var cluster = clusters[culprit.Place.Target];
         try
         {
-            await cluster.DiagnoseAsync(culprit.Place.Target.Namespace, Path.Combine(context.Evidence.FolderOf(context.Step), "diagnosis", culprit.Place.Target.Name), limit.Token).ConfigureAwait(false);
+            await cluster.DiagnoseAsync(culprit.Place.Target.Namespace,
+                Path.Combine(context.Evidence.FolderOf(context.Step), "diagnosis", culprit.Place.Target.Name),
+                limit.Token).ConfigureAwait(false);
         }
         catch (Exception broken) when (broken is UnavailableException or ClusterApiException or OperationCanceledException)
         {
@@ -139,11 +151,13 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
             results.Add(await UndoAsync(each, limit.Token).ConfigureAwait(false));
         results.Add(await BarAsync(culprit.Image, failure, limit.Token).ConfigureAwait(false));
         var state = new List<PromotedWorkload>();
-        foreach (var each in done) state.Add(new PromotedWorkload(each.Move.Image.Component, each.Place.Target.Name, await LiveAsync(each, limit.Token).ConfigureAwait(false), each.Move.Previous));
-        var text = $"{culprit.Image.Component} at {culprit.Image.Digest} failed in {culprit.Place.Target.Name} ({failure.Reason}): {failure.Text}; {string.Join("; ", results)}";
+        foreach (var each in done) state.Add(new PromotedWorkload(each.Move.Image.Component, each.Place.Target.Name,
+            await LiveAsync(each, limit.Token).ConfigureAwait(false), each.Move.Previous));
+        var (component, place, undone) = (culprit.Image.Component, culprit.Place.Target.Name, string.Join("; ", results));
         return HandingOver(failure.Reason == StoppedReason
-            ? Outcome.Cancelled($"stopped while {culprit.Image.Component} was rolled out to {culprit.Place.Target.Name}; {string.Join("; ", results)}")
-            : Outcome.Refused("rollout-failed", text), state);
+            ? Outcome.Cancelled($"stopped while {component} was rolled out to {place}; {undone}")
+            : Outcome.Refused("rollout-failed", $"{component} at {culprit.Image.Digest} failed in {place} " +
+                $"({failure.Reason}): {failure.Text}; {undone}"), state);
     }
 
     // What is there, read after the last write; what was written where the cluster does not say.
@@ -151,12 +165,14 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
     {
         try
         {
-            var live = await clusters[each.Place.Target].FindAsync(each.Place.Component.Workload!, each.Place.Target.Namespace, cancel).ConfigureAwait(false);
+            var live = await clusters[each.Place.Target].FindAsync(each.Place.Component.Workload!, each.Place.Target.Namespace,
+                cancel).ConfigureAwait(false);
             if (live?.Digest is { } digest) return digest;
         }
         catch (Exception broken) when (broken is UnavailableException or UsageException or OperationCanceledException)
         {
-            log.Warning($"it is not known what {each.Place.Component.Name} runs in {each.Place.Target.Name} now: {broken.Message}");
+            log.Warning($"it is not known what {each.Place.Component.Name} runs in {each.Place.Target.Name} now: " +
+                broken.Message);
         }
         return each.Move.Image.Digest;
     }
@@ -195,7 +211,8 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
     // A stopped build or a silent cluster says nothing about the image.
     private async Task<string> BarAsync(CertifiedImage image, DeployFailure failure, CancellationToken cancel)
     {
-        if (failure.Reason == StoppedReason || failure.Reason.StartsWith("cluster-", StringComparison.Ordinal)) return $"{image.Digest} is not barred, since the failure is not its own";
+        if (failure.Reason == StoppedReason || failure.Reason.StartsWith("cluster-",
+            StringComparison.Ordinal)) return $"{image.Digest} is not barred, since the failure is not its own";
         try
         {
             await registry.TagAsync(image.Repository, PromotionPlan.BarTag(image.Digest), image.Digest, null, cancel).ConfigureAwait(false);

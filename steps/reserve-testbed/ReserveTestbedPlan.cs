@@ -15,21 +15,25 @@ internal sealed record ReserveTestbedPlan(IReadOnlyList<TestbedWish> Wishes, IRe
     public bool IsEmpty => Held.Count == Wishes.Count && Superfluous.Count == 0;
 
     /// <summary>Suites that concern a component with a new image, or that the change touches themselves.</summary>
-    public static IReadOnlyList<TestbedWish> Needed(PipelineDefinition policy, IReadOnlyList<BuiltImage> images, IReadOnlySet<string> changed)
+    public static IReadOnlyList<TestbedWish> Needed(PipelineDefinition policy, IReadOnlyList<BuiltImage> images,
+        IReadOnlySet<string> changed)
     {
         var built = images.Where(image => image.Built).Select(image => image.Component).ToHashSet(StringComparer.Ordinal);
         return [.. policy.Suites.Where(suite => suite.Components.Any(built.Contains)
-            || changed.Contains(suite.Name) && images.Any(image => suite.Components.Contains(image.Component))).Select(suite => new TestbedWish(suite.Name, suite.Class))];
+            || changed.Contains(suite.Name) && images.Any(image => suite.Components.Contains(image.Component))).Select(suite =>
+                new TestbedWish(suite.Name, suite.Class))];
     }
 
-    public static ReserveTestbedPlan For(PipelineDefinition policy, IReadOnlyList<BuiltImage> images, IReadOnlySet<string> changed,
+    public static ReserveTestbedPlan For(PipelineDefinition policy, IReadOnlyList<BuiltImage> images,
+        IReadOnlySet<string> changed,
         IReadOnlyList<HeldTestbed> held)
     {
         var wishes = Needed(policy, images, changed);
         var useful = held.Where(one => wishes.Contains(new TestbedWish(one.Suite, one.Class))).ToList();
         var built = images.Where(image => image.Built).Select(image => image.Component).ToList();
         var own = wishes.Where(wish => changed.Contains(wish.Suite)).Select(wish => wish.Suite).ToList();
-        var reason = built.Count == 0 && own.Count > 0 ? $"the change touches what {Listed(own)} {(own.Count == 1 ? "is" : "are")} made of"
+        var reason = built.Count == 0 && own.Count > 0
+            ? $"the change touches what {Listed(own)} {(own.Count == 1 ? "is" : "are")} made of"
             : built.Count == 0 ? "no image was built"
             : wishes.Count == 0 ? $"no suite concerns {Listed(built)}"
             : $"new images of {Listed(built)}";

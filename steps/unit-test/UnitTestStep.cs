@@ -24,8 +24,9 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
         foreach (var warning in plan.Warnings) context.Log.Warning(warning);
         foreach (var (component, path) in NamedPaths.Uncovered(run.Change,
             run.Repository.Files(run.Identity.Commit).Select(file => file.Path)))
-            context.Log.Warning($"{component}: what it names in {run.Change.Source} (commands, image, workload) has \"{path}\", which no " +
-                $"component's paths cover; a change of it counts as a change of {component}: add it to its paths in {run.Change.Source}");
+            context.Log.Warning($"{component}: what it names in {run.Change.Source} (commands, image, workload) has " +
+                $"\"{path}\", which no component's paths cover; a change of it counts as a change of {component}: add it to " +
+                $"its paths in {run.Change.Source}");
         if (context.DryRun) return Outcome.Done(Summary(plan));
         Workplace.Require(context);
 

@@ -79,7 +79,8 @@ public sealed class CertifyStepTests
         registry.Setup(port => port.TagAsync(release.Name(Digest), "2.1", It.IsAny<CancellationToken>())).ReturnsAsync(Digest);
         registry.Setup(port => port.MoveAsync(release.Name(Digest), "latest", null, It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
         registry.Setup(port => port.MoveAsync(release.Name(Digest), "2-production", Older, It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
-        registry.Setup(port => port.AttachAsync(release.Name(Digest), It.IsAny<string>(), It.IsAny<byte[]>(), It.IsAny<CancellationToken>()))
+        registry.Setup(port => port.AttachAsync(release.Name(Digest), It.IsAny<string>(), It.IsAny<byte[]>(),
+            It.IsAny<CancellationToken>()))
             .ThrowsAsync(new RegistryRefusalException(405, "", "no artifacts here"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Refused), release.Output);
         Assert.That(release.Output, Does.Contain("certify.unknown-commit").And.Contain("--allow-older"));
@@ -111,22 +112,26 @@ public sealed class CertifyStepTests
                 if (what is not null) written.Add(what);
             }
 
-            registry.Setup(port => port.FindAsync(It.IsAny<ImageReference>(), It.IsAny<CancellationToken>())).Returns((ImageReference image, CancellationToken cancel) =>
+            registry.Setup(port => port.FindAsync(It.IsAny<ImageReference>(),
+                It.IsAny<CancellationToken>())).Returns((ImageReference image, CancellationToken cancel) =>
             {
                 Call(cancel);
                 return Task.FromResult(image.Digest == Digest ? new TaggedImage(Digest, release.Clone.Head, "2.1-x") : null);
             });
-            registry.Setup(port => port.TagAsync(It.IsAny<ImageReference>(), It.IsAny<string>(), It.IsAny<CancellationToken>())).Returns((ImageReference _, string tag, CancellationToken cancel) =>
+            registry.Setup(port => port.TagAsync(It.IsAny<ImageReference>(), It.IsAny<string>(),
+                It.IsAny<CancellationToken>())).Returns((ImageReference _, string tag, CancellationToken cancel) =>
             {
                 Call(cancel, tag);
                 return Task.FromResult(Digest);
             });
-            registry.Setup(port => port.MoveAsync(It.IsAny<ImageReference>(), It.IsAny<string>(), null, It.IsAny<CancellationToken>())).Returns((ImageReference _, string tag, string? _, CancellationToken cancel) =>
+            registry.Setup(port => port.MoveAsync(It.IsAny<ImageReference>(), It.IsAny<string>(), null,
+                It.IsAny<CancellationToken>())).Returns((ImageReference _, string tag, string? _, CancellationToken cancel) =>
             {
                 Call(cancel, tag);
                 return Task.CompletedTask;
             });
-            registry.Setup(port => port.AttachAsync(It.IsAny<ImageReference>(), It.IsAny<string>(), It.IsAny<byte[]>(), It.IsAny<CancellationToken>()))
+            registry.Setup(port => port.AttachAsync(It.IsAny<ImageReference>(), It.IsAny<string>(), It.IsAny<byte[]>(),
+                It.IsAny<CancellationToken>()))
                 .Returns((ImageReference _, string _, byte[] _, CancellationToken cancel) =>
                 {
                     Call(cancel, "summary");
@@ -149,8 +154,10 @@ public sealed class CertifyStepTests
     {
         registry.Setup(port => port.TagAsync(release.Name(Digest), "2.1", It.IsAny<CancellationToken>())).ReturnsAsync(Digest);
         foreach (var tag in new[] { "latest", "2-production" })
-            registry.Setup(port => port.MoveAsync(release.Name(Digest), tag, null, It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
-        registry.Setup(port => port.AttachAsync(release.Name(Digest), It.IsAny<string>(), It.IsAny<byte[]>(), It.IsAny<CancellationToken>()))
+            registry.Setup(port => port.MoveAsync(release.Name(Digest), tag, null,
+                It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
+        registry.Setup(port => port.AttachAsync(release.Name(Digest), It.IsAny<string>(), It.IsAny<byte[]>(),
+            It.IsAny<CancellationToken>()))
             .ThrowsAsync(new UnavailableException("registry", "no answer"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), release.Output);
         Assert.That(release.Output, Does.Contain("could not be put beside the image (no answer)"));

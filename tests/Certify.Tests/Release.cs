@@ -77,13 +77,15 @@ internal sealed class Release : IDisposable
                 built ? [new SuiteResult("smoke", ["service"], [image with { Digest = suiteDigest ?? digest }], [], 3, 0, 0, true)] : []), HandOverJson.Default.IntegrationHandOver));
     }
 
-    public Task<int> RunAsync(StepCommand step, string build, params string[] more) => RunAsync(step, build, default(CancellationToken), more);
+    public Task<int> RunAsync(StepCommand step, string build, params string[] more) =>
+        RunAsync(step, build, default(CancellationToken), more);
 
     public async Task<int> RunAsync(StepCommand step, string build, CancellationToken stop, params string[] more)
     {
         using var output = new StringWriter();
         var exit = await StepHost.RunAsync(step, ["--work-tree", Clone.Folder, "--build-number", build, .. more], output, output,
-            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] = System.Environment.GetEnvironmentVariable("PATH")! }, stop: stop);
+            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] =
+                System.Environment.GetEnvironmentVariable("PATH")! }, stop: stop);
         Output = output.ToString();
         return exit;
     }

@@ -126,7 +126,8 @@ public sealed class Closing_a_chain
     [TestCase("no json", "unreadable", "unit-test left no readable evidence", "unreadable")]
     [TestCase("another build", "other-run", "no evidence of this run", "not started")]
     [TestCase("another key", "bad-signature", "is not signed as it has to be", "wrong signature")]
-    public async Task Tells_evidence_that_is_no_use_from_a_step_that_never_started(string what, string reason, string says, string row)
+    public async Task Tells_evidence_that_is_no_use_from_a_step_that_never_started(string what, string reason, string says,
+        string row)
     {
         using var key = System.Security.Cryptography.ECDsa.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256);
         using var other = System.Security.Cryptography.ECDsa.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256);
@@ -198,7 +199,8 @@ public sealed class Closing_a_chain
         Assert.That(webhooks.Posted, Is.EqualTo(new[] { "/greeters" }), "the owners are told all the same");
     }
 
-    private Task<int> StateAsync(string step, Outcome outcome, string build = "7") => RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
+    private Task<int> StateAsync(string step, Outcome outcome, string build = "7") =>
+        RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
     {
         using var run = await ChainRun.OpenAsync(context, cancel);
         return outcome;
@@ -214,7 +216,8 @@ public sealed class Closing_a_chain
     {
         using var text = new StringWriter();
         var exit = await StepHost.RunAsync(step, ["--work-tree", clone.Folder, "--build-number", build, .. more], text, text,
-            new Dictionary<string, string>(environment) { ["HOME"] = git.Folder, ["PATH"] = Environment.GetEnvironmentVariable("PATH")! }, stop: stop);
+            new Dictionary<string, string>(environment) { ["HOME"] = git.Folder, ["PATH"] =
+                Environment.GetEnvironmentVariable("PATH")! }, stop: stop);
         output = text.ToString();
         return exit;
     }

@@ -76,7 +76,8 @@ public sealed class ImageBuildStepTests
         own.Clone.Git("checkout", "--quiet", "-b", "ci/suite");
         own.Clone.Commit("it/job.yaml", "changed");
         own.Clone.Git("push", "--quiet", "origin", "ci/suite");
-        works.Setup(port => port.FindAsync(It.IsAny<ImageReference>(), It.IsAny<CancellationToken>())).ReturnsAsync(default(TaggedImage));
+        works.Setup(port => port.FindAsync(It.IsAny<ImageReference>(),
+            It.IsAny<CancellationToken>())).ReturnsAsync(default(TaggedImage));
 
         var exit = await own.RunAsync(ImageBuildCommand.Create((_, _) => works.Object), "1", "--dry-run");
 

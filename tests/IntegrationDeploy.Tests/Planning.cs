@@ -71,16 +71,19 @@ internal sealed class Planning
     [Test]
     public void Runs_a_suite_that_is_changed_itself_on_certified_images()
     {
-        var suite = Plan(built: false, production: new() { ["push.example/quotes:2-production"] = Quotes }, changed: true).Suites.Single();
+        var suite = Plan(built: false, production: new() { ["push.example/quotes:2-production"] = Quotes },
+            changed: true).Suites.Single();
 
-        Assert.That((suite.Services.Single().Image.Digest, suite.Services.Single().BaseDigest), Is.EqualTo((New, default(string))));
+        Assert.That((suite.Services.Single().Image.Digest, suite.Services.Single().BaseDigest),
+            Is.EqualTo((New, default(string))));
     }
 
     [Test]
     public void Refuses_without_a_testbed() =>
         Assert.That(Plan(held: false, production: new() { ["push.example/quotes:2-production"] = Quotes }).Refusal!.Value.Reason, Is.EqualTo("no-testbed"));
 
-    private static IntegrationPlan Plan(Dictionary<string, string?> production, bool built = true, bool held = true, string? bootstrap = null,
+    private static IntegrationPlan Plan(Dictionary<string, string?> production, bool built = true, bool held = true,
+        string? bootstrap = null,
         bool changed = false)
     {
         var workload = new WorkloadDefinition(["k8s"], "Deployment", "greeter", "greeter", TimeSpan.FromMinutes(1));

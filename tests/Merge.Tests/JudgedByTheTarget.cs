@@ -205,7 +205,8 @@ public sealed class A_merge_is_judged
             cancel.ThrowIfCancellationRequested();
             return new PushResult(PushEnd.Accepted, "");
         });
-        var ended = await Chain.MergeIn(clone, new() { ["TEAMCITY_VERSION"] = "1" }, origin.Object, stop.Token, "--branch", "ci/x");
+        var ended = await Chain.MergeIn(clone, new() { ["TEAMCITY_VERSION"] = "1" }, origin.Object, stop.Token, "--branch",
+            "ci/x");
         ended.Was(ExitCode.Done, "merged \"ci/x\" into \"main\"", "publishArtifacts '.ci-steps/evidence/merge/**");
         Assert.That(Chain.HandOver(clone), Is.Not.Null);
     }
@@ -242,10 +243,12 @@ public sealed class A_merge_is_judged
     [Test]
     public async Task By_a_suite_whose_own_files_it_changes()
     {
-        chain.MoveMain("ci-steps.yaml", Chain.File.Replace("class: small, tests: { run: x }", "class: small, tests: { job: it/job.yaml }"));
+        chain.MoveMain("ci-steps.yaml", Chain.File.Replace("class: small, tests: { run: x }",
+            "class: small, tests: { job: it/job.yaml }"));
         var suites = chain.Branch("ci/suite", "it/job.yaml", "changed\n");
         await Chain.Passed(suites, suite: false, built: false);
-        (await Chain.Merge(suites)).Was(ExitCode.Refused, "suite \"smoke\" counts as changed (it/job.yaml changed) and did not run");
+        (await Chain.Merge(suites)).Was(ExitCode.Refused,
+            "suite \"smoke\" counts as changed (it/job.yaml changed) and did not run");
         await Chain.Passed(suites, suite: true, built: false);
         (await Chain.Merge(suites)).Was(ExitCode.Done, "merged \"ci/suite\"");
     }

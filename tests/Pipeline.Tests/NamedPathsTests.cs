@@ -41,7 +41,7 @@ public sealed class NamedPathsTests
             manifests: [it/k8s]
             dependents: [{ name: db, image: registry.example/db, workload: { manifests: [it/db.yaml], name: db, container: db } }]
             tests: { job: it/job.yaml }
-          - { name: load, components: [api, web], class: small, tests: { run: [sh, load/run.sh] } }
+          - { name: load, components: [api], class: small, tests: { run: [sh, load/run.sh] } }
         """;
 
     [TestCase("docker/api.Dockerfile", "api")]
@@ -60,7 +60,8 @@ public sealed class NamedPathsTests
     {
         var file = PipelineFile.Parse(Services, "ci-steps.yaml");
 
-        var found = ChangedComponents.Decide(file, [path]).Where(change => change.Changed).Select(change => change.Component.Name);
+        var found = ChangedComponents.Decide(file, [path]).Where(change => change.Changed).Select(change =>
+            change.Component.Name);
 
         Assert.That(string.Join(' ', found), Is.EqualTo(changed));
     }
@@ -75,7 +76,8 @@ public sealed class NamedPathsTests
     {
         var found = ChangedSuites.Decide(PipelineFile.Parse(Services, "ci-steps.yaml"), ["other", path]);
 
-        Assert.That(string.Join(' ', found.Select(pair => $"{pair.Key} {pair.Value}")), Is.EqualTo(changed.Length == 0 ? "" : $"{changed} {path}"));
+        Assert.That(string.Join(' ', found.Select(pair => $"{pair.Key} {pair.Value}")),
+            Is.EqualTo(changed.Length == 0 ? "" : $"{changed} {path}"));
     }
 
     [Test]
@@ -84,6 +86,7 @@ public sealed class NamedPathsTests
         var found = NamedPaths.Uncovered(PipelineFile.Parse(Services, "ci-steps.yaml"),
             ["api/src/a.cs", "api/x", "api/y", "deploy/api/a.yaml", "docker/api.Dockerfile", "it/job.yaml", "README.md"]);
 
-        Assert.That(found, Is.EquivalentTo(new[] { ("api", "api/x"), ("api", "deploy/api/a.yaml"), ("api", "docker/api.Dockerfile") }));
+        Assert.That(found,
+            Is.EquivalentTo(new[] { ("api", "api/x"), ("api", "deploy/api/a.yaml"), ("api", "docker/api.Dockerfile") }));
     }
 }

@@ -61,14 +61,16 @@ internal sealed class Production : IDisposable
         Assert.That(exit, Is.Zero);
     }
 
-    public Task<int> RunAsync(StepCommand step, string build, params string[] more) => RunAsync(step, build, default(CancellationToken), more);
+    public Task<int> RunAsync(StepCommand step, string build, params string[] more) =>
+        RunAsync(step, build, default(CancellationToken), more);
 
     public async Task<int> RunAsync(StepCommand step, string build, CancellationToken stop, params string[] more)
     {
         var text = new StringWriter();
         var output = TextWriter.Synchronized(text);
         var exit = await StepHost.RunAsync(step, ["--work-tree", Clone.Folder, "--build-number", build, .. more], output, output,
-            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] = System.Environment.GetEnvironmentVariable("PATH")! }, stop: stop);
+            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] =
+                System.Environment.GetEnvironmentVariable("PATH")! }, stop: stop);
         Output = text.ToString();
         return exit;
     }

@@ -4,7 +4,8 @@ using CiSteps.Pipeline;
 
 namespace CiSteps.Promote.Tests;
 
-/// <summary>A production cluster during whose nth call the build is stopped; it obeys a stop at once, as the real one does.</summary>
+/// <summary>A production cluster during whose nth call the build is stopped; it obeys a stop at once, as the real one
+/// does.</summary>
 internal sealed class Stopping(int at, CancellationTokenSource stop) : IProduction
 {
     private int calls;
@@ -21,11 +22,13 @@ internal sealed class Stopping(int at, CancellationTokenSource stop) : IProducti
         DoAsync<LiveWorkload?>("find", () => new LiveWorkload(Live, Live, "earlier"), cancel);
 
     public Task<ManifestSet> SnapshotAsync(ManifestSet manifests, CancellationToken cancel) =>
-        DoAsync("snapshot", () => manifests.WithImage("Deployment", "greeter", "greeter", $"registry.example/greeter@{Live}"), cancel);
+        DoAsync("snapshot", () => manifests.WithImage("Deployment", "greeter", "greeter", $"registry.example/greeter@{Live}"),
+            cancel);
 
     public Task<DeployFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel)
     {
-        var image = (string)manifests.Items.First(item => item.Kind == "Deployment").Json["spec"]!["template"]!["spec"]!["containers"]![0]!["image"]!;
+        var image = (string)manifests.Items.First(item =>
+            item.Kind == "Deployment").Json["spec"]!["template"]!["spec"]!["containers"]![0]!["image"]!;
         return DoAsync<DeployFailure?>("apply", () =>
         {
             Live = image[(image.IndexOf('@', StringComparison.Ordinal) + 1)..];
@@ -36,7 +39,8 @@ internal sealed class Stopping(int at, CancellationTokenSource stop) : IProducti
     public Task<RolloutResult> RollOutAsync(RolloutTarget target, CancellationToken cancel) =>
         DoAsync("roll", () => new RolloutResult(null, ["pod"], target.Digests.First()), cancel);
 
-    public Task<string?> AskAsync(GateDefinition gate, string ns, CancellationToken cancel) => DoAsync<string?>("ask", () => null, cancel);
+    public Task<string?> AskAsync(GateDefinition gate, string ns, CancellationToken cancel) =>
+        DoAsync<string?>("ask", () => null, cancel);
 
     public Task<IReadOnlyList<HistoryEntry>> HistoryAsync(string ns, string component, CancellationToken cancel) =>
         DoAsync<IReadOnlyList<HistoryEntry>>("history", () => [], cancel);

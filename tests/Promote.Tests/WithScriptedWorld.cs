@@ -285,7 +285,8 @@ internal sealed class WithScriptedWorld
     public async Task Stopped_while_a_wave_soaks_says_what_runs_and_goes_on_next_time()
     {
         production.Dispose();
-        production = new Production("registry.example", Production.Wave("first", "one", "soak: 1h") + Production.Wave("second", "two"));
+        production = new Production("registry.example", Production.Wave("first", "one", "soak: 1h")
+            + Production.Wave("second", "two"));
         production.Environment[Production.KubeconfigVariable] = "kubeconfig";
         await production.CertifiedAsync("7", production.Image(New, Old));
         using var stop = new CancellationTokenSource();
@@ -298,11 +299,14 @@ internal sealed class WithScriptedWorld
                 return Task.FromResult<string?>(null);
             });
 
-        var exit = await production.RunAsync(PromoteCommand.Create(new World((_, _) => images.Object, (_, _, _, _) => Task.FromResult(cluster.Object))), "7", stop.Token);
+        var exit =
+            await production.RunAsync(PromoteCommand.Create(new World((_, _) => images.Object, (_, _, _, _) =>
+            Task.FromResult(cluster.Object))), "7", stop.Token);
 
         Assert.That(exit, Is.EqualTo(ExitCode.Cancelled), production.Output);
         Assert.That(done, Has.None.EqualTo("apply sha256:00"), "nothing is half done, so nothing is taken back");
-        Assert.That(production.HandOver().Workloads.Single(), Is.EqualTo(new Hosting.Evidence.PromotedWorkload("greeter", "one", New, Old)));
+        Assert.That(production.HandOver().Workloads.Single(),
+            Is.EqualTo(new Hosting.Evidence.PromotedWorkload("greeter", "one", New, Old)));
         Assert.That(production.Text(), Does.Contain("while wave first soaked").And.Contain("not rolled out: greeter in two"));
     }
 

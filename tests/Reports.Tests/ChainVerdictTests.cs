@@ -11,7 +11,8 @@ public sealed class A_chains_verdict
         new(step, Run, exit, reason, $"{step} says so", [], "", [], null, default, default);
 
     private static ChainVerdict Judge(params StepEvidence[] evidence) =>
-        ChainVerdict.For(ChainVerdict.BranchSteps, evidence.ToDictionary(one => one.Step), new Dictionary<string, EvidenceFound>());
+        ChainVerdict.For(ChainVerdict.BranchSteps, evidence.ToDictionary(one => one.Step), new Dictionary<string,
+            EvidenceFound>());
 
     [Test]
     public void Is_good_when_every_step_is_done() => Assert.That(Judge([.. ChainVerdict.BranchSteps.Select(step => Evidence(step, ExitCode.Done))]).Succeeded, Is.True);

@@ -111,10 +111,12 @@ public sealed class ExcusedFailures
     }
 
     [TestCase("collected 9 items\n!!!!!!!!!!!! stopping after 1 failures !!!!!!!!!!!!", "pytest", "before all of 9 tests ran")]
-    [TestCase("collected 9 items\n!!!!!!!!!!!! stopping after 1 failures !!!!!!!!!!!!\nFAILED t.py::test_b - no\n==== 1 failed, 3 passed in 0.12s ====",
+    [TestCase("collected 9 items\n!!!!!!!!!!!! stopping after 1 failures !!!!!!!!!!!!\n" +
+        "FAILED t.py::test_b - no\n==== 1 failed, 3 passed in 0.12s ====",
         "pytest", "it stopped at \"t.py::test_b\" before all of 9 tests ran, after 4")]
     [TestCase("Test Suites: 1 failed, 1 of 3 total", "jest", "1 of 3 test suites ran")]
-    [TestCase("FAIL src/cart.test.js\n  ● adds\nTest Suites: 1 failed, 1 of 3 total", "jest", "1 of 3 test suites ran (src/cart.test.js)")]
+    [TestCase("FAIL src/cart.test.js\n  ● adds\nTest Suites: 1 failed, 1 of 3 total", "jest",
+        "1 of 3 test suites ran (src/cart.test.js)")]
     [TestCase("[INFO] shop-core ........ FAILURE [  1.0 s]\n[INFO] shop-web ........ SKIPPED", "pytest", "\"shop-web\" never ran")]
     public async Task What_the_runner_itself_says_it_left_out_is_not_green(string says, string framework, string text)
     {
