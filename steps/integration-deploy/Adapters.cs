@@ -21,10 +21,11 @@ internal static class Adapters
 
     private sealed class Registry(RegistryClient client) : IImages
     {
-        public Task<string?> FindDigestAsync(string image, CancellationToken cancel) => client.FindDigestAsync(ImageReference.Parse(image), cancel);
+        public Task<string?> FindDigestAsync(ImageReference image, CancellationToken cancel) => client.FindDigestAsync(image, cancel);
 
-        public async Task<IReadOnlyCollection<string>> DigestsOfAsync(string repository, string digest, CancellationToken cancel) =>
-            await client.FindImageAsync(ImageReference.Of(repository, digest), cancel).ConfigureAwait(false) is { } image ? [digest, .. image.KnownAs.Where(other => other != digest)] : [digest];
+        public async Task<IReadOnlyCollection<string>> DigestsOfAsync(ImageReference image, CancellationToken cancel) =>
+            await client.FindImageAsync(image, cancel).ConfigureAwait(false) is { } found
+                ? [image.Digest!, .. found.KnownAs.Where(other => other != image.Digest)] : [image.Digest!];
 
         public void Dispose() => client.Dispose();
     }

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
+using CiSteps.Images;
 using CiSteps.Pipeline;
 using CiSteps.TestReports;
 
@@ -58,16 +59,18 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
     {
         var needed = suites.SelectMany(suite => IntegrationPlan.ComponentsOf(suite, change)).Select(component => component.Name).ToHashSet(StringComparer.Ordinal);
         foreach (var image in images.Where(image => needed.Contains(image.Component)))
-            if (await registry.FindDigestAsync($"{image.Repository}@{image.Digest}", cancel).ConfigureAwait(false) is null)
-                return Outcome.Refused("image-missing", $"the image \"{image.Repository}@{image.Digest}\" that image-build handed over is not in the registry any more; run image-build again");
+            if (ImageReference.Of(image.Repository, image.Digest) is var reference
+                && await registry.FindDigestAsync(reference, cancel).ConfigureAwait(false) is null)
+                return Outcome.Refused("image-missing", $"the image \"{reference}\" that image-build handed over is not in the "
+                    + "registry any more; run image-build again");
         return null;
     }
 
-    private static async Task<IReadOnlyDictionary<string,
+    private static async Task<IReadOnlyDictionary<ImageReference,
         string?>> ProductionAsync(IImages registry, List<SuiteDefinition> suites, PipelineDefinition change,
         RegistryDefinition where, CancellationToken cancel)
     {
-        var names = new HashSet<string>(StringComparer.Ordinal);
+        var names = new HashSet<ImageReference>();
         foreach (var suite in suites)
         {
             foreach (var component in IntegrationPlan.ComponentsOf(suite,
@@ -75,11 +78,11 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
                     component.Major));
             foreach (var dependent in suite.Dependents)
             {
-                names.Add(IntegrationPlan.ProductionName(dependent.Image, dependent.Major));
-                if (dependent.Bootstrap is { } bootstrap) names.Add(bootstrap);
+                names.Add(IntegrationPlan.ProductionName(ImageReference.Parse(dependent.Image), dependent.Major));
+                if (dependent.Bootstrap is { } bootstrap) names.Add(ImageReference.Parse(bootstrap));
             }
         }
-        var found = new Dictionary<string, string?>(StringComparer.Ordinal);
+        var found = new Dictionary<ImageReference, string?>();
         foreach (var name in names) found[name] = await registry.FindDigestAsync(name, cancel).ConfigureAwait(false);
         return found;
     }

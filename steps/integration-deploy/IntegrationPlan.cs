@@ -14,7 +14,7 @@ internal sealed record IntegrationFacts(
     PipelineDefinition Change,
     PipelineDefinition Policy,
     IReadOnlyList<BuiltImage> Images,
-    IReadOnlyDictionary<string, string?> Production,
+    IReadOnlyDictionary<ImageReference, string?> Production,
     IReadOnlyList<HeldTestbed> Testbeds)
 {
     /// <summary>Suites that the change touches by what they are made of.</summary>
@@ -32,9 +32,9 @@ internal sealed record ServiceUnderTest(ComponentDefinition Component, BuiltImag
 
 /// <summary>A service that stands beside the one under test.</summary>
 /// <param name="Dependent">Its definition.</param>
-/// <param name="PullRepository">Repository as cluster nodes reach it.</param>
+/// <param name="Image">The pinned image as cluster nodes pull it.</param>
 /// <param name="Pinned">What it is pinned to.</param>
-internal sealed record PlannedDependent(DependentDefinition Dependent, string PullRepository, PinnedDependent Pinned);
+internal sealed record PlannedDependent(DependentDefinition Dependent, ImageReference Image, PinnedDependent Pinned);
 
 /// <summary>One suite to run.</summary>
 internal sealed record PlannedSuite(SuiteDefinition Suite, IReadOnlyList<ServiceUnderTest> Services, IReadOnlyList<PlannedDependent> Dependents, HeldTestbed Testbed, RegistryDefinition Registry)
@@ -55,10 +55,12 @@ internal sealed record PlannedSuite(SuiteDefinition Suite, IReadOnlyList<Service
 internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IReadOnlyList<(string Suite, string Why)> Skipped, (string Reason, string Text)? Refusal)
 {
     /// <summary>How a production tag is asked for and remembered.</summary>
-    public static string ProductionName(string repository, int major) => $"{repository}:{ImageName.ProductionTag(major)}";
+    public static ImageReference ProductionName(ImageReference repository, int major) =>
+        repository.WithTag(ImageName.ProductionTag(major));
 
     /// <summary>Repository of a component's released images on the push host.</summary>
-    public static string ReleaseRepository(RegistryDefinition registry, string component) => ImageName.Repository(registry.Push, registry.BranchPrefix, component, isDefaultBranch: true).Repository;
+    public static ImageReference ReleaseRepository(RegistryDefinition registry, string component) =>
+        ImageName.Repository(registry.Push, registry.BranchPrefix, component, isDefaultBranch: true);
 
     /// <summary>The components that a suite tests, as far as the change still has them as workloads.</summary>
     public static IReadOnlyList<ComponentDefinition> ComponentsOf(SuiteDefinition suite, PipelineDefinition change) =>
@@ -104,10 +106,12 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
             foreach (var dependent in suite.Dependents)
             {
                 var tag = ImageName.ProductionTag(dependent.Major);
-                if (facts.Production.GetValueOrDefault(ProductionName(dependent.Image, dependent.Major)) is { } digest)
-                    dependents.Add(Pinned(dependent, ImageReference.Parse(dependent.Image), digest, tag));
-                else if (dependent.Bootstrap is { } bootstrap && facts.Production.GetValueOrDefault(bootstrap) is { } first)
-                    dependents.Add(Pinned(dependent, ImageReference.Parse(bootstrap), first, "bootstrap"));
+                var image = ImageReference.Parse(dependent.Image);
+                var bootstrap = dependent.Bootstrap is null ? null : ImageReference.Parse(dependent.Bootstrap);
+                if (facts.Production.GetValueOrDefault(ProductionName(image, dependent.Major)) is { } digest)
+                    dependents.Add(Pinned(dependent, image, digest, tag));
+                else if (bootstrap is not null && facts.Production.GetValueOrDefault(bootstrap) is { } first)
+                    dependents.Add(Pinned(dependent, bootstrap, first, "bootstrap"));
                 else if (dependent.Bootstrap is { } missing)
                     return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and neither the tag \"{tag}\" of \"{dependent.Image}\" nor its bootstrap image \"{missing}\" exists; push the bootstrap image");
                 else
@@ -122,7 +126,7 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
         IntegrationPlan Refuse(string reason, string text) => new(suites, skipped, (reason, text));
 
         PlannedDependent Pinned(DependentDefinition dependent, ImageReference image, string digest, string source) =>
-            new(dependent, registry.ToPull(image).Repository,
+            new(dependent, registry.ToPull(image).WithDigest(digest),
                 new PinnedDependent(dependent.Name, image.Repository, digest, source));
     }
 }

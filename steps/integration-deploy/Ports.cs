@@ -1,6 +1,7 @@
 using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
+using CiSteps.Images;
 using CiSteps.Pipeline;
 
 namespace CiSteps.IntegrationDeploy;
@@ -8,11 +9,13 @@ namespace CiSteps.IntegrationDeploy;
 /// <summary>What the step asks of registries.</summary>
 internal interface IImages : IDisposable
 {
-    /// <summary>The digest behind an image reference with a tag or digest; null when there is none.</summary>
-    Task<string?> FindDigestAsync(string image, CancellationToken cancel);
+    /// <summary>The digest behind a tag or digest; null when there is none.</summary>
+    Task<string?> FindDigestAsync(ImageReference image, CancellationToken cancel);
 
     /// <summary>All digests under which a node may name this image: the index's, the platform manifests', the configs'.</summary>
-    Task<IReadOnlyCollection<string>> DigestsOfAsync(string repository, string digest, CancellationToken cancel);
+    /// <param name="image">The image by its digest.</param>
+    /// <param name="cancel">Gives up.</param>
+    Task<IReadOnlyCollection<string>> DigestsOfAsync(ImageReference image, CancellationToken cancel);
 }
 
 /// <summary>What the step asks of the testbed pool.</summary>

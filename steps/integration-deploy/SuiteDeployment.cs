@@ -28,14 +28,14 @@ internal sealed record SuiteDeployment(
 
         var first = Pinned(ManifestSet.Load(workTree, suite.Manifests));
         var dependents = plan.Dependents.Select(each => (each, Pinned(ManifestSet.Load(workTree, each.Dependent.Workload.Manifests)
-            .WithImage(each.Dependent.Workload.Kind, each.Dependent.Workload.Name, each.Dependent.Workload.Container, $"{each.PullRepository}@{each.Pinned.Digest}")))).ToList();
+            .WithImage(each.Dependent.Workload.Kind, each.Dependent.Workload.Name, each.Dependent.Workload.Container, each.Image.ToString())))).ToList();
         var services = plan.Services.Select(service =>
         {
             var manifests = ManifestSet.Load(workTree, service.Workload.Manifests);
             var now = Pinned(Image(manifests, service.Workload, $"{service.Image.PullRepository}@{service.Image.Digest}"));
             var start = service.BaseDigest is null ? null : Pinned(Image(Earlier(run, service.Workload) ?? manifests, service.Workload,
-                pair.ToPull(ImageReference.Of(IntegrationPlan.ReleaseRepository(registry, service.Component.Name),
-                    service.BaseDigest)).ToString()));
+                pair.ToPull(IntegrationPlan.ReleaseRepository(registry, service.Component.Name)
+                    .WithDigest(service.BaseDigest)).ToString()));
             return new ServiceDeployment(service, start, now);
         }).ToList();
         return new SuiteDeployment(first, dependents, services, suite.Tests.Job is { } path ? ReadJob(workTree, path, Pinned) : null);
@@ -84,11 +84,11 @@ internal sealed record SuiteDeployment(
         {
             if (plan.Services.FirstOrDefault(service => image == service.Component.Name || Is(service.Image.Repository)
                 || Is(service.Image.PullRepository)
-                || Is(IntegrationPlan.ReleaseRepository(registry, service.Component.Name))) is { } own)
+                || name == IntegrationPlan.ReleaseRepository(registry, service.Component.Name)) is { } own)
                 return $"{own.Image.PullRepository}@{own.Image.Digest}";
             if (plan.Dependents.FirstOrDefault(each =>
-                image == each.Dependent.Name || Is(each.Dependent.Image) || Is(each.PullRepository)) is { } other)
-                return $"{other.PullRepository}@{other.Pinned.Digest}";
+                image == each.Dependent.Name || Is(each.Dependent.Image) || name.Repository == each.Image.Repository) is { } other)
+                return other.Image.ToString();
         }
         return pair.ToPull(image) is var pulled && pulled != image ? pulled : null;
 

@@ -1,6 +1,7 @@
 using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
+using CiSteps.Images;
 using CiSteps.Hosting.Settings;
 using CiSteps.Pipeline;
 using CiSteps.TestReports;
@@ -167,7 +168,8 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
             if (await cluster.ApplyAsync(here(manifests), cancel).ConfigureAwait(false) is { } denied) return denied;
         }
         var ends = await Task.WhenAll(deployment.Dependents.Select(async each =>
-            await RollOutAsync(cluster, ns, each.Dependent.Dependent.Workload, each.Dependent.Pinned.Image, each.Dependent.Pinned.Digest, cancel).ConfigureAwait(false))).ConfigureAwait(false);
+            await RollOutAsync(cluster, ns, each.Dependent.Dependent.Workload,
+                ImageReference.Of(each.Dependent.Pinned.Image, each.Dependent.Pinned.Digest), cancel).ConfigureAwait(false))).ConfigureAwait(false);
         return ends.Select(end => end.Failure).FirstOrDefault(failure => failure is not null) is { } first
             ? first with { Reason = "dependent-" + first.Reason } : null;
     }
@@ -178,7 +180,8 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
         {
             log.Info($"deploying {each.Service.Component.Name} as production runs it, {each.Service.BaseDigest}");
             var failure = await cluster.ApplyAsync(here(each.Start!), cancel).ConfigureAwait(false)
-                ?? (await RollOutAsync(cluster, ns, each.Service.Workload, IntegrationPlan.ReleaseRepository(plan.Registry, each.Service.Component.Name), each.Service.BaseDigest!, cancel).ConfigureAwait(false)).Failure;
+                ?? (await RollOutAsync(cluster, ns, each.Service.Workload,
+                    IntegrationPlan.ReleaseRepository(plan.Registry, each.Service.Component.Name).WithDigest(each.Service.BaseDigest!), cancel).ConfigureAwait(false)).Failure;
             // The old version may not live with what the change needs; the new one is what is judged.
             if (failure is not null) log.Warning($"{each.Service.Component.Name} does not come up as production runs it, so the roll-out begins from there: {failure.Text}");
         }
@@ -187,16 +190,16 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
             var image = each.Service.Image;
             log.Info($"{(each.Start is null ? "deploying" : "rolling")} {each.Service.Component.Name} {(each.Start is null ? "at" : "to")} {image.Digest} ({image.Tag})");
             if (await cluster.ApplyAsync(here(each.New), cancel).ConfigureAwait(false) is { } denied) return denied;
-            var end = await RollOutAsync(cluster, ns, each.Service.Workload, image.Repository, image.Digest, cancel).ConfigureAwait(false);
+            var end = await RollOutAsync(cluster, ns, each.Service.Workload, ImageReference.Of(image.Repository, image.Digest), cancel).ConfigureAwait(false);
             if (end.Failure is { } failure) return failure;
             served.Add(image);
         }
         return null;
     }
 
-    private async Task<RolloutResult> RollOutAsync(ITestCluster cluster, string ns, WorkloadDefinition workload, string repository, string digest, CancellationToken cancel)
+    private async Task<RolloutResult> RollOutAsync(ITestCluster cluster, string ns, WorkloadDefinition workload, ImageReference image, CancellationToken cancel)
     {
-        var digests = await registry.DigestsOfAsync(repository, digest, cancel).ConfigureAwait(false);
+        var digests = await registry.DigestsOfAsync(image, cancel).ConfigureAwait(false);
         return await cluster.RollOutAsync(new RolloutTarget(workload.Kind, ns, workload.Name, workload.Container, digests, workload.TimeLimit), log, cancel).ConfigureAwait(false);
     }
 

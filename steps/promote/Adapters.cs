@@ -22,29 +22,29 @@ internal static class Adapters
 
     private sealed class Registry(RegistryClient client) : IImages
     {
-        public Task<string?> FindDigestAsync(string image, CancellationToken cancel) => client.FindDigestAsync(ImageReference.Parse(image), cancel);
+        public Task<string?> FindDigestAsync(ImageReference image, CancellationToken cancel) => client.FindDigestAsync(image, cancel);
 
-        public async Task<IReadOnlyCollection<string>> DigestsOfAsync(string repository, string digest, CancellationToken cancel) =>
-            await client.FindImageAsync(ImageReference.Of(repository, digest), cancel).ConfigureAwait(false) is { } image ? [digest, .. image.KnownAs.Where(other => other != digest)] : [digest];
+        public async Task<IReadOnlyCollection<string>> DigestsOfAsync(ImageReference image, CancellationToken cancel) =>
+            await client.FindImageAsync(image, cancel).ConfigureAwait(false) is { } found
+                ? [image.Digest!, .. found.KnownAs.Where(other => other != image.Digest)] : [image.Digest!];
 
-        public async Task<string?> CommitOfAsync(string repository, string digest, CancellationToken cancel) =>
-            (await client.FindImageAsync(ImageReference.Of(repository, digest), cancel).ConfigureAwait(false))?.Label(ImageName.RevisionLabel);
+        public async Task<string?> CommitOfAsync(ImageReference image, CancellationToken cancel) =>
+            (await client.FindImageAsync(image, cancel).ConfigureAwait(false))?.Label(ImageName.RevisionLabel);
 
-        public async Task<bool> TagAsync(string repository, string tag, string digest, string? expected, CancellationToken cancel)
+        public async Task<bool> TagAsync(ImageReference tag, string digest, string? expected, CancellationToken cancel)
         {
-            var target = ImageReference.Of(repository, tag);
-            var now = await client.FindDigestAsync(target, cancel).ConfigureAwait(false);
+            var now = await client.FindDigestAsync(tag, cancel).ConfigureAwait(false);
             if (now == digest) return true;
-            if (now != expected || await client.FindManifestAsync(target.WithDigest(digest), cancel).ConfigureAwait(false) is not { } manifest) return false;
+            if (now != expected || await client.FindManifestAsync(tag.WithDigest(digest), cancel).ConfigureAwait(false) is not { } manifest) return false;
             try
             {
-                await client.MoveTagAsync(target, manifest, expected, cancel).ConfigureAwait(false);
+                await client.MoveTagAsync(tag, manifest, expected, cancel).ConfigureAwait(false);
                 return true;
             }
             catch (RegistryRefusalException refusal)
             {
                 if (refusal.Code == "MOVED") return false;
-                throw new UnavailableException("registry", $"the registry does not take the tag \"{target}\": {refusal.Message}", refusal);
+                throw new UnavailableException("registry", $"the registry does not take the tag \"{tag}\": {refusal.Message}", refusal);
             }
         }
 

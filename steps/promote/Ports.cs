@@ -1,5 +1,6 @@
 using CiSteps.Clusters;
 using CiSteps.Hosting;
+using CiSteps.Images;
 using CiSteps.Pipeline;
 
 namespace CiSteps.Promote;
@@ -7,18 +8,18 @@ namespace CiSteps.Promote;
 /// <summary>What promote asks of registries.</summary>
 internal interface IImages : IDisposable
 {
-    /// <summary>The digest behind an image reference; null when there is none.</summary>
-    Task<string?> FindDigestAsync(string image, CancellationToken cancel);
+    /// <summary>The digest behind a tag or digest; null when there is none.</summary>
+    Task<string?> FindDigestAsync(ImageReference image, CancellationToken cancel);
 
     /// <summary>All digests under which a node may name this image.</summary>
-    Task<IReadOnlyCollection<string>> DigestsOfAsync(string repository, string digest, CancellationToken cancel);
+    Task<IReadOnlyCollection<string>> DigestsOfAsync(ImageReference image, CancellationToken cancel);
 
     /// <summary>The commit that an image was built from, by its label; null when unknown.</summary>
-    Task<string?> CommitOfAsync(string repository, string digest, CancellationToken cancel);
+    Task<string?> CommitOfAsync(ImageReference image, CancellationToken cancel);
 
     /// <summary>Points a tag to a digest, if it points to what is expected (null: to nothing) or there already.</summary>
     /// <returns>Whether it points there now.</returns>
-    Task<bool> TagAsync(string repository, string tag, string digest, string? expected, CancellationToken cancel);
+    Task<bool> TagAsync(ImageReference tag, string digest, string? expected, CancellationToken cancel);
 }
 
 /// <summary>A workload as it is in a target.</summary>

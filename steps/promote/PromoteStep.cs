@@ -1,6 +1,7 @@
 using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
+using CiSteps.Images;
 using CiSteps.Pipeline;
 
 namespace CiSteps.Promote;
@@ -59,13 +60,15 @@ internal sealed class PromoteStep(World world, StepContext context)
 
     private static async Task<CertifiedFacts> DescribeAsync(IImages registry, ChainRun run, CertifiedImage image, CancellationToken cancel)
     {
-        var tagged = await registry.FindDigestAsync($"{image.Repository}:{image.ProductionTag}", cancel).ConfigureAwait(false);
-        var barred = await registry.FindDigestAsync($"{image.Repository}:{PromotionPlan.BarTag(image.Digest)}", cancel).ConfigureAwait(false) == image.Digest;
+        var production = ImageReference.Of(image.Repository, image.ProductionTag);
+        var tagged = await registry.FindDigestAsync(production, cancel).ConfigureAwait(false);
+        var barred = await registry.FindDigestAsync(
+            production.WithTag(PromotionPlan.BarTag(image.Digest)), cancel).ConfigureAwait(false) == image.Digest;
         string? commit = null;
         var newer = false;
         if (tagged is not null && tagged != image.Digest)
         {
-            commit = await registry.CommitOfAsync(image.Repository, tagged, cancel).ConfigureAwait(false);
+            commit = await registry.CommitOfAsync(production.WithDigest(tagged), cancel).ConfigureAwait(false);
             newer = commit is not null && commit != run.Identity.Commit
                 && await run.FindCommitAsync(commit, cancel).ConfigureAwait(false) is not null
                 && await run.IsAncestorAsync(run.Identity.Commit, commit, cancel).ConfigureAwait(false);

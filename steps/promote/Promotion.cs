@@ -2,6 +2,7 @@ using System.Globalization;
 using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
+using CiSteps.Images;
 using CiSteps.Hosting.Settings;
 using CiSteps.Pipeline;
 
@@ -124,7 +125,7 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
 
     private async Task<RolloutResult> RollOutAsync(IProduction cluster, Place place, string digest, CancellationToken cancel)
     {
-        var digests = await registry.DigestsOfAsync(place.Image.Repository, digest, cancel).ConfigureAwait(false);
+        var digests = await registry.DigestsOfAsync(ImageReference.Of(place.Image.Repository, digest), cancel).ConfigureAwait(false);
         var workload = place.Component.Workload!;
         return await cluster.RollOutAsync(new RolloutTarget(workload.Kind, place.Target.Namespace, workload.Name, workload.Container, digests, workload.TimeLimit), cancel).ConfigureAwait(false);
     }
@@ -215,8 +216,10 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
             StringComparison.Ordinal)) return $"{image.Digest} is not barred, since the failure is not its own";
         try
         {
-            await registry.TagAsync(image.Repository, PromotionPlan.BarTag(image.Digest), image.Digest, null, cancel).ConfigureAwait(false);
-            var back = image.PreviousDigest is { } previous && previous != image.Digest && await registry.TagAsync(image.Repository, image.ProductionTag, previous, image.Digest, cancel).ConfigureAwait(false);
+            var barred = ImageReference.Of(image.Repository, PromotionPlan.BarTag(image.Digest));
+            await registry.TagAsync(barred, image.Digest, null, cancel).ConfigureAwait(false);
+            var back = image.PreviousDigest is { } previous && previous != image.Digest
+                && await registry.TagAsync(barred.WithTag(image.ProductionTag), previous, image.Digest, cancel).ConfigureAwait(false);
             return $"the digest is barred{(back ? $" and \"{image.ProductionTag}\" points to {image.PreviousDigest} again" : "")}";
         }
         catch (Exception broken) when (broken is UnavailableException or UsageException or OperationCanceledException)

@@ -3,6 +3,7 @@ using CiSteps.Clusters;
 using CiSteps.Fixtures;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
+using CiSteps.Images;
 using Moq;
 
 namespace CiSteps.IntegrationDeploy.Tests;
@@ -31,10 +32,11 @@ internal sealed class WithScriptedWorld
         done = [];
         lost = new CancellationTokenSource();
         images = new Mock<IImages>(MockBehavior.Strict);
-        images.Setup(it => it.FindDigestAsync($"{Registry}/ci/greeter@{New}", It.IsAny<CancellationToken>())).ReturnsAsync(New);
-        images.Setup(it => it.FindDigestAsync($"{Registry}/greeter:1-production", It.IsAny<CancellationToken>())).ReturnsAsync(Old);
-        images.Setup(it => it.FindDigestAsync($"{Registry}/quotes:1-production", It.IsAny<CancellationToken>())).ReturnsAsync(Quotes);
-        images.Setup(it => it.DigestsOfAsync(It.IsAny<string>(), It.IsAny<string>(), It.IsAny<CancellationToken>())).ReturnsAsync((string _, string digest, CancellationToken _) => [digest]);
+        images.Setup(it => it.FindDigestAsync(ImageReference.Parse($"{Registry}/ci/greeter@{New}"), It.IsAny<CancellationToken>())).ReturnsAsync(New);
+        images.Setup(it => it.FindDigestAsync(ImageReference.Parse($"{Registry}/greeter:1-production"), It.IsAny<CancellationToken>())).ReturnsAsync(Old);
+        images.Setup(it => it.FindDigestAsync(ImageReference.Parse($"{Registry}/quotes:1-production"), It.IsAny<CancellationToken>())).ReturnsAsync(Quotes);
+        images.Setup(it => it.DigestsOfAsync(It.IsAny<ImageReference>(), It.IsAny<CancellationToken>()))
+            .ReturnsAsync((ImageReference image, CancellationToken _) => [image.Digest!]);
         images.Setup(it => it.Dispose());
         cluster = new Mock<ITestCluster>(MockBehavior.Strict);
         cluster.Setup(it => it.PrepareAsync(It.IsAny<string>(), It.IsAny<TestbedScope>(), It.IsAny<IReadOnlyDictionary<string, string>>(), It.IsAny<DateTimeOffset>(), It.IsAny<CancellationToken>()))
@@ -186,7 +188,7 @@ internal sealed class WithScriptedWorld
     public async Task Refuses_a_digest_that_is_not_in_the_registry()
     {
         await ReadyAsync();
-        images.Setup(it => it.FindDigestAsync($"{Registry}/ci/greeter@{New}", It.IsAny<CancellationToken>())).ReturnsAsync(default(string));
+        images.Setup(it => it.FindDigestAsync(ImageReference.Parse($"{Registry}/ci/greeter@{New}"), It.IsAny<CancellationToken>())).ReturnsAsync(default(string));
 
         var exit = await RunAsync();
 

@@ -28,6 +28,12 @@ public sealed partial class The_sources
         .Where(path => !Source.Code(path).Contains("ExceptionDispatchInfo", StringComparison.Ordinal))
         .SelectMany(path => Source.Places(path, CatchesEverything())).Where(place => !PassesItOn().IsMatch(place)), Is.Empty);
 
+    // The sandbox is a server: what it is sent, it answers.
+    [Test]
+    public void Read_json_from_outside_by_the_one_reader() => Assert.That(Product
+        .Where(path => !path.StartsWith("steps/Hosting/Json/", StringComparison.Ordinal) && !path.StartsWith("steps/Sandbox/", StringComparison.Ordinal))
+        .SelectMany(path => Source.Places(path, ParsesJson())), Is.Empty);
+
     [Test]
     public void Call_nothing_that_breaks_in_a_native_executable() => Assert.That(Product.SelectMany(path => Source.Places(path, BreaksNatively())), Is.Empty);
 
@@ -56,6 +62,9 @@ public sealed partial class The_sources
 
     [GeneratedRegex(@"\bDateTime(?:Offset)?\.(?:Now|UtcNow|Today)\b")]
     private static partial Regex WallClock();
+
+    [GeneratedRegex(@"\bJson(?:Node|Document|Element)\.(?:Parse|ParseAsync|ParseValue)\b|\bJsonSerializer\.Deserialize|\bnew\s+Utf8JsonReader\b")]
+    private static partial Regex ParsesJson();
 
     // To the end of the statement's line: the clock stands among the arguments.
     [GeneratedRegex(@"\b(?:Task\.Delay\(|new\s+PeriodicTimer\(|new\s+(?:System\.Threading\.)?Timer\()[^\n]*")]

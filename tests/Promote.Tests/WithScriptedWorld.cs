@@ -26,11 +26,12 @@ internal sealed class WithScriptedWorld
         production.Environment[Production.KubeconfigVariable] = "kubeconfig";
         done = [];
         images = new Mock<IImages>(MockBehavior.Strict);
-        images.Setup(it => it.FindDigestAsync($"{Repository}:1-production", It.IsAny<CancellationToken>())).ReturnsAsync(New);
-        images.Setup(it => it.FindDigestAsync($"{Repository}:{ImageName.BarredTag(New)}", It.IsAny<CancellationToken>())).ReturnsAsync(default(string));
-        images.Setup(it => it.DigestsOfAsync(Repository, It.IsAny<string>(), It.IsAny<CancellationToken>())).ReturnsAsync((string _, string digest, CancellationToken _) => [digest]);
-        images.Setup(it => it.TagAsync(Repository, It.IsAny<string>(), It.IsAny<string>(), It.IsAny<string?>(), It.IsAny<CancellationToken>()))
-            .ReturnsAsync((string _, string tag, string digest, string? _, CancellationToken _) => Do($"tag {tag[..6]} {digest[..9]}"));
+        images.Setup(it => it.FindDigestAsync(ImageReference.Of(Repository, "1-production"), It.IsAny<CancellationToken>())).ReturnsAsync(New);
+        images.Setup(it => it.FindDigestAsync(ImageReference.Of(Repository, ImageName.BarredTag(New)), It.IsAny<CancellationToken>())).ReturnsAsync(default(string));
+        images.Setup(it => it.DigestsOfAsync(It.Is<ImageReference>(image => image.Repository == Repository), It.IsAny<CancellationToken>()))
+            .ReturnsAsync((ImageReference image, CancellationToken _) => [image.Digest!]);
+        images.Setup(it => it.TagAsync(It.Is<ImageReference>(tag => tag.Repository == Repository), It.IsAny<string>(), It.IsAny<string?>(), It.IsAny<CancellationToken>()))
+            .ReturnsAsync((ImageReference tag, string digest, string? _, CancellationToken _) => Do($"tag {tag.Tag![..6]} {digest[..9]}"));
         images.Setup(it => it.Dispose());
         cluster = new Mock<IProduction>(MockBehavior.Strict);
         cluster.Setup(it => it.FindAsync(It.IsAny<WorkloadDefinition>(), It.IsAny<string>(), It.IsAny<CancellationToken>())).ReturnsAsync(new LiveWorkload(Old, Old, "earlier"));
@@ -190,8 +191,8 @@ internal sealed class WithScriptedWorld
         production.Clone.Push();
         production.Clone.Git("checkout", "--quiet", certified);
         production.Environment["CISTEPS_BRANCH"] = "main";
-        images.Setup(it => it.FindDigestAsync($"{Repository}:1-production", It.IsAny<CancellationToken>())).ReturnsAsync(Old);
-        images.Setup(it => it.CommitOfAsync(Repository, Old, It.IsAny<CancellationToken>())).ReturnsAsync(newer);
+        images.Setup(it => it.FindDigestAsync(ImageReference.Of(Repository, "1-production"), It.IsAny<CancellationToken>())).ReturnsAsync(Old);
+        images.Setup(it => it.CommitOfAsync(ImageReference.Of(Repository, Old), It.IsAny<CancellationToken>())).ReturnsAsync(newer);
 
         Assert.That((await RunAsync(), done.Count), Is.EqualTo((ExitCode.Done, 0)), production.Output);
         Assert.That(production.Text(), Does.Contain($"superseded by {newer[..12]}"));
