@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.Reflection;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Settings;
 
 namespace CiSteps.Hosting;
@@ -190,11 +191,8 @@ public static class StepHost
 
     private static async Task ExplainAsync(StepCommand step, StepSettings settings, TextWriter output)
     {
-        var rows = StepCommand.Common.Concat(step.Settings).Select(setting => settings.Find(setting) is { } found
-            ? (setting.Name, Value: found.Text, found.Source) : (setting.Name, Value: "", Source: "not set")).ToList();
-        var nameWidth = rows.Max(row => row.Name.Length);
-        var valueWidth = rows.Max(row => row.Value.Length);
-        foreach (var row in rows)
-            await output.WriteLineAsync($"{row.Name.PadRight(nameWidth)}  {row.Value.PadRight(valueWidth)}  {row.Source}").ConfigureAwait(false);
+        IEnumerable<string[]> rows = StepCommand.Common.Concat(step.Settings).Select(setting => settings.Find(setting) is { } found
+            ? (string[])[setting.Name, found.Text, found.Source] : [setting.Name, "", "not set"]);
+        foreach (var line in Table.Lines(rows)) await output.WriteLineAsync(line).ConfigureAwait(false);
     }
 }

@@ -113,5 +113,8 @@ public static class Durations
         _ => time.Minutes == 0 ? $"{(int)time.TotalHours}h" : $"{(int)time.TotalHours}h {time.Minutes}m",
     };
 
-    private static FormatException Wrong(string text) => new($"\"{text}\" is no length of time; write it like 90s, 5m or 1h30m");
+    /// <summary>As <see cref="Show"/>, in whole seconds and never below zero: for what is counted up before one's eyes.</summary>
+    public static string ShowWhole(TimeSpan time) => Show(TimeSpan.FromSeconds(Math.Max(0, Math.Floor(time.TotalSeconds))));
+
+    private static FormatException Wrong(string text) => new($"\"{text}\" is not a length of time; write it like 90s, 5m or 1h30m");
 }

@@ -41,8 +41,11 @@ internal static class BuildReport
             Problems = build.Problems,
             Tests = (build.PassedTests, build.FailedTests.Count, build.IgnoredTests),
             FailedTests = build.FailedTests,
-            Log = File.Exists(build.LogFile) ? Path.GetRelativePath(reportFolder, build.LogFile).Replace('\\', '/') : null,
+            Log = File.Exists(build.LogFile) ? Address(Path.GetRelativePath(reportFolder, build.LogFile)) : null,
             Detail = string.Join(", ", new[] { build.Build.Id, number, build.Agent }.Where(part => part.Length > 0)),
         };
     }
+
+    // A folder's name may have what means something in an address: a number sign, a percent sign.
+    private static string Address(string path) => string.Join('/', path.Split('/', '\\').Select(Uri.EscapeDataString));
 }

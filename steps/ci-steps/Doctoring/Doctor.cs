@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
 using CiSteps.Cli.Records;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
+using CiSteps.Hosting.Settings;
 using CiSteps.Pipeline;
 
 namespace CiSteps.Cli.Doctoring;
@@ -42,7 +44,7 @@ internal sealed class Doctor(StepContext context)
         }
         catch (OperationCanceledException) when (late.IsCancellationRequested && !cancel.IsCancellationRequested)
         {
-            return [new(subject, false, $"no answer within {limit.TotalSeconds:0} s", "see whether it is up, and whether something between here and there swallows the connection")];
+            return [new(subject, false, $"no answer within {Durations.Show(limit)}", "see whether it is up, and whether something between here and there swallows the connection")];
         }
     }
 
@@ -62,12 +64,10 @@ internal sealed class Doctor(StepContext context)
 
     private void Print(List<Look> looks)
     {
-        var width = looks.Max(look => look.Subject.Length);
-        foreach (var look in looks)
-        {
-            context.Log.Info($"{look.IsWell switch { true => "ok  ", false => "NOT ", _ => "-   " }} {look.Subject.PadRight(width)}  {look.Text}");
-            if (look.Advice.Length > 0) context.Log.Info($"     {new string(' ', width)}  -> {look.Advice}");
-        }
+        static string[] Row(Look look) => [look.IsWell switch { true => "ok", false => "NOT", _ => "-" }, look.Subject, look.Text];
+        static string[] Advice(Look look) => ["", "", "-> " + look.Advice];
+        var rows = looks.SelectMany(look => look.Advice.Length > 0 ? [Row(look), Advice(look)] : new[] { Row(look) });
+        foreach (var line in Table.Lines(rows)) context.Log.Info(line);
     }
 
     private JsonObject AsJson(List<Look> looks) => new()
