@@ -1,4 +1,5 @@
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Evidence;
 
 namespace CiSteps.Reports;
@@ -44,7 +45,7 @@ public sealed record ChainVerdict(string? FailedStep, string Reason, string Text
                 return new(step, "missing", $"{step} left no word: it was killed, or never started ({why.GetValueOrDefault(step, "no evidence")}); see its build log, then run it again", Audience.Platform);
             if (found.Exit != ExitCode.Done) return new(step, found.Reason, found.Text, AudienceOf(found));
         }
-        return new(null, "done", $"all {steps.Count} steps are done", Audience.Nobody);
+        return new(null, "done", $"{Count.Of(steps.Count, "step is", "steps are")} done", Audience.Nobody);
     }
 
     private static Audience AudienceOf(StepEvidence evidence) => evidence switch

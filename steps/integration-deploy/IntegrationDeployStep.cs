@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Pipeline;
 using CiSteps.TestReports;
@@ -39,7 +40,7 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
                 .HandingOver(new IntegrationHandOver([]), HandOverJson.Default.IntegrationHandOver);
         // Everything that can be wrong with the manifests shows before a testbed is touched.
         var deployments = plan.Suites.Select(suite => SuiteDeployment.Read(suite, run, context.WorkTree)).ToList();
-        if (context.DryRun) return Outcome.Done($"would run {Count(plan.Suites.Count, "suite")}: {string.Join(", ", plan.Suites.Select(suite => suite.Suite.Name))}");
+        if (context.DryRun) return Outcome.Done($"would run {Count.Of(plan.Suites.Count, "suite")}: {string.Join(", ", plan.Suites.Select(suite => suite.Suite.Name))}");
         Workplace.Require(context);
 
         using var pool = await world.Pool(context, cancel).ConfigureAwait(false);
@@ -85,7 +86,7 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
         var failed = ends.Where(end => end.Failure is not null).ToList();
         var passed = results.Sum(result => result.Passed);
         var outcome = failed.Count == 0
-            ? Outcome.Done($"{Count(results.Count, "suite")} passed: {string.Join("; ", ends.Select(end => $"{end.Result.Suite}, {end.Summary}"))}")
+            ? Outcome.Done($"{Count.Of(results.Count, "suite")} passed: {string.Join("; ", ends.Select(end => $"{end.Result.Suite}, {end.Summary}"))}")
             : failed.FirstOrDefault(end => end.IsWorldsFault) is { } broken && failed.All(end => end.IsWorldsFault)
                 ? Outcome.Unavailable(broken.Failure!.Reason, Sentence(failed))
                 : Outcome.Refused(failed.First(end => !end.IsWorldsFault).Failure!.Reason, Sentence(failed));
@@ -120,6 +121,4 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
     }
 
     private static string Sentence(List<SuiteEnd> failed) => string.Join("; ", failed.Select(end => $"suite \"{end.Result.Suite}\": {end.Failure!.Text}"));
-
-    private static string Count(int count, string what) => count == 1 ? $"1 {what}" : $"{count} {what}s";
 }

@@ -211,7 +211,7 @@ public static class TestJob
             }
             catch (TimeoutException)
             {
-                log.Warning($"the log of {job.Title} did not come to its end within {restOfLog.TotalSeconds:0}s after the container had ended");
+                log.Warning($"the log of {job.Title} did not come to its end within {Durations.Show(restOfLog)} after the container had ended");
             }
         }
 

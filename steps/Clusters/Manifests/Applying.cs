@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Settings;
 
 namespace CiSteps.Clusters;
 
@@ -68,7 +69,7 @@ public sealed partial class Cluster
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            throw new UnavailableException("cluster-slow", $"CustomResourceDefinition \"{name}\" was not established within {definitionLimit.TotalSeconds:0}s; look at it with kubectl describe crd {name}");
+            throw new UnavailableException("cluster-slow", $"CustomResourceDefinition \"{name}\" was not established within {Durations.Show(definitionLimit)}; look at it with kubectl describe crd {name}");
         }
     }
 }

@@ -1,3 +1,4 @@
+using CiSteps.Hosting.Display;
 using CiSteps.Reports;
 using CiSteps.TeamCity.Chains;
 using CiSteps.TeamCity.Settings;
@@ -159,7 +160,7 @@ internal sealed class BuildRun(BuildConfiguration build, string folder)
             if (StatusText.Length > 0) return StatusText;
             if (Problems is [var before, ..]) return before.Text;
             var tests = PassedTests + FailedTests.Count + IgnoredTests;
-            return tests == 0 ? "" : $"{PassedTests} tests passed" + (FailedTests.Count > 0 ? $", {FailedTests.Count} failed" : "") + (IgnoredTests > 0 ? $", {IgnoredTests} ignored" : "");
+            return tests == 0 ? "" : $"{Count.Of(PassedTests, "test")} passed" + (FailedTests.Count > 0 ? $", {FailedTests.Count} failed" : "") + (IgnoredTests > 0 ? $", {IgnoredTests} ignored" : "");
         }
     }
 }

@@ -1,5 +1,6 @@
 using CiSteps.Cli.Chains;
 using CiSteps.Cli.Records;
+using CiSteps.Hosting.Display;
 using CiSteps.Reports;
 using CiSteps.TeamCity.Chains;
 
@@ -14,7 +15,7 @@ internal static class BuildReport
     public static ChainReport Of(ChainRecord chain, IReadOnlyList<BuildRun> builds)
     {
         var failed = builds.FirstOrDefault(build => build.State is not BuildState.Succeeded);
-        var summary = failed is null ? $"all {builds.Count} builds are done" : $"{failed.Build.Name}: {failed.Summary}";
+        var summary = failed is null ? $"{Count.Of(builds.Count, "build is", "builds are")} done" : $"{failed.Build.Name}: {failed.Summary}";
         var rows = builds.Select(build => Row(build, chain.Folder));
         return new($"{chain.Branch.Name} at {chain.ShortCommit}", chain.Succeeded(builds), summary, [.. rows])
         {

@@ -30,7 +30,7 @@ internal sealed class Doctor(StepContext context)
         Print(looks);
         if (context.Settings.Find(DoctorCommand.SummaryFile) is { } file) ChainRecord.WriteJson(Path.GetFullPath(file), AsJson(looks));
         var ill = looks.Where(look => look.IsWell == false).Select(look => look.Subject).ToList();
-        return ill.Count == 0 ? Outcome.Done($"{looks.Count(look => look.IsWell == true)} things are as the steps need them")
+        return ill.Count == 0 ? Outcome.Done($"{Count.Of(looks.Count(look => look.IsWell == true), "thing is as the steps need it", "things are as the steps need them")}")
             : Outcome.Refused("not-ready", $"not as the steps need it: {string.Join(", ", ill)}; see the lines above for what to do");
     }
 
@@ -54,7 +54,7 @@ internal sealed class Doctor(StepContext context)
         try
         {
             var pipeline = PipelineFile.Read(Path.Combine(context.WorkTree, name));
-            return (pipeline, new("pipeline file", true, $"{name}: {pipeline.Components.Count} components, {pipeline.Suites.Count} suites"));
+            return (pipeline, new("pipeline file", true, $"{name}: {Count.Of(pipeline.Components.Count, "component")}, {Count.Of(pipeline.Suites.Count, "suite")}"));
         }
         catch (UsageException failure)
         {
