@@ -109,7 +109,7 @@ public static class StepHost
         {
             var settings = new StepSettings(parsed, options, environment, BuildServerProperties.Read(environment));
             var workTree = Path.GetFullPath(settings.Get(StepCommand.WorkTree));
-            if (!Directory.Exists(workTree)) throw new UsageException($"the work tree \"{workTree}\" is no folder; give --work-tree");
+            if (!Directory.Exists(workTree)) throw new UsageException($"the work tree \"{workTree}\" is not a folder; give --work-tree") { Fault = Fault.Environment };
             context = new StepContext(step.Name, workTree, log, time, settings, dryRun);
             if (step.Configured is not null) settings.Configure(step.Configured(context));
             if (explain)
@@ -122,7 +122,7 @@ public static class StepHost
         }
         catch (UsageException failure)
         {
-            outcome = Outcome.Usage(failure.Message);
+            outcome = Outcome.Usage(failure.Message, failure.Fault);
         }
         catch (UnavailableException failure)
         {
@@ -134,7 +134,7 @@ public static class StepHost
         }
         catch (Exception refusal) when (Workplace.Refuses(refusal))
         {
-            outcome = Outcome.Usage(Workplace.Refusal(refusal));
+            outcome = Outcome.Usage(Workplace.Refusal(refusal), Fault.Environment);
         }
         // The one place where an unforeseen exception ends: as a bug, with its whole trace.
         catch (Exception bug) when (bug is not OutOfMemoryException)
@@ -174,7 +174,7 @@ public static class StepHost
         }
         catch (FormatException failure)
         {
-            throw new UsageException($"\"{found.Text}\" is not right for {found.Source}: {failure.Message}", failure);
+            throw new UsageException($"\"{found.Text}\" is not right for {found.Source}: {failure.Message}", failure) { Fault = Fault.Environment };
         }
     }
 

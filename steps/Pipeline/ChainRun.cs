@@ -88,7 +88,7 @@ public sealed class ChainRun : IDisposable
         }
         if (tip is null || tip == Identity.Commit || Repository.FindCommit(tip) is not null && Repository.IsAncestor(tip, Identity.Commit)) return null;
         var text = $"superseded by {tip[..12]}: \"{Identity.Branch}\" has moved on since this chain began with {Identity.ShortCommit}; the chain of the newer commit goes on";
-        if (context.IsOnServer) return Outcome.Refused("superseded", text);
+        if (context.IsOnServer) return Outcome.Refused("superseded", text, Fault.Nobody);
         context.Log.Warning(text);
         return null;
     }

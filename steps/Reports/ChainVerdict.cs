@@ -15,20 +15,32 @@ public enum Audience
 
     /// <summary>Who looks after agents, registry, clusters and these tools.</summary>
     Platform,
+
+    /// <summary>Both, as it is not known whose fault it was.</summary>
+    Everybody,
 }
 
 /// <summary>How a chain ended: which step failed first, and whom that concerns. A pure function of the evidence.</summary>
 /// <param name="FailedStep">The first step that is not done; null when all are.</param>
 /// <param name="Reason">Its reason word; <c>missing</c> when it left no evidence.</param>
 /// <param name="Text">Its sentence.</param>
-/// <param name="Audience">Whom to tell.</param>
-public sealed record ChainVerdict(string? FailedStep, string Reason, string Text, Audience Audience)
+/// <param name="Fault">Whose fault it was.</param>
+public sealed record ChainVerdict(string? FailedStep, string Reason, string Text, Fault Fault)
 {
     /// <summary>The steps of the chain on a private branch, in order.</summary>
     public static IReadOnlyList<string> BranchSteps { get; } = ["unit-test", "image-build", "reserve-testbed", "integration-deploy", "merge"];
 
     /// <summary>The steps of the chain on the default branch, in order.</summary>
     public static IReadOnlyList<string> ReleaseSteps { get; } = ["unit-test", "image-build", "reserve-testbed", "integration-deploy", "certify", "promote"];
+
+    /// <summary>Whom to tell.</summary>
+    public Audience Audience => Fault switch
+    {
+        Fault.Nobody => Audience.Nobody,
+        Fault.Change => Audience.Owners,
+        Fault.World or Fault.Environment => Audience.Platform,
+        _ => Audience.Everybody,
+    };
 
     /// <summary>Whether every step is done.</summary>
     public bool Succeeded => FailedStep is null;
@@ -42,17 +54,14 @@ public sealed record ChainVerdict(string? FailedStep, string Reason, string Text
         foreach (var step in steps)
         {
             if (!evidence.TryGetValue(step, out var found))
-                return new(step, "missing", $"{step} left no word: it was killed, or never started ({why.GetValueOrDefault(step, "no evidence")}); see its build log, then run it again", Audience.Platform);
-            if (found.Exit != ExitCode.Done) return new(step, found.Reason, found.Text, AudienceOf(found));
+            {
+                var lack = why.GetValueOrDefault(step, "no evidence");
+                return new(step, "missing", $"{step} left no word: it was killed, or never started ({lack}); see its build log, then run it again",
+                    Fault.Environment);
+            }
+            // The chain of a newer commit speaks for itself, and who stopped a build knows it: these are nobody's fault.
+            if (found.Exit != ExitCode.Done) return new(step, found.Reason, found.Text, found.Fault);
         }
-        return new(null, "done", $"{Count.Of(steps.Count, "step is", "steps are")} done", Audience.Nobody);
+        return new(null, "done", $"{Count.Of(steps.Count, "step is", "steps are")} done", Fault.Nobody);
     }
-
-    private static Audience AudienceOf(StepEvidence evidence) => evidence switch
-    {
-        // The chain of the newer commit speaks for itself; who stopped a build knows it.
-        { Reason: "superseded" } or { Exit: ExitCode.Cancelled } => Audience.Nobody,
-        { Exit: ExitCode.Unavailable or ExitCode.Bug } => Audience.Platform,
-        _ => Audience.Owners,
-    };
 }

@@ -38,7 +38,7 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
             return Outcome.Unavailable("testbeds",
                 $"the chain's testbeds could not be given back: {failure}; their leases end by themselves, or run close again");
         }
-        if (unreadable is not null && verdict.Succeeded) return Outcome.Usage(unreadable.Message);
+        if (unreadable is not null && verdict.Succeeded) return Outcome.Usage(unreadable.Message, unreadable.Fault);
         var given = back.Count == 0 ? "no testbed was held" : $"gave back {string.Join(", ", back)}";
         return Outcome.Done(plan.Sentence($"{given}; {plan.Heard(told, missed)}"));
     }

@@ -17,13 +17,13 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
         using var run = ChainRun.Open(context);
         if (await run.SupersededAsync(cancel).ConfigureAwait(false) is { } superseded) return superseded;
 
-        if (!context.Evidence.TryReadDone("image-build", out var built, out var why)) return Outcome.Refused("no-evidence", $"{why}; run image-build first");
+        if (!context.Evidence.TryReadDone("image-build", out var built, out var why)) return Outcome.Refused("no-evidence", $"{why}; run image-build first", Fault.Environment);
         var images = built.HandOverAs(HandOverJson.Default.ImageBuildHandOver)?.Images ?? [];
         var concerned = run.Policy.Suites.Where(suite => IntegrationPlan.Concerns(suite, run.Change, images)).ToList();
         IReadOnlyList<HeldTestbed> held = [];
         if (concerned.Count > 0)
         {
-            if (!context.Evidence.TryReadDone("reserve-testbed", out var reserved, out why)) return Outcome.Refused("no-evidence", $"{why}; run reserve-testbed first");
+            if (!context.Evidence.TryReadDone("reserve-testbed", out var reserved, out why)) return Outcome.Refused("no-evidence", $"{why}; run reserve-testbed first", Fault.Environment);
             held = reserved.HandOverAs(HandOverJson.Default.ReserveHandOver)?.Testbeds ?? [];
         }
         using var registry = world.Images(context, run.Change);
@@ -57,7 +57,7 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
         var needed = suites.SelectMany(suite => IntegrationPlan.ComponentsOf(suite, change)).Select(component => component.Name).ToHashSet(StringComparer.Ordinal);
         foreach (var image in images.Where(image => needed.Contains(image.Component)))
             if (await registry.FindDigestAsync($"{image.Repository}@{image.Digest}", cancel).ConfigureAwait(false) is null)
-                return Outcome.Refused("image-missing", $"the image \"{image.Repository}@{image.Digest}\" that image-build handed over is not in the registry any more; run image-build again");
+                return Outcome.Refused("image-missing", $"the image \"{image.Repository}@{image.Digest}\" that image-build handed over is not in the registry any more; run image-build again", Fault.World);
         return null;
     }
 
@@ -87,9 +87,9 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
         var passed = results.Sum(result => result.Passed);
         var outcome = failed.Count == 0
             ? Outcome.Done($"{Count.Of(results.Count, "suite")} passed: {string.Join("; ", ends.Select(end => $"{end.Result.Suite}, {end.Summary}"))}")
-            : failed.FirstOrDefault(end => end.IsWorldsFault) is { } broken && failed.All(end => end.IsWorldsFault)
-                ? Outcome.Unavailable(broken.Failure!.Reason, Sentence(failed))
-                : Outcome.Refused(failed.First(end => !end.IsWorldsFault).Failure!.Reason, Sentence(failed));
+            : failed.Select(end => end.Failure!).FirstOrDefault(failure => failure.Fault != Fault.World) is { } refusal
+                ? Outcome.Refused(refusal.Reason, Sentence(failed), refusal.Fault)
+                : Outcome.Unavailable(failed[0].Failure!.Reason, Sentence(failed));
         context.Log.Statistic("integrationTestsPassed", passed);
         var names = new JsonArray();
         foreach (var end in ends) names.Add((JsonNode)new JsonObject { ["name"] = end.Result.Suite });

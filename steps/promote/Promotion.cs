@@ -54,8 +54,12 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         catch (Exception broken) when (broken is UnavailableException or UsageException || broken is OperationCanceledException && cancel.IsCancellationRequested)
         {
             // Whatever the reason, what is half done must not stay.
-            return new DeployFailure(broken is UnavailableException gone ? gone.Reason : broken is UsageException ? "manifests" : "stopped",
-                broken is OperationCanceledException ? "the build was stopped during the roll-out" : broken.Message);
+            return broken switch
+            {
+                UnavailableException gone => new DeployFailure(gone.Reason, gone.Message, Fault.World),
+                UsageException wrong => new DeployFailure("manifests", wrong.Message, wrong.Fault),
+                _ => new DeployFailure("stopped", "the build was stopped during the roll-out", Fault.Nobody),
+            };
         }
         await RecordAsync(cluster, place, new HistoryEntry(move.Image.Digest, move.Previous, run.Identity.Commit, run.Identity.BuildNumber, Who, Now, "promoted"), cancel).ConfigureAwait(false);
         return null;
@@ -100,7 +104,7 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         results.Add(await BarAsync(culprit.Image, failure, limit.Token).ConfigureAwait(false));
         var state = done.Select(each => new PromotedWorkload(each.Move.Image.Component, each.Place.Target.Name,
             each.Move.Image.Component == culprit.Image.Component ? each.Move.Previous ?? each.Move.Image.Digest : each.Move.Image.Digest, each.Move.Previous));
-        return Outcome.Refused("rollout-failed", $"{culprit.Image.Component} at {culprit.Image.Digest} failed in {culprit.Place.Target.Name} ({failure.Reason}): {failure.Text}; {string.Join("; ", results)}")
+        return Outcome.Refused("rollout-failed", $"{culprit.Image.Component} at {culprit.Image.Digest} failed in {culprit.Place.Target.Name} ({failure.Reason}): {failure.Text}; {string.Join("; ", results)}", failure.Fault)
             .HandingOver(new PromoteHandOver([.. kept, .. state]), HandOverJson.Default.PromoteHandOver);
     }
 
@@ -138,7 +142,7 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
     // A stopped build or a silent cluster says nothing about the image.
     private async Task<string> BarAsync(CertifiedImage image, DeployFailure failure, CancellationToken cancel)
     {
-        if (failure.Reason is "stopped" || failure.Reason.StartsWith("cluster-", StringComparison.Ordinal)) return $"{image.Digest} is not barred, since the failure is not its own";
+        if (!failure.IsVerdict) return $"{image.Digest} is not barred, since the failure is not its own";
         try
         {
             await registry.TagAsync(image.Repository, PromotionPlan.BarTag(image.Digest), image.Digest, null, cancel).ConfigureAwait(false);

@@ -15,7 +15,7 @@ internal sealed class ReserveTestbedStep(StepContext context, Func<StepContext, 
         if (context.Settings.Get(ReserveTestbedCommand.Release)) return await ReleaseAsync(run, cancel).ConfigureAwait(false);
         if (await run.SupersededAsync(cancel).ConfigureAwait(false) is { } superseded) return superseded;
         if (!context.Evidence.TryReadDone("image-build", out var built, out var why))
-            return Outcome.Refused("no-images", $"it is not known which images were built: {why}; run image-build first");
+            return Outcome.Refused("no-images", $"it is not known which images were built: {why}; run image-build first", Fault.Environment);
         var images = built.HandOverAs(HandOverJson.Default.ImageBuildHandOver)?.Images ?? [];
         if (ReserveTestbedPlan.Needed(run.Policy, images).Count == 0)
             return HandingOver(ReserveTestbedPlan.For(run.Policy, images, []).ToString(), []);

@@ -4,10 +4,15 @@ using CiSteps.Hosting.Settings;
 
 namespace CiSteps.Clusters;
 
-/// <summary>Why a deployment or a test run cannot succeed: a verdict on what was deployed, not a broken world.</summary>
+/// <summary>Why a deployment or a test run did not succeed.</summary>
 /// <param name="Reason">Stable kebab-case word.</param>
 /// <param name="Text">What, which one in quotes, why, and what to do next.</param>
-public sealed record DeployFailure(string Reason, string Text);
+/// <param name="Fault">Whose fault it was. What a cluster says of what was deployed is the change's.</param>
+public sealed record DeployFailure(string Reason, string Text, Fault Fault = Fault.Change)
+{
+    /// <summary>Whether it says something about what was deployed; it does unless it is known to be something else's fault.</summary>
+    public bool IsVerdict => Fault is Fault.Change or Fault.Unknown;
+}
 
 /// <content>Server-side apply of whole sets.</content>
 public sealed partial class Cluster

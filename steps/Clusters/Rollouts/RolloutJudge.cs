@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using CiSteps.Hosting;
 using CiSteps.Hosting.Display;
 using static CiSteps.Clusters.Reading;
 
@@ -39,7 +40,7 @@ internal static class RolloutJudge
                 if (DigestIn(Text(status?["imageID"])) is not { } runs) continue;
                 digest = runs;
                 if (!target.Digests.Contains(runs))
-                    troubles.Add(new Trouble("digest", true, new DeployFailure("wrong-image", $"container \"{container}\" of pod \"{pod.NameOf()}\" runs {runs}, not {target.Digests.First()}; somebody else changes this workload, or the registry gives another image for the same name")));
+                    troubles.Add(new Trouble("digest", true, new DeployFailure("wrong-image", $"container \"{container}\" of pod \"{pod.NameOf()}\" runs {runs}, not {target.Digests.First()}; somebody else changes this workload, or the registry gives another image for the same name", Fault.Unknown)));
             }
         }
         var missing = Missing(view, target, workload, revision, fresh, old);

@@ -57,6 +57,7 @@ internal static class StatementJson
             ["exit"] = outcome.Exit,
             ["reason"] = outcome.Reason,
             ["text"] = outcome.Text,
+            ["fault"] = outcome.Fault.Word(),
             ["values"] = values,
             ["handOver"] = outcome.HandOver?.DeepClone(),
         };
@@ -84,7 +85,10 @@ internal static class StatementJson
             new RunIdentity((string?)record["repository"] ?? "", (string?)record["branch"] ?? "", (bool?)record["defaultBranch"] ?? false,
                 commit, number, (bool?)record["dirty"] ?? false),
             (int)exit, (string?)record["reason"] ?? "", (string?)record["text"] ?? "", subjects, (string?)statement["predicateType"] ?? "",
-            (JsonObject)statement["predicate"]!, record["handOver"], Date(record["startedOn"]), Date(record["finishedOn"]));
+            (JsonObject)statement["predicate"]!, record["handOver"], Date(record["startedOn"]), Date(record["finishedOn"]))
+        {
+            Fault = Faults.Read((string?)record["fault"]),
+        };
 
         static DateTimeOffset Date(JsonNode? node) =>
             DateTimeOffset.TryParse((string?)node, System.Globalization.CultureInfo.InvariantCulture, out var date) ? date : default;

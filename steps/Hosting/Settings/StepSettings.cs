@@ -33,7 +33,7 @@ public sealed class StepSettings
     public T Get<T>(Setting<T> setting) => TryGet(setting, out var value)
         ? value
         : throw new UsageException($"\"{setting.Name}\" is not set: give --{setting.Name} or {setting.Variable}" +
-            (setting.Properties.Count == 0 ? "" : $", or on a build server the parameter {setting.Properties[0]}") + $" ({setting.Description})");
+            (setting.Properties.Count == 0 ? "" : $", or on a build server the parameter {setting.Properties[0]}") + $" ({setting.Description})") { Fault = Fault.Environment };
 
     /// <summary>The value, if it is given anywhere.</summary>
     /// <exception cref="UsageException">Given but not readable.</exception>
@@ -48,7 +48,7 @@ public sealed class StepSettings
         }
         catch (FormatException error)
         {
-            throw new UsageException($"\"{found.Text}\" is not right for {found.Source}: {error.Message}", error);
+            throw new UsageException($"\"{found.Text}\" is not right for {found.Source}: {error.Message}", error) { Fault = Fault.Environment };
         }
     }
 
