@@ -111,7 +111,6 @@ public static class StepHost
             var workTree = Path.GetFullPath(settings.Get(StepCommand.WorkTree));
             if (!Directory.Exists(workTree)) throw new UsageException($"the work tree \"{workTree}\" is not a folder; give --work-tree") { Fault = Fault.Environment };
             context = new StepContext(step.Name, workTree, log, time, settings, dryRun);
-            if (step.Configured is not null) settings.Configure(step.Configured(context));
             if (explain)
             {
                 await ExplainAsync(step, settings, output).ConfigureAwait(false);

@@ -46,9 +46,6 @@ public sealed class WorkRepository : IDisposable
     /// <summary>Whether the history is cut off (<c>git clone --depth</c>).</summary>
     public bool IsShallow => repository.Info.IsShallow;
 
-    /// <summary>Whether there are changes that are not committed, untracked files included. The folder <c>.ci-steps</c> does not count.</summary>
-    public bool IsDirty => UncommittedPaths(untrackedToo: true).Count > 0;
-
     /// <summary>Files whose content is not what the checked out commit says, sorted; a submodule is one path. The folder <c>.ci-steps</c> does not count, nor do ignored files.</summary>
     /// <param name="untrackedToo">Also files that git does not know yet, in submodules too.</param>
     public IReadOnlyList<string> UncommittedPaths(bool untrackedToo) => GitFailure.Translate(Folder, () => WorkTreeState.Uncommitted(repository, untrackedToo));
@@ -72,12 +69,6 @@ public sealed class WorkRepository : IDisposable
 
     /// <summary>The tip of <c>origin</c>'s branch as this clone last saw it; null when it never did.</summary>
     public string? FindRemoteTip(string branch) => TipOf($"refs/remotes/{OriginRemote.Name}/{branch}");
-
-    /// <summary>The tip of a branch as this clone knows it.</summary>
-    /// <exception cref="UsageException">This clone knows no such branch.</exception>
-    public string ResolveTip(string branch) => FindTip(branch)
-        ?? throw new UsageException($"this clone knows no branch \"{branch}\": fetch it (git fetch origin {branch}:refs/remotes/origin/{branch}); " +
-            "on a build server let the checkout fetch all branches");
 
     /// <summary>The full id of a commit given by full or abbreviated id; null when this clone does not have it.</summary>
     public string? FindCommit(string id) => GitFailure.Translate(Folder, () =>

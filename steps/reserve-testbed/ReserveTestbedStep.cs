@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Pipeline;
@@ -27,7 +26,7 @@ internal sealed class ReserveTestbedStep(StepContext context, Func<StepContext, 
         if (plan.IsEmpty) return HandingOver($"already held: {Listed(plan.Held)}", plan.Held);
 
         var request = ClaimRequest.Of(run.Identity, plan.Wishes);
-        WriteDown(request);
+        Workplace.Require(context);
         foreach (var claim in plan.Superfluous) await testbeds.ReleaseAsync(claim, cancel).ConfigureAwait(false);
         var held = await testbeds.ClaimAsync(request, context.Settings.Get(ReserveTestbedCommand.Wait), cancel).ConfigureAwait(false);
         return HandingOver($"reserved {Listed(held)}", held);
@@ -43,26 +42,6 @@ internal sealed class ReserveTestbedStep(StepContext context, Func<StepContext, 
         }
         var released = await testbeds.ReleaseAllAsync(run.Identity, cancel).ConfigureAwait(false);
         return HandingOver(released.Count == 0 ? "nothing was held" : $"gave back {string.Join(", ", released)}", []);
-    }
-
-    /// <summary>The claims' names, on disk before the first claim exists: whoever comes after a kill finds them.</summary>
-    private void WriteDown(ClaimRequest request)
-    {
-        var folder = context.Evidence.FolderOf(context.Step);
-        try
-        {
-            Directory.CreateDirectory(folder);
-            var ignore = Path.Combine(Path.GetDirectoryName(context.Evidence.Folder)!, ".gitignore");
-            if (!File.Exists(ignore)) File.WriteAllText(ignore, "*\n");
-            var claims = new JsonArray();
-            foreach (var wish in request.Wishes)
-                claims.Add((JsonNode)new JsonObject { ["claim"] = ClaimNames.Of(request.Run, wish.Suite), ["suite"] = wish.Suite, ["class"] = wish.Class });
-            File.WriteAllText(Path.Combine(folder, "claims.json"), claims.ToJsonString() + "\n");
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new UsageException($"the claims' names cannot be written down in \"{folder}\": {error.Message}; make the work tree writable", error);
-        }
     }
 
     private static Outcome HandingOver(string text, IReadOnlyList<HeldTestbed> held) =>

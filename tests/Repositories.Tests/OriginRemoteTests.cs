@@ -76,7 +76,7 @@ public sealed class An_origin(string protocol)
         {
             Assert.That(repository.FindTip("main"), Is.EqualTo(moved));
             Assert.That(repository.ReadFile(moved, "b"), Is.EqualTo("1"));
-            Assert.That(repository.IsDirty, Is.False);
+            Assert.That(repository.UncommittedPaths(untrackedToo: true), Is.Empty);
             Assert.That(File.Exists(Path.Combine(clone.Folder, "b")), Is.False);
         });
         Assert.That(await origin.FetchAsync("nowhere", default), Is.Null);

@@ -1,6 +1,6 @@
 namespace CiSteps.Hosting.Settings;
 
-/// <summary>One thing that can be told to a step. Its places, strongest first: option <c>--name</c>, environment <c>CISTEPS_NAME</c>, the build server's properties, ci-steps.yaml, the default.</summary>
+/// <summary>One thing that can be told to a step. Its places, strongest first: option <c>--name</c>, environment <c>CISTEPS_NAME</c>, the build server's properties, the default.</summary>
 public abstract class Setting
 {
     private protected Setting(string name, string description, string? fallback, IReadOnlyList<string> properties)

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using CiSteps.Cli.Chains;
 using CiSteps.Cli.Records;
+using CiSteps.Hosting;
 using CiSteps.Reports;
 using CiSteps.TeamCity.Chains;
 
