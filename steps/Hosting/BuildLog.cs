@@ -1,4 +1,5 @@
 using System.Globalization;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Messages;
 
 namespace CiSteps.Hosting;
@@ -11,9 +12,8 @@ public sealed class BuildLog
 
     private readonly TextWriter output;
     private readonly bool forServer;
-    private readonly bool coloured;
     private readonly TimeProvider time;
-    private readonly long started;
+    private readonly Terminal terminal;
     private readonly SecretMask mask;
     private readonly Lock gate = new();
     private int depth;
@@ -26,10 +26,10 @@ public sealed class BuildLog
     /// <param name="mask">Secrets to hide.</param>
     public BuildLog(TextWriter output, bool forServer, bool coloured = false, TimeProvider? time = null, SecretMask? mask = null)
     {
-        (this.output, this.forServer, this.coloured) = (output, forServer, coloured && !forServer);
+        (this.output, this.forServer) = (output, forServer);
         this.time = time ?? TimeProvider.System;
         this.mask = mask ?? new SecretMask();
-        started = this.time.GetTimestamp();
+        terminal = new Terminal(output, coloured, this.time);
     }
 
     /// <summary>A log that goes nowhere.</summary>
@@ -42,27 +42,27 @@ public sealed class BuildLog
     public SecretMask Mask => mask;
 
     /// <summary>One line of what the step does.</summary>
-    public void Info(string text) => Lines(text, "");
+    public void Info(string text) => Lines(text, Ink.Plain);
 
     /// <summary>Something that a person should know although the step goes on.</summary>
     public void Warning(string text)
     {
         if (forServer) Write(ServiceMessage.With("message", ("text", text), ("status", "WARNING")));
-        else Lines("warning: " + text, "\e[33m");
+        else Lines("warning: " + text, Ink.Yellow);
     }
 
     /// <summary>What the step waits for or works on now; shown as the build's current state.</summary>
     public void Progress(string text)
     {
         if (forServer) Write(ServiceMessage.Of("progressMessage", text));
-        else Lines(text, "\e[36m");
+        else Lines(text, Ink.Cyan);
     }
 
     /// <summary>A foldable block; dispose it to close it.</summary>
     public IDisposable Block(string name)
     {
         if (forServer) Write(ServiceMessage.With("blockOpened", ("name", name)));
-        else Lines(name, "\e[1m");
+        else Lines(name, Ink.Bold);
         lock (gate) depth++;
         return new OpenBlock(this, name);
     }
@@ -73,14 +73,14 @@ public sealed class BuildLog
         if (forServer)
             Write(ServiceMessage.With("buildProblem",
                 ("description", Cut(mask.Apply(text), LongestProblem)), ("identity", Cut(identity, LongestIdentity))));
-        else Lines($"{identity}: {text}", "\e[31m");
+        else Lines($"{identity}: {text}", Ink.Red);
     }
 
     /// <summary>The build's status text.</summary>
     public void Status(string text)
     {
         if (forServer) Write(ServiceMessage.With("buildStatus", ("text", text)));
-        else Lines(text, "\e[32m");
+        else Lines(text, Ink.Green);
     }
 
     /// <summary>Hands a value to dependent builds; the configuration must define the parameter.</summary>
@@ -112,28 +112,26 @@ public sealed class BuildLog
     /// <summary>One line of a child's output, as it is, but never a service message.</summary>
     public void Child(string line)
     {
-        if (!forServer) Lines(line, "\e[90m", "| ");
+        if (!forServer) Lines(line, Ink.Grey, "| ");
         else if (line.Contains("##teamcity", StringComparison.OrdinalIgnoreCase)) Write(ServiceMessage.With("message", ("text", line)));
         else WriteLine(mask.Apply(line));
     }
 
     private static string Cut(string text, int longest) => text.Length <= longest ? text : text[..(longest - 1)] + "…";
 
-    private void Lines(string text, string colour, string prefix = "")
+    private void Lines(string text, Ink ink, string prefix = "")
     {
         text = mask.Apply(text);
+        if (!forServer)
+        {
+            lock (gate) terminal.Write(new string(' ', 2 * depth) + prefix, text, ink);
+            return;
+        }
         foreach (var line in text.ReplaceLineEndings("\n").Split('\n'))
         {
-            if (forServer)
-            {
-                // Our own text may quote a child's: the same rule holds for it.
-                WriteLine(line.Contains("##teamcity", StringComparison.OrdinalIgnoreCase)
-                    ? ServiceMessage.With("message", ("text", line)).ToString() : line);
-                continue;
-            }
-            var elapsed = time.GetElapsedTime(started).TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture).PadLeft(6);
-            var indent = new string(' ', 2 * depth);
-            WriteLine(coloured ? $"\e[90m{elapsed}s\e[0m {indent}{colour}{prefix}{line}\e[0m" : $"{elapsed}s {indent}{prefix}{line}");
+            // Our own text may quote a child's: the same rule holds for it.
+            WriteLine(line.Contains("##teamcity", StringComparison.OrdinalIgnoreCase)
+                ? ServiceMessage.With("message", ("text", line)).ToString() : line);
         }
     }
 

@@ -7,7 +7,8 @@ namespace CiSteps.Hosting;
 /// <summary>What a step concluded: how it ends, why in one sentence, and what it hands over.</summary>
 public sealed record Outcome
 {
-    private Outcome(int exit, string reason, string text) => (Exit, Reason, Text) = (exit, reason, text);
+    private Outcome(int exit, string reason, string text, Fault fault) =>
+        (Exit, Reason, Text, Fault) = (exit, reason, text, fault);
 
     /// <summary>One of <see cref="ExitCode"/>.</summary>
     public int Exit { get; }
@@ -17,6 +18,9 @@ public sealed record Outcome
 
     /// <summary>One sentence for people: what happened, or what, why, and what to do next.</summary>
     public string Text { get; }
+
+    /// <summary>Whose fault it was; it decides who is told.</summary>
+    public Fault Fault { get; }
 
     /// <summary>What was concluded about (images, commits besides the run's own). The run's commit is always a subject.</summary>
     public IReadOnlyList<Subject> Subjects { get; private init; } = [];
@@ -34,21 +38,21 @@ public sealed record Outcome
     public IReadOnlyDictionary<string, string> Values { get; private init; } = new SortedDictionary<string, string>(StringComparer.Ordinal);
 
     /// <summary>The step finished, or there was nothing to do.</summary>
-    public static Outcome Done(string text) => new(ExitCode.Done, "done", text);
+    public static Outcome Done(string text) => new(ExitCode.Done, "done", text, Fault.Nobody);
 
     /// <summary>The step worked and the answer is no.</summary>
-    public static Outcome Refused(string reason, string text) => new(ExitCode.Refused, reason, text);
+    public static Outcome Refused(string reason, string text, Fault fault = Fault.Change) => new(ExitCode.Refused, reason, text, fault);
 
     /// <summary>Something outside was not to be had in time.</summary>
-    public static Outcome Unavailable(string reason, string text) => new(ExitCode.Unavailable, reason, text);
+    public static Outcome Unavailable(string reason, string text) => new(ExitCode.Unavailable, reason, text, Fault.World);
 
     /// <summary>Bad input that shows only once the step has read the world.</summary>
-    public static Outcome Usage(string text) => new(ExitCode.Usage, "usage", text);
+    public static Outcome Usage(string text, Fault fault = Fault.Unknown) => new(ExitCode.Usage, "usage", text, fault);
 
-    internal static Outcome Bug(string text) => new(ExitCode.Bug, "bug", text);
+    internal static Outcome Bug(string text) => new(ExitCode.Bug, "bug", text, Fault.Environment);
 
     /// <summary>The step was asked to stop, and says what is.</summary>
-    public static Outcome Cancelled(string text) => new(ExitCode.Cancelled, "cancelled", text);
+    public static Outcome Cancelled(string text) => new(ExitCode.Cancelled, "cancelled", text, Fault.Nobody);
 
     /// <summary>Adds one named value for the build server and the closing line.</summary>
     public Outcome With(string name, string value) =>

@@ -7,13 +7,11 @@ namespace CiSteps.Hosting;
 /// <param name="Description">One sentence for <c>--help</c>: reads, does, hands over.</param>
 /// <param name="Settings">The step's own settings, besides the common ones.</param>
 /// <param name="Run">Does the step.</param>
-/// <param name="Configured">What ci-steps.yaml gives to settings; null when the step takes none from it.</param>
 public sealed record StepCommand(
     string Name,
     string Description,
     IReadOnlyList<Setting> Settings,
-    Func<StepContext, CancellationToken, Task<Outcome>> Run,
-    Func<StepContext, IEnumerable<ConfiguredValue>>? Configured = null)
+    Func<StepContext, CancellationToken, Task<Outcome>> Run)
 {
     /// <summary>The program that it is a command of; null when it is an executable of its own.</summary>
     public string? Program { get; init; }

@@ -56,7 +56,7 @@ public sealed class StepContext
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
-                throw new UsageException($"cannot read the file \"{path}\" that {variable}_FILE names: {error.Message}", error);
+                throw new UsageException($"cannot read the file \"{path}\" that {variable}_FILE names: {error.Message}", error) { Fault = Fault.Environment };
             }
         }
         if (secret is { Length: > 0 }) Log.Mask.Add(secret);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.Reflection;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Json;
 using CiSteps.Hosting.Settings;
 
@@ -112,9 +113,8 @@ public static class StepHost
         {
             var settings = new StepSettings(parsed, options, environment, BuildServerProperties.Read(environment));
             var workTree = Path.GetFullPath(settings.Get(StepCommand.WorkTree));
-            if (!Directory.Exists(workTree)) throw new UsageException($"the work tree \"{workTree}\" is no folder; give --work-tree");
+            if (!Directory.Exists(workTree)) throw new UsageException($"the work tree \"{workTree}\" is not a folder; give --work-tree") { Fault = Fault.Environment };
             context = new StepContext(step.Name, workTree, log, time, settings, dryRun);
-            if (step.Configured is not null) settings.Configure(step.Configured(context));
             if (explain)
             {
                 await ExplainAsync(step, settings, output).ConfigureAwait(false);
@@ -126,7 +126,7 @@ public static class StepHost
         }
         catch (UsageException failure)
         {
-            outcome = Outcome.Usage(failure.Message);
+            outcome = Outcome.Usage(failure.Message, failure.Fault);
         }
         catch (RefusedException failure)
         {
@@ -148,7 +148,7 @@ public static class StepHost
         }
         catch (Exception refusal) when (Workplace.Refuses(refusal))
         {
-            outcome = Outcome.Usage(Workplace.Refusal(refusal));
+            outcome = Outcome.Usage(Workplace.Refusal(refusal), Fault.Environment);
         }
         // The one place where an unforeseen exception ends: as a bug, with its whole trace.
         catch (Exception bug) when (bug is not OutOfMemoryException)
@@ -211,7 +211,7 @@ public static class StepHost
         }
         catch (FormatException failure)
         {
-            throw new UsageException($"\"{found.Text}\" is not right for {found.Source}: {failure.Message}", failure);
+            throw new UsageException($"\"{found.Text}\" is not right for {found.Source}: {failure.Message}", failure) { Fault = Fault.Environment };
         }
     }
 
@@ -228,11 +228,8 @@ public static class StepHost
 
     private static async Task ExplainAsync(StepCommand step, StepSettings settings, TextWriter output)
     {
-        var rows = StepCommand.Common.Concat(step.Settings).Select(setting => settings.Find(setting) is { } found
-            ? (setting.Name, Value: found.Text, found.Source) : (setting.Name, Value: "", Source: "not set")).ToList();
-        var nameWidth = rows.Max(row => row.Name.Length);
-        var valueWidth = rows.Max(row => row.Value.Length);
-        foreach (var row in rows)
-            await output.WriteLineAsync($"{row.Name.PadRight(nameWidth)}  {row.Value.PadRight(valueWidth)}  {row.Source}").ConfigureAwait(false);
+        IEnumerable<string[]> rows = StepCommand.Common.Concat(step.Settings).Select(setting => settings.Find(setting) is { } found
+            ? (string[])[setting.Name, found.Text, found.Source] : [setting.Name, "", "not set"]);
+        foreach (var line in Table.Lines(rows)) await output.WriteLineAsync(line).ConfigureAwait(false);
     }
 }

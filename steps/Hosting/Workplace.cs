@@ -47,7 +47,7 @@ public static class Workplace
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new UsageException(text(error.Message), error);
+            throw new UsageException(text(error.Message), error) { Fault = Fault.Environment };
         }
     }
 }

@@ -29,7 +29,7 @@ public sealed record Notification(OwnerDefinition Owner, string Id, JsonObject B
         return new(owner, id, new JsonObject
         {
             // First, and by this name: chat systems' incoming webhooks show it.
-            ["text"] = $"{run.Branch} at {run.ShortCommit}, build {run.BuildNumber}: {verdict.FailedStep} failed: {verdict.Text}",
+            ["text"] = $"{run.Branch} at {run.ShortCommit}, build {run.BuildNumber}: {verdict.FailedStep} failed: {verdict.Text}{ToAll(verdict)}",
             ["id"] = id,
             ["outcome"] = "failed",
             ["chain"] = run.Chain,
@@ -41,13 +41,27 @@ public sealed record Notification(OwnerDefinition Owner, string Id, JsonObject B
             ["reason"] = verdict.Reason,
             ["message"] = verdict.Text,
             ["owner"] = owner.Name,
-            ["audience"] = verdict.Audience == Audience.Platform ? "platform" : "owners",
+            ["fault"] = verdict.Fault.Word(),
+            ["audience"] = verdict.Audience switch { Audience.Platform => "platform", Audience.Everybody => "everybody", _ => "owners" },
             ["components"] = new JsonArray([.. components.Select(component => (JsonNode)component)]),
             ["links"] = json,
-            ["again"] = verdict.Audience == Audience.Platform
-                ? $"run {verdict.FailedStep} again from its build page (or ci-steps run --branch {run.Branch} --step {verdict.FailedStep}), "
-                    + "then what comes after it"
-                : $"mend it and push to {run.Branch} again",
+            ["again"] = Again(verdict, run),
         });
+    }
+
+    private static string ToAll(ChainVerdict verdict) => verdict.Audience == Audience.Everybody
+        ? " (whose fault it was is not known, so owners and platform are told)" : "";
+
+    private static string Again(ChainVerdict verdict, RunIdentity run)
+    {
+        var repeat = $"run {verdict.FailedStep} again from its build page "
+            + $"(or ci-steps run --branch {run.Branch} --step {verdict.FailedStep}), then what comes after it";
+        var mend = $"mend it and push to {run.Branch} again";
+        return verdict.Audience switch
+        {
+            Audience.Platform => repeat,
+            Audience.Everybody => $"{mend}, or {repeat}",
+            _ => mend,
+        };
     }
 }

@@ -22,6 +22,7 @@ public static class Recipients
         IEnumerable<string> names = (verdict.Audience, policy.Notifications.Platform) switch
         {
             (Audience.Platform, { } platform) => [platform],
+            (Audience.Everybody, { } platform) => [.. owners, platform],
             _ when owners.Count == 0 && policy.Notifications.Platform is { } platform => [platform],
             _ => owners,
         };

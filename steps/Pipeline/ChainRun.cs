@@ -177,7 +177,7 @@ public sealed class ChainRun : IDisposable
         if (Repository.FindCommit(tip) is not null
             && await IsAncestorAsync(tip, Identity.Commit, cancel).ConfigureAwait(false)) return null;
         var text = $"superseded by {tip[..12]}: \"{Identity.Branch}\" has moved on since this chain began with {Identity.ShortCommit}; the chain of the newer commit goes on";
-        if (context.IsOnServer) return Outcome.Refused("superseded", text);
+        if (context.IsOnServer) return Outcome.Refused("superseded", text, Fault.Nobody);
         context.Log.Warning(text);
         return null;
     }

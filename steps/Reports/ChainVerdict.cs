@@ -1,4 +1,5 @@
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Evidence;
 
 namespace CiSteps.Reports;
@@ -14,6 +15,9 @@ public enum Audience
 
     /// <summary>Who looks after agents, registry, clusters and these tools.</summary>
     Platform,
+
+    /// <summary>Both, as it is not known whose fault it was.</summary>
+    Everybody,
 }
 
 /// <summary>How a chain ended: which step failed first, and whom that concerns. A pure function of the evidence.</summary>
@@ -21,14 +25,23 @@ public enum Audience
 /// <param name="Reason">Its reason word; <c>missing</c>, <c>unreadable</c>, <c>other-run</c> or
 /// <c>bad-signature</c> when there is no evidence of it to use.</param>
 /// <param name="Text">Its sentence.</param>
-/// <param name="Audience">Whom to tell.</param>
-public sealed record ChainVerdict(string? FailedStep, string Reason, string Text, Audience Audience)
+/// <param name="Fault">Whose fault it was.</param>
+public sealed record ChainVerdict(string? FailedStep, string Reason, string Text, Fault Fault)
 {
     /// <summary>The steps of the chain on a private branch, in order.</summary>
     public static IReadOnlyList<string> BranchSteps { get; } = ["unit-test", "image-build", "reserve-testbed", "integration-deploy", "merge"];
 
     /// <summary>The steps of the chain on the default branch, in order.</summary>
     public static IReadOnlyList<string> ReleaseSteps { get; } = ["unit-test", "image-build", "reserve-testbed", "integration-deploy", "certify", "promote"];
+
+    /// <summary>Whom to tell.</summary>
+    public Audience Audience => Fault switch
+    {
+        Fault.Nobody => Audience.Nobody,
+        Fault.Change => Audience.Owners,
+        Fault.World or Fault.Environment => Audience.Platform,
+        _ => Audience.Everybody,
+    };
 
     /// <summary>Whether every step is done.</summary>
     public bool Succeeded => FailedStep is null;
@@ -44,27 +57,20 @@ public sealed record ChainVerdict(string? FailedStep, string Reason, string Text
         {
             if (!evidence.TryGetValue(step, out var found))
                 return Without(step, missing.GetValueOrDefault(step) ?? new(EvidenceState.Missing, null, "no evidence"));
-            if (found.Exit != ExitCode.Done) return new(step, found.Reason, found.Text, AudienceOf(found));
+            // The chain of a newer commit speaks for itself, and who stopped a build knows it: these are nobody's fault.
+            if (found.Exit != ExitCode.Done) return new(step, found.Reason, found.Text, found.Fault);
         }
-        return new(null, "done", $"all {steps.Count} steps are done", Audience.Nobody);
+        return new(null, "done", $"{Count.Of(steps.Count, "step is", "steps are")} done", Fault.Nobody);
     }
 
     private static ChainVerdict Without(string step, EvidenceFound found) => found.State switch
     {
-        EvidenceState.Unreadable => new(step, "unreadable", $"{step} left no readable evidence: {found.Why}", Audience.Platform),
+        EvidenceState.Unreadable => new(step, "unreadable", $"{step} left no readable evidence: {found.Why}", Fault.Environment),
         EvidenceState.OfAnotherRun => new(step, "other-run", $"{step} left no evidence of this run, only what another left: " +
-            $"{found.Why}; see its build log, then run it again", Audience.Platform),
+            $"{found.Why}; see its build log, then run it again", Fault.Environment),
         EvidenceState.BadSignature => new(step, "bad-signature", $"the evidence of {step} is not signed as it has to be: " +
-            found.Why, Audience.Platform),
+            found.Why, Fault.Environment),
         _ => new(step, "missing", $"{step} left no word: it was killed, or never started ({found.Why}); see its build log, " +
-            "then run it again", Audience.Platform),
-    };
-
-    private static Audience AudienceOf(StepEvidence evidence) => evidence switch
-    {
-        // The chain of the newer commit speaks for itself; who stopped a build knows it.
-        { Reason: "superseded" } or { Exit: ExitCode.Cancelled } => Audience.Nobody,
-        { Exit: ExitCode.Unavailable or ExitCode.Bug } => Audience.Platform,
-        _ => Audience.Owners,
+            "then run it again", Fault.Environment),
     };
 }

@@ -1,4 +1,5 @@
 using CiSteps.Hosting;
+using CiSteps.Hosting.Settings;
 using LibGit2Sharp;
 using LibGit2Sharp.Handlers;
 
@@ -200,7 +201,7 @@ public sealed class OriginRemote
     private Task<PushResult> PushAsync(string refspec, CancellationToken cancel) => IsLocal(Remote.PushUrl ?? Remote.Url)
         ? GitProgram.PushAsync(repository.Folder, Name, refspec, cancel)
         : repository.AbandonableAsync(Task.Run(() => Push(refspec, cancel), cancel), TransferLimit, time,
-            () => new PushResult(PushEnd.Network, $"no answer within {TransferLimit.TotalMinutes:0} minutes"), cancel);
+            () => new PushResult(PushEnd.Network, $"no answer within {Durations.Show(TransferLimit)}"), cancel);
 
     private PushResult Push(string refspec, CancellationToken cancel)
     {
@@ -345,5 +346,5 @@ public sealed class OriginRemote
 
     private Task<T> OnceAsync<T>(string doing, TimeSpan limit, Func<T> call, CancellationToken cancel) =>
         repository.AbandonableAsync(Task.Run(() => GitFailure.TranslateRemote(Url, doing, call), cancel), limit, time,
-            () => throw new UnavailableException("git", $"{doing} at \"{Url}\": no answer within {limit.TotalSeconds:0} seconds; run the step again when it answers"), cancel);
+            () => throw new UnavailableException("git", $"{doing} at \"{Url}\": no answer within {Durations.Show(limit)}; run the step again when it answers"), cancel);
 }

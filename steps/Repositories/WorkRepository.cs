@@ -54,9 +54,6 @@ public sealed class WorkRepository : IDisposable
     /// <summary>Whether the history is cut off (<c>git clone --depth</c>).</summary>
     public bool IsShallow => repository.Info.IsShallow;
 
-    /// <summary>Whether there are changes that are not committed, untracked files included. The folder <c>.ci-steps</c> does not count.</summary>
-    public bool IsDirty => UncommittedPaths(untrackedToo: true).Count > 0;
-
     /// <summary>Files whose content is not what the checked out commit says, sorted; a submodule is one path. The folder <c>.ci-steps</c> does not count, nor do ignored files.</summary>
     /// <param name="untrackedToo">Also files that git does not know yet, in submodules too.</param>
     public IReadOnlyList<string> UncommittedPaths(bool untrackedToo) => GitFailure.Translate(Folder, () => WorkTreeState.Uncommitted(repository, untrackedToo));

@@ -23,7 +23,7 @@ public sealed class SandboxCluster : IAsyncDisposable
         (this.options, this.time, this.authority, Api, this.pods) = (options, time, authority, api, pods);
 
     /// <summary>The cluster's objects, in process.</summary>
-    public ClusterApi Api { get; }
+    internal ClusterApi Api { get; }
 
     /// <summary>Name of the cluster.</summary>
     public string Name => options.Name;

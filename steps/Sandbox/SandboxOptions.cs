@@ -30,7 +30,7 @@ public sealed record SandboxOptions
     public bool Controllers { get; init; }
 
     /// <summary>What the API hands out by itself.</summary>
-    public ClusterApiOptions Api { get; init; } = new();
+    internal ClusterApiOptions Api { get; init; } = new();
 
     /// <summary>Receives a line for each thing worth knowing (a component that failed); null for silence.</summary>
     public Action<string>? Log { get; init; }

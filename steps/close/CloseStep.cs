@@ -45,7 +45,7 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
                 $"the chain's testbeds could not be given back: {failure}; their leases end by themselves, or run close again");
         }
         if (verdict.Succeeded && unreadable is UnavailableException silent) return Outcome.Unavailable(silent.Reason, silent.Message);
-        if (verdict.Succeeded && unreadable is not null) return Outcome.Usage(unreadable.Message);
+        if (verdict.Succeeded && unreadable is UsageException wrong) return Outcome.Usage(wrong.Message, wrong.Fault);
         var given = back.Count == 0 ? "no testbed was held" : $"gave back {string.Join(", ", back)}";
         return Outcome.Done(plan.Sentence($"{given}; {plan.Heard(told, missed)}"));
     }

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Images;
 using CiSteps.Pipeline;
@@ -17,14 +18,14 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
         using var run = await ChainRun.OpenAsync(context, cancel).ConfigureAwait(false);
         if (await run.SupersededAsync(cancel).ConfigureAwait(false) is { } superseded) return superseded;
 
-        if (!context.Evidence.TryReadDone("image-build", out var built, out var why)) return Outcome.Refused("no-evidence", $"{why}; run image-build first");
+        if (!context.Evidence.TryReadDone("image-build", out var built, out var why)) return Outcome.Refused("no-evidence", $"{why}; run image-build first", Fault.Environment);
         var images = built.RequiredHandOverAs(HandOverJson.Default.ImageBuildHandOver).Images;
         var changed = await run.ChangedSuitesAsync(cancel).ConfigureAwait(false);
         var concerned = run.Policy.Suites.Where(suite => IntegrationPlan.Concerns(suite, run.Change, images, changed)).ToList();
         IReadOnlyList<HeldTestbed> held = [];
         if (concerned.Count > 0)
         {
-            if (!context.Evidence.TryReadDone("reserve-testbed", out var reserved, out why)) return Outcome.Refused("no-evidence", $"{why}; run reserve-testbed first");
+            if (!context.Evidence.TryReadDone("reserve-testbed", out var reserved, out why)) return Outcome.Refused("no-evidence", $"{why}; run reserve-testbed first", Fault.Environment);
             held = reserved.RequiredHandOverAs(HandOverJson.Default.ReserveHandOver).Testbeds;
         }
         using var registry = world.Images(context, run.Policy);
@@ -43,7 +44,7 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
                 .HandingOver(new IntegrationHandOver([]), HandOverJson.Default.IntegrationHandOver);
         // Everything that can be wrong with the manifests shows before a testbed is touched.
         var deployments = plan.Suites.Select(suite => SuiteDeployment.Read(suite, run, context.WorkTree)).ToList();
-        if (context.DryRun) return Outcome.Done($"would run {Count(plan.Suites.Count, "suite")}: {string.Join(", ", plan.Suites.Select(suite => suite.Suite.Name))}");
+        if (context.DryRun) return Outcome.Done($"would run {Count.Of(plan.Suites.Count, "suite")}: {string.Join(", ", plan.Suites.Select(suite => suite.Suite.Name))}");
         Workplace.Require(context);
 
         using var pool = await world.Pool(context, cancel).ConfigureAwait(false);
@@ -62,7 +63,7 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
             if (ImageReference.Of(image.Repository, image.Digest) is var reference
                 && await registry.FindDigestAsync(reference, cancel).ConfigureAwait(false) is null)
                 return Outcome.Refused("image-missing", $"the image \"{reference}\" that image-build handed over is not in the "
-                    + "registry any more; run image-build again");
+                    + "registry any more; run image-build again", Fault.World);
         return null;
     }
 
@@ -95,10 +96,10 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
         var failed = ends.Where(end => end.Failure is not null).ToList();
         var passed = results.Sum(result => result.Passed);
         var outcome = failed.Count == 0
-            ? Outcome.Done($"{Count(results.Count, "suite")} passed: {string.Join("; ", ends.Select(end => $"{end.Result.Suite}, {end.Summary}"))}")
-            : failed.FirstOrDefault(end => end.IsWorldsFault) is { } broken && failed.All(end => end.IsWorldsFault)
-                ? Outcome.Unavailable(broken.Failure!.Reason, Sentence(failed))
-                : Outcome.Refused(failed.First(end => !end.IsWorldsFault).Failure!.Reason, Sentence(failed));
+            ? Outcome.Done($"{Count.Of(results.Count, "suite")} passed: {string.Join("; ", ends.Select(end => $"{end.Result.Suite}, {end.Summary}"))}")
+            : failed.Select(end => end.Failure!).FirstOrDefault(failure => failure.Fault != Fault.World) is { } refusal
+                ? Outcome.Refused(refusal.Reason, Sentence(failed), refusal.Fault)
+                : Outcome.Unavailable(failed[0].Failure!.Reason, Sentence(failed));
         context.Log.Statistic("integrationTestsPassed", passed);
         var names = new JsonArray();
         foreach (var end in ends) names.Add((JsonNode)new JsonObject { ["name"] = end.Result.Suite });
@@ -130,6 +131,4 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
     }
 
     private static string Sentence(List<SuiteEnd> failed) => string.Join("; ", failed.Select(end => $"suite \"{end.Result.Suite}\": {end.Failure!.Text}"));
-
-    private static string Count(int count, string what) => count == 1 ? $"1 {what}" : $"{count} {what}s";
 }

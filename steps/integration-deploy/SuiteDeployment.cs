@@ -1,5 +1,6 @@
 using CiSteps.Clusters;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.Images;
 using CiSteps.Pipeline;
 using CiSteps.Repositories;
@@ -46,7 +47,7 @@ internal sealed record SuiteDeployment(
     private static Manifest ReadJob(string workTree, string path, Func<ManifestSet, ManifestSet> pinned)
     {
         var set = pinned(ManifestSet.Load(workTree, [path]));
-        return set.Items is [var job] ? TestJob.Once(job) : throw new UsageException($"\"{path}\" has {set.Items.Count} objects; the tests' manifest holds one Job, and what it needs goes to the suite's manifests");
+        return set.Items is [var job] ? TestJob.Once(job) : throw new UsageException($"\"{path}\" has {Count.Of(set.Items.Count, "object")}; the tests' manifest holds one Job, and what it needs goes to the suite's manifests");
     }
 
     // Production runs the target's manifests with the production image: that is what the roll-out starts from.

@@ -12,8 +12,7 @@ namespace CiSteps.IntegrationDeploy;
 /// <param name="Result">For the hand-over.</param>
 /// <param name="Tests">Its tests; null when it did not come to that.</param>
 /// <param name="Failure">Why it failed; null when it passed.</param>
-/// <param name="IsWorldsFault">The failure says nothing about the change: the cluster, the registry or the lease failed.</param>
-internal sealed record SuiteEnd(SuiteResult Result, FinishedRun? Tests, DeployFailure? Failure, bool IsWorldsFault)
+internal sealed record SuiteEnd(SuiteResult Result, FinishedRun? Tests, DeployFailure? Failure)
 {
     public string Summary => Tests?.Verdict.Text ?? "no tests";
 }
@@ -42,7 +41,7 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
         }
         catch (UnavailableException broken)
         {
-            return End(null, new DeployFailure(broken.Reason, broken.Message), isWorldsFault: true);
+            return Failed(new DeployFailure(broken.Reason, broken.Message, Fault.World));
         }
     }
 
@@ -100,7 +99,7 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
             }
             catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancel.IsCancellationRequested)
             {
-                end = End(null, new DeployFailure("suite-timeout", $"the suite did not end within {Durations.Show(suite.TimeLimit)}; look at what it waited for, or raise its time-limit in ci-steps.yaml"), false);
+                end = End(null, new DeployFailure("suite-timeout", $"the suite did not end within {Durations.Show(suite.TimeLimit)}; look at what it waited for, or raise its time-limit in ci-steps.yaml"));
             }
             return end;
         }
@@ -216,8 +215,8 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
         var finished = new FinishedRun(suite.Name, suite.Name, TestReport.Join(suite.Name, reports), verdict, context.Time.GetElapsedTime(started));
         TestMessages.Send(log, finished);
         // What the tests themselves say comes before how their pod ended.
-        if (failure is not null && finished.Report.Failed == 0) return End(finished, failure, false);
-        return End(finished, verdict.Succeeded ? null : new DeployFailure(verdict.Reason, verdict.Text), false);
+        if (failure is not null && finished.Report.Failed == 0) return End(finished, failure);
+        return End(finished, verdict.Succeeded ? null : new DeployFailure(verdict.Reason, verdict.Text));
     }
 
     private void WriteLocked(ManifestSet manifests)
@@ -229,10 +228,10 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
 
     private string Namespace(ITestbed testbed) => testbed.Namespace ?? suite.Namespace;
 
-    private SuiteEnd Failed(DeployFailure failure) => End(null, failure, false);
+    private SuiteEnd Failed(DeployFailure failure) => End(null, failure);
 
-    private SuiteEnd End(FinishedRun? tests, DeployFailure? failure, bool isWorldsFault) => new(
+    private SuiteEnd End(FinishedRun? tests, DeployFailure? failure) => new(
         new SuiteResult(suite.Name, [.. plan.Services.Select(service => service.Component.Name)], [.. served], [.. plan.Dependents.Select(each => each.Pinned)],
             tests?.Report.Passed ?? 0, tests?.Report.Failed ?? 0, tests?.Report.Skipped ?? 0, failure is null),
-        tests, failure, isWorldsFault);
+        tests, failure);
 }

@@ -93,9 +93,12 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         catch (Exception broken) when (broken is UnavailableException or UsageException || broken is OperationCanceledException && cancel.IsCancellationRequested)
         {
             // Whatever the reason, what is half done must not stay.
-            return new DeployFailure(broken is UnavailableException gone ? gone.Reason : broken is UsageException ? "manifests"
-                : StoppedReason,
-                broken is OperationCanceledException ? "the build was stopped during the roll-out" : broken.Message);
+            return broken switch
+            {
+                UnavailableException gone => new DeployFailure(gone.Reason, gone.Message, Fault.World),
+                UsageException wrong => new DeployFailure("manifests", wrong.Message, wrong.Fault),
+                _ => new DeployFailure(StoppedReason, "the build was stopped during the roll-out", Fault.Nobody),
+            };
         }
         // It runs and is healthy: a stop from here on waits for the history.
         using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeForHistory, context.Time, cancel);
@@ -158,7 +161,7 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         return HandingOver(failure.Reason == StoppedReason
             ? Outcome.Cancelled($"stopped while {component} was rolled out to {place}; {undone}")
             : Outcome.Refused("rollout-failed", $"{component} at {culprit.Image.Digest} failed in {place} " +
-                $"({failure.Reason}): {failure.Text}; {undone}"), state);
+                $"({failure.Reason}): {failure.Text}; {undone}", failure.Fault), state);
     }
 
     // What is there, read after the last write; what was written where the cluster does not say.
@@ -212,8 +215,7 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
     // A stopped build or a silent cluster says nothing about the image.
     private async Task<string> BarAsync(CertifiedImage image, DeployFailure failure, CancellationToken cancel)
     {
-        if (failure.Reason == StoppedReason || failure.Reason.StartsWith("cluster-",
-            StringComparison.Ordinal)) return $"{image.Digest} is not barred, since the failure is not its own";
+        if (!failure.IsVerdict) return $"{image.Digest} is not barred, since the failure is not its own";
         try
         {
             var barred = ImageReference.Of(image.Repository, PromotionPlan.BarTag(image.Digest));

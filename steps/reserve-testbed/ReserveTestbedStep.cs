@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Pipeline;
@@ -17,7 +16,7 @@ internal sealed class ReserveTestbedStep(StepContext context, Func<StepContext, 
         if (context.Settings.Get(ReserveTestbedCommand.Release)) return await ReleaseAsync(run, cancel).ConfigureAwait(false);
         if (await run.SupersededAsync(cancel).ConfigureAwait(false) is { } superseded) return superseded;
         if (!context.Evidence.TryReadDone("image-build", out var built, out var why))
-            return Outcome.Refused("no-images", $"it is not known which images were built: {why}; run image-build first");
+            return Outcome.Refused("no-images", $"it is not known which images were built: {why}; run image-build first", Fault.Environment);
         var images = built.RequiredHandOverAs(HandOverJson.Default.ImageBuildHandOver).Images;
         var changed = await run.ChangedSuitesAsync(cancel).ConfigureAwait(false);
         if (ReserveTestbedPlan.Needed(run.Policy, images, changed).Count == 0)
@@ -31,7 +30,7 @@ internal sealed class ReserveTestbedStep(StepContext context, Func<StepContext, 
         if (plan.IsEmpty) return HandingOver($"already held: {Listed(plan.Held)}", plan.Held);
 
         var request = ClaimRequest.Of(run.Identity, plan.Wishes);
-        WriteDown(request);
+        Workplace.Require(context);
         foreach (var claim in plan.Superfluous) await testbeds.ReleaseAsync(claim, cancel).ConfigureAwait(false);
         var held = await testbeds.ClaimAsync(request, context.Settings.Get(ReserveTestbedCommand.Wait), cancel).ConfigureAwait(false);
         return HandingOver($"reserved {Listed(held)}", held);
@@ -49,26 +48,6 @@ internal sealed class ReserveTestbedStep(StepContext context, Func<StepContext, 
         using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeToGiveBack, context.Time, cancel);
         var released = await testbeds.ReleaseAllAsync(run.Identity, finishing.Token).ConfigureAwait(false);
         return HandingOver(released.Count == 0 ? "nothing was held" : $"gave back {string.Join(", ", released)}", []);
-    }
-
-    /// <summary>The claims' names, on disk before the first claim exists: whoever comes after a kill finds them.</summary>
-    private void WriteDown(ClaimRequest request)
-    {
-        var folder = context.Evidence.FolderOf(context.Step);
-        try
-        {
-            Directory.CreateDirectory(folder);
-            var ignore = Path.Combine(Path.GetDirectoryName(context.Evidence.Folder)!, ".gitignore");
-            if (!File.Exists(ignore)) File.WriteAllText(ignore, "*\n");
-            var claims = new JsonArray();
-            foreach (var wish in request.Wishes)
-                claims.Add((JsonNode)new JsonObject { ["claim"] = ClaimNames.Of(request.Run, wish.Suite), ["suite"] = wish.Suite, ["class"] = wish.Class });
-            File.WriteAllText(Path.Combine(folder, "claims.json"), claims.ToJsonString() + "\n");
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new UsageException($"the claims' names cannot be written down in \"{folder}\": {error.Message}; make the work tree writable", error);
-        }
     }
 
     private static Outcome HandingOver(string text, IReadOnlyList<HeldTestbed> held) =>

@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Net;
-using System.Text;
 using System.Text.Json;
 using CiSteps.Clusters;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.Testbeds.Pool;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -79,7 +79,7 @@ internal sealed class PoolPage : IAsyncDisposable
             switch (http.Request.Path.Value)
             {
                 case "/":
-                    await WriteAsync(http, 200, "text/html", Html(await ReadAsync().ConfigureAwait(false), ns)).ConfigureAwait(false);
+                    await WriteAsync(http, 200, "text/html", Page(await ReadAsync().ConfigureAwait(false), ns)).ConfigureAwait(false);
                     break;
                 case "/healthz":
                     await ReadAsync().ConfigureAwait(false);
@@ -115,25 +115,63 @@ internal sealed class PoolPage : IAsyncDisposable
         if (http.Request.Method == "GET") await http.Response.WriteAsync(text, http.RequestAborted).ConfigureAwait(false);
     }
 
-    private static string Html(PoolView view, string ns)
+    internal static string Page(PoolView view, string ns)
     {
-        var phases = view.Testbeds.GroupBy(t => t.Phase, StringComparer.Ordinal).Select(g => $"{g.Count()} {g.Key.ToLowerInvariant()}");
-        var html = new StringBuilder($$$"""
-            <!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="5"><meta name="viewport" content="width=device-width">
-            <title>Testbeds</title><style>
-            body{font:15px/1.5 system-ui,sans-serif;margin:2rem;color:#1b1f24;background:#fff} table{border-collapse:collapse;margin:0 0 2rem} th,td{text-align:left;padding:.3rem .9rem .3rem 0;border-bottom:1px solid #d8dee4;vertical-align:top}
-            th{font-weight:600} .Free{color:#116329} .Leased,.Bound{color:#0550ae} .Quarantined,.Expired{color:#a40e26;font-weight:600} .Cleaning,.Revoking,.Provisioning,.Pending{color:#7d4e00}
-            @media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117} th,td{border-color:#30363d} .Free{color:#56d364}.Leased,.Bound{color:#79c0ff}.Quarantined,.Expired{color:#ff7b72}.Cleaning,.Revoking,.Provisioning,.Pending{color:#e3b341} a{color:#79c0ff}}
-            </style></head><body><h1>Testbeds</h1><p>{{{Text($"{view.Testbeds.Count} testbeds in {ns}: {string.Join(", ", phases)}; {view.Claims.Count(c => c.Position > 0)} claims wait.")}}} <a href="/api/testbeds">testbeds</a> and <a href="/api/claims">claims</a> as JSON.</p>
+        var phases = view.Testbeds.GroupBy(testbed => testbed.Phase, StringComparer.Ordinal)
+            .Select(group => $"{group.Count()} {group.Key.ToLowerInvariant()}");
+        var waiting = view.Claims.Count(claim => claim.Position > 0);
+        var summary = $"{Count.Of(view.Testbeds.Count, "testbed")} in {ns}: {string.Join(", ", phases)}; "
+            + $"{Count.Of(waiting, "claim waits", "claims wait")}.";
+        return Html.Of($"""
+            <!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="5">
+            <meta name="viewport" content="width=device-width"><title>Testbeds</title>
+            {Html.Raw(Style)}</head><body><h1>Testbeds</h1>
+            <p>{summary} <a href="/api/testbeds">testbeds</a> and <a href="/api/claims">claims</a> as JSON.</p>
             <table><thead><tr><th>Testbed<th>Class<th>Phase<th>Since<th>Lease<th>Held by<th>Claim<th>Last</tr></thead><tbody>
-            """);
-        foreach (var t in view.Testbeds)
-            html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Text(t.Name)}<td>{Text(t.Class)}<td class={t.Phase}>{t.Phase}<td>{StatusTable.Ago(view.At, t.Since)}<td>{t.Lease}<td>{Text(t.Who)}<td>{Text(t.Claim)}<td>{Text(t.Message)}</tr>\n");
-        html.Append("</tbody></table><h2>Claims</h2><table><thead><tr><th>Claim<th>Class<th>Phase<th>Place<th>Testbed<th>Who<th>Priority<th>Age<th>Until<th></tr></thead><tbody>\n");
-        foreach (var c in view.Claims)
-            html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Text(c.Name)}<td>{Text(c.Class)}<td class={c.Phase}>{c.Phase}{(c.PickedUp ? ", in use" : "")}<td>{(c.Position > 0 ? c.Position : "")}<td>{Text(c.Testbed)}<td>{Text(c.Who)}<td>{c.Priority}<td>{StatusTable.Ago(view.At, c.Created)}<td>{c.Until?.ToLocalTime().ToString("HH:mm", CultureInfo.InvariantCulture)}<td>{Text(c.Message)}</tr>\n");
-        return html.Append("</tbody></table></body></html>\n").ToString();
+            {Html.Each(view.Testbeds, testbed => Row(testbed, view.At))}</tbody></table>
+            <h2>Claims</h2>
+            <table><thead><tr><th>Claim<th>Class<th>Phase<th>Place<th>Testbed<th>Who<th>Priority<th>Age<th>Until<th></tr></thead><tbody>
+            {Html.Each(view.Claims, claim => Row(claim, view.At))}</tbody></table></body></html>
+
+            """).ToString();
     }
 
-    private static string Text(string? text) => WebUtility.HtmlEncode(text ?? "");
+    private static Html Row(TestbedStatus testbed, DateTimeOffset now) => Html.Of($"""
+        <tr><td>{testbed.Name}<td>{testbed.Class}<td class="{testbed.Phase}">{testbed.Phase}<td>{StatusTable.Ago(now, testbed.Since)}
+        <td>{testbed.Lease}<td>{testbed.Who}<td>{testbed.Claim}<td>{testbed.Message}</tr>
+
+        """);
+
+    private static Html Row(ClaimStatus claim, DateTimeOffset now)
+    {
+        var place = claim.Position > 0 ? claim.Position.ToString(CultureInfo.InvariantCulture) : "";
+        return Html.Of($"""
+            <tr><td>{claim.Name}<td>{claim.Class}<td class="{claim.Phase}">{claim.Phase}{(claim.PickedUp ? ", in use" : "")}<td>{place}
+            <td>{claim.Testbed}<td>{claim.Who}<td>{claim.Priority}<td>{StatusTable.Ago(now, claim.Created)}
+            <td>{claim.Until?.ToLocalTime().ToString("HH:mm", CultureInfo.InvariantCulture)}<td>{claim.Message}</tr>
+
+            """);
+    }
+
+    private const string Style = """
+        <style>
+        body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: #1b1f24; background: #fff; }
+        table { border-collapse: collapse; margin: 0 0 2rem; }
+        th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid #d8dee4; vertical-align: top; }
+        th { font-weight: 600; }
+        .Free { color: #116329; }
+        .Leased, .Bound { color: #0550ae; }
+        .Quarantined, .Expired { color: #a40e26; font-weight: 600; }
+        .Cleaning, .Revoking, .Provisioning, .Pending { color: #7d4e00; }
+        @media (prefers-color-scheme: dark) {
+          body { color: #e6edf3; background: #0d1117; }
+          th, td { border-color: #30363d; }
+          .Free { color: #56d364; }
+          .Leased, .Bound { color: #79c0ff; }
+          .Quarantined, .Expired { color: #ff7b72; }
+          .Cleaning, .Revoking, .Provisioning, .Pending { color: #e3b341; }
+          a { color: #79c0ff; }
+        }
+        </style>
+        """;
 }

@@ -1,5 +1,5 @@
 using System.Globalization;
-using System.Text;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Settings;
 using CiSteps.Testbeds.Pool;
 
@@ -8,29 +8,33 @@ namespace CiSteps.TestbedPool;
 /// <summary>The pool as two plain tables.</summary>
 internal static class StatusTable
 {
+    private const int Gap = 3;
+
+    private static readonly string[] TestbedHeading = ["TESTBED", "CLASS", "PHASE", "SINCE", "LEASE", "HELD BY", "LAST"];
+    private static readonly string[] ClaimHeading = ["CLAIM", "CLASS", "PHASE", "TESTBED", "WHO", "AGE", "UNTIL"];
+
     public static string Of(PoolView view)
     {
-        var text = new StringBuilder();
-        Write(text, ["TESTBED", "CLASS", "PHASE", "SINCE", "LEASE", "HELD BY", "LAST"],
-            [.. view.Testbeds.Select(t => new[] { t.Name, t.Class, t.Phase, Ago(view.At, t.Since), t.Lease.ToString(CultureInfo.InvariantCulture), t.Who ?? "-", t.Message })]);
-        text.Append('\n');
-        if (view.Claims.Count == 0) return text.Append("no claims").ToString();
-        Write(text, ["CLAIM", "CLASS", "PHASE", "TESTBED", "WHO", "AGE", "UNTIL"],
-            [.. view.Claims.Select(c => new[]
-            {
-                c.Name, c.Class, c.Position > 0 ? $"{c.Phase} (place {c.Position})" : c.PickedUp ? c.Phase + ", in use" : c.Phase, c.Testbed ?? "-", c.Who,
-                Ago(view.At, c.Created), c.Until?.ToLocalTime().ToString("HH:mm", CultureInfo.InvariantCulture) ?? "-",
-            })]);
-        return text.ToString().TrimEnd('\n');
+        var testbeds = Table.Lines([TestbedHeading, .. view.Testbeds.Select(testbed => Row(testbed, view.At))], Gap);
+        IReadOnlyList<string> claims = view.Claims.Count == 0 ? ["no claims"]
+            : Table.Lines([ClaimHeading, .. view.Claims.Select(claim => Row(claim, view.At))], Gap);
+        return string.Join('\n', [.. testbeds, "", .. claims]);
     }
 
-    public static string Ago(DateTimeOffset now, DateTimeOffset? then) =>
-        then is not { } moment ? "-" : Durations.Show(now > moment ? TimeSpan.FromSeconds(Math.Floor((now - moment).TotalSeconds)) : TimeSpan.Zero);
+    /// <summary>How long ago that was, in whole seconds; <c>-</c> when it is not known.</summary>
+    public static string Ago(DateTimeOffset now, DateTimeOffset? then) => then is { } moment ? Durations.ShowWhole(now - moment) : "-";
 
-    private static void Write(StringBuilder text, string[] head, IReadOnlyList<string[]> rows)
-    {
-        var widths = head.Select((title, column) => rows.Select(row => row[column].Length).Append(title.Length).Max()).ToArray();
-        foreach (var row in rows.Prepend(head))
-            text.Append(string.Join("   ", row.Select((cell, column) => cell.PadRight(widths[column]))).TrimEnd()).Append('\n');
-    }
+    private static string[] Row(TestbedStatus testbed, DateTimeOffset now) =>
+    [
+        testbed.Name, testbed.Class, testbed.Phase, Ago(now, testbed.Since),
+        testbed.Lease.ToString(CultureInfo.InvariantCulture), testbed.Who ?? "-", testbed.Message,
+    ];
+
+    private static string[] Row(ClaimStatus claim, DateTimeOffset now) =>
+    [
+        claim.Name, claim.Class,
+        claim.Position > 0 ? $"{claim.Phase} (place {claim.Position})" : claim.PickedUp ? claim.Phase + ", in use" : claim.Phase,
+        claim.Testbed ?? "-", claim.Who, Ago(now, claim.Created),
+        claim.Until?.ToLocalTime().ToString("HH:mm", CultureInfo.InvariantCulture) ?? "-",
+    ];
 }

@@ -119,6 +119,78 @@ public sealed class Service_messages_of_a_step
         Assert.That(run.FailedTests[0], Is.EqualTo(new FailedTest("b", "broken")));
     }
 
+    private const string Retry = "##teamcity[testRetrySupport enabled='true'{0}]";
+
+    // A test in a flow of its own ("" for the build's), failed or passed.
+    private static string[] Try(string name, bool passes, string flow = "", string? suite = null)
+    {
+        var of = flow.Length == 0 ? "" : $" flowId='{flow}'";
+        string[] failed = passes ? [] : [$"##teamcity[testFailed name='{name}' message='broken'{of}]"];
+        string[] tried = [$"##teamcity[testStarted name='{name}'{of}]", .. failed, $"##teamcity[testFinished name='{name}'{of}]"];
+        return suite is null ? tried : [$"##teamcity[testSuiteStarted name='{suite}'{of}]", .. tried, $"##teamcity[testSuiteFinished name='{suite}'{of}]"];
+    }
+
+    [TestCase("", "", ExpectedResult = "1 passed, 0 failed")]
+    [TestCase("", "f", ExpectedResult = "1 passed, 0 failed", Description = "said for the whole build")]
+    [TestCase("f", "f", ExpectedResult = "1 passed, 0 failed")]
+    [TestCase("other", "f", ExpectedResult = "0 passed, 1 failed", Description = "said for another flow")]
+    [TestCase(null, "", ExpectedResult = "0 passed, 1 failed", Description = "not said")]
+    public string Forgive_a_test_that_passed_on_a_later_try_where_that_is_asked_for(string? said, string flow)
+    {
+        string[] retry = said is null ? [] : [string.Format(null, Retry, said.Length == 0 ? "" : $" flowId='{said}'")];
+        return Counted([.. retry, .. Try("a", passes: false, flow), .. Try("a", passes: true, flow)]);
+    }
+
+    [Test]
+    public void Forgive_no_try_that_failed_after_one_that_passed() =>
+        Assert.That(Counted([string.Format(null, Retry, ""), .. Try("a", true), .. Try("a", false)]), Is.EqualTo("1 passed, 1 failed"));
+
+    [TestCase("f", "s", "g", "s", ExpectedResult = "1 passed, 1 failed", Description = "in two flows")]
+    [TestCase("f", "s", "f", "t", ExpectedResult = "1 passed, 1 failed", Description = "in two suites")]
+    [TestCase("", "s", "", null, ExpectedResult = "1 passed, 1 failed", Description = "in a suite and in none")]
+    [TestCase("f", "s", "f", "s", ExpectedResult = "1 passed, 0 failed")]
+    public string Take_the_same_name_elsewhere_for_another_test(string flow, string? suite, string otherFlow, string? otherSuite) =>
+        Counted([string.Format(null, Retry, ""), .. Try("a", false, flow, suite), .. Try("a", true, otherFlow, otherSuite)]);
+
+    [Test]
+    public void Keep_tests_apart_that_run_at_the_same_time()
+    {
+        var (run, _) = Read("##teamcity[testStarted name='a' flowId='1']", "##teamcity[testStarted name='a' flowId='2']",
+            "##teamcity[testFailed name='a' message='broken' flowId='1']", "##teamcity[testFinished name='a' flowId='2']",
+            "##teamcity[testFinished name='a' flowId='1']");
+        Assert.That((run.PassedTests, run.FailedTests.Count), Is.EqualTo((1, 1)));
+    }
+
+    [Test]
+    public void Begin_a_flow_in_the_suites_of_the_one_around_it()
+    {
+        string[] Within(string suite, bool passes) =>
+        [
+            $"##teamcity[testSuiteStarted name='{suite}' flowId='1']", "##teamcity[flowStarted flowId='2' parent='1']", .. Try("a", passes, "2"),
+            "##teamcity[flowFinished flowId='2']", $"##teamcity[testSuiteFinished name='{suite}' flowId='1']",
+        ];
+        Assert.That(Counted([string.Format(null, Retry, ""), .. Within("s", false), .. Within("t", true)]), Is.EqualTo("1 passed, 1 failed"));
+        Assert.That(Counted([string.Format(null, Retry, ""), .. Within("s", false), .. Within("s", true)]), Is.EqualTo("1 passed, 0 failed"));
+    }
+
+    [TestCase("", "f", true)]
+    [TestCase("f", "f", true)]
+    [TestCase("f", "", false)]
+    [TestCase("f", "g", false)]
+    public void Are_text_in_a_flow_for_which_they_are_switched_off(string off, string flow, bool isText)
+    {
+        string In(string id) => id.Length == 0 ? "" : $" flowId='{id}'";
+        var switchOff = $"##teamcity[disableServiceMessages{In(off)}]";
+        var (run, _) = Read(switchOff, $"##teamcity[buildProblem description='x' identity='y'{In(flow)}]");
+        Assert.That(run.Problems, isText ? Is.Empty : Is.Not.Empty);
+    }
+
+    private static string Counted(string[] lines)
+    {
+        var (run, _) = Read(lines);
+        return $"{run.PassedTests} passed, {run.FailedTests.Count} failed";
+    }
+
     [TestCase("##teamcity[buildProblem description='x]")]
     [TestCase("said ##teamcity[buildProblem description='x']")]
     [TestCase("##teamcity[buildProblem description='a' b'")]

@@ -15,7 +15,7 @@ public sealed class Checking_from_the_command_line
     public async Task A_clean_tree_gives_one_line_and_0()
     {
         using var toy = new ToyTree().Root("x").Build("Toy_A", ToyTree.Vcs);
-        Assert.That(await RunAsync("check", toy.Folder), Is.EqualTo((0, "1 projects, 1 configurations and templates, 1 VCS roots, 0 recipes: 0 errors, 0 warnings\n", "")));
+        Assert.That(await RunAsync("check", toy.Folder), Is.EqualTo((0, "1 project, 1 configuration or template, 1 VCS root, 0 recipes: 0 errors, 0 warnings\n", "")));
     }
 
     [Test]

@@ -205,7 +205,7 @@ public sealed class Installing_into_a_server
         var (exit, output, error) = await RunAsync("--apply");
         Assert.That(exit, Is.EqualTo(ExitCode.Refused));
         Assert.That(output, Does.Contain("error    CiSteps_Branch/project-config.xml: duplicate id"));
-        Assert.That(error, Does.Contain("did not take the settings (1 errors)"));
+        Assert.That(error, Does.Contain("did not take the settings (1 error)"));
         server.Broken = null;
         var before = Writes().Count;
         Assert.That((await RunAsync("--apply")).Exit, Is.Zero);

@@ -42,7 +42,7 @@ public sealed class Planning_from_the_command_line
         var (exit, output, error) = await RunAsync("plan", "--build", "Toy_B", toy.Folder);
         Assert.That(exit, Is.Zero);
         Assert.That(output, Does.Contain("2 builds").And.Contain("after Elsewhere_C"));
-        Assert.That(error, Does.Contain("1 files of the settings are broken").And.Contain("template \"Elsewhere_T\", which is not in").And.Contain("depends on \"Elsewhere_C\", which is not in"));
+        Assert.That(error, Does.Contain("1 file of the settings is broken").And.Contain("template \"Elsewhere_T\", which is not in").And.Contain("depends on \"Elsewhere_C\", which is not in"));
     }
 
     [Test]
@@ -100,7 +100,7 @@ public sealed class Planning_from_the_command_line
     public async Task Any_root_of_a_configuration_can_bring_the_branch()
     {
         using var toy = new ToyTree().Root("x", "Toy_Tags", "+:refs/tags/*").Root("y").Build("Toy_A", "    <vcs-settings>\n      <vcs-entry-ref root-id=\"Toy_Tags\" />\n      <vcs-entry-ref root-id=\"Toy_Root\" />\n    </vcs-settings>\n" + ToyTree.Trigger());
-        Assert.That((await RunAsync("plan", "--branch", "ci/x", toy.Folder)).Output, Does.StartWith("branch ci/x; 1 builds"));
+        Assert.That((await RunAsync("plan", "--branch", "ci/x", toy.Folder)).Output, Does.StartWith("branch ci/x; 1 build"));
     }
 
     [Test]
@@ -126,7 +126,7 @@ public sealed class Planning_from_the_command_line
     {
         using var toy = new ToyTree().Build("Toy_A", "    <vcs-settings>\n      <vcs-entry-ref root-id=\"Elsewhere_Root\" />\n    </vcs-settings>\n" + ToyTree.Trigger());
         var (exit, output, error) = await RunAsync("plan", "--branch", "ci/x", toy.Folder);
-        Assert.That((exit, output), Is.EqualTo((0, "branch ci/x; 1 builds, asked for: Toy_A\n  1. Toy_A\n")));
+        Assert.That((exit, output), Is.EqualTo((0, "branch ci/x; 1 build, asked for: Toy_A\n  1. Toy_A\n")));
         Assert.That(error, Does.Contain("\"Toy_A\" has the VCS root \"Elsewhere_Root\", which is not in"));
     }
 
@@ -136,7 +136,7 @@ public sealed class Planning_from_the_command_line
         using var toy = new ToyTree().Root("x").Root("y", "Toy_Plain", "").Build("Toy_A", ToyTree.Vcs + ToyTree.Trigger("+:*"))
             .Build("Toy_B", "    <vcs-settings>\n      <vcs-entry-ref root-id=\"Toy_Plain\" />\n    </vcs-settings>\n" + ToyTree.Trigger("+:<default>"));
         var (exit, output, error) = await RunAsync("plan", toy.Folder);
-        Assert.That((exit, output), Is.EqualTo((0, "branch main (default); 1 builds, asked for: Toy_A\n  1. Toy_A\n")));
+        Assert.That((exit, output), Is.EqualTo((0, "branch main (default); 1 build, asked for: Toy_A\n  1. Toy_A\n")));
         Assert.That(error, Does.Contain("a plan of their own (--project or --build): Toy_B"));
     }
 

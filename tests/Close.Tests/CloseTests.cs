@@ -21,7 +21,7 @@ public sealed class What_a_chains_end_takes
     }
 
     private static StepEvidence Evidence(string step, Outcome outcome) =>
-        new(step, Run, outcome.Exit, outcome.Reason, outcome.Text, [], "", [], outcome.HandOver, default, default);
+        new(step, Run, outcome.Exit, outcome.Reason, outcome.Text, [], "", [], outcome.HandOver, default, default) { Fault = outcome.Fault };
 
     [Test]
     public void Is_told_to_the_owners_of_what_unit_test_found_changed()
@@ -53,14 +53,14 @@ public sealed class What_a_chains_end_takes
     }
 
     [TestCase("Nobody", 1, 0, 0, "nobody had to be told")]
-    [TestCase("Owners", 0, 0, 0, "nobody was told: no owner of it is known")]
-    [TestCase("Owners", 1, 0, 0, "the owners were told before")]
-    [TestCase("Owners", 1, 0, 1, "could not tell greeters")]
-    [TestCase("Owners", 2, 1, 1, "told greeters; could not tell greeters")]
-    public void Says_whether_somebody_heard_of_it(string audience, int recipients, int told, int missed, string sentence)
+    [TestCase("Change", 0, 0, 0, "nobody was told: no owner of it is known")]
+    [TestCase("Change", 1, 0, 0, "the owners were told before")]
+    [TestCase("Change", 1, 0, 1, "could not tell greeters")]
+    [TestCase("Change", 2, 1, 1, "told greeters; could not tell greeters")]
+    public void Says_whether_somebody_heard_of_it(string fault, int recipients, int told, int missed, string sentence)
     {
         IReadOnlyList<string> Names(int count) => [.. Enumerable.Repeat("greeters", count)];
-        var verdict = new ChainVerdict("unit-test", "failed", "no", Enum.Parse<Audience>(audience));
+        var verdict = new ChainVerdict("unit-test", "failed", "no", Enum.Parse<Fault>(fault));
         var owners = Names(recipients).Select(name => new OwnerDefinition(name, "env:A", null));
         var plan = new ClosePlan(verdict, GivesBack: false, [.. owners], [], new ChainReport("", false, "", []));
         Assert.That(plan.Heard(Names(told), Names(missed)), Is.EqualTo(sentence));

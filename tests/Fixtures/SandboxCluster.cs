@@ -7,7 +7,7 @@ public sealed class SandboxFixture : IAsyncDisposable
 {
     private SandboxFixture(SandboxCluster cluster) => Cluster = cluster;
 
-    /// <summary>The cluster; its <c>Api</c> reads and writes objects in process.</summary>
+    /// <summary>The cluster.</summary>
     public SandboxCluster Cluster { get; }
 
     /// <summary>A kubeconfig for an administrator; the file goes with the cluster.</summary>

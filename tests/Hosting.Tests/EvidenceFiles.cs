@@ -47,6 +47,49 @@ public sealed class EvidenceFiles
         }
     }
 
+    private static IEnumerable<TestCaseData> Endings()
+    {
+        yield return new TestCaseData(Outcome.Done("x"), "nobody");
+        yield return new TestCaseData(Outcome.Refused("no", "x"), "change");
+        yield return new TestCaseData(Outcome.Refused("superseded", "x", Fault.Nobody), "nobody");
+        yield return new TestCaseData(Outcome.Unavailable("registry", "x"), "world");
+        yield return new TestCaseData(Outcome.Usage("x"), "unknown");
+    }
+
+    [TestCaseSource(nameof(Endings))]
+    public async Task Whose_fault_it_was_is_written_down(Outcome outcome, string fault)
+    {
+        await WriteAsync(outcome);
+        Assert.That((string?)JsonNode.Parse(File.ReadAllText(Statement))!["predicate"]!["cisteps"]!["fault"], Is.EqualTo(fault));
+        Assert.That((await ReadAsync(done: false)).Evidence!.Fault.Word(), Is.EqualTo(fault));
+    }
+
+    [TestCase(null)]
+    [TestCase("whoever")]
+    [TestCase("1")]
+    public async Task Whose_fault_it_was_is_not_known_where_it_was_not_written_down(string? written)
+    {
+        await WriteAsync(Outcome.Refused("no", "x"));
+        var statement = JsonNode.Parse(File.ReadAllText(Statement))!;
+        var record = (JsonObject)statement["predicate"]!["cisteps"]!;
+        if (written is null) record.Remove("fault");
+        else record["fault"] = written;
+        File.WriteAllText(Statement, statement.ToJsonString());
+        Assert.That((await ReadAsync(done: false)).Evidence!.Fault, Is.EqualTo(Fault.Unknown));
+    }
+
+    [Test]
+    public async Task A_setting_that_is_wrong_is_the_environments_fault()
+    {
+        await step.RunAsync(context =>
+        {
+            context.Run = TestStep.Run;
+            context.Settings.Get(Settings.Setting.Duration("nothing-known", "a time"));
+            return Outcome.Done("x");
+        }, "--work-tree", folder.Path);
+        Assert.That((await ReadAsync(done: false)).Evidence!.Fault, Is.EqualTo(Fault.Environment));
+    }
+
     [Test]
     public async Task What_a_step_states_the_next_one_reads()
     {

@@ -9,18 +9,17 @@ public sealed class SettingsAndOptions
     private static readonly Setting<bool> Quick = Setting.Switch("quick", "be quick");
     private static readonly Setting<TimeSpan> Limit = Setting.Duration("limit", "how long", "5m");
 
-    private static StepCommand Command(Action<StepContext>? see = null, bool configured = false) => new("test-step", "Tests.", [Place, Quick, Limit], (context, _) =>
+    private static StepCommand Command(Action<StepContext>? see = null) => new("test-step", "Tests.", [Place, Quick, Limit], (context, _) =>
     {
         see?.Invoke(context);
         return Task.FromResult(Outcome.Done("done"));
-    }, configured ? _ => [new ConfiguredValue("place", "file", "ci-steps.yaml:3")] : null);
+    });
 
-    [TestCase(true, true, true, true, "option", "option --place")]
-    [TestCase(false, true, true, true, "environment", "environment CISTEPS_PLACE")]
-    [TestCase(false, false, true, true, "server", "build parameter cisteps.place")]
-    [TestCase(false, false, false, true, "file", "ci-steps.yaml:3")]
-    [TestCase(false, false, false, false, "default", "default")]
-    public async Task The_strongest_place_wins_and_is_named(bool option, bool environment, bool server, bool file, string value, string source)
+    [TestCase(true, true, true, "option", "option --place")]
+    [TestCase(false, true, true, "environment", "environment CISTEPS_PLACE")]
+    [TestCase(false, false, true, "server", "build parameter cisteps.place")]
+    [TestCase(false, false, false, "default", "default")]
+    public async Task The_strongest_place_wins_and_is_named(bool option, bool environment, bool server, string value, string source)
     {
         using var folder = new TestFolder();
         var step = new TestStep();
@@ -29,8 +28,8 @@ public sealed class SettingsAndOptions
         string[] args = ["--work-tree", folder.Path, .. option ? ["--place", "option"] : Array.Empty<string>()];
         var seen = "";
 
-        var exit = await step.RunAsync(Command(context => seen = context.Settings.Get(Place), file), default, args);
-        var explained = await step.RunAsync(Command(_ => Assert.Fail("explaining does not run the step"), file), default, [.. args, "--explain-options"]);
+        var exit = await step.RunAsync(Command(context => seen = context.Settings.Get(Place)), default, args);
+        var explained = await step.RunAsync(Command(_ => Assert.Fail("explaining does not run the step")), default, [.. args, "--explain-options"]);
 
         using (Assert.EnterMultipleScope())
         {

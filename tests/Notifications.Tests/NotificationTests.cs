@@ -12,7 +12,7 @@ public sealed class A_notification
     [Test]
     public async Task Is_told_by_one_post_that_a_receiver_can_know_again()
     {
-        var verdict = new ChainVerdict("unit-test", "failed", "2 tests failed", Audience.Owners);
+        var verdict = new ChainVerdict("unit-test", "failed", "2 tests failed", Fault.Change);
         var notification = Notification.Of(new OwnerDefinition("greeters", "env:A", null), verdict, Run, ["greeter"], new Dictionary<string, string> { ["build"] = "http://tc/1" });
         using var receiver = new Receiver(503, 200);
         using var http = new HttpClient(receiver);
@@ -26,11 +26,23 @@ public sealed class A_notification
         Assert.That((string?)body["again"], Does.Contain("ci/x"));
     }
 
+    [TestCase(Fault.Change, "owners", "mend it")]
+    [TestCase(Fault.World, "platform", "run unit-test again")]
+    [TestCase(Fault.Unknown, "everybody", "run unit-test again")]
+    public void Says_whose_fault_it_was_and_what_can_be_done(Fault fault, string audience, string again)
+    {
+        var verdict = new ChainVerdict("unit-test", "failed", "no", fault);
+        var body = Notification.Of(new OwnerDefinition("greeters", null, null), verdict, Run, [], new Dictionary<string, string>()).Body;
+        Assert.That(((string?)body["fault"], (string?)body["audience"]), Is.EqualTo((fault.Word(), audience)));
+        Assert.That((string?)body["again"], Does.Contain(again));
+        Assert.That((string?)body["text"], fault == Fault.Unknown ? Does.Contain("whose fault it was is not known") : Does.Not.Contain("fault"));
+    }
+
     [TestCase("http://hook.example/x", 404)]
     [TestCase("ftp://hook.example/x", 200)]
     public async Task Stays_as_it_is_when_nobody_can_be_told(string address, int status)
     {
-        var notification = Notification.Of(new OwnerDefinition("greeters", null, null), new ChainVerdict("unit-test", "failed", "no", Audience.Owners), Run, [], new Dictionary<string, string>());
+        var notification = Notification.Of(new OwnerDefinition("greeters", null, null), new ChainVerdict("unit-test", "failed", "no", Fault.Change), Run, [], new Dictionary<string, string>());
         using var receiver = new Receiver(status);
         using var http = new HttpClient(receiver);
         var log = new StringWriter();

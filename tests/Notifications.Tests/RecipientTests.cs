@@ -1,3 +1,4 @@
+using CiSteps.Hosting;
 using CiSteps.Pipeline;
 using CiSteps.Reports;
 
@@ -5,12 +6,14 @@ namespace CiSteps.Notifications.Tests;
 
 public sealed class The_end_of_a_chain
 {
-    [TestCase("greeter", "Owners", "greeters")]
-    [TestCase("quotes", "Owners", "quoters")]
-    [TestCase("", "Owners", "greeters quoters", Description = "what changed is not known: all owners")]
-    [TestCase("greeter", "Platform", "platform")]
+    [TestCase("greeter", "Change", "greeters")]
+    [TestCase("quotes", "Change", "quoters")]
+    [TestCase("", "Change", "greeters quoters", Description = "what changed is not known: all owners")]
+    [TestCase("greeter", "World", "platform")]
+    [TestCase("greeter", "Environment", "platform")]
+    [TestCase("greeter", "Unknown", "greeters platform")]
     [TestCase("greeter", "Nobody", "")]
-    public void Is_told_to_whom_it_concerns(string changed, string audience, string told)
+    public void Is_told_to_whom_it_concerns(string changed, string fault, string told)
     {
         var policy = PipelineFile.Parse("""
             registry: { push: registry.example }
@@ -21,14 +24,14 @@ public sealed class The_end_of_a_chain
               owners: { greeters: { webhook: "env:A" }, quoters: { webhook: "env:B" }, platform: { webhook: "env:C" } }
               platform: platform
             """, "ci-steps.yaml");
-        var verdict = new ChainVerdict("unit-test", "failed", "no", Enum.Parse<Audience>(audience));
+        var verdict = new ChainVerdict("unit-test", "failed", "no", Enum.Parse<Fault>(fault));
         var recipients = Recipients.For(verdict, policy, changed.Length == 0 ? [] : [changed]);
         Assert.That(string.Join(' ', recipients.Select(owner => owner.Name)), Is.EqualTo(told));
     }
 
     [Test]
     public void Is_told_to_nobody_when_no_owner_is_known() =>
-        Assert.That(Recipients.For(new ChainVerdict("unit-test", "failed", "no", Audience.Owners), null, []), Is.Empty);
+        Assert.That(Recipients.For(new ChainVerdict("unit-test", "failed", "no", Fault.Change), null, []), Is.Empty);
 }
 
 public sealed class A_teams_webhook

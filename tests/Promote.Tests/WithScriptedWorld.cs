@@ -238,12 +238,13 @@ internal sealed class WithScriptedWorld
         Assert.That(production.Text(), Is.EqualTo("production runs these images already"));
     }
 
-    [Test]
-    public async Task Does_not_bar_an_image_for_a_cluster_that_went_away()
+    [TestCase("cluster-unreachable")]
+    [TestCase("registry")]
+    public async Task Does_not_bar_an_image_for_a_world_that_went_away(string reason)
     {
         await production.CertifiedAsync("7", production.Image(New, Old));
         cluster.Setup(it => it.RollOutAsync(It.Is<RolloutTarget>(target => target.Digests.Contains(New)), It.IsAny<CancellationToken>()))
-            .ThrowsAsync(new UnavailableException("cluster-unreachable", "gone"));
+            .ThrowsAsync(new UnavailableException(reason, "gone"));
 
         await RunAsync();
 

@@ -7,8 +7,8 @@ public sealed class A_chains_verdict
 {
     private static readonly RunIdentity Run = new("https://git.example/r", "ci/x", false, new string('a', 40), "7", false);
 
-    private static StepEvidence Evidence(string step, int exit, string reason = "done") =>
-        new(step, Run, exit, reason, $"{step} says so", [], "", [], null, default, default);
+    private static StepEvidence Evidence(string step, int exit, string reason = "done", Fault fault = Fault.Unknown) =>
+        new(step, Run, exit, reason, $"{step} says so", [], "", [], null, default, default) { Fault = fault };
 
     private static ChainVerdict Judge(params StepEvidence[] evidence) =>
         ChainVerdict.For(ChainVerdict.BranchSteps, evidence.ToDictionary(one => one.Step), new Dictionary<string,
@@ -17,16 +17,18 @@ public sealed class A_chains_verdict
     [Test]
     public void Is_good_when_every_step_is_done() => Assert.That(Judge([.. ChainVerdict.BranchSteps.Select(step => Evidence(step, ExitCode.Done))]).Succeeded, Is.True);
 
-    [TestCase(ExitCode.Refused, "failed", "Owners")]
-    [TestCase(ExitCode.Usage, "usage", "Owners")]
-    [TestCase(ExitCode.Unavailable, "registry", "Platform")]
-    [TestCase(ExitCode.Bug, "bug", "Platform")]
-    [TestCase(ExitCode.Cancelled, "cancelled", "Nobody")]
-    [TestCase(ExitCode.Refused, "superseded", "Nobody")]
-    public void Names_the_first_step_that_failed_and_whom_it_concerns(int exit, string reason, string audience)
+    [TestCase(ExitCode.Refused, "failed", Fault.Change, Audience.Owners)]
+    [TestCase(ExitCode.Refused, "cluster-of-my-own", Fault.Change, Audience.Owners, Description = "a word decides nothing")]
+    [TestCase(ExitCode.Refused, "no-evidence", Fault.Environment, Audience.Platform)]
+    [TestCase(ExitCode.Usage, "usage", Fault.Change, Audience.Owners)]
+    [TestCase(ExitCode.Unavailable, "registry", Fault.World, Audience.Platform)]
+    [TestCase(ExitCode.Cancelled, "cancelled", Fault.Nobody, Audience.Nobody)]
+    [TestCase(ExitCode.Refused, "superseded", Fault.Nobody, Audience.Nobody)]
+    [TestCase(ExitCode.Refused, "failed", Fault.Unknown, Audience.Everybody, Description = "evidence of an earlier version")]
+    public void Names_the_first_step_that_failed_and_whom_it_concerns(int exit, string reason, Fault fault, Audience audience)
     {
-        var verdict = Judge(Evidence("unit-test", ExitCode.Done), Evidence("image-build", exit, reason));
-        Assert.That((verdict.FailedStep, verdict.Reason, verdict.Audience.ToString()), Is.EqualTo(("image-build", reason, audience)));
+        var verdict = Judge(Evidence("unit-test", ExitCode.Done), Evidence("image-build", exit, reason, fault));
+        Assert.That((verdict.FailedStep, verdict.Reason, verdict.Fault, verdict.Audience), Is.EqualTo(("image-build", reason, fault, audience)));
     }
 
     [TestCase(EvidenceState.Missing, "missing", "left no word: it was killed, or never started")]

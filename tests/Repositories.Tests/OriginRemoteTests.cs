@@ -79,7 +79,7 @@ public sealed class An_origin(string protocol)
                 "what a person's clone remembers stays as it was");
             Assert.That(repository.LocalTips["main"], Is.EqualTo(clone.Head));
             Assert.That(repository.ReadFile(moved, "b"), Is.EqualTo("1"));
-            Assert.That(repository.IsDirty, Is.False);
+            Assert.That(repository.UncommittedPaths(untrackedToo: true), Is.Empty);
             Assert.That(File.Exists(Path.Combine(clone.Folder, "b")), Is.False);
         });
         Assert.That(await origin.FetchAsync("nowhere", default), Is.Null);
@@ -188,7 +188,7 @@ public sealed class A_silent_origin
                 time.Advance(TimeSpan.FromSeconds(1));
                 await Task.Yield();
             }
-            Assert.That(async () => await asking, Throws.TypeOf<UnavailableException>().With.Message.Contains("no answer within 8 seconds"));
+            Assert.That(async () => await asking, Throws.TypeOf<UnavailableException>().With.Message.Contains("no answer within 8s"));
         }
     }
 

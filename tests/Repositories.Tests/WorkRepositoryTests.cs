@@ -24,7 +24,7 @@ public sealed class A_work_tree
     public void Knows_its_head()
     {
         using var repository = WorkRepository.Open(clone.Folder);
-        Assert.That((repository.HeadBranch, repository.HeadCommit, repository.IsDirty, repository.IsShallow), Is.EqualTo(("main", clone.Head, false, false)));
+        Assert.That((repository.HeadBranch, repository.HeadCommit, repository.UncommittedPaths(untrackedToo: true).Count > 0, repository.IsShallow), Is.EqualTo(("main", clone.Head, false, false)));
         clone.Git("checkout", "--quiet", "--detach");
         using var detached = WorkRepository.Open(clone.Folder);
         Assert.That(detached.HeadBranch, Is.Null);
@@ -49,7 +49,7 @@ public sealed class A_work_tree
         clone.Commit("Ignore");
         clone.Write("build/x", "");
         clone.Write(".ci-steps/evidence/x", "");
-        using (var clean = WorkRepository.Open(clone.Folder)) Assert.That(clean.IsDirty, Is.False);
+        using (var clean = WorkRepository.Open(clone.Folder)) Assert.That(clean.UncommittedPaths(untrackedToo: true), Is.Empty);
         clone.Write("a", "2");
         clone.Write("new/file", "");
         clone.Write("staged", "");
@@ -161,7 +161,7 @@ public sealed class A_work_tree
         clone.Write("film", $"version https://git-lfs.github.com/spec/v1\noid sha256:{id}\nsize {content.Length}\n");
         clone.Commit("Point to a film");
         clone.Write("film", content);
-        using (var same = WorkRepository.Open(clone.Folder)) Assert.That(same.IsDirty, Is.False);
+        using (var same = WorkRepository.Open(clone.Folder)) Assert.That(same.UncommittedPaths(untrackedToo: true), Is.Empty);
         clone.Write("film", content + "!");
         using var other = WorkRepository.Open(clone.Folder);
         Assert.That(other.UncommittedPaths(untrackedToo: false), Is.EqualTo(new[] { "film" }));

@@ -44,8 +44,6 @@ internal sealed class Chain : IDisposable
         clone.Push();
     }
 
-    public string ClaimsFile => Path.Combine(Folder, ".ci-steps/evidence/reserve-testbed/claims.json");
-
     public string NameOf(string suite) => ClaimNames.Of(Run, suite);
 
     public HeldTestbed Held(string suite, string its = "small", string testbed = "bed-1", long lease = 3) => new(suite, its, NameOf(suite), testbed, lease);
@@ -75,8 +73,6 @@ internal sealed class Chain : IDisposable
         new EvidenceStore(Path.Combine(Folder, ".ci-steps/evidence")).TryReadAny("reserve-testbed", out var evidence, out _);
         return [.. evidence!.HandOverAs(HandOverJson.Default.ReserveHandOver)!.Testbeds.Select(held => $"{held.Suite}:{held.Testbed}")];
     }
-
-    public IReadOnlyList<string?> WrittenDown() => [.. (JsonNode.Parse(System.IO.File.ReadAllText(ClaimsFile)) as JsonArray)!.Select(claim => (string?)claim!["claim"])];
 
     public void Dispose() => git.Dispose();
 }

@@ -102,18 +102,6 @@ internal sealed class Reserving
     }
 
     [Test]
-    public async Task The_claims_names_are_on_disk_before_the_first_claim_is_made()
-    {
-        await chain.BuiltAsync(("worker", true));
-        IReadOnlyList<string?> written = [];
-        Claiming(_ => written = chain.WrittenDown(), chain.Held("load", "large"), chain.Held("jobs"));
-
-        await chain.ReserveAsync(testbeds.Object);
-
-        Assert.That(written, Is.EquivalentTo(new[] { chain.NameOf("load"), chain.NameOf("jobs") }));
-    }
-
-    [Test]
     public async Task None_free_in_time_is_an_outside_failure_with_a_stable_identity()
     {
         await chain.BuiltAsync(("app", true));
@@ -153,7 +141,6 @@ internal sealed class Reserving
         {
             Assert.That(exit, Is.EqualTo(ExitCode.Done));
             Assert.That(output, Does.Contain("suite \"smoke\" needs a testbed of class \"small\""));
-            Assert.That(chain.ClaimsFile, Does.Not.Exist);
         });
     }
 

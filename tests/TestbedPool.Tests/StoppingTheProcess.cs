@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using CiSteps.Clusters;
 using CiSteps.Fixtures;
+using CiSteps.Hosting;
 
 namespace CiSteps.TestbedPool.Tests;
 
@@ -29,7 +31,8 @@ internal sealed class StoppingTheProcess
             said += await process.StandardOutput.ReadToEndAsync(limit.Token);
             await process.WaitForExitAsync(limit.Token);
 
-            var lease = management.Cluster.Api.Get(Sandbox.Api.Kinds.Leases, "cisteps-pool", "testbed-pool");
+            using var cluster = await Cluster.ConnectAsync(management.Kubeconfig, BuildLog.Silent, TimeProvider.System);
+            var lease = await cluster.FindAsync("/apis/coordination.k8s.io/v1/namespaces/cisteps-pool/leases/testbed-pool", limit.Token);
             Assert.Multiple(() =>
             {
                 Assert.That(process.ExitCode, Is.Zero, said);

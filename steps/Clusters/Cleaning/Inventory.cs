@@ -86,14 +86,6 @@ public sealed class Inventory
         return [.. Items.Where(item => !known.Contains(item.Uid))];
     }
 
-    /// <summary>What was in the baseline and is here no more (by kind, namespace and name).</summary>
-    public IReadOnlyList<InventoryItem> MissingSince(Inventory baseline)
-    {
-        ArgumentNullException.ThrowIfNull(baseline);
-        var here = Items.Select(item => (item.Kind.ApiVersion, item.Kind.Name, item.Namespace, item.Name)).ToHashSet();
-        return [.. baseline.Items.Where(item => !here.Contains((item.Kind.ApiVersion, item.Kind.Name, item.Namespace, item.Name)))];
-    }
-
     /// <summary>
     /// Deletes objects in an order that cannot block itself: first webhooks (they could deny the rest), then workloads and everything in namespaces, the namespaces,
     /// then custom objects before their definitions, rights and volumes last. Objects inside a namespace that goes anyway are left to it. Does not wait.

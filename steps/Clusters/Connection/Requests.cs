@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Json;
+using CiSteps.Hosting.Settings;
 using Polly;
 
 namespace CiSteps.Clusters;
@@ -147,7 +148,7 @@ public sealed partial class Cluster
             }
             catch (OperationCanceledException error) when (!cancel.IsCancellationRequested)
             {
-                throw new HttpRequestException($"no answer within {AnswerLimit.TotalSeconds:0}s", error);
+                throw new HttpRequestException($"no answer within {Durations.Show(AnswerLimit)}", error);
             }
             catch (OutsideJsonException error)
             {

@@ -139,7 +139,7 @@ public static class TestJob
                 if (pod is not null && Text(pod.Member("status", "phase")) == "Failed")
                     return Result(null, Evicted(pod) ?? new DeployFailure("test-pod-failed", $"the test pod \"{pod.NameOf()}\" failed: {Text(pod.Member("status", "message"))}"));
                 if (reading is not null && pod is null && view.Knows("pods"))
-                    return Result(null, new DeployFailure("test-pod-lost", $"the test pod \"{readingPod}\" disappeared while it ran; somebody deleted it, or its node is gone: run again"));
+                    return Result(null, new DeployFailure("test-pod-lost", $"the test pod \"{readingPod}\" disappeared while it ran; somebody deleted it, or its node is gone: run again", Fault.Unknown));
                 var waited = time.GetElapsedTime(started);
                 if (waited >= timeLimit)
                     return Result(null, new DeployFailure("tests-timeout", $"{job.Title} did not end within {Durations.Show(timeLimit)}{(LastWords() is { } words ? $"; its last line: {words}" : "; it wrote nothing")}"));
@@ -212,7 +212,7 @@ public static class TestJob
             }
             catch (TimeoutException)
             {
-                log.Warning($"the log of {job.Title} did not come to its end within {restOfLog.TotalSeconds:0}s after the container had ended");
+                log.Warning($"the log of {job.Title} did not come to its end within {Durations.Show(restOfLog)} after the container had ended");
             }
         }
 

@@ -1,13 +1,19 @@
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Json;
+using CiSteps.Hosting.Settings;
 
 namespace CiSteps.Clusters;
 
-/// <summary>Why a deployment or a test run cannot succeed: a verdict on what was deployed, not a broken world.</summary>
+/// <summary>Why a deployment or a test run did not succeed.</summary>
 /// <param name="Reason">Stable kebab-case word.</param>
 /// <param name="Text">What, which one in quotes, why, and what to do next.</param>
-public sealed record DeployFailure(string Reason, string Text);
+/// <param name="Fault">Whose fault it was. What a cluster says of what was deployed is the change's.</param>
+public sealed record DeployFailure(string Reason, string Text, Fault Fault = Fault.Change)
+{
+    /// <summary>Whether it says something about what was deployed; it does unless it is known to be something else's fault.</summary>
+    public bool IsVerdict => Fault is Fault.Change or Fault.Unknown;
+}
 
 /// <content>Server-side apply of whole sets.</content>
 public sealed partial class Cluster
@@ -69,7 +75,7 @@ public sealed partial class Cluster
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            throw new UnavailableException("cluster-slow", $"CustomResourceDefinition \"{name}\" was not established within {definitionLimit.TotalSeconds:0}s; look at it with kubectl describe crd {name}");
+            throw new UnavailableException("cluster-slow", $"CustomResourceDefinition \"{name}\" was not established within {Durations.Show(definitionLimit)}; look at it with kubectl describe crd {name}");
         }
     }
 }

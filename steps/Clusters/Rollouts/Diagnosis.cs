@@ -2,7 +2,9 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Json;
+using CiSteps.Hosting.Settings;
 using static CiSteps.Clusters.Reading;
 
 namespace CiSteps.Clusters;
@@ -38,12 +40,12 @@ public static class Diagnosis
         }
         catch (Exception error) when (error is ClusterApiException or UnavailableException or IOException or UnauthorizedAccessException || error is OperationCanceledException && !cancel.IsCancellationRequested)
         {
-            block.Add($"the diagnosis is incomplete: {(error is OperationCanceledException ? $"the cluster took longer than {limit.TotalSeconds:0}s" : error.Message)}");
+            block.Add($"the diagnosis is incomplete: {(error is OperationCanceledException ? $"the cluster took longer than {Durations.Show(limit)}" : error.Message)}");
         }
         using (log.Block($"diagnosis of namespace {ns}"))
         {
             foreach (var line in block) log.Info(line);
-            if (files.Count > 0) log.Info($"{files.Count} files in {folder}");
+            if (files.Count > 0) log.Info($"{Count.Of(files.Count, "file")} in {folder}");
         }
         if (files.Count > 0) log.Publish($"{folder}/** => diagnosis/{Path.GetFileName(folder)}.zip");
         return files;

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using CiSteps.Hosting.Json;
+using CiSteps.Hosting;
 using static CiSteps.Clusters.Reading;
 
 namespace CiSteps.Clusters;
@@ -135,7 +136,7 @@ internal static class PullTroubles
             return Permanent("image-not-found", $"the image \"{image}\" of {who} does not exist: {message}; check that it was pushed, and that the registry's pull host in ci-steps.yaml is the one that nodes reach");
         if (Says("no matching manifest") || Says("no match for platform") || Says("exec format"))
             return Permanent("image-platform", $"the image \"{image}\" has nothing for the node's platform: {message}; build it for that platform");
-        return new Trouble(key, false, new DeployFailure("image-pull", $"{who} cannot pull \"{image}\": {message}; check that the nodes reach the registry"));
+        return new Trouble(key, false, new DeployFailure("image-pull", $"{who} cannot pull \"{image}\": {message}; check that the nodes reach the registry", Fault.Unknown));
 
         bool Says(string words) => message.Contains(words, StringComparison.OrdinalIgnoreCase);
 

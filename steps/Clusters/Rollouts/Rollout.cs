@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Settings;
 
 namespace CiSteps.Clusters;
@@ -78,7 +79,7 @@ public static class Rollout
             if (state.Troubles.FirstOrDefault(trouble => trouble.IsPermanent) is { } permanent) return new RolloutResult(permanent.Failure, state.Pods, state.RunningDigest);
             if (state.IsDone)
             {
-                log.Info($"{target.Title} is rolled out after {Durations.Show(waited)}: {state.Pods.Count} {(state.Pods.Count == 1 ? "pod" : "pods")}{(state.RunningDigest is { } digest ? $" at {digest}" : "")}");
+                log.Info($"{target.Title} is rolled out after {Durations.Show(waited)}: {Count.Of(state.Pods.Count, "pod")}{(state.RunningDigest is { } digest ? $" at {digest}" : "")}");
                 return new RolloutResult(null, state.Pods, state.RunningDigest);
             }
             var now = time.GetTimestamp();

@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Json;
+using CiSteps.Hosting;
 using static CiSteps.Clusters.Reading;
 
 namespace CiSteps.Clusters;
@@ -39,7 +41,7 @@ internal static class RolloutJudge
                 if (DigestIn(Text(status?["imageID"])) is not { } runs) continue;
                 digest = runs;
                 if (!target.Digests.Contains(runs))
-                    troubles.Add(new Trouble("digest", true, new DeployFailure("wrong-image", $"container \"{container}\" of pod \"{pod.NameOf()}\" runs {runs}, not {target.Digests.First()}; somebody else changes this workload, or the registry gives another image for the same name")));
+                    troubles.Add(new Trouble("digest", true, new DeployFailure("wrong-image", $"container \"{container}\" of pod \"{pod.NameOf()}\" runs {runs}, not {target.Digests.First()}; somebody else changes this workload, or the registry gives another image for the same name", Fault.Unknown)));
             }
         }
         var missing = Missing(view, target, workload, revision, fresh, old);
@@ -68,11 +70,11 @@ internal static class RolloutJudge
             var unproved = fresh.Count(pod => DigestIn(Text(Items(pod.Member("status", "containerStatuses")).FirstOrDefault(each => Text(each["name"]) == container)?["imageID"])) is not { } runs || !target.Digests.Contains(runs));
             if (unproved > 0) return $"{unproved} pods to show which image they run";
         }
-        if (old.Count > 0) return $"{old.Count} old {(old.Count == 1 ? "pod" : "pods")} to end ({string.Join(", ", old.Select(pod => pod.NameOf()).Order(StringComparer.Ordinal).Take(3))})";
+        if (old.Count > 0) return $"{Count.Of(old.Count, "old pod")} to end ({string.Join(", ", old.Select(pod => pod.NameOf()).Order(StringComparer.Ordinal).Take(3))})";
         if (!isDaemon && Number(status["replicas"]) != desired) return $"{desired} pods in all, {Number(status["replicas"])} counted";
         return Endpoints(view, workload, fresh);
 
-        static string Of(List<JsonObject> old) => old.Count == 0 ? "" : $", {old.Count} old {(old.Count == 1 ? "pod" : "pods")} still there";
+        static string Of(List<JsonObject> old) => old.Count == 0 ? "" : $", {Count.Of(old.Count, "old pod")} still there";
     }
 
     // Services that select the new pods must send to them, to all of them, and to nothing else.

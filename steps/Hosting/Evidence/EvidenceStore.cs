@@ -22,6 +22,9 @@ namespace CiSteps.Hosting.Evidence;
 public sealed record StepEvidence(string Step, RunIdentity Run, int Exit, string Reason, string Text, IReadOnlyList<Subject> Subjects,
     string PredicateType, JsonObject Predicate, JsonNode? HandOver, DateTimeOffset StartedOn, DateTimeOffset FinishedOn)
 {
+    /// <summary>Whose fault it was that the step did not end well; unknown where an earlier version did not write it down.</summary>
+    public Fault Fault { get; init; } = Fault.Unknown;
+
     /// <summary>Whether a valid signature by the expected key was on it. False when no key was given to check with.</summary>
     public bool IsSigned { get; init; }
 

@@ -61,6 +61,7 @@ internal static class StatementJson
             ["exit"] = outcome.Exit,
             ["reason"] = outcome.Reason,
             ["text"] = outcome.Text,
+            ["fault"] = outcome.Fault.Word(),
             ["values"] = values,
             ["handOver"] = outcome.HandOver?.DeepClone(),
         };
@@ -93,7 +94,10 @@ internal static class StatementJson
                 PolicyCommit = record.Text("policyCommit"),
             },
             Exit(), Text(record, "reason"), Text(record, "text"), subjects, Text(statement, "predicateType"),
-            predicate, record["handOver"], Date("startedOn"), Date("finishedOn"));
+            predicate, record["handOver"], Date("startedOn"), Date("finishedOn"))
+        {
+            Fault = Faults.Read(record.Text("fault")),
+        };
 
         bool Flag(string name) => record.Flag(name) ?? throw Lacks(record, name);
 

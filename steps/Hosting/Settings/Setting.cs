@@ -1,6 +1,6 @@
 namespace CiSteps.Hosting.Settings;
 
-/// <summary>One thing that can be told to a step. Its places, strongest first: option <c>--name</c>, environment <c>CISTEPS_NAME</c>, the build server's properties, ci-steps.yaml, the default.</summary>
+/// <summary>One thing that can be told to a step. Its places, strongest first: option <c>--name</c>, environment <c>CISTEPS_NAME</c>, the build server's properties, the default.</summary>
 public abstract class Setting
 {
     private protected Setting(string name, string description, string? fallback, IReadOnlyList<string> properties)
@@ -113,5 +113,8 @@ public static class Durations
         _ => time.Minutes == 0 ? $"{(int)time.TotalHours}h" : $"{(int)time.TotalHours}h {time.Minutes}m",
     };
 
-    private static FormatException Wrong(string text) => new($"\"{text}\" is no length of time; write it like 90s, 5m or 1h30m");
+    /// <summary>As <see cref="Show"/>, in whole seconds and never below zero: for what is counted up before one's eyes.</summary>
+    public static string ShowWhole(TimeSpan time) => Show(TimeSpan.FromSeconds(Math.Max(0, Math.Floor(time.TotalSeconds))));
+
+    private static FormatException Wrong(string text) => new($"\"{text}\" is not a length of time; write it like 90s, 5m or 1h30m");
 }

@@ -3,12 +3,6 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace CiSteps.Hosting.Settings;
 
-/// <summary>A value that ci-steps.yaml gives to a setting.</summary>
-/// <param name="Name">The setting's name.</param>
-/// <param name="Value">Its text.</param>
-/// <param name="Where">File and line, for messages.</param>
-public sealed record ConfiguredValue(string Name, string Value, string Where);
-
 /// <summary>The settings of one invocation, each with the place that it came from.</summary>
 public sealed class StepSettings
 {
@@ -16,7 +10,6 @@ public sealed class StepSettings
     private readonly IReadOnlyDictionary<string, Option<string?>> options;
     private readonly IReadOnlyDictionary<string, string> environment;
     private readonly BuildServerProperties properties;
-    private readonly Dictionary<string, ConfiguredValue> configured = new(StringComparer.Ordinal);
 
     internal StepSettings(ParseResult parsed, IReadOnlyDictionary<string, Option<string?>> options,
         IReadOnlyDictionary<string, string> environment, BuildServerProperties properties) =>
@@ -33,7 +26,7 @@ public sealed class StepSettings
     public T Get<T>(Setting<T> setting) => TryGet(setting, out var value)
         ? value
         : throw new UsageException($"\"{setting.Name}\" is not set: give --{setting.Name} or {setting.Variable}" +
-            (setting.Properties.Count == 0 ? "" : $", or on a build server the parameter {setting.Properties[0]}") + $" ({setting.Description})");
+            (setting.Properties.Count == 0 ? "" : $", or on a build server the parameter {setting.Properties[0]}") + $" ({setting.Description})") { Fault = Fault.Environment };
 
     /// <summary>The value, if it is given anywhere.</summary>
     /// <exception cref="UsageException">Given but not readable.</exception>
@@ -48,17 +41,12 @@ public sealed class StepSettings
         }
         catch (FormatException error)
         {
-            throw new UsageException($"\"{found.Text}\" is not right for {found.Source}: {error.Message}", error);
+            throw new UsageException($"\"{found.Text}\" is not right for {found.Source}: {error.Message}", error) { Fault = Fault.Environment };
         }
     }
 
     /// <summary>The value, or null.</summary>
     public string? Find(Setting<string> setting) => TryGet(setting, out var value) ? value : null;
-
-    internal void Configure(IEnumerable<ConfiguredValue> values)
-    {
-        foreach (var value in values) configured[value.Name] = value;
-    }
 
     internal (string Text, string Source)? Find(Setting setting)
     {
@@ -69,7 +57,6 @@ public sealed class StepSettings
         foreach (var name in setting.Properties)
             if (properties.Find(name) is { Length: > 0 } fromServer)
                 return (fromServer, $"build parameter {name}");
-        if (configured.TryGetValue(setting.Name, out var value)) return (value.Value, value.Where);
         return setting.Fallback is null ? null : (setting.Fallback, "default");
     }
 }

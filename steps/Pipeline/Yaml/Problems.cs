@@ -17,6 +17,6 @@ internal sealed class Problems(string source)
         if (found.Count == 0) return;
         var lines = found.Take(Most).Select(problem => $"{source}:{problem.Line}:{problem.Column}: {problem.Text}").ToList();
         if (found.Count > Most) lines.Add($"{source}: and {found.Count - Most} more");
-        throw new UsageException(string.Join('\n', lines));
+        throw new UsageException(string.Join('\n', lines)) { Fault = Fault.Change };
     }
 }

@@ -6,10 +6,10 @@ namespace CiSteps.Sandbox.Api;
 /// <param name="Reason">Such as <c>FieldValueRequired</c>.</param>
 /// <param name="Message">What is wrong with the field.</param>
 /// <param name="Field">Path of the field, such as <c>spec.replicas</c>; empty when it is none of a field.</param>
-public sealed record StatusCause(string Reason, string Message, string Field);
+internal sealed record StatusCause(string Reason, string Message, string Field);
 
 /// <summary>A refusal as the API states it: HTTP code, reason and message of a Status object.</summary>
-public sealed class ApiException : Exception
+internal sealed class ApiException : Exception
 {
     /// <summary>Creates a refusal.</summary>
     public ApiException(int code, string reason, string message) : base(message)

@@ -11,7 +11,7 @@ namespace CiSteps.Sandbox.Api;
 /// concurrency, finalizers, generation, owner references. Safe for concurrent use. Every object handed out is the
 /// caller's own copy; objects handed in are copied and never changed. Refusals are <see cref="ApiException"/>s.
 /// </summary>
-public sealed class ClusterApi : IDisposable
+internal sealed class ClusterApi : IDisposable
 {
     private readonly ObjectRules rules;
 

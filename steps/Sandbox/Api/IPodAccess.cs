@@ -1,7 +1,7 @@
 namespace CiSteps.Sandbox.Api;
 
 /// <summary>Which part of a container's log.</summary>
-public sealed record LogQuery
+internal sealed record LogQuery
 {
     /// <summary>Null for the pod's only container.</summary>
     public string? Container { get; init; }
@@ -26,10 +26,10 @@ public sealed record LogQuery
 /// <param name="Command">Program and arguments.</param>
 /// <param name="Stdin">Whether input will be sent.</param>
 /// <param name="Tty">Whether it runs on a terminal.</param>
-public sealed record ExecRequest(string? Container, IReadOnlyList<string> Command, bool Stdin, bool Tty);
+internal sealed record ExecRequest(string? Container, IReadOnlyList<string> Command, bool Stdin, bool Tty);
 
 /// <summary>The ends of a running command.</summary>
-public interface IExecStreams
+internal interface IExecStreams
 {
     /// <summary>Input from the client; null when none was asked for. Ends (reads 0) when the client closes it.</summary>
     Stream? Input { get; }
@@ -42,7 +42,7 @@ public interface IExecStreams
 }
 
 /// <summary>Reaches into running pods. Refusals are <see cref="ApiException"/>s.</summary>
-public interface IPodAccess
+internal interface IPodAccess
 {
     /// <summary>Writes a log to the stream.</summary>
     Task LogsAsync(string ns, string pod, LogQuery query, Stream output, CancellationToken cancel);

@@ -1,7 +1,7 @@
 namespace CiSteps.Sandbox.Api;
 
 /// <summary>The built-in kinds.</summary>
-public static class Kinds
+internal static class Kinds
 {
     /// <summary>v1 Namespace.</summary>
     public static ResourceType Namespaces { get; } = Cluster("", "v1", "namespaces", "Namespace", "ns") with { HasStatus = true };

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 namespace CiSteps.Sandbox.Api;
 
 /// <summary>Which labels an object must have.</summary>
-public sealed class LabelSelector
+internal sealed class LabelSelector
 {
     private readonly IReadOnlyList<Requirement> requirements;
 

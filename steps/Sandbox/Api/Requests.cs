@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 namespace CiSteps.Sandbox.Api;
 
 /// <summary>What happened to an object.</summary>
-public enum WatchEventType
+internal enum WatchEventType
 {
     /// <summary>It came into being, or existed when the watch began.</summary>
     Added,
@@ -18,16 +18,16 @@ public enum WatchEventType
 /// <param name="Object">The object; the receiver's own copy.</param>
 /// <param name="ResourceVersion">Where to resume after this event.</param>
 #pragma warning disable CA1720 // The API calls it object.
-public sealed record WatchEvent(WatchEventType Type, JsonObject Object, long ResourceVersion);
+internal sealed record WatchEvent(WatchEventType Type, JsonObject Object, long ResourceVersion);
 #pragma warning restore CA1720
 
 /// <summary>A consistent list.</summary>
 /// <param name="Items">The receiver's own copies, ordered by namespace and name; they may be changed freely.</param>
 /// <param name="ResourceVersion">Where a watch continues from this list.</param>
-public sealed record ObjectList(IReadOnlyList<JsonObject> Items, long ResourceVersion);
+internal sealed record ObjectList(IReadOnlyList<JsonObject> Items, long ResourceVersion);
 
 /// <summary>What becomes of the objects that a deleted one owns.</summary>
-public enum Propagation
+internal enum Propagation
 {
     /// <summary>The owner goes at once, the owned follow.</summary>
     Background,
@@ -38,7 +38,7 @@ public enum Propagation
 }
 
 /// <summary>How to delete.</summary>
-public sealed record DeleteOptions
+internal sealed record DeleteOptions
 {
     /// <summary>Seconds; null for the object's own period; 0 removes a pod without waiting for its node.</summary>
     public long? GracePeriodSeconds { get; init; }
@@ -57,7 +57,7 @@ public sealed record DeleteOptions
 }
 
 /// <summary>How to write.</summary>
-public sealed record WriteOptions
+internal sealed record WriteOptions
 {
     /// <summary>Who is recorded in <c>metadata.managedFields</c>.</summary>
     public string FieldManager { get; init; } = "kube-controller-manager";

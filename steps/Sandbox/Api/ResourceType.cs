@@ -10,7 +10,7 @@ namespace CiSteps.Sandbox.Api;
 /// <param name="Kind">The name in objects, such as <c>Deployment</c>.</param>
 /// <param name="Namespaced">Whether objects live in a namespace.</param>
 /// <param name="ShortNames">Abbreviations that kubectl accepts.</param>
-public sealed record ResourceType(
+internal sealed record ResourceType(
     string Group, string Version, string Plural, string Singular, string Kind, bool Namespaced, IReadOnlyList<string> ShortNames)
 {
     /// <summary>Groups of kinds that kubectl expands, such as <c>all</c>.</summary>

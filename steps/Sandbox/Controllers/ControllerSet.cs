@@ -6,7 +6,7 @@ namespace CiSteps.Sandbox.Controllers;
 /// <param name="time">The clock of deadlines and delays.</param>
 /// <param name="report">Takes one line per unforeseen failure; null for nobody.</param>
 /// <param name="authorityPem">The API server's certificate authority, published in each namespace as kube-root-ca.crt; null to leave that out.</param>
-public sealed class ControllerSet(TimeProvider time, Action<string>? report = null, string? authorityPem = null) : IClusterComponent
+internal sealed class ControllerSet(TimeProvider time, Action<string>? report = null, string? authorityPem = null) : IClusterComponent
 {
     /// <inheritdoc />
     public async Task RunAsync(ClusterApi api, CancellationToken cancel)

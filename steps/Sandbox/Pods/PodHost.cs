@@ -53,7 +53,7 @@ public sealed class PodHost : IAsyncDisposable
     public string ServiceIpPrefix => _network.ServicePrefix;
 
     /// <summary>Nodes, scheduler, kubelet and service router; run these with the cluster and let them end before disposing.</summary>
-    public IReadOnlyList<IClusterComponent> Components { get; }
+    internal IReadOnlyList<IClusterComponent> Components { get; }
 
     /// <summary>Returns when the router runs, which <see cref="OpenAsync"/> does not wait for.</summary>
     /// <exception cref="UnavailableException">The engine does not start it.</exception>

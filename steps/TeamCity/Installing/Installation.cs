@@ -1,4 +1,6 @@
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
+using CiSteps.Hosting.Settings;
 using CiSteps.TeamCity.Parameters;
 using CiSteps.TeamCity.Settings;
 
@@ -95,7 +97,7 @@ public sealed class Installation
         InstallAction.CreateProject => $"make the project \"{Id}\"",
         InstallAction.CreateRoot => $"make the VCS root \"{target.Root.Id}\"",
         InstallAction.EnableSettings => $"switch versioned settings on: XML, {target.Wanted.BuildSettings}, imported from \"{target.Root.Id}\"",
-        InstallAction.PostSecrets => $"give the server {plan.Secrets.Count} secrets: {string.Join(", ", plan.Secrets.Select(place => place.Name))}",
+        InstallAction.PostSecrets => $"give the server {Count.Of(plan.Secrets.Count, "secret")}: {string.Join(", ", plan.Secrets.Select(place => place.Name))}",
         _ => "load the settings from the repository and wait for it",
     };
 
@@ -121,7 +123,7 @@ public sealed class Installation
                 if (status is { IsWarning: false, Errors.Count: 0 }) return true;
                 foreach (var error in status.Errors) await SayAsync($"error    {error}").ConfigureAwait(false);
                 await context.Error.WriteLineAsync(context.Log.Mask.Apply(
-                    $"ci-steps: the server did not take the settings ({status.Errors.Count} errors): mend and push them, then run again; what is done stays done")).ConfigureAwait(false);
+                    $"ci-steps: the server did not take the settings ({Count.Of(status.Errors.Count, "error")}): mend and push them, then run again; what is done stays done")).ConfigureAwait(false);
                 return false;
         }
     }
@@ -168,12 +170,11 @@ public sealed class Installation
         catch (OperationCanceledException) when (deadline.IsCancellationRequested && !cancel.IsCancellationRequested)
         {
             var missing = await MissingAsync(cancel).ConfigureAwait(false);
-            throw new UnavailableException("teamcity", $"the server has not loaded the settings within {Durations(limit)}" + (missing is null ? "" : $", the project \"{missing}\" is not there") +
+            throw new UnavailableException("teamcity", $"the server has not loaded the settings within {Durations.Show(limit)}" + (missing is null ? "" : $", the project \"{missing}\" is not there") +
                 $"; it says \"{last?.Message ?? "nothing"}\". Look at {Id} | Versioned Settings, and whether the server reaches {target.Root.Parameters["url"]}; then run again");
         }
     }
 
-    private static string Durations(TimeSpan time) => Hosting.Settings.Durations.Show(time);
 
     private async Task<string?> MissingAsync(CancellationToken cancel)
     {

@@ -1,4 +1,5 @@
 using CiSteps.Clusters;
+using CiSteps.Hosting.Display;
 using CiSteps.Testbeds.Providers;
 
 namespace CiSteps.Testbeds.Cleaning;
@@ -21,7 +22,7 @@ internal static class Cleaner
         {
             var plan = CleaningPlan.For(await TestbedContents.TakeAsync(cluster, cancel).ConfigureAwait(false), baseline);
             if (plan.Leftovers.Count == 0 && plan.Missing.Count > 0)
-                throw new TestbedBrokenException($"{plan.Missing.Count} objects of the baseline are gone, first \"{plan.Missing[0]}\"; put them back, then annotate the testbed with {Pool.PoolKinds.RetryAnnotation}");
+                throw new TestbedBrokenException($"{Count.Of(plan.Missing.Count, "object of the baseline is", "objects of the baseline are")} gone, first \"{plan.Missing[0]}\"; put them back, then annotate the testbed with {Pool.PoolKinds.RetryAnnotation}");
             if (plan.IsClean) return Summary(removed);
             if (cluster.Time.GetElapsedTime(started) > limit) throw new TestbedBrokenException(Stuck(plan, limit));
             foreach (var item in plan.Leftovers)
@@ -59,7 +60,7 @@ internal static class Cleaner
     private static string Stuck(CleaningPlan plan, TimeSpan limit)
     {
         var first = plan.Leftovers.FirstOrDefault(item => item.Finalizers.Count > 0) ?? plan.Leftovers[0];
-        return $"{plan.Leftovers.Count} leftovers stay after {Hosting.Settings.Durations.Show(limit)}: {string.Join(", ", plan.Leftovers.Take(3).Select(item => item.Title))}" +
+        return $"{Count.Of(plan.Leftovers.Count, "leftover stays", "leftovers stay")} after {Hosting.Settings.Durations.Show(limit)}: {string.Join(", ", plan.Leftovers.Take(3).Select(item => item.Title))}" +
             (first.Finalizers.Count > 0 ? $"; {first.Title} waits for its finalizers {string.Join(", ", first.Finalizers)}" : "");
     }
 }

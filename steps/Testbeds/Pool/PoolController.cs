@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using CiSteps.Clusters;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.Testbeds.Providers;
 
 namespace CiSteps.Testbeds.Pool;
@@ -96,7 +97,7 @@ public sealed class PoolController : IAsyncDisposable
     private async Task LoopAsync(Task synced, CancellationToken cancel)
     {
         await synced.WaitAsync(cancel).ConfigureAwait(false);
-        log.Info($"the pool in namespace \"{options.Namespace}\" of {management.Server} is served: {classes.All().Count} classes, {testbeds.All().Count} testbeds, {claims.All().Count} claims");
+        log.Info($"the pool in namespace \"{options.Namespace}\" of {management.Server} is served: {Count.Of(classes.All().Count, "class", "classes")}, {Count.Of(testbeds.All().Count, "testbed")}, {Count.Of(claims.All().Count, "claim")}");
         while (true)
         {
             cancel.ThrowIfCancellationRequested();

@@ -2,6 +2,7 @@ using System.Globalization;
 using CiSteps.Cli.Chains;
 using CiSteps.Cli.Records;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.TeamCity.Chains;
 using CiSteps.TeamCity.Parameters;
 using CiSteps.TeamCity.Settings;
@@ -171,7 +172,7 @@ internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Worksp
     {
         if (timedOut) run.Fail("execution-timeout", $"the build took longer than its {run.Build["executionTimeoutMin"]} minutes and was stopped");
         if (run.FailedTests.Count > 0 && run.Build["shouldFailBuildIfTestsFailed"] != "false")
-            run.Fail("failed-tests", $"{run.FailedTests.Count} tests failed: {string.Join(", ", run.FailedTests.Take(5).Select(test => test.Name))}");
+            run.Fail("failed-tests", $"{Count.Of(run.FailedTests.Count, "test")} failed: {string.Join(", ", run.FailedTests.Take(5).Select(test => test.Name))}");
         run.State = stopped || (run.StopComment is not null && !timedOut) ? BuildState.Cancelled : run.Problems.Count > 0 ? BuildState.Failed : BuildState.Succeeded;
     }
 }

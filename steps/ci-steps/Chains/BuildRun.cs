@@ -1,3 +1,4 @@
+using CiSteps.Hosting.Display;
 using CiSteps.Reports;
 using CiSteps.TeamCity.Chains;
 using CiSteps.TeamCity.Settings;
@@ -10,6 +11,12 @@ namespace CiSteps.Cli.Chains;
 /// <param name="Exit">Exit code, if it ran.</param>
 internal sealed record StepRun(string Name, string Outcome, int? Exit, TimeSpan Took);
 
+/// <summary>Which test of a build: the same name in another suite or another flow is another test.</summary>
+/// <param name="Flow">The flow that its messages belong to; empty for the build's own.</param>
+/// <param name="Suite">The suites around it, from the outermost, each on a line of its own.</param>
+/// <param name="Name">Its name, as the test framework gives it.</param>
+internal readonly record struct TestIdentity(string Flow, string Suite, string Name);
+
 /// <summary>One build while it runs and after. Written by its executor only; others read.</summary>
 internal sealed class BuildRun(BuildConfiguration build, string folder)
 {
@@ -19,10 +26,10 @@ internal sealed class BuildRun(BuildConfiguration build, string folder)
 
     private readonly Lock gate = new();
     private readonly List<BuildProblem> problems = [];
-    private readonly List<FailedTest> failedTests = [];
+    private readonly List<FailedTest> recalled = [];
+    private readonly OrderedDictionary<TestIdentity, FailedTest> failedTests = [];
     private readonly Dictionary<string, string> setParameters = new(StringComparer.Ordinal);
-    private readonly HashSet<string> openTests = new(StringComparer.Ordinal);
-    private readonly HashSet<string> failing = new(StringComparer.Ordinal);
+    private readonly Dictionary<TestIdentity, bool> openTests = [];
 
     public BuildConfiguration Build { get; } = build;
 
@@ -75,7 +82,7 @@ internal sealed class BuildRun(BuildConfiguration build, string folder)
 
     public IReadOnlyList<FailedTest> FailedTests
     {
-        get { lock (gate) return [.. failedTests]; }
+        get { lock (gate) return [.. recalled, .. failedTests.Values]; }
     }
 
     public IReadOnlyDictionary<string, string> SetParameters
@@ -95,15 +102,20 @@ internal sealed class BuildRun(BuildConfiguration build, string folder)
         lock (gate) setParameters[name] = value;
     }
 
-    public void TestStarted(string name)
+    /// <summary>A test began; it has not failed in this try.</summary>
+    public void TestStarted(TestIdentity test)
     {
-        lock (gate) openTests.Add(name);
+        lock (gate) openTests[test] = false;
     }
 
-    public void TestFailed(string name, string message)
+    /// <summary>A test failed. However often it is tried, it is one failed test.</summary>
+    public void TestFailed(TestIdentity test, string message)
     {
         lock (gate)
-            if (failing.Add(name)) failedTests.Add(new(name, message));
+        {
+            if (openTests.ContainsKey(test)) openTests[test] = true;
+            failedTests.TryAdd(test, new(test.Name, message));
+        }
     }
 
     /// <summary>Takes over the tests of a build that ended in an earlier run.</summary>
@@ -112,25 +124,29 @@ internal sealed class BuildRun(BuildConfiguration build, string folder)
         lock (gate)
         {
             (PassedTests, IgnoredTests) = (passed, ignored);
-            failedTests.AddRange(failed);
+            recalled.AddRange(failed);
         }
     }
 
-    public void TestIgnored(string name)
+    public void TestIgnored(TestIdentity test)
     {
         lock (gate)
         {
-            openTests.Remove(name);
+            openTests.Remove(test);
             IgnoredTests++;
         }
     }
 
-    public void TestFinished(string name)
+    /// <summary>A test ended: it passed unless it failed in this try.</summary>
+    /// <param name="test">Which.</param>
+    /// <param name="forgivesEarlierTries">Whether passing now takes away the failure of an earlier try.</param>
+    public void TestFinished(TestIdentity test, bool forgivesEarlierTries)
     {
         lock (gate)
         {
-            if (openTests.Remove(name) && !failing.Contains(name)) PassedTests++;
-            failing.Remove(name);
+            if (!openTests.Remove(test, out var failed) || failed) return;
+            if (forgivesEarlierTries) failedTests.Remove(test);
+            if (!failedTests.ContainsKey(test)) PassedTests++;
         }
     }
 
@@ -144,7 +160,7 @@ internal sealed class BuildRun(BuildConfiguration build, string folder)
             if (StatusText.Length > 0) return StatusText;
             if (Problems is [var before, ..]) return before.Text;
             var tests = PassedTests + FailedTests.Count + IgnoredTests;
-            return tests == 0 ? "" : $"{PassedTests} tests passed" + (FailedTests.Count > 0 ? $", {FailedTests.Count} failed" : "") + (IgnoredTests > 0 ? $", {IgnoredTests} ignored" : "");
+            return tests == 0 ? "" : $"{Count.Of(PassedTests, "test")} passed" + (FailedTests.Count > 0 ? $", {FailedTests.Count} failed" : "") + (IgnoredTests > 0 ? $", {IgnoredTests} ignored" : "");
         }
     }
 }

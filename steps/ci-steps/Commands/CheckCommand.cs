@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Settings;
 using CiSteps.TeamCity.Checking;
 using CiSteps.TeamCity.Settings;
@@ -31,8 +32,8 @@ internal static class CheckCommand
         {
             foreach (var finding in findings) await context.Output.WriteLineAsync($"{finding.At}: {(finding.Severity == Severity.Warning ? "warning: " : "")}{finding.Rule}: {finding.Message}").ConfigureAwait(false);
             var errors = findings.Count(finding => finding.Severity == Severity.Error);
-            await context.Output.WriteLineAsync($"{tree.Projects.Count} projects, {tree.Builds.Count} configurations and templates, {tree.VcsRoots.Count} VCS roots, {tree.Recipes.Count} recipes: " +
-                $"{errors} errors, {findings.Count - errors} warnings").ConfigureAwait(false);
+            await context.Output.WriteLineAsync($"{Count.Of(tree.Projects.Count, "project")}, {Count.Of(tree.Builds.Count, "configuration or template", "configurations and templates")}, {Count.Of(tree.VcsRoots.Count, "VCS root")}, {Count.Of(tree.Recipes.Count, "recipe")}: " +
+                $"{Count.Of(errors, "error")}, {Count.Of(findings.Count - errors, "warning")}").ConfigureAwait(false);
         }
         return findings.Any(finding => finding.Severity == Severity.Error || context.Settings.Get(Strict)) ? ExitCode.Refused : ExitCode.Done;
     }

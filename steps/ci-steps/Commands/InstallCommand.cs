@@ -1,4 +1,5 @@
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Settings;
 using CiSteps.TeamCity.Checking;
 using CiSteps.TeamCity.Installing;
@@ -35,7 +36,7 @@ internal static class InstallCommand
         foreach (var secret in secrets.Values) context.Log.Mask.Add(secret);
         if (settings.Get(Prepare)) return await PrepareAsync(context, tree, places, secrets).ConfigureAwait(false);
         var wrong = SettingsCheck.Run(tree).Where(finding => finding.Severity == Severity.Error).ToList();
-        if (wrong.Count > 0) throw new UsageException($"the settings have {wrong.Count} errors, the first is {wrong[0]}; see ci-steps check");
+        if (wrong.Count > 0) throw new UsageException($"the settings have {Count.Of(wrong.Count, "error")}, the first is {wrong[0]}; see ci-steps check");
         var request = new InstallRequest(Address(settings), Token(context), settings.Get(Apply), settings.Get(Rotate), settings.Get(ExistingRoot), settings.Get(Limit));
         return await Installation.RunAsync(context, request, tree, places, secrets, cancel).ConfigureAwait(false);
     }

@@ -1,4 +1,5 @@
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Settings;
 using CiSteps.TeamCity.Branches;
 using CiSteps.TeamCity.Chains;
@@ -26,7 +27,7 @@ internal static class PlanCommand
         // What is broken elsewhere in a big tree does not hide this chain.
         var tree = SettingsReader.Read(RunSession.FindSettings(context.Argument));
         var broken = tree.Findings.Where(finding => finding.Severity == Severity.Error).Select(finding => finding.At.File).Distinct().Count();
-        if (broken > 0) await context.Error.WriteLineAsync($"{broken} files of the settings are broken, see ci-steps check; the plan is made of the others").ConfigureAwait(false);
+        if (broken > 0) await context.Error.WriteLineAsync($"{Count.Of(broken, "file of the settings is", "files of the settings are")} broken, see ci-steps check; the plan is made of the others").ConfigureAwait(false);
         var branch = context.Settings.Get(Branch);
         var project = context.Settings.Find(RunCommand.Project);
         if (project is not null && context.Settings.Find(Build) is not null) throw new UsageException("--project chooses among triggers, --build names one configuration; give one of the two");
@@ -34,7 +35,7 @@ internal static class PlanCommand
         foreach (var gap in plan.Gaps) await context.Error.WriteLineAsync($"{gap}; the server may have more to queue").ConfigureAwait(false);
         if (plan.Others.Count > 0)
             await context.Error.WriteLineAsync($"other repositories' triggers take a branch \"{branch}\" too and are a plan of their own (--project or --build): {string.Join(", ", plan.Others)}").ConfigureAwait(false);
-        await context.Output.WriteLineAsync($"branch {plan.Branch.Name}{(plan.Branch.IsDefault ? " (default)" : "")}; {plan.Builds.Count} builds, asked for: {string.Join(", ", plan.Tops)}").ConfigureAwait(false);
+        await context.Output.WriteLineAsync($"branch {plan.Branch.Name}{(plan.Branch.IsDefault ? " (default)" : "")}; {Count.Of(plan.Builds.Count, "build")}, asked for: {string.Join(", ", plan.Tops)}").ConfigureAwait(false);
         var rebuilt = Rebuilt(tree);
         var round = 0;
         foreach (var builds in plan.Rounds())

@@ -3,6 +3,7 @@ using CiSteps.Cli.Agents;
 using CiSteps.Cli.Records;
 using CiSteps.Cli.Sandboxes;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Settings;
 using CiSteps.Sandbox.Pods;
 
@@ -196,9 +197,8 @@ internal static class SandboxCommands
 
     private static async Task TellAsync(ProgramContext context, string folder, IReadOnlyList<string> clusters, string what)
     {
-        var width = clusters.Max(name => name.Length);
-        foreach (var name in clusters)
-            await context.Output.WriteLineAsync($"{name.PadRight(width)}  {what}: kubectl --kubeconfig {SandboxHost.KubeconfigOf(folder, name)}").ConfigureAwait(false);
+        string[] Row(string name) => [name, $"{what}: kubectl --kubeconfig {SandboxHost.KubeconfigOf(folder, name)}"];
+        foreach (var line in Table.Lines(clusters.Select(Row))) await context.Output.WriteLineAsync(line).ConfigureAwait(false);
     }
 
     private static string LogFile(string folder) => Path.Combine(folder, "sandbox.log");

@@ -1,5 +1,6 @@
 using CiSteps.Cli.Scaffolding;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Settings;
 using CiSteps.Repositories;
 using CiSteps.TeamCity.Scaffolding;
@@ -45,13 +46,13 @@ internal static class ScaffoldCommand
         }
         if (added.Count + changed.Count == 0)
         {
-            await context.Output.WriteLineAsync($"the settings of {request.Service} are up to date: {files.Count} files").ConfigureAwait(false);
+            await context.Output.WriteLineAsync($"the settings of {request.Service} are up to date: {Count.Of(files.Count, "file")}").ConfigureAwait(false);
             return ExitCode.Done;
         }
         if (settings.Get(DryRun)) return ExitCode.Done;
         if (changed.Count > 0 && !settings.Get(Overwrite))
         {
-            await context.Error.WriteLineAsync($"ci-steps: {changed.Count} files exist with other content, so nothing was written; look at the lines above, then give --overwrite or keep them").ConfigureAwait(false);
+            await context.Error.WriteLineAsync($"ci-steps: {Count.Of(changed.Count, "file exists", "files exist")} with other content, so nothing was written; look at the lines above, then give --overwrite or keep them").ConfigureAwait(false);
             return ExitCode.Refused;
         }
         foreach (var (path, text) in added.Concat(changed))
@@ -60,7 +61,7 @@ internal static class ScaffoldCommand
             await File.WriteAllTextAsync(path, text, cancel).ConfigureAwait(false);
         }
         await context.Output.WriteLineAsync("set what is the service's own in its projects: secrets (ci-steps install --prepare), registry user, kubeconfigs").ConfigureAwait(false);
-        await context.Output.WriteLineAsync($"{added.Count} new and {changed.Count} changed files written; check them with ci-steps check, then commit them to the settings repository").ConfigureAwait(false);
+        await context.Output.WriteLineAsync($"{added.Count} new and {Count.Of(changed.Count, "changed file")} written; check them with ci-steps check, then commit them to the settings repository").ConfigureAwait(false);
         return ExitCode.Done;
     }
 

@@ -1,5 +1,6 @@
 using CiSteps.Cli.Chains;
 using CiSteps.Cli.Records;
+using CiSteps.Hosting.Display;
 using CiSteps.Reports;
 using CiSteps.TeamCity.Chains;
 
@@ -14,7 +15,7 @@ internal static class BuildReport
     public static ChainReport Of(ChainRecord chain, IReadOnlyList<BuildRun> builds)
     {
         var failed = builds.FirstOrDefault(build => build.State is not BuildState.Succeeded);
-        var summary = failed is null ? $"all {builds.Count} builds are done" : $"{failed.Build.Name}: {failed.Summary}";
+        var summary = failed is null ? $"{Count.Of(builds.Count, "build is", "builds are")} done" : $"{failed.Build.Name}: {failed.Summary}";
         var rows = builds.Select(build => Row(build, chain.Folder));
         return new($"{chain.Branch.Name} at {chain.ShortCommit}", chain.Succeeded(builds), summary, [.. rows])
         {
@@ -41,8 +42,11 @@ internal static class BuildReport
             Problems = build.Problems,
             Tests = (build.PassedTests, build.FailedTests.Count, build.IgnoredTests),
             FailedTests = build.FailedTests,
-            Log = File.Exists(build.LogFile) ? Path.GetRelativePath(reportFolder, build.LogFile).Replace('\\', '/') : null,
+            Log = File.Exists(build.LogFile) ? Address(Path.GetRelativePath(reportFolder, build.LogFile)) : null,
             Detail = string.Join(", ", new[] { build.Build.Id, number, build.Agent }.Where(part => part.Length > 0)),
         };
     }
+
+    // A folder's name may have what means something in an address: a number sign, a percent sign.
+    private static string Address(string path) => string.Join('/', path.Split('/', '\\').Select(Uri.EscapeDataString));
 }

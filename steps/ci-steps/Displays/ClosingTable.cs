@@ -1,5 +1,6 @@
 using CiSteps.Cli.Chains;
 using CiSteps.Cli.Records;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Settings;
 using CiSteps.Reports;
 using CiSteps.TeamCity.Chains;
@@ -19,18 +20,15 @@ internal static class ClosingTable
         $"  report: {report}",
     ];
 
-    private static IEnumerable<string> Lines(IReadOnlyList<BuildRun> builds)
+    private static IEnumerable<string> Lines(IReadOnlyList<BuildRun> builds) =>
+        Table.Lines([Heading, .. builds.Select(Row)], numbers: 2).Select(line => "  " + line);
+
+    private static string[] Row(BuildRun build)
     {
-        var rows = new List<string[]> { Heading };
-        foreach (var build in builds)
-        {
-            var handed = build.State == BuildState.Succeeded ? string.Join("; ", HandOvers.Of(build.ArtifactsFolder, build.Build.Name)) : "";
-            rows.Add([build.Build.Name, Outcome(build.State), build is { StartedAt: { } from, FinishedAt: { } to } && build.State != BuildState.FailedToStart ? Durations.Show(to - from) : "",
-                handed.Length > 0 ? handed : build.Summary.ReplaceLineEndings(" ")]);
-        }
-        var widths = Enumerable.Range(0, 3).Select(column => rows.Max(row => row[column].Length)).ToArray();
-        foreach (var row in rows)
-            yield return $"  {row[0].PadRight(widths[0])}  {row[1].PadRight(widths[1])}  {row[2].PadLeft(widths[2])}  {row[3]}".TrimEnd();
+        var handed = build.State == BuildState.Succeeded ? string.Join("; ", HandOvers.Of(build.ArtifactsFolder, build.Build.Name)) : "";
+        var ran = build.State != BuildState.FailedToStart;
+        var took = build is { StartedAt: { } from, FinishedAt: { } to } && ran ? Durations.Show(to - from) : "";
+        return [build.Build.Name, Outcome(build.State), took, handed.Length > 0 ? handed : build.Summary];
     }
 
     /// <summary>The state in a word or two.</summary>

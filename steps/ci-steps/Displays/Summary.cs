@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using CiSteps.Cli.Chains;
 using CiSteps.Cli.Records;
+using CiSteps.Hosting;
 using CiSteps.Reports;
 using CiSteps.TeamCity.Chains;
 
@@ -38,6 +39,7 @@ internal static class Summary
             ["seconds"] = build is { StartedAt: { } from, FinishedAt: { } to } ? Math.Round((to - from).TotalSeconds, 3) : 0,
             ["exit"] = build.Steps.LastOrDefault(step => step.Exit is not null)?.Exit,
             ["reason"] = evidence?.Reason,
+            ["fault"] = evidence?.Fault.Word(),
             ["text"] = evidence?.Text ?? build.Summary,
             ["problems"] = new JsonArray([.. build.Problems.Select(problem => (JsonNode)new JsonObject { ["identity"] = problem.Identity, ["text"] = problem.Text })]),
             ["tests"] = new JsonObject { ["passed"] = build.PassedTests, ["failed"] = build.FailedTests.Count, ["ignored"] = build.IgnoredTests },

@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
 using CiSteps.Cli.Records;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
+using CiSteps.Hosting.Settings;
 using CiSteps.Pipeline;
 
 namespace CiSteps.Cli.Doctoring;
@@ -28,7 +30,7 @@ internal sealed class Doctor(StepContext context)
         Print(looks);
         if (context.Settings.Find(DoctorCommand.SummaryFile) is { } file) ChainRecord.WriteJson(Path.GetFullPath(file), AsJson(looks));
         var ill = looks.Where(look => look.IsWell == false).Select(look => look.Subject).ToList();
-        return ill.Count == 0 ? Outcome.Done($"{looks.Count(look => look.IsWell == true)} things are as the steps need them")
+        return ill.Count == 0 ? Outcome.Done($"{Count.Of(looks.Count(look => look.IsWell == true), "thing is as the steps need it", "things are as the steps need them")}")
             : Outcome.Refused("not-ready", $"not as the steps need it: {string.Join(", ", ill)}; see the lines above for what to do");
     }
 
@@ -42,7 +44,7 @@ internal sealed class Doctor(StepContext context)
         }
         catch (OperationCanceledException) when (late.IsCancellationRequested && !cancel.IsCancellationRequested)
         {
-            return [new(subject, false, $"no answer within {limit.TotalSeconds:0} s", "see whether it is up, and whether something between here and there swallows the connection")];
+            return [new(subject, false, $"no answer within {Durations.Show(limit)}", "see whether it is up, and whether something between here and there swallows the connection")];
         }
     }
 
@@ -52,7 +54,7 @@ internal sealed class Doctor(StepContext context)
         try
         {
             var pipeline = PipelineFile.Read(Path.Combine(context.WorkTree, name));
-            return (pipeline, new("pipeline file", true, $"{name}: {pipeline.Components.Count} components, {pipeline.Suites.Count} suites"));
+            return (pipeline, new("pipeline file", true, $"{name}: {Count.Of(pipeline.Components.Count, "component")}, {Count.Of(pipeline.Suites.Count, "suite")}"));
         }
         catch (UsageException failure)
         {
@@ -62,12 +64,10 @@ internal sealed class Doctor(StepContext context)
 
     private void Print(List<Look> looks)
     {
-        var width = looks.Max(look => look.Subject.Length);
-        foreach (var look in looks)
-        {
-            context.Log.Info($"{look.IsWell switch { true => "ok  ", false => "NOT ", _ => "-   " }} {look.Subject.PadRight(width)}  {look.Text}");
-            if (look.Advice.Length > 0) context.Log.Info($"     {new string(' ', width)}  -> {look.Advice}");
-        }
+        static string[] Row(Look look) => [look.IsWell switch { true => "ok", false => "NOT", _ => "-" }, look.Subject, look.Text];
+        static string[] Advice(Look look) => ["", "", "-> " + look.Advice];
+        var rows = looks.SelectMany(look => look.Advice.Length > 0 ? [Row(look), Advice(look)] : new[] { Row(look) });
+        foreach (var line in Table.Lines(rows)) context.Log.Info(line);
     }
 
     private JsonObject AsJson(List<Look> looks) => new()

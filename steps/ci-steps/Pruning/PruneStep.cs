@@ -1,4 +1,5 @@
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Settings;
 using CiSteps.Images;
 using CiSteps.Pipeline;
@@ -33,7 +34,8 @@ internal sealed class PruneStep(StepContext context, ChainRun run)
             else context.Log.Warning($"{decision.Text}; push it again, or remove it from the registry by hand");
         }
         var unreadable = images.Count(image => image.Unreadable is not null);
-        var (count, all) = (plan.Removed.Count, $"{images.Count} image{(images.Count == 1 ? "" : "s")} of private branches" + (unreadable == 0 ? "" : $" ({unreadable} cannot be read and stay{(unreadable == 1 ? "s" : "")})"));
+        var left = unreadable == 0 ? "" : $" ({Count.Of(unreadable, "cannot be read and stays", "cannot be read and stay")})";
+        var (count, all) = (plan.Removed.Count, $"{Count.Of(images.Count, "image")} of private branches{left}");
         if (count == 0) return Outcome.Done($"nothing to remove: {all}, and none is both older than {context.Settings.Get(PruneCommand.OlderThan).TotalDays:0.#} days and unused");
         if (context.DryRun || !context.Settings.Get(PruneCommand.Delete))
             return Outcome.Done($"would remove {count} of {all}; nothing was removed" + (context.DryRun ? "" : ": run it again with --delete"));

@@ -13,7 +13,7 @@ internal sealed class DiscoveryDocuments(ClusterApi api)
     /// <param name="Name">Such as <c>status</c>.</param>
     /// <param name="Verbs">What it can do.</param>
     /// <param name="Kind">Kind of its bodies; null for the kind's own.</param>
-    public sealed record Subresource(string Name, string[] Verbs, string? Kind = null, string? Group = null, string? Version = null);
+    internal sealed record Subresource(string Name, string[] Verbs, string? Kind = null, string? Group = null, string? Version = null);
 
     public static IEnumerable<Subresource> SubresourcesOf(ResourceType type, bool pods)
     {

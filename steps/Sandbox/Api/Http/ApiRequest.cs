@@ -17,8 +17,6 @@ internal sealed record ApiRequest(string Group, string Version, string Resource,
     /// <summary>What follows the subresource, for proxies.</summary>
     public string? Rest { get; init; }
 
-    public bool IsWatch => Verb == "watch";
-
     /// <summary>Null when the path is none of the API's resources.</summary>
     public static ApiRequest? Parse(HttpRequest request)
     {

@@ -56,14 +56,4 @@ internal sealed class EventLog(int capacity, long byteLimit)
         }
         return low == events.Count ? [] : [.. events.GetRange(low, events.Count - low)];
     }
-
-    /// <summary>Forgets everything up to now, as a compaction would.</summary>
-    public void Compact(long revision)
-    {
-        events.Clear();
-        head = 0;
-        bytes = 0;
-        Forgotten = revision;
-        Wake();
-    }
 }

@@ -18,9 +18,6 @@ internal sealed class TypeRegistry
     public ResourceType? Find(string group, string version, string plural) =>
         current.ByUrl.GetValueOrDefault((group, version, plural));
 
-    public ResourceType? FindKind(string group, string version, string kind) =>
-        current.All.FirstOrDefault(t => t.Group == group && t.Version == version && t.Kind == kind);
-
     /// <summary>The kind in any version.</summary>
     public ResourceType? FindStored(string storageKey) => current.ByStorageKey.GetValueOrDefault(storageKey);
 
