@@ -40,7 +40,7 @@ internal sealed record BuildSetting(EngineLocation Location, EngineKind Kind, Bu
         {
             RefuseForEngine(text, parameters, kind, builder);
             if (secrets.Count > 0)
-                throw new UsageException($"\"{component.Name}\" has image.secrets or image.ssh, which the engine's own builder cannot hand to a build{Because(builder)}: {BuilderChoice.HowToInstall}");
+                throw new UsageException($"\"{component.Name}\" has image.secrets or image.ssh, which the engine's own builder cannot hand to a build{Because(builder)}: {Advice(kind, builder)}");
         }
         // A name that stays empty, a stage that is missing: known from the file alone.
         _ = DockerfileSources.Read(text, parameters);
@@ -81,8 +81,30 @@ internal sealed record BuildSetting(EngineLocation Location, EngineKind Kind, Bu
         var unknown = BuildKitSyntax.OfEngine(text, parameters, kind);
         if (unknown.Count == 0) return;
         throw new UsageException($"{List(unknown, parameters)}: {kind.Name}'s own builder does not know this, and what it does not know it may leave out of the image without a word; "
-            + $"nothing was built{Because(builder)}: " + (kind.IsPodman ? "use an engine with BuildKit, or write it without" : BuilderChoice.HowToInstall + ", or write it without"));
+            + $"nothing was built{Because(builder)}: " + $"{Advice(kind, builder)}, or write it without");
     }
+
+    /// <summary>Refuses a base image whose triggers the engine's own builder does not know: they go off in this build.</summary>
+    /// <param name="source">The base as the Dockerfile names it.</param>
+    /// <param name="local">The image.</param>
+    /// <exception cref="UsageException">There is such a trigger.</exception>
+    public void RequireKnownTriggers(DockerfileSource source, LocalImage local)
+    {
+        if (Builder.IsBuildx) return;
+        var unknown = BuildKitSyntax.OfTriggers(local.Triggers, local.Environment, Parameters, Kind);
+        if (unknown.Count == 0) return;
+        var triggers = string.Join(", ", unknown.Select(one => $"trigger {one.Line} \"ONBUILD {one.Construct}\""));
+        throw new UsageException($"{Parameters.Name}:{source.Line} builds on \"{source.Reference}\", which has {triggers}: "
+            + $"{Kind.Name}'s own builder does not know this, and what it does not know it may leave out of the image without a "
+            + $"word; nothing was built{Because(Builder)}: {Advice(Kind, Builder)}, or take another base image");
+    }
+
+    // buildx does not work with podman. Where it was not looked for, it may well be there.
+    private static string Advice(EngineKind kind, BuilderChoice builder) =>
+        kind.IsPodman ? "use an engine with BuildKit"
+        : builder.WhyNot.Length == 0 ? "set image.builder in ci-steps.yaml to auto or buildx (" + BuilderChoice.HowToInstall
+            + " where that is missing)"
+        : BuilderChoice.HowToInstall;
 
     private static void RefuseForOldBuildKit(string text, DockerfileParameters parameters, EngineKind kind)
     {

@@ -13,7 +13,8 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
     public async Task<LocalBuild> RunAsync(BuildSetting setting, CancellationToken cancel)
     {
         if (setting.Builder.WhyNot.Length > 0)
-            context.Log.Info($"{order.Component.Name}: built with the engine's own builder, not BuildKit ({setting.Builder.WhyNot}); set image.builder to engine to keep it so, or {BuilderChoice.HowToInstall}");
+            context.Log.Info($"{order.Component.Name}: built with the engine's own builder, not BuildKit ({setting.Builder.WhyNot})"
+                + (setting.Kind.IsPodman ? "" : $"; set image.builder to engine to keep it so, or {BuilderChoice.HowToInstall}"));
         var files = BuildContext.Open(Path.Combine(context.WorkTree, image.Context), Path.GetFullPath(Path.Combine(context.WorkTree, image.Dockerfile)));
         var sources = DockerfileSources.Read(setting.Text, setting.Parameters);
         // The engine's own builder leaves the front end out of account; then it is no part of the image.
@@ -109,6 +110,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
             if (source.Use == DockerfileUse.FrontEnd && !setting.Builder.IsBuildx) continue;
             var platform = source.Use == DockerfileUse.FrontEnd ? setting.Parameters.EnginePlatform! : source.Platform ?? setting.Platform;
             var (digest, local) = await PullAsync(source, platform, cancel).ConfigureAwait(false);
+            if (source.Use == DockerfileUse.Base) setting.RequireKnownTriggers(source, local);
             if (!bases.Exists(known => known.Reference == source.Reference)) bases.Add(new BaseImage(source.Reference, digest));
             resolved.TryAdd(source.Reference, local.Id);
             if (source.IsFinalBase) await RequirePlatformAsync(source, digest, local, platform, setting, cancel).ConfigureAwait(false);

@@ -220,6 +220,18 @@ public sealed class OnEveryEngine(EngineStyle style)
         Assert.That(Materials(await ProvenanceAsync(Repository.Images().Single().Digest)), Does.Contain(baseDigest));
     }
 
+    [TestCase("COPY --link file /other", "trigger 2 \"ONBUILD COPY --link\"")]
+    [TestCase("ADD $SOMETHING /other", "trigger 2 \"ONBUILD ADD $SOMETHING")]
+    public async Task What_the_builder_does_not_know_of_a_base_images_triggers_is_refused(string trigger, string told)
+    {
+        engine.Hold("localhost/with-triggers:1", ["RUN true", trigger]);
+        Use("FROM localhost/with-triggers:1\nCOPY file /file\n");
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Usage), Repository.Output);
+        Assert.That(Repository.Output, Does.Contain("service/Dockerfile:1").And.Contain("\"localhost/with-triggers:1\"").And.Contain(told));
+        Assert.That(Repository.Output, style.IsPodman ? Does.Not.Contain("buildx plug-in") : Does.Contain("buildx plug-in"));
+        Assert.That(engine.Builds, Is.Zero);
+    }
+
     [Test]
     public async Task Secrets_are_refused_where_they_cannot_be_handed_over()
     {

@@ -42,6 +42,48 @@ public sealed class BuildKitSyntaxTests
         Assert.That(BuildKitSyntax.OfEngine(text, Plain, NewPodman), Has.Count.EqualTo(byNewPodman ? 1 : 0), "podman 5");
     }
 
+    [TestCase("FROM a\nARG U=git://x.example/a\nADD $U /b\n", 3, "ADD $U")]
+    [TestCase("ARG U=https://x.example/a.git\nFROM a\nARG U\nADD ${U} /b\n", 4, "ADD ${U}")]
+    [TestCase("FROM a AS one\nENV U ssh://x.example/a\nFROM one\nADD $U /b\n", 4, "ADD $U")]
+    [TestCase("FROM a\nENV H=x.example\nADD git@$H:a /b\n", 3, "ADD git@$H:a")]
+    [TestCase("FROM a\nARG GIVEN=file\nADD $GIVEN /b\n", 3, "ADD $GIVEN")]
+    [TestCase("FROM a\nADD $OF_THE_BASE /b\n", 2, "ADD $OF_THE_BASE")]
+    [TestCase("FROM a\nADD https://x.example/$OF_THE_BASE /b\n", 2, "ADD https://x.example/$OF_THE_BASE")]
+    [TestCase("FROM a\nONBUILD ADD $OF_THE_BASE /b\n", 2, "ONBUILD ADD $OF_THE_BASE")]
+    public void Finds_a_git_repository_in_a_variable(string text, int line, string construct)
+    {
+        var given = Plain with { Arguments = new Dictionary<string, string> { ["GIVEN"] = "git://x.example/a" } };
+        Assert.That(BuildKitSyntax.OfEngine(text, given, Docker),
+            Is.EqualTo(new[] { new UnknownSyntax(line, construct + " (which is or may be a git repository)") }));
+    }
+
+    [TestCase("[\"git://x.example/a\",\"/b\"]", "git://x.example/a")]
+    [TestCase("GIT://x.example/a /b", "GIT://x.example/a")]
+    [TestCase("other@x.example:a/b /b", "other@x.example:a/b")]
+    [TestCase("file ssh://git@x.example/a /b", "ssh://git@x.example/a")]
+    public void Finds_every_form_of_a_git_address(string rest, string address) =>
+        Assert.That(BuildKitSyntax.OfEngine($"FROM a\nADD {rest}\n", Plain, Docker), Is.EqualTo(new[] { new UnknownSyntax(2, "ADD " + address) }));
+
+    [TestCase("ADD --checksum=sha256:0 https://x.example/a /b", "ADD --checksum")]
+    [TestCase("COPY --link a /b", "COPY --link")]
+    [TestCase("RUN --mount=type=cache,target=/c make", "RUN --mount")]
+    [TestCase("ARG TARGETARCH", "ARG TARGETARCH")]
+    [TestCase("RUN <<EOF\nexit 9\nEOF", "RUN <<EOF")]
+    [TestCase("RUN <<EOF", "RUN <<EOF")]
+    [TestCase("ADD $OF_THE_BASE /b", "ADD $OF_THE_BASE (which is or may be a git repository)")]
+    public void Finds_what_a_base_images_triggers_use(string trigger, string construct) =>
+        Assert.That(BuildKitSyntax.OfTriggers(["RUN true", trigger], ["OF_THE_BASE=git://x.example/a"], Plain, Docker),
+            Is.EqualTo(new[] { new UnknownSyntax(2, construct) }));
+
+    [Test]
+    public void Leaves_plain_triggers_alone() => Assert.That(
+        BuildKitSyntax.OfTriggers(["COPY a /b", "ADD $PLACE /b"], ["PLACE=folder"], Plain, Docker), Is.Empty);
+
+    [TestCase("ADD github.com/a/b /c")]
+    [TestCase("ARG V=1\nADD https://x.example/a-$V.tar.gz /b")]
+    [TestCase("ADD https://x.example/$OF_THE_BASE.tar.gz /b")]
+    [TestCase("ADD files/$OF_THE_BASE /b")]
+    [TestCase("ADD [\"a file\",\"/b\"]")]
     [TestCase("RUN echo $((1<<2))")]
     [TestCase("RUN echo $((1 << 2)) # << 2")]
     [TestCase("RUN read x <<<text")]

@@ -17,6 +17,8 @@ public static partial class BuildKitSyntax
     // The first engine whose BuildKit reads here-documents without a front end that the Dockerfile names.
     private const int EngineWithHereDocuments = 23;
 
+    private static readonly string?[] unknownAs = [null, "x", "x.git", "git://x/"];
+
     /// <summary>What the builder inside an engine does not know, up to the target stage.</summary>
     /// <param name="text">The Dockerfile.</param>
     /// <param name="parameters">What it is built with.</param>
@@ -33,6 +35,7 @@ public static partial class BuildKitSyntax
         if (file.Check is { } check && check.Value.Contains("error=true", StringComparison.OrdinalIgnoreCase)) found.Add(new UnknownSyntax(check.Line, $"# check={check.Value}"));
         var stages = 0;
         var isLast = false;
+        var variables = new StageVariables(file.Escape, parameters.Arguments);
         foreach (var instruction in file.Instructions)
         {
             if (instruction.Word == "FROM")
@@ -40,7 +43,51 @@ public static partial class BuildKitSyntax
                 if (isLast) break;
                 isLast = IsTarget(instruction, parameters.Target, stages++);
             }
-            found.AddRange(Of(instruction, isGlobal: stages == 0, parameters, engine).Select(construct => new UnknownSyntax(instruction.Line, construct)));
+            found.AddRange(Of(instruction, isGlobal: stages == 0, parameters, engine, variables)
+                .Select(construct => new UnknownSyntax(instruction.Line, construct)));
+            variables.Take(instruction);
+        }
+        return found;
+    }
+
+    /// <summary>What the builder inside an engine does not know in the triggers (<c>ONBUILD</c>) of a base image.</summary>
+    /// <param name="triggers">Its triggers.</param>
+    /// <param name="environment">Its variables, each <c>name=value</c>.</param>
+    /// <param name="parameters">What the Dockerfile that builds on it is built with.</param>
+    /// <param name="engine">The engine.</param>
+    /// <returns>The triggers, each with its place among them as its line, from 1.</returns>
+    public static IReadOnlyList<UnknownSyntax> OfTriggers(
+        IReadOnlyList<string> triggers,
+        IReadOnlyList<string> environment,
+        DockerfileParameters parameters,
+        EngineKind engine)
+    {
+        ArgumentNullException.ThrowIfNull(triggers);
+        ArgumentNullException.ThrowIfNull(environment);
+        ArgumentNullException.ThrowIfNull(parameters);
+        ArgumentNullException.ThrowIfNull(engine);
+        var found = new List<UnknownSyntax>();
+        var variables = new StageVariables('\\', parameters.Arguments);
+        variables.TakeEnvironment(environment);
+        foreach (var (trigger, number) in triggers.Select((trigger, index) => (trigger, index + 1)))
+        {
+            IReadOnlyList<DockerfileInstruction> instructions;
+            try
+            {
+                instructions = Dockerfile.Parse(trigger, "ONBUILD").Instructions;
+            }
+            catch (Hosting.UsageException)
+            {
+                // A here-document whose text the image does not keep: nobody knows what it would do.
+                found.Add(new UnknownSyntax(number, trigger.Split('\n')[0]));
+                continue;
+            }
+            foreach (var instruction in instructions)
+            {
+                found.AddRange(Of(instruction, isGlobal: false, parameters, engine, variables)
+                    .Select(construct => new UnknownSyntax(number, construct)));
+                variables.Take(instruction);
+            }
         }
         return found;
     }
@@ -60,15 +107,20 @@ public static partial class BuildKitSyntax
         && (from.Rest.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries) is [_, _, var name] && name.Equals(target, StringComparison.OrdinalIgnoreCase)
             || target == number.ToString(CultureInfo.InvariantCulture));
 
-    private static IEnumerable<string> Of(DockerfileInstruction instruction, bool isGlobal, DockerfileParameters parameters, EngineKind engine)
+    private static IEnumerable<string> Of(
+        DockerfileInstruction instruction,
+        bool isGlobal,
+        DockerfileParameters parameters,
+        EngineKind engine,
+        StageVariables variables)
     {
         var own = instruction.Trigger ?? instruction;
         var word = instruction.Trigger is null ? own.Word : "ONBUILD " + own.Word;
         if (instruction.HereDocuments.Count > 0 && !(engine.IsPodman && engine.Major >= PodmanWithHereDocuments)) yield return $"{word} <<{instruction.HereDocuments[0]}";
         foreach (var flag in own.Flags.Select(DockerfileInstruction.NameOf))
             if (!Knows(own.Word, flag, engine)) yield return $"{word} --{flag}";
-        if (own.Word == "ADD" && own.Rest.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).SkipLast(1).FirstOrDefault(source => GitAddress().IsMatch(source.Trim('"', '[', ','))) is { } git)
-            yield return $"{word} {git}";
+        if (own.Word == "ADD" && own.Sources().FirstOrDefault(source => MayBeGit(source, variables)) is { } git)
+            yield return GitAddress().IsMatch(git) ? $"{word} {git}" : $"{word} {git} (which is or may be a git repository)";
         if (engine.IsPodman) yield break;
         if (own.Word is "FROM" && DockerfileSources.Predefined().Match(string.Join(' ', own.Flags) + " " + own.Rest) is { Success: true } inFrom && !parameters.Arguments.ContainsKey(inFrom.Value))
             yield return $"${inFrom.Value}";
@@ -87,6 +139,13 @@ public static partial class BuildKitSyntax
         _ => true,
     };
 
-    [GeneratedRegex(@"^(?:git@|git://|ssh://|https?://[^#\s?]+\.git(?:[#?]|$))")]
+    // A variable that only the base image may give is tried as what would make a repository of the whole.
+    private static bool MayBeGit(string source, StageVariables variables) => GitAddress().IsMatch(source)
+        || unknownAs.Any(probe => variables.Expand(source, probe) is not { } expanded || GitAddress().IsMatch(expanded));
+
+    // As BuildKit's ADD tells them: a scheme of git's own, user@host:path, or a path that ends with .git. What begins with
+    // github.com/ is a path of the context to it.
+    [GeneratedRegex(
+        @"^(?:[a-z0-9_-]+@[a-z0-9.-]+:|(?:git|ssh)://|https?://[^#\s?]+\.git(?:[#?]|$))", RegexOptions.IgnoreCase)]
     private static partial Regex GitAddress();
 }

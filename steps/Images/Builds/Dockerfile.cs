@@ -22,6 +22,26 @@ internal sealed record DockerfileInstruction(int Line, string Word, IReadOnlyLis
     public IEnumerable<string> Values(string name) => Flags.Where(flag => NameOf(flag).Equals(name, StringComparison.OrdinalIgnoreCase))
         .Select(flag => flag.IndexOf('=', StringComparison.Ordinal) is var equals and >= 0 ? flag[(equals + 1)..] : "");
 
+    /// <summary>What <c>ADD</c> and <c>COPY</c> take, without where to; in JSON's form or in words.</summary>
+    public IReadOnlyList<string> Sources()
+    {
+        if (Rest.TrimStart().StartsWith('['))
+        {
+            try
+            {
+                using var document = OutsideJson.ReadDocument(Encoding.UTF8.GetBytes(Rest), Word, JsonLimits.Standard);
+                if (document.RootElement.ValueKind == JsonValueKind.Array)
+                    return [.. document.RootElement.EnumerateArray().Where(one => one.ValueKind == JsonValueKind.String)
+                        .Select(one => one.GetString()!).SkipLast(1)];
+            }
+            catch (OutsideJsonException)
+            {
+                // Builders take it for words then.
+            }
+        }
+        return [.. Rest.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).SkipLast(1)];
+    }
+
     /// <summary>A flag's name without its dashes.</summary>
     public static string NameOf(string flag) => flag[2..(flag.IndexOf('=', StringComparison.Ordinal) is var equals and >= 0 ? equals : flag.Length)];
 }
