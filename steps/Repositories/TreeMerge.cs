@@ -16,19 +16,24 @@ public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
     /// <param name="from">The commit merged.</param>
     public static TreeMerge Of(WorkRepository repository, string into, string from) => GitFailure.Translate(repository.Folder, () =>
     {
-        // The library reads attributes from work tree and index: here from an empty one, and one that is never written.
+        // Attributes and drivers come from the index alone, which is never written: not from a work tree, from the clone's
+        // configuration and info/attributes, which the change's own tests can have written, or from the user's or the system's.
         var nowhere = Directory.CreateTempSubdirectory("cisteps-merge-");
+        var found = levels.Select(level => (Level: level, Paths: GlobalSettings.GetConfigSearchPaths(level).ToArray())).ToList();
         try
         {
-            using var merging = new Repository(repository.Native.Info.Path, new RepositoryOptions
+            foreach (var level in levels) GlobalSettings.SetConfigSearchPaths(level, Path.Combine(nowhere.FullName, "none"));
+            var objects = Borrow(repository, nowhere.FullName, out var git);
+            using var merging = new Repository(git, new RepositoryOptions
             {
-                WorkingDirectoryPath = nowhere.FullName,
+                WorkingDirectoryPath = nowhere.CreateSubdirectory("tree").FullName,
                 IndexPath = Path.Combine(nowhere.FullName, "index"),
             });
             var target = merging.Lookup<Commit>(repository.Get(into).Id);
             AddAttributes(target.Tree, "", merging.Index);
             var result = merging.ObjectDatabase.MergeCommits(target, merging.Lookup<Commit>(repository.Get(from).Id),
                 new MergeTreeOptions());
+            Keep(Path.Combine(git, "objects"), objects);
             return result.Status == MergeTreeStatus.Succeeded
                 ? new TreeMerge(result.Tree.Sha, [])
                 : new TreeMerge(null, [.. result.Conflicts
@@ -37,9 +42,45 @@ public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
         }
         finally
         {
+            foreach (var (level, paths) in found) GlobalSettings.SetConfigSearchPaths(level, paths);
+            foreach (var file in nowhere.EnumerateFiles("*", SearchOption.AllDirectories)) file.IsReadOnly = false;
             nowhere.Delete(recursive: true);
         }
     });
+
+    private static readonly ConfigurationLevel[] levels = [ConfigurationLevel.ProgramData, ConfigurationLevel.System,
+        ConfigurationLevel.Xdg, ConfigurationLevel.Global];
+
+    // A repository of its own that has the clone's objects, and its history as far as the clone has it.
+    private static string Borrow(WorkRepository repository, string folder, out string git)
+    {
+        git = Repository.Init(Path.Combine(folder, "git"), isBare: true);
+        var own = repository.Native.Info.Path;
+        var common = Path.Combine(own, "commondir");
+        if (File.Exists(common)) own = Path.GetFullPath(File.ReadAllText(common).Trim(), own);
+        var objects = Path.Combine(own, "objects");
+        Directory.CreateDirectory(Path.Combine(git, "objects", "info"));
+        File.WriteAllText(Path.Combine(git, "objects", "info", "alternates"), objects.Replace('\\', '/') + "\n");
+        var shallow = Path.Combine(own, "shallow");
+        if (File.Exists(shallow)) File.Copy(shallow, Path.Combine(git, "shallow"));
+        return objects;
+    }
+
+    private static void Keep(string made, string objects)
+    {
+        foreach (var folder in Directory.GetDirectories(made).Where(folder => Path.GetFileName(folder).Length == 2))
+        {
+            var into = Directory.CreateDirectory(Path.Combine(objects, Path.GetFileName(folder))).FullName;
+            foreach (var file in Directory.GetFiles(folder))
+            {
+                // A reader sees a whole object or none.
+                var (to, half) = (Path.Combine(into, Path.GetFileName(file)), Path.Combine(objects, Path.GetRandomFileName()));
+                if (File.Exists(to)) continue;
+                File.Copy(file, half);
+                File.Move(half, to, overwrite: true);
+            }
+        }
+    }
 
     private static void AddAttributes(Tree tree, string folder, LibGit2Sharp.Index index)
     {

@@ -90,7 +90,8 @@ public sealed class WorkRepository : IDisposable
         throw new UsageException(IsShallow
             ? $"the history of this clone is cut off before the common ancestor of {Short(one)} and {Short(other)}: fetch the rest (git fetch --unshallow), " +
               "or let the checkout be complete (in TeamCity: no shallow clone, teamcity.git.shallowClone=false)"
-            : $"commits {Short(one)} and {Short(other)} have no common ancestor: start the branch from the target branch");
+            : $"commits {Short(one)} and {Short(other)} have no common ancestor: the target branch " +
+                "may have been rewritten; start the branch anew from the target branch");
     }
 
     /// <summary>The best common ancestor of two commits as far as this clone's history goes; null when there is none.</summary>
@@ -123,6 +124,11 @@ public sealed class WorkRepository : IDisposable
 
     /// <summary>All file paths of a commit with mode and id of their content, in git's order; a submodule is one path.</summary>
     public IEnumerable<(string Path, string Id)> Files(string commit) => FilesOf(Get(commit).Tree, "");
+
+    /// <summary>As <see cref="Files"/>, of a tree by its id.</summary>
+    /// <exception cref="UsageException">The clone does not have it.</exception>
+    public IEnumerable<(string Path, string Id)> FilesOfTree(string tree) => FilesOf(repository.Lookup<Tree>(tree)
+        ?? throw new UsageException($"this clone does not have the tree {Short(tree)}: run the step again"), "");
 
     /// <summary>When a commit was made, by its committer.</summary>
     public DateTimeOffset CommitTime(string commit) => GitFailure.Translate(Folder, () => Get(commit).Committer.When);

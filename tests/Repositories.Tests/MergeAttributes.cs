@@ -53,4 +53,37 @@ public sealed class Merge_attributes
     [TestCase("sub/.gitattributes", new[] { "a" })]
     public void Of_the_target_count_wherever_they_stand(string path, string[] conflicts) =>
         Assert.That(Merge(path).Conflicts, Is.EqualTo(conflicts));
+
+    [Test]
+    public void Of_the_clone_do_not_count([Values("info/attributes", "merge.default", "core.attributesFile")] string what)
+    {
+        var file = Path.Combine(clone.Folder, ".git", "info", "attributes");
+        Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+        if (what == "merge.default") clone.Git("config", what, "union");
+        else File.WriteAllText(file, "* merge=union\n");
+        if (what == "core.attributesFile")
+        {
+            File.Move(file, file + ".own");
+            clone.Git("config", what, file + ".own");
+        }
+        Assert.That(Merge("").Conflicts, Is.EqualTo(new[] { "a", "sub/a" }));
+    }
+
+    [Test]
+    public void Leave_the_merged_tree_in_the_clone()
+    {
+        var merge = Merge("");
+        Assert.That(merge.Tree, Is.Null);
+        clone.Git("reset", "--hard", "--quiet", "main");
+        clone.Write("b", "1\n");
+        clone.Commit("Another file");
+        var change = clone.Head;
+        clone.Checkout("main");
+        clone.Write("c", "2\n");
+        clone.Commit("A third");
+        using var repository = WorkRepository.Open(clone.Folder);
+        var tree = TreeMerge.Of(repository, clone.Head, change).Tree!;
+        Assert.That(clone.Git("ls-tree", "--name-only", tree), Is.EqualTo("a\nb\nc\nsub"));
+        Assert.That(repository.FilesOfTree(tree).Select(each => each.Path), Is.EqualTo(new[] { "a", "b", "c", "sub/a" }));
+    }
 }
