@@ -25,27 +25,19 @@ internal sealed partial class BuildxBuild(StepContext context, string program, E
         using var configuration = ClientConfiguration.For(credentials, context.Settings.Environment);
         var environment = EnvironmentOf(context, location);
         foreach (var (name, value) in configuration.Environment) environment[name] = value;
-        var idFile = Path.GetTempFileName();
-        try
-        {
-            var said = new BuildxProgress(context.Log.Child);
-            // As a folder: of a tar on its standard input BuildKit leaves out nothing, not the Dockerfile either that
-            // .dockerignore names.
-            using var handed = files.OpenFolder();
-            var exit = await ChildProcess.RunAsync(
-                program, [.. Arguments(build, cacheFrom, secrets, idFile, handed)], context.WorkTree, (line, _) => said.Add(line),
-                environment, endsWithThis: true, cancel: cancel).ConfigureAwait(false);
-            foreach (var (source, why) in said.NotImported)
-                context.Log.Warning($"no layers could be taken from {source}, so more is built than need be: {why}");
-            if (exit != 0) throw new ImageBuildException(said.Instruction, said.Error.Length > 0 ? said.Error : $"docker buildx ended with exit code {exit}", said.LastLines);
-            handed.RequireUnchanged();
-            var id = (await File.ReadAllTextAsync(idFile, cancel).ConfigureAwait(false)).Trim();
-            return ImageReference.IsDigest(id) ? new EngineBuildResult(id, said.Steps, said.Cached) : throw new UnavailableException("engine", "docker buildx ended well and named no image");
-        }
-        finally
-        {
-            File.Delete(idFile);
-        }
+        var said = new BuildxProgress(context.Log.Child);
+        // As a folder: of a tar on its standard input BuildKit leaves out nothing, not the Dockerfile either that
+        // .dockerignore names.
+        using var handed = files.OpenFolder();
+        var exit = await ChildProcess.RunAsync(
+            program, [.. Arguments(build, cacheFrom, secrets, handed.IdFile, handed)], context.WorkTree, (line, _) => said.Add(line),
+            environment, endsWithThis: true, cancel: cancel).ConfigureAwait(false);
+        foreach (var (source, why) in said.NotImported)
+            context.Log.Warning($"no layers could be taken from {source}, so more is built than need be: {why}");
+        if (exit != 0) throw new ImageBuildException(said.Instruction, said.Error.Length > 0 ? said.Error : $"docker buildx ended with exit code {exit}", said.LastLines);
+        handed.RequireUnchanged();
+        var id = (await File.ReadAllTextAsync(handed.IdFile, cancel).ConfigureAwait(false)).Trim();
+        return ImageReference.IsDigest(id) ? new EngineBuildResult(id, said.Steps, said.Cached) : throw new UnavailableException("engine", "docker buildx ended well and named no image");
     }
 
     /// <summary>The environment of docker's client: the step's own, without what belongs to the chain, and with the engine that the step speaks to.</summary>

@@ -56,8 +56,12 @@ internal sealed record ImageAction(ComponentFacts Facts, ImageAct Act, string Te
 /// <param name="Actions">One per component with an image.</param>
 internal sealed record ImageBuildPlan(IReadOnlyList<ImageAction> Actions)
 {
-    /// <summary>The first refusal; null when there is none.</summary>
-    public ImageAction? Refusal => Actions.FirstOrDefault(action => action.Act == ImageAct.Refuse);
+    /// <summary>What is refused, a line per component; empty when nothing is.</summary>
+    public string Refusal => string.Join('\n', Actions.Where(action => action.Act == ImageAct.Refuse).Select(action => action.Text));
+
+    /// <summary>What is not refused, a line per component.</summary>
+    public string Standing => Refusal.Length == 0 ? Text
+        : string.Join('\n', Actions.Where(action => action.Act != ImageAct.Refuse).Select(action => action.Text));
 
     /// <summary>The decision for people, a line per component.</summary>
     public string Text => Actions.Count == 0 ? "no component of this repository has an image" : string.Join('\n', Actions.Select(action => action.Text));

@@ -19,8 +19,9 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
             return Outcome.Refused("unit-test-failed", $"unit-test of this run did not pass ({tested.Text}); nothing is built from it");
         var facts = await GatherAsync(cancel).ConfigureAwait(false);
         var plan = ImageBuildPlan.For(facts);
-        context.Log.Info(plan.Text);
-        if (plan.Refusal is { } refusal) return Outcome.Refused("tag-taken", refusal.Text);
+        // What is refused is said by the outcome, and only there.
+        if (plan.Standing.Length > 0) context.Log.Info(plan.Standing);
+        if (plan.Refusal.Length > 0) return Outcome.Refused("tag-taken", plan.Refusal);
         if (context.DryRun) return Outcome.Done(plan.Text);
         Workplace.Require(context);
 

@@ -177,7 +177,8 @@ public sealed class OnEveryEngine(EngineStyle style)
     {
         engine.VanishesInBuild = true;
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Unavailable), Repository.Output);
-        Assert.That(Repository.Output, Does.Contain("image-build.engine"));
+        Assert.That(Repository.Output, Does.Contain("image-build.engine").And.Contain("went away while it worked"));
+        Assert.That(Repository.Output, Does.Not.Contain("no container engine answers"));
     }
 
     [TestCase("write /var/lib/x: no space left on device", ExitCode.Unavailable, "docker system df")]

@@ -44,6 +44,14 @@ public sealed class EngineFaultsTests
     [TestCase("Cannot connect to the Docker daemon at unix:///run/x.sock. Is the docker daemon running?", EngineFault.Gone)]
     [TestCase("failed to receive status: rpc error: code = Unavailable desc = closing transport due to: connection error",
         EngineFault.Gone)]
+    [TestCase("failed to create endpoint a on network bridge: could not find bridge docker0: route ip+net: no such network "
+        + "interface", EngineFault.Network)]
+    [TestCase("executor failed running [/bin/sh -c make]: failed to create endpoint x on network bridge", EngineFault.Network)]
+    [TestCase("failed to set up container networking: driver failed programming external connectivity on endpoint x: iptables "
+        + "failed: iptables: No chain/target/match by that name", EngineFault.Network)]
+    [TestCase("could not find an available, non-overlapping IPv4 address pool among the defaults", EngineFault.Network)]
+    [TestCase("no available IPv4 addresses on this network's address pools: bridge", EngineFault.Network)]
+    [TestCase("failed to set up container networking: network mine not found", null)]
     [TestCase("dockerfile parse error on line 3: unknown instruction: RUNN", null)]
     [TestCase("", null)]
     public void An_engines_fault_is_told_from_the_authors(string text, EngineFault? fault) =>

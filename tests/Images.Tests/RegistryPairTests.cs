@@ -30,10 +30,10 @@ public sealed class RegistryPairTests
     [TestCase("https://registry.example", "scheme")]
     [TestCase("acme", "docker.io/acme")]
     [TestCase("acme/team", "docker.io/acme/team")]
-    [TestCase("registry.example/", "not a repository name")]
+    [TestCase("registry.example/", "ends with a slash")]
     [TestCase("registry.example/Team", "capital letters")]
-    [TestCase("registry.example/team:1", "not a repository name")]
-    [TestCase("registry.example:99999", "not a port")]
+    [TestCase("registry.example/team:1", "has a tag")]
+    [TestCase("registry.example:99999", "not from 1 to 65535")]
     [TestCase("registry.example:port", "not a host name")]
     [TestCase("registry_1.example", "not a host name")]
     [TestCase("registry.example\n", "not a host name")]
@@ -80,6 +80,21 @@ public sealed class RegistryPairTests
     [TestCase("", "")]
     public void Leaves_what_a_manifest_writes_as_it_is_unless_it_was_pushed(string written, string expected) =>
         Assert.That(RegistryPair.Parse("index.docker.io/acme", "mirror.example").ToPull(written), Is.EqualTo(expected));
+
+    [TestCase("host:5000/acme/", "ends with a slash")]
+    [TestCase("host:5000/Acme", "capital letters")]
+    [TestCase("host:5000/acme:1", "has a tag")]
+    [TestCase("host:5000/acme@sha256:00", "has a digest")]
+    [TestCase("me:geheim@host:5000/acme", "credentials")]
+    [TestCase("https://me:geheim@host:5000/acme", "scheme")]
+    [TestCase("my_host:5000/acme", "underscore")]
+    [TestCase("host:0/acme", "port 0")]
+    [TestCase("host:65536/acme", "port 65536")]
+    public void Says_which_mistake_is_in_a_registry_and_no_password(string text, string said)
+    {
+        var refusal = Assert.Throws<Hosting.UsageException>(() => RegistryPrefix.Parse(text))!;
+        Assert.That(refusal.Message, Does.Contain(said).And.Not.Contain("geheim"));
+    }
 
     [Test]
     public void Names_repositories_as_the_chain_does_wherever_the_registry_is()

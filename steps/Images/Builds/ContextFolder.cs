@@ -6,18 +6,18 @@ namespace CiSteps.Images;
 /// </summary>
 public sealed class ContextFolder : IDisposable
 {
-    private readonly string own;
+    private readonly StepFolder own;
     private readonly Action requireUnchanged;
 
     internal ContextFolder(string folder, string dockerfile, byte[] ignore, Action requireUnchanged)
     {
         this.requireUnchanged = requireUnchanged;
         Folder = folder;
-        own = Directory.CreateTempSubdirectory("cisteps-dockerfile-").FullName;
+        own = StepFolder.Create();
         try
         {
             // A builder takes an ignore file of the Dockerfile's own name beside it before that of the context.
-            Dockerfile = Path.Combine(own, Path.GetFileName(dockerfile));
+            Dockerfile = Path.Combine(own.Path, Path.GetFileName(dockerfile));
             File.Copy(dockerfile, Dockerfile);
             File.WriteAllBytes(Dockerfile + ".dockerignore", ignore);
         }
@@ -34,10 +34,13 @@ public sealed class ContextFolder : IDisposable
     /// <summary>Path of a copy of the Dockerfile, in a folder of its own beside the ignore file that counts.</summary>
     public string Dockerfile { get; } = "";
 
+    /// <summary>Path of a file in the same folder for the builder to write the image's id to.</summary>
+    public string IdFile => Path.Combine(own.Path, ".image-id");
+
     /// <summary>To be asked when the build has ended: the builder does not notice a file that changes while it is read.</summary>
     /// <exception cref="Hosting.UsageException">Something in the context is no longer what it was.</exception>
     public void RequireUnchanged() => requireUnchanged();
 
     /// <inheritdoc />
-    public void Dispose() => Directory.Delete(own, recursive: true);
+    public void Dispose() => own.Dispose();
 }

@@ -131,7 +131,7 @@ public sealed partial class ContainerEngine
         }
         try
         {
-            await AttemptAsync(() => client.Images.BuildImageFromDockerfileAsync(new ImageBuildParameters
+            await WorkAsync(() => client.Images.BuildImageFromDockerfileAsync(new ImageBuildParameters
             {
                 Dockerfile = build.Dockerfile,
                 Tags = build.Name is null ? [] : [build.Name.ToString()],
@@ -145,7 +145,7 @@ public sealed partial class ContainerEngine
                 ForceRemove = true,
                 // The engine's own builder: the other one needs a session that only docker's own client speaks.
                 Version = "1",
-            }, context, [], new Dictionary<string, string>(), new Synchronous<JSONMessage>(Read), cancel), cancel).ConfigureAwait(false);
+            }, context, [], new Dictionary<string, string>(), new Synchronous<JSONMessage>(Read), cancel), () => "", cancel).ConfigureAwait(false);
         }
         catch (EngineRefusalException refusal)
         {
@@ -206,9 +206,11 @@ public sealed partial class ContainerEngine
     {
         ArgumentNullException.ThrowIfNull(name);
         string? error = null, digest = null;
+        var hasBegun = false;
         var transfer = new TransferProgress(progress, TimeProvider.System);
         void Read(JSONMessage message)
         {
+            hasBegun = true;
             if (message.Error is { } failure) error ??= failure.Message;
             if (message.Aux?.ExtensionData is { } facts && facts.TryGetValue("Digest", out var value)) digest = value.ToString();
             // Without a message of its own, as the containerd store pushes: "1: digest: sha256:… size: 750".
@@ -217,8 +219,9 @@ public sealed partial class ContainerEngine
         }
         try
         {
-            await AttemptAsync(() => client.Images.PushImageAsync(name.Repository, new ImagePushParameters { Tag = name.Tag ?? "latest" },
-                ToAuth(name.Host, credential), new Synchronous<JSONMessage>(Read), cancel), cancel).ConfigureAwait(false);
+            await WorkAsync(() => client.Images.PushImageAsync(name.Repository, new ImagePushParameters { Tag = name.Tag ?? "latest" },
+                ToAuth(name.Host, credential), new Synchronous<JSONMessage>(Read), cancel),
+                () => hasBegun ? $"; \"{name}\" may be in the registry: run again, which finds out" : "", cancel).ConfigureAwait(false);
         }
         catch (EngineRefusalException refusal)
         {
@@ -237,6 +240,20 @@ public sealed partial class ContainerEngine
 
     [GeneratedRegex(@"digest: (sha256:[0-9a-f]{64})\b")]
     private static partial Regex PushedLine();
+
+    // It answered a moment ago: to say that none answers would send people to where it is configured.
+    private async Task WorkAsync(Func<Task> call, Func<string> more, CancellationToken cancel)
+    {
+        try
+        {
+            await AttemptAsync(call, cancel).ConfigureAwait(false);
+        }
+        catch (UnavailableException silence)
+        {
+            throw new UnavailableException(
+                "engine", $"the container engine at {Location} went away while it worked: see its own log{more()}", silence);
+        }
+    }
 
     private static AuthConfig ToAuth(string host, RegistryCredential? credential) => credential is null ? new AuthConfig() : new AuthConfig
     {

@@ -28,6 +28,7 @@ internal sealed record EngineAddress(string Scheme, string User, string Host, in
     /// <exception cref="UsageException">It is not an engine's address.</exception>
     public static EngineAddress Parse(string text, string source, bool isTls)
     {
+        if (text.StartsWith('/')) throw Refusal(text, source, $"write unix://{text}", isAdvised: true);
         var cut = text.IndexOf("://", StringComparison.Ordinal);
         var (scheme, rest) = cut < 0 ? ("tcp", text) : (text[..cut].ToLowerInvariant(), text[(cut + 3)..]);
         return scheme switch
@@ -35,6 +36,7 @@ internal sealed record EngineAddress(string Scheme, string User, string Host, in
             "unix" when rest.Length == 0 => new("unix", "", "", 0, EngineLocation.DefaultSocket),
             "unix" when rest.StartsWith('/') => new("unix", "", "", 0, rest),
             "unix" => throw Refusal(text, source, "the path of a socket has to be absolute"),
+            "npipe" when !OperatingSystem.IsWindows() => throw Refusal(text, source, "named pipes are there on Windows only"),
             "npipe" when Pipe(rest) is { Length: > 0 } pipe => new("npipe", "", "", 0, pipe),
             "ssh" => Ssh(text, source),
             "tcp" or "http" or "https" =>
@@ -102,7 +104,7 @@ internal sealed record EngineAddress(string Scheme, string User, string Host, in
         return new EngineAddress("ssh", user, uri.Host.Trim('[', ']'), Math.Max(uri.Port, 0), path);
     }
 
-    private static UsageException Refusal(string text, string source, string why) => new(
-        $"\"{text}\" is not an address of a container engine ({source}): {why}; write unix:///var/run/docker.sock, "
-            + "tcp://host:2376 or ssh://user@host");
+    private static UsageException Refusal(string text, string source, string why, bool isAdvised = false) => new(
+        $"\"{text}\" is not an address of a container engine ({source}): {why}"
+            + (isAdvised ? "" : "; write unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host"));
 }

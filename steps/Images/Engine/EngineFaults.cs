@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using CiSteps.Hosting;
 
 namespace CiSteps.Images;
@@ -7,6 +8,9 @@ public enum EngineFault
 {
     /// <summary>It cannot run any container: its runtime, shim or control groups are broken.</summary>
     Runtime,
+
+    /// <summary>It cannot give a container a network: its bridge, packet filter or addresses are wanting.</summary>
+    Network,
 
     /// <summary>Its disk is full.</summary>
     DiskFull,
@@ -20,7 +24,7 @@ public enum EngineFault
 
 /// <summary>Tells from an engine's or builder's text whose fault a failure is: the platform's, or that of who wrote the
 /// Dockerfile or command.</summary>
-public static class EngineFaults
+public static partial class EngineFaults
 {
     // The runtime itself is missing or dies.
     private static readonly string[] broken = ["runc did not terminate successfully", "failed to start shim", "exec: \"runc\"",
@@ -43,6 +47,16 @@ public static class EngineFaults
         "OCI permission denied", "chdir to cwd", "set in config.json failed", "unable to find user", "unable to find group",
         "no matching entries in passwd file",
         "not a directory: unknown: Are you trying to mount a directory onto a file", "invalid capability", "unknown capability",
+    ];
+
+    // Said of the engine's own networks. One that does not exist by the name that was asked for is another matter.
+    private static readonly string[] network =
+    [
+        "failed to create endpoint", "could not find bridge", "failed to set up container networking", "iptables failed",
+        "failed to setup IP tables", "failed programming external connectivity", "failed to create NAT chain",
+        "No chain/target/match by that name", "no available IPv4 addresses", "no available IPv6 addresses",
+        "non-overlapping IPv4 address pool", "fully subnetted", "failed to add the host", "failed to add interface",
+        "unable to create network sandbox", "netavark: ", "error configuring network namespace",
     ];
 
     private static readonly string[] disk = ["no space left on device", "disk quota exceeded", "not enough space on the disk"];
@@ -69,6 +83,7 @@ public static class EngineFaults
         ArgumentNullException.ThrowIfNull(text);
         if (Has(text, disk)) return EngineFault.DiskFull;
         if (Has(text, gone)) return EngineFault.Gone;
+        if (Has(text, network) && !MissingNetwork().IsMatch(text)) return EngineFault.Network;
         // A front end that its registry does not know is misspelt, and that is the author's.
         if (frontEnd is { Length: > 0 } && text.Contains(NameOf(frontEnd), StringComparison.Ordinal) && Has(text, fetch))
         {
@@ -88,6 +103,8 @@ public static class EngineFaults
         $"{what}: {text}; " + fault switch
         {
             EngineFault.DiskFull => "the container engine's disk is full: make room (docker system df, docker system prune)",
+            EngineFault.Network => "the container engine cannot give a container a network: see its own log, and try docker run "
+                + "with any image",
             EngineFault.FrontEnd =>
                 "the front end that \"# syntax=\" names cannot be fetched: see whether its registry is up, or name one in a "
                 + "registry of your own",
@@ -107,6 +124,9 @@ public static class EngineFaults
         return fault is { } found ? ToStepFailure(found, what, refusal.Message, refusal)
             : new UsageException($"{what}: {refusal.Message}", refusal);
     }
+
+    [GeneratedRegex(@"\bnetwork \S+ not found")]
+    private static partial Regex MissingNetwork();
 
     // BuildKit writes a name in full: docker/dockerfile:1 as docker.io/docker/dockerfile:1.
     private static string NameOf(string frontEnd) => frontEnd.Split('@')[0];

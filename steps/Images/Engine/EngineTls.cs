@@ -43,6 +43,13 @@ internal sealed record EngineTls(string Folder, bool Verify, string Source, bool
     public (X509Certificate2? Own, X509Certificate2Collection Authorities) Load()
     {
         var authorities = new X509Certificate2Collection();
+        string[] wanted = NeedsAll ? ["ca", "cert", "key"] : HasOwn ? ["cert", "key"] : [];
+        if (wanted.Where(name => !File.Exists(FileOf(name))).Select(FileOf).ToList() is { Count: > 0 } missing)
+        {
+            throw new UsageException($"cannot read the certificates for the container engine ({Source}): "
+                + $"{string.Join(", ", missing.Select(file => $"\"{file}\""))} {(missing.Count == 1 ? "is" : "are")} missing; put "
+                + "ca.pem, cert.pem and key.pem there, or mend what names the folder");
+        }
         try
         {
             if (NeedsAll || File.Exists(FileOf("ca")))

@@ -18,7 +18,16 @@ public sealed record RegistryPrefix
     /// <summary>Reads a prefix.</summary>
     /// <exception cref="UsageException">The text is not one.</exception>
     public static RegistryPrefix Parse(string text) =>
-        TryParse(text, out var prefix, out var why) ? prefix : throw new UsageException($"\"{text}\" is not a registry: {why}");
+        TryParse(text, out var prefix, out var why) ? prefix : throw new UsageException($"\"{Shown(text)}\" is not a registry: {why}");
+
+    /// <summary>A text that was to be a prefix, without the credentials that somebody wrote into it.</summary>
+    public static string Shown(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var at = text.Contains("@sha", StringComparison.Ordinal) ? text.IndexOf('@', StringComparison.Ordinal) : text.LastIndexOf('@');
+        return at >= 0 && text[..at].Contains(':', StringComparison.Ordinal) && !text[..at].Contains('/', StringComparison.Ordinal)
+            || at >= 0 && text.Contains("://", StringComparison.Ordinal) ? "***" + text[at..] : text;
+    }
 
     /// <summary>Reads a prefix.</summary>
     /// <param name="text">What to read.</param>
@@ -30,6 +39,11 @@ public sealed record RegistryPrefix
         if (string.IsNullOrEmpty(text))
         {
             why = "it is empty";
+            return false;
+        }
+        if (Mistake(text) is { } mistake)
+        {
+            why = mistake;
             return false;
         }
         if (text.Contains("://", StringComparison.Ordinal))
@@ -78,6 +92,27 @@ public sealed record RegistryPrefix
 
     /// <inheritdoc />
     public override string ToString() => Path.Length == 0 ? Host : $"{Host}/{Path}";
+
+    // What people write by mistake, each by its own name; the rest is said by the rules of references.
+    private static string? Mistake(string text)
+    {
+        if (text.Contains("://", StringComparison.Ordinal)) return null;
+        if (text.Contains("@sha", StringComparison.Ordinal)) return "it has a digest; take \"@sha…\" away";
+        if (text.Contains('@', StringComparison.Ordinal))
+            return "it has credentials in it; take them out, and run docker login or set the registry's variables";
+        if (text.EndsWith('/')) return "it ends with a slash; take it away";
+        var (host, path) = text.IndexOf('/', StringComparison.Ordinal) is var slash and >= 0
+            ? (text[..slash], text[(slash + 1)..]) : (text, "");
+        if (path.Contains(':', StringComparison.Ordinal)) return "it has a tag; take it away with its colon";
+        if (path.Any(char.IsAsciiLetterUpper)) return $"the path \"{path}\" has capital letters; repositories have small ones only";
+        var colon = host.LastIndexOf(':');
+        var name = colon < 0 || host.EndsWith(']') ? host : host[..colon];
+        if (name.Contains('_', StringComparison.Ordinal) && (path.Length > 0 || colon >= 0))
+            return $"the host \"{name}\" has an underscore, which the name of a host cannot have";
+        return name.Length < host.Length && host[(colon + 1)..] is var port && port.Length > 0 && port.All(char.IsAsciiDigit)
+            && (port.Length > 5 || int.Parse(port, System.Globalization.CultureInfo.InvariantCulture) is 0 or > 65535)
+            ? $"the port {port} is not from 1 to 65535" : null;
+    }
 
     private bool HasHost(string host) => string.Equals(Host, host, StringComparison.OrdinalIgnoreCase);
 }

@@ -14,9 +14,9 @@ public sealed class ClientConfiguration : IDisposable
     private const string Helper = "ci-steps";
     private const string VariablePrefix = "CISTEPS_CLIENT_CREDENTIAL_";
     private const UnixFileMode OwnersOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
-    private readonly string? folder;
+    private readonly StepFolder? folder;
 
-    private ClientConfiguration(string? folder, IReadOnlyDictionary<string, string?> environment) => (this.folder, Environment) = (folder, environment);
+    private ClientConfiguration(StepFolder? folder, IReadOnlyDictionary<string, string?> environment) => (this.folder, Environment) = (folder, environment);
 
     /// <summary>Variables to set for the child.</summary>
     public IReadOnlyDictionary<string, string?> Environment { get; }
@@ -32,26 +32,23 @@ public sealed class ClientConfiguration : IDisposable
         if (credentials.Given.Count == 0 || OperatingSystem.IsWindows()) return new ClientConfiguration(null, new Dictionary<string, string?>());
         var users = DockerContexts.FolderOf(environment);
         var (json, source) = Read(users);
-        var folder = Directory.CreateTempSubdirectory("ci-steps-client-").FullName;
+        var folder = StepFolder.Create();
         try
         {
             var answers = Answers(credentials, source);
-            Link(users, folder);
-            Write(folder, json, answers);
-            return new ClientConfiguration(folder, Variables(folder, answers, environment));
+            Link(users, folder.Path);
+            Write(folder.Path, json, answers);
+            return new ClientConfiguration(folder, Variables(folder.Path, answers, environment));
         }
         catch
         {
-            Directory.Delete(folder, recursive: true);
+            folder.Dispose();
             throw;
         }
     }
 
     /// <inheritdoc />
-    public void Dispose()
-    {
-        if (folder is not null && Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
-    }
+    public void Dispose() => folder?.Dispose();
 
     // As it is, to be handed on, and as what it means.
     private static (JsonObject Json, ConfigurationSource Source) Read(string folder)

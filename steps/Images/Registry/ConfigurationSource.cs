@@ -27,6 +27,7 @@ internal sealed record ConfigurationSource(
     /// <exception cref="UsageException">It is not JSON, or a part of it has another type than docker gives it.</exception>
     public static ConfigurationSource Parse(string name, byte[] text)
     {
+        if (text.AsSpan().StartsWith("\uFEFF"u8)) text = text[3..];
         if (text.AsSpan().IndexOfAnyExcept(" \t\r\n"u8) < 0) text = "{}"u8.ToArray();
         try
         {
@@ -42,7 +43,8 @@ internal sealed record ConfigurationSource(
         }
         catch (OutsideJsonException error)
         {
-            throw new UsageException($"docker's configuration in {name} is not JSON that can be read: {error.What}", error);
+            throw new UsageException($"docker's configuration in {name} is not JSON that can be read: {error.What}; "
+                + "mend it, or take it away and run docker login again", error);
         }
     }
 

@@ -105,6 +105,12 @@ internal sealed class DockerConfiguration
     {
         try
         {
+            // A named pipe would keep whoever reads it waiting for ever.
+            if (FileState.OfTarget(path) is { Kind: not (FileKind.Regular or FileKind.Folder) } other)
+            {
+                throw new UsageException($"docker's configuration \"{path}\" is not a file but a {Word(other.Kind)}: put a file in its "
+                    + "place, or take it away");
+            }
             return File.ReadAllBytes(path);
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
@@ -118,6 +124,13 @@ internal sealed class DockerConfiguration
                     : $"{error.Message}; give this user the right to read it"), error);
         }
     }
+
+    private static string Word(FileKind kind) => kind switch
+    {
+        FileKind.NamedPipe => "named pipe",
+        FileKind.Socket => "socket",
+        _ => "device",
+    };
 
     private static string ProgramOf(string name) => "docker-credential-" + name;
 
