@@ -35,10 +35,18 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
             if (Unfit(evidence, requireSigned) is { } unfit) return (null, unfit);
             found.Add(evidence);
         }
-        return (new ChainEvidence(
+        var read = new ChainEvidence(
             found[0].RequiredHandOverAs(HandOverJson.Default.UnitTestHandOver),
             found[1].RequiredHandOverAs(HandOverJson.Default.ImageBuildHandOver),
-            found[2].RequiredHandOverAs(HandOverJson.Default.IntegrationHandOver), found), null);
+            found[2].RequiredHandOverAs(HandOverJson.Default.IntegrationHandOver), found);
+        if (read.UnitTests.Components.FirstOrDefault(one => Math.Min(Math.Min(one.Passed, one.Failed),
+            Math.Min(one.Skipped, one.Flaky)) < 0) is { } unit) throw Negative("unit-test", unit.Component);
+        if (read.Integration.Suites.FirstOrDefault(one => Math.Min(Math.Min(one.Passed, one.Failed), one.Skipped) < 0)
+            is { } suite) throw Negative("integration-deploy", suite.Suite);
+        return (read, null);
+
+        static UsageException Negative(string step, string of) => new($"the evidence of \"{step}\" counts fewer than 0 tests of " +
+            $"\"{of}\", which no run can: run {step} again");
     }
 
     /// <summary>Why evidence of this run that says "done" is not enough for what cannot be taken back; null when it is.</summary>
@@ -64,7 +72,8 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
     /// <param name="policy">The target's file now.</param>
     /// <param name="changedPaths">What the change touches; null on the target branch, where each component has its own commit to
     /// compare with.</param>
-    public string? Lack(ChainRun run, JudgingFile policy, IReadOnlyList<string>? changedPaths)
+    /// <param name="resultTree">Id of the tree that would land; the built commit's own when null.</param>
+    public string? Lack(ChainRun run, JudgingFile policy, IReadOnlyList<string>? changedPaths, string? resultTree = null)
     {
         ArgumentNullException.ThrowIfNull(run);
         ArgumentNullException.ThrowIfNull(policy);
@@ -72,7 +81,7 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
             if (tested.Failed > 0) return $"unit-test counted {tested.Failed} failed tests of component \"{tested.Component}\"";
         foreach (var result in Integration.Suites)
             if (!result.Succeeded) return $"suite \"{result.Suite}\" did not pass";
-        return TouchedOf(run, policy, changedPaths)
+        return (changedPaths is null ? Unknown(policy) : TouchedOf(run, policy, changedPaths, resultTree))
             ?? run.Change.Components.Select(component => UnitTestsOf(component, policy)).FirstOrDefault(lack => lack is not null)
             ?? Images.Images.Where(image => image.Built).Select(image => LackOf(image, policy.File))
                 .FirstOrDefault(lack => lack is not null)
@@ -101,18 +110,31 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
         return null;
     }
 
+    // A component that the target does not have has nobody there who asks for anything of it.
+    private string? Unknown(JudgingFile policy) => Images.Images.FirstOrDefault(image => image.Built
+        && !policy.File.Components.Any(component => component.Name == image.Component)) is { } image
+        ? $"\"{policy.File.Branches.Target}\" does not have a component \"{image.Component}\" any more, of which an image was " +
+            "built" : null;
+
     // By the target's idea of the paths as it is now: what it takes for changed must have been tested as changed.
-    private string? TouchedOf(ChainRun run, JudgingFile policy, IReadOnlyList<string>? changedPaths)
+    private string? TouchedOf(ChainRun run, JudgingFile policy, IReadOnlyList<string> changedPaths, string? resultTree)
     {
-        if (changedPaths is null) return null;
         foreach (var change in ChangedComponents.Decide(policy.File, changedPaths, run.ConfigurationPath)
             .Where(change => change.Changed))
         {
-            var name = change.Component.Name;
-            // A component that the change takes out is neither built nor tested any more.
-            if (!run.Change.Components.Any(component => component.Name == name)) continue;
-            if (UnitTests.Components.FirstOrDefault(tested => tested.Component == name) is not { Changed: true })
-                return $"component \"{name}\" counts as changed ({change.Reason}), and unit-test took it for unchanged";
+            var (component, name) = (change.Component, change.Component.Name);
+            if (policy.File.Suites.FirstOrDefault(suite => TakenOut.Of(suite, policy.File, run.Change).Contains(name)
+                && !Integration.Suites.Any(result => result.Suite == suite.Name && result.Components.Contains(name)))
+                is { } suite) return TakenOut.Sentence(suite.Name, name);
+            if (run.Change.Components.Any(own => own.Name == name))
+            {
+                if (UnitTests.Components.FirstOrDefault(tested => tested.Component == name) is not { Changed: true })
+                    return $"component \"{name}\" counts as changed ({change.Reason}), and unit-test took it for unchanged";
+            }
+            else if (component.UnitTests.FirstOrDefault() is { } unit && IsLeft(run, component, resultTree))
+                return $"the target's component \"{name}\" has no result of its unit tests \"{unit.Name}\": the change takes it " +
+                    "out or renames it, or is older than it, and files of it stay; take its unit tests out on the target first, " +
+                    "or remove all its files with it";
         }
         foreach (var (name, path) in ChangedSuites.Decide(policy.File, changedPaths))
         {
@@ -123,6 +145,13 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
                 return $"suite \"{name}\" counts as changed ({path} changed) and did not run: run the chain again";
         }
         return null;
+    }
+
+    private static bool IsLeft(ChainRun run, ComponentDefinition component, string? resultTree)
+    {
+        var globs = PathGlobs.Parse(component.Paths);
+        var files = resultTree is null ? run.Repository.Files(run.Identity.Commit) : run.Repository.FilesOfTree(resultTree);
+        return files.Any(file => globs.Matches(file.Path));
     }
 
     private string? UnitTestsOf(ComponentDefinition component, JudgingFile policy)

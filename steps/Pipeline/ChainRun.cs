@@ -115,6 +115,20 @@ public sealed class ChainRun : IDisposable
         return names.ToHashSet(StringComparer.Ordinal);
     }
 
+    /// <summary>Names of the target's components that the change touches, by the target's idea of them; those that the change's
+    /// file does not have any more too. All of them where it is not known what changed; none on the target branch.</summary>
+    /// <exception cref="UsageException">As <see cref="BaseAsync"/>.</exception>
+    /// <exception cref="UnavailableException">As <see cref="BaseAsync"/>.</exception>
+    public async Task<IReadOnlySet<string>> TouchedOfTargetAsync(CancellationToken cancel)
+    {
+        if (Identity.IsDefaultBranch) return new HashSet<string>();
+        var names = await BaseAsync(cancel).ConfigureAwait(false) is { } since
+            ? ChangedComponents.Decide(Policy, ChangedSince(since), ConfigurationPath).Where(change => change.Changed)
+                .Select(change => change.Component.Name)
+            : Policy.Components.Select(component => component.Name);
+        return names.ToHashSet(StringComparer.Ordinal);
+    }
+
     /// <summary>The full id of a commit; a history that is cut off is deepened for it. Null when neither the clone nor the
     /// origin's history has it.</summary>
     public async Task<string?> FindCommitAsync(string id, CancellationToken cancel)
@@ -224,8 +238,9 @@ public sealed class ChainRun : IDisposable
         view = await view.HavingAsync(target, context, repository, cancel).ConfigureAwait(false);
         var tip = view.Tips.Branches.GetValueOrDefault(target);
         if (view.Answer == OriginAnswer.Unknown) SayUnknown(context, view.Why);
+        identity = identity with { BaseUnknown = view.Answer == OriginAnswer.Unknown };
         var policy = source.Read(identity, change, target, tip);
-        identity = identity with { PolicyCommit = policy.Commit, BaseUnknown = view.Answer == OriginAnswer.Unknown };
+        identity = identity with { PolicyCommit = policy.Commit };
         context.Run = identity;
         if (policy.Commit is not null && PolicyDifferences.Between(change, policy.File) is { Count: > 0 } differences)
             context.Log.Warning($"{path} here and at \"{target}\" ({policy.Commit[..12]}) differ in what \"{target}\" decides, " +

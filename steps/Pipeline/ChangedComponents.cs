@@ -61,9 +61,14 @@ public static class ChangedComponents
         if (changed.Contains(configuration)) return $"{configuration} changed";
         var globs = PathGlobs.Parse(component.Paths);
         var named = NamedPaths.Of(component);
+<<<<<<< HEAD
         var others = definition.Components.Where(one => one.Name != component.Name).Select(one =>
             PathGlobs.Parse(one.Paths)).ToList();
         var matching = changed.Where(path => globs.Matches(path)
+=======
+        var others = definition.Components.Where(one => one.Name != component.Name).Select(one => PathGlobs.Parse(one.Paths)).ToList();
+        var matching = changed.Where(path => globs.Matches(path) || AttributesApply(path, globs, named)
+>>>>>>> f12a
             || named.Matches(path, own => others.Exists(other => other.Matches(own)))).ToList();
         return matching.Count switch
         {
@@ -71,6 +76,15 @@ public static class ChangedComponents
             1 => $"{matching[0]} changed",
             var count => $"{matching[0]} and {count - 1} more changed",
         };
+    }
+
+    // How files are checked out and merged is part of them: line ends, filters.
+    private static bool AttributesApply(string path, PathGlobs globs, NamedPaths named)
+    {
+        if (path == ".gitattributes") return true;
+        if (!path.EndsWith("/.gitattributes", StringComparison.Ordinal)) return false;
+        var folder = path[..^"/.gitattributes".Length];
+        return globs.MayBeBelow(folder) || named.LieBelow(folder);
     }
 
     private static string? FirstTouched(ComponentDefinition component, PipelineDefinition definition, Dictionary<string, string?> touched) =>

@@ -60,7 +60,7 @@ public sealed class PathGlobs
     }
 
     // Whether some entry can take a path below the folder; saves walking through all of a large tree.
-    private bool MayBeBelow(string folder)
+    internal bool MayBeBelow(string folder)
     {
         var names = folder.Split('/');
         return entries.Exists(entry => entry.Takes && Begins(entry.Segments, names));

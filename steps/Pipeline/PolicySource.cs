@@ -53,7 +53,9 @@ internal sealed class PolicySource(StepContext context, WorkRepository repositor
     {
         if ((tip is null ? null : repository.ReadFile(tip, path)) is not { } text)
         {
-            context.Log.Warning(tip is null
+            context.Log.Warning(tip is null && identity.BaseUnknown
+                ? $"this clone does not have \"{target}\" of the origin, so the change's own {path} judges it"
+                : tip is null
                 ? $"there is no branch \"{target}\" on the origin yet, so the change's own {path} judges it"
                 : $"\"{target}\" has no {path} yet, so the change's own judges it");
             return new JudgingFile(change, null);

@@ -58,9 +58,19 @@ internal static class GitFailure
     public static Exception Of(string url, string doing, string said, Exception? cause = null) => IsAuthentication(said)
         ? new UsageException($"{doing} at \"{url}\" needs other rights: {said}; give a token in {OriginRemote.TokenVariable} " +
             "(https), or a key that ssh uses", cause)
+        : IsMissing(said)
+        ? new UsageException($"{doing} at \"{url}\" failed: the repository does not exist, or there are no rights to see it " +
+            $"({said}): give a token in {OriginRemote.TokenVariable} (https), or mend the address", cause)
         : new UnavailableException("git", $"{doing} at \"{url}\" failed: {said}; run the step again when it answers", cause);
 
     internal static bool IsAuthentication(LibGit2SharpException error) => IsAuthentication(error.Message);
+
+    // What servers say of a repository that is not there, or that nobody without rights may know of.
+    private static bool IsMissing(string said) => said.Contains("status code: 404", StringComparison.OrdinalIgnoreCase)
+        || said.Contains("returned error: 404", StringComparison.OrdinalIgnoreCase)
+        || said.Contains("repository not found", StringComparison.OrdinalIgnoreCase)
+        || said.Contains("not found", StringComparison.OrdinalIgnoreCase)
+            && said.Contains("repository '", StringComparison.OrdinalIgnoreCase);
 
     private static bool IsAuthentication(string said) =>
         AuthenticationWords.Any(word => said.Contains(word, StringComparison.OrdinalIgnoreCase));

@@ -12,7 +12,45 @@ internal static class WorkTreeState
 
     private const SubmoduleStatus OnlyNewFiles = SubmoduleStatus.InHead | SubmoduleStatus.InIndex | SubmoduleStatus.InConfig | SubmoduleStatus.InWorkDir | SubmoduleStatus.WorkDirFilesUntracked;
 
-    public static IReadOnlyList<string> Uncommitted(Repository repository, bool untrackedToo) =>
+    public static IReadOnlyList<string> Uncommitted(Repository repository, bool untrackedToo)
+    {
+        var seen = Differing(repository, untrackedToo);
+        if (!MayHideFiles(repository)) return seen;
+        // An index without flags, written anew from the commit: every file is looked at.
+        var aside = Directory.CreateTempSubdirectory("cisteps-index-");
+        try
+        {
+            using var fresh = new Repository(repository.Info.Path, new RepositoryOptions
+            {
+                WorkingDirectoryPath = repository.Info.WorkingDirectory,
+                IndexPath = Path.Combine(aside.FullName, "index"),
+            });
+            fresh.Index.Replace(fresh.Head.Tip);
+            fresh.Index.Write();
+            // What a sparse checkout leaves out is not there on purpose.
+            var isSparse = repository.Config.GetValueOrDefault("core.sparseCheckout", false);
+            return [.. seen.Union(Differing(fresh, untrackedToo).Where(path => !isSparse
+                || Path.Exists(Path.Combine(repository.Info.WorkingDirectory, path))), StringComparer.Ordinal)
+                .Order(StringComparer.Ordinal)];
+        }
+        finally
+        {
+            aside.Delete(recursive: true);
+        }
+    }
+
+    // Files with the flags assume-unchanged and skip-worktree are never looked at. The latter needs the index's third version.
+    private static bool MayHideFiles(Repository repository)
+    {
+        if (repository.Index.Any(entry => entry.AssumeUnchanged)) return true;
+        var file = Path.Combine(repository.Info.Path, "index");
+        if (!File.Exists(file)) return false;
+        using var index = File.OpenRead(file);
+        Span<byte> start = stackalloc byte[8];
+        return index.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) == start.Length && start[7] > 2;
+    }
+
+    private static IReadOnlyList<string> Differing(Repository repository, bool untrackedToo) =>
     [
         .. repository.RetrieveStatus(new StatusOptions
         {

@@ -34,7 +34,7 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
             .ConfigureAwait(false);
 
         var plan = IntegrationPlan.For(new IntegrationFacts(run.Change, run.Policy, images, production, held)
-            { ChangedSuites = changed });
+            { ChangedSuites = changed, Touched = await run.TouchedOfTargetAsync(cancel).ConfigureAwait(false) });
         foreach (var (suite, reason) in plan.Skipped) context.Log.Info($"suite \"{suite}\" is left out: {reason}");
         foreach (var suite in plan.Suites) context.Log.Info(suite.ToString());
         if (plan.Refusal is { } refusal) return Outcome.Refused(refusal.Reason, refusal.Text);

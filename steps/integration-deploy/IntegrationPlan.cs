@@ -19,6 +19,9 @@ internal sealed record IntegrationFacts(
 {
     /// <summary>Suites that the change touches by what they are made of.</summary>
     public IReadOnlySet<string> ChangedSuites { get; init; } = new HashSet<string>();
+
+    /// <summary>The target's components that the change touches.</summary>
+    public IReadOnlySet<string> Touched { get; init; } = new HashSet<string>();
 }
 
 /// <summary>A service under test.</summary>
@@ -83,6 +86,8 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
         foreach (var suite in facts.Policy.Suites)
         {
             var components = ComponentsOf(suite, facts.Change);
+            if (TakenOut.Of(suite, facts.Policy, facts.Change).FirstOrDefault(facts.Touched.Contains) is { } missing)
+                return Refuse("component-taken-out", TakenOut.Sentence(suite.Name, missing));
             if (components.Count == 0)
             {
                 skipped.Add((suite.Name, "the change has none of its components"));
@@ -106,6 +111,7 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
             foreach (var dependent in suite.Dependents)
             {
                 var tag = ImageName.ProductionTag(dependent.Major);
+<<<<<<< HEAD
                 var image = ImageReference.Parse(dependent.Image);
                 var bootstrap = dependent.Bootstrap is null ? null : ImageReference.Parse(dependent.Bootstrap);
                 if (facts.Production.GetValueOrDefault(ProductionName(image, dependent.Major)) is { } digest)
@@ -114,6 +120,14 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
                     dependents.Add(Pinned(dependent, bootstrap, first, "bootstrap"));
                 else if (dependent.Bootstrap is { } missing)
                     return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and neither the tag \"{tag}\" of \"{dependent.Image}\" nor its bootstrap image \"{missing}\" exists; push the bootstrap image");
+=======
+                if (facts.Production.GetValueOrDefault(ProductionName(dependent.Image, dependent.Major)) is { } digest)
+                    dependents.Add(Pinned(dependent, ImageReference.Parse(dependent.Image), digest, tag));
+                else if (dependent.Bootstrap is { } bootstrap && facts.Production.GetValueOrDefault(bootstrap) is { } first)
+                    dependents.Add(Pinned(dependent, ImageReference.Parse(bootstrap), first, "bootstrap"));
+                else if (dependent.Bootstrap is { } absent)
+                    return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and neither the tag \"{tag}\" of \"{dependent.Image}\" nor its bootstrap image \"{absent}\" exists; push the bootstrap image");
+>>>>>>> f12a
                 else
                     return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and \"{dependent.Image}\" has no tag \"{tag}\": no image of it is production ready yet; certify one, or name a bootstrap image for it in ci-steps.yaml");
             }

@@ -64,15 +64,14 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         // What judges is what the target says at the tip that is merged into, not what it said when the chain began.
         var policy = run.PolicyAt(targetTip);
         var changed = repository.ChangedPaths(from, identity.Commit);
-        facts = facts with { Lack = evidence.Lack(run, policy, changed) };
-        if (!hasMoved) return facts with { Merge = new TreeMerge(facts.TestedTree, []) };
-        var merge = TreeMerge.Of(repository, targetTip, identity.Commit);
+        var merge = hasMoved ? TreeMerge.Of(repository, targetTip, identity.Commit) : new TreeMerge(facts.TestedTree, []);
+        facts = facts with { Merge = merge, Lack = evidence.Lack(run, policy, changed, merge.Tree) };
+        if (!hasMoved) return facts;
         var overlap = Touched(policy.File, changed).Intersect(Touched(policy.File, repository.ChangedPaths(from, targetTip)),
             StringComparer.Ordinal);
         return facts with
         {
             HasMoved = true,
-            Merge = merge,
             Overlap = [.. overlap],
             OtherCommits = repository.Commits(of: targetTip, notIn: identity.Commit, merge.Conflicts, MostCommits),
         };

@@ -276,4 +276,73 @@ public sealed class A_merge_is_judged
         ended.Was(ExitCode.Done, "merged \"ci/x\" into \"main\"", "publishArtifacts '.ci-steps/evidence/merge/**");
         Assert.That(Chain.HandOver(clone), Is.Not.Null);
     }
+
+    private const string Paths = "paths: [app/**],";
+    private static readonly string asked = Chain.File.Replace(Paths, Paths + " unit-tests: [{ name: fast, run: x }],");
+
+    [Test]
+    public async Task By_the_suite_of_a_component_that_it_renames_or_strips(
+        [Values("name: app,|name: new,", ", workload: { manifests: [app/k8s] }|", ", image: { context: app }, workload: { manifests: [app/k8s] }|")]
+        string what)
+    {
+        var (old, by) = (what.Split('|')[0], what.Split('|')[1]);
+        var file = Chain.File[..Chain.File.IndexOf("integration:", StringComparison.Ordinal)].Replace(old, by);
+        clone.Commit("ci-steps.yaml", file, "Strip");
+        clone.Push();
+        await Chain.Passed(clone, suite: false, built: false);
+        await RefusedAsync("not-tested", "the target's component \"app\" has no result of suite \"smoke\"",
+            "remove it from the suites on the target first");
+    }
+
+    [Test]
+    public async Task By_the_unit_tests_of_a_component_that_it_takes_out_unless_all_its_files_go()
+    {
+        const string line = "  - { name: tool, paths: [tool/**], unit-tests: [{ name: fast, run: x }] }\n";
+        var with = Chain.File.Replace("integration:", line + "integration:");
+        chain.MoveMain("tool/t", "1\n");
+        chain.MoveMain("ci-steps.yaml", with);
+        var other = chain.Branch("ci/tool", "ci-steps.yaml", Chain.File);
+        clone = other;
+        await Chain.Passed(clone);
+        await RefusedAsync("not-tested", "the target's component \"tool\" has no result of its unit tests \"fast\"");
+        clone.Git("rm", "--quiet", "tool/t");
+        clone.Commit("Remove its files");
+        clone.Push();
+        await Chain.Passed(clone);
+        (await Chain.Merge(clone)).Was(ExitCode.Done);
+    }
+
+    [Test]
+    public async Task By_the_new_name_that_the_target_has_given_a_component_since()
+    {
+        await Chain.Passed(clone);
+        chain.MoveMain("ci-steps.yaml", asked[..asked.IndexOf("integration:", StringComparison.Ordinal)]
+            .Replace("name: app,", "name: new,"));
+        await RefusedAsync("not-tested", "the target's component \"new\" has no result of its unit tests \"fast\"");
+    }
+
+    [TestCase("\"passed\": 12", "\"passed\": -12", "fewer than 0 tests of \"app\"")]
+    [TestCase("/step-outcome/v1", "/other/v1", "predicateType")]
+    [TestCase("\"gitCommit\": \"", "\"gitCommit\": \"0", "its subject is not the commit")]
+    public async Task Not_on_a_statement_that_contradicts_itself(string what, string by, string says)
+    {
+        await Chain.Passed(clone);
+        Edit("unit-test", what, by);
+        (await Chain.Merge(clone)).Was(ExitCode.Usage, says);
+        Assert.That(chain.Main, Is.EqualTo(chain.Start));
+    }
+
+    [Test]
+    public async Task Not_on_a_failed_result_nor_on_bytes_that_are_not_text()
+    {
+        await Chain.Passed(clone);
+        var text = File.ReadAllText(Statement("unit-test"));
+        File.WriteAllText(Statement("unit-test"), text.Replace("https://cisteps.dev/step-outcome/v1",
+            "https://in-toto.io/attestation/test-result/v0.1").Replace("\"predicate\": {", "\"predicate\": { \"result\": \"FAILED\","));
+        (await Chain.Merge(clone)).Was(ExitCode.Usage, "\"FAILED\" contradicts its exit code 0");
+        var bytes = System.Text.Encoding.UTF8.GetBytes(text.Replace("\"text\": \"passed\"", "\"text\": \"pass~d\""));
+        bytes[Array.IndexOf(bytes, (byte)'~')] = 0xff;
+        File.WriteAllBytes(Statement("unit-test"), bytes);
+        (await Chain.Merge(clone)).Was(ExitCode.Usage, "not valid UTF-8");
+    }
 }

@@ -13,6 +13,20 @@ public sealed class Changed_components
     private static IEnumerable<string> ChangedBy(params string[] paths) =>
         ChangedComponents.Decide(File, paths).Where(change => change.Changed).Select(change => change.Component.Name);
 
+    [TestCase(".gitattributes", true)]
+    [TestCase("deep/.gitattributes", true)]
+    [TestCase("deep/inner/.gitattributes", true)]
+    [TestCase("elsewhere/.gitattributes", false)]
+    public void Attributes_touch_what_they_can_apply_to(string path, bool touched)
+    {
+        var file = PipelineFile.Parse("""
+            registry: { push: localhost:5000 }
+            components:
+              - { name: one, paths: ["deep/inner/*.c"] }
+            """, "f");
+        Assert.That(ChangedComponents.Decide(file, [path]).Single().Changed, Is.EqualTo(touched));
+    }
+
     [Test]
     public void Are_none_when_nothing_of_theirs_changed() => Assert.That(ChangedBy("README.md", "top/README.md"), Is.Empty);
 

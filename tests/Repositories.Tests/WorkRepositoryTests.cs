@@ -20,6 +20,24 @@ public sealed class A_work_tree
     [TearDown]
     public void Removed() => git.Dispose();
 
+    [TestCase("--assume-unchanged")]
+    [TestCase("--skip-worktree")]
+    public void Is_dirty_where_git_was_told_not_to_look(string flag)
+    {
+        clone.Git("update-index", flag, "a");
+        using var repository = WorkRepository.Open(clone.Folder);
+        Assert.That(repository.IsDirty, Is.False, "nothing changed yet");
+        clone.Write("a", "2");
+        Assert.That(repository.UncommittedPaths(untrackedToo: false), Is.EqualTo(new[] { "a" }));
+        File.Delete(Path.Combine(clone.Folder, "a"));
+        Assert.That(repository.IsDirty, Is.True, "gone");
+    }
+
+    [Test]
+    public void Says_that_a_repository_may_be_hidden() =>
+        Assert.That(GitFailure.Of("https://h/r", "reading", "unexpected http status code: 404"),
+            Is.TypeOf<UsageException>().With.Message.Contains("does not exist, or there are no rights"));
+
     [Test]
     public void Knows_its_head()
     {

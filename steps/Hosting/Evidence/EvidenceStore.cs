@@ -170,6 +170,8 @@ public sealed class EvidenceStore
         {
             if (fault is not null) throw new OutsideJsonException(path, "", JsonFault.Malformed, fault);
             if (statement is null) return new(EvidenceState.Missing, null, $"there is no evidence of \"{step}\" in {Folder}");
+            if (!System.Text.Unicode.Utf8.IsValid(statement))
+                throw new OutsideJsonException(path, "", JsonFault.Malformed, "it is not valid UTF-8");
             var evidence = StatementJson.Read(NoNullInLists(OutsideJson.ReadObject(statement, path))) with
             {
                 IsSigned = Signing.Judge(envelope, statement, context) == SignatureState.Good,

@@ -86,18 +86,34 @@ internal static class StatementJson
         foreach (var subject in statement.Objects("subject"))
             foreach (var (algorithm, _) in subject.Object("digest") ?? throw Lacks(subject, "digest"))
                 subjects.Add(new(Text(subject, "name"), algorithm, Text(subject["digest"]!, algorithm)));
+        var (commit, predicateType) = (Text(record, "commit"), Text(statement, "predicateType"));
+        if (!subjects.Exists(subject => subject.Algorithm == "gitCommit" && subject.Digest == commit))
+            throw Wrong("subject", $"its subject is not the commit \"{commit}\" that it says it is of");
+        if (predicateType is not (PredicateTypes.TestResult or PredicateTypes.Provenance or PredicateTypes.VerificationSummary
+            or PredicateTypes.StepOutcome))
+            throw Wrong("predicateType", $"its predicateType \"{predicateType}\" is not one of a CiSteps step");
+        if (predicateType == PredicateTypes.TestResult && Exit() == ExitCode.Done
+            && predicate.Text("result") is not ("PASSED" or "WARNED"))
+            throw Wrong("predicate.result", $"its result \"{predicate.Text("result")}\" contradicts its exit code 0");
         return new StepEvidence(Text(record, "step"),
-            new RunIdentity(Text(record, "repository"), Text(record, "branch"), Flag("defaultBranch"), Text(record, "commit"),
+            new RunIdentity(Text(record, "repository"), Text(record, "branch"), Flag("defaultBranch"), commit,
                 Text(record, "buildNumber"), Flag("dirty"))
             {
                 BaseUnknown = Flag("baseUnknown"),
                 PolicyCommit = record.Text("policyCommit"),
             },
+<<<<<<< HEAD
             Exit(), Text(record, "reason"), Text(record, "text"), subjects, Text(statement, "predicateType"),
             predicate, record["handOver"], Date("startedOn"), Date("finishedOn"))
         {
             Fault = Faults.Read(record.Text("fault")),
         };
+=======
+            Exit(), Text(record, "reason"), Text(record, "text"), subjects, predicateType,
+            predicate, record["handOver"], Date("startedOn"), Date("finishedOn"));
+>>>>>>> f12a
+
+        static OutsideJsonException Wrong(string path, string what) => new("", path, JsonFault.WrongType, what);
 
         bool Flag(string name) => record.Flag(name) ?? throw Lacks(record, name);
 

@@ -89,6 +89,6 @@ internal sealed class StageVariables(char escape, IReadOnlyDictionary<string, st
         }
     }
 
-    private IReadOnlyList<string> Words(DockerfileInstruction instruction) =>
+    private static IReadOnlyList<string> Words(DockerfileInstruction instruction) =>
         ShellWords.Split(instruction.Rest, keepsQuotes: true, keepsEscapes: true) ?? [];
 }
