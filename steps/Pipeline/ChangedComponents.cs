@@ -61,14 +61,9 @@ public static class ChangedComponents
         if (changed.Contains(configuration)) return $"{configuration} changed";
         var globs = PathGlobs.Parse(component.Paths);
         var named = NamedPaths.Of(component);
-<<<<<<< HEAD
         var others = definition.Components.Where(one => one.Name != component.Name).Select(one =>
             PathGlobs.Parse(one.Paths)).ToList();
-        var matching = changed.Where(path => globs.Matches(path)
-=======
-        var others = definition.Components.Where(one => one.Name != component.Name).Select(one => PathGlobs.Parse(one.Paths)).ToList();
         var matching = changed.Where(path => globs.Matches(path) || AttributesApply(path, globs, named)
->>>>>>> f12a
             || named.Matches(path, own => others.Exists(other => other.Matches(own)))).ToList();
         return matching.Count switch
         {

@@ -111,23 +111,14 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
             foreach (var dependent in suite.Dependents)
             {
                 var tag = ImageName.ProductionTag(dependent.Major);
-<<<<<<< HEAD
                 var image = ImageReference.Parse(dependent.Image);
                 var bootstrap = dependent.Bootstrap is null ? null : ImageReference.Parse(dependent.Bootstrap);
                 if (facts.Production.GetValueOrDefault(ProductionName(image, dependent.Major)) is { } digest)
                     dependents.Add(Pinned(dependent, image, digest, tag));
                 else if (bootstrap is not null && facts.Production.GetValueOrDefault(bootstrap) is { } first)
                     dependents.Add(Pinned(dependent, bootstrap, first, "bootstrap"));
-                else if (dependent.Bootstrap is { } missing)
-                    return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and neither the tag \"{tag}\" of \"{dependent.Image}\" nor its bootstrap image \"{missing}\" exists; push the bootstrap image");
-=======
-                if (facts.Production.GetValueOrDefault(ProductionName(dependent.Image, dependent.Major)) is { } digest)
-                    dependents.Add(Pinned(dependent, ImageReference.Parse(dependent.Image), digest, tag));
-                else if (dependent.Bootstrap is { } bootstrap && facts.Production.GetValueOrDefault(bootstrap) is { } first)
-                    dependents.Add(Pinned(dependent, ImageReference.Parse(bootstrap), first, "bootstrap"));
                 else if (dependent.Bootstrap is { } absent)
                     return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and neither the tag \"{tag}\" of \"{dependent.Image}\" nor its bootstrap image \"{absent}\" exists; push the bootstrap image");
->>>>>>> f12a
                 else
                     return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and \"{dependent.Image}\" has no tag \"{tag}\": no image of it is production ready yet; certify one, or name a bootstrap image for it in ci-steps.yaml");
             }

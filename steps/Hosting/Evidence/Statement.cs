@@ -102,16 +102,11 @@ internal static class StatementJson
                 BaseUnknown = Flag("baseUnknown"),
                 PolicyCommit = record.Text("policyCommit"),
             },
-<<<<<<< HEAD
-            Exit(), Text(record, "reason"), Text(record, "text"), subjects, Text(statement, "predicateType"),
+            Exit(), Text(record, "reason"), Text(record, "text"), subjects, predicateType,
             predicate, record["handOver"], Date("startedOn"), Date("finishedOn"))
         {
             Fault = Faults.Read(record.Text("fault")),
         };
-=======
-            Exit(), Text(record, "reason"), Text(record, "text"), subjects, predicateType,
-            predicate, record["handOver"], Date("startedOn"), Date("finishedOn"));
->>>>>>> f12a
 
         static OutsideJsonException Wrong(string path, string what) => new("", path, JsonFault.WrongType, what);
 
