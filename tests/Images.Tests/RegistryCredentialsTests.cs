@@ -40,6 +40,27 @@ public sealed class RegistryCredentialsTests
     }
 
     [Test]
+    [Platform(Exclude = "Win")]
+    public void A_configuration_that_is_a_named_pipe_is_refused_at_once()
+    {
+        using var home = new TestFolder();
+        using var made = System.Diagnostics.Process.Start("mkfifo", [home.Of("config.json")]);
+        made.WaitForExit();
+        var refusal = Assert.Throws<UsageException>(() =>
+            DockerConfiguration.Read(new Dictionary<string, string> { ["DOCKER_CONFIG"] = home.Path }))!;
+        Assert.That(refusal.Message, Does.Contain("named pipe").And.Contain(home.Of("config.json")));
+    }
+
+    [Test]
+    public void A_byte_order_mark_is_passed_over_and_broken_JSON_says_what_to_do()
+    {
+        var source = ConfigurationSource.Parse("x", [0xEF, 0xBB, 0xBF, .. "{\"credsStore\":\"y\"}"u8]);
+        Assert.That(source.Store, Is.EqualTo("y"));
+        Assert.That(Assert.Throws<UsageException>(() => ConfigurationSource.Parse("x", "{"u8.ToArray()))!.Message,
+            Does.Contain("docker login"));
+    }
+
+    [Test]
     public async Task Knows_the_names_of_docker_hub()
     {
         folder.Write("config.json", $$"""{"auths":{"https://index.docker.io/v1/":{"auth":"{{Base64("user:password")}}"} } }""");
