@@ -61,12 +61,26 @@ public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
         foreach (var file in Find())
         {
             var path = Path.Combine(root, file);
-            var written = new DateTimeOffset(File.GetLastWriteTimeUtc(path), TimeSpan.Zero);
+            var written = new DateTimeOffset(File.GetLastWriteTimeUtc(Target(path)), TimeSpan.Zero);
             reports.Add(written < started - Granularity
                 ? TestReport.Broken(file, format, ReportFaultKind.Stale, FormattableString.Invariant($"\"{file}\" was written at {written:yyyy-MM-dd HH:mm:ss}Z, before this run began at {started.UtcDateTime:HH:mm:ss}Z; it tells of an earlier run, or the report globs match a file that is no report of this run"))
                 : ReportReader.ReadFile(path, format, file, root));
         }
         return reports;
+    }
+
+    // A new link to an old file tells of an earlier run, like the file.
+    private static string Target(string path)
+    {
+        try
+        {
+            return File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // In a circle, or not for this user: reading it says so.
+            return path;
+        }
     }
 
     private static string Normal(string glob)

@@ -81,8 +81,10 @@ public static class ReportReader
         }
     }
 
-    // A named pipe has no length, and opening one would block for ever.
-    private static bool IsEmpty(string path) => new FileInfo(path).Length == 0;
+    // A named pipe or a device has no length; opening one would block for ever, reading one would never end. Of a link what it
+    // leads to counts, and not the link's own length.
+    private static bool IsEmpty(string path) =>
+        new FileInfo(File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path).Length == 0;
 
     private static TestReport Empty(string source, ReportFormat format) =>
         TestReport.Broken(source, format, ReportFaultKind.Truncated, $"\"{source}\" is empty; its writer probably ended before it was done");

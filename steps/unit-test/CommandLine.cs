@@ -18,6 +18,10 @@ internal static class CommandLine
             : last;
     }
 
+    /// <summary>Whether it is one program: a list, or a script that is one simple command.</summary>
+    public static bool IsOne(CommandDefinition command) =>
+        Script(command) is not { } script || (Text(command).Length > 0 && !script.Contains("&&", StringComparison.Ordinal));
+
     /// <summary>With arguments at the end, before a <c>--</c> of the command's own; behind one where npm runs it.</summary>
     public static CommandDefinition Append(CommandDefinition command, IReadOnlyList<string> arguments)
     {

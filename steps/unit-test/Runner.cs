@@ -130,6 +130,21 @@ internal sealed partial record Runner(string Name)
     private static bool Has(CommandDefinition command, string text) =>
         command.Run.Any(word => word.Contains(text, StringComparison.Ordinal));
 
+    /// <summary>
+    /// Why an exit code of the command cannot be known to be the runner's own, in words; null when it is. Of several programs the
+    /// code may be another's, or some of them may never have run.
+    /// </summary>
+    public string? WhyNotItsOwn(CommandDefinition command)
+    {
+        if (!CommandLine.IsOne(command))
+            return "it is a script that is more than one simple command, so the code may be another program's, or one may never have run";
+        if (Name.Length == 0) return null;
+        // Its programs have names of their own.
+        var isStarted = Name == "gtest" ? !Launcher().IsMatch(CommandLine.Text(command)) : Started(command) == Name;
+        return isStarted ? null
+            : $"it does not start {Name} itself, so the code may be another program's, or one may never have run";
+    }
+
     private static string? Started(CommandDefinition command)
     {
         var text = CommandLine.Text(command);
@@ -143,9 +158,9 @@ internal sealed partial record Runner(string Name)
             : Program("ctest") ? "ctest"
             : Program(@"cargo\s+(test|nextest)") ? "cargo"
             : Program("phpunit") ? "phpunit"
-            : Program(@"((npx|pnpm\s+exec|yarn)\s+(--\S+\s+)*)?jest") ? "jest"
-            : Program(@"((npx|pnpm\s+exec|yarn)\s+(--\S+\s+)*)?vitest") ? "vitest"
-            : Program(@"((npx|pnpm\s+exec|yarn)\s+(--\S+\s+)*)?mocha") ? "mocha"
+            : Program(@"((npx|pnpm\s+exec|yarn\s+exec)\s+(--\S+\s+)*)?jest") ? "jest"
+            : Program(@"((npx|pnpm\s+exec|yarn\s+exec)\s+(--\S+\s+)*)?vitest") ? "vitest"
+            : Program(@"((npx|pnpm\s+exec|yarn\s+exec)\s+(--\S+\s+)*)?mocha") ? "mocha"
             : null;
 
         bool Program(string pattern) =>
@@ -154,4 +169,7 @@ internal sealed partial record Runner(string Name)
 
     [GeneratedRegex(@"^(\w+=\S*\s+)*(\S*/)?(pytest|py\.test|python[\d.]*\s+-m\s+pytest)(\s|$)")]
     private static partial Regex Pytest();
+
+    [GeneratedRegex(@"^(\w+=\S*\s+)*(\S*/)?((ba|da|z|k)?sh|busybox|env|npm|npx|yarn|pnpm|bun|g?make|ninja|just|task|bazel)(\s|$)|^(\w+=\S*\s+)*\S+\.(sh|bash|py|pl|rb|cmd|bat|ps1)(\s|$)")]
+    private static partial Regex Launcher();
 }

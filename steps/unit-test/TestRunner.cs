@@ -73,6 +73,9 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         if (!zero && first.Exit != 0 && !runner.SaysTestsFailed(first.Exit, report))
             return (report, verdict with { Text = $"{verdict.Text}; exit code {first.Exit} says more than that tests failed, " +
                 "so nothing excuses it" });
+        if (!zero && first.Exit != 0 && runner.WhyNotItsOwn(command) is { } notOwn)
+            return (report, verdict with { Text = $"{verdict.Text}; exit code {first.Exit} of this command explains no failed " +
+                $"test: {notOwn}; let \"run\" start the test runner alone, and other programs in a run of their own" });
         if (report.Failed > 0 && definition.Retry is { } retry)
         {
             if (RetryFilter.WhyNot(retry, report) is { } whyNot) context.Log.Info($"{title}: {whyNot}");

@@ -41,6 +41,38 @@ public sealed class Files
         }
     }
 
+    [Test]
+    public async Task A_link_to_a_device_is_refused_and_never_read()
+    {
+        using var folder = new TestFolder();
+        File.CreateSymbolicLink(folder.Of("r.xml"), "/dev/zero");
+        var files = new ReportFiles(folder.Path, ["*.xml"]);
+
+        var report = await Task.Run(() => files.Read(ReportFormat.Auto, DateTimeOffset.UnixEpoch).Single()).WaitAsync(TimeSpan.FromSeconds(30));
+
+        Assert.That(report.Fault?.Kind, Is.EqualTo(ReportFaultKind.Truncated));
+    }
+
+    [Test]
+    public void A_new_link_to_an_old_report_is_stale([Values] bool isHard)
+    {
+        using var folder = new TestFolder();
+        var began = DateTimeOffset.UtcNow;
+        folder.Write("old.txt", Report);
+        File.SetLastWriteTimeUtc(folder.Of("old.txt"), began.UtcDateTime.AddMinutes(-1));
+        if (isHard) Link(folder.Of("old.txt"), folder.Of("r.xml"));
+        else File.CreateSymbolicLink(folder.Of("r.xml"), folder.Of("old.txt"));
+
+        Assert.That(new ReportFiles(folder.Path, ["*.xml"]).Read(ReportFormat.Auto, began).Single().Fault?.Kind,
+            Is.EqualTo(ReportFaultKind.Stale));
+    }
+
+    private static void Link(string from, string to)
+    {
+        using var linking = System.Diagnostics.Process.Start("ln", [from, to]);
+        linking.WaitForExit();
+    }
+
     [TestCase("r.xml", "<testsuite name=\"{0}/api\"><testcase classname=\"{0}/api/a.mjs\" name=\"loads file://{0}/api/a.mjs\" file=\"{0}/api/a.mjs\"/></testsuite>")]
     [TestCase("r.tap", "TAP version 13\n# Subtest: {0}/api/a.mjs\nok 1 - {0}/api/a.mjs\n1..1\n")]
     public void The_work_trees_path_is_in_no_name(string name, string text)

@@ -69,6 +69,7 @@ public sealed class Tap
 
     [TestCase("1..3\nok 1\nok 2\n", ReportFaultKind.PlanMismatch, "planned 3 tests and ran 2")]
     [TestCase("1..1\nok 1\nok 2\n", ReportFaultKind.PlanMismatch, "planned 1 tests and ran 2")]
+    [TestCase("1..1\nok 7\n", ReportFaultKind.PlanMismatch, "up to number 1 and ran number 7")]
     [TestCase("TAP version 13\nok 1\nok 2\n", ReportFaultKind.Truncated, "without a plan after 2 tests")]
     [TestCase("1..2\nok 1\nok 1\n", ReportFaultKind.PlanMismatch, "number 1 twice")]
     [TestCase("1..2\nok 1\nBail out! no database\n", ReportFaultKind.Aborted, "gave up: no database")]

@@ -135,6 +135,49 @@ public sealed class XmlEdges
         }
     }
 
+    [TestCase("<testsuite name=\"a\"><testcase name=\"x\"/><error message=\"no set-up\"/></testsuite>")]
+    [TestCase("<testsuites><testsuite name=\"a\"><failure message=\"no set-up\"/><testcase name=\"x\"/></testsuite></testsuites>")]
+    public void A_suites_own_failure_is_a_failed_test(string text)
+    {
+        var report = Sample.Text(text);
+
+        Assert.That((report.Passed, report.Failing.Single().Message), Is.EqualTo((1, "no set-up")));
+    }
+
+    [TestCase("<testsuite name=\"a\" tests=\"3\"><testcase name=\"x\"/></testsuite>", false)]
+    [TestCase("<testsuites tests=\"2\"><testsuite><testcase name=\"x\"/></testsuite></testsuites>", false)]
+    [TestCase("<testsuites><testsuite tests=\"2\" skipped=\"1\"><testcase name=\"x\"><skipped/></testcase></testsuite></testsuites>", false)]
+    [TestCase("<testsuites tests=\"1\"><testsuite tests=\"1\"><testcase name=\"x\"/></testsuite></testsuites>", true)]
+    [TestCase("<testsuite tests=\"2\"><testsuite tests=\"2\"><testcase name=\"x\"/><testcase name=\"y\"/></testsuite></testsuite>", true)]
+    [TestCase("<testsuite tests=\"1\"><testcase name=\"x\"/><testcase name=\"y\"/></testsuite>", true)]
+    [TestCase("<testsuite tests=\"2\" skipped=\"1\"><testcase name=\"x\"/></testsuite>", true)]
+    [TestCase("<testsuite tests=\"2\"><testcase name=\"x\"><flakyFailure/></testcase></testsuite>", true)]
+    [TestCase("<testsuite tests=\"2\" errors=\"1\"><testcase name=\"x\"><error/></testcase></testsuite>", true)]
+    [TestCase("<testsuite tests=\"9\" hostname=\"tbd\"><testcase name=\"x\"/></testsuite>", true)]
+    [TestCase("<testsuite tests=\"9\"><testcase name=\"x\" status=\"run\"/></testsuite>", true)]
+    public void Fewer_tests_than_a_suite_counts_are_a_mismatch(string text, bool isWhole) =>
+        Assert.That(Sample.Text(text).Fault?.Kind, Is.EqualTo(isWhole ? null : (ReportFaultKind?)ReportFaultKind.PlanMismatch));
+
+    [TestCase("errors=\"1\" failures=\"0\"")]
+    [TestCase("errors=\"0\" failures=\"1\"")]
+    public void Failures_that_NUnit_2_counts_and_does_not_show_are_a_mismatch(string counts)
+    {
+        var report = Sample.Text($"<test-results name=\"a\" {counts}><test-suite><results><test-case name=\"A.x\" result=\"Success\"/>" +
+            "</results></test-suite></test-results>");
+
+        Assert.That(report.Fault?.Kind, Is.EqualTo(ReportFaultKind.PlanMismatch));
+    }
+
+    [TestCase("testsuite", "testsuite")]
+    [TestCase("test-run", "test-suite")]
+    public void Suites_nested_without_end_are_refused(string root, string inner)
+    {
+        var report = Sample.Text($"<{root}>{string.Concat(Enumerable.Repeat($"<{inner}>", 20_000))}" +
+            $"{string.Concat(Enumerable.Repeat($"</{inner}>", 20_000))}</{root}>");
+
+        Assert.That(report.Fault?.Text, Does.Contain("nested more than"));
+    }
+
     [Test]
     public void NUnit_2_reports_are_read()
     {

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using CiSteps.Hosting;
 
 namespace CiSteps.UnitTest.Tests;
@@ -296,10 +297,54 @@ public sealed class ExcusedFailures
         }
     }
 
-    private static Project Of(string script, string more, string argument = "")
+    // The last program's code is the script's: what ran before, or never ran, nobody knows.
+    [TestCase("[sh, -c, 'pytest; lint']")]
+    [TestCase("[sh, -c, 'lint && api/pytest']")]
+    [TestCase("[sh, -c, 'api/pytest && api/pytest']")]
+    [TestCase("[sh, -c, 'api/pytest | cat; exit 1']")]
+    [TestCase("[sh, -c, 'lint & api/pytest']")]
+    [TestCase("[sh, api/pytest]")]
+    [TestCase("[api/npm, test]")]
+    [TestCase("[api/make, check]")]
+    public async Task A_command_that_is_not_the_runner_alone_explains_nothing(string command)
     {
-        var project = new Project($"run: [sh, api/test.sh{(argument.Length > 0 ? ", '" + argument + "'"
-            : "")}]\nformat: junit\nreports: [r.xml]{(more.Length > 0 ? "\n" + more : "")}");
+        foreach (var more in new[] { Quarantine, "" })
+        {
+            using var project = Of("case \"$*\" in *last-failed*) cp b.src r.xml; exit 0;; esac\ncp fail.src r.xml; exit 1",
+                $"retry:\n  framework: pytest\n{more}", run: command);
+            var exit = await project.RunAsync();
+
+            using (Assert.EnterMultipleScope())
+            {
+                Assert.That(exit, Is.EqualTo(ExitCode.Refused), project.Output);
+                if (project.Reason != "runner-crashed")
+                    Assert.That(project.Text, Does.Contain("let \"run\" start the test runner alone"));
+            }
+        }
+    }
+
+    [Test]
+    public async Task One_simple_command_of_a_shell_is_the_runner()
+    {
+        using var project = Of("cp fail.src r.xml; exit 1", $"retry:\n  framework: pytest\n{Quarantine}",
+            run: "[sh, -c, 'A=1 api/pytest -q']");
+
+        Assert.That(await project.RunAsync(), Is.EqualTo(ExitCode.Done), project.Text);
+    }
+
+    private static Project Of(string script, string more, string argument = "", string? run = null)
+    {
+        var framework = Regex.Match(more, @"framework: (\w+)").Groups[1].Value;
+        run ??= framework switch
+        {
+            "" => null,
+            "maven" => "[api/mvn]",
+            "node" => "[api/node, --test]",
+            "dotnet" or "go" => $"[api/{framework}, test]",
+            _ => $"[api/{framework}]",
+        };
+        run ??= argument.Length > 0 ? $"[sh, api/test.sh, '{argument}']" : "[sh, api/test.sh]";
+        var project = new Project($"run: {run}\nformat: junit\nreports: [r.xml]{(more.Length > 0 ? "\n" + more : "")}");
         project.Clone.Write("fail.src", OneFails);
         project.Clone.Write("pass.src", BothPass);
         project.Clone.Write("a.src", OnlyA);
@@ -307,6 +352,11 @@ public sealed class ExcusedFailures
         project.Clone.Write("worse.src", BAndBrokenA);
         project.Clone.Write("surefire.src", Surefire);
         project.Clone.Write("twice.src", Twice);
+        foreach (var name in new[] { "pytest", "node", "mocha", "dotnet", "mvn", "gradle", "go", "jest", "vitest", "npm", "make" })
+        {
+            project.Clone.Write("api/" + name, "#!/bin/sh\n" + script + "\n");
+            File.SetUnixFileMode(Path.Combine(project.Clone.Folder, "api", name), (UnixFileMode)0b111_101_101);
+        }
         return project.Change("api/test.sh", script + "\n");
     }
 

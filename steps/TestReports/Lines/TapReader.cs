@@ -188,6 +188,9 @@ internal sealed partial class TapReader(string source, string root) : ILineReade
                 fault ??= new(ReportFaultKind.Truncated, $"\"{source}\" ends without a plan after {level.Count} tests; its writer probably ended before it was done");
             else if (level.Planned != level.Count)
                 fault ??= new(ReportFaultKind.PlanMismatch, $"\"{source}\" planned {level.Planned} tests and ran {level.Count}");
+            else if (level.Numbers.Count > 0 && level.Numbers.Max() > level.Planned)
+                fault ??= new(ReportFaultKind.PlanMismatch,
+                    $"\"{source}\" planned tests up to number {level.Planned} and ran number {level.Numbers.Max()}");
         }
         else if (level.ChildrenFrom is not null && level.Indent == 0)
         {

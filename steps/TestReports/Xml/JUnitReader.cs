@@ -7,20 +7,25 @@ internal static class JUnitReader
 {
     public static ReportFault? Read(XmlReader xml, string source, CaseList cases)
     {
-        _ = Suite(xml, [], source, cases);
-        return null;
+        var count = new Tally();
+        Suite(xml, [], source, cases, count);
+        return count.Fault;
     }
 
-    // Gives back how many cases below showed a failure or error, whatever they count as: surefire counts a flaky test's first
-    // failure too.
-    private static int Suite(XmlReader xml, IReadOnlyList<string> outer, string source, CaseList cases)
+    private static void Suite(XmlReader xml, IReadOnlyList<string> outer, string source, CaseList cases, Tally all)
     {
         var isRoot = xml.LocalName == "testsuites";
         var name = ReportXml.Attribute(xml, "name");
         // The root's name is the run's, not a suite's: "jest tests", "AllTests".
         IReadOnlyList<string> suites = isRoot || name is null ? outer : [.. outer, name];
         var declared = ReportXml.Count(xml, "failures") + ReportXml.Count(xml, "errors");
-        var shown = 0;
+        var tests = ReportXml.Count(xml, "tests");
+        // Some leave out the cases of tests that did not run, and count them.
+        var notRun = ReportXml.Count(xml, "skipped") + ReportXml.Count(xml, "disabled") + ReportXml.Count(xml, "ignored");
+        // Catch2 and doctest count assertions, ESLint findings.
+        var counts = xml.GetAttribute("hostname") != "tbd" && xml.GetAttribute("package") != "org.eslint";
+        var isTimed = xml.GetAttribute("time") is not null;
+        var own = new Tally();
         string? output = null;
         string? errorOutput = null;
         ReportXml.Children(xml, child =>
@@ -28,10 +33,16 @@ internal static class JUnitReader
             switch (child)
             {
                 case "testsuite":
-                    shown += Suite(xml, suites, source, cases);
+                    Suite(xml, suites, source, cases, own);
                     break;
                 case "testcase":
-                    shown += Case(xml, suites, cases) ? 1 : 0;
+                    counts &= isTimed || xml.GetAttribute("status") != "run";
+                    Case(xml, suites, cases, own);
+                    break;
+                case "failure" or "error":
+                    // A set-up or a file that broke outside of any test.
+                    own.Failed++;
+                    cases.Add(WithProblem(xml, new TestCase(outer, null, name ?? source, TestOutcome.Error)));
                     break;
                 case "system-out":
                     output = ReportXml.Text(xml);
@@ -45,17 +56,25 @@ internal static class JUnitReader
             }
         });
         // A class whose set-up broke may have no test case at all, only a number. It must not look green.
-        if (declared > 0 && shown == 0)
+        if (declared > 0 && own.Failed == 0)
+        {
+            own.Failed = 1;
             cases.Add(new TestCase(outer, null, name ?? source, TestOutcome.Error)
             {
                 Message = $"the suite counts {declared} failed tests, but shows none of them",
                 Output = output,
                 ErrorOutput = errorOutput,
             });
-        return declared > 0 && shown == 0 ? 1 : shown;
+        }
+        own.HasAssertions |= !counts;
+        var most = own.Cases + own.Again + Math.Max(0, notRun - own.Skipped);
+        if (tests > most && !own.HasAssertions)
+            own.Fault ??= new(ReportFaultKind.PlanMismatch, $"\"{source}\" counts {tests} tests" +
+                $"{(name is null ? "" : $" in \"{name}\"")} and shows {own.Cases}; its writer probably left some out or ended early");
+        all.Add(own);
     }
 
-    private static bool Case(XmlReader xml, IReadOnlyList<string> suites, CaseList cases)
+    private static void Case(XmlReader xml, IReadOnlyList<string> suites, CaseList cases, Tally all)
     {
         var className = ReportXml.Attribute(xml, "classname") ?? ReportXml.Attribute(xml, "class");
         var name = ReportXml.Attribute(xml, "name") ?? "(no name)";
@@ -139,7 +158,38 @@ internal static class JUnitReader
                 : TestOutcome.Passed,
         };
         cases.Add(test);
-        return failed || passedAgain;
+        all.Cases++;
+        // pytest counts a test whose tear-down broke twice, surefire each try of its own.
+        all.Again += reruns + Math.Max(errors, failures + errors - 1);
+        if (skipped || notRun) all.Skipped++;
+        // surefire counts a flaky test's first failure too.
+        if (failed || passedAgain) all.Failed++;
+    }
+
+    // What a suite and all below it show.
+    private sealed class Tally
+    {
+        public int Cases { get; set; }
+
+        public int Again { get; set; }
+
+        public int Skipped { get; set; }
+
+        public int Failed { get; set; }
+
+        public bool HasAssertions { get; set; }
+
+        public ReportFault? Fault { get; set; }
+
+        public void Add(Tally inner)
+        {
+            Cases += inner.Cases;
+            Again += inner.Again;
+            Skipped += inner.Skipped;
+            Failed += inner.Failed;
+            HasAssertions |= inner.HasAssertions;
+            Fault ??= inner.Fault;
+        }
     }
 
     private static string Unquoted(string name) => name.Replace("&quot;", "\"", StringComparison.Ordinal);

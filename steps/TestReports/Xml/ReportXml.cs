@@ -10,6 +10,9 @@ internal static class ReportXml
     /// <summary>Longest text kept of one message, stack trace or output; what exceeds it is cut in the middle's favour of the start.</summary>
     public const int LongestText = 64 * 1024;
 
+    // Suites in suites are read by recursion, and no runner nests them like this.
+    private const int Deepest = 200;
+
     public static TestReport Read(Stream stream, ReportFormat wanted, string source, string root = "")
     {
         using var text = CleanReader.Open(stream);
@@ -79,6 +82,11 @@ internal static class ReportXml
                     : $"\"{source}\" ends in the middle ({position}) after {cases.Count} tests; its writer probably ended before it was done")
                 : new(ReportFaultKind.Malformed, $"\"{source}\" is not well-formed XML at {position}: {error.Message}"));
         }
+        catch (InvalidDataException error)
+        {
+            return new TestReport(source, format, cases, new(ReportFaultKind.Malformed,
+                $"\"{source}\" is not a report that is read: {error.Message}"));
+        }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             return new TestReport(source, format, cases, new(ReportFaultKind.Unreadable, $"\"{source}\" cannot be read: {error.Message}"));
@@ -140,6 +148,8 @@ internal static class ReportXml
             xml.Read();
             return;
         }
+        if (xml.Depth > Deepest)
+            throw new InvalidDataException($"its elements are nested more than {Deepest} deep");
         xml.Read();
         Rest(xml, child);
     }
