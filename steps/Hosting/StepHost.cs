@@ -2,7 +2,9 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.Reflection;
+using System.Security.Cryptography;
 using CiSteps.Hosting.Display;
+using CiSteps.Hosting.Evidence;
 using CiSteps.Hosting.Json;
 using CiSteps.Hosting.Settings;
 
@@ -121,6 +123,7 @@ public static class StepHost
                 return ExitCode.Done;
             }
             foreach (var setting in StepCommand.Common.Concat(step.Settings)) Check(setting, settings);
+            Signing.CheckKeys(context);
             if (!dryRun) context.Evidence.Begin(step.Keeps);
             outcome = await RunInTimeAsync(step, context, cancel).ConfigureAwait(false);
         }
@@ -158,7 +161,7 @@ public static class StepHost
         }
         if (context is { Run: not null, DryRun: false })
         {
-            WriteEvidence(context, outcome, started);
+            outcome = WriteEvidence(context, outcome, started);
             // A cancelled build publishes no artifacts by rule: what it has to say goes out while it still runs. That holds for a
             // verdict
             // that was reached before the stop, too.
@@ -189,16 +192,23 @@ public static class StepHost
     internal static string UnreadableAnswer(OutsideJsonException failure) =>
         $"{failure.Message}; this is not what the protocol says: check what stands between this machine and that system";
 
-    private static void WriteEvidence(StepContext context, Outcome outcome, DateTimeOffset started)
+    private static Outcome WriteEvidence(StepContext context, Outcome outcome, DateTimeOffset started)
     {
         try
         {
             context.Evidence.Write(outcome, started);
+            return outcome;
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or UsageException)
+        catch (Exception failure)
+            when (failure is IOException or UnauthorizedAccessException or UsageException or CryptographicException)
         {
-            // The verdict stands; the next step will say that the evidence is missing, and this line says why.
-            context.Log.Warning($"the evidence of {context.Step} could not be written: {failure.Message}");
+            var what = $"the evidence of {context.Step} could not be written: {failure.Message}";
+            // A verdict that is no stands. Without evidence a step was not done for whoever relies on it.
+            if (outcome.Exit == ExitCode.Done)
+                return Outcome.Usage($"{what}; what it did was: {outcome.Text}. Mend that and run {context.Step} again",
+                    Fault.Environment);
+            context.Log.Warning(what);
+            return outcome;
         }
     }
 
