@@ -13,16 +13,20 @@ namespace CiSteps.Hosting;
 /// <summary>Starts a step, gives it what it needs, and ends it: the one place where exceptions become messages and exit codes.</summary>
 public static class StepHost
 {
-    // A lease is given back and a container stopped in this time after SIGTERM; the parser library's own limit is two seconds.
+    // A lease is given back and a container stopped in this time after SIGTERM.
     internal static readonly TimeSpan GraceAfterSignal = TimeSpan.FromSeconds(30);
 
     // What is left of it for the evidence when a step does not end in time.
     private static readonly TimeSpan timeForEvidence = TimeSpan.FromSeconds(3);
 
     /// <summary>Runs the step as this process; the result is the exit code.</summary>
-    public static Task<int> RunAsync(StepCommand step, string[] args) =>
-        RunAsync(step, args, Console.Out, Console.Error, ProcessEnvironment(), TimeProvider.System,
-            coloured: !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("NO_COLOR") is null);
+    public static Task<int> RunAsync(StepCommand step, string[] args)
+    {
+        ArgumentNullException.ThrowIfNull(step);
+        var stop = StopSignals.TakeForThisProcess(step.Name);
+        return RunAsync(step, args, Console.Out, Console.Error, ProcessEnvironment(), TimeProvider.System,
+            coloured: !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("NO_COLOR") is null, stop);
+    }
 
     // "--option=" is an option that is not given, as an empty variable or build parameter is: a recipe hands on every parameter that it has.
     internal static string[] WithoutEmpty(string[] args) => [.. args.Where(arg => !(arg.StartsWith("--", StringComparison.Ordinal) && arg.IndexOf('=', StringComparison.Ordinal) == arg.Length - 1))];
@@ -35,7 +39,7 @@ public static class StepHost
     /// <param name="environment">Environment variables.</param>
     /// <param name="time">The clock.</param>
     /// <param name="coloured">Terminal colours.</param>
-    /// <param name="stop">Stops the step from outside, besides signals.</param>
+    /// <param name="stop">Stops the step from outside.</param>
     public static async Task<int> RunAsync(StepCommand step, string[] args, TextWriter output, TextWriter error,
         IReadOnlyDictionary<string, string> environment, TimeProvider? time = null, bool coloured = false, CancellationToken stop = default)
     {
@@ -49,11 +53,10 @@ public static class StepHost
         foreach (var option in options.Values.Prepend<Option>(explain).Prepend(dryRun)) command.Add(option);
 
         var exit = ExitCode.Bug;
-        command.SetAction(async (parsed, cancel) =>
+        command.SetAction(async (parsed, _) =>
         {
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, stop);
             exit = await RunParsedAsync(step, parsed, options, parsed.GetValue(dryRun), parsed.GetValue(explain),
-                output, error, environment, time, coloured, either.Token).ConfigureAwait(false);
+                output, error, environment, time, coloured, stop).ConfigureAwait(false);
             return exit;
         });
 
@@ -73,7 +76,8 @@ public static class StepHost
             Output = output,
             Error = error,
             EnableDefaultExceptionHandler = false,
-            ProcessTerminationTimeout = GraceAfterSignal,
+            // The library's own handler would end the process in the midst of the evidence.
+            ProcessTerminationTimeout = null,
         }, CancellationToken.None).ConfigureAwait(false);
     }
 
@@ -113,6 +117,7 @@ public static class StepHost
         Outcome outcome;
         try
         {
+            Workplace.RequireWorkingDirectory();
             var settings = new StepSettings(parsed, options, environment, BuildServerProperties.Read(environment));
             var workTree = Path.GetFullPath(settings.Get(StepCommand.WorkTree));
             if (!Directory.Exists(workTree)) throw new UsageException($"the work tree \"{workTree}\" is not a folder; give --work-tree") { Fault = Fault.Environment };
