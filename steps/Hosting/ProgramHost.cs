@@ -46,9 +46,13 @@ public sealed record ProgramContext(StepSettings Settings, string? Argument, Bui
 public static class ProgramHost
 {
     /// <summary>Runs the program as this process; the result is the exit code.</summary>
-    public static Task<int> RunAsync(ProgramCommand program, string[] args) =>
-        RunAsync(program, args, Console.Out, Console.Error, StepHost.ProcessEnvironment(), TimeProvider.System,
-            coloured: !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("NO_COLOR") is null);
+    public static Task<int> RunAsync(ProgramCommand program, string[] args)
+    {
+        ArgumentNullException.ThrowIfNull(program);
+        var stop = StopSignals.TakeForThisProcess(program.Name);
+        return RunAsync(program, args, Console.Out, Console.Error, StepHost.ProcessEnvironment(), TimeProvider.System,
+            coloured: !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("NO_COLOR") is null, stop);
+    }
 
     /// <summary>Runs the program in this process with everything given, for tests.</summary>
     /// <param name="program">The root; its name is the program's.</param>
@@ -58,17 +62,14 @@ public static class ProgramHost
     /// <param name="environment">Environment variables.</param>
     /// <param name="time">The clock.</param>
     /// <param name="coloured">Terminal colours.</param>
-    /// <param name="stop">Stops the program from outside, besides signals.</param>
+    /// <param name="stop">Stops the program from outside.</param>
     public static async Task<int> RunAsync(ProgramCommand program, string[] args, TextWriter output, TextWriter error,
         IReadOnlyDictionary<string, string> environment, TimeProvider? time = null, bool coloured = false, CancellationToken stop = default)
     {
         ArgumentNullException.ThrowIfNull(program);
         time ??= TimeProvider.System;
-        var root = (RootCommand)Build(new RootCommand(program.Description), program, async (command, parsed, inputs, cancel) =>
-        {
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, stop);
-            return await RunParsedAsync(program.Name, command, parsed, inputs, output, error, environment, time, coloured, either.Token).ConfigureAwait(false);
-        });
+        var root = (RootCommand)Build(new RootCommand(program.Description), program, (command, parsed, inputs) =>
+            RunParsedAsync(program.Name, command, parsed, inputs, output, error, environment, time, coloured, stop));
         // "@text" is a value here, never a response file.
         var result = root.Parse(Spelled(program, StepHost.WithoutEmpty(args)), new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (result.Errors.Count > 0)
@@ -79,13 +80,12 @@ public static class ProgramHost
                 new BuildLog(output, forServer: true).Problem($"{program.Name}.usage", string.Join("; ", result.Errors.Select(problem => problem.Message)));
             return ExitCode.Usage;
         }
-        var invoked = Find(program, result.CommandResult.Command.Name) ?? program;
         return await result.InvokeAsync(new InvocationConfiguration
         {
             Output = output,
             Error = error,
             EnableDefaultExceptionHandler = false,
-            ProcessTerminationTimeout = invoked.Grace ?? StepHost.GraceAfterSignal,
+            ProcessTerminationTimeout = null,
         }, CancellationToken.None).ConfigureAwait(false);
     }
 
@@ -94,7 +94,7 @@ public static class ProgramHost
 
     private sealed record Inputs(IReadOnlyDictionary<string, Option<string?>> Options, IReadOnlyDictionary<string, Option<string[]>> Repeated, Argument<string?>? Argument);
 
-    private delegate Task<int> Invoke(ProgramCommand command, ParseResult parsed, Inputs inputs, CancellationToken cancel);
+    private delegate Task<int> Invoke(ProgramCommand command, ParseResult parsed, Inputs inputs);
 
     // A switch may have a value ("--json=false"), so the parser would take the positional argument behind a bare one for it.
     private static string[] Spelled(ProgramCommand program, string[] args)
@@ -105,9 +105,6 @@ public static class ProgramHost
 
     private static IEnumerable<string> Switches(ProgramCommand command) =>
         command.Settings.Where(setting => setting.IsSwitch).Select(setting => setting.Name).Concat(command.Commands.SelectMany(Switches));
-
-    private static ProgramCommand? Find(ProgramCommand from, string name) =>
-        from.Commands.Select(command => command.Name == name ? command : Find(command, name)).FirstOrDefault(found => found is not null);
 
     private static Command Build(Command into, ProgramCommand command, Invoke invoke)
     {
@@ -134,7 +131,7 @@ public static class ProgramHost
         }
         foreach (var below in command.Commands)
             into.Add(Build(new Command(below.Name, below.Description) { Hidden = below.Hidden }, below, invoke));
-        if (command.Run is not null) into.SetAction((parsed, cancel) => invoke(command, parsed, new Inputs(options, repeated, argument), cancel));
+        if (command.Run is not null) into.SetAction((parsed, _) => invoke(command, parsed, new Inputs(options, repeated, argument)));
         return into;
     }
 
@@ -142,15 +139,19 @@ public static class ProgramHost
         IReadOnlyDictionary<string, string> environment, TimeProvider time, bool coloured, CancellationToken cancel)
     {
         var log = new BuildLog(output, environment.ContainsKey("TEAMCITY_VERSION"), coloured, time);
+        var grace = command.Grace ?? StepHost.GraceAfterSignal;
+        using var late = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
+        using var stopping = cancel.Register(() => late.CancelAfter(grace));
         try
         {
+            Workplace.RequireWorkingDirectory();
             var settings = new StepSettings(parsed, inputs.Options, environment, BuildServerProperties.Read(environment));
             foreach (var setting in command.Settings) StepHost.Check(setting, settings);
             var context = new ProgramContext(settings, inputs.Argument is null ? null : parsed.GetValue(inputs.Argument), log, output, error, time, coloured)
             {
                 Given = inputs.Repeated.ToDictionary(pair => pair.Key, pair => (IReadOnlyList<string>)(parsed.GetValue(pair.Value) ?? []), StringComparer.Ordinal),
             };
-            return await command.Run!(context, cancel).ConfigureAwait(false);
+            return await command.Run!(context, cancel).WaitAsync(late.Token).ConfigureAwait(false);
         }
         catch (UsageException failure)
         {
@@ -163,6 +164,11 @@ public static class ProgramHost
         catch (OutsideJsonException failure)
         {
             return await EndAsync("unreadable-answer", StepHost.UnreadableAnswer(failure), ExitCode.Unavailable)
+                .ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (late.IsCancellationRequested)
+        {
+            return await EndAsync("cancelled", $"asked to stop, and did not end within {Durations.Show(grace)}", ExitCode.Cancelled)
                 .ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)

@@ -2,7 +2,9 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.Reflection;
+using System.Security.Cryptography;
 using CiSteps.Hosting.Display;
+using CiSteps.Hosting.Evidence;
 using CiSteps.Hosting.Json;
 using CiSteps.Hosting.Settings;
 
@@ -11,16 +13,20 @@ namespace CiSteps.Hosting;
 /// <summary>Starts a step, gives it what it needs, and ends it: the one place where exceptions become messages and exit codes.</summary>
 public static class StepHost
 {
-    // A lease is given back and a container stopped in this time after SIGTERM; the parser library's own limit is two seconds.
+    // A lease is given back and a container stopped in this time after SIGTERM.
     internal static readonly TimeSpan GraceAfterSignal = TimeSpan.FromSeconds(30);
 
     // What is left of it for the evidence when a step does not end in time.
     private static readonly TimeSpan timeForEvidence = TimeSpan.FromSeconds(3);
 
     /// <summary>Runs the step as this process; the result is the exit code.</summary>
-    public static Task<int> RunAsync(StepCommand step, string[] args) =>
-        RunAsync(step, args, Console.Out, Console.Error, ProcessEnvironment(), TimeProvider.System,
-            coloured: !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("NO_COLOR") is null);
+    public static Task<int> RunAsync(StepCommand step, string[] args)
+    {
+        ArgumentNullException.ThrowIfNull(step);
+        var stop = StopSignals.TakeForThisProcess(step.Name);
+        return RunAsync(step, args, Console.Out, Console.Error, ProcessEnvironment(), TimeProvider.System,
+            coloured: !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("NO_COLOR") is null, stop);
+    }
 
     // "--option=" is an option that is not given, as an empty variable or build parameter is: a recipe hands on every parameter that it has.
     internal static string[] WithoutEmpty(string[] args) => [.. args.Where(arg => !(arg.StartsWith("--", StringComparison.Ordinal) && arg.IndexOf('=', StringComparison.Ordinal) == arg.Length - 1))];
@@ -33,7 +39,7 @@ public static class StepHost
     /// <param name="environment">Environment variables.</param>
     /// <param name="time">The clock.</param>
     /// <param name="coloured">Terminal colours.</param>
-    /// <param name="stop">Stops the step from outside, besides signals.</param>
+    /// <param name="stop">Stops the step from outside.</param>
     public static async Task<int> RunAsync(StepCommand step, string[] args, TextWriter output, TextWriter error,
         IReadOnlyDictionary<string, string> environment, TimeProvider? time = null, bool coloured = false, CancellationToken stop = default)
     {
@@ -47,11 +53,10 @@ public static class StepHost
         foreach (var option in options.Values.Prepend<Option>(explain).Prepend(dryRun)) command.Add(option);
 
         var exit = ExitCode.Bug;
-        command.SetAction(async (parsed, cancel) =>
+        command.SetAction(async (parsed, _) =>
         {
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, stop);
             exit = await RunParsedAsync(step, parsed, options, parsed.GetValue(dryRun), parsed.GetValue(explain),
-                output, error, environment, time, coloured, either.Token).ConfigureAwait(false);
+                output, error, environment, time, coloured, stop).ConfigureAwait(false);
             return exit;
         });
 
@@ -71,7 +76,8 @@ public static class StepHost
             Output = output,
             Error = error,
             EnableDefaultExceptionHandler = false,
-            ProcessTerminationTimeout = GraceAfterSignal,
+            // The library's own handler would end the process in the midst of the evidence.
+            ProcessTerminationTimeout = null,
         }, CancellationToken.None).ConfigureAwait(false);
     }
 
@@ -111,6 +117,7 @@ public static class StepHost
         Outcome outcome;
         try
         {
+            Workplace.RequireWorkingDirectory();
             var settings = new StepSettings(parsed, options, environment, BuildServerProperties.Read(environment));
             var workTree = Path.GetFullPath(settings.Get(StepCommand.WorkTree));
             if (!Directory.Exists(workTree)) throw new UsageException($"the work tree \"{workTree}\" is not a folder; give --work-tree") { Fault = Fault.Environment };
@@ -121,6 +128,7 @@ public static class StepHost
                 return ExitCode.Done;
             }
             foreach (var setting in StepCommand.Common.Concat(step.Settings)) Check(setting, settings);
+            Signing.CheckKeys(context);
             if (!dryRun) context.Evidence.Begin(step.Keeps);
             outcome = await RunInTimeAsync(step, context, cancel).ConfigureAwait(false);
         }
@@ -158,7 +166,7 @@ public static class StepHost
         }
         if (context is { Run: not null, DryRun: false })
         {
-            WriteEvidence(context, outcome, started);
+            outcome = WriteEvidence(context, outcome, started);
             // A cancelled build publishes no artifacts by rule: what it has to say goes out while it still runs. That holds for a
             // verdict
             // that was reached before the stop, too.
@@ -189,16 +197,23 @@ public static class StepHost
     internal static string UnreadableAnswer(OutsideJsonException failure) =>
         $"{failure.Message}; this is not what the protocol says: check what stands between this machine and that system";
 
-    private static void WriteEvidence(StepContext context, Outcome outcome, DateTimeOffset started)
+    private static Outcome WriteEvidence(StepContext context, Outcome outcome, DateTimeOffset started)
     {
         try
         {
             context.Evidence.Write(outcome, started);
+            return outcome;
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or UsageException)
+        catch (Exception failure)
+            when (failure is IOException or UnauthorizedAccessException or UsageException or CryptographicException)
         {
-            // The verdict stands; the next step will say that the evidence is missing, and this line says why.
-            context.Log.Warning($"the evidence of {context.Step} could not be written: {failure.Message}");
+            var what = $"the evidence of {context.Step} could not be written: {failure.Message}";
+            // A verdict that is no stands. Without evidence a step was not done for whoever relies on it.
+            if (outcome.Exit == ExitCode.Done)
+                return Outcome.Usage($"{what}; what it did was: {outcome.Text}. Mend that and run {context.Step} again",
+                    Fault.Environment);
+            context.Log.Warning(what);
+            return outcome;
         }
     }
 

@@ -20,6 +20,21 @@ public static class Workplace
                 "that this user may write to");
     }
 
+    /// <summary>Finds out whether the folder that this process was started in is there; each relative path needs it.</summary>
+    /// <exception cref="UsageException">It is gone, or this user may not see it.</exception>
+    internal static void RequireWorkingDirectory()
+    {
+        try
+        {
+            _ = Directory.GetCurrentDirectory();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException("the working directory does not exist any more, or this user may not see it; change to a " +
+                "folder that is there, and start again", error) { Fault = Fault.Environment };
+        }
+    }
+
     /// <summary>
     /// Whether a failure is this machine's refusal to let files be written: a read-only or full disk, missing rights, no
     /// temporary folder. It is no fault of the program.

@@ -137,6 +137,49 @@ public sealed class Endings
         }
     }
 
+    [TestCase("TERM", "TERM")]
+    [TestCase("INT", "TERM")]
+    [TestCase("TERM", "INT")]
+    public async Task Further_signals_change_nothing(string first, string second)
+    {
+        if (OperatingSystem.IsWindows()) Assert.Pass("there are no signals there");
+        using var folder = new TestFolder();
+        using var process = TestStep.Start("--do", "wait", "--file", folder.Of("cleaned"), "--work-tree", folder.Path);
+        Assert.That(await process.StandardOutput.ReadLineAsync(), Does.Contain("waiting"));
+        var said = process.StandardError.ReadToEndAsync();
+
+        using (var kill = Process.Start("/bin/sh", ["-c", $"kill -{first} $0; sleep 0.03; kill -{second} $0; sleep 0.03; kill -{second} $0",
+            process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)])) await kill.WaitForExitAsync();
+        var rest = await process.StandardOutput.ReadToEndAsync();
+        await process.WaitForExitAsync();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(process.ExitCode, Is.EqualTo(ExitCode.Cancelled), await said);
+            Assert.That(rest, Does.Contain("was asked to stop and has cleaned up"));
+            Assert.That(await said, Does.Contain("it is stopping already").And.Not.Contain("   at "));
+            Assert.That(File.Exists(folder.Of("cleaned")), Is.True);
+        }
+    }
+
+    [Test]
+    public async Task A_working_directory_that_is_gone_is_one_line()
+    {
+        if (OperatingSystem.IsWindows()) Assert.Pass("a folder in use cannot be removed there");
+        using var folder = new TestFolder();
+        using var process = Process.Start(new ProcessStartInfo("/bin/sh",
+            ["-c", "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" --do done", TestStep.ProgramPath])
+        {
+            WorkingDirectory = folder.Path, RedirectStandardOutput = true, RedirectStandardError = true,
+        })!;
+        var said = process.StandardError.ReadToEndAsync();
+        var output = await process.StandardOutput.ReadToEndAsync() + await said;
+        await process.WaitForExitAsync();
+
+        Assert.That(process.ExitCode, Is.EqualTo(ExitCode.Usage), output);
+        Assert.That(output, Does.Contain("the working directory does not exist").And.Not.Contain("   at "));
+    }
+
     [Test]
     public async Task The_version_is_the_programs_own()
     {

@@ -330,14 +330,120 @@ public sealed class EvidenceFiles
         Assert.That(File.Exists(folder.Of(".ci-steps/evidence/test-step/statement.dsse.json")), Is.False);
     }
 
-    [Test]
-    public async Task A_key_that_is_none_is_said_and_the_verdict_stands()
+    [TestCase("CISTEPS_SIGNING_KEY")]
+    [TestCase("CISTEPS_VERIFICATION_KEY")]
+    public async Task A_wrong_key_is_said_before_anything_is_done(string variable)
     {
-        step.Environment["CISTEPS_SIGNING_KEY"] = "no key at all";
+        step.Environment[variable] = "no key at all";
 
-        var exit = await WriteAsync();
+        Assert.That(await WriteAsync(), Is.EqualTo(ExitCode.Usage));
+        Assert.That(step.Output, Does.Contain(variable + " holds no ECDSA key"));
+        Assert.That(Directory.GetFileSystemEntries(folder.Path), Is.Empty);
+    }
 
-        Assert.That(exit, Is.EqualTo(ExitCode.Done));
-        Assert.That(step.Output, Does.Contain("CISTEPS_SIGNING_KEY holds no ECDSA key"));
+    [Test]
+    public async Task A_public_key_does_not_sign()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        step.Environment["CISTEPS_SIGNING_KEY"] = key.ExportSubjectPublicKeyInfoPem();
+
+        Assert.That((await WriteAsync(), step.Output.Contains("cannot sign")), Is.EqualTo((ExitCode.Usage, true)), step.Output);
+    }
+
+    [TestCase(ExitCode.Done, ExitCode.Usage)]
+    [TestCase(ExitCode.Refused, ExitCode.Refused)]
+    public async Task Without_evidence_no_step_is_green(int reached, int ended)
+    {
+        var exit = await step.RunAsync(context =>
+        {
+            context.Run = TestStep.Run;
+            folder.Write(".ci-steps/evidence/test-step/statement.json/in-its-place", "x");
+            return reached == ExitCode.Done ? Outcome.Done("it is done") : Outcome.Refused("no", "the answer is no");
+        }, "--work-tree", folder.Path);
+
+        Assert.That(exit, Is.EqualTo(ended), step.Output);
+        Assert.That(step.Output, Does.Contain("could not be written").And.Contain(reached == ExitCode.Done ? "it is done" : "is no"));
+    }
+
+    [Test]
+    public async Task A_link_in_a_folders_place_is_refused_and_what_it_points_to_stays(
+        [Values(".ci-steps", ".ci-steps/evidence", ".ci-steps/evidence/test-step")] string place, [Values] bool duringTheRun)
+    {
+        using var elsewhere = new TestFolder();
+        elsewhere.Write("kept.txt", "kept");
+        elsewhere.Write("evidence/test-step/kept.txt", "kept");
+        elsewhere.Write("test-step/kept.txt", "kept");
+        var before = All();
+        if (!duringTheRun) Link();
+
+        var exit = await step.RunAsync(context =>
+        {
+            context.Run = TestStep.Run;
+            if (duringTheRun) Link();
+            return Outcome.Done("it is done");
+        }, "--work-tree", folder.Path);
+
+        Assert.That(exit, Is.EqualTo(ExitCode.Usage), step.Output);
+        Assert.That(step.Output, Does.Contain($"\"{folder.Of(place)}\" is a link").And.Contain("remove the link"));
+        Assert.That(All(), Is.EqualTo(before));
+
+        void Link()
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(folder.Of(place))!);
+            Directory.CreateSymbolicLink(folder.Of(place), elsewhere.Path);
+        }
+
+        List<string> All() => [.. Directory.GetFileSystemEntries(elsewhere.Path, "*", SearchOption.AllDirectories).Order()];
+    }
+
+    [Test]
+    public async Task A_link_among_what_an_earlier_run_left_is_deleted_and_not_followed()
+    {
+        using var elsewhere = new TestFolder();
+        elsewhere.Write("kept.txt", "kept");
+        var inside = folder.Of(".ci-steps/evidence/test-step/deep");
+        Directory.CreateDirectory(inside);
+        foreach (var link in new[] { "deep/link", "link", "told.json" })
+            Directory.CreateSymbolicLink(folder.Of(".ci-steps/evidence/test-step/" + link), elsewhere.Path);
+        foreach (var link in new[] { ".ci-steps/.gitignore", ".ci-steps/evidence/test-step/statement.json.tmp" })
+            File.CreateSymbolicLink(folder.Of(link), Path.Combine(elsewhere.Path, "not-there"));
+
+        var exit = await step.RunAsync(TestStep.Command((context, _) =>
+        {
+            context.Run = TestStep.Run;
+            return Task.FromResult(Outcome.Done("it is done"));
+        }) with { Keeps = ["told.json"] }, default, "--work-tree", folder.Path);
+
+        Assert.That(exit, Is.EqualTo(ExitCode.Done), step.Output);
+        Assert.That(Directory.GetFileSystemEntries(elsewhere.Path).Select(Path.GetFileName), Is.EqualTo(new[] { "kept.txt" }));
+        Assert.That(Directory.GetFileSystemEntries(folder.Of(".ci-steps/evidence/test-step")).Select(Path.GetFileName),
+            Is.EqualTo(new[] { "statement.json" }));
+    }
+
+    [Test]
+    public async Task What_stands_in_a_files_place_is_refused_by_name([Values("statement.json", "statement.dsse.json")] string name,
+        [Values("/dev/zero", "folder", "nothing", "empty")] string what)
+    {
+        if (OperatingSystem.IsWindows()) Assert.Pass("there are no devices there");
+        folder.Write(".ci-steps/evidence/test-step/statement.json", Sound);
+        var path = folder.Of(".ci-steps/evidence/test-step/" + name);
+        File.Delete(path);
+        if (what == "folder") Directory.CreateDirectory(path);
+        else if (what == "empty") File.WriteAllText(path, "");
+        else File.CreateSymbolicLink(path, what);
+
+        Assert.That((await ReadAsync(new RunIdentity("r", "b", false, "c", "7", false)).WaitAsync(TimeSpan.FromSeconds(30)))
+            .Evidence, Is.Null);
+        Assert.That((readExit, step.Output.Contains("not a regular file")), Is.EqualTo((ExitCode.Usage, true)), step.Output);
+        Assert.That(step.Output, Does.Contain($"in {path} cannot be read"));
+    }
+
+    [Test]
+    public void A_link_to_a_device_is_not_read()
+    {
+        if (OperatingSystem.IsWindows()) Assert.Pass("there are no devices there");
+        File.CreateSymbolicLink(folder.Of("zero"), "/dev/zero");
+        Assert.That(() => Json.OutsideJson.ReadFile(folder.Of("zero")),
+            Throws.TypeOf<Json.OutsideJsonException>().With.Message.Contains("not a regular file"));
     }
 }

@@ -23,6 +23,21 @@ public sealed class Programs
         return (exit, output.ToString(), error.ToString());
     }
 
+    [Test]
+    public async Task A_command_that_does_not_end_when_it_is_stopped_is_left_behind()
+    {
+        using var stop = new CancellationTokenSource();
+        using var error = new StringWriter();
+        var program = new ProgramCommand("tool", "Does things.", [], (_, _) => new TaskCompletionSource<int>().Task)
+        {
+            Grace = TimeSpan.FromMilliseconds(50),
+        };
+        var running = ProgramHost.RunAsync(program, [], TextWriter.Null, error, new Dictionary<string, string>(), stop: stop.Token);
+        await stop.CancelAsync();
+        Assert.That(await running.WaitAsync(TimeSpan.FromSeconds(30)), Is.EqualTo(ExitCode.Cancelled));
+        Assert.That(error.ToString(), Does.Contain("did not end within"));
+    }
+
     [TestCase(new[] { "go" }, "there", null)]
     [TestCase(new[] { "go", "home" }, "there", "home")]
     [TestCase(new[] { "go", "home", "--place", "@x" }, "@x", "home")]

@@ -82,7 +82,7 @@ public sealed record EvidenceFound(EvidenceState State, StepEvidence? Evidence, 
 public sealed class EvidenceStore
 {
     private readonly StepContext? context;
-    private (byte[]? Statement, byte[]? Envelope, string? Fault)? earlier;
+    private (byte[]? Statement, byte[]? Envelope, FileFault? Fault)? earlier;
 
     internal EvidenceStore(string folder, StepContext? context) => (Folder, this.context) = (folder, context);
 
@@ -168,7 +168,11 @@ public sealed class EvidenceStore
         var (statement, envelope, fault) = ReadFiles(step);
         try
         {
-            if (fault is not null) throw new OutsideJsonException(path, "", JsonFault.Malformed, fault);
+            if (fault is not null)
+            {
+                path = fault.Path;
+                throw new OutsideJsonException(path, "", JsonFault.Malformed, fault.What);
+            }
             if (statement is null) return new(EvidenceState.Missing, null, $"there is no evidence of \"{step}\" in {Folder}");
             if (!System.Text.Unicode.Utf8.IsValid(statement))
                 throw new OutsideJsonException(path, "", JsonFault.Malformed, "it is not valid UTF-8");
@@ -216,40 +220,61 @@ public sealed class EvidenceStore
         return statement is not null && Signing.Judge(envelope, statement, context) == SignatureState.Bad;
     }
 
-    private (byte[]? Statement, byte[]? Envelope, string? Fault) ReadFiles(string step)
+    // Which of the files cannot be used, and why.
+    private sealed record FileFault(string Path, string What);
+
+    private (byte[]? Statement, byte[]? Envelope, FileFault? Fault) ReadFiles(string step)
     {
         if (step == context?.Step && earlier is { } kept) return kept;
-        var folder = FolderOf(step);
-        try
-        {
-            return (Read(StatementFile), Read(EnvelopeFile), null);
-        }
-        catch (OutsideJsonException error)
-        {
-            return (null, null, error.What);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            return (null, null, error.Message);
-        }
+        FileFault? fault = null;
+        var (statement, envelope) = (Read(StatementFile), Read(EnvelopeFile));
+        return fault is null ? (statement, envelope, null) : (null, null, fault);
 
-        byte[]? Read(string name) => Path.Combine(folder, name) is var path && File.Exists(path) ? OutsideJson.ReadFile(path)
-            : null;
+        byte[]? Read(string name)
+        {
+            var path = Path.Combine(FolderOf(step), name);
+            try
+            {
+                // Only what is not there is missing: a link or a folder in a file's place was put there by somebody.
+                if (new FileInfo(path).LinkTarget is not null) fault ??= new(path, "it is a link, not a regular file");
+                else if (Directory.Exists(path)) fault ??= new(path, "it is a folder, not a regular file");
+                else if (File.Exists(path)) return OutsideJson.ReadFile(path);
+            }
+            catch (OutsideJsonException error)
+            {
+                fault ??= new(path, error.What);
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                fault ??= new(path, error.Message);
+            }
+            return null;
+        }
+    }
+
+    // A change can commit a link; whoever followed it would clear away or overwrite what is no evidence.
+    private void RefuseLinks(string step)
+    {
+        foreach (var path in (string[])[Path.GetDirectoryName(Folder)!, Folder, FolderOf(step)])
+            if (new FileInfo(path).LinkTarget is { } target)
+                throw new UsageException($"\"{path}\" is a link (to \"{target}\"), and evidence is written into real folders only; " +
+                    "remove the link, and if it is committed, remove it from the repository");
     }
 
     /// <summary>Clears away what an earlier run of this step left, so that it is never taken for this run's; its statement can
     /// still be read here.</summary>
     /// <param name="keeps">Names of files that outlive a run.</param>
-    /// <exception cref="UsageException">It cannot be cleared away.</exception>
+    /// <exception cref="UsageException">It cannot be cleared away, or a link stands in a folder's place.</exception>
     internal void Begin(IReadOnlyList<string> keeps)
     {
         var folder = FolderOf(context!.Step);
-        earlier = ReadFiles(context.Step);
         try
         {
+            RefuseLinks(context.Step);
+            earlier = ReadFiles(context.Step);
             if (!Directory.Exists(folder)) return;
             foreach (var entry in new DirectoryInfo(folder).EnumerateFileSystemInfos()
-                .Where(entry => !keeps.Contains(entry.Name)))
+                .Where(entry => !keeps.Contains(entry.Name) || entry.LinkTarget is not null))
             {
                 if (entry is DirectoryInfo inner && entry.LinkTarget is null) inner.Delete(recursive: true);
                 else entry.Delete();
@@ -271,9 +296,12 @@ public sealed class EvidenceStore
         var step = context!.Step;
         var statement = StatementJson.Write(step, context.Run!, outcome, started, context.Time.GetUtcNow());
         var folder = FolderOf(step);
+        // Again: what the step ran may have put a link there.
+        RefuseLinks(step);
         Directory.CreateDirectory(folder);
         // Git must never see evidence, whatever the repository's own ignore file says.
         var ignore = Path.Combine(Path.GetDirectoryName(Folder)!, ".gitignore");
+        if (new FileInfo(ignore).LinkTarget is not null) File.Delete(ignore);
         if (!File.Exists(ignore)) File.WriteAllText(ignore, "*\n");
         var text = context.Log.Mask.Apply(statement.ToJsonString(Indented));
         var bytes = Encoding.UTF8.GetBytes(text + "\n");
@@ -294,6 +322,8 @@ public sealed class EvidenceStore
     private static void WriteWhole(string path, byte[] bytes)
     {
         var temporary = path + ".tmp";
+        // Else a link of that name would be followed.
+        File.Delete(temporary);
         File.WriteAllBytes(temporary, bytes);
         File.Move(temporary, path, overwrite: true);
     }

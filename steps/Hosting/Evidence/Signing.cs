@@ -17,6 +17,26 @@ public static class Signing
     /// <summary>The variable (or its <c>_FILE</c> form) with the public key as PEM; without it the private key's own public half checks.</summary>
     public const string VerificationKey = "CISTEPS_VERIFICATION_KEY";
 
+    /// <summary>Tries the keys that the step has, so that a wrong one is said before anything is done.</summary>
+    /// <exception cref="UsageException">One of them is not an ECDSA key, or the signing key cannot sign.</exception>
+    internal static void CheckKeys(StepContext context)
+    {
+        if (context.FindSecret(VerificationKey) is { } verifying) ReadKey(verifying, VerificationKey).Dispose();
+        if (context.FindSecret(SigningKey) is not { } signing) return;
+        using var key = ReadKey(signing, SigningKey);
+        try
+        {
+            key.SignData([0], HashAlgorithmName.SHA256);
+        }
+        catch (CryptographicException error)
+        {
+            throw new UsageException($"{SigningKey} holds a key that cannot sign ({error.Message}); give the private key", error)
+            {
+                Fault = Fault.Environment,
+            };
+        }
+    }
+
     /// <summary>A statement in its envelope; null when the step has no key.</summary>
     /// <exception cref="UsageException">The key is none.</exception>
     public static byte[]? Sign(byte[] statement, StepContext context)
@@ -80,7 +100,10 @@ public static class Signing
         catch (Exception error) when (error is ArgumentException or CryptographicException)
         {
             key.Dispose();
-            throw new UsageException($"{variable} holds no ECDSA key in PEM form: {error.Message}", error);
+            throw new UsageException($"{variable} holds no ECDSA key in PEM form: {error.Message}", error)
+            {
+                Fault = Fault.Environment,
+            };
         }
     }
 

@@ -110,10 +110,24 @@ public static class OutsideJson
     public static byte[] ReadFile(string path, JsonLimits? limits = null)
     {
         limits ??= JsonLimits.Standard;
-        var length = new FileInfo(path).Length;
+        // The length of a link is that of its own text; what it points to may be a device that never ends.
+        var file = new FileInfo(path);
+        var length = file.ResolveLinkTarget(returnFinalTarget: true) is { } target ? new FileInfo(target.FullName).Length
+            : file.Length;
         if (length == 0)
             throw new OutsideJsonException($"\"{path}\"", "", JsonFault.Truncated, "it is empty, or not a regular file");
-        return length > limits.Bytes ? throw TooLarge($"\"{path}\"", limits) : File.ReadAllBytes(path);
+        if (length > limits.Bytes) throw TooLarge($"\"{path}\"", limits);
+        using var stream = File.OpenRead(path);
+        // A file can grow while it is read.
+        var bytes = new byte[length + 1];
+        var read = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+        while (read == bytes.Length)
+        {
+            if (read > limits.Bytes) throw TooLarge($"\"{path}\"", limits);
+            Array.Resize(ref bytes, bytes.Length * 2);
+            read += stream.ReadAtLeast(bytes.AsSpan(read), bytes.Length - read, throwOnEndOfStream: false);
+        }
+        return bytes[..read];
     }
 
     /// <summary>Reads a document that is looked through once, without an object for each of its values.</summary>
