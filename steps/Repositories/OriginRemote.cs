@@ -79,6 +79,7 @@ public sealed class OriginRemote
     public OriginRemote(WorkRepository repository, RemoteAccess? access, TimeProvider time, BuildLog log)
     {
         (this.repository, this.access, this.time, this.log) = (repository, access, time, log);
+        RequireAddress(repository.Native, repository.Folder);
         var remote = repository.Native.Network.Remotes[Name]
             ?? throw new UsageException($"the repository \"{repository.Folder}\" has no remote \"{Name}\": add one (git remote add {Name} URL)");
         Url = WithoutCredentials(remote.Url);
@@ -186,6 +187,25 @@ public sealed class OriginRemote
         var kept = url.StartsWith("ssh", StringComparison.Ordinal) ? user + "@" : "";
         return url[..(scheme + 3)] + kept + authority[(at + 1)..] + (end < 0 ? "" : url[end..]);
     }
+
+    // The library ends the process on a scheme that it does not know, and does not read a remote without an address.
+    internal static void RequireAddress(Repository native, string folder)
+    {
+        var set = native.Config.Get<string>("remote", Name, "url");
+        if (set is null) return;
+        if (set.Value.Length == 0)
+            throw new UsageException($"the remote \"{Name}\" of the repository \"{folder}\" has an empty address: give it one (git " +
+                $"remote set-url {Name} URL)");
+        if (native.Network.Remotes[Name] is not { } remote) return;
+        foreach (var url in (string?[])[remote.Url, remote.PushUrl])
+            if (url is not null && !HasKnownScheme(url))
+                throw new UsageException($"the remote \"{Name}\" of the repository \"{folder}\" has the address " +
+                    $"\"{WithoutCredentials(url)}\", whose scheme is not supported: use https, http, ssh, git, file, " +
+                    $"user@host:path or a path (git remote set-url {Name} URL)");
+    }
+
+    internal static bool HasKnownScheme(string url) => url.IndexOf("://", StringComparison.Ordinal) is var end && (end < 0
+        || url[..end].ToLowerInvariant() is "https" or "http" or "ssh" or "git" or "file" || url[..end].Contains('/', StringComparison.Ordinal));
 
     internal static bool IsLocal(string url) => url.StartsWith("file://", StringComparison.OrdinalIgnoreCase) ||
         !url.Contains("://", StringComparison.Ordinal) && !IsShortSsh(url);

@@ -59,7 +59,15 @@ public sealed class WorkRepository : IDisposable
     public IReadOnlyList<string> UncommittedPaths(bool untrackedToo) => GitFailure.Translate(Folder, () => WorkTreeState.Uncommitted(repository, untrackedToo));
 
     /// <summary>The address of <c>origin</c> without credentials; null when there is no such remote.</summary>
-    public string? OriginUrl => repository.Network.Remotes[OriginRemote.Name] is { } remote ? OriginRemote.WithoutCredentials(remote.Url) : null;
+    /// <exception cref="UsageException">It is empty, or of a scheme that is not supported.</exception>
+    public string? OriginUrl
+    {
+        get
+        {
+            OriginRemote.RequireAddress(repository, Folder);
+            return repository.Network.Remotes[OriginRemote.Name] is { } remote ? OriginRemote.WithoutCredentials(remote.Url) : null;
+        }
+    }
 
     /// <summary>The branch that the origin's HEAD pointed to when it was cloned; null when that is not recorded.</summary>
     public string? OriginDefaultBranch
