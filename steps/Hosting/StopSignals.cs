@@ -6,7 +6,9 @@ namespace CiSteps.Hosting;
 /// SIGINT and SIGTERM of this process. The first one asks to stop; neither it nor any further one ends the process, so that the
 /// verdict and the evidence are always written.
 /// </summary>
+#pragma warning disable CA1001 // It lives as long as the process.
 internal sealed class StopSignals
+#pragma warning restore CA1001
 {
     private static readonly Lock one = new();
     private static StopSignals? taken;
