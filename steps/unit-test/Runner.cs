@@ -121,6 +121,10 @@ internal sealed partial record Runner(string Name)
             Regex.IsMatch(text, $@"(^|\s){Regex.Escape(option)}(?=$|[\s=0-9])(?!=(0|false)(\s|$))", RegexOptions.IgnoreCase);
     }
 
+    /// <summary>Go's options in <c>GOFLAGS</c> without the one that stops it at a failed test.</summary>
+    public static string WithoutFailFast(string flags) => string.Join(' ', flags.Split(' ', StringSplitOptions.RemoveEmptyEntries)
+        .Where(flag => !Regex.IsMatch(flag, @"^--?(test\.)?failfast(=|$)")));
+
     /// <summary>What Gradle is told to go on with: tests that failed do not fail its build, everything else does.</summary>
     public const string GradleScript = "allprojects { tasks.withType(Test) { ignoreFailures = true } }\n";
 
@@ -137,7 +141,8 @@ internal sealed partial record Runner(string Name)
     public string? WhyNotItsOwn(CommandDefinition command)
     {
         if (!CommandLine.IsOne(command))
-            return "it is a script that is more than one simple command, so the code may be another program's, or one may never have run";
+            return "it is a script that is more than one simple command, so the code may be another program's, " +
+                "or one may never have run";
         if (Name.Length == 0) return null;
         // Its programs have names of their own.
         var isStarted = Name == "gtest" ? !Launcher().IsMatch(CommandLine.Text(command)) : Started(command) == Name;
@@ -170,6 +175,7 @@ internal sealed partial record Runner(string Name)
     [GeneratedRegex(@"^(\w+=\S*\s+)*(\S*/)?(pytest|py\.test|python[\d.]*\s+-m\s+pytest)(\s|$)")]
     private static partial Regex Pytest();
 
-    [GeneratedRegex(@"^(\w+=\S*\s+)*(\S*/)?((ba|da|z|k)?sh|busybox|env|npm|npx|yarn|pnpm|bun|g?make|ninja|just|task|bazel)(\s|$)|^(\w+=\S*\s+)*\S+\.(sh|bash|py|pl|rb|cmd|bat|ps1)(\s|$)")]
+    [GeneratedRegex(@"^(\w+=\S*\s+)*(\S*/)?((ba|da|z|k)?sh|busybox|env|npm|npx|yarn|pnpm|bun|g?make|ninja|just|task|bazel)(\s|$)" +
+        @"|^(\w+=\S*\s+)*\S+\.(sh|bash|py|pl|rb|cmd|bat|ps1)(\s|$)")]
     private static partial Regex Launcher();
 }

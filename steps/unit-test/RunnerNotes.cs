@@ -17,14 +17,15 @@ internal sealed partial class RunnerNotes
     private int collected;
     private int ran;
     private bool hasStopped;
+    private string? failedGoal;
 
     /// <summary>One line of the output.</summary>
     public void Add(string line)
     {
         lock (gate)
         {
-            if (Collected().Match(line) is { Success: true } items) collected =
-                int.Parse(items.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
+            if (CollectedItems().Match(line) is { Success: true } items) collected =
+                int.Parse(items.Groups[items.Groups[2].Success ? 2 : 1].ValueSpan, CultureInfo.InvariantCulture);
             if (Ended().Match(line) is { Success: true }) ran = Counts().Matches(line)
                 .Sum(count => int.Parse(count.Groups[1].ValueSpan, CultureInfo.InvariantCulture));
             if (Failed().Match(line) is { Success: true } test) failed = test.Groups[1].Value;
@@ -34,6 +35,7 @@ internal sealed partial class RunnerNotes
             else if (Suites().Match(line) is { Success: true } some)
                 left.Add($"{some.Groups[1].Value} of {some.Groups[2].Value} test suites ran" +
                     (suites.Count == 0 ? "" : $" ({string.Join(", ", suites.Distinct().Take(20))})"));
+            if (failedGoal is null && FailedGoal().IsMatch(line)) failedGoal = line.Trim();
             if (besides is null && Besides().IsMatch(line)) besides = line.Trim();
         }
     }
@@ -54,6 +56,25 @@ internal sealed partial class RunnerNotes
         }
     }
 
+    /// <summary>How many tests pytest chose to run; 0 when it does not say.</summary>
+    public int Collected
+    {
+        get
+        {
+            lock (gate) return collected;
+        }
+    }
+
+    /// <summary>The first line with which Maven says that its build failed, whatever it ends with; null when there was
+    /// none.</summary>
+    public string? FailedBuild
+    {
+        get
+        {
+            lock (gate) return failedGoal;
+        }
+    }
+
     /// <summary>The first line that tells of a failure outside of tests; null when there was none.</summary>
     public string? OutsideTests
     {
@@ -64,11 +85,15 @@ internal sealed partial class RunnerNotes
     }
 
     // pytest
-    [GeneratedRegex(@"^collected (\d{1,9}) items?\b")]
-    private static partial Regex Collected();
+    [GeneratedRegex(@"^(?:collecting \.\.\. )?collected (\d{1,9}) items?\b(?:.* / (\d{1,9}) selected)?")]
+    private static partial Regex CollectedItems();
 
-    // pytest and its xdist
-    [GeneratedRegex(@"^!+ (.*: )?stopping after \d+ failures !+$")]
+    // Maven, which ends with 0 in spite of it where it is told --fail-never
+    [GeneratedRegex(@"^\[ERROR\] (COMPILATION ERROR|Failed to execute goal)|^\[INFO\] BUILD FAILURE")]
+    private static partial Regex FailedGoal();
+
+    // pytest and its plugins: too many failures, an interrupt, a limit of time, an exit that a test asked for
+    [GeneratedRegex(@"^!{3,} \S.* !{3,}$")]
     private static partial Regex Stopped();
 
     // pytest's last line, and its counts; what it deselected was never asked for

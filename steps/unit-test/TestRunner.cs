@@ -23,7 +23,11 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         var first = await AttemptAsync(command, [], limit.Token, cancel);
         var report = TestReport.Join(title, first.Reports);
         var verdict = first.Stopped ?? TestVerdict.Of(first.Exit, first.Reports.Count == 0 ? [] : [report]);
-        if (CanBeExcused(first, verdict)) (report, verdict) = await ExcuseAsync(first, report, verdict, limit.Token, cancel);
+        if (runner.Name == "maven" && first.Exit == 0 && verdict.Reason is "passed" or "disagreement"
+            && first.Notes.FailedBuild is { } line)
+            verdict = Red("disagreement", $"{(report.Failed > 0 ? verdict.Text + "; " : "")}the command ended with exit code 0, " +
+                $"although Maven's build failed: it says \"{line}\"; let it run without --fail-never");
+        else if (CanBeExcused(first, verdict)) (report, verdict) = await ExcuseAsync(first, report, verdict, limit.Token, cancel);
         else if (verdict.Succeeded && report.Totals.Tolerated > 0 && Unreached(first) is { } unreached)
             verdict = Incomplete(unreached);
         if (verdict.Reason is "runner-crashed" or "no-report" && first.LastLines.Length > 0)
@@ -42,6 +46,15 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         // In the work tree, where a container sees it too.
         var script = Path.Combine(context.WorkTree, ".ci-steps", "gradle", "go-on.gradle");
         var changed = runner.GoingOn(definition.Command, script, isNamed: definition.Retry?.Framework is not null);
+        const string flags = "GOFLAGS";
+        // In a container the agent's own variables are not set.
+        var given = changed.Environment.GetValueOrDefault(flags)
+            ?? (changed.Image is null ? context.Settings.Environment.GetValueOrDefault(flags) : null);
+        if (given is not null && Runner.WithoutFailFast(given) is var kept && kept != given)
+        {
+            changed = changed with { Environment = new Dictionary<string, string>(changed.Environment) { [flags] = kept } };
+            context.Log.Info($"{title}: runs with {flags}=\"{kept}\", so that all tests run although some may fail");
+        }
         if (changed.Run.SequenceEqual(definition.Command.Run)) return changed;
         if (changed.Run.Any(word => word.Contains(script, StringComparison.Ordinal)))
         {
@@ -93,7 +106,17 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         return await WithoutAsync(tolerated, first.Exit, report, green, limit, cancel);
     }
 
-    private string? Unreached(Attempt first) => first.Notes.Left ?? runner.Stops(command);
+    private string? Unreached(Attempt first)
+    {
+        if (first.Notes.Left is { } left) return left;
+        var all = first.Reports.Sum(report => report.Totals.All);
+        if (runner.Name == "pytest" && first.Notes.Collected > all)
+            return $"pytest collected {first.Notes.Collected} tests, and its report has {all}";
+        // surefire's skipAfterFailureCount.
+        return first.Reports.SelectMany(report => report.Cases).FirstOrDefault(test => test.SkipReason is { } reason
+            && reason.Contains("StoppedByUserException", StringComparison.Ordinal)) is { } unrun
+                ? $"surefire left out \"{unrun.FullName}\" after a failed test" : runner.Stops(command);
+    }
 
     // Where the exit code could mean something else than the tolerated failures, the same command without them has to be green.
     private async Task<(TestReport Report, TestVerdict Verdict)> WithoutAsync(IReadOnlyList<TestCase> tolerated, int exit,

@@ -115,6 +115,9 @@ public sealed class ExcusedFailures
     [TestCase("collected 9 items\n!!!!!!!!!!!! stopping after 1 failures !!!!!!!!!!!!\n" +
         "FAILED t.py::test_b - no\n==== 1 failed, 3 passed in 0.12s ====",
         "pytest", "it stopped at \"t.py::test_b\" before all of 9 tests ran, after 4")]
+    [TestCase("!!!!!!!!!! _pytest.outcomes.Exit: enough !!!!!!!!!!", "pytest", "it stopped before all tests ran")]
+    [TestCase("collected 9 items", "pytest", "collected 9 tests, and its report has 2")]
+    [TestCase("collected 9 items / 5 deselected / 4 selected", "pytest", "collected 4 tests, and its report has 2")]
     [TestCase("Test Suites: 1 failed, 1 of 3 total", "jest", "1 of 3 test suites ran")]
     [TestCase("FAIL src/cart.test.js\n  ● adds\nTest Suites: 1 failed, 1 of 3 total", "jest",
         "1 of 3 test suites ran (src/cart.test.js)")]
@@ -323,6 +326,49 @@ public sealed class ExcusedFailures
         }
     }
 
+    [TestCase("[ERROR] COMPILATION ERROR : ")]
+    [TestCase("[INFO] BUILD FAILURE")]
+    [TestCase("[ERROR] Failed to execute goal org.apache.maven.plugins:maven-compiler-plugin:3.11.0:testCompile")]
+    public async Task A_build_that_Maven_says_failed_is_red_although_it_ends_with_zero(string says)
+    {
+        foreach (var (report, more) in new[] { ("pass.src", ""), ("fail.src", "\n" + Quarantine) })
+        {
+            using var project = Of($"cat says.txt; cp {report} r.xml", $"retry:\n  framework: maven{more}");
+            project.Clone.Write("says.txt", says + "\n");
+
+            await project.RunAsync();
+
+            Assert.That(project.Reason, Is.EqualTo("disagreement"), project.Text);
+            Assert.That(project.Text, Does.Contain("Maven's build failed"));
+        }
+    }
+
+    [Test]
+    public async Task A_test_that_surefire_left_out_after_a_failure_is_incomplete()
+    {
+        using var project = Of("cp left.src r.xml", $"retry:\n  framework: maven\n{Quarantine}");
+        project.Clone.Write("left.src", OneFails.Replace("</testsuite>", "<testcase name=\"c\"><skipped " +
+            "message=\"org.junit.runner.notification.StoppedByUserException\"/></testcase></testsuite>",
+            StringComparison.Ordinal));
+
+        await project.RunAsync();
+
+        Assert.That(project.Reason, Is.EqualTo("incomplete"), project.Text);
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task Go_is_not_told_to_stop_by_its_environment(bool isConfigured)
+    {
+        using var project = Of("echo \"$GOFLAGS\" >> tries.log; cp pass.src r.xml", "retry:\n  framework: go" +
+            (isConfigured ? "\nenv:\n  GOFLAGS: -mod=mod -failfast" : ""));
+        if (!isConfigured) project.Environment["GOFLAGS"] = "-mod=mod -failfast";
+
+        await project.RunAsync();
+
+        Assert.That(Tries(project), Is.EqualTo(new[] { "-mod=mod" }), project.Text);
+    }
+
     [Test]
     public async Task One_simple_command_of_a_shell_is_the_runner()
     {
@@ -352,7 +398,8 @@ public sealed class ExcusedFailures
         project.Clone.Write("worse.src", BAndBrokenA);
         project.Clone.Write("surefire.src", Surefire);
         project.Clone.Write("twice.src", Twice);
-        foreach (var name in new[] { "pytest", "node", "mocha", "dotnet", "mvn", "gradle", "go", "jest", "vitest", "npm", "make" })
+        foreach (var name in new[] { "pytest", "node", "mocha", "dotnet", "mvn", "gradle",
+            "go", "jest", "vitest", "npm", "make" })
         {
             project.Clone.Write("api/" + name, "#!/bin/sh\n" + script + "\n");
             File.SetUnixFileMode(Path.Combine(project.Clone.Folder, "api", name), (UnixFileMode)0b111_101_101);

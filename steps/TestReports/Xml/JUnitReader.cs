@@ -70,7 +70,8 @@ internal static class JUnitReader
         var most = own.Cases + own.Again + Math.Max(0, notRun - own.Skipped);
         if (tests > most && !own.HasAssertions)
             own.Fault ??= new(ReportFaultKind.PlanMismatch, $"\"{source}\" counts {tests} tests" +
-                $"{(name is null ? "" : $" in \"{name}\"")} and shows {own.Cases}; its writer probably left some out or ended early");
+                $"{(name is null ? "" : $" in \"{name}\"")} and shows {own.Cases}; " +
+                "its writer probably left some out or ended early");
         all.Add(own);
     }
 
