@@ -97,7 +97,7 @@ public sealed class JsonFromOutside
         {
             Says(() => components[1].Text("size"), "\"x.json\": components[1].size is a number, not a text");
             Says(() => json.Text("name", "inner"), "\"x.json\": name is a text, not an object");
-            Says(() => json.Object("components"), "\"x.json\": components is a list, not an object");
+            Says(() => json.Map("components"), "\"x.json\": components is a list, not an object");
             Says(() => json.List("depth"), "\"x.json\": depth is an object, not a list");
             Says(() => json.Number("name"), "\"x.json\": name is a text, not a whole number");
             Says(() => json.Flag("name"), "\"x.json\": name is a text, not true or false");

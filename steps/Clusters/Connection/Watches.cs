@@ -131,7 +131,7 @@ public sealed partial class Cluster
         try
         {
             var change = OutsideJson.ReadObject(line, "a line of a watch");
-            return (change.Text("type"), change.Object("object"));
+            return (change.Text("type"), change.Map("object"));
         }
         catch (OutsideJsonException)
         {

@@ -117,7 +117,7 @@ public static class TestJob
             {
                 var pod = Own().OrderByDescending(item => Text(item.Member("metadata", "creationTimestamp")), StringComparer.Ordinal).FirstOrDefault();
                 var status = pod is null ? null : Items(pod.Member("status", "containerStatuses")).FirstOrDefault(each => Text(each["name"]) == container);
-                var ended = status.Object("state", "terminated");
+                var ended = status.Map("state", "terminated");
                 var running = status.Member("state", "running") is not null;
                 if (pod is not null && (running || ended is not null) && reading is null)
                 {

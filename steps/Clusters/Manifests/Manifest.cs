@@ -28,16 +28,16 @@ public sealed record Manifest(JsonObject Json, string Source)
 
     internal JsonObject? PodTemplate => Kind switch
     {
-        "Deployment" or "ReplicaSet" or "StatefulSet" or "DaemonSet" or "Job" or "ReplicationController" => Json.Object("spec", "template"),
-        "CronJob" => Json.Object("spec", "jobTemplate", "spec", "template"),
+        "Deployment" or "ReplicaSet" or "StatefulSet" or "DaemonSet" or "Job" or "ReplicationController" => Json.Map("spec", "template"),
+        "CronJob" => Json.Map("spec", "jobTemplate", "spec", "template"),
         _ => null,
     };
 
     private static JsonObject? PodSpecOf(JsonObject item) => item.Text("kind") switch
     {
-        "Pod" => item.Object("spec"),
-        "Deployment" or "ReplicaSet" or "StatefulSet" or "DaemonSet" or "Job" or "ReplicationController" => item.Object("spec", "template", "spec"),
-        "CronJob" => item.Object("spec", "jobTemplate", "spec", "template", "spec"),
+        "Pod" => item.Map("spec"),
+        "Deployment" or "ReplicaSet" or "StatefulSet" or "DaemonSet" or "Job" or "ReplicationController" => item.Map("spec", "template", "spec"),
+        "CronJob" => item.Map("spec", "jobTemplate", "spec", "template", "spec"),
         _ => null,
     };
 

@@ -48,7 +48,7 @@ internal static class PodTroubles
         var who = $"container \"{container}\" of pod \"{podName}\"";
         var image = Text(status["image"]) ?? "";
         if (SpecImage(pod, container) is { } asked) image = asked;
-        var waiting = status.Object("state", "waiting");
+        var waiting = status.Map("state", "waiting");
         var reason = Text(waiting?["reason"]) ?? "";
         var message = Text(waiting?["message"]) ?? "";
         var restarts = Number(status["restartCount"]);

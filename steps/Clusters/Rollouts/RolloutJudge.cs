@@ -16,9 +16,9 @@ internal static class RolloutJudge
         var generation = Number(workload.Member("metadata", "generation"));
         if (Number(workload.Member("status", "observedGeneration")) < generation) return Waiting($"the cluster to take up generation {generation}");
 
-        var selector = workload.Object("spec", "selector", "matchLabels");
+        var selector = workload.Map("spec", "selector", "matchLabels");
         var revision = Revision.Of(view, target, workload);
-        var all = view.Pods.Where(pod => Selects(selector, pod.Object("metadata", "labels")) && !IsOver(pod)).ToList();
+        var all = view.Pods.Where(pod => Selects(selector, pod.Map("metadata", "labels")) && !IsOver(pod)).ToList();
         var fresh = revision is null ? [] : all.Where(revision.Includes).ToList();
         var old = all.Where(pod => !fresh.Contains(pod)).ToList();
         var failedFresh = revision is null ? [] : view.Pods.Where(pod => IsOver(pod) && revision.Includes(pod)).ToList();
@@ -82,11 +82,11 @@ internal static class RolloutJudge
     {
         if (view.IsAbsent("endpointslices") || view.IsAbsent("services")) return "";
         if (!view.Knows("services") || !view.Knows("endpointslices")) return "the first list of the service endpoints";
-        var labels = workload.Object("spec", "template", "metadata", "labels");
+        var labels = workload.Map("spec", "template", "metadata", "labels");
         var uids = fresh.Select(pod => pod.Uid()).ToHashSet(StringComparer.Ordinal);
         foreach (var service in view.Services)
         {
-            if (!Selects(service.Object("spec", "selector"), labels)) continue;
+            if (!Selects(service.Map("spec", "selector"), labels)) continue;
             var name = service.NameOf();
             var endpoints = view.Slices.Where(slice => slice.Label("kubernetes.io/service-name") == name).SelectMany(slice => Items(slice["endpoints"])).ToList();
             // Dual-stack clusters have two slices: a pod counts once. Other workloads may share the service: only pods that are no more count as old.

@@ -12,7 +12,7 @@ internal static class Unschedulable
     public static string? ForEver(JsonObject spec, IReadOnlyList<JsonObject> nodes)
     {
         if (nodes.Count == 0) return null;
-        if (spec["nodeSelector"] is JsonObject { Count: > 0 } selector && !nodes.Any(node => Selects(selector, node.Object("metadata", "labels"))))
+        if (spec["nodeSelector"] is JsonObject { Count: > 0 } selector && !nodes.Any(node => Selects(selector, node.Map("metadata", "labels"))))
             return $"no node has the labels {string.Join(", ", selector.Select(pair => $"{pair.Key}={Text(pair.Value)}"))}";
         foreach (var resource in (string[])["cpu", "memory"])
         {

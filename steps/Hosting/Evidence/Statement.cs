@@ -79,12 +79,12 @@ internal static class StatementJson
     /// <exception cref="OutsideJsonException">It is not a statement that this version writes.</exception>
     public static StepEvidence Read(JsonObject statement)
     {
-        if (statement.Text("_type") != Type || statement.Object("predicate") is not { } predicate ||
-            predicate.Object("cisteps") is not { } record)
+        if (statement.Text("_type") != Type || statement.Map("predicate") is not { } predicate ||
+            predicate.Map("cisteps") is not { } record)
             throw new OutsideJsonException("", "", JsonFault.WrongType, "it is not a statement of a CiSteps step");
         var subjects = new List<Subject>();
         foreach (var subject in statement.Objects("subject"))
-            foreach (var (algorithm, _) in subject.Object("digest") ?? throw Lacks(subject, "digest"))
+            foreach (var (algorithm, _) in subject.Map("digest") ?? throw Lacks(subject, "digest"))
                 subjects.Add(new(Text(subject, "name"), algorithm, Text(subject["digest"]!, algorithm)));
         var (commit, predicateType) = (Text(record, "commit"), Text(statement, "predicateType"));
         if (!subjects.Exists(subject => subject.Algorithm == "gitCommit" && subject.Digest == commit))

@@ -40,7 +40,7 @@ public static class JsonMembers
 #pragma warning disable CA1720 // JSON calls it object.
     /// <summary>An object.</summary>
     /// <exception cref="OutsideJsonException">It is something else.</exception>
-    public static JsonObject? Object(this JsonNode? node, params ReadOnlySpan<string> path) => node.Member(path) is not { } found
+    public static JsonObject? Map(this JsonNode? node, params ReadOnlySpan<string> path) => node.Member(path) is not { } found
         ? null : found as JsonObject ?? throw Wrong(found, "an object");
 #pragma warning restore CA1720
 

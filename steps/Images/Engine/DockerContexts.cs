@@ -58,7 +58,7 @@ internal sealed class DockerContexts
                 + $"or set {EngineLocation.HostVariable} to the container engine's address");
         try
         {
-            var endpoint = OutsideJson.ReadObjectFile(path, readAsDocker).Object("Endpoints", "docker");
+            var endpoint = OutsideJson.ReadObjectFile(path, readAsDocker).Map("Endpoints", "docker");
             if (endpoint.Text("Host") is not { Length: > 0 } host)
                 throw new OutsideJsonException(path, "Endpoints.docker.Host", JsonFault.WrongType,
                     "there is not an address in it (Endpoints, docker, Host)");

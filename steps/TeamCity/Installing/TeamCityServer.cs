@@ -170,7 +170,7 @@ internal sealed class TeamCityServer : IDisposable
         {
             var answer = OutsideJson.Read(text, $"the answer of {Address}");
             // What is read is an object; to what was written, nothing hangs on the answer.
-            return method == HttpMethod.Get ? answer.Object() ?? [] : answer as JsonObject ?? [];
+            return method == HttpMethod.Get ? answer.Map() ?? [] : answer as JsonObject ?? [];
         }
         catch (OutsideJsonException failure)
         {

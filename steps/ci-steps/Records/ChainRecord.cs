@@ -195,7 +195,7 @@ internal sealed record ChainRecord(
     }
 
     private static Dictionary<string, string> Map(JsonNode? node) =>
-        (node.Object() ?? []).ToDictionary(pair => pair.Key, pair => pair.Value.Text() ?? "", StringComparer.Ordinal);
+        (node.Map() ?? []).ToDictionary(pair => pair.Key, pair => pair.Value.Text() ?? "", StringComparer.Ordinal);
 
     internal static void WriteJson(string path, JsonObject json)
     {
