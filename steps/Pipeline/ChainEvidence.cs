@@ -131,7 +131,7 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
                 if (UnitTests.Components.FirstOrDefault(tested => tested.Component == name) is not { Changed: true })
                     return $"component \"{name}\" counts as changed ({change.Reason}), and unit-test took it for unchanged";
             }
-            else if (component.UnitTests.FirstOrDefault() is { } unit && IsLeft(run, component, resultTree))
+            else if (component.UnitTests is [{ } unit, ..] && IsLeft(run, component, resultTree))
                 return $"the target's component \"{name}\" has no result of its unit tests \"{unit.Name}\": the change takes it " +
                     "out or renames it, or is older than it, and files of it stay; take its unit tests out on the target first, " +
                     "or remove all its files with it";

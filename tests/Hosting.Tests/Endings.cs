@@ -54,8 +54,8 @@ public sealed class Endings
         Assert.That(step.Error, Does.Contain("System.InvalidOperationException: oops").And.Contain(nameof(A_bug_shows_its_whole_trace)));
     }
 
-    private static async Task<(int Exit, string Output)> StopAsync(TestFolder folder, TimeProvider time, CancellationToken stop,
-        Func<CancellationToken, Task<Outcome>> run)
+    private static async Task<(int Exit, string Output)> StopAsync(TestFolder folder, TimeProvider time,
+        Func<CancellationToken, Task<Outcome>> run, CancellationToken stop)
     {
         using var output = new StringWriter();
         var exit = await StepHost.RunAsync(TestStep.Command(async (context, cancel) =>
@@ -72,11 +72,11 @@ public sealed class Endings
     {
         using var folder = new TestFolder();
         using var stop = new CancellationTokenSource();
-        var (exit, output) = await StopAsync(folder, TimeProvider.System, stop.Token, async _ =>
+        var (exit, output) = await StopAsync(folder, TimeProvider.System, async _ =>
         {
             await stop.CancelAsync();
             return Outcome.Refused("tests-failed", "1 of 2 failed");
-        });
+        }, stop.Token);
         Assert.That(exit, Is.EqualTo(ExitCode.Refused), output);
         Assert.That(output, Does.Contain("publishArtifacts '.ci-steps/evidence/test-step/**"),
             "a stopped build publishes nothing later");
@@ -89,7 +89,7 @@ public sealed class Endings
         using var folder = new TestFolder();
         using var stop = new CancellationTokenSource();
         var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider();
-        var running = StopAsync(folder, time, stop.Token, _ => new TaskCompletionSource<Outcome>().Task);
+        var running = StopAsync(folder, time, _ => new TaskCompletionSource<Outcome>().Task, stop.Token);
         await stop.CancelAsync();
         time.Advance(TimeSpan.FromSeconds(26));
         Assert.That(running.IsCompleted, Is.False, "it has its time");

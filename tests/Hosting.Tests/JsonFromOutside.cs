@@ -101,8 +101,8 @@ public sealed class JsonFromOutside
             Says(() => json.List("depth"), "\"x.json\": depth is an object, not a list");
             Says(() => json.Number("name"), "\"x.json\": name is a text, not a whole number");
             Says(() => json.Flag("name"), "\"x.json\": name is a text, not true or false");
-            Says(() => json.Texts("components").ToList(), "\"x.json\": components[0] is an object, not a text");
-            Says(() => json.Objects("depth", "x").ToList(), "\"x.json\": depth.x[0] is a list, not an object");
+            Says(() => _ = json.Texts("components").ToList(), "\"x.json\": components[0] is an object, not a text");
+            Says(() => _ = json.Objects("depth", "x").ToList(), "\"x.json\": depth.x[0] is a list, not an object");
             Assert.That((json.Text("none"), components[2].Text("none"), json.Text("none", "more"), components[2].Flag("flag")), Is.EqualTo(((string?)null, (string?)null, (string?)null, true)));
         });
 

@@ -26,11 +26,11 @@ public sealed class A_work_tree
     {
         clone.Git("update-index", flag, "a");
         using var repository = WorkRepository.Open(clone.Folder);
-        Assert.That(repository.IsDirty, Is.False, "nothing changed yet");
+        Assert.That(repository.UncommittedPaths(untrackedToo: false), Is.Empty, "nothing changed yet");
         clone.Write("a", "2");
         Assert.That(repository.UncommittedPaths(untrackedToo: false), Is.EqualTo(new[] { "a" }));
         File.Delete(Path.Combine(clone.Folder, "a"));
-        Assert.That(repository.IsDirty, Is.True, "gone");
+        Assert.That(repository.UncommittedPaths(untrackedToo: false), Is.Not.Empty, "gone");
     }
 
     [Test]
