@@ -37,12 +37,10 @@ public static class JsonMembers
     public static bool? Flag(this JsonNode? node, params ReadOnlySpan<string> path) => node.Member(path) is not { } found ? null
         : found is JsonValue value && value.TryGetValue(out bool flag) ? flag : throw Wrong(found, "true or false");
 
-#pragma warning disable CA1720 // JSON calls it object.
     /// <summary>An object.</summary>
     /// <exception cref="OutsideJsonException">It is something else.</exception>
     public static JsonObject? Map(this JsonNode? node, params ReadOnlySpan<string> path) => node.Member(path) is not { } found
         ? null : found as JsonObject ?? throw Wrong(found, "an object");
-#pragma warning restore CA1720
 
     /// <summary>A list.</summary>
     /// <exception cref="OutsideJsonException">It is something else.</exception>
