@@ -80,7 +80,7 @@ internal sealed record SandboxState(int ProcessId, string StartedAt, IReadOnlyLi
             var file = Path.Combine(folder, FileName);
             if (!File.Exists(file)) return null;
             var json = OutsideJson.ReadObjectFile(file);
-            var pool = (json.Object("pool") ?? []).ToDictionary(pair => pair.Key, pair => Names(pair.Value), StringComparer.Ordinal);
+            var pool = (json.Map("pool") ?? []).ToDictionary(pair => pair.Key, pair => Names(pair.Value), StringComparer.Ordinal);
             return new(int.Parse(json.Text("process") ?? "", CultureInfo.InvariantCulture), json.Text("startedAt") ?? "", Names(json["clusters"]), pool);
         }
         catch (Exception error) when (error is OutsideJsonException or FormatException or OverflowException or IOException)

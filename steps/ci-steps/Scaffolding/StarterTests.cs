@@ -63,7 +63,8 @@ internal static class StarterTests
         }
         if ((package["scripts"] as JsonObject)?["test"] is not JsonValue script || script.ToString() is not { Length: > 0 } test || test.Contains("no test specified", StringComparison.Ordinal)) return null;
         var install = files.Contains(Join(at, "package-lock.json")) ? "npm ci && " : "";
-        bool Has(string name) => new[] { "devDependencies", "dependencies" }.Any(of => (package[of] as JsonObject)?[name] is not null);
+        bool Has(string name) => IsIn("devDependencies", name) || IsIn("dependencies", name);
+        bool IsIn(string of, string name) => (package[of] as JsonObject)?[name] is not null;
         const string Junit = "test-results.xml";
         if (test.Contains("node --test", StringComparison.Ordinal))
             return new("node", at, $"{install}node --test --test-reporter=junit --test-reporter-destination={Junit}", Junit, "junit");
