@@ -5,7 +5,7 @@ using CiSteps.Hosting.Json;
 namespace CiSteps.Cli.Scaffolding;
 
 /// <summary>A test run for a first ci-steps.yaml.</summary>
-/// <param name="Name">Name of the run in <c>unit-tests:</c>.</param>
+/// <param name="Name">Its name.</param>
 /// <param name="Folder">Where the command runs, relative to the repository; empty for its root.</param>
 /// <param name="Command">What runs; null when a person has to choose it.</param>
 /// <param name="Reports">Report files below the folder; null when the output is the report.</param>
@@ -17,7 +17,7 @@ internal sealed record StarterTest(string Name, string Folder, string? Command, 
 internal static class StarterTests
 {
     /// <summary>All that are found.</summary>
-    /// <param name="folder">Root of the work tree.</param>
+    /// <param name="folder">The work tree.</param>
     /// <param name="files">The component's files, relative to it.</param>
     public static IReadOnlyList<StarterTest> In(string folder, IReadOnlyList<string> files)
     {
@@ -63,8 +63,8 @@ internal static class StarterTests
         }
         if ((package["scripts"] as JsonObject)?["test"] is not JsonValue script || script.ToString() is not { Length: > 0 } test || test.Contains("no test specified", StringComparison.Ordinal)) return null;
         var install = files.Contains(Join(at, "package-lock.json")) ? "npm ci && " : "";
-        bool Has(string name) =>
-            (package["devDependencies"] as JsonObject)?[name] is not null || (package["dependencies"] as JsonObject)?[name] is not null;
+        bool Has(string name) => IsIn("devDependencies", name) || IsIn("dependencies", name);
+        bool IsIn(string of, string name) => (package[of] as JsonObject)?[name] is not null;
         const string Junit = "test-results.xml";
         if (test.Contains("node --test", StringComparison.Ordinal))
             return new("node", at, $"{install}node --test --test-reporter=junit --test-reporter-destination={Junit}", Junit, "junit");
