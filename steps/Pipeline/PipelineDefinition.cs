@@ -1,3 +1,5 @@
+using CiSteps.Hosting;
+
 namespace CiSteps.Pipeline;
 
 /// <summary>ci-steps.yaml as read and validated.</summary>
@@ -61,13 +63,6 @@ public sealed record ComponentDefinition(
     CommandDefinition? PreBuild,
     ImageDefinition? Image,
     WorkloadDefinition? Workload);
-
-/// <summary>A command, on the agent or in a container (<c>run:</c>, <c>image:</c>, <c>folder:</c>, <c>env:</c>).</summary>
-/// <param name="Run">Program and arguments; a single string in the file means <c>sh -c</c>.</param>
-/// <param name="Image">Container image to run it in; null for the agent itself.</param>
-/// <param name="Folder">Working directory relative to the repository root.</param>
-/// <param name="Environment">Variables to set.</param>
-public sealed record CommandDefinition(IReadOnlyList<string> Run, string? Image, string Folder, IReadOnlyDictionary<string, string> Environment);
 
 /// <summary>One run of tests with its reports.</summary>
 /// <param name="Name">Shown to people; unique in the component.</param>
