@@ -44,14 +44,14 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         var certified = new Dictionary<string, TaggedImage?>(StringComparer.Ordinal);
         foreach (var component in withImage) certified[component.Name] = await works.FindAsync(CertifiedName(component), cancel).ConfigureAwait(false);
         var changes = Changes(certified);
+        var concerned = run.Policy.SuitesFor(changes.Where(change => change.Value.Changed).Select(change => change.Key));
         var facts = new List<ComponentFacts>();
         foreach (var component in withImage)
         {
             var (changed, reason) = changes.GetValueOrDefault(component.Name, (true, "unit-test does not know it"));
             var name = ImageName.Repository(registry.Push, registry.BranchPrefix, component.Name, identity.IsDefaultBranch)
                 .WithTag(ImageName.BuildTag(component.Major, identity.BuildNumber, identity.ShortCommit));
-            var neededBy = run.Policy.Suites.FirstOrDefault(suite => suite.Components.Contains(component.Name)
-                && suite.Components.Any(other => changes.TryGetValue(other, out var beside) && beside.Changed))?.Name;
+            var neededBy = concerned.FirstOrDefault(suite => suite.Covers(component.Name))?.Name;
             var builds = changed || (certified[component.Name] is null && neededBy is not null);
             facts.Add(new ComponentFacts(component.Name, changed, reason, name, builds ? await works.FindAsync(name, cancel).ConfigureAwait(false) : null,
                 CertifiedName(component), certified[component.Name], neededBy)

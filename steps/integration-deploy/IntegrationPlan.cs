@@ -58,17 +58,20 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
 
     /// <summary>The components that a suite tests, as far as the change still has them as workloads.</summary>
     public static IReadOnlyList<ComponentDefinition> ComponentsOf(SuiteDefinition suite, PipelineDefinition change) =>
-        [.. change.Components.Where(component => component.Workload is not null && component.Image is not null && (suite.Components.Count == 0 || suite.Components.Contains(component.Name)))];
+    [
+        .. change.Components.Where(component => component.Workload is not null && component.Image is not null && suite.Covers(component.Name)),
+    ];
 
-    /// <summary>Whether one of the suite's components has an image that this chain built.</summary>
-    public static bool Concerns(SuiteDefinition suite, PipelineDefinition change, IReadOnlyList<BuiltImage> images) =>
-        ComponentsOf(suite, change).Any(component => images.Any(image => image.Component == component.Name && image.Built));
+    /// <summary>The suites that what this chain built has to pass.</summary>
+    public static IReadOnlyList<SuiteDefinition> Concerned(PipelineDefinition policy, IReadOnlyList<BuiltImage> images) =>
+        policy.SuitesFor(images.Where(image => image.Built).Select(image => image.Component));
 
     /// <summary>Decides. Pure.</summary>
     /// <exception cref="Hosting.UsageException">A dependent's image is not an image reference.</exception>
     public static IntegrationPlan For(IntegrationFacts facts)
     {
         var registry = RegistryPair.Parse(facts.Change.Registry.Push, facts.Change.Registry.Pull);
+        var concerned = Concerned(facts.Policy, facts.Images);
         var suites = new List<PlannedSuite>();
         var skipped = new List<(string, string)>();
         foreach (var suite in facts.Policy.Suites)
@@ -79,7 +82,7 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
                 skipped.Add((suite.Name, "the change has none of its components"));
                 continue;
             }
-            if (!Concerns(suite, facts.Change, facts.Images))
+            if (!concerned.Contains(suite))
             {
                 skipped.Add((suite.Name, $"nothing new of {string.Join(", ", components.Select(component => component.Name))}"));
                 continue;

@@ -17,8 +17,8 @@ internal sealed record ReserveTestbedPlan(IReadOnlyList<TestbedWish> Wishes, IRe
     /// <summary>Suites that concern a component with a new image.</summary>
     public static IReadOnlyList<TestbedWish> Needed(PipelineDefinition policy, IReadOnlyList<BuiltImage> images)
     {
-        var built = images.Where(image => image.Built).Select(image => image.Component).ToHashSet(StringComparer.Ordinal);
-        return [.. policy.Suites.Where(suite => suite.Components.Any(built.Contains)).Select(suite => new TestbedWish(suite.Name, suite.Class))];
+        var built = images.Where(image => image.Built).Select(image => image.Component);
+        return [.. policy.SuitesFor(built).Select(suite => new TestbedWish(suite.Name, suite.Class))];
     }
 
     public static ReserveTestbedPlan For(PipelineDefinition policy, IReadOnlyList<BuiltImage> images, IReadOnlyList<HeldTestbed> held)

@@ -57,7 +57,7 @@ internal sealed class ReserveTestbedStep(StepContext context, Func<StepContext, 
             var claims = new JsonArray();
             foreach (var wish in request.Wishes)
                 claims.Add((JsonNode)new JsonObject { ["claim"] = ClaimNames.Of(request.Run, wish.Suite), ["suite"] = wish.Suite, ["class"] = wish.Class });
-            File.WriteAllText(Path.Combine(folder, "claims.json"), claims.ToJsonString() + "\n");
+            WholeFile.Write(Path.Combine(folder, "claims.json"), claims.ToJsonString() + "\n");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

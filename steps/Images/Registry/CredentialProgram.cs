@@ -5,18 +5,18 @@ namespace CiSteps.Images;
 
 /// <summary>A program that is asked for a credential on its standard input. Its output may be a secret: nothing is
 /// logged.</summary>
-internal static class CredentialHelper
+internal static class CredentialProgram
 {
     private const int LongestAnswer = 1 << 20;
     private static readonly TimeSpan longestWait = TimeSpan.FromMinutes(1);
 
-    /// <exception cref="CredentialHelperException">It is not installed, cannot be started, or does not end.</exception>
+    /// <exception cref="CredentialProgramException">It is not installed, cannot be started, or does not end.</exception>
     public static async Task<(int Exit, string Output, string Error)> AskAsync(string program, IReadOnlyList<string> arguments, string question,
         IReadOnlyDictionary<string, string> environment, CancellationToken cancel)
     {
         var folder = Environment.CurrentDirectory;
         if (ChildProcess.Find(program, folder, environment.GetValueOrDefault("PATH") ?? "") is null)
-            throw new CredentialHelperException("is not installed (no folder of PATH has it)");
+            throw new CredentialProgramException("is not installed (no folder of PATH has it)");
         try
         {
             return await ChildProcess.CaptureAsync(new(program, arguments, folder)
@@ -30,14 +30,14 @@ internal static class CredentialHelper
         }
         catch (UsageException failure)
         {
-            throw new CredentialHelperException($"cannot be started ({(failure.InnerException ?? failure).Message})", failure);
+            throw new CredentialProgramException($"cannot be started ({(failure.InnerException ?? failure).Message})", failure);
         }
         catch (ChildLimitException limit)
         {
-            throw new CredentialHelperException($"{limit.Message} (does it wait for somebody to type?)", limit);
+            throw new CredentialProgramException($"{limit.Message} (does it wait for somebody to type?)", limit);
         }
     }
 }
 
 /// <summary>Such a program did not answer. The message goes on from its name: "is not installed".</summary>
-internal sealed class CredentialHelperException(string message, Exception? inner = null) : Exception(message, inner);
+internal sealed class CredentialProgramException(string message, Exception? inner = null) : Exception(message, inner);
