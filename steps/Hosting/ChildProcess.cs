@@ -119,7 +119,8 @@ public static class ChildProcess
         }
         catch (OperationCanceledException)
         {
-            if (cancel.IsCancellationRequested) await RunningProcess.AskAsync(process, command.Grace, command.Time).ConfigureAwait(false);
+            if (cancel.IsCancellationRequested)
+                await RunningProcess.AskAsync(process, command.Grace, command.Time, CancellationToken.None).ConfigureAwait(false);
             tree.End(process);
             await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
             await stopping.CancelAsync().ConfigureAwait(false);
