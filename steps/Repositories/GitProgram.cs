@@ -81,8 +81,8 @@ public static class GitProgram
             using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, token);
             try
             {
-                var (exit, _, error) = await ChildProcess.CaptureAsync("git", arguments, folder, Rights(address, access),
-                    either.Token).ConfigureAwait(false);
+                var (exit, _, error) = await ChildProcess.CaptureAsync(
+                    new("git", arguments, folder) { Environment = Rights(address, access) }, either.Token).ConfigureAwait(false);
                 if (exit != 0) throw GitFailure.Of(url, doing, error.Trim().ReplaceLineEndings("; "));
             }
             catch (OperationCanceledException) when (late.IsCancellationRequested && !token.IsCancellationRequested)
