@@ -103,7 +103,7 @@ internal sealed class On_an_agents_checkout(string how)
         var clone = CheckOut();
         // Somebody else lands elsewhere meanwhile: the merge is a real one.
         author.Checkout("main");
-        author.Write(".gitattributes", "*.log merge=union\n");
+        author.Write("web/.gitattributes", "*.log merge=union\n");
         author.Commit("web/text", "new there");
         author.Push();
         foreach (var step in new[] { "unit-test", "image-build", "reserve-testbed", "integration-deploy", "merge" })
