@@ -32,7 +32,8 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         foreach (var action in plan.Actions.Where(action => action.Act == ImageAct.Build)) await works.CheckAsync(ComponentOf(action.Facts), cancel).ConfigureAwait(false);
         foreach (var action in plan.Actions)
         {
-            cancel.ThrowIfCancellationRequested();
+            // Where nothing more is written, what is pushed already is the verdict.
+            if (action.Act is ImageAct.Build or ImageAct.Reuse) cancel.ThrowIfCancellationRequested();
             var (image, outcome) = await ActAsync(action, provenance, cancel).ConfigureAwait(false);
             if (outcome is not null) return outcome;
             if (image is not null) images.Add(image);

@@ -34,7 +34,9 @@ internal static class PipelineReading
             if (host.Length > 0 && (key == "push" || pull != push) && ValueReading.WrongRegistry(host) is { } instead)
             {
                 // Whoever writes credentials into it does not find them in a log.
-                var shown = host.LastIndexOf('@') is var at and >= 0 ? "***" + host[at..] : host;
+                // A password would stand in the log; a digest begins with the same sign.
+                var shown = host.LastIndexOf('@') is var at and >= 0 && host[..at].Contains(':', StringComparison.Ordinal)
+                    ? "***" + host[at..] : host;
                 var text = $"\"{shown}\" is not a registry for \"{key}\"; {instead}";
                 if (registry is null) problems.Add(file.Place, text);
                 else registry.Problem(key, text);
