@@ -165,9 +165,9 @@ public sealed class A_pipeline_file
     public void Refuses(string text, string with) => Assert.That(ProblemsOf(text), Does.Contain(with));
 
     [TestCase("major: -1", "whole number from 0")]
-    [TestCase("unit-tests: [{ run: x, time-limit: 5 minutes }]", "no length of time")]
+    [TestCase("unit-tests: [{ run: x, time-limit: 5 minutes }]", "not a length of time")]
     [TestCase("unit-tests: [{ run: x, time-limit: 99999999999999d }]", "time")]
-    [TestCase("unit-tests: [{ run: x, time-limit: 2000000000d }]", "no length of time")]
+    [TestCase("unit-tests: [{ run: x, time-limit: 2000000000d }]", "not a length of time")]
     [TestCase("unit-tests: [{ name: a, run: x }, { name: a, run: y }]", "another test run \"a\"")]
     [TestCase("unit-tests: [{ run: x }, { run: y }]", "several test runs have the name \"unit\"")]
     [TestCase("unit-tests: [{ run: x, format: html }]", "must be one of auto, junit")]

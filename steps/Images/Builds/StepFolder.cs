@@ -45,7 +45,7 @@ internal sealed class StepFolder : IDisposable
             {
                 if (!File.Exists(System.IO.Path.Combine(folder, LockName)))
                 {
-                    if (DateTime.UtcNow - Directory.GetLastWriteTimeUtc(folder) < unlocked) continue;
+                    if (TimeProvider.System.GetUtcNow() - Directory.GetLastWriteTimeUtc(folder) < unlocked) continue;
                 }
                 else
                 {
