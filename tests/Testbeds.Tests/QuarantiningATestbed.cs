@@ -61,7 +61,7 @@ internal sealed class QuarantiningATestbed
 
         var quarantined = await pool.PhaseAsync("bed-1", TestbedPhase.Quarantined);
 
-        Assert.That(quarantined.Message, Does.Contain("objects of the baseline are gone").And.Contain("kube-node-lease"));
+        Assert.That(quarantined.Message, Does.Contain("object of the baseline is gone").And.Contain("kube-node-lease"));
     }
 
     [Test]
