@@ -64,6 +64,8 @@ public sealed class LimitsAndRetries
 
     [TestCase("exit 7", "none of 1 tests failed")]
     [TestCase("kill -9 $$", "SIGKILL")]
+    [TestCase("kill -TERM $$", "SIGTERM")]
+    [TestCase("kill -SEGV $$", "SIGSEGV")]
     [TestCase("printf '1..2\\n'; exit 0", "planned")]
     public async Task A_try_that_could_not_be_believed_as_a_first_run_proves_nothing(string ending, string says)
     {
