@@ -145,7 +145,7 @@ public sealed record BuildSecretDefinition(string Id, string? Variable, string? 
 public sealed record WorkloadDefinition(IReadOnlyList<string> Manifests, string Kind, string Name, string Container, TimeSpan TimeLimit);
 
 /// <summary>An integration suite (<c>integration:</c>).</summary>
-/// <param name="Name">Its name.</param>
+/// <param name="Name">Name in messages, claims and reports; unique in the file.</param>
 /// <param name="Components">Components under test; all with a workload unless given. The suite runs when one of them has a new image.</param>
 /// <param name="Class">Testbed class.</param>
 /// <param name="Namespace">Namespace to deploy into; made and removed by the step.</param>
@@ -164,7 +164,7 @@ public sealed record SuiteDefinition(
     TimeSpan TimeLimit);
 
 /// <summary>A dependent service, deployed at its production-ready image.</summary>
-/// <param name="Name">Its name.</param>
+/// <param name="Name">Name in messages.</param>
 /// <param name="Image">Repository on the push host, without tag; the digest behind <c>&lt;major&gt;-production</c> is used.</param>
 /// <param name="Major">Its major version.</param>
 /// <param name="Bootstrap">Image reference used while there is no production tag; null: refuse.</param>
@@ -183,13 +183,13 @@ public sealed record SuiteTestsDefinition(string? Job, CommandDefinition? Comman
 public sealed record ProductionDefinition(IReadOnlyList<WaveDefinition> Waves);
 
 /// <summary>A wave of targets.</summary>
-/// <param name="Name">Its name.</param>
+/// <param name="Name">Name in messages and reports.</param>
 /// <param name="Targets">Where to roll out.</param>
 /// <param name="Soak">How long gates must stay healthy before the next wave; zero for none.</param>
 public sealed record WaveDefinition(string Name, IReadOnlyList<ProductionTarget> Targets, TimeSpan Soak);
 
 /// <summary>A place in production.</summary>
-/// <param name="Name">Its name.</param>
+/// <param name="Name">Name in messages, reports and <c>--target</c>.</param>
 /// <param name="Kubeconfig">Name of the environment variable that holds its kubeconfig, see <see cref="FindKubeconfig"/>.</param>
 /// <param name="Namespace">Namespace; must exist or be in the manifests.</param>
 /// <param name="Components">Components promoted there; all with a workload unless given.</param>
@@ -213,7 +213,7 @@ public sealed record GateDefinition(string Http, TimeSpan For, TimeSpan TimeLimi
 public sealed record NotificationsDefinition(IReadOnlyDictionary<string, OwnerDefinition> Owners, string? Platform);
 
 /// <summary>How a team is told.</summary>
-/// <param name="Name">Its name.</param>
+/// <param name="Name">What <c>owners:</c> of a component says.</param>
 /// <param name="Webhook">URL, or name of an environment variable with it as <c>env:NAME</c>; null for none.</param>
 /// <param name="Email">Address, shown to people; null for none.</param>
 public sealed record OwnerDefinition(string Name, string? Webhook, string? Email);

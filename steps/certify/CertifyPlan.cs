@@ -22,13 +22,13 @@ internal enum Ancestry
 }
 
 /// <summary>A moving tag as it is.</summary>
-/// <param name="Tag">Its name.</param>
+/// <param name="Tag">Such as <c>latest</c> or <c>2-production</c>.</param>
 /// <param name="Image">What it points to; null when it is absent.</param>
 /// <param name="Ancestry">How that stands to our commit.</param>
 internal sealed record MovingTag(string Tag, TaggedImage? Image, Ancestry Ancestry);
 
 /// <summary>What is known about one component.</summary>
-/// <param name="Component">Its name.</param>
+/// <param name="Component">Name in ci-steps.yaml.</param>
 /// <param name="Image">Its image, by digest.</param>
 /// <param name="Built">Whether this chain built it.</param>
 /// <param name="Registered">What the registry knows under the digest; null: it is not there.</param>

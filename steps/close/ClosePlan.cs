@@ -36,7 +36,7 @@ internal sealed record ClosePlan(
     IReadOnlyList<string> Components,
     ChainReport Report)
 {
-    /// <summary>Decides.</summary>
+    /// <summary>Judges the chain and decides who is told; asks nothing and changes nothing.</summary>
     public static ClosePlan For(EndedChain chain)
     {
         var verdict = ChainVerdict.For(chain.Steps, chain.Evidence, chain.Missing);

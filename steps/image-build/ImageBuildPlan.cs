@@ -3,7 +3,7 @@ using CiSteps.Images;
 namespace CiSteps.ImageBuild;
 
 /// <summary>What is known about one component with an image.</summary>
-/// <param name="Component">Its name.</param>
+/// <param name="Component">Name in ci-steps.yaml.</param>
 /// <param name="Changed">Whether the change touches it.</param>
 /// <param name="Reason">Why it counts as changed or not.</param>
 /// <param name="Name">Repository and tag that its image would get.</param>

@@ -16,7 +16,7 @@ internal sealed record PlannedComponent(ComponentDefinition Component, bool Chan
 /// <param name="Warnings">What a person should know.</param>
 internal sealed record UnitTestPlan(IReadOnlyList<PlannedComponent> Components, string Base, IReadOnlyList<string> Warnings)
 {
-    /// <summary>Decides.</summary>
+    /// <summary>Decides which components are tested, with which runs, and why the others are not.</summary>
     /// <param name="changes">What the change touches.</param>
     /// <param name="change">The change's pipeline file: which commands run.</param>
     /// <param name="policy">The target branch's pipeline file: whose quarantine, retry and owners count, and which runs there

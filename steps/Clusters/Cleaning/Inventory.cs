@@ -6,7 +6,7 @@ namespace CiSteps.Clusters;
 /// <summary>One object in a cluster.</summary>
 /// <param name="Kind">Its kind.</param>
 /// <param name="Namespace">Its namespace; null for a cluster-wide object.</param>
-/// <param name="Name">Its name.</param>
+/// <param name="Name">metadata.name.</param>
 /// <param name="Uid">Its uid: a second object of the same name is another one.</param>
 public sealed record InventoryItem(Kind Kind, string? Namespace, string Name, string Uid)
 {

@@ -49,7 +49,7 @@ public sealed partial class Cluster
     private static readonly TimeSpan holdersLimit = TimeSpan.FromSeconds(5);
 
     /// <summary>Makes a namespace, or takes an existing one over; one that is just being removed is waited for.</summary>
-    /// <param name="name">Its name.</param>
+    /// <param name="name">Of the namespace: at most 63 lower-case letters, digits and hyphens.</param>
     /// <param name="labels">Labels to set.</param>
     /// <param name="expires">After when anybody may remove it; null for never.</param>
     /// <param name="limit">How long to wait for an old one to go.</param>

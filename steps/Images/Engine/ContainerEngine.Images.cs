@@ -9,7 +9,7 @@ namespace CiSteps.Images;
 public sealed partial class ContainerEngine
 {
     /// <summary>Pulls an image, whether or not it is there already.</summary>
-    /// <param name="reference">Its name.</param>
+    /// <param name="reference">Repository with tag or digest.</param>
     /// <param name="credential">Credentials for its registry; null: none.</param>
     /// <param name="progress">Told every few seconds how far it has come.</param>
     /// <param name="platform">Such as <c>linux/amd64</c>; null: the engine's.</param>

@@ -254,13 +254,13 @@ public sealed record ExecSpec(IReadOnlyList<string> Command)
 
 /// <summary>A network of the engine.</summary>
 /// <param name="Id">Full id.</param>
-/// <param name="Name">Its name.</param>
+/// <param name="Name">What containers join it by; engines allow several of one name.</param>
 /// <param name="Labels">Its labels.</param>
 /// <param name="Subnets">Its address ranges.</param>
 public sealed record EngineNetwork(string Id, string Name, IReadOnlyDictionary<string, string> Labels, IReadOnlyList<string> Subnets);
 
 /// <summary>How a network is made.</summary>
-/// <param name="Name">Its name.</param>
+/// <param name="Name">What containers will join it by.</param>
 public sealed record NetworkSpec(string Name)
 {
     /// <summary>Address range as CIDR; null: the engine's choice.</summary>

@@ -4,7 +4,7 @@ using CiSteps.Sandbox.Api;
 namespace CiSteps.Sandbox.Controllers;
 
 /// <summary>A replica set as the rolling update counts it.</summary>
-/// <param name="Name">Its name.</param>
+/// <param name="Name">metadata.name.</param>
 /// <param name="Wanted">spec.replicas.</param>
 /// <param name="Present">status.replicas.</param>
 /// <param name="Available">status.availableReplicas.</param>

@@ -70,7 +70,7 @@ internal enum InstallAction
 /// <param name="Notes">What a person should know before it is done.</param>
 internal sealed record InstallPlan(IReadOnlyList<InstallAction> Actions, IReadOnlyList<SecretPlace> Secrets, IReadOnlyList<string> Notes)
 {
-    /// <summary>Decides.</summary>
+    /// <summary>Compares what is wanted with what the server has; decides what has to be done there.</summary>
     /// <param name="target">What is wanted.</param>
     /// <param name="state">What there is.</param>
     /// <param name="places">All places with secrets.</param>

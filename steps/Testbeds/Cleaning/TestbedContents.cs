@@ -8,7 +8,7 @@ namespace CiSteps.Testbeds.Cleaning;
 /// <summary>One object on a testbed.</summary>
 /// <param name="Kind">Its kind.</param>
 /// <param name="Namespace">Its namespace; null for a cluster-wide one.</param>
-/// <param name="Name">Its name.</param>
+/// <param name="Name">metadata.name.</param>
 /// <param name="Uid">Its uid.</param>
 /// <param name="Finalizers">What holds up its deletion.</param>
 /// <param name="IsTerminating">Whether it is being deleted already.</param>

@@ -5,7 +5,7 @@ using CiSteps.Testbeds.Claims;
 namespace CiSteps.Testbeds.Pool;
 
 /// <summary>One testbed, for people and programs.</summary>
-/// <param name="Name">Its name.</param>
+/// <param name="Name">Name of its Testbed object.</param>
 /// <param name="Class">Its class.</param>
 /// <param name="Phase">Provisioning, Cleaning, Free, Leased, Revoking or Quarantined.</param>
 /// <param name="Since">When the phase began.</param>
@@ -17,7 +17,7 @@ namespace CiSteps.Testbeds.Pool;
 public sealed record TestbedStatus(string Name, string Class, string Phase, DateTimeOffset? Since, string? Claim, string? Who, long Lease, int Failures, string Message);
 
 /// <summary>One claim, for people and programs.</summary>
-/// <param name="Name">Its name.</param>
+/// <param name="Name">Name of its TestbedClaim object.</param>
 /// <param name="Class">The class asked for.</param>
 /// <param name="Suite">The suite that it is for.</param>
 /// <param name="Who">Who asks.</param>

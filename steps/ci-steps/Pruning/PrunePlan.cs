@@ -33,7 +33,7 @@ internal sealed record PrunePlan(IReadOnlyList<PruneDecision> Decisions)
     public IReadOnlySet<string> Needed => Decisions.Where(decision => decision.KeptBecause is not null)
         .SelectMany(decision => decision.Image.Parts.Append(decision.Image.Image.Digest)).OfType<string>().ToHashSet(StringComparer.Ordinal);
 
-    /// <summary>Decides.</summary>
+    /// <summary>Decides of each image whether it goes or stays, and why.</summary>
     /// <param name="images">All images of the repositories of private branches.</param>
     /// <param name="inUse">What stays.</param>
     /// <param name="madeBefore">What was made before then may go.</param>

@@ -9,7 +9,7 @@ internal sealed record StarterImage(string Dockerfile, string Context);
 
 /// <summary>Its workload.</summary>
 /// <param name="Kind">Kind of the workload.</param>
-/// <param name="Name">Its name.</param>
+/// <param name="Name">metadata.name of the workload.</param>
 /// <param name="Container">Container that gets the image.</param>
 /// <param name="Manifests">The file that it stands in, or the folder with all that belongs to it.</param>
 internal sealed record StarterWorkload(string Kind, string Name, string Container, string Manifests);
