@@ -48,7 +48,7 @@ internal sealed class DockerContexts
     /// <summary>A context's engine.</summary>
     /// <param name="name">The context.</param>
     /// <param name="source">Where its name stands, for the message.</param>
-    /// <exception cref="UsageException">There is not such a context, or it cannot be read.</exception>
+    /// <exception cref="UsageException">There is no such context, or it cannot be read.</exception>
     public (string Address, EngineTls? Tls) Read(string name, string source)
     {
         var id = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(name)));

@@ -94,7 +94,7 @@ internal static class EngineSilence
             : $", or choose another context ({EngineLocation.ContextVariable}, docker context use)";
         // What the library's own socket address makes of a file that is not there.
         var why = cause is SocketException { SocketErrorCode: SocketError.AddressNotAvailable } && location.Where.Scheme == "unix"
-            ? "there is not such a socket" : cause.Message;
+            ? "there is no such socket" : cause.Message;
         return new UnavailableException("engine",
             $"no container engine answers at \"{location.Address}\" ({location.Reason}): {why}; {todo}{context}", failure);
     }
