@@ -16,6 +16,7 @@ public sealed class BuildLog
     private readonly Terminal terminal;
     private readonly SecretMask mask;
     private readonly Lock gate = new();
+    private readonly (BuildLog Whole, string Name, string Flow)? part;
     private int depth;
 
     /// <summary>A log over a writer.</summary>
@@ -32,6 +33,9 @@ public sealed class BuildLog
         terminal = new Terminal(output, coloured, this.time);
     }
 
+    private BuildLog(BuildLog whole, string name, string flow)
+        : this(TextWriter.Null, whole.forServer, coloured: false, whole.time, whole.mask) => part = (whole, name, flow);
+
     /// <summary>A log that goes nowhere.</summary>
     public static BuildLog Silent { get; } = new(TextWriter.Null, forServer: false);
 
@@ -40,6 +44,12 @@ public sealed class BuildLog
 
     /// <summary>The secrets hidden from this log.</summary>
     public SecretMask Mask => mask;
+
+    /// <summary>A log for one of several things that go on at the same time: lines stay apart by a name before each, service
+    /// messages by a flow.</summary>
+    /// <param name="name">Shown to people.</param>
+    /// <param name="flow">The flow's name; a message that has its own keeps it.</param>
+    public BuildLog Part(string name, string flow) => new(this, name, flow);
 
     /// <summary>One line of what the step does.</summary>
     public void Info(string text) => Lines(text, Ink.Plain);
@@ -114,6 +124,7 @@ public sealed class BuildLog
     {
         if (!forServer) Lines(line, Ink.Grey, "| ");
         else if (line.Contains("##teamcity", StringComparison.OrdinalIgnoreCase)) Write(ServiceMessage.With("message", ("text", line)));
+        else if (part is not null) Lines(line, Ink.Plain);
         else WriteLine(mask.Apply(line));
     }
 
@@ -124,13 +135,15 @@ public sealed class BuildLog
         text = mask.Apply(text);
         if (!forServer)
         {
-            lock (gate) terminal.Write(new string(' ', 2 * depth) + prefix, text, ink);
+            if (part is { } whole) whole.Whole.Lines(text, ink, $"[{whole.Name}] {new string(' ', 2 * depth)}{prefix}");
+            else lock (gate) terminal.Write(new string(' ', 2 * depth) + prefix, text, ink);
             return;
         }
         foreach (var line in text.ReplaceLineEndings("\n").Split('\n'))
         {
+            if (part is { } own) own.Whole.Lines($"[{own.Name}] {line}", ink);
             // Our own text may quote a child's: the same rule holds for it.
-            WriteLine(line.Contains("##teamcity", StringComparison.OrdinalIgnoreCase)
+            else WriteLine(line.Contains("##teamcity", StringComparison.OrdinalIgnoreCase)
                 ? ServiceMessage.With("message", ("text", line)).ToString() : line);
         }
     }
@@ -138,6 +151,14 @@ public sealed class BuildLog
     // What is passed on from a log in front of this one keeps the time at which it was said.
     private void Write(ServiceMessage message)
     {
+        if (part is { } own)
+        {
+            // A message of the short form has no place for a flow; what is published is a path.
+            own.Whole.Write(message.Value is not null
+                ? message.Name == "progressMessage" ? message with { Value = $"[{own.Name}] {message.Value}" } : message
+                : message["flowId"] is not null ? message : message with { Attributes = [.. message.Attributes, new("flowId", own.Flow)] });
+            return;
+        }
         var attributes = message.Attributes.Select(pair => new KeyValuePair<string, string>(pair.Key, mask.Apply(pair.Value))).ToList();
         if (message.Value is null && message["timestamp"] is null) attributes.Add(new("timestamp", ServiceMessage.Timestamp(time.GetLocalNow())));
         WriteLine((message with { Value = message.Value is null ? null : mask.Apply(message.Value), Attributes = attributes }).ToString());

@@ -4,72 +4,107 @@ using System.Text;
 
 namespace CiSteps.Hosting;
 
-/// <summary>A child program: arguments as a list, both streams read line by line as they come, the whole process tree ended on stop.</summary>
+/// <summary>The one way to start a program: arguments as a list, both streams read as they come, the whole process tree ended on
+/// stop.</summary>
 public static class ChildProcess
 {
     // A line without an end is handed on in pieces of this many characters, so that a child cannot fill memory.
     private const int LongestLine = 65536;
+    private const string SetSession = "/usr/bin/setsid";
+    private const string UsualPath = "/usr/local/bin:/usr/bin:/bin";
 
     /// <summary>Runs a program to its end.</summary>
-    /// <param name="program">Name on the path, or path.</param>
-    /// <param name="arguments">Arguments, unquoted.</param>
-    /// <param name="folder">Working directory.</param>
-    /// <param name="onLine">Gets each line of output and whether it came from the error stream; called from two threads at once.</param>
-    /// <param name="environment">Variables to set (null value: remove) on top of this process's.</param>
-    /// <param name="onOutput">Told of any output, also of a line that has not ended yet; called from two threads at once.</param>
-    /// <param name="onLeft">When given, what the process leaves running at its own end is ended too, and its names are told here; else it stays.</param>
-    /// <param name="input">Writes the child's standard input; null: there is none. A child that ends before it has read everything is no failure of this.</param>
-    /// <param name="endsWithThis">Whether the child and all that it started end when this process is killed (SIGKILL); not on Windows.</param>
+    /// <param name="command">The program, and how it is run.</param>
     /// <param name="cancel">Ends the process and all that it started, then throws.</param>
     /// <returns>The exit code.</returns>
     /// <exception cref="UsageException">The program cannot be started, or the folder is not there.</exception>
-    public static async Task<int> RunAsync(string program, IReadOnlyList<string> arguments, string folder, Action<string, bool> onLine,
-        IReadOnlyDictionary<string, string?>? environment = null, Action? onOutput = null, Action<IReadOnlyList<string>>? onLeft = null,
-        Func<Stream, CancellationToken, Task>? input = null, bool endsWithThis = false, CancellationToken cancel = default)
+    /// <exception cref="ChildLimitException">It ran or wrote longer than it may.</exception>
+    /// <exception cref="ChildStoppedException">It was stopped.</exception>
+    public static Task<int> RunAsync(ChildCommand command, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(command);
+        var onLine = command.OnLine ?? ((_, _) => { });
+        return RunAsync(command, (reader, isError, onText) => ReadLinesAsync(reader, line => onLine(line, isError), onText), cancel);
+    }
+
+    /// <summary>Runs a program and gives back all of its output as it was written.</summary>
+    /// <param name="command">The program, and how it is run; its <see cref="ChildCommand.OnLine"/> is not called.</param>
+    /// <param name="cancel">Ends the process and all that it started, then throws.</param>
+    /// <returns>Exit code, standard output, standard error.</returns>
+    /// <exception cref="UsageException">The program cannot be started, or the folder is not there.</exception>
+    /// <exception cref="ChildLimitException">It ran or wrote longer than it may.</exception>
+    /// <exception cref="ChildStoppedException">It was stopped.</exception>
+    public static async Task<(int Exit, string Output, string Error)> CaptureAsync(ChildCommand command, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(command);
+        var output = new StringBuilder();
+        var error = new StringBuilder();
+        var exit = await RunAsync(
+            command, (reader, isError, onText) => ReadTextAsync(reader, isError ? error : output, onText), cancel).ConfigureAwait(false);
+        lock (output)
+            lock (error)
+                return (exit, output.ToString(), error.ToString());
+    }
+
+    /// <summary>Starts a program whose streams the caller speaks to; it has none of this process's streams and stays when this
+    /// process ends.</summary>
+    /// <param name="command">The program, its environment and its folder; the rest is the caller's.</param>
+    /// <exception cref="UsageException">The program cannot be started, or the folder is not there.</exception>
+    public static Process Start(ChildCommand command)
+    {
+        ArgumentNullException.ThrowIfNull(command);
+        return Start(command, Describe(command, Located(command), command.Arguments));
+    }
+
+    /// <summary>Where a program is; null when it is nowhere.</summary>
+    /// <param name="program">Its name, or a path.</param>
+    /// <param name="folder">What a relative path, and a relative folder of the search path, is relative to.</param>
+    /// <param name="path">The search path: the child's, not this process's.</param>
+    public static string? Find(string program, string folder, string? path)
+    {
+        ArgumentNullException.ThrowIfNull(program);
+        string[] endings = OperatingSystem.IsWindows() && !Path.HasExtension(program) ? [".exe", ""] : [""];
+        var folders = IsPath(program) ? [""] : (path ?? UsualPath).Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
+        return folders.SelectMany(_ => endings, (place, ending) => Path.GetFullPath(Path.Combine(folder, place, program + ending)))
+            .FirstOrDefault(IsProgram);
+    }
+
+    private static async Task<int> RunAsync(
+        ChildCommand command, Func<TextReader, bool, Action<int>, Task> read, CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
-        if (!Directory.Exists(folder)) throw new UsageException($"there is no folder \"{folder}\" to run \"{program}\" in");
-        var search = environment is not null && environment.TryGetValue("PATH", out var given) ? given : Environment.GetEnvironmentVariable("PATH");
-        var path = Locate(program, folder, search);
+        var path = Located(command);
+        IReadOnlyList<string> arguments = command.Arguments;
+        // Started by this process it leads no group yet, so that setsid becomes the child and starts none.
+        if (command.HasOwnSession && File.Exists(SetSession)) (path, arguments) = (SetSession, [path, .. arguments]);
         var tree = new ProcessTree();
-        using var watch = endsWithThis ? DeathWatch.Open(tree) : null;
-        var start = watch is null ? new ProcessStartInfo(path, arguments) : watch.Start(path, arguments);
-        start.WorkingDirectory = folder;
-        start.RedirectStandardOutput = true;
-        start.RedirectStandardError = true;
-        start.RedirectStandardInput = true;
-        start.UseShellExecute = false;
-        start.StandardOutputEncoding = Encoding.UTF8;
-        start.StandardErrorEncoding = Encoding.UTF8;
-        foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
-        {
-            if (value is null) start.Environment.Remove(name);
-            else start.Environment[name] = value;
-        }
+        using var watch = command.EndsWithThis ? DeathWatch.Open(tree) : null;
+        var start = watch is null
+            ? Describe(command, path, arguments)
+            : Describe(command, DeathWatch.Program, watch.Arguments(path, arguments));
         // The watch itself is without the mark: it ends what has it.
         if (watch is null) tree.Mark(start);
-        using var process = new Process { StartInfo = start };
-        try
-        {
-            process.Start();
-        }
-        catch (Win32Exception error)
-        {
-            throw new UsageException($"cannot start \"{program}\" in {folder}: {error.Message}", error);
-        }
+        else ProcessTree.KeepMark(start);
+        using var process = Start(command, start);
         watch?.Started();
         using var stopping = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        var feeding = FeedAsync(process, input, () => tree.End(process), stopping.Token);
-        var streams = Task.WhenAll(
-            ReadLinesAsync(process.StandardOutput, line => Tell(line, false), onOutput),
-            ReadLinesAsync(process.StandardError, line => Tell(line, true), onOutput));
+        using var time = new CancellationTokenSource(command.TimeLimit ?? Timeout.InfiniteTimeSpan, command.Time);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancel, time.Token);
+        var feeding = FeedAsync(process, command.Input, () => tree.End(process), stopping.Token);
+        var written = 0L;
+        var streams = Task.WhenAll(ReadAsync(process.StandardOutput, false), ReadAsync(process.StandardError, true));
 
         // When nobody reads on, the child would wait for ever with a full pipe.
-        void Tell(string line, bool isError)
+        async Task ReadAsync(TextReader reader, bool isError)
         {
             try
             {
-                onLine(line, isError);
+                await read(reader, isError, count =>
+                {
+                    if (Interlocked.Add(ref written, count) > command.OutputLimit)
+                        throw new ChildLimitException($"wrote more than {command.OutputLimit} characters");
+                    command.OnOutput?.Invoke();
+                }).ConfigureAwait(false);
             }
             catch
             {
@@ -80,38 +115,84 @@ public static class ChildProcess
 
         try
         {
-            await process.WaitForExitAsync(cancel).ConfigureAwait(false);
+            await process.WaitForExitAsync(ending.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
+            if (cancel.IsCancellationRequested)
+                await RunningProcess.AskAsync(process, command.Grace, command.Time, CancellationToken.None).ConfigureAwait(false);
             tree.End(process);
             await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
+            await stopping.CancelAsync().ConfigureAwait(false);
             await DrainAsync(Task.WhenAll(streams, feeding)).ConfigureAwait(false);
-            throw;
+            if (cancel.IsCancellationRequested) throw new ChildStoppedException(process.ExitCode, cancel);
+            throw new ChildLimitException($"did not end within {command.TimeLimit!.Value.TotalSeconds:0} s");
         }
         await stopping.CancelAsync().ConfigureAwait(false);
-        if (onLeft is not null && tree.EndRest() is { Count: > 0 } left) onLeft(left);
+        if (command.OnLeft is { } onLeft && tree.EndRest() is { Count: > 0 } left) onLeft(left);
         // A background grandchild may keep the streams open for ever: its output is read while the child lives, and a moment longer.
         await DrainAsync(streams).ConfigureAwait(false);
         if (await feeding.ConfigureAwait(false) is { } failure) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
         return process.ExitCode;
     }
 
-    /// <summary>Runs a program and gives back all of its output.</summary>
-    /// <returns>Exit code, standard output, standard error.</returns>
-    public static async Task<(int Exit, string Output, string Error)> CaptureAsync(string program, IReadOnlyList<string> arguments, string folder,
-        IReadOnlyDictionary<string, string?>? environment = null, CancellationToken cancel = default)
+    // The runtime itself would look beside this program and in its own folder first.
+    private static string Located(ChildCommand command)
     {
-        var output = new StringBuilder();
-        var error = new StringBuilder();
-        var exit = await RunAsync(program, arguments, folder, (line, isError) =>
+        var (program, folder) = (command.Program, command.Folder);
+        if (!Directory.Exists(folder)) throw new UsageException($"there is no folder \"{folder}\" to run \"{program}\" in");
+        var isGiven = command.Environment.TryGetValue("PATH", out var search);
+        if (!isGiven && command.InheritsEnvironment) search = Environment.GetEnvironmentVariable("PATH");
+        if (Find(program, folder, search) is { } found) return found;
+        // The system says why a file that is named does not start, and Windows has folders beside its path.
+        if (IsPath(program)) return Path.GetFullPath(Path.Combine(folder, program));
+        return OperatingSystem.IsWindows() ? program
+            : throw new UsageException($"cannot start \"{program}\" in {folder}: there is no such program on the PATH");
+    }
+
+    private static ProcessStartInfo Describe(ChildCommand command, string path, IEnumerable<string> arguments)
+    {
+        var start = new ProcessStartInfo(path, arguments)
         {
-            var into = isError ? error : output;
-            lock (into) into.Append(line).Append('\n');
-        }, environment, cancel: cancel).ConfigureAwait(false);
-        lock (output)
-            lock (error)
-                return (exit, output.ToString(), error.ToString());
+            WorkingDirectory = command.Folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+            UseShellExecute = false,
+            StandardOutputEncoding = Encoding.UTF8,
+            StandardErrorEncoding = Encoding.UTF8,
+        };
+        if (!command.InheritsEnvironment) start.Environment.Clear();
+        foreach (var (name, value) in command.Environment)
+        {
+            if (value is null) start.Environment.Remove(name);
+            else start.Environment[name] = value;
+        }
+        return start;
+    }
+
+    private static Process Start(ChildCommand command, ProcessStartInfo start)
+    {
+        var process = new Process { StartInfo = start };
+        try
+        {
+            process.Start();
+            return process;
+        }
+        catch (Win32Exception error)
+        {
+            process.Dispose();
+            throw new UsageException($"cannot start \"{command.Program}\" in {command.Folder}: {error.Message}", error);
+        }
+    }
+
+    private static bool IsPath(string program) =>
+        program.Contains('/') || (OperatingSystem.IsWindows() && program.Contains('\\'));
+
+    private static bool IsProgram(string path)
+    {
+        const UnixFileMode executable = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+        return File.Exists(path) && (OperatingSystem.IsWindows() || (File.GetUnixFileMode(path) & executable) != 0);
     }
 
     // What the writer itself could not do ends the child and is the cause; that nobody reads on is not.
@@ -142,20 +223,6 @@ public static class ChildProcess
         return failure;
     }
 
-    // The runtime itself would look beside this program and in its own folder first.
-    private static string Locate(string program, string folder, string? path)
-    {
-        if (OperatingSystem.IsWindows() && program.IndexOfAny(['/', '\\']) < 0) return program;
-        if (program.Contains('/', StringComparison.Ordinal) || OperatingSystem.IsWindows()) return Path.GetFullPath(Path.Combine(folder, program));
-        foreach (var place in (path ?? "/usr/local/bin:/usr/bin:/bin").Split(':', StringSplitOptions.RemoveEmptyEntries))
-        {
-            // A relative entry of the PATH is the child's, too.
-            var candidate = Path.GetFullPath(Path.Combine(folder, place, program));
-            if (File.Exists(candidate) && (File.GetUnixFileMode(candidate) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0) return candidate;
-        }
-        throw new UsageException($"cannot start \"{program}\" in {folder}: there is no such program on the PATH");
-    }
-
     private static async Task DrainAsync(Task streams)
     {
         try
@@ -168,14 +235,14 @@ public static class ChildProcess
         }
     }
 
-    private static async Task ReadLinesAsync(TextReader reader, Action<string> onLine, Action? onOutput)
+    private static async Task ReadLinesAsync(TextReader reader, Action<string> onLine, Action<int> onText)
     {
         var buffer = new char[8192];
         var line = new StringBuilder();
         int count;
         while ((count = await reader.ReadAsync(buffer).ConfigureAwait(false)) > 0)
         {
-            onOutput?.Invoke();
+            onText(count);
             for (var at = 0; at < count; at++)
             {
                 if (buffer[at] == '\n' || line.Length >= LongestLine)
@@ -189,5 +256,16 @@ public static class ChildProcess
             }
         }
         if (line.Length > 0) onLine(line.ToString());
+    }
+
+    private static async Task ReadTextAsync(TextReader reader, StringBuilder into, Action<int> onText)
+    {
+        var buffer = new char[8192];
+        int count;
+        while ((count = await reader.ReadAsync(buffer).ConfigureAwait(false)) > 0)
+        {
+            onText(count);
+            lock (into) into.Append(buffer, 0, count);
+        }
     }
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.IO.Pipes;
 using Microsoft.Win32.SafeHandles;
 
@@ -59,11 +58,14 @@ internal sealed class DeathWatch : IDisposable
     /// <summary>A watch for a child; null where there is no shell for it.</summary>
     public static DeathWatch? Open(ProcessTree tree) => !OperatingSystem.IsWindows() && File.Exists(Shell) ? new DeathWatch(tree) : null;
 
-    /// <summary>How the child is started under the watch.</summary>
-    /// <param name="path">The program's path.</param>
-    /// <param name="arguments">Its arguments, unquoted.</param>
-    public ProcessStartInfo Start(string path, IReadOnlyList<string> arguments) =>
-        new(Shell, ["-c", Script, "watch", reader, ProcessTree.Variable, tree.Own, path, .. arguments]);
+    /// <summary>The watch's own program.</summary>
+    public static string Program => Shell;
+
+    /// <summary>The watch's arguments that have it start the child.</summary>
+    /// <param name="path">The child's path.</param>
+    /// <param name="arguments">The child's arguments, unquoted.</param>
+    public IReadOnlyList<string> Arguments(string path, IReadOnlyList<string> arguments) =>
+        ["-c", Script, "watch", reader, ProcessTree.Variable, tree.Own, path, .. arguments];
 
     /// <summary>The child has the reading end now; here it is closed.</summary>
     public void Started() => pipe.DisposeLocalCopyOfClientHandle();

@@ -19,9 +19,21 @@ internal sealed class ProcessTree
     /// <summary>What only this child and its descendants have in their environment.</summary>
     public string Own => mark;
 
-    /// <summary>Marks a child before it starts; what it starts inherits the mark. A mark that is there stays: whoever set it must find all below as well.</summary>
-    public void Mark(ProcessStartInfo start) =>
-        start.Environment[Variable] = start.Environment.TryGetValue(Variable, out var outer) && !string.IsNullOrEmpty(outer) ? $"{outer}:{mark}" : mark;
+    /// <summary>Marks a child before it starts; what it starts inherits the mark.</summary>
+    public void Mark(ProcessStartInfo start)
+    {
+        KeepMark(start);
+        start.Environment[Variable] = start.Environment.TryGetValue(Variable, out var outer) ? $"{outer}:{mark}" : mark;
+    }
+
+    /// <summary>Leaves the mark that this process has itself on a child, whose environment may be without it: whoever set it must
+    /// find all below as well.</summary>
+    public static void KeepMark(ProcessStartInfo start)
+    {
+        if (start.Environment.TryGetValue(Variable, out var given) && !string.IsNullOrEmpty(given)) return;
+        if (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } outer) start.Environment[Variable] = outer;
+        else start.Environment.Remove(Variable);
+    }
 
     /// <summary>Kills the child and everything that carries the mark.</summary>
     public void End(Process child)

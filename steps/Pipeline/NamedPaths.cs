@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using CiSteps.Hosting;
 
 namespace CiSteps.Pipeline;
 

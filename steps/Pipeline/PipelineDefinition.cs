@@ -1,3 +1,5 @@
+using CiSteps.Hosting;
+
 namespace CiSteps.Pipeline;
 
 /// <summary>ci-steps.yaml as read and validated.</summary>
@@ -17,6 +19,10 @@ public sealed record PipelineDefinition(
     NotificationsDefinition Notifications,
     string Source)
 {
+    /// <summary>The suites that a chain has to pass: each that covers one of the components with a new image.</summary>
+    /// <param name="built">Components whose image this chain has built.</param>
+    public IReadOnlyList<SuiteDefinition> SuitesFor(IEnumerable<string> built) => [.. Suites.Where(suite => built.Any(suite.Covers))];
+
     internal PipelineDefinition Targeting(string branch) => this with { Branches = Branches with { Target = branch } };
 }
 
@@ -61,13 +67,6 @@ public sealed record ComponentDefinition(
     CommandDefinition? PreBuild,
     ImageDefinition? Image,
     WorkloadDefinition? Workload);
-
-/// <summary>A command, on the agent or in a container (<c>run:</c>, <c>image:</c>, <c>folder:</c>, <c>env:</c>).</summary>
-/// <param name="Run">Program and arguments; a single string in the file means <c>sh -c</c>.</param>
-/// <param name="Image">Container image to run it in; null for the agent itself.</param>
-/// <param name="Folder">Working directory relative to the repository root.</param>
-/// <param name="Environment">Variables to set.</param>
-public sealed record CommandDefinition(IReadOnlyList<string> Run, string? Image, string Folder, IReadOnlyDictionary<string, string> Environment);
 
 /// <summary>One run of tests with its reports.</summary>
 /// <param name="Name">Shown to people; unique in the component.</param>
@@ -146,7 +145,8 @@ public sealed record WorkloadDefinition(IReadOnlyList<string> Manifests, string 
 
 /// <summary>An integration suite (<c>integration:</c>).</summary>
 /// <param name="Name">Name in messages, claims and reports; unique in the file.</param>
-/// <param name="Components">Components under test; all with a workload unless given. The suite runs when one of them has a new image.</param>
+/// <param name="Components">Components under test, spelled out: all with a workload where the file names none. Empty: the suite tests
+/// nothing.</param>
 /// <param name="Class">Testbed class.</param>
 /// <param name="Namespace">Namespace to deploy into; made and removed by the step.</param>
 /// <param name="Manifests">Deployed before everything else (files or folders).</param>
@@ -161,7 +161,11 @@ public sealed record SuiteDefinition(
     IReadOnlyList<string> Manifests,
     IReadOnlyList<DependentDefinition> Dependents,
     SuiteTestsDefinition Tests,
-    TimeSpan TimeLimit);
+    TimeSpan TimeLimit)
+{
+    /// <summary>Whether a component is under test in this suite.</summary>
+    public bool Covers(string component) => Components.Contains(component);
+}
 
 /// <summary>A dependent service, deployed at its production-ready image.</summary>
 /// <param name="Name">Name in messages.</param>

@@ -49,9 +49,5 @@ public sealed record ChainReport(string Title, bool Succeeded, string Summary, I
     public IReadOnlyList<(string Name, string Value)> Facts { get; init; } = [];
 
     /// <summary>Writes the file.</summary>
-    public void Write(string path)
-    {
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        File.WriteAllText(path, ReportPage.Of(this));
-    }
+    public void Write(string path) => WholeFile.Write(path, ReportPage.Of(this));
 }

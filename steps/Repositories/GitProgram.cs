@@ -7,7 +7,7 @@ namespace CiSteps.Repositories;
 /// disk: there the library writes the other repository's references itself, runs none of its hooks and compares nothing before it
 /// swaps. Fetching into a shallow clone: there the library forgets where the history is cut off, and leaves a clone that lacks
 /// commits.</summary>
-internal static class GitProgram
+public static class GitProgram
 {
     private static readonly Dictionary<string, string?> Quiet = new(StringComparer.Ordinal)
     {
@@ -19,13 +19,28 @@ internal static class GitProgram
         ["GIT_INDEX_FILE"] = null,
     };
 
+    /// <summary>Runs git, which asks nobody and speaks English.</summary>
+    /// <param name="folder">Working directory.</param>
+    /// <param name="arguments">Arguments, unquoted.</param>
+    /// <param name="environment">Further variables to set.</param>
+    /// <param name="cancel">Ends it, then throws.</param>
+    /// <returns>Exit code, standard output, standard error.</returns>
+    /// <exception cref="UsageException">There is no git program on the path.</exception>
+    public static Task<(int Exit, string Output, string Error)> CaptureAsync(
+        string folder, IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string?>? environment = null, CancellationToken cancel = default)
+    {
+        var variables = new Dictionary<string, string?>(Quiet, StringComparer.Ordinal);
+        foreach (var (name, value) in environment ?? new Dictionary<string, string?>()) variables[name] = value;
+        return ChildProcess.CaptureAsync(new("git", arguments, folder) { Environment = variables }, cancel);
+    }
+
     /// <summary>Pushes one reference without force.</summary>
     /// <exception cref="UsageException">There is no git program on the path.</exception>
-    public static async Task<PushResult> PushAsync(string folder, string remote, string refspec, CancellationToken cancel)
+    internal static async Task<PushResult> PushAsync(string folder, string remote, string refspec, CancellationToken cancel)
     {
         // The clone's own pre-push hook is for people who type; it would run the checked out code's idea of a hook here.
-        var (exit, output, error) = await ChildProcess.CaptureAsync("git",
-            ["push", "--porcelain", "--no-verify", remote, refspec], folder, Quiet, cancel).ConfigureAwait(false);
+        var (exit, output, error) = await CaptureAsync(
+            folder, ["push", "--porcelain", "--no-verify", remote, refspec], null, cancel).ConfigureAwait(false);
         if (exit == 0) return new PushResult(PushEnd.Accepted, "");
         var refused = output.Split('\n').FirstOrDefault(line => line.StartsWith("!\t", StringComparison.Ordinal))?.Split('\t').LastOrDefault();
         var said = string.Join("; ", error.Split('\n').Where(line => line.StartsWith("remote: ", StringComparison.Ordinal))
@@ -66,8 +81,8 @@ internal static class GitProgram
             using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, token);
             try
             {
-                var (exit, _, error) = await ChildProcess.CaptureAsync("git", arguments, folder, Rights(address, access),
-                    either.Token).ConfigureAwait(false);
+                var (exit, _, error) = await ChildProcess.CaptureAsync(
+                    new("git", arguments, folder) { Environment = Rights(address, access) }, either.Token).ConfigureAwait(false);
                 if (exit != 0) throw GitFailure.Of(url, doing, error.Trim().ReplaceLineEndings("; "));
             }
             catch (OperationCanceledException) when (late.IsCancellationRequested && !token.IsCancellationRequested)

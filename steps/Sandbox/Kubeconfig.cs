@@ -1,4 +1,5 @@
 using System.Text;
+using CiSteps.Hosting;
 using CiSteps.Sandbox.Api.Auth;
 
 namespace CiSteps.Sandbox;
@@ -31,18 +32,7 @@ internal static class Kubeconfig
         """;
 
     /// <summary>Only the owner can read the file, at no moment anybody else.</summary>
-    public static async Task WriteAsync(string path, string text, CancellationToken cancel)
-    {
-        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-        var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
-        var temporary = path + ".new";
-        File.Delete(temporary);
-        if (!OperatingSystem.IsWindows())
-            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        await using (var stream = new FileStream(temporary, options))
-            await stream.WriteAsync(Encoding.UTF8.GetBytes(text), cancel).ConfigureAwait(false);
-        File.Move(temporary, path, true);
-    }
+    public static void Write(string path, string text) => WholeFile.Write(path, text, isSecret: true);
 
     private static string Encode(string text) => Convert.ToBase64String(Encoding.ASCII.GetBytes(text));
 }

@@ -121,7 +121,7 @@ public sealed class SandboxCluster : IAsyncDisposable
             ownFolder = Directory.CreateTempSubdirectory("cisteps-sandbox-").FullName;
             path = Path.Combine(ownFolder, "kubeconfig");
         }
-        await Sandbox.Kubeconfig.WriteAsync(path, Kubeconfig, cancel).ConfigureAwait(false);
+        Sandbox.Kubeconfig.Write(path, Kubeconfig);
         KubeconfigPath = Path.GetFullPath(path);
         Run(ClusterApi.CreateComponents());
         if (options.Controllers || options.Pods)

@@ -233,8 +233,6 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
 
     private void Remember(IEnumerable<string> known)
     {
-        var folder = context.Evidence.FolderOf(context.Step);
-        Directory.CreateDirectory(folder);
-        File.WriteAllText(Path.Combine(folder, ToldFile), new JsonArray([.. known.Select(id => (JsonNode)id)]).ToJsonString());
+        WholeFile.Write(Path.Combine(context.Evidence.FolderOf(context.Step), ToldFile), new JsonArray([.. known.Select(id => (JsonNode)id)]).ToJsonString());
     }
 }

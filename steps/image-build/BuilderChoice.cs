@@ -42,7 +42,7 @@ internal sealed partial record BuilderChoice(string? Program, string WhyNot)
 
     private static async Task<(int Exit, string Text)> AskAsync(StepContext context, string program, EngineLocation location, IReadOnlyList<string> arguments, CancellationToken cancel)
     {
-        var (exit, output, error) = await ChildProcess.CaptureAsync(program, arguments, context.WorkTree, BuildxBuild.EnvironmentOf(context, location), cancel).ConfigureAwait(false);
+        var (exit, output, error) = await ChildProcess.CaptureAsync(BuildxBuild.Command(context, program, arguments, location), cancel).ConfigureAwait(false);
         return (exit, (error.Length > 0 && exit != 0 ? error : output).Trim().Split('\n')[0]);
     }
 

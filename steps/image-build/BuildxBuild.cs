@@ -23,15 +23,14 @@ internal sealed partial class BuildxBuild(StepContext context, string program, E
     public async Task<EngineBuildResult> RunAsync(EngineBuild build, BuildContext files, IReadOnlyList<ImageReference> cacheFrom, IReadOnlyList<string> secrets, CancellationToken cancel)
     {
         using var configuration = ClientConfiguration.For(credentials, context.Settings.Environment);
-        var environment = EnvironmentOf(context, location);
-        foreach (var (name, value) in configuration.Environment) environment[name] = value;
         var said = new BuildxProgress(context.Log.Child);
         // As a folder: of a tar on its standard input BuildKit leaves out nothing, not the Dockerfile either that
         // .dockerignore names.
         using var handed = files.OpenFolder();
+        var command = Command(
+            context, program, [.. Arguments(build, cacheFrom, secrets, handed.IdFile, handed)], location, configuration);
         var exit = await ChildProcess.RunAsync(
-            program, [.. Arguments(build, cacheFrom, secrets, handed.IdFile, handed)], context.WorkTree, (line, _) => said.Add(line),
-            environment, endsWithThis: true, cancel: cancel).ConfigureAwait(false);
+            command with { OnLine = (line, _) => said.Add(line), EndsWithThis = true }, cancel).ConfigureAwait(false);
         foreach (var (source, why) in said.NotImported)
             context.Log.Warning($"no layers could be taken from {source}, so more is built than need be: {why}");
         if (exit != 0) throw new ImageBuildException(said.Instruction, said.Error.Length > 0 ? said.Error : $"docker buildx ended with exit code {exit}", said.LastLines);
@@ -40,18 +39,19 @@ internal sealed partial class BuildxBuild(StepContext context, string program, E
         return ImageReference.IsDigest(id) ? new EngineBuildResult(id, said.Steps, said.Cached) : throw new UnavailableException("engine", "docker buildx ended well and named no image");
     }
 
-    /// <summary>The environment of docker's client: the step's own, without what belongs to the chain, and with the engine that the step speaks to.</summary>
-    public static Dictionary<string, string?> EnvironmentOf(StepContext context, EngineLocation location)
+    /// <summary>A command of docker's client. Its environment is the step's own, without what belongs to the chain, and with the
+    /// engine that
+    /// the step speaks to.</summary>
+    public static ChildCommand Command(
+        StepContext context, string program, IReadOnlyList<string> arguments, EngineLocation location, ClientConfiguration? configuration = null)
     {
-        var environment = new Dictionary<string, string?>(StringComparer.Ordinal);
-        foreach (var name in StepHost.ProcessEnvironment().Keys) environment[name] = null;
-        foreach (var (name, value) in context.Settings.Environment)
-            environment[name] = name.StartsWith("CISTEPS_", StringComparison.Ordinal) ? null : value;
+        var environment = ChildEnvironment.Whole(context.Settings.Environment);
         foreach (var (name, value) in location.ClientEnvironment) environment[name] = value;
         // Somebody's current builder may be a machine elsewhere: the image has to be on this engine.
         environment["BUILDX_BUILDER"] = null;
         environment["DOCKER_BUILDKIT"] = "1";
-        return environment;
+        foreach (var (name, value) in configuration?.Environment ?? new Dictionary<string, string?>()) environment[name] = value;
+        return new(program, arguments, context.WorkTree) { Environment = environment, InheritsEnvironment = false };
     }
 
     private IEnumerable<string> Arguments(

@@ -28,27 +28,9 @@ internal sealed class EngineImageWorks : IImageWorks
 
     public async Task<int> PrepareAsync(ComponentDefinition component, CommandDefinition command, CancellationToken cancel)
     {
-        void Line(string text, bool isError) => context.Log.Child(text);
-        if (command.Image is null)
-        {
-            // The chain's own settings and secrets are none of the change's business, nor that a build server runs it.
-            var variables = new Dictionary<string, string?>(StringComparer.Ordinal);
-            foreach (var name in context.Settings.Environment.Keys)
-                if (name.StartsWith("CISTEPS_", StringComparison.Ordinal) || name is "TEAMCITY_VERSION" or "TEAMCITY_BUILD_PROPERTIES_FILE") variables[name] = null;
-            foreach (var (name, value) in command.Environment) variables[name] = value;
-            return await ChildProcess.RunAsync(command.Run[0], [.. command.Run.Skip(1)], Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)), Line, variables,
-                onLeft: left => context.Log.Info($"ended what {command.Run[0]} left running: {string.Join(", ", left)}"),
-                endsWithThis: true, cancel: cancel).ConfigureAwait(false);
-        }
-        var container = new CommandContainer((await EngineAsync(cancel).ConfigureAwait(false)).Engine, credentials, context.Log);
-        var result = await container.RunAsync(new ContainerCommand(command.Image, command.Run, context.WorkTree)
-        {
-            Folder = command.Folder,
-            Environment = command.Environment,
-            Labels = EngineLabels.Of(context),
-        }, Line, cancel: cancel).ConfigureAwait(false);
-        if (result.OutOfMemory) context.Log.Warning($"the pre-build command of \"{component.Name}\" ran out of memory");
-        return result.Exit;
+        using var commands = new ConfiguredCommands(context, context.Log, credentials,
+            async stop => (await EngineAsync(stop).ConfigureAwait(false)).Engine);
+        return await commands.RunAsync(command, new((text, _) => context.Log.Child(text)) { EndsWithThis = true }, cancel).ConfigureAwait(false);
     }
 
     public async Task<IReadOnlyList<DockerfileSource>> ReadSourcesAsync(ComponentDefinition component, CancellationToken cancel)

@@ -56,7 +56,7 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
             var (changed, reason) = changes.GetValueOrDefault(component.Name, (true, "unit-test does not know it"));
             var name = ImageName.Repository(registry.Push, registry.BranchPrefix, component.Name, identity.IsDefaultBranch)
                 .WithTag(ImageName.BuildTag(component.Major, identity.BuildNumber, identity.ShortCommit));
-            var neededBy = run.Policy.Suites.FirstOrDefault(suite => suite.Components.Contains(component.Name)
+            var neededBy = run.Policy.Suites.FirstOrDefault(suite => suite.Covers(component.Name)
                 && (suites.Contains(suite.Name)
                     || suite.Components.Any(other => changes.TryGetValue(other, out var beside) && beside.Changed)))?.Name;
             var builds = changed || (certified[component.Name] is null && neededBy is not null);

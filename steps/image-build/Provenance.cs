@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Evidence;
 using CiSteps.Images;
 using CiSteps.Pipeline;
 
@@ -19,13 +20,8 @@ internal sealed class Provenance(StepContext context, ChainRun run, DateTimeOffs
     /// <summary>A whole in-toto statement for one image, to be attached to it.</summary>
     public byte[] Statement(ImageReference name, string digest)
     {
-        var statement = new JsonObject
-        {
-            ["_type"] = "https://in-toto.io/Statement/v1",
-            ["subject"] = new JsonArray((JsonNode)new JsonObject { ["name"] = name.Repository, ["digest"] = Digest(digest) }),
-            ["predicateType"] = Hosting.Evidence.PredicateTypes.Provenance,
-            ["predicate"] = Predicate([.. built.Where(one => one.Digest == digest)]),
-        };
+        var statement = StatementJson.Write(
+            PredicateTypes.Provenance, Predicate([.. built.Where(one => one.Digest == digest)]), Subject.Image(name.Repository, digest));
         return System.Text.Encoding.UTF8.GetBytes(context.Log.Mask.Apply(statement.ToJsonString()));
     }
 

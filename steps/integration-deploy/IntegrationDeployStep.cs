@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Evidence;
@@ -50,13 +49,13 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
         using var pool = await world.Pool(context, cancel).ConfigureAwait(false);
         // All run to their own end, clean-up included, before the first failure is looked at.
         var running = plan.Suites.Zip(deployments, (suite, deployment) =>
-            new SuiteRun(world, context, registry, pool, suite, deployment, keep, plan.Suites.Count > 1 ? SuiteLog.For(context, suite.Suite.Name) : context.Log).RunAsync(cancel)).ToList();
+            new SuiteRun(world, context, registry, pool, suite, deployment, keep, plan.Suites.Count > 1 ? context.Log.Part(suite.Suite.Name, "suite-" + suite.Suite.Name) : context.Log).RunAsync(cancel)).ToList();
         var ends = await Task.WhenAll(running).ConfigureAwait(false);
-        return Conclude(ends);
+        return Conclude(run, ends);
     }
 
     // Same digest, really there: what image-build wrote down is not believed.
-    private static async Task<Outcome?> UnknownAsync(IImages registry, IReadOnlyList<BuiltImage> images, List<SuiteDefinition> suites, PipelineDefinition change, CancellationToken cancel)
+    private static async Task<Outcome?> UnknownAsync(IImages registry, IReadOnlyList<BuiltImage> images, IReadOnlyList<SuiteDefinition> suites, PipelineDefinition change, CancellationToken cancel)
     {
         var needed = suites.SelectMany(suite => IntegrationPlan.ComponentsOf(suite, change)).Select(component => component.Name).ToHashSet(StringComparer.Ordinal);
         foreach (var image in images.Where(image => needed.Contains(image.Component)))
@@ -88,10 +87,10 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
         return found;
     }
 
-    private Outcome Conclude(IReadOnlyList<SuiteEnd> ends)
+    private Outcome Conclude(ChainRun run, IReadOnlyList<SuiteEnd> ends)
     {
         var runs = ends.Where(end => end.Tests is not null).Select(end => end.Tests!).ToList();
-        WriteReports(runs);
+        if (runs.Count > 0) ResultFiles.Write(context.Evidence.FolderOf(context.Step), runs);
         var results = ends.Select(end => end.Result).ToList();
         var failed = ends.Where(end => end.Failure is not null).ToList();
         var passed = results.Sum(result => result.Passed);
@@ -101,33 +100,10 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
                 ? Outcome.Refused(refusal.Reason, Sentence(failed), refusal.Fault)
                 : Outcome.Unavailable(failed[0].Failure!.Reason, Sentence(failed));
         context.Log.Statistic("integrationTestsPassed", passed);
-        var names = new JsonArray();
-        foreach (var end in ends) names.Add((JsonNode)new JsonObject { ["name"] = end.Result.Suite });
-        var predicate = new JsonObject
-        {
-            ["result"] = failed.Count == 0 ? "PASSED" : "FAILED",
-            ["configuration"] = names,
-            ["passedTests"] = Names(runs, test => test.Outcome == TestOutcome.Passed),
-            ["failedTests"] = Names(runs, test => test.Fails),
-        };
+        var source = context.Settings.Get(StepCommand.Configuration);
+        var predicate = TestResultPredicate.Of(runs, failed.Count == 0, source, run.Repository.ObjectId(run.TargetTip, source));
         var subjects = results.SelectMany(result => result.Images).DistinctBy(image => (image.Repository, image.Digest)).Select(image => Subject.Image(image.Repository, image.Digest)).ToList();
         return outcome.HandingOver(new IntegrationHandOver(results), HandOverJson.Default.IntegrationHandOver).Attesting(PredicateTypes.TestResult, predicate, subjects);
-    }
-
-    private void WriteReports(List<FinishedRun> runs)
-    {
-        if (runs.Count == 0) return;
-        var folder = context.Evidence.FolderOf(context.Step);
-        Directory.CreateDirectory(folder);
-        using (var junit = File.Create(Path.Combine(folder, "tests.xml"))) JUnitWriter.Write(junit, runs);
-        using (var json = File.Create(Path.Combine(folder, "tests.json"))) ResultsJson.Write(json, runs);
-    }
-
-    private static JsonArray Names(List<FinishedRun> runs, Func<TestCase, bool> which)
-    {
-        var names = new JsonArray();
-        foreach (var name in runs.SelectMany(run => run.Report.Cases.Where(which).Select(test => $"{run.Subject}: {test.Identity}"))) names.Add((JsonNode?)JsonValue.Create(name));
-        return names;
     }
 
     private static string Sentence(List<SuiteEnd> failed) => string.Join("; ", failed.Select(end => $"suite \"{end.Result.Suite}\": {end.Failure!.Text}"));

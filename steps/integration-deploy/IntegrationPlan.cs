@@ -67,7 +67,9 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
 
     /// <summary>The components that a suite tests, as far as the change still has them as workloads.</summary>
     public static IReadOnlyList<ComponentDefinition> ComponentsOf(SuiteDefinition suite, PipelineDefinition change) =>
-        [.. change.Components.Where(component => component.Workload is not null && component.Image is not null && (suite.Components.Count == 0 || suite.Components.Contains(component.Name)))];
+    [
+        .. change.Components.Where(component => component.Workload is not null && component.Image is not null && suite.Covers(component.Name)),
+    ];
 
     /// <summary>Whether one of the suite's components has an image that this chain built, or the change touches the suite
     /// itself.</summary>

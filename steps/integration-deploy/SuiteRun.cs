@@ -222,8 +222,7 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
     private void WriteLocked(ManifestSet manifests)
     {
         var folder = Path.Combine(context.Evidence.FolderOf(context.Step), "manifests");
-        Directory.CreateDirectory(folder);
-        File.WriteAllText(Path.Combine(folder, suite.Name + ".yaml"), context.Log.Mask.Apply(manifests.InKindOrder().ToText()));
+        WholeFile.Write(Path.Combine(folder, suite.Name + ".yaml"), context.Log.Mask.Apply(manifests.InKindOrder().ToText()));
     }
 
     private string Namespace(ITestbed testbed) => testbed.Namespace ?? suite.Namespace;

@@ -22,7 +22,7 @@ internal static class Places
         var places = new List<Place>();
         foreach (var wave in production.Waves)
             foreach (var target in wave.Targets.Where(target => wanted?.Contains(target.Name) != false))
-                foreach (var component in run.Change.Components.Where(component => component.Workload is not null && (target.Components.Count == 0 || target.Components.Contains(component.Name))))
+                foreach (var component in run.Change.Components.Where(component => component.Workload is not null && target.Components.Contains(component.Name)))
                     if (images.FirstOrDefault(image => image.Component == component.Name) is { } image)
                         places.Add(new Place(wave.Name, target, component, image,
                             Prepare(ManifestSet.Load(context.WorkTree, component.Workload!.Manifests), component, target, image,

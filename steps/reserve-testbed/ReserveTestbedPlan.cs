@@ -20,7 +20,7 @@ internal sealed record ReserveTestbedPlan(IReadOnlyList<TestbedWish> Wishes, IRe
     {
         var built = images.Where(image => image.Built).Select(image => image.Component).ToHashSet(StringComparer.Ordinal);
         return [.. policy.Suites.Where(suite => suite.Components.Any(built.Contains)
-            || changed.Contains(suite.Name) && images.Any(image => suite.Components.Contains(image.Component))).Select(suite =>
+            || changed.Contains(suite.Name) && images.Any(image => suite.Covers(image.Component))).Select(suite =>
                 new TestbedWish(suite.Name, suite.Class))];
     }
 

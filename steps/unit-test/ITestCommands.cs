@@ -1,3 +1,4 @@
+using CiSteps.Hosting;
 using CiSteps.Pipeline;
 
 namespace CiSteps.UnitTest;

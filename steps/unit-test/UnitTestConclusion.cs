@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Pipeline;
@@ -9,16 +8,16 @@ namespace CiSteps.UnitTest;
 /// <summary>The step's outcome from all of its runs.</summary>
 internal static class UnitTestConclusion
 {
-    // Beyond this many names the statement would be larger than anybody reads; results.json has them all.
-    private const int MostNames = 2000;
-
     public static Outcome Of(UnitTestPlan plan, IReadOnlyList<TestedRuns> results, ChainRun run)
     {
         var handOver = new UnitTestHandOver(plan.Base, [.. plan.Components.Select(planned => Tested(planned, results))]);
-        var names = (string path) => run.Repository.ObjectId(run.Identity.Commit, path);
-        return Judge(plan, results)
+        var judged = Judge(plan, results);
+        var source = run.Change.Source;
+        var predicate = TestResultPredicate.Of([.. results.SelectMany(result => result.Runs)], judged.Exit == ExitCode.Done,
+            source, run.Repository.ObjectId(run.Identity.Commit, source));
+        return judged
             .HandingOver(handOver, HandOverJson.Default.UnitTestHandOver)
-            .Attesting(PredicateTypes.TestResult, Predicate(results, run.Change.Source, names(run.Change.Source)));
+            .Attesting(PredicateTypes.TestResult, predicate);
     }
 
     internal static Outcome Judge(UnitTestPlan plan, IReadOnlyList<TestedRuns> results)
@@ -55,25 +54,5 @@ internal static class UnitTestConclusion
                 .SelectMany(result => result.Planned.Runs.Zip(result.Runs))
                 .Where(pair => pair.Second.Verdict.Succeeded).Select(pair => pair.First.Name)],
         };
-    }
-
-    // https://in-toto.io/attestation/test-result/v0.1
-    private static JsonObject Predicate(IReadOnlyList<TestedRuns> results, string configuration, string? blob)
-    {
-        var runs = results.SelectMany(result => result.Runs).ToList();
-        var totals = TestTotals.Sum(runs.Select(run => run.Report.Totals));
-        var descriptor = new JsonObject { ["name"] = configuration };
-        if (blob is not null) descriptor["digest"] = new JsonObject { ["gitBlob"] = blob };
-        return new JsonObject
-        {
-            ["result"] = runs.Exists(run => !run.Verdict.Succeeded) || results.Any(result => result.Broken.Count > 0) ? "FAILED" : totals.Flaky + totals.Tolerated > 0 ? "WARNED" : "PASSED",
-            ["configuration"] = new JsonArray((JsonNode)descriptor),
-            ["passedTests"] = Names(report => report.Cases.Where(test => test is { Outcome: TestOutcome.Passed, IsFlaky: false })),
-            ["warnedTests"] = Names(report => report.Notable.Where(test => !test.Fails)),
-            ["failedTests"] = Names(report => report.Notable.Where(test => test.Fails)),
-        };
-
-        JsonArray Names(Func<TestReport, IEnumerable<TestCase>> which) =>
-            [.. runs.SelectMany(run => which(run.Report).Select(test => (JsonNode?)$"{run.Title}: {test.Identity}")).Take(MostNames)];
     }
 }

@@ -10,8 +10,6 @@ namespace CiSteps.UnitTest;
 /// <summary>Works out what changed, runs its tests, and judges them.</summary>
 internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestCommands commands, ICertifiedCommits certified)
 {
-    private const string ResultsFile = "results.json";
-    private const string JUnitFile = "junit.xml";
 
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
@@ -31,7 +29,7 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
         Workplace.Require(context);
 
         var folder = Directory.CreateDirectory(context.Evidence.FolderOf(context.Step)).FullName;
-        foreach (var name in new[] { ResultsFile, JUnitFile }) File.Delete(Path.Combine(folder, name));
+        foreach (var name in new[] { ResultFiles.Json, ResultFiles.JUnit }) File.Delete(Path.Combine(folder, name));
         var finished = new ConcurrentQueue<FinishedRun>();
         try
         {
@@ -113,14 +111,7 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
 
     private void WriteResults(string folder, List<FinishedRun> runs)
     {
-        foreach (var (name, write) in new (string, Action<Stream, IReadOnlyList<FinishedRun>>)[] { (ResultsFile, ResultsJson.Write), (JUnitFile, JUnitWriter.Write) })
-        {
-            var path = Path.Combine(folder, name);
-            // A result is there whole or not at all.
-            using (var stream = File.Create(path + ".tmp")) write(stream, runs);
-            File.Move(path + ".tmp", path, overwrite: true);
-            context.Log.Publish($"{path} => test-results");
-        }
+        foreach (var path in ResultFiles.Write(folder, runs)) context.Log.Publish($"{path} => test-results");
     }
 
     private static string Summary(UnitTestPlan plan)

@@ -31,7 +31,7 @@ internal static class FailedRollout
         {
             var name = Apply();
             await Programs.RunInAsync(folder.Path, "kubectl", "--kubeconfig", sandbox.KubeconfigPath, "apply", "-f", $"{name}.yaml");
-            var (exit, _, _) = await ChildProcess.CaptureAsync("kubectl", ["--kubeconfig", sandbox.KubeconfigPath, "rollout", "status", "deployment/" + name], folder.Path);
+            var (exit, _, _) = await ChildProcess.CaptureAsync(new("kubectl", ["--kubeconfig", sandbox.KubeconfigPath, "rollout", "status", "deployment/" + name], folder.Path));
             if (exit == 0) throw new InvalidOperationException("the roll-out succeeded");
         });
 

@@ -19,7 +19,7 @@ internal static class Programs
     /// <returns>What it prints.</returns>
     public static async Task<string> RunInAsync(string folder, string program, params string[] arguments)
     {
-        var (exit, output, error) = await ChildProcess.CaptureAsync(program, arguments, folder);
+        var (exit, output, error) = await ChildProcess.CaptureAsync(new(program, arguments, folder));
         return exit == 0 ? output : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} ended with {exit}: {error}{output}");
     }
 

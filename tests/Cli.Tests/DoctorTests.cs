@@ -274,7 +274,7 @@ public sealed class The_doctor
         var summary = Path.Combine(repositories.Folder, "summary.json");
         var environment = given.ToDictionary(pair => pair.Name, pair => (string?)pair.Value);
         foreach (var name in (string[])["TEAMCITY_VERSION", "DOCKER_CONFIG", "KUBECONFIG"]) environment.TryAdd(name, null);
-        var (exit, output, error) = await ChildProcess.CaptureAsync(Path.Combine(AppContext.BaseDirectory, "ci-steps"), ["doctor", "--summary", summary], clone.Folder, environment, default);
+        var (exit, output, error) = await ChildProcess.CaptureAsync(new(Path.Combine(AppContext.BaseDirectory, "ci-steps"), ["doctor", "--summary", summary], clone.Folder) { Environment = environment });
         return Findings.Read(exit, output + error, summary);
     }
 

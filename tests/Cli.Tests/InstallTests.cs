@@ -286,7 +286,7 @@ public sealed class Installing_into_a_server
     {
         var script = Path.Combine(Path.GetDirectoryName(ShippedSettings.Folder)!, "scripts", "install-teamcity.sh");
         var environment = new Dictionary<string, string?> { ["CISTEPS_TOOL"] = AppContext.BaseDirectory, ["CISTEPS_TEAMCITY_TOKEN"] = TeamCityRest.Token, ["TEAMCITY_VERSION"] = null };
-        var (exit, output, error) = await ChildProcess.CaptureAsync("bash", [script, settings, "--teamcity-url", server.Url, "--apply"], folder.Path, environment, default);
+        var (exit, output, error) = await ChildProcess.CaptureAsync(new("bash", [script, settings, "--teamcity-url", server.Url, "--apply"], folder.Path) { Environment = environment });
         Assert.That(exit, Is.Zero, output + error);
         Assert.That(server.Projects.Keys, Does.Contain("CiSteps_Release"));
     }

@@ -83,7 +83,7 @@ public sealed class GitRepositories : IDisposable
     /// <summary>Runs a program with git's environment of these tests and gives back what it prints, trimmed.</summary>
     public static string Run(string folder, string program, params string[] arguments)
     {
-        var (exit, output, error) = ChildProcess.CaptureAsync(program, arguments, folder, Environment).GetAwaiter().GetResult();
+        var (exit, output, error) = ChildProcess.CaptureAsync(new(program, arguments, folder) { Environment = Environment }).GetAwaiter().GetResult();
         return exit == 0 ? output.Trim() : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} in {folder} ended with {exit}: {error}{output}");
     }
 }

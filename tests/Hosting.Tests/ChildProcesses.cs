@@ -7,22 +7,21 @@ namespace CiSteps.Hosting.Tests;
 public sealed class ChildProcesses
 {
     private static Task<(int Exit, string Output, string Error)> ShellAsync(string script, IReadOnlyDictionary<string, string?>? environment = null, CancellationToken cancel = default) =>
-        ChildProcess.CaptureAsync("sh", ["-c", script], "/", environment, cancel);
+        ChildProcess.CaptureAsync(new("sh", ["-c", script], "/") { Environment = environment ?? new Dictionary<string, string?>() }, cancel);
 
     [Test]
-    public async Task Both_streams_and_the_code_arrive()
+    public async Task Both_streams_arrive_as_they_were_written_and_so_does_the_code()
     {
         var (exit, output, error) = await ShellAsync("echo out; echo err >&2; printf 'crlf\\r\\nlast'; exit 7");
 
-        Assert.That((exit, output, error), Is.EqualTo((7, "out\ncrlf\nlast\n", "err\n")));
+        Assert.That((exit, output, error), Is.EqualTo((7, "out\ncrlf\r\nlast", "err\n")));
     }
 
     [Test]
     public async Task Much_output_on_both_streams_at_once_blocks_nobody()
     {
         var lines = new ConcurrentDictionary<bool, int>();
-        var exit = await ChildProcess.RunAsync("sh", ["-c", "\"$0\" print error 20000 80 & \"$0\" print output 20000 80; wait", TestStep.ProgramPath], "/",
-            (_, isError) => lines.AddOrUpdate(isError, 1, (_, count) => count + 1));
+        var exit = await ChildProcess.RunAsync(new("sh", ["-c", "\"$0\" print error 20000 80 & \"$0\" print output 20000 80; wait", TestStep.ProgramPath], "/") { OnLine = (_, isError) => lines.AddOrUpdate(isError, 1, (_, count) => count + 1) });
 
         Assert.That((exit, lines[false], lines[true]), Is.EqualTo((0, 20000, 20000)));
     }
@@ -31,7 +30,7 @@ public sealed class ChildProcesses
     public async Task A_line_without_an_end_comes_in_pieces()
     {
         var pieces = new List<int>();
-        await ChildProcess.RunAsync("sh", ["-c", "head -c 200000 /dev/zero | tr '\\0' x"], "/", (line, _) => pieces.Add(line.Length));
+        await ChildProcess.RunAsync(new("sh", ["-c", "head -c 200000 /dev/zero | tr '\\0' x"], "/") { OnLine = (line, _) => pieces.Add(line.Length) });
 
         using (Assert.EnterMultipleScope())
         {
@@ -45,7 +44,7 @@ public sealed class ChildProcesses
     {
         using var output = new StringWriter();
         var log = new BuildLog(output, forServer: true);
-        await ChildProcess.RunAsync("sh", ["-c", "head -c 65536 /dev/zero | tr '\\0' x; echo \"##teamcity[buildStop comment='x']\""], "/", (line, _) => log.Child(line));
+        await ChildProcess.RunAsync(new("sh", ["-c", "head -c 65536 /dev/zero | tr '\\0' x; echo \"##teamcity[buildStop comment='x']\""], "/") { OnLine = (line, _) => log.Child(line) });
 
         Assert.That(output.ToString(), Does.Contain("##teamcity[message text='##teamcity|[buildStop").And.Not.Match(@"(?m)^\s*##teamcity\[buildStop"));
     }
@@ -63,7 +62,7 @@ public sealed class ChildProcesses
     {
         using var output = new StringWriter { NewLine = "\n" };
         var log = new BuildLog(output, forServer: true);
-        await ChildProcess.RunAsync("sh", ["-c", script], "/", (line, _) => log.Child(line));
+        await ChildProcess.RunAsync(new("sh", ["-c", script], "/") { OnLine = (line, _) => log.Child(line) });
 
         // However a reader breaks lines, none of them is an order.
         var lines = output.ToString().Split('\n', '\r', '\u0085', '\u2028', '\u2029', '\f', '\v', '\0');
@@ -78,7 +77,7 @@ public sealed class ChildProcesses
         using var folder = new TestFolder();
         using var stop = new CancellationTokenSource();
         var begun = new TaskCompletionSource();
-        var running = ChildProcess.RunAsync("sh", ["-c", "sh -c 'echo $$ > grandchild; echo begun; sleep 600; true' & sleep 600 & wait"], folder.Path, (_, _) => begun.TrySetResult(), cancel: stop.Token);
+        var running = ChildProcess.RunAsync(new("sh", ["-c", "sh -c 'echo $$ > grandchild; echo begun; sleep 600; true' & sleep 600 & wait"], folder.Path) { OnLine = (_, _) => begun.TrySetResult() }, stop.Token);
         await begun.Task;
 
         await stop.CancelAsync();
@@ -95,7 +94,7 @@ public sealed class ChildProcesses
         var begun = new TaskCompletionSource();
         // The subshell in the middle ends at once, so that nobody's parent leads from the daemon to the child.
         const string script = "(setsid sh -c 'echo $$ > daemon; echo begun; while :; do sleep 600; done' &); wait; sleep 600";
-        var running = ChildProcess.RunAsync("sh", ["-c", script], folder.Path, (_, _) => begun.TrySetResult(), cancel: stop.Token);
+        var running = ChildProcess.RunAsync(new("sh", ["-c", script], folder.Path) { OnLine = (_, _) => begun.TrySetResult() }, stop.Token);
         await begun.Task;
 
         await stop.CancelAsync();
@@ -116,7 +115,7 @@ public sealed class ChildProcesses
         outer.Mark(start);
         using var child = System.Diagnostics.Process.Start(start)!;
         const string script = "(setsid sh -c 'echo $$ > daemon; echo begun; while :; do sleep 600; done' &); wait; sleep 600";
-        var inner = ChildProcess.RunAsync("sh", ["-c", script], folder.Path, (_, _) => begun.TrySetResult(), start.Environment.ToDictionary(), cancel: stop.Token);
+        var inner = ChildProcess.RunAsync(new("sh", ["-c", script], folder.Path) { Environment = start.Environment.ToDictionary(), OnLine = (_, _) => begun.TrySetResult() }, stop.Token);
         await begun.Task;
 
         outer.End(child);
@@ -152,15 +151,15 @@ public sealed class ChildProcesses
     {
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(() => ChildProcess.CaptureAsync("no-such-program", [], "/"), Throws.TypeOf<UsageException>().With.Message.Contains("\"no-such-program\" in /"));
-            Assert.That(() => ChildProcess.CaptureAsync("sh", [], "/no/such/folder"), Throws.TypeOf<UsageException>().With.Message.Contains("/no/such/folder"));
+            Assert.That(() => ChildProcess.CaptureAsync(new("no-such-program", [], "/")), Throws.TypeOf<UsageException>().With.Message.Contains("\"no-such-program\" in /"));
+            Assert.That(() => ChildProcess.CaptureAsync(new("sh", [], "/no/such/folder")), Throws.TypeOf<UsageException>().With.Message.Contains("/no/such/folder"));
         }
     }
 
     [Test]
     public void A_failing_reader_ends_the_child_and_is_the_failure()
     {
-        var running = ChildProcess.RunAsync("sh", ["-c", "while echo line; do :; done"], "/", (_, _) => throw new InvalidOperationException("full"));
+        var running = ChildProcess.RunAsync(new("sh", ["-c", "while echo line; do :; done"], "/") { OnLine = (_, _) => throw new InvalidOperationException("full") });
 
         Assert.That(async () => await running.WaitAsync(TimeSpan.FromSeconds(20)), Throws.InvalidOperationException.With.Message.EqualTo("full"));
     }
@@ -170,5 +169,100 @@ public sealed class ChildProcesses
         // An ended process that nobody has waited for yet is gone as well.
         var status = $"/proc/{id}/stat";
         return !File.Exists(status) || File.ReadAllText(status).Split(' ')[2] == "Z";
+    }
+
+    [Test]
+    public async Task Get_nothing_of_this_environment_where_they_inherit_none()
+    {
+        var (_, output, _) = await ChildProcess.CaptureAsync(new("env", [], "/")
+        {
+            Environment = new Dictionary<string, string?> { ["PATH"] = "/usr/bin:/bin", ["OWN"] = "1" },
+            InheritsEnvironment = false,
+        });
+
+        Assert.That(output.Split('\n').Where(line => line.Length > 0 && !line.StartsWith("CISTEPS_PROCESS_TREE=", StringComparison.Ordinal)),
+            Is.EquivalentTo(new[] { "PATH=/usr/bin:/bin", "OWN=1" }));
+    }
+
+    [Test]
+    public void Are_ended_with_all_that_they_started_when_their_time_is_up()
+    {
+        using var folder = new TestFolder();
+        Assert.That(() => ChildProcess.CaptureAsync(new("sh", ["-c", "sleep 600 & echo $! > grandchild; wait"], folder.Path)
+        {
+            TimeLimit = TimeSpan.FromSeconds(1),
+        }), Throws.TypeOf<ChildLimitException>().With.Message.EqualTo("did not end within 1 s"));
+        var grandchild = int.Parse(File.ReadAllText(folder.Of("grandchild")), CultureInfo.InvariantCulture);
+        Assert.That(() => RunningProcess.StartOf(grandchild), Is.Null.After(5000, 20));
+    }
+
+    [Test]
+    public void Are_ended_when_they_write_more_than_they_may() =>
+        Assert.That(() => ChildProcess.CaptureAsync(new("sh", ["-c", "while echo line; do :; done"], "/") { OutputLimit = 100_000 }),
+            Throws.TypeOf<ChildLimitException>().With.Message.EqualTo("wrote more than 100000 characters"));
+
+    [Test]
+    public async Task Are_asked_first_where_they_have_a_grace()
+    {
+        using var stop = new CancellationTokenSource();
+        var said = new ConcurrentQueue<string>();
+        var begun = new TaskCompletionSource();
+        const string script = "trap 'echo cleaned; exit 3' TERM; echo begun; while :; do sleep 0.05; done";
+        var running = ChildProcess.RunAsync(new("sh", ["-c", script], "/")
+        {
+            HasOwnSession = true,
+            Grace = TimeSpan.FromMinutes(1),
+            OnLine = (line, _) =>
+            {
+                said.Enqueue(line);
+                begun.TrySetResult();
+            },
+        }, stop.Token);
+        await begun.Task;
+        await stop.CancelAsync();
+
+        var stopped = await Assert.ThrowsAsync<ChildStoppedException>(() => running);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(stopped!.Exit, Is.EqualTo(3));
+            Assert.That(said, Is.EqualTo(new[] { "begun", "cleaned" }));
+        }
+    }
+
+    [Test]
+    public async Task Are_found_by_the_search_path_that_they_get()
+    {
+        using var folder = new TestFolder();
+        File.SetUnixFileMode(folder.Write("bin/tool", "#!/bin/sh\necho found\n"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        folder.Write("first/tool", "not a program");
+        var environment = new Dictionary<string, string?> { ["PATH"] = "first:bin:/usr/bin:/bin" };
+
+        var (_, output, _) = await ChildProcess.CaptureAsync(new("tool", [], folder.Path) { Environment = environment });
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(output, Is.EqualTo("found\n"));
+            Assert.That(ChildProcess.Find("tool", folder.Path, "first:bin"), Is.EqualTo(folder.Of("bin/tool")));
+            Assert.That(ChildProcess.Find("bin/tool", folder.Path, null), Is.EqualTo(folder.Of("bin/tool")));
+            Assert.That(ChildProcess.Find("tool", folder.Path, ""), Is.Null);
+        }
+    }
+
+    [Test]
+    public void Do_not_see_what_is_the_chains()
+    {
+        var environment = new Dictionary<string, string>
+        {
+            ["HOME"] = "/root", ["CISTEPS_SIGNING_KEY"] = "secret", ["TEAMCITY_VERSION"] = "2025", ["TEAMCITY_BUILD_PROPERTIES_FILE"] = "/x", ["TEAMCITY_OTHER"] = "1",
+        };
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(ChildEnvironment.Whole(environment).Keys, Is.EquivalentTo(new[] { "HOME", "TEAMCITY_OTHER" }));
+            Assert.That(ChildEnvironment.Removals(environment), Is.EquivalentTo(new Dictionary<string, string?>
+            {
+                ["CISTEPS_SIGNING_KEY"] = null, ["TEAMCITY_VERSION"] = null, ["TEAMCITY_BUILD_PROPERTIES_FILE"] = null,
+            }));
+        }
     }
 }

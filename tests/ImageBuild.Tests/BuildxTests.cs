@@ -56,7 +56,7 @@ public sealed class BuildxTests
         local = await LocalEngine.OpenAsync();
         tools = new TestFolder();
         File.SetUnixFileMode(tools.Write("docker", StandIn.ReplaceLineEndings("\n")), (UnixFileMode)0b111_101_101);
-        var (exit, version, _) = await ChildProcess.CaptureAsync("docker", ["buildx", "version"], tools.Path);
+        var (exit, version, _) = await ChildProcess.CaptureAsync(new("docker", ["buildx", "version"], tools.Path));
         isReal = exit == 0 && version.Contains("buildx", StringComparison.Ordinal) && !local.Engine.Product.StartsWith("podman", StringComparison.Ordinal);
         await TestContext.Out.WriteLineAsync(isReal ? version.Trim() : "the stand-in");
     }

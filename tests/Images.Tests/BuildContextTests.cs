@@ -373,7 +373,10 @@ public sealed class BuildContextTests
 
     private static (int Exit, string Text) Run(string program, params string[] arguments)
     {
-        var (exit, output, error) = ChildProcess.CaptureAsync(program, arguments, "/", new Dictionary<string, string?> { ["DOCKER_BUILDKIT"] = "0" }).GetAwaiter().GetResult();
+        var (exit, output, error) = ChildProcess.CaptureAsync(new(program, arguments, "/")
+        {
+            Environment = new Dictionary<string, string?> { ["DOCKER_BUILDKIT"] = "0" },
+        }).GetAwaiter().GetResult();
         return (exit, output + error);
     }
 

@@ -243,7 +243,7 @@ public sealed class IgnoreDifferentialTests
 
     private static async Task RunAsync(string program, params string[] arguments)
     {
-        var (exit, output, error) = await ChildProcess.CaptureAsync(program, arguments, "/");
+        var (exit, output, error) = await ChildProcess.CaptureAsync(new(program, arguments, "/"));
         Assert.That(exit, Is.Zero, output + error);
     }
 
@@ -251,11 +251,14 @@ public sealed class IgnoreDifferentialTests
     {
         sent = null;
         string[] arguments = ["build", "--quiet", "--file", folder.Of(name), folder.Path];
-        var (exit, output, error) = await ChildProcess.CaptureAsync("docker", arguments, "/", new Dictionary<string, string?>
+        var (exit, output, error) = await ChildProcess.CaptureAsync(new("docker", arguments, "/")
         {
-            ["DOCKER_BUILDKIT"] = "0",
-            ["DOCKER_HOST"] = engine.Urls.First().Replace("http://", "tcp://", StringComparison.Ordinal),
-            ["DOCKER_CONFIG"] = home.Path,
+            Environment = new Dictionary<string, string?>
+            {
+                ["DOCKER_BUILDKIT"] = "0",
+                ["DOCKER_HOST"] = engine.Urls.First().Replace("http://", "tcp://", StringComparison.Ordinal),
+                ["DOCKER_CONFIG"] = home.Path,
+            },
         });
         var text = string.Create(CultureInfo.InvariantCulture, $"{exit} {output.Trim()} {error.Trim()}");
         return (sent is null ? null : Read(sent), text);

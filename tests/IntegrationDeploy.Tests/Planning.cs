@@ -89,7 +89,7 @@ internal sealed class Planning
     {
         var workload = new WorkloadDefinition(["k8s"], "Deployment", "greeter", "greeter", TimeSpan.FromMinutes(1));
         var component = new ComponentDefinition("greeter", ["greeter/**"], [], 1, [], [], null, new ImageDefinition("Dockerfile", ".", null, new Dictionary<string, string>(), null, "engine"), workload);
-        var suite = new SuiteDefinition("smoke", [], "small", "smoke", [], [new DependentDefinition("quotes", "push.example/quotes", 2, bootstrap, workload)],
+        var suite = new SuiteDefinition("smoke", ["greeter"], "small", "smoke", [], [new DependentDefinition("quotes", "push.example/quotes", 2, bootstrap, workload)],
             new SuiteTestsDefinition("job.yaml", null, [], "tap"), TimeSpan.FromMinutes(1));
         var definition = new PipelineDefinition(registry, new BranchesDefinition("main", "ci/*"), [component], [suite], null, new NotificationsDefinition(new Dictionary<string, OwnerDefinition>(), null), "ci-steps.yaml");
         return IntegrationPlan.For(new IntegrationFacts(definition, definition,

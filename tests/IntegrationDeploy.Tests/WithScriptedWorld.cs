@@ -87,7 +87,7 @@ internal sealed class WithScriptedWorld
         {
             Assert.That(shop.HandOver().Suites.Single().Passed, Is.EqualTo(1));
             Assert.That(File.ReadAllText(shop.Evidence("manifests/smoke.yaml")), Does.Contain(New));
-            Assert.That(File.Exists(shop.Evidence("tests.xml")), Is.True);
+            Assert.That(File.Exists(shop.Evidence("junit.xml")), Is.True);
             Assert.That(Directory.EnumerateFiles(shop.Evidence(""), "*", SearchOption.AllDirectories).Select(File.ReadAllText), Has.None.Contains("kubeconfig of the lease"), "evidence holds no credential");
         });
     }
@@ -353,7 +353,7 @@ internal sealed class WithScriptedWorld
 
         Assert.That(exit, Is.EqualTo(ExitCode.Done), shop.Output);
         Assert.That(shop.Output, Does.Contain(shop.Clone.Folder), "the output itself stays as it is");
-        Assert.That(File.ReadAllText(shop.Evidence("tests.xml")), Does.Contain("greets.sh").And.Not.Contain(shop.Clone.Folder));
+        Assert.That(File.ReadAllText(shop.Evidence("junit.xml")), Does.Contain("greets.sh").And.Not.Contain(shop.Clone.Folder));
     }
 
     [Test]

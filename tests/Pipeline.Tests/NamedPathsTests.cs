@@ -1,3 +1,5 @@
+using CiSteps.Hosting;
+
 namespace CiSteps.Pipeline.Tests;
 
 /// <summary>What a component's commands name is the component's.</summary>

@@ -140,6 +140,7 @@ public sealed class A_pipeline_file
     [TestCase("a: &x {b: *x}", "stands inside what it refers to")]
     [TestCase("a: *x", "has no anchor")]
     [TestCase("components: []\n---\ncomponents: []", "2:1: a second document")]
+    [TestCase("components: []\nintegration: [{ name: x, class: c, components: [], tests: { run: x } }]", "is empty: name some, or leave it away")]
     [TestCase("x: &x {name: a}\ncomponents:\n  - <<: *x\n    paths: [x]", "merge keys")]
     [TestCase("components: !custom []", "tag \"!custom\"")]
     [TestCase("components:", "has no value")]

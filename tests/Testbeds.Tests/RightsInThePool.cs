@@ -65,7 +65,7 @@ internal sealed class RightsInThePool
         using var claims = pool.Claims();
         var held = await pool.ClaimAsync(claims, "812");
 
-        var (exit, output, error) = await ChildProcess.CaptureAsync("kubectl", ["--kubeconfig", pool.ManagementSandbox.KubeconfigPath, "get", "testbeds,testbedclaims", "-n", RunningPool.Namespace], ".");
+        var (exit, output, error) = await ChildProcess.CaptureAsync(new("kubectl", ["--kubeconfig", pool.ManagementSandbox.KubeconfigPath, "get", "testbeds,testbedclaims", "-n", RunningPool.Namespace], "."));
         await claims.ReleaseAsync(held.Claim, default);
 
         Assert.Multiple(() =>

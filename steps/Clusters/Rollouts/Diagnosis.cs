@@ -105,7 +105,7 @@ public static class Diagnosis
         void Write(string name, IEnumerable<string> lines)
         {
             var path = Path.Combine(folder, name);
-            File.WriteAllText(path, mask.Apply(string.Join('\n', lines) + "\n"));
+            WholeFile.Write(path, mask.Apply(string.Join('\n', lines) + "\n"));
             files.Add(path);
         }
     }

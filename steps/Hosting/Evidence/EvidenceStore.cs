@@ -305,9 +305,9 @@ public sealed class EvidenceStore
         if (!File.Exists(ignore)) File.WriteAllText(ignore, "*\n");
         var text = context.Log.Mask.Apply(statement.ToJsonString(Indented));
         var bytes = Encoding.UTF8.GetBytes(text + "\n");
-        WriteWhole(Path.Combine(folder, StatementFile), bytes);
+        WholeFile.Write(Path.Combine(folder, StatementFile), stream => stream.Write(bytes));
         var envelope = Path.Combine(folder, EnvelopeFile);
-        if (Signing.Sign(bytes, context) is { } signed) WriteWhole(envelope, signed);
+        if (Signing.Sign(bytes, context) is { } signed) WholeFile.Write(envelope, stream => stream.Write(signed));
         else File.Delete(envelope);
     }
 
@@ -317,14 +317,4 @@ public sealed class EvidenceStore
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         TypeInfoResolver = HandOverJson.Default,
     };
-
-    // A reader sees the old file or the new one, never half of it.
-    private static void WriteWhole(string path, byte[] bytes)
-    {
-        var temporary = path + ".tmp";
-        // Else a link of that name would be followed.
-        File.Delete(temporary);
-        File.WriteAllBytes(temporary, bytes);
-        File.Move(temporary, path, overwrite: true);
-    }
 }

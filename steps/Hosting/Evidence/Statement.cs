@@ -10,6 +10,9 @@ namespace CiSteps.Hosting.Evidence;
 /// <param name="Digest">Hexadecimal digits, without the algorithm.</param>
 public sealed record Subject(string Name, string Algorithm, string Digest)
 {
+    /// <summary>A commit of a repository.</summary>
+    public static Subject Commit(string repository, string commit) => new("git+" + repository, "gitCommit", commit);
+
     /// <summary>An image's manifest by its digest (<c>sha256:…</c>).</summary>
     public static Subject Image(string name, string digest)
     {
@@ -35,12 +38,24 @@ public static class PredicateTypes
     public const string StepOutcome = "https://cisteps.dev/step-outcome/v1";
 }
 
-/// <summary>An in-toto Statement v1 with our record of the run in its predicate, member <c>cisteps</c>.</summary>
-internal static class StatementJson
+/// <summary>An in-toto Statement v1; the evidence's own have our record of the run in the predicate, member <c>cisteps</c>.</summary>
+public static class StatementJson
 {
     private const string Type = "https://in-toto.io/Statement/v1";
 
-    public static JsonObject Write(string step, RunIdentity run, Outcome outcome, DateTimeOffset started, DateTimeOffset finished)
+    /// <summary>Writes a statement.</summary>
+    /// <param name="predicateType">What the predicate is; one of <see cref="PredicateTypes"/>.</param>
+    /// <param name="predicate">What is said.</param>
+    /// <param name="subjects">What it is said of.</param>
+    public static JsonObject Write(string predicateType, JsonObject predicate, params IReadOnlyList<Subject> subjects) => new()
+    {
+        ["_type"] = Type,
+        ["subject"] = new JsonArray([.. subjects.Select(subject => (JsonNode)SubjectJson(subject))]),
+        ["predicateType"] = predicateType,
+        ["predicate"] = predicate,
+    };
+
+    internal static JsonObject Write(string step, RunIdentity run, Outcome outcome, DateTimeOffset started, DateTimeOffset finished)
     {
         var predicate = (JsonObject)outcome.Predicate.DeepClone();
         var values = new JsonObject();
@@ -65,19 +80,11 @@ internal static class StatementJson
             ["values"] = values,
             ["handOver"] = outcome.HandOver?.DeepClone(),
         };
-        var subjects = new JsonArray((JsonNode)SubjectJson(new Subject("git+" + run.Repository, "gitCommit", run.Commit)));
-        foreach (var subject in outcome.Subjects) subjects.Add((JsonNode)SubjectJson(subject));
-        return new JsonObject
-        {
-            ["_type"] = Type,
-            ["subject"] = subjects,
-            ["predicateType"] = outcome.PredicateType,
-            ["predicate"] = predicate,
-        };
+        return Write(outcome.PredicateType, predicate, [Subject.Commit(run.Repository, run.Commit), .. outcome.Subjects]);
     }
 
     /// <exception cref="OutsideJsonException">It is not a statement that this version writes.</exception>
-    public static StepEvidence Read(JsonObject statement)
+    internal static StepEvidence Read(JsonObject statement)
     {
         if (statement.Text("_type") != Type || statement.Map("predicate") is not { } predicate ||
             predicate.Map("cisteps") is not { } record)

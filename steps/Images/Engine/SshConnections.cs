@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
@@ -34,26 +33,18 @@ internal sealed class SshConnections(EngineAddress address, IReadOnlyDictionary<
     /// <exception cref="UsageException">There is not an ssh that starts.</exception>
     public Stream Open()
     {
-        var start = new ProcessStartInfo(HelperProcess.Locate("ssh", environment), Arguments(address))
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            UseShellExecute = false,
-        };
-        start.Environment.Clear();
-        foreach (var (name, value) in environment)
-            if (!name.StartsWith("CISTEPS_", StringComparison.Ordinal)) start.Environment[name] = value;
-        var process = new Process { StartInfo = start };
+        Process process;
         try
         {
-            process.Start();
+            process = ChildProcess.Start(new("ssh", Arguments(address), Environment.CurrentDirectory)
+            {
+                Environment = ChildEnvironment.Whole(environment),
+                InheritsEnvironment = false,
+            });
         }
-        catch (Win32Exception error)
+        catch (UsageException failure)
         {
-            process.Dispose();
-            throw new UsageException($"cannot start \"ssh\" for the container engine at \"{address}\": {error.Message}; "
-                + "install it (openssh-client)", error);
+            throw new UsageException($"the container engine at \"{address}\" is reached over ssh: {failure.Message}; install it (openssh-client)", failure);
         }
         lock (gate) running.Add(process);
         return new SshStream(process, this);

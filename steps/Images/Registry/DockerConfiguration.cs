@@ -67,7 +67,7 @@ internal sealed class DockerConfiguration
                         return new CredentialLookUp(stored, ProgramOf(store));
             }
         }
-        catch (HelperFailureException failure)
+        catch (CredentialProgramException failure)
         {
             return InFile(failure.Message);
         }
@@ -186,12 +186,11 @@ internal sealed class DockerConfiguration
         string output, error;
         try
         {
-            (exit, output, error) = await HelperProcess.RunAsync(ProgramOf(name), ["get"], server, environment,
-                cancel).ConfigureAwait(false);
+            (exit, output, error) = await CredentialProgram.AskAsync(ProgramOf(name), ["get"], server, environment, cancel).ConfigureAwait(false);
         }
-        catch (HelperFailureException failure)
+        catch (CredentialProgramException failure)
         {
-            throw new HelperFailureException($"{helper} {failure.Message}: install it, or take it out of that file", failure);
+            throw new CredentialProgramException($"{helper} {failure.Message}: install it, or take it out of that file", failure);
         }
         if (exit != 0)
         {
@@ -199,7 +198,7 @@ internal sealed class DockerConfiguration
             if (nothingThere.Any(text => (output + error).Contains(text, StringComparison.OrdinalIgnoreCase))) return null;
             var said = string.Join(' ',
                 (error.Trim().Length > 0 ? error : output).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
-            throw new HelperFailureException($"{helper} failed for \"{server}\" (exit {exit}): "
+            throw new CredentialProgramException($"{helper} failed for \"{server}\" (exit {exit}): "
                 + $"{(said.Length > LongestComplaint ? said[..LongestComplaint] + "…" : said)}");
         }
         try
@@ -214,7 +213,7 @@ internal sealed class DockerConfiguration
         {
             // The output may be a secret in another shape: it is not quoted.
         }
-        throw new HelperFailureException(
+        throw new CredentialProgramException(
             $"{helper} answered for \"{server}\" with something that is not the helper protocol's JSON");
     }
 }

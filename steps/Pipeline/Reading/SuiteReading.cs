@@ -22,6 +22,8 @@ internal static class SuiteReading
     public static IReadOnlyList<string> Components(MapReader map, IReadOnlyList<ComponentDefinition> components, ValueReading reading)
     {
         var named = map.TextParts("components");
+        if (map.Has("components") && named.Count == 0)
+            map.Problem("components", $"\"components\" of {map.What} is empty: name some, or leave it away for all with a workload");
         foreach (var name in named)
         {
             var found = components.FirstOrDefault(component => component.Name == name.Value);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
+using CiSteps.Hosting;
 using CiSteps.Pipeline.Yaml;
 
 namespace CiSteps.Pipeline.Reading;

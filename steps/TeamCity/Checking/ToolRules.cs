@@ -53,7 +53,7 @@ public static class ToolRules
             {
                 var asked = string.Join(' ', [call.Step, .. command]);
                 if (helps.TryGetValue(asked, out var known)) return known;
-                var (exit, output, error) = await ChildProcess.CaptureAsync(path, [.. command, "--help"], toolsFolder, null, cancel).ConfigureAwait(false);
+                var (exit, output, error) = await ChildProcess.CaptureAsync(new(path, [.. command, "--help"], toolsFolder), cancel).ConfigureAwait(false);
                 if (exit != 0) found.Add(new(given.At, "step-option", Severity.Error, $"{asked} does not say which options it has (--help): {error.Trim().ReplaceLineEndings(" ")}"));
                 return helps[asked] = exit == 0 ? Read(output) : null;
             }

@@ -71,7 +71,7 @@ public static partial class InstallSecrets
             if (written == lines[at])
                 throw new UsageException($"{place.Parameter.At}: \"{place.Parameter.Name}\" holds a value in the settings themselves; empty it (value=\"\"), then prepare again");
             lines[at] = written;
-            File.WriteAllText(path, string.Join('\n', lines));
+            WholeFile.Write(path, string.Join('\n', lines));
             changed.Add(place.Parameter.At.File);
         }
         return [.. changed];

@@ -79,13 +79,48 @@ internal sealed class StepSequence(SettingsTree tree, BuildRun run, BuildParamet
         changed(run);
         var reader = new MessageReader(run, log.Write, Publish, () => changed(run));
         var started = time.GetTimestamp();
-        var (exit, stopped) = await AgentProcess.RunAsync(program, arguments, folder, environment, reader.Read, options.Grace, time, stop).ConfigureAwait(false);
+        var command = new ChildCommand(program, arguments, folder)
+        {
+            Environment = environment.ToDictionary(pair => pair.Key, pair => (string?)pair.Value),
+            InheritsEnvironment = false,
+        };
+        var (exit, stopped) = await RunAsync(command, reader, runner, stop).ConfigureAwait(false);
         var took = time.GetElapsedTime(started);
         log.Write($"step {NameOf(runner)} ended with exit code {exit} after {Hosting.Settings.Durations.Show(took)}");
         if (stopped) return new(NameOf(runner), "cancelled", exit, took);
         if (exit == 0 || run.Build["shouldFailBuildOnBadExitCode"] == "false") return new(NameOf(runner), "success", exit, took);
         run.Fail($"exit-code-{runner.Id}", $"{NameOf(runner)} ended with exit code {exit}");
         return new(NameOf(runner), "failure", exit, took);
+    }
+
+    // As an agent does: with an environment of its own; on stop it is asked first and given a grace to clean up. In a session of
+    // its own, so that Ctrl+C at this terminal reaches it through us, once.
+    private async Task<(int Exit, bool Stopped)> RunAsync(
+        ChildCommand command, MessageReader reader, Runner runner, CancellationToken stop)
+    {
+        var gate = new Lock();
+        try
+        {
+            var exit = await ChildProcess.RunAsync(command with
+            {
+                HasOwnSession = true,
+                Grace = options.Grace,
+                Time = time,
+                OnLine = (line, isError) =>
+                {
+                    lock (gate) reader.Read(line, isError);
+                },
+            }, stop).ConfigureAwait(false);
+            return (exit, false);
+        }
+        catch (ChildStoppedException stopped)
+        {
+            return (stopped.Exit, true);
+        }
+        catch (UsageException failure)
+        {
+            throw new UsageException($"{runner.At}: {failure.Message}; is the folder of executables right (--tools)?", failure);
+        }
     }
 
     private (string Program, IReadOnlyList<string> Arguments) Command(Runner runner, BuildParameters scope)

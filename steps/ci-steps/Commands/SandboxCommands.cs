@@ -68,7 +68,7 @@ internal static class SandboxCommands
         var own = Environment.ProcessPath ?? throw new UsageException("this program's own path is not known, so it cannot start a sandbox in the background");
         // In development the program is started by the dotnet host, which needs its assembly's name first.
         if (Path.GetFileNameWithoutExtension(own) == "dotnet") arguments.Insert(0, Path.Combine(AppContext.BaseDirectory, "ci-steps.dll"));
-        using var process = Process.Start(new ProcessStartInfo(own, arguments) { RedirectStandardOutput = true, RedirectStandardInput = true, RedirectStandardError = true, UseShellExecute = false })!;
+        using var process = ChildProcess.Start(new(own, arguments, Environment.CurrentDirectory));
         process.StandardInput.Close();
         try
         {
@@ -84,7 +84,8 @@ internal static class SandboxCommands
         }
         catch (OperationCanceledException)
         {
-            await AgentProcess.EndAsync(process, StopLimit, TimeProvider.System).ConfigureAwait(false);
+            if (!await RunningProcess.AskAsync(process, StopLimit, TimeProvider.System, CancellationToken.None).ConfigureAwait(false))
+                process.Kill(entireProcessTree: true);
             throw;
         }
     }
@@ -149,18 +150,13 @@ internal static class SandboxCommands
             try
             {
                 using var process = Process.GetProcessById(state.ProcessId);
-                _ = AgentProcess.Kill(state.ProcessId, AgentProcess.Terminate);
-                using var limit = new CancellationTokenSource(StopLimit, time);
-                using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
-                await process.WaitForExitAsync(either.Token).ConfigureAwait(false);
+                if (!await RunningProcess.AskAsync(process, StopLimit, time, cancel).ConfigureAwait(false))
+                    throw new UnavailableException("sandbox", $"the sandbox (process {state.ProcessId}) did not end within "
+                        + $"{Durations.Show(StopLimit)}; see {LogFile(folder)}, then end the process and run sandbox down again");
             }
             catch (ArgumentException)
             {
                 // It ended between the two looks.
-            }
-            catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
-            {
-                throw new UnavailableException("sandbox", $"the sandbox (process {state.ProcessId}) did not end within {Durations.Show(StopLimit)}; see {LogFile(folder)}, then end the process and run sandbox down again");
             }
         }
         SandboxState.Remove(folder);

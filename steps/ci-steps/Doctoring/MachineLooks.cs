@@ -104,7 +104,7 @@ internal sealed class MachineLooks(StepContext context)
         foreach (var (name, value) in location.ClientEnvironment) environment[name] = value;
         try
         {
-            var (exit, output, error) = await ChildProcess.CaptureAsync("docker", ["buildx", "version"], context.WorkTree, environment, cancel).ConfigureAwait(false);
+            var (exit, output, error) = await ChildProcess.CaptureAsync(new("docker", ["buildx", "version"], context.WorkTree) { Environment = environment }, cancel).ConfigureAwait(false);
             var said = (exit == 0 ? output : error).Trim().Split('\n')[0];
             return exit == 0 ? new(Subject, true, said) : new(Subject, null, $"is not installed, builds take the engine's own builder: {said}", Advice);
         }
@@ -183,10 +183,9 @@ internal sealed class MachineLooks(StepContext context)
 
     private async Task<(int Exit, string Output, string Error)> GitAsync(string[] arguments, Dictionary<string, string?>? more, CancellationToken cancel)
     {
-        var environment = new Dictionary<string, string?>(more ?? []) { ["GIT_TERMINAL_PROMPT"] = "0", ["LC_ALL"] = "C" };
         try
         {
-            var (exit, output, error) = await ChildProcess.CaptureAsync("git", arguments, context.WorkTree, environment, cancel).ConfigureAwait(false);
+            var (exit, output, error) = await GitProgram.CaptureAsync(context.WorkTree, arguments, more, cancel).ConfigureAwait(false);
             return (exit, output.Trim(), error.Trim().Split('\n')[^1]);
         }
         catch (UsageException)

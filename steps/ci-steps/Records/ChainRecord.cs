@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using CiSteps.Cli.Chains;
 using CiSteps.Hosting.Json;
+using CiSteps.Hosting;
 using CiSteps.Reports;
 using CiSteps.TeamCity.Chains;
 using CiSteps.TeamCity.Settings;
@@ -197,13 +198,10 @@ internal sealed record ChainRecord(
     private static Dictionary<string, string> Map(JsonNode? node) =>
         (node.Map() ?? []).ToDictionary(pair => pair.Key, pair => pair.Value.Text() ?? "", StringComparer.Ordinal);
 
-    internal static void WriteJson(string path, JsonObject json)
+    internal static void WriteJson(string path, JsonObject json) => WholeFile.Write(path, stream =>
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        var temporary = path + ".tmp";
-        using (var stream = File.Create(temporary))
-        using (var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
-            json.WriteTo(writer);
-        File.Move(temporary, path, overwrite: true);
-    }
+        var encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
+        using var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = encoder });
+        json.WriteTo(writer);
+    });
 }

@@ -66,9 +66,8 @@ internal sealed class Workspace : IDisposable
         lock (gate)
         {
             var file = Path.Combine(Folder, "counters", counter);
-            Directory.CreateDirectory(Path.GetDirectoryName(file)!);
             var next = File.Exists(file) && long.TryParse(File.ReadAllText(file), CultureInfo.InvariantCulture, out var last) ? last + 1 : 1;
-            File.WriteAllText(file, next.ToString(CultureInfo.InvariantCulture));
+            WholeFile.Write(file, next.ToString(CultureInfo.InvariantCulture));
             return next;
         }
     }

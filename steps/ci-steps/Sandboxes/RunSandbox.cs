@@ -87,7 +87,7 @@ internal sealed class RunSandbox : IAsyncDisposable
     {
         if (!Directory.Exists(stateFolder)) return;
         foreach (var left in Directory.GetDirectories(stateFolder, FolderPrefix + "*"))
-            if (int.TryParse(Path.GetFileName(left)[FolderPrefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var process) && ProcessTree.StartOf(process) is null)
+            if (int.TryParse(Path.GetFileName(left)[FolderPrefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var process) && RunningProcess.StartOf(process) is null)
                 Forget(left);
     }
 

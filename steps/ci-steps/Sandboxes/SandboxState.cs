@@ -25,10 +25,10 @@ internal sealed record SandboxState(int ProcessId, string StartedAt, IReadOnlyLi
     private static readonly TimeSpan LockLook = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Whether the process still lives.</summary>
-    public bool IsAlive => ProcessTree.StartOf(ProcessId) == StartedAt;
+    public bool IsAlive => RunningProcess.StartOf(ProcessId) == StartedAt;
 
     public static SandboxState OfThisProcess(SandboxPlan plan) =>
-        new(Environment.ProcessId, ProcessTree.StartOf(Environment.ProcessId) ?? "", plan.Clusters, plan.Pool);
+        new(Environment.ProcessId, RunningProcess.StartOf(Environment.ProcessId) ?? "", plan.Clusters, plan.Pool);
 
     /// <summary>Whether it has these clusters, with these testbeds.</summary>
     public bool IsOf(SandboxPlan plan) => Clusters.Order().SequenceEqual(plan.Clusters.Order())
