@@ -27,14 +27,16 @@ internal sealed record BuildSetting(EngineLocation Location, EngineKind Kind, Bu
 
     /// <summary>Looks at all that a component's build needs.</summary>
     /// <exception cref="UsageException">Something is missing, or the builder does not know the Dockerfile's syntax.</exception>
-    public static async Task<BuildSetting> OfAsync(StepContext context, ComponentDefinition component, EngineLocation location, EngineKind kind, string enginePlatform, CancellationToken cancel)
+    public static async Task<BuildSetting> OfAsync(
+        StepContext context, ComponentDefinition component, EngineLocation location, EngineKind kind, string enginePlatform,
+        BuildxSearch search, CancellationToken cancel)
     {
         var image = component.Image!;
         RefuseSecretArguments(context, component);
         var secrets = BuildSecrets.Find(context, component);
         var text = ReadDockerfile(context, image);
         var parameters = ParametersOf(image) with { EnginePlatform = enginePlatform };
-        var builder = await BuilderChoice.OfAsync(context, image.Builder, kind, location, cancel).ConfigureAwait(false);
+        var builder = await BuilderChoice.OfAsync(image.Builder, search, cancel).ConfigureAwait(false);
         if (builder.IsBuildx) RefuseForOldBuildKit(text, parameters, kind);
         else
         {

@@ -15,6 +15,7 @@ internal sealed class EngineImageWorks : IImageWorks
     private readonly RegistryClient registry;
     private ContainerEngine? engine;
     private (ContainerEngine Engine, EngineKind Kind, string Platform)? known;
+    private BuildxSearch? search;
 
     public EngineImageWorks(StepContext context, ChainRun run)
     {
@@ -53,7 +54,17 @@ internal sealed class EngineImageWorks : IImageWorks
     {
         var setting = await SettingAsync(order.Component, cancel).ConfigureAwait(false);
         var (working, _, _) = await EngineAsync(cancel).ConfigureAwait(false);
-        return await new ComponentBuild(context, run, working, registry, credentials, order).RunAsync(setting, cancel).ConfigureAwait(false);
+        try
+        {
+            return await new ComponentBuild(context, run, working, registry, credentials, order).RunAsync(setting, cancel)
+                .ConfigureAwait(false);
+        }
+        catch (ImageBuildException failure) when (failure.Instruction.Length == 0 && setting.Builder.IsBuildx)
+        {
+            // That may be anybody's fault, buildx's too.
+            if (await search!.WhyNotAsync(cancel).ConfigureAwait(false) is not { Length: > 0 } why) throw;
+            throw BuilderChoice.NotToBeHad(order.Component.Image!.Builder, why, failure);
+        }
     }
 
     public async Task<(string Digest, bool IsOurs)> PublishAsync(ImageReference name, string id, CancellationToken cancel)
@@ -121,16 +132,19 @@ internal sealed class EngineImageWorks : IImageWorks
     private async Task<BuildSetting> SettingAsync(ComponentDefinition component, CancellationToken cancel)
     {
         var (working, kind, platform) = await EngineAsync(cancel).ConfigureAwait(false);
-        return await BuildSetting.OfAsync(context, component, working.Location, kind, platform, cancel).ConfigureAwait(false);
+        search ??= new BuildxSearch(context, working, kind);
+        return await BuildSetting.OfAsync(context, component, working.Location, kind, platform, search, cancel)
+            .ConfigureAwait(false);
     }
 
     private async Task<(ContainerEngine Engine, EngineKind Kind, string Platform)> EngineAsync(CancellationToken cancel)
     {
         if (known is { } there) return there;
         engine = await ContainerEngine.ConnectAsync(context, cancel).ConfigureAwait(false);
-        await EngineLabels.SweepAsync(engine, context.Log, cancel).ConfigureAwait(false);
-        var platform = (await engine.DescribeAsync(cancel).ConfigureAwait(false)).Platform;
-        var found = (engine, await engine.KindAsync(cancel).ConfigureAwait(false), platform);
+        var sweeping = EngineLabels.SweepAsync(engine, context.Log, cancel);
+        var (describing, naming) = (engine.DescribeAsync(cancel), engine.KindAsync(cancel));
+        await Task.WhenAll(sweeping, describing, naming).ConfigureAwait(false);
+        var found = (engine, await naming.ConfigureAwait(false), (await describing.ConfigureAwait(false)).Platform);
         known = found;
         return found;
     }

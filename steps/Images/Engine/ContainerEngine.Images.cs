@@ -48,7 +48,7 @@ public sealed partial class ContainerEngine
             ?? throw new ImagePullException(ImagePullFailure.Other, reference, "the engine says that it pulled the image and does not have it");
         digest ??= image.Digests.Select(name => name[(name.IndexOf('@', StringComparison.Ordinal) + 1)..]).FirstOrDefault()
             ?? throw new ImagePullException(ImagePullFailure.Other, reference, "the engine told no digest");
-        return new PulledImage(image.Id, digest);
+        return new PulledImage(image.Id, digest) { Local = image };
     }
 
     /// <summary>A local image; null when there is none of that reference or id.</summary>

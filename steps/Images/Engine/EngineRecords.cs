@@ -203,7 +203,11 @@ public sealed record LocalImage(string Id, IReadOnlyList<string> Tags, IReadOnly
 /// <summary>An image as it was pulled.</summary>
 /// <param name="Id">Its local id.</param>
 /// <param name="Digest">Digest of the manifest or index that the registry served.</param>
-public sealed record PulledImage(string Id, string Digest);
+public sealed record PulledImage(string Id, string Digest)
+{
+    /// <summary>The image as the engine has it under the name that was pulled.</summary>
+    public required LocalImage Local { get; init; }
+}
 
 /// <summary>What to read of a container's output.</summary>
 public sealed record LogOptions
