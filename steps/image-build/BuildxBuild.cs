@@ -69,7 +69,9 @@ internal sealed partial class BuildxBuild(
         // A plain image: provenance is ours to attach, beside the image and not inside an index.
         yield return "--provenance=false";
         yield return "--sbom=false";
-        yield return "--load";
+        // Into the engine. Where that keeps layers packed (the containerd store), it unpacks them when a container wants them, and
+        // nobody here does; there an image's id is the digest of its manifest, which older ones of buildx do not tell unasked.
+        yield return "--output=type=image,unpack=false,prefer-image-digest=true";
         yield return "--iidfile=" + idFile;
         yield return "--file=" + files.Dockerfile;
         if (build.Name is { } name) yield return "--tag=" + name;

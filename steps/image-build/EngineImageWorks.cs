@@ -142,9 +142,10 @@ internal sealed class EngineImageWorks : IImageWorks
         if (known is { } there) return there;
         engine = await ContainerEngine.ConnectAsync(context, cancel).ConfigureAwait(false);
         var sweeping = EngineLabels.SweepAsync(engine, context.Log, cancel);
-        var (describing, naming) = (engine.DescribeAsync(cancel), engine.KindAsync(cancel));
-        await Task.WhenAll(sweeping, describing, naming).ConfigureAwait(false);
-        var found = (engine, await naming.ConfigureAwait(false), (await describing.ConfigureAwait(false)).Platform);
+        var naming = engine.IdentifyAsync(cancel);
+        await Task.WhenAll(sweeping, naming).ConfigureAwait(false);
+        var (kind, platform) = await naming.ConfigureAwait(false);
+        var found = (engine, kind, platform);
         known = found;
         return found;
     }

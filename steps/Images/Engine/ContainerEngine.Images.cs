@@ -232,10 +232,17 @@ public sealed partial class ContainerEngine
     }
 
     /// <summary>Which engine this is: docker's or podman's, whose builders know different Dockerfiles.</summary>
-    public async Task<EngineKind> KindAsync(CancellationToken cancel = default)
+    public async Task<EngineKind> KindAsync(CancellationToken cancel = default) => (await IdentifyAsync(cancel).ConfigureAwait(false)).Kind;
+
+    /// <summary>Which engine this is, and the platform of images that it builds without being told which.</summary>
+    public async Task<(EngineKind Kind, string Platform)> IdentifyAsync(CancellationToken cancel = default)
     {
         var version = await CallAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
-        return EngineKind.Of(version.Version ?? "", (version.Components ?? []).Any(part => part.Name?.Contains("podman", StringComparison.OrdinalIgnoreCase) is true));
+        var isPodman = (version.Components ?? []).Any(part => part.Name?.Contains("podman", StringComparison.OrdinalIgnoreCase) is true);
+        // Which ARM it is only the much larger answer says.
+        var platform = version is { Os.Length: > 0, Arch: "amd64" or "arm64" } ? $"{version.Os}/{version.Arch}"
+            : (await DescribeAsync(cancel).ConfigureAwait(false)).Platform;
+        return (EngineKind.Of(version.Version ?? "", isPodman), platform);
     }
 
     [GeneratedRegex(@"digest: (sha256:[0-9a-f]{64})\b")]
