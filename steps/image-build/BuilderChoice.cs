@@ -15,7 +15,7 @@ internal sealed record BuilderChoice(BuildxProgram? Program, string WhyNot)
     public static async Task<BuilderChoice> OfAsync(string builder, BuildxSearch search, CancellationToken cancel)
     {
         if (builder == ImageDefinition.EngineBuilder) return new BuilderChoice(null, "");
-        var (program, why) = await search.FindAsync(cancel).ConfigureAwait(false);
+        var (program, why) = await search.FindAsync(cancel);
         if (program is not null || builder == ImageDefinition.AutoBuilder) return new BuilderChoice(program, why);
         throw NotToBeHad(builder, why);
     }

@@ -18,10 +18,10 @@ internal sealed record BuildxProgram(string Path, IReadOnlyList<string> First);
 internal sealed partial class BuildxSearch(StepContext context, ContainerEngine engine, EngineKind kind)
 {
     // The first buildx that can leave out its own provenance, which would make an index of the image.
-    private static readonly Version oldest = new(0, 10);
+    private static readonly Version Oldest = new(0, 10);
 
     // Where docker's client looks for plug-ins after its own configuration's folder.
-    private static readonly string[] pluginFolders =
+    private static readonly string[] PluginFolders =
     [
         "/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
         "/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins",
@@ -40,25 +40,25 @@ internal sealed partial class BuildxSearch(StepContext context, ContainerEngine 
         var plugin = FindPlugin(docker);
         var program = plugin is null ? new BuildxProgram(docker, ["buildx"]) : new BuildxProgram(plugin, []);
         if (plugin is not null && engine is { IsLocal: true, PrefersBuildKit: true }) return (program, "");
-        return await TryAsync(program, cancel).ConfigureAwait(false) is { Length: > 0 } why ? (null, why) : (program, "");
+        return await TryAsync(program, cancel) is { Length: > 0 } why ? (null, why) : (program, "");
     }
 
     /// <summary>Asks buildx whether it can build here.</summary>
     /// <returns>Why not; empty when it can.</returns>
     public async Task<string> WhyNotAsync(CancellationToken cancel)
     {
-        var (program, why) = await FindAsync(cancel).ConfigureAwait(false);
-        return program is null ? why : await TryAsync(program, cancel).ConfigureAwait(false);
+        var (program, why) = await FindAsync(cancel);
+        return program is null ? why : await TryAsync(program, cancel);
     }
 
     private async Task<string> TryAsync(BuildxProgram program, CancellationToken cancel)
     {
-        var (exit, version) = await AskAsync(program, ["version"], cancel).ConfigureAwait(false);
+        var (exit, version) = await AskAsync(program, ["version"], cancel);
         if (exit != 0) return version;
         if (Number().Match(version) is { Success: true } match && Version.Parse(match.Groups[1].Value) is var found
-            && found < oldest && found > new Version(0, 0))
-            return $"buildx {found} is too old, {oldest} is the first that will do";
-        var (works, text) = await AskAsync(program, ["inspect", location.Builder], cancel).ConfigureAwait(false);
+            && found < Oldest && found > new Version(0, 0))
+            return $"buildx {found} is too old, {Oldest} is the first that will do";
+        var (works, text) = await AskAsync(program, ["inspect", location.Builder], cancel);
         return works == 0 ? "" : $"buildx does not reach the engine: {text}";
     }
 
@@ -66,11 +66,11 @@ internal sealed partial class BuildxSearch(StepContext context, ContainerEngine 
         BuildxProgram program, IReadOnlyList<string> arguments, CancellationToken cancel)
     {
         var command = BuildxBuild.Command(context, program, arguments, location);
-        var (exit, output, error) = await ChildProcess.CaptureAsync(command, cancel).ConfigureAwait(false);
+        var (exit, output, error) = await ChildProcess.CaptureAsync(command, cancel);
         return (exit, (error.Length > 0 && exit != 0 ? error : output).Trim().Split('\n')[0]);
     }
 
-    private string? Locate() => (context.Settings.Environment.GetValueOrDefault("PATH") ?? "")
+    private string? Locate() => (context.Options.Environment.GetValueOrDefault("PATH") ?? "")
         .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
         .SelectMany(folder => new[] { Path.Combine(folder, "docker"), Path.Combine(folder, "docker.exe") }).FirstOrDefault(File.Exists);
 
@@ -80,7 +80,7 @@ internal sealed partial class BuildxSearch(StepContext context, ContainerEngine 
     {
         if (OperatingSystem.IsWindows() || IsScript(docker) || NamesFolders()) return null;
         string[] folders = location.ConfigurationFolder.Length > 0
-            ? [Path.Combine(location.ConfigurationFolder, "cli-plugins"), .. pluginFolders] : pluginFolders;
+            ? [Path.Combine(location.ConfigurationFolder, "cli-plugins"), .. PluginFolders] : PluginFolders;
         var first = folders.Select(folder => Path.Combine(folder, "docker-buildx")).FirstOrDefault(File.Exists);
         return first is null ? null : ChildProcess.Find(first, context.WorkTree, null);
     }

@@ -14,7 +14,7 @@ internal static class ImageBuilding
     private const long Megabyte = 1 << 20;
 
     // Both sides build with BuildKit, or both with the engine's own builder.
-    private static readonly (string Name, string Builder, string BuildKit)[] builders =
+    private static readonly (string Name, string Builder, string BuildKit)[] Builders =
         [("the engine's own builder", "engine", "0"), ("BuildKit", "buildx", "1")];
 
     public static async Task RunAsync(Table table)
@@ -24,7 +24,7 @@ internal static class ImageBuilding
         engine.OwnAllOf(registry);
         var basis = await engine.MakeBaseImageAsync($"{registry.Host}/base/tools");
         await engine.Engine.PushAsync(basis);
-        foreach (var builder in builders.Take(await HasBuildxAsync() ? 2 : 1))
+        foreach (var builder in Builders.Take(await HasBuildxAsync() ? 2 : 1))
         {
             Task Compare(string what, int times, Func<string, Task> change) =>
                 CompareAsync(table, registry, basis.ToString(), builder, what, times, change);
@@ -67,7 +67,7 @@ internal static class ImageBuilding
                   context: service
                   builder: {builder.Builder}
             """);
-        // The content is no part of the history: what git makes of two gigabytes is not what is measured.
+        // The content is not part of the history: what git makes of two gigabytes is not what is measured.
         clone.Write(".gitignore", "service/content\n");
         clone.Write("service/.dockerignore", "number\n");
         clone.Write("service/Dockerfile", $"FROM {basis}\nCOPY content /content\n");
