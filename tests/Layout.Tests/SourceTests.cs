@@ -112,6 +112,6 @@ public sealed partial class The_sources
     [GeneratedRegex(@"(?<![\w.])/(?:wt|root|home/\w+)/|/work/(?:shared|main)|/tmp/dev\b")]
     private static partial Regex Machines();
 
-    [GeneratedRegex(@"\.ConfigureAwait\(")]
+    [GeneratedRegex(@"\.ConfigureAwait\(false\)")]
     private static partial Regex LeavesTheContext();
 }
