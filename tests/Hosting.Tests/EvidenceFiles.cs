@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Options;
 using CiSteps.Fixtures;
 using CiSteps.Hosting.Evidence;
 
