@@ -231,10 +231,8 @@ public sealed partial class ContainerEngine
         return digest;
     }
 
-    /// <summary>Which engine this is: docker's or podman's, whose builders know different Dockerfiles.</summary>
-    public async Task<EngineKind> KindAsync(CancellationToken cancel = default) => (await IdentifyAsync(cancel).ConfigureAwait(false)).Kind;
-
-    /// <summary>Which engine this is, and the platform of images that it builds without being told which.</summary>
+    /// <summary>Which engine this is, docker's or podman's, whose builders know different Dockerfiles; and the platform of images that
+    /// it builds without being told which.</summary>
     public async Task<(EngineKind Kind, string Platform)> IdentifyAsync(CancellationToken cancel = default)
     {
         var version = await CallAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
