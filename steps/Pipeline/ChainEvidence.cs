@@ -172,7 +172,7 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
         if (judgedBy is null) return $"\"{statement.Step}\" was judged by the change's own {run.Change.Source}, and " +
             $"\"{target}\" has one now";
         if (run.Repository.FindCommit(judgedBy) is null || !run.Repository.IsAncestor(judgedBy, policy.Commit))
-            return $"\"{statement.Step}\" was judged by the file at {judgedBy[..Math.Min(12, judgedBy.Length)]}, which is not " +
+            return $"\"{statement.Step}\" was judged by the file at {ShortId.Of(judgedBy)}, which is not " +
                 $"in the history of \"{target}\"";
         var then = run.PolicyAt(judgedBy).File;
         var suite = Integration.Suites.FirstOrDefault(result => policy.File.Suites.Any(suite => suite.Name == result.Suite)

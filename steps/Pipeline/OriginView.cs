@@ -81,7 +81,7 @@ internal sealed record OriginView(OriginRemote? Remote, OriginTips Tips, OriginA
     {
         if (Answer != OriginAnswer.Now || !Tips.Branches.TryGetValue(branch, out var tip)
             || repository.FindCommit(tip) is not null) return this;
-        context.Log.Info($"\"{branch}\" at {tip[..12]} is not in this clone; fetching it from {Remote!.Url}");
+        context.Log.Info($"\"{branch}\" at {ShortId.Of(tip)} is not in this clone; fetching it from {Remote!.Url}");
         try
         {
             var fetched = await Remote.FetchAsync(branch, cancel).ConfigureAwait(false);

@@ -169,7 +169,7 @@ public sealed class OriginRemote
         if (tip is null) return new PushResult(PushEnd.Accepted, "");
         return tip == expectedTip
             ? await PushAsync($":refs/heads/{branch}", cancel).ConfigureAwait(false)
-            : new PushResult(PushEnd.Moved, $"\"{branch}\" is at {WorkRepository.Short(tip)} now");
+            : new PushResult(PushEnd.Moved, $"\"{branch}\" is at {ShortId.Of(tip)} now");
     }
 
     /// <summary>An address without credentials; an ssh user stays, being part of the address.</summary>

@@ -1,3 +1,4 @@
+using CiSteps.Hosting;
 using CiSteps.Images;
 
 namespace CiSteps.Certify;
@@ -81,7 +82,7 @@ internal sealed record CertifyPlan(IReadOnlyList<Certification> Components)
                 writes.Add(new TagWrite(moving.Tag, Moves: true, moving.Image?.Digest));
         var name = $"{facts.Component}: {facts.Image}";
         return new(facts, null, writes, isBehind, isBehind
-            ? $"{name} is superseded: {facts.Production.Tag} points to the newer commit {Short(facts.Production.Image!.Revision)}" + (writes.Count > 0 ? $"; only {facts.VersionTag} is written" : "")
+            ? $"{name} is superseded: {facts.Production.Tag} points to the newer commit {ShortId.OrUnknown(facts.Production.Image!.Revision)}" + (writes.Count > 0 ? $"; only {facts.VersionTag} is written" : "")
             : writes.Count == 0 ? $"{name} is certified already as {facts.VersionTag}, {facts.Production.Tag}"
             : $"{name}: " + string.Join(", ", writes.Select(write => write.From is null ? $"write {write.Tag}" : $"move {write.Tag} from {write.From}")));
     }
@@ -102,7 +103,7 @@ internal sealed record CertifyPlan(IReadOnlyList<Certification> Components)
         if (facts.Registered is not { } registered)
             return ("digest-missing", $"\"{facts.Image}\" is not in the registry (any more): run image-build again");
         if (registered.Revision != commit)
-            return ("other-commit", $"\"{facts.Image}\" says that it was built from {Short(registered.Revision)}, not from {Short(commit)}: run image-build for this commit");
+            return ("other-commit", $"\"{facts.Image}\" says that it was built from {ShortId.OrUnknown(registered.Revision)}, not from {ShortId.OrUnknown(commit)}: run image-build for this commit");
         if (facts.IsBarred)
             return ("barred", $"\"{facts.Image}\" was barred after a roll-back and must not be released again: fix the cause and build anew, or remove the tag \"{ImageName.BarredTag(facts.Image.Digest!)}\" from its repository");
         if (facts.VersionDigest is { } taken && taken != facts.Image.Digest)
@@ -110,14 +111,12 @@ internal sealed record CertifyPlan(IReadOnlyList<Certification> Components)
         if (facts.Production.Image is { } production && production.Digest != facts.Image.Digest && !allowOlder)
         {
             if (facts.Production.Ancestry == Ancestry.Apart)
-                return ("history-rewritten", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from {Short(production.Revision)}, which is no ancestor of {Short(commit)}: the target branch was rewritten; if that was meant, run certify with --allow-older");
+                return ("history-rewritten", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from {ShortId.OrUnknown(production.Revision)}, which is no ancestor of {ShortId.OrUnknown(commit)}: the target branch was rewritten; if that was meant, run certify with --allow-older");
             if (facts.Production.Ancestry == Ancestry.Unknown)
                 return ("unknown-commit", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from " +
-                    $"{Short(production.Revision)}, which neither this clone nor the target branch has, so it may be newer " +
-                        $"than {Short(commit)}: see what it is, and run certify with --allow-older if it may be replaced");
+                    $"{ShortId.OrUnknown(production.Revision)}, which neither this clone nor the target branch has, so it may be newer " +
+                        $"than {ShortId.OrUnknown(commit)}: see what it is, and run certify with --allow-older if it may be replaced");
         }
         return null;
     }
-
-    private static string Short(string? commit) => commit is null ? "an unknown commit" : commit[..Math.Min(12, commit.Length)];
 }

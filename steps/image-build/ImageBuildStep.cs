@@ -251,9 +251,6 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
     private ImageReference CertifiedName(ComponentDefinition component) =>
         ImageName.Repository(registry.Push, registry.BranchPrefix, component.Name, isDefaultBranch: true).WithTag(ImageName.ProductionTag(component.Major));
 
-    private BuiltImage Image(ComponentFacts facts, ImageReference name, string digest, bool built)
-    {
-        var pull = RegistryPair.Parse(registry.Push, registry.Pull).ToPull(name);
-        return new BuiltImage(facts.Component, name.Repository, pull.Repository, name.Tag!, digest, built);
-    }
+    private static BuiltImage Image(ComponentFacts facts, ImageReference name, string digest, bool built) =>
+        new(facts.Component, name.Repository, name.Tag!, digest, built);
 }

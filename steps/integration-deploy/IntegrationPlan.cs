@@ -1,3 +1,4 @@
+using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Images;
 using CiSteps.Pipeline;
@@ -27,8 +28,11 @@ internal sealed record IntegrationFacts(
 /// <summary>A service under test.</summary>
 /// <param name="Component">The component.</param>
 /// <param name="Image">Its image of this chain.</param>
+/// <param name="Pushed">That image as steps name it, by digest.</param>
+/// <param name="Pulled">The same as cluster nodes pull it.</param>
 /// <param name="BaseDigest">What production runs now and the roll-out starts from; null when there is none, or the same.</param>
-internal sealed record ServiceUnderTest(ComponentDefinition Component, BuiltImage Image, string? BaseDigest)
+internal sealed record ServiceUnderTest(ComponentDefinition Component, BuiltImage Image, ImageReference Pushed, ImageReference Pulled,
+    string? BaseDigest)
 {
     public WorkloadDefinition Workload => Component.Workload!;
 }
@@ -44,11 +48,9 @@ internal sealed record PlannedSuite(SuiteDefinition Suite, IReadOnlyList<Service
 {
     public override string ToString() =>
         $"suite \"{Suite.Name}\" on testbed \"{Testbed.Testbed}\", namespace \"{Suite.Namespace}\": "
-        + string.Concat(Dependents.Select(each => $"{each.Dependent.Name} at {Short(each.Pinned.Digest)} ({each.Pinned.Source}), "))
-        + string.Join(", ", Services.Select(each => each.BaseDigest is null ? $"{each.Component.Name} at {Short(each.Image.Digest)}" : $"{each.Component.Name} rolled from {Short(each.BaseDigest)} to {Short(each.Image.Digest)}"))
+        + string.Concat(Dependents.Select(each => $"{each.Dependent.Name} at {ShortId.Of(each.Pinned.Digest)} ({each.Pinned.Source}), "))
+        + string.Join(", ", Services.Select(each => each.BaseDigest is null ? $"{each.Component.Name} at {ShortId.Of(each.Image.Digest)}" : $"{each.Component.Name} rolled from {ShortId.Of(each.BaseDigest)} to {ShortId.Of(each.Image.Digest)}"))
         + $", then {(Suite.Tests.Job is { } job ? $"the job {job}" : string.Join(' ', Suite.Tests.Command!.Run))}";
-
-    private static string Short(string digest) => digest.Length > 19 ? digest[..19] : digest;
 }
 
 /// <summary>What integration-deploy will do.</summary>
@@ -79,7 +81,7 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
             || components.Any(component => images.Any(image => image.Component == component.Name && image.Built)));
 
     /// <summary>Decides. Pure.</summary>
-    /// <exception cref="Hosting.UsageException">A dependent's image is not an image reference.</exception>
+    /// <exception cref="UsageException">A dependent's image is not an image reference.</exception>
     public static IntegrationPlan For(IntegrationFacts facts)
     {
         var registry = RegistryPair.Parse(facts.Policy.Registry.Push, facts.Policy.Registry.Pull);
@@ -107,7 +109,9 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
                     return Refuse("no-image", $"suite \"{suite.Name}\" needs the component \"{component.Name}\", and image-build handed over no image of it: it was neither built by this chain nor certified before; change it once so that it is built, or take it out of the suite");
                 var production = facts.Production.GetValueOrDefault(ProductionName(ReleaseRepository(facts.Policy.Registry,
                     component.Name), component.Major));
-                services.Add(new ServiceUnderTest(component, image, image.Built && production is not null && production != image.Digest ? production : null));
+                var pushed = ImageReference.Of(image.Repository, image.Digest);
+                services.Add(new ServiceUnderTest(component, image, pushed, registry.ToPull(pushed),
+                    image.Built && production is not null && production != image.Digest ? production : null));
             }
             var dependents = new List<PlannedDependent>();
             foreach (var dependent in suite.Dependents)

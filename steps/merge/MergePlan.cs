@@ -1,3 +1,4 @@
+using CiSteps.Hosting;
 using CiSteps.Repositories;
 
 namespace CiSteps.Merge;
@@ -58,7 +59,7 @@ internal sealed record MergePlan(MergeAct Act, string Reason, string Text)
 
     public static MergePlan For(MergeFacts facts)
     {
-        var tested = Short(facts.Tested);
+        var tested = ShortId.Of(facts.Tested);
         if (facts.TargetTip is null)
             return Refuse("no-target", $"there is no branch \"{facts.Target}\" on the origin to merge into: push its first commit by hand");
         if (facts.IsMerged)
@@ -66,26 +67,26 @@ internal sealed record MergePlan(MergeAct Act, string Reason, string Text)
         if (facts.BranchTip is null)
             return Refuse("superseded", $"\"{facts.Branch}\" is gone from the origin: nobody wants it merged any more; push it again to start a new chain");
         if (facts.BranchTip != facts.Tested)
-            return Refuse("superseded", $"superseded by {Short(facts.BranchTip)}: \"{facts.Branch}\" has moved on since this chain tested {tested}; the chain of the newer commit merges");
+            return Refuse("superseded", $"superseded by {ShortId.Of(facts.BranchTip)}: \"{facts.Branch}\" has moved on since this chain tested {tested}; the chain of the newer commit merges");
         if (facts.Lack is { } lack)
             return Refuse("not-tested", $"the evidence does not show what \"{facts.Target}\" asks for at " +
-                $"{Short(facts.TargetTip)}: {lack}; run the chain for this commit");
+                $"{ShortId.Of(facts.TargetTip)}: {lack}; run the chain for this commit");
         if (facts.Merge is not { } merge)
             throw new ArgumentException("there is something to merge and no result of it", nameof(facts));
         if (merge.Tree is null)
             return Refuse("conflict", $"\"{facts.Branch}\" and \"{facts.Target}\" both changed {Listed(merge.Conflicts.Select(path => $"\"{path}\""))}" +
                 (facts.OtherCommits.Count == 0 ? "" : $"; there by {Listed(facts.OtherCommits)}") + $": {Rebase(facts)}");
         if (!facts.HasMoved || merge.Tree == facts.TestedTree)
-            return Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\" ({Short(facts.TargetTip)}): the result is the tree that was tested");
+            return Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\" ({ShortId.Of(facts.TargetTip)}): the result is the tree that was tested");
         return facts.WhenMoved switch
         {
-            WhenMoved.Retest => Refuse("moved", $"\"{facts.Target}\" has moved to {Short(facts.TargetTip)} since {tested} was tested, and only what was tested as a whole may land: {Rebase(facts)}"),
+            WhenMoved.Retest => Refuse("moved", $"\"{facts.Target}\" has moved to {ShortId.Of(facts.TargetTip)} since {tested} was tested, and only what was tested as a whole may land: {Rebase(facts)}"),
             WhenMoved.Overlap when facts.Overlap.Count > 0 => Refuse("moved",
-                $"\"{facts.Target}\" has moved to {Short(facts.TargetTip)} since {tested} was tested, and both changed {Listed(facts.Overlap.Select(name => $"\"{name}\""))}" +
+                $"\"{facts.Target}\" has moved to {ShortId.Of(facts.TargetTip)} since {tested} was tested, and both changed {Listed(facts.Overlap.Select(name => $"\"{name}\""))}" +
                 (facts.OtherCommits.Count == 0 ? "" : $"; there by {Listed(facts.OtherCommits)}") + $": {Rebase(facts)}"),
-            WhenMoved.Overlap => Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\", which has moved to {Short(facts.TargetTip)} since: " +
+            WhenMoved.Overlap => Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\", which has moved to {ShortId.Of(facts.TargetTip)} since: " +
                 "nothing of the components that this change touches changed there; the release chain tests the result"),
-            _ => Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\", which has moved to {Short(facts.TargetTip)} since: there is no conflict; the release chain tests the result"),
+            _ => Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\", which has moved to {ShortId.Of(facts.TargetTip)} since: there is no conflict; the release chain tests the result"),
         };
     }
 
@@ -100,6 +101,4 @@ internal sealed record MergePlan(MergeAct Act, string Reason, string Text)
         var all = things.ToList();
         return string.Join(", ", all.Take(MostNamed)) + (all.Count > MostNamed ? $" and {all.Count - MostNamed} more" : "");
     }
-
-    private static string Short(string commit) => commit.Length > 12 ? commit[..12] : commit;
 }

@@ -100,7 +100,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         var commit = TreeMerge.Commit(run.Repository, facts.Merge!.Tree!, into: facts.TargetTip!, from: identity.Commit, Message(evidence),
             context.Settings.Get(MergeCommand.CommitterName), context.Settings.Get(MergeCommand.CommitterEmail), context.Time.GetUtcNow());
         cancel.ThrowIfCancellationRequested();
-        context.Log.Progress($"pushing {commit[..12]} to \"{target}\"");
+        context.Log.Progress($"pushing {ShortId.Of(commit)} to \"{target}\"");
         // A push that has begun may land whatever happens here: a stop waits for the answer, and what landed is the verdict.
         using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeForThePush, context.Time, cancel);
         PushResult push;
@@ -110,7 +110,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         }
         catch (OperationCanceledException) when (finishing.Token.IsCancellationRequested)
         {
-            return Outcome.Cancelled($"stopped while {commit[..12]} was pushed to \"{target}\", and the origin did not say " +
+            return Outcome.Cancelled($"stopped while {ShortId.Of(commit)} was pushed to \"{target}\", and the origin did not say " +
                 "whether it landed: run merge again, it reads what is there");
         }
         switch (push.End)
@@ -151,7 +151,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
 
     private async Task<Outcome> LandedAsync(MergeFacts facts, string commit, CancellationToken cancel)
     {
-        var outcome = Merged($"merged \"{facts.Branch}\" into \"{facts.Target}\" as {commit[..12]}", facts.TargetTip!, commit, facts.TestedTree);
+        var outcome = Merged($"merged \"{facts.Branch}\" into \"{facts.Target}\" as {ShortId.Of(commit)}", facts.TargetTip!, commit, facts.TestedTree);
         return await DeletedAsync(facts, outcome, cancel).ConfigureAwait(false);
     }
 

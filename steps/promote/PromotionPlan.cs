@@ -1,3 +1,4 @@
+using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Images;
 using CiSteps.Pipeline;
@@ -27,9 +28,7 @@ internal sealed record PlaceFacts(string Wave, ProductionTarget Target, Componen
 /// <param name="Drift">What somebody changed by hand; null when nobody did.</param>
 internal sealed record Move(PlaceFacts Place, CertifiedImage Image, string? Previous, string? Drift)
 {
-    public override string ToString() => $"{Place.Component.Name} in {Place.Target.Name} (wave {Place.Wave}): {(Previous is null ? "nothing" : Short(Previous))} to {Short(Image.Digest)}{(Previous == Image.Digest ? ", new manifests" : "")}";
-
-    internal static string Short(string digest) => digest.Length > 19 ? digest[..19] : digest;
+    public override string ToString() => $"{Place.Component.Name} in {Place.Target.Name} (wave {Place.Wave}): {(Previous is null ? "nothing" : ShortId.Of(Previous))} to {ShortId.Of(Image.Digest)}{(Previous == Image.Digest ? ", new manifests" : "")}";
 }
 
 /// <summary>What promote will do.</summary>
@@ -54,8 +53,8 @@ internal sealed record PromotionPlan(IReadOnlyList<Move> Moves, IReadOnlyList<Pl
                 return Refuse("not-certified", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" does not exist, although certify handed it over; run certify again");
             if (facts.Tagged == image.Digest) continue;
             if (facts.TaggedIsNewer)
-                return new PromotionPlan([], [], null, $"superseded by {Commit(facts.TaggedCommit)}: the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to its newer image {facts.Tagged}, which its own chain promotes");
-            return Refuse("tag-moved", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to {facts.Tagged}{(facts.TaggedCommit is null ? "" : $" of commit {Commit(facts.TaggedCommit)}")}, not to {image.Digest} that certify handed over; somebody moved it back, so certify again what should run");
+                return new PromotionPlan([], [], null, $"superseded by {ShortId.OrUnknown(facts.TaggedCommit)}: the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to its newer image {facts.Tagged}, which its own chain promotes");
+            return Refuse("tag-moved", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to {facts.Tagged}{(facts.TaggedCommit is null ? "" : $" of commit {ShortId.OrUnknown(facts.TaggedCommit)}")}, not to {image.Digest} that certify handed over; somebody moved it back, so certify again what should run");
         }
         return null;
     }
@@ -78,6 +77,4 @@ internal sealed record PromotionPlan(IReadOnlyList<Move> Moves, IReadOnlyList<Pl
     }
 
     private static PromotionPlan Refuse(string reason, string text) => new([], [], (reason, text), null);
-
-    private static string Commit(string? commit) => commit is null ? "an unknown commit" : commit.Length > 12 ? commit[..12] : commit;
 }

@@ -62,7 +62,7 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
         }
         var changes = await run.ChangesAsync(commits, cancel);
         var ancestor = await run.BaseAsync(cancel);
-        if (ancestor is not null) context.Log.Info($"{run.ChangedSince(ancestor).Count} files changed since {ancestor[..12]}");
+        if (ancestor is not null) context.Log.Info($"{run.ChangedSince(ancestor).Count} files changed since {ShortId.Of(ancestor)}");
         return UnitTestPlan.For(changes, run.Change, run.Policy, settings.Get(UnitTestCommand.All), only,
             ancestor ?? (commits.Values.Distinct().ToList() is [{ } one] ? one : ""));
     }

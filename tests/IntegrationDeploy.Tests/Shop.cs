@@ -66,7 +66,7 @@ internal sealed class Shop : IDisposable
     // The base image of the service has a shell: the job runs in it.
     public static string Job(string script) => PodCluster.Job("greeter", script);
 
-    public BuiltImage Image(string digest, bool built = true) => new("greeter", $"{Registry}/ci/greeter", $"{Registry}/ci/greeter", $"1.{Build}-{Clone.Head[..12]}", digest, built);
+    public BuiltImage Image(string digest, bool built = true) => new("greeter", $"{Registry}/ci/greeter", $"1.{Build}-{Clone.Head[..12]}", digest, built);
 
     public Task BuiltAsync(params IReadOnlyList<BuiltImage> images) => StateAsync("image-build", Outcome.Done("built").HandingOver(new ImageBuildHandOver(images), HandOverJson.Default.ImageBuildHandOver));
 

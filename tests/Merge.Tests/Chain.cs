@@ -60,7 +60,7 @@ internal sealed class Chain : IDisposable
     public static async Task Passed(GitClone clone, bool suite = true, bool built = true, string digest = Digest,
         string[]? but = null, string build = "17", string? key = null, string? alsoRan = null)
     {
-        var image = new BuiltImage("app", "localhost:5000/ci/app", "localhost:5000/ci/app", "1.17-x", Digest, built);
+        var image = new BuiltImage("app", "localhost:5000/ci/app", "1.17-x", Digest, built);
         but ??= [];
         var environment = key is null ? [] : new Dictionary<string, string> { ["CISTEPS_SIGNING_KEY"] = key };
         if (!but.Contains("unit-test"))

@@ -49,7 +49,8 @@ internal sealed class Production : IDisposable
 
         """;
 
-    public CertifiedImage Image(string digest, string? previous = null) => new("greeter", $"{Registry}/greeter", $"{Registry}/greeter", digest, "1.7", "1-production", previous);
+    public CertifiedImage Image(string digest, string? previous = null) =>
+        new("greeter", $"{Registry}/greeter", digest, "1.7", "1-production", previous);
 
     public async Task CertifiedAsync(string build, params IReadOnlyList<CertifiedImage> images)
     {

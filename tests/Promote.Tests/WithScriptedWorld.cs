@@ -82,6 +82,24 @@ internal sealed class WithScriptedWorld
     }
 
     [Test]
+    public async Task Deploys_and_goes_back_by_the_name_that_nodes_pull()
+    {
+        await production.CertifiedAsync("7", production.Image(New, Old));
+        Fails(New);
+        var applied = new List<string>();
+        cluster.Setup(it => it.ApplyAsync(It.IsAny<ManifestSet>(), It.IsAny<CancellationToken>()))
+            .ReturnsAsync((ManifestSet set, CancellationToken _) =>
+            {
+                applied.Add(ImageOf(set));
+                return null;
+            });
+
+        await RunAsync("--registry-pull", "pull.example/cache");
+
+        Assert.That(applied, Is.EqualTo(new[] { $"pull.example/cache/greeter@{New}", $"pull.example/cache/greeter@{Old}" }));
+    }
+
+    [Test]
     public async Task Takes_back_what_the_gate_refuses()
     {
         await production.CertifiedAsync("7", production.Image(New, Old));
@@ -330,9 +348,12 @@ internal sealed class WithScriptedWorld
         return true;
     }
 
+    private static string ImageOf(ManifestSet set) => (string)set.Items.First(item => item.Kind == "Deployment")
+        .Json["spec"]!["template"]!["spec"]!["containers"]![0]!["image"]!;
+
     private static string Image(ManifestSet set)
     {
-        var image = (string)set.Items.First(item => item.Kind == "Deployment").Json["spec"]!["template"]!["spec"]!["containers"]![0]!["image"]!;
+        var image = ImageOf(set);
         return image[(image.IndexOf('@', StringComparison.Ordinal) + 1)..][..9];
     }
 }

@@ -55,7 +55,7 @@ internal sealed class Chain : IDisposable
         {
             using var run = await ChainRun.OpenAsync(context, cancel);
             return Outcome.Done("built").HandingOver(new ImageBuildHandOver([.. images.Select(image =>
-                new BuiltImage(image.Component, "r/" + image.Component, "r/" + image.Component, "1.17-x", "sha256:" +
+                new BuiltImage(image.Component, "r/" + image.Component, "1.17-x", "sha256:" +
                     new string('1', 64), image.Built))]), HandOverJson.Default.ImageBuildHandOver);
         }), ["--work-tree", Folder, "--build-number", "17"], TextWriter.Null, TextWriter.Null, new Dictionary<string, string>());
 

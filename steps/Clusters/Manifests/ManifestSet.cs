@@ -16,7 +16,7 @@ public enum TestbedScope
     Namespace,
 }
 
-/// <summary>Manifests on their way to a cluster. Every operation gives a new set and leaves this one alone.</summary>
+/// <summary>Manifests on their way to a cluster, as <see cref="ManifestFiles"/> reads them. Every operation gives a new set and leaves this one alone.</summary>
 public sealed class ManifestSet
 {
     private ManifestSet(IReadOnlyList<Manifest> items) => Items = items;
@@ -29,83 +29,6 @@ public sealed class ManifestSet
 
     /// <summary>No manifests.</summary>
     public static ManifestSet Empty { get; } = new([]);
-
-    /// <summary>Reads files and folders (all <c>*.yaml</c>, <c>*.yml</c>, <c>*.json</c> below, by name).</summary>
-    /// <param name="root">Folder that the paths are relative to, and must stay in.</param>
-    /// <param name="paths">Files or folders.</param>
-    /// <exception cref="UsageException">A path is missing or outside, or a file is no manifest.</exception>
-    public static ManifestSet Load(string root, IEnumerable<string> paths)
-    {
-        ArgumentNullException.ThrowIfNull(paths);
-        var items = new List<Manifest>();
-        var inside = Path.GetFullPath(root);
-        foreach (var path in paths)
-        {
-            var full = Path.GetFullPath(Path.Combine(inside, path));
-            if (!full.StartsWith(inside.TrimEnd(Path.DirectorySeparatorChar) + Path.DirectorySeparatorChar, StringComparison.Ordinal) && full != inside)
-                throw new UsageException($"the manifests \"{path}\" are outside the checkout; give a path inside it");
-            if (Directory.Exists(full))
-            {
-                var files = Directory.EnumerateFiles(full, "*", SearchOption.AllDirectories)
-                    .Where(IsManifestFile).Order(StringComparer.Ordinal).ToList();
-                if (files.Count == 0) throw new UsageException($"the folder \"{path}\" has no manifests (*.yaml, *.yml, *.json)");
-                foreach (var file in files) items.AddRange(Read(file, Path.GetRelativePath(inside, file)));
-            }
-            else if (File.Exists(full)) items.AddRange(Read(full, path));
-            else throw new UsageException($"the manifests \"{path}\" do not exist in {inside}; correct the path in ci-steps.yaml");
-        }
-        return new ManifestSet(items);
-
-        static IReadOnlyList<Manifest> Read(string file, string name)
-        {
-            try
-            {
-                return Parse(File.ReadAllText(file), name).Items;
-            }
-            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-            {
-                throw new UsageException($"cannot read \"{name}\": {error.Message}", error);
-            }
-        }
-    }
-
-    /// <summary>Whether a file in a folder of manifests is one, by its name; kustomizations are for another program.</summary>
-    public static bool IsManifestFile(string path) =>
-        Path.GetExtension(path) is ".yaml" or ".yml" or ".json" && Path.GetFileName(path) is not ("kustomization.yaml" or "kustomization.yml");
-
-    /// <summary>Reads YAML or JSON text, any number of documents; lists are taken apart, empty documents left out.</summary>
-    /// <exception cref="UsageException">It is no YAML, or a document is no manifest; with line and column.</exception>
-    public static ManifestSet Parse(string text, string source)
-    {
-        var items = new List<Manifest>();
-        foreach (var (value, line) in YamlDocuments.Parse(text, source)) Add(value, $"{source}:{line}");
-        return new ManifestSet(items);
-
-        void Add(JsonNode? value, string where)
-        {
-            if (value is not JsonObject item) throw new UsageException($"{where}: this is no manifest: it needs apiVersion, kind and metadata");
-            if (Text(item["kind"]) is not { Length: > 0 } kind) throw new UsageException($"{where}: a manifest needs \"kind\"");
-            if (Text(item["apiVersion"]) is not { Length: > 0 }) throw new UsageException($"{where}: the {kind} needs \"apiVersion\"");
-            if (kind.EndsWith("List", StringComparison.Ordinal) && item["items"] is JsonArray list)
-            {
-                foreach (var part in list) Add(part?.DeepClone(), where);
-                return;
-            }
-            if (item["metadata"] is not JsonObject metadata || Text(metadata["name"]) is not { Length: > 0 }) throw new UsageException($"{where}: the {kind} needs \"metadata.name\"");
-            var manifest = new Manifest(item, where);
-            try
-            {
-                manifest.CheckTypes();
-            }
-            catch (OutsideJsonException wrong)
-            {
-                throw new UsageException($"{where}: the {kind} \"{manifest.Name}\" is not one: {wrong.What}", wrong);
-            }
-            items.Add(manifest);
-        }
-
-        static string? Text(JsonNode? node) => node is JsonValue value && value.GetValueKind() == JsonValueKind.String ? (string?)value : null;
-    }
 
     /// <summary>This set and then the other.</summary>
     public ManifestSet And(ManifestSet other)

@@ -137,6 +137,14 @@ public sealed partial record ImageReference
 
     internal string Ending => (Tag is null ? "" : ":" + Tag) + (Digest is null ? "" : "@" + Digest);
 
+    // A digest's algorithm and its hexadecimal digits.
+    internal static (string Algorithm, string Digits) PartsOf(string digest)
+    {
+        ArgumentNullException.ThrowIfNull(digest);
+        var colon = digest.IndexOf(':', StringComparison.Ordinal);
+        return (digest[..Math.Max(0, colon)], digest[(colon + 1)..]);
+    }
+
     internal static bool IsHost(string first) =>
         first == "localhost" || first.AsSpan().IndexOfAny('.', ':') >= 0 || first.Any(char.IsUpper);
 

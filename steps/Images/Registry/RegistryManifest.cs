@@ -119,7 +119,7 @@ public sealed class RegistryManifest
     internal static string DigestOf(ReadOnlySpan<byte> bytes) => DigestOf(bytes, "sha256");
 
     /// <summary>The digest by the algorithm of another digest.</summary>
-    internal static string DigestLike(string digest, ReadOnlySpan<byte> bytes) => DigestOf(bytes, digest.Split(':')[0]);
+    internal static string DigestLike(string digest, ReadOnlySpan<byte> bytes) => DigestOf(bytes, ImageReference.PartsOf(digest).Algorithm);
 
     private static string DigestOf(ReadOnlySpan<byte> bytes, string algorithm) =>
         algorithm + ":" + Convert.ToHexStringLower(algorithm switch

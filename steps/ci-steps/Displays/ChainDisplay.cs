@@ -41,7 +41,7 @@ internal sealed class ChainDisplay : IDisposable
             shown.Clear();
             nameWidth = Math.Max(8, all.Select(build => build.Build.Name.Length).DefaultIfEmpty(8).Max());
         }
-        Line("", $"chain {chain.Id}: {chain.Branch.Name} at {chain.ShortCommit} of {chain.Repository}", Ink.Bold);
+        Line("", $"run {chain.Id}: {chain.Branch.Name} at {chain.ShortCommit} of {chain.Repository}", Ink.Bold);
         Line("", string.Join(" -> ", all.Select(build => build.Build.Name)), Ink.Grey);
     }
 

@@ -112,7 +112,7 @@ internal sealed class RunSandbox : IAsyncDisposable
         var namespaces = (pipeline?.Production?.Waves ?? []).SelectMany(wave => wave.Targets).Select(target => target.Namespace).Distinct(StringComparer.Ordinal).Where(name => name != "default").ToList();
         if (!plan.Clusters.Contains(SandboxPlan.Production) || namespaces.Count == 0) return;
         using var production = await Cluster.ConnectAsync(SandboxHost.KubeconfigOf(folder, SandboxPlan.Production), log, time, cancel).ConfigureAwait(false);
-        var manifests = ManifestSet.Parse(string.Join("---\n", namespaces.Select(name => $"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n")), "the sandbox's production namespaces");
+        var manifests = ManifestFiles.Parse(string.Join("---\n", namespaces.Select(name => $"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n")), "the sandbox's production namespaces");
         if (await production.ApplyAsync(manifests, dryRun: false, cancel).ConfigureAwait(false) is { } failure)
             throw new UnavailableException("sandbox", $"the sandbox's production cluster does not take its namespaces: {failure.Text}");
     }

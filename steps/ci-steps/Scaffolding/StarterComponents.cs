@@ -100,7 +100,7 @@ internal static partial class StarterComponents
     // What is no manifest, such as a chart's template, is passed over.
     private static List<StarterWorkload> WorkloadsIn(string folder, IReadOnlyList<string> files)
     {
-        var read = files.Where(file => Path.GetExtension(file) is not ".json" && ManifestSet.IsManifestFile(file))
+        var read = files.Where(file => Path.GetExtension(file) is not ".json" && ManifestFiles.IsManifest(file))
             .ToDictionary(file => file, file => Read(folder, file), StringComparer.Ordinal);
         var found = new List<StarterWorkload>();
         foreach (var (file, items) in read)
@@ -121,7 +121,7 @@ internal static partial class StarterComponents
         if (new FileInfo(path).Length > LargestManifest) return null;
         try
         {
-            return ManifestSet.Parse(File.ReadAllText(path), file).Items;
+            return ManifestFiles.Parse(File.ReadAllText(path), file).Items;
         }
         catch (UsageException)
         {
