@@ -1,3 +1,5 @@
+using CiSteps.Hosting;
+
 namespace CiSteps.Pipeline;
 
 /// <summary>Whether a change touches a component.</summary>

@@ -38,7 +38,7 @@ internal static partial class StarterComponents
         var hints = new List<string>();
         if (files.FirstOrDefault(file => Path.GetFileName(file) == "Chart.yaml") is { } chart)
             hints.Add($"{chart}: charts are not rendered; keep the manifests that helm template writes");
-        var outside = files.Where(file => file.Contains('/', StringComparison.Ordinal) && !components.Any(component => Pipeline.PathGlobs.Parse(component.Paths).Matches(file))).ToList();
+        var outside = files.Where(file => file.Contains('/', StringComparison.Ordinal) && !components.Any(component => PathGlobs.Parse(component.Paths).Matches(file))).ToList();
         if (outside.Count > 0)
             hints.Add($"of no component, so a change there runs nothing: {string.Join(", ", outside.Select(TopFolder).Distinct().Take(8))}; add it to the paths of each component that needs it");
         foreach (var test in StarterTests.In(folder, outside)) hints.Add($"tests there, to be given to the component that they test: {(test.Folder.Length == 0 ? "." : test.Folder)}: {test.Command ?? test.Hint}");
