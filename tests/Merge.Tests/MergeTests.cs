@@ -237,7 +237,7 @@ public sealed class Merging
     {
         var clone = Changed();
         await Chain.Passed(clone, but: ["unit-test"]);
-        await Chain.Stated(clone, "unit-test", "17", Outcome.Refused("failed", "2 tests failed"));
+        await clone.StateAsync("unit-test", "17", Outcome.Refused("failed", "2 tests failed"));
         (await Chain.Merge(clone)).Was(ExitCode.Refused, "2 tests failed");
     }
 
