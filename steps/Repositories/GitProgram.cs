@@ -1,5 +1,5 @@
 using System.Text;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Hosting;
 
 namespace CiSteps.Repositories;
@@ -88,7 +88,7 @@ public static class GitProgram
             }
             catch (OperationCanceledException) when (late.IsCancellationRequested && !token.IsCancellationRequested)
             {
-                throw new UnavailableException("git", $"{doing} at \"{url}\": no end within {Durations.Show(limit)}; " +
+                throw new UnavailableException("git-unreachable", $"{doing} at \"{url}\": no end within {Durations.Show(limit)}; " +
                     "run the step again when it answers");
             }
             catch (UsageException missing) when (missing.Message.StartsWith("cannot start", StringComparison.Ordinal))

@@ -192,7 +192,7 @@ public sealed class Closing_a_chain
     [Test]
     public async Task Says_that_testbeds_may_still_be_held_when_their_pool_cannot_be_asked()
     {
-        environment["CISTEPS_TESTBED_KUBECONFIG"] = Path.Combine(git.Folder, "gone");
+        environment["CISTEPS_POOL_KUBECONFIG"] = Path.Combine(git.Folder, "gone");
         await StateAsync("unit-test", Outcome.Refused("failed", "2 tests failed"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Unavailable));
         Assert.That(output, Does.Contain("the chain's testbeds could not be given back").And.Contain("their leases end by themselves"));

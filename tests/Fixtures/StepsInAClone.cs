@@ -49,7 +49,7 @@ public static class StepsInAClone
     {
         ArgumentNullException.ThrowIfNull(clone);
         Outcome? ended = null;
-        var command = new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
+        var command = new StepCommand(step, "States.", ChainRun.Options, async (context, cancel) =>
         {
             using var run = await ChainRun.OpenAsync(context, cancel);
             return ended = await end(run);

@@ -77,7 +77,7 @@ public static class ManifestFiles
 
         void Add(JsonNode? value, string where)
         {
-            if (value is not JsonObject item) throw new UsageException($"{where}: this is no manifest: it needs apiVersion, kind and metadata");
+            if (value is not JsonObject item) throw new UsageException($"{where}: this is not a manifest: it needs apiVersion, kind and metadata");
             if (Text(item["kind"]) is not { Length: > 0 } kind) throw new UsageException($"{where}: a manifest needs \"kind\"");
             if (Text(item["apiVersion"]) is not { Length: > 0 }) throw new UsageException($"{where}: the {kind} needs \"apiVersion\"");
             if (kind.EndsWith("List", StringComparison.Ordinal) && item["items"] is JsonArray list)

@@ -2,7 +2,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Hosting;
 using Docker.DotNet.Handler.Abstractions;
 using Microsoft.Extensions.Logging;
@@ -17,7 +17,7 @@ namespace CiSteps.Images;
 /// </summary>
 internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransport>, IDisposable
 {
-    private static readonly TimeSpan longestHandshake = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LongestHandshake = TimeSpan.FromSeconds(30);
     private readonly EngineAddress address;
     private readonly string name;
     private readonly bool verify;
@@ -176,14 +176,14 @@ internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransport>, 
     private static async Task<T> WithinAsync<T>(Func<CancellationToken, Task<T>> call, CancellationToken cancel)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        limit.CancelAfter(longestHandshake);
+        limit.CancelAfter(LongestHandshake);
         try
         {
             return await call(limit.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException late) when (!cancel.IsCancellationRequested)
         {
-            throw new TimeoutException($"no connection within {Durations.Show(longestHandshake)}", late);
+            throw new TimeoutException($"no connection within {Durations.Show(LongestHandshake)}", late);
         }
     }
 
