@@ -143,7 +143,7 @@ public sealed class ChainRun : IDisposable
     }
 
     /// <summary>Reads the work tree, asks the origin, decides which run this is, and reads both pipeline files.</summary>
-    /// <param name="context">The step.</param>
+    /// <param name="context">The step that asks: its options, log, clock and environment.</param>
     /// <param name="cancel">Stops it.</param>
     /// <param name="mustKnow">Whether the step has no business without the target branch's tip: then a laptop is as strict as a
     /// build server.</param>

@@ -19,15 +19,15 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
         if (refusal is not null) return refusal;
         if (evidence!.Lack(run, new JudgingFile(run.Policy, run.Identity.PolicyCommit), null) is { } untested)
             return Outcome.Refused("no-evidence", $"the evidence does not show what \"{run.Policy.Branches.Target}\" asks for " +
-                $"at {ShortId.Of(run.TargetTip)}: {untested}; run the chain for this commit");
+                $"at {ShortId.Of(run.TargetTip)}: {untested}; run the chain for this commit", Fault.Environment);
         if (context.Options.Get(CertifyCommand.RequireSigned))
             foreach (var image in evidence!.Images.Images.Where(image => image.Built).Select(image => ImageReference.Of(image.Repository, image.Digest)))
-                if (ProvenanceCheck.LackOf(image, run.Identity.Commit, await registry.ProvenanceAsync(image, cancel)) is { } lack) return Outcome.Refused("not-signed", lack);
+                if (ProvenanceCheck.LackOf(image, run.Identity.Commit, await registry.ProvenanceAsync(image, cancel)) is { } lack) return Outcome.Refused("not-signed", lack, Fault.Environment);
         var facts = new List<ReleaseFacts>();
         foreach (var image in evidence!.Images.Images) facts.Add(await GatherAsync(image, evidence, cancel));
         var plan = CertifyPlan.For(run.Identity.Commit, facts, context.Options.Get(CertifyCommand.AllowOlder));
         context.Log.Info(plan.Text);
-        if (plan.Refusal is { } no) return Outcome.Refused(no.Reason, no.Text);
+        if (plan.Refusal is { } no) return Outcome.Refused(no);
         if (context.DryRun) return Outcome.Done(plan.Text);
         var earlier = context.Evidence.TryRead("certify", out var own, out _) ? own.HandOverAs(HandOverJson.Default.CertifyHandOver) : null;
         cancel.ThrowIfCancellationRequested();
@@ -41,9 +41,10 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
     {
         var identity = run.Identity;
         if (!identity.IsTargetBranch)
-            return Outcome.Refused("not-target-branch", $"\"{identity.Branch}\" is not the target branch \"{run.Policy.Branches.Target}\": only what is merged is certified");
+            return Outcome.Refused("not-target-branch", $"\"{identity.Branch}\" is not the target branch \"{run.Policy.Branches.Target}\": only what is merged is certified", Fault.Environment);
         return identity.Dirty
-            ? Outcome.Refused("dirty", "the work tree has changes that are not committed, so no image is from what is here; run certify on a clean checkout") : null;
+            ? Outcome.Refused("dirty", "the work tree has changes that are not committed, so no image is from what is here; run certify on a clean checkout",
+                Fault.Environment) : null;
     }
 
     private async Task<ReleaseFacts> GatherAsync(BuiltImage image, ChainEvidence evidence, CancellationToken cancel)

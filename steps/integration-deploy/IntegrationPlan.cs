@@ -26,7 +26,7 @@ internal sealed record IntegrationFacts(
 }
 
 /// <summary>A service under test.</summary>
-/// <param name="Component">The component.</param>
+/// <param name="Component">Its paths, image and workload, by the change's file.</param>
 /// <param name="Image">Its image of this chain.</param>
 /// <param name="Pushed">That image as steps name it, by digest.</param>
 /// <param name="Pulled">The same as cluster nodes pull it.</param>
@@ -38,7 +38,7 @@ internal sealed record ServiceUnderTest(ComponentDefinition Component, BuiltImag
 }
 
 /// <summary>A service that stands beside the one under test.</summary>
-/// <param name="Dependent">Its definition.</param>
+/// <param name="Dependent">Image, major version and workload, by the target's file.</param>
 /// <param name="Image">The pinned image as cluster nodes pull it.</param>
 /// <param name="Pinned">What it is pinned to.</param>
 internal sealed record PlannedDependent(DependentDefinition Dependent, ImageReference Image, PinnedDependent Pinned);
@@ -57,7 +57,7 @@ internal sealed record PlannedSuite(SuiteDefinition Suite, IReadOnlyList<Service
 /// <param name="Suites">Suites to run.</param>
 /// <param name="Skipped">Suites left out, and why.</param>
 /// <param name="Refusal">Why it cannot be done; null when it can.</param>
-internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IReadOnlyList<(string Suite, string Why)> Skipped, (string Reason, string Text)? Refusal)
+internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IReadOnlyList<(string Suite, string Why)> Skipped, Refusal? Refusal)
 {
     /// <summary>How a production tag is asked for and remembered.</summary>
     public static ImageReference ProductionName(ImageReference repository, int major) =>
@@ -91,7 +91,7 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
         {
             var components = ComponentsOf(suite, facts.Change);
             if (TakenOut.Of(suite, facts.Policy, facts.Change).FirstOrDefault(facts.Touched.Contains) is { } missing)
-                return Refuse("component-taken-out", TakenOut.Sentence(suite.Name, missing));
+                return Refuse("component-taken-out", TakenOut.Sentence(suite.Name, missing), Fault.Change);
             if (components.Count == 0)
             {
                 skipped.Add((suite.Name, "the change has none of its components"));
@@ -106,7 +106,7 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
             foreach (var component in components)
             {
                 if (facts.Images.FirstOrDefault(image => image.Component == component.Name) is not { } image)
-                    return Refuse("no-image", $"suite \"{suite.Name}\" needs the component \"{component.Name}\", and image-build handed over no image of it: it was neither built by this chain nor certified before; change it once so that it is built, or take it out of the suite");
+                    return Refuse("no-image", $"suite \"{suite.Name}\" needs the component \"{component.Name}\", and image-build handed over no image of it: it was neither built by this chain nor certified before; change it once so that it is built, or take it out of the suite", Fault.Change);
                 var production = facts.Production.GetValueOrDefault(ProductionName(ReleaseRepository(facts.Policy.Registry,
                     component.Name), component.Major));
                 var pushed = ImageReference.Of(image.Repository, image.Digest);
@@ -124,17 +124,17 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
                 else if (bootstrap is not null && facts.Production.GetValueOrDefault(bootstrap) is { } first)
                     dependents.Add(Pinned(dependent, bootstrap, first, "bootstrap"));
                 else if (dependent.Bootstrap is { } absent)
-                    return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and neither the tag \"{tag}\" of \"{dependent.Image}\" nor its bootstrap image \"{absent}\" exists; push the bootstrap image");
+                    return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and neither the tag \"{tag}\" of \"{dependent.Image}\" nor its bootstrap image \"{absent}\" exists; push the bootstrap image", Fault.World);
                 else
-                    return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and \"{dependent.Image}\" has no tag \"{tag}\": no image of it is production ready yet; certify one, or name a bootstrap image for it in ci-steps.yaml");
+                    return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and \"{dependent.Image}\" has no tag \"{tag}\": no image of it is production ready yet; certify one, or name a bootstrap image for it in ci-steps.yaml", Fault.World);
             }
             if (facts.Testbeds.FirstOrDefault(held => held.Suite == suite.Name) is not { } testbed)
-                return Refuse("no-testbed", $"reserve-testbed of this run holds no testbed for suite \"{suite.Name}\"; run reserve-testbed again");
+                return Refuse("no-testbed", $"reserve-testbed of this run holds no testbed for suite \"{suite.Name}\"; run reserve-testbed again", Fault.Environment);
             suites.Add(new PlannedSuite(suite, services, dependents, testbed, facts.Policy.Registry));
         }
         return new IntegrationPlan(suites, skipped, null);
 
-        IntegrationPlan Refuse(string reason, string text) => new(suites, skipped, (reason, text));
+        IntegrationPlan Refuse(string reason, string text, Fault fault) => new(suites, skipped, new Refusal(reason, text, fault));
 
         PlannedDependent Pinned(DependentDefinition dependent, ImageReference image, string digest, string source) =>
             new(dependent, registry.ToPull(image).WithDigest(digest),

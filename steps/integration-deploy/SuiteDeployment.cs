@@ -88,7 +88,7 @@ internal sealed record SuiteDeployment(
 }
 
 /// <summary>A service's manifests.</summary>
-/// <param name="Service">The service.</param>
+/// <param name="Service">What is under test, and from which image the roll-out starts.</param>
 /// <param name="Start">With the image that the roll-out starts from; null when it is deployed afresh.</param>
 /// <param name="New">With the image under test.</param>
 internal sealed record ServiceDeployment(ServiceUnderTest Service, ManifestSet? Start, ManifestSet New);

@@ -25,7 +25,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
             var facts = await GatherAsync(evidence!, cancel);
             var plan = MergePlan.For(facts);
             context.Log.Info(plan.Text);
-            if (plan.Act == MergeAct.Refuse) return Outcome.Refused(plan.Reason, plan.Text);
+            if (plan.Act == MergeAct.Refuse) return Outcome.Refused(plan.Reason, plan.Text, plan.Fault);
             if (plan.Act == MergeAct.Nothing) return await AlreadyAsync(facts, plan, cancel);
             if (context.DryRun) return Outcome.Done(plan.Text);
             if (await LandAsync(facts, evidence!, cancel) is { } outcome) return outcome;
@@ -38,11 +38,13 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     {
         var identity = run.Identity;
         if (identity.IsTargetBranch)
-            return Outcome.Refused("default-branch", $"\"{identity.Branch}\" is the target branch itself; merge runs in the chain of a private branch ({run.Policy.Branches.Private})");
+            return Outcome.Refused("default-branch", $"\"{identity.Branch}\" is the target branch itself; merge runs in the chain of a private branch ({run.Policy.Branches.Private})",
+                Fault.Environment);
         if (!run.Policy.Branches.IsPrivate(identity.Branch))
             return Outcome.Refused("not-private", $"\"{identity.Branch}\" is not a private branch: its name does not fit \"{run.Policy.Branches.Private}\"; push the change to one that does");
         return identity.Dirty
-            ? Outcome.Refused("dirty", "the work tree has changes that are not committed, so what was tested is not what would be merged; commit them and run the chain")
+            ? Outcome.Refused("dirty", "the work tree has changes that are not committed, so what was tested is not what would be merged; commit them and run the chain",
+                Fault.Environment)
             : null;
     }
 

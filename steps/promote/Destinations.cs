@@ -8,8 +8,8 @@ namespace CiSteps.Promote;
 
 /// <summary>A component in a target, with the manifests that go there.</summary>
 /// <param name="Wave">The wave's name.</param>
-/// <param name="Target">The target.</param>
-/// <param name="Component">The component.</param>
+/// <param name="Target">Cluster, namespace and gate.</param>
+/// <param name="Component">Its workload, by the change's file.</param>
 /// <param name="Pushed">The certified image as steps name it, by digest.</param>
 /// <param name="Pulled">The same as the target's nodes pull it.</param>
 /// <param name="Manifests">What is applied.</param>

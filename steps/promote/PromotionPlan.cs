@@ -15,8 +15,8 @@ internal sealed record CertifiedFacts(CertifiedImage Image, string? Tagged, bool
 
 /// <summary>What is known of one component in one target.</summary>
 /// <param name="Wave">The wave's name.</param>
-/// <param name="Target">The target.</param>
-/// <param name="Component">The component.</param>
+/// <param name="Target">Cluster, namespace and gate.</param>
+/// <param name="Component">Its workload, by the change's file.</param>
 /// <param name="Live">What is there; null when nothing is.</param>
 /// <param name="Fingerprint">Of the manifests that would be applied.</param>
 internal sealed record DestinationFacts(string Wave, ProductionTarget Target, ComponentDefinition Component, LiveWorkload? Live, string Fingerprint);
@@ -36,7 +36,7 @@ internal sealed record PlannedRollout(DestinationFacts Destination, CertifiedIma
 /// <param name="Settled">Places that run the image already.</param>
 /// <param name="Refusal">Why nothing may be done; null when it may.</param>
 /// <param name="Superseded">Why nothing needs to be done: a newer commit is certified. Null otherwise.</param>
-internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IReadOnlyList<DestinationFacts> Settled, (string Reason, string Text)? Refusal, string? Superseded)
+internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IReadOnlyList<DestinationFacts> Settled, Refusal? Refusal, string? Superseded)
 {
     /// <summary>The tag that bars a digest.</summary>
     public static string BarTag(string digest) => ImageName.BarredTag(digest);
@@ -48,13 +48,13 @@ internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IRe
         {
             var image = facts.Image;
             if (facts.IsBarred && image.Digest != allowedBarred)
-                return Refuse("barred", $"{image.Component} at {image.Digest} is barred: an earlier roll-out of it failed and was rolled back (tag \"{BarTag(image.Digest)}\" in \"{image.Repository}\"); fix the change, or allow this digest by name with --allow-barred {image.Digest}");
+                return Refuse("barred", $"{image.Component} at {image.Digest} is barred: an earlier roll-out of it failed and was rolled back (tag \"{BarTag(image.Digest)}\" in \"{image.Repository}\"); fix the change, or allow this digest by name with --allow-barred {image.Digest}", Fault.Change);
             if (facts.Tagged is null)
-                return Refuse("not-certified", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" does not exist, although certify handed it over; run certify again");
+                return Refuse("not-certified", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" does not exist, although certify handed it over; run certify again", Fault.World);
             if (facts.Tagged == image.Digest) continue;
             if (facts.TaggedIsNewer)
                 return new PromotionPlan([], [], null, $"superseded by {ShortId.OrUnknown(facts.TaggedCommit)}: the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to its newer image {facts.Tagged}, which its own chain promotes");
-            return Refuse("tag-moved", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to {facts.Tagged}{(facts.TaggedCommit is null ? "" : $" of commit {ShortId.OrUnknown(facts.TaggedCommit)}")}, not to {image.Digest} that certify handed over; somebody moved it back, so certify again what should run");
+            return Refuse("tag-moved", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to {facts.Tagged}{(facts.TaggedCommit is null ? "" : $" of commit {ShortId.OrUnknown(facts.TaggedCommit)}")}, not to {image.Digest} that certify handed over; somebody moved it back, so certify again what should run", Fault.World);
         }
         return null;
     }
@@ -76,5 +76,5 @@ internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IRe
         return new PromotionPlan(moves, settled, null, null);
     }
 
-    private static PromotionPlan Refuse(string reason, string text) => new([], [], (reason, text), null);
+    private static PromotionPlan Refuse(string reason, string text, Fault fault) => new([], [], new Refusal(reason, text, fault), null);
 }

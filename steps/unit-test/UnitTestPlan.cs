@@ -4,7 +4,7 @@ using CiSteps.Pipeline;
 namespace CiSteps.UnitTest;
 
 /// <summary>What of one component is to be done.</summary>
-/// <param name="Component">The component.</param>
+/// <param name="Component">By the change's pipeline file.</param>
 /// <param name="Changed">Whether the change touches it.</param>
 /// <param name="Reason">Why, or why not.</param>
 /// <param name="Runs">Test runs to do, with the quarantine that counts; none when it is not tested.</param>

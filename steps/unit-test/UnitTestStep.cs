@@ -122,7 +122,7 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
 }
 
 /// <summary>A component's runs once they are over.</summary>
-/// <param name="Planned">The component.</param>
+/// <param name="Planned">What was to be tested, and why.</param>
 /// <param name="Runs">What could be run.</param>
 /// <param name="Broken">Why runs could not be done: bad input, or something outside that did not answer.</param>
 internal sealed record TestedRuns(PlannedComponent Planned, IReadOnlyList<FinishedRun> Runs, IReadOnlyList<Exception> Broken);

@@ -74,6 +74,7 @@ internal sealed class Manifests
     public void Says_where_a_manifest_is_wrong(string yaml, string expected)
     {
         var failure = Assert.Throws<UsageException>(() => ManifestFiles.Parse(yaml, "x.yaml"));
+        Assert.That(failure.Fault, Is.EqualTo(Fault.Change));
 
         Assert.That(failure!.Message, Does.StartWith(expected));
     }

@@ -202,6 +202,7 @@ public sealed class Merging
         await Chain.Passed(clone);
         clone.Write("app/a", "not committed");
         (await Chain.Merge(clone)).Was(ExitCode.Refused, "merge.dirty");
+        Assert.That((string?)clone.Stated("merge")["fault"], Is.EqualTo("environment"));
     }
 
     [Test]

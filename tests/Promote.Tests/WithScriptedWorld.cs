@@ -158,6 +158,7 @@ internal sealed class WithScriptedWorld
         production.Clone.Write("greeter/Dockerfile", "FROM other\n");
 
         Assert.That((await RunAsync(), production.Reason(), done.Count), Is.EqualTo((ExitCode.Refused, "dirty", 0)), production.Output);
+        Assert.That((string?)production.Predicate()["fault"], Is.EqualTo("environment"));
     }
 
     [TestCase("8", "is of commit")]
@@ -198,6 +199,7 @@ internal sealed class WithScriptedWorld
         await production.CertifiedAsync("7", production.Image(New));
 
         Assert.That((await RunAsync("--require-signed"), production.Reason()), Is.EqualTo((ExitCode.Refused, "not-signed")), production.Output);
+        Assert.That((string?)production.Predicate()["fault"], Is.EqualTo("environment"));
     }
 
     [Test]

@@ -22,17 +22,17 @@ public static class ManifestFiles
             var full = Path.GetFullPath(Path.Combine(inside, path));
             if (!full.StartsWith(inside.TrimEnd(Path.DirectorySeparatorChar) + Path.DirectorySeparatorChar, StringComparison.Ordinal)
                 && full != inside)
-                throw new UsageException($"the manifests \"{path}\" are outside the checkout; give a path inside it");
+                throw new UsageException($"the manifests \"{path}\" are outside the checkout; give a path inside it") { Fault = Fault.Change };
             if (Directory.Exists(full))
             {
                 var files = Directory.EnumerateFiles(full, "*", SearchOption.AllDirectories)
                     .Where(IsManifest).Order(StringComparer.Ordinal).ToList();
                 if (files.Count == 0)
-                    throw new UsageException($"the folder \"{path}\" does not have manifests (*.yaml, *.yml, *.json)");
+                    throw new UsageException($"the folder \"{path}\" does not have manifests (*.yaml, *.yml, *.json)") { Fault = Fault.Change };
                 foreach (var file in files) items.AddRange(Read(file, Path.GetRelativePath(inside, file)));
             }
             else if (File.Exists(full)) items.AddRange(Read(full, path));
-            else throw new UsageException($"the manifests \"{path}\" do not exist in {inside}; correct the path in ci-steps.yaml");
+            else throw new UsageException($"the manifests \"{path}\" do not exist in {inside}; correct the path in ci-steps.yaml") { Fault = Fault.Change };
         }
         return ManifestSet.Of(items);
 
@@ -44,7 +44,7 @@ public static class ManifestFiles
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
-                throw new UsageException($"cannot read \"{name}\": {error.Message}", error);
+                throw new UsageException($"cannot read \"{name}\": {error.Message}", error) { Fault = Fault.Change };
             }
         }
     }
@@ -77,15 +77,15 @@ public static class ManifestFiles
 
         void Add(JsonNode? value, string where)
         {
-            if (value is not JsonObject item) throw new UsageException($"{where}: this is not a manifest: it needs apiVersion, kind and metadata");
-            if (Text(item["kind"]) is not { Length: > 0 } kind) throw new UsageException($"{where}: a manifest needs \"kind\"");
-            if (Text(item["apiVersion"]) is not { Length: > 0 }) throw new UsageException($"{where}: the {kind} needs \"apiVersion\"");
+            if (value is not JsonObject item) throw new UsageException($"{where}: this is not a manifest: it needs apiVersion, kind and metadata") { Fault = Fault.Change };
+            if (Text(item["kind"]) is not { Length: > 0 } kind) throw new UsageException($"{where}: a manifest needs \"kind\"") { Fault = Fault.Change };
+            if (Text(item["apiVersion"]) is not { Length: > 0 }) throw new UsageException($"{where}: the {kind} needs \"apiVersion\"") { Fault = Fault.Change };
             if (kind.EndsWith("List", StringComparison.Ordinal) && item["items"] is JsonArray list)
             {
                 foreach (var part in list) Add(part?.DeepClone(), where);
                 return;
             }
-            if (item["metadata"] is not JsonObject metadata || Text(metadata["name"]) is not { Length: > 0 }) throw new UsageException($"{where}: the {kind} needs \"metadata.name\"");
+            if (item["metadata"] is not JsonObject metadata || Text(metadata["name"]) is not { Length: > 0 }) throw new UsageException($"{where}: the {kind} needs \"metadata.name\"") { Fault = Fault.Change };
             var manifest = new Manifest(item, where);
             try
             {
@@ -93,7 +93,7 @@ public static class ManifestFiles
             }
             catch (OutsideJsonException wrong)
             {
-                throw new UsageException($"{where}: the {kind} \"{manifest.Name}\" is not one: {wrong.What}", wrong);
+                throw new UsageException($"{where}: the {kind} \"{manifest.Name}\" is not one: {wrong.What}", wrong) { Fault = Fault.Change };
             }
             items.Add(manifest);
         }

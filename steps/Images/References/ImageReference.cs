@@ -52,7 +52,7 @@ public sealed partial record ImageReference
 
     /// <summary>Reads a reference.</summary>
     /// <param name="text">What to read.</param>
-    /// <param name="reference">The reference.</param>
+    /// <param name="reference">What was read; null where the text is not one.</param>
     /// <param name="why">What is wrong with the text, when it is not one.</param>
     public static bool TryParse(string? text, [NotNullWhen(true)] out ImageReference? reference, out string why)
     {

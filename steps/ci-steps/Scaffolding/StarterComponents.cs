@@ -7,7 +7,7 @@ namespace CiSteps.Cli.Scaffolding;
 /// <summary>The image of a component for a first ci-steps.yaml.</summary>
 internal sealed record StarterImage(string Dockerfile, string Context);
 
-/// <summary>Its workload.</summary>
+/// <summary>A workload found in manifests: where it stands, its kind, name and container.</summary>
 /// <param name="Kind">Kind of the workload.</param>
 /// <param name="Name">metadata.name of the workload.</param>
 /// <param name="Container">Container that gets the image.</param>
