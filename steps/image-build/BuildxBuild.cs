@@ -5,9 +5,9 @@ using CiSteps.Images;
 namespace CiSteps.ImageBuild;
 
 /// <summary>A build by <c>docker buildx</c> in the very engine that the step speaks to. It gets the same context and leaves the image there.</summary>
-/// <param name="context">The step.</param>
-/// <param name="program">buildx.</param>
-/// <param name="location">The engine.</param>
+/// <param name="context">The step that asks: its options, log, clock and environment.</param>
+/// <param name="program">buildx, as it was found.</param>
+/// <param name="location">Engine that buildx is pointed to.</param>
 /// <param name="credentials">For the images that layers are taken from, and for bases.</param>
 internal sealed partial class BuildxBuild(
     StepContext context, BuildxProgram program, EngineLocation location, RegistryCredentials credentials)
@@ -16,7 +16,7 @@ internal sealed partial class BuildxBuild(
 
     /// <summary>Builds.</summary>
     /// <param name="build">What to build.</param>
-    /// <param name="files">The context.</param>
+    /// <param name="files">Folder or archive that the Dockerfile copies from.</param>
     /// <param name="cacheFrom">Images in the registry whose layers may be used again.</param>
     /// <param name="secrets">Arguments for secrets and ssh.</param>
     /// <param name="cancel">Stops the build.</param>
