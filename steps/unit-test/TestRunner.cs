@@ -23,6 +23,7 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         var first = await AttemptAsync(command, [], limit.Token, cancel);
         var report = TestReport.Join(title, first.Reports);
         var verdict = first.Stopped ?? TestVerdict.Of(first.Exit, first.Reports.Count == 0 ? [] : [report]);
+        verdict = WithLastLines(verdict, first);
         if (runner.Name == "maven" && first.Exit == 0 && verdict.Reason is "passed" or "disagreement"
             && first.Notes.FailedBuild is { } line)
             verdict = Red("disagreement", $"{(report.Failed > 0 ? verdict.Text + "; " : "")}the command ended with exit code 0, " +
@@ -30,8 +31,6 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         else if (CanBeExcused(first, verdict)) (report, verdict) = await ExcuseAsync(first, report, verdict, limit.Token, cancel);
         else if (verdict.Succeeded && report.Totals.Tolerated > 0)
             (report, verdict) = await ExcuseZeroAsync(first, report, verdict, limit.Token, cancel);
-        if (verdict.Reason is "runner-crashed" or "no-report" && first.LastLines.Length > 0)
-            verdict = verdict with { Text = $"{verdict.Text}; its last output: {first.LastLines}" };
         verdict = Quarantine.Explain(verdict, report, definition.Quarantine, Today);
         var finished = new FinishedRun(component.Name, component.UnitTests.Count == 1 ? "" : definition.Name, report, verdict, context.Time.GetElapsedTime(started));
         TestMessages.Send(context.Log, finished);
@@ -133,7 +132,7 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
     {
         context.Log.Info($"{title}: once more as a whole, because what stands behind the failed tests may never have run");
         var whole = await AttemptAsync(command, [], limit, cancel);
-        var worth = whole.Stopped ?? TestVerdict.Of(whole.Exit, whole.Reports);
+        var worth = WithLastLines(whole.Stopped ?? TestVerdict.Of(whole.Exit, whole.Reports), whole);
         if (worth.Succeeded && Unreached(whole) is null) return (WithUnseen(report, whole.Reports), green);
         return (WithNewFailures(report, whole.Reports),
             Red(worth.Succeeded ? "incomplete" : worth.Reason, "the failed tests pass by themselves, but what stands behind them may " +
@@ -164,7 +163,7 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         context.Log.Info($"{title}: once more without the tests in quarantine, because {code} may mean more than " +
             "that they failed");
         var rest = await AttemptAsync(without, [], limit, cancel);
-        var worth = rest.Stopped ?? TestVerdict.Of(rest.Exit, rest.Reports);
+        var worth = WithLastLines(rest.Stopped ?? TestVerdict.Of(rest.Exit, rest.Reports), rest);
         var names = excused.Select(test => test.Identity).ToHashSet(StringComparer.Ordinal);
         // Were they run all the same, the run would say no more than the first.
         if (worth.Reason is "passed" or "disagreement" && rest.Reports.SelectMany(one => one.Cases).FirstOrDefault(test =>
@@ -176,6 +175,11 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
             Red(worth.Reason, $"without the tests in quarantine the command fails too: {worth.Text}" +
                 (runner.Name == "node" && rest.Exit == 9 ? "; Node has --test-skip-pattern, which this needs, from 22.1 on" : "")));
     }
+
+    // What a runner says last before it dies is mostly why.
+    private static TestVerdict WithLastLines(TestVerdict verdict, Attempt of) =>
+        verdict.Reason is "runner-crashed" or "no-report" && of.LastLines.Length > 0
+            ? verdict with { Text = $"{verdict.Text}; its last output: {of.LastLines}" } : verdict;
 
     private static TestVerdict Incomplete(string unreached) =>
         Red("incomplete", $"what stands behind the failed tests may never have run: {unreached}; let the command run all " +
@@ -342,7 +346,6 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
     private sealed record Attempt(int Exit, IReadOnlyList<TestReport> Reports, TestVerdict? Stopped, string LastLines,
         RunnerNotes Notes);
 
-    // What a runner says last before it dies is mostly why.
     private sealed class LastLines
     {
         private readonly Queue<string> lines = new();
