@@ -194,10 +194,11 @@ public sealed class A_checkout
     }
 
     [Test]
-    public async Task Of_an_origin_that_names_no_default_branch_needs_to_be_told_the_target()
+    public async Task Of_an_origin_that_names_no_default_branch_needs_to_be_told_the_target([Values] bool remembersOne)
     {
         git.Git("symbolic-ref", "HEAD", "refs/heads/nowhere");
         var clone = Agent();
+        if (remembersOne) clone.Git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main");
         var opened = await Opened.In(clone, parameters: server);
         Assert.That((opened.Exit, opened.Output.Contains("give --target-branch")), Is.EqualTo((ExitCode.Usage, true)),
             opened.Output);
