@@ -94,6 +94,20 @@ public sealed class Files
     }
 
     [Test]
+    public void What_is_written_behind_the_end_that_a_file_had_is_not_read()
+    {
+        using var folder = new TestFolder();
+        var path = folder.Write("r.tap", "1..1\n");
+        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        using var asItWas = new AsItWas(file);
+        File.AppendAllText(path, "ok 1 - a\n");
+
+        using var reader = new StreamReader(asItWas);
+
+        Assert.That((reader.ReadToEnd(), asItWas.Length), Is.EqualTo(("1..1\n", 5)));
+    }
+
+    [Test]
     public void A_report_of_more_than_four_gigabytes_is_refused_unread()
     {
         using var folder = new TestFolder();
