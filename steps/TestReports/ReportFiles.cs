@@ -10,7 +10,7 @@ namespace CiSteps.TestReports;
 public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
 {
     // What keeps whole seconds only (FAT, archives, copies out of containers) has cut off up to two.
-    private static readonly TimeSpan cutOff = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan CutOff = TimeSpan.FromSeconds(2);
 
     /// <summary>Paths relative to the root, with slashes, sorted.</summary>
     public IReadOnlyList<string> Find()
@@ -85,7 +85,7 @@ public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
         {
             var path = Path.Combine(root, file);
             reports.Add(start is not null && IsOlder(file, path, start)
-                ? TestReport.Broken(file, format, ReportFaultKind.Stale, FormattableString.Invariant($"\"{file}\" was written at {StateOf(path).Written:yyyy-MM-dd HH:mm:ss.fff}Z, before this run began at {start.Time.UtcDateTime:HH:mm:ss.fff}Z; it tells of an earlier run, or the report globs match a file that is no report of this run"))
+                ? TestReport.Broken(file, format, ReportFaultKind.Stale, FormattableString.Invariant($"\"{file}\" was written at {StateOf(path).Written:yyyy-MM-dd HH:mm:ss.fff}Z, before this run began at {start.Time.UtcDateTime:HH:mm:ss.fff}Z; it tells of an earlier run, or the report globs match a file that is not a report of this run"))
                 : ReportReader.ReadFile(path, format, file, root));
         }
         return reports;
@@ -99,7 +99,7 @@ public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
         // It could not be removed, or had to stay, and nobody wrote it since.
         if (start.There.TryGetValue(file, out var before) && before == state) return true;
         var isWhole = state.Written.Ticks % TimeSpan.TicksPerSecond == 0 && Target(path) == path;
-        return state.Written < start.Time - (isWhole ? cutOff : TimeSpan.Zero);
+        return state.Written < start.Time - (isWhole ? CutOff : TimeSpan.Zero);
     }
 
     private static (DateTimeOffset Written, long Length) StateOf(string path)
