@@ -261,7 +261,7 @@ public sealed class EvidenceStore
         return null;
     }
 
-    // A change can commit a link; whoever followed it would clear away or overwrite what is not an evidence.
+    // A change can commit a link; whoever followed it would clear away or overwrite what is not evidence.
     private void RefuseLinks(string step)
     {
         if (LinkOnTheWayTo(step) is var (path, target))
