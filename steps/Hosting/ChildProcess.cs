@@ -144,9 +144,11 @@ public static class ChildProcess
         if (!Directory.Exists(folder)) throw new UsageException($"there is no folder \"{folder}\" to run \"{program}\" in");
         var isGiven = command.Environment.TryGetValue("PATH", out var search);
         if (!isGiven && command.InheritsEnvironment) search = Environment.GetEnvironmentVariable("PATH");
-        if (Find(program, folder, search) is { } found) return found;
-        // The system says why a file that is named does not start, and Windows has folders beside its path.
-        if (IsPath(program)) return Path.GetFullPath(Path.Combine(folder, program));
+        var path = Find(program, folder, search) ?? (IsPath(program) ? Path.GetFullPath(Path.Combine(folder, program)) : null);
+        // Windows has folders beside its path, and says itself what it cannot start.
+        if (path is not null)
+            return OperatingSystem.IsWindows() || WhyNot(path) is not { } why ? path
+                : throw new UsageException($"cannot start \"{program}\" in {folder}: {why}");
         return OperatingSystem.IsWindows() ? program
             : throw new UsageException($"cannot start \"{program}\" in {folder}: there is no such program on the PATH");
     }
@@ -183,9 +185,53 @@ public static class ChildProcess
         catch (Win32Exception error)
         {
             process.Dispose();
-            throw new UsageException($"cannot start \"{command.Program}\" in {command.Folder}: {error.Message}", error);
+            throw new UsageException($"cannot start \"{command.Program}\" in {command.Folder}: {Said(error.NativeErrorCode)}", error);
         }
     }
+
+    // What the system would say with one word, "no such file" of a file that is there for one.
+    private static string? WhyNot(string path)
+    {
+        if (Directory.Exists(path)) return $"\"{path}\" is a folder";
+        if (!File.Exists(path)) return $"there is no file \"{path}\"";
+        if (!IsProgram(path))
+            return $"\"{path}\" is not executable; make it so (chmod +x, for git: git update-index --chmod=+x), or name the program " +
+                "that runs it";
+        return Interpreter(path) is { Length: > 0 } interpreter && !File.Exists(interpreter)
+            ? $"its first line names the interpreter \"{Shown(interpreter)}\", which is not there; install it, or correct the line" : null;
+    }
+
+    // Null where it is not a script, or cannot be looked at: starting it says so.
+    private static string? Interpreter(string path)
+    {
+        var start = new byte[256];
+        try
+        {
+            using var file = File.OpenRead(path);
+            start = start[..file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false)];
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+        if (!start.AsSpan().StartsWith("#!"u8)) return null;
+        // To the first blank: what the system does. A carriage return belongs to the name.
+        var line = Encoding.UTF8.GetString(start).Split('\n')[0][2..].TrimStart(' ', '\t');
+        var interpreter = line.Split(' ', '\t')[0];
+        return Path.IsPathRooted(interpreter) ? interpreter : null;
+    }
+
+    private static string Shown(string interpreter) => interpreter.Replace("\r", "\\r", StringComparison.Ordinal);
+
+    private static string Said(int code) => code switch
+    {
+        2 when !OperatingSystem.IsWindows() => "it is there, but the loader that it needs is not: it is made for another system",
+        8 when !OperatingSystem.IsWindows() => "it is neither a program for this machine nor a script whose first line names its " +
+            "interpreter (#!)",
+        13 when !OperatingSystem.IsWindows() => "this user may not start it: the file system may be mounted without execution (noexec), " +
+            "or a folder above it be closed",
+        _ => new Win32Exception(code).Message,
+    };
 
     private static bool IsPath(string program) =>
         program.Contains('/') || (OperatingSystem.IsWindows() && program.Contains('\\'));

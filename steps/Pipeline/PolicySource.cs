@@ -21,7 +21,8 @@ internal sealed class PolicySource(StepContext context, WorkRepository repositor
     {
         if (context.Options.Find(ChainRun.TargetBranch) is { } named) return (named, view);
         var target = change.Branches.Target;
-        if ((view.Tips.DefaultBranch ?? repository.OriginDefaultBranch) is not { } known)
+        // Where the origin answered, what the clone remembers does not count: it may be of any age, or of the change's own tests.
+        if ((view.Tips.DefaultBranch ?? (view.Answer == OriginAnswer.Now ? null : repository.OriginDefaultBranch)) is not { } known)
         {
             return context.IsOnServer
                 ? throw new UsageException($"{repository.OriginUrl} does not say which branch is its default (its HEAD), and " +

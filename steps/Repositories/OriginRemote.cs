@@ -198,10 +198,16 @@ public sealed class OriginRemote
                 $"remote set-url {Name} URL)");
         if (native.Network.Remotes[Name] is not { } remote) return;
         foreach (var url in (string?[])[remote.Url, remote.PushUrl])
-            if (url is not null && !HasKnownScheme(url))
-                throw new UsageException($"the remote \"{Name}\" of the repository \"{folder}\" has the address " +
-                    $"\"{WithoutCredentials(url)}\", whose scheme is not supported: use https, http, ssh, git, file, " +
-                    $"user@host:path or a path (git remote set-url {Name} URL)");
+            if (url is not null && WhyNot(url) is { } why)
+                throw new UsageException($"the remote \"{Name}\" of the repository \"{folder}\" has the address {why.Text}: {why.Advice}");
+    }
+
+    /// <summary>Why the steps do not take an address of the origin, and what to do; null when they take it.</summary>
+    public static (string Text, string Advice)? WhyNot(string url)
+    {
+        ArgumentNullException.ThrowIfNull(url);
+        return HasKnownScheme(url) ? null : ($"\"{WithoutCredentials(url)}\", whose scheme is not supported",
+            $"use https, http, ssh, git, file, user@host:path or a path (git remote set-url {Name} URL)");
     }
 
     internal static bool HasKnownScheme(string url) => url.IndexOf("://", StringComparison.Ordinal) is var end && (end < 0

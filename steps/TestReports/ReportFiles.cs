@@ -7,8 +7,8 @@ namespace CiSteps.TestReports;
 /// <param name="globs">Globs relative to it, as <see cref="PathGlobs"/> reads them.</param>
 public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
 {
-    // File systems keep times in steps of up to two seconds.
-    private static readonly TimeSpan Granularity = TimeSpan.FromSeconds(2);
+    // What keeps whole seconds only (FAT, archives, copies out of containers) has cut off up to two.
+    private static readonly TimeSpan CutOff = TimeSpan.FromSeconds(2);
 
     private readonly PathGlobs matcher = PathGlobs.Parse(globs);
 
@@ -42,19 +42,57 @@ public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
         return deleted;
     }
 
-    /// <summary>Reads all reports of a run that began at the given time.</summary>
-    public IReadOnlyList<TestReport> Read(ReportFormat format, DateTimeOffset started)
+    /// <summary>The moment before a run, by the clock that its reports get their times from: the file system's own.</summary>
+    /// <exception cref="UsageException">The work tree takes no files.</exception>
+    public ReportStart Begin()
+    {
+        var folder = Path.Combine(root, ".ci-steps");
+        try
+        {
+            Directory.CreateDirectory(folder);
+            var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Options = FileOptions.DeleteOnClose };
+            using var probe = new FileStream(Path.Combine(folder, ".began-" + Path.GetRandomFileName()), options);
+            return new(new(File.GetLastWriteTimeUtc(probe.SafeFileHandle), TimeSpan.Zero),
+                Find().ToDictionary(file => file, file => StateOf(Path.Combine(root, file))));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"the work tree \"{root}\" takes no files ({error.Message}), so nobody could tell a report of " +
+                "this run from an older one; make it writable", error) { Fault = Fault.Environment };
+        }
+    }
+
+    /// <summary>Reads all reports of a run.</summary>
+    /// <param name="format">What they should be.</param>
+    /// <param name="start">What <see cref="Begin"/> gave before it; null: they are of any time.</param>
+    public IReadOnlyList<TestReport> Read(ReportFormat format, ReportStart? start)
     {
         var reports = new List<TestReport>();
         foreach (var file in Find())
         {
             var path = Path.Combine(root, file);
-            var written = new DateTimeOffset(File.GetLastWriteTimeUtc(Target(path)), TimeSpan.Zero);
-            reports.Add(written < started - Granularity
-                ? TestReport.Broken(file, format, ReportFaultKind.Stale, FormattableString.Invariant($"\"{file}\" was written at {written:yyyy-MM-dd HH:mm:ss}Z, before this run began at {started.UtcDateTime:HH:mm:ss}Z; it tells of an earlier run, or the report globs match a file that is not a report of this run"))
+            reports.Add(start is not null && IsOlder(file, path, start)
+                ? TestReport.Broken(file, format, ReportFaultKind.Stale, FormattableString.Invariant($"\"{file}\" was written at {StateOf(path).Written:yyyy-MM-dd HH:mm:ss.fff}Z, before this run began at {start.Time.UtcDateTime:HH:mm:ss.fff}Z; it tells of an earlier run, or the report globs match a file that is not a report of this run"))
                 : ReportReader.ReadFile(path, format, file, root));
         }
         return reports;
+    }
+
+    private static bool IsOlder(string file, string path, ReportStart start)
+    {
+        var state = StateOf(path);
+        // A link to nothing: reading it says so.
+        if (state.Length < 0) return false;
+        // It could not be removed, or had to stay, and nobody wrote it since.
+        if (start.There.TryGetValue(file, out var before) && before == state) return true;
+        var isWhole = state.Written.Ticks % TimeSpan.TicksPerSecond == 0 && Target(path) == path;
+        return state.Written < start.Time - (isWhole ? CutOff : TimeSpan.Zero);
+    }
+
+    private static (DateTimeOffset Written, long Length) StateOf(string path)
+    {
+        var file = new FileInfo(Target(path));
+        return (new(file.LastWriteTimeUtc, TimeSpan.Zero), file.Exists ? file.Length : -1);
     }
 
     // A new link to an old file tells of an earlier run, like the file.
@@ -71,3 +109,8 @@ public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
         }
     }
 }
+
+/// <summary>How things stood before a run.</summary>
+/// <param name="Time">When it began, as the file system has it.</param>
+/// <param name="There">Files that the report globs named already, with when they were written and how long they are.</param>
+public sealed record ReportStart(DateTimeOffset Time, IReadOnlyDictionary<string, (DateTimeOffset Written, long Length)> There);

@@ -1,3 +1,4 @@
+using System.Formats.Tar;
 using System.Text;
 using CiSteps.TestReports.Json;
 using CiSteps.TestReports.Xml;
@@ -16,9 +17,17 @@ public static class ReportReader
     {
         try
         {
-            if (IsEmpty(path)) return Empty(source ?? path, format);
-            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 65536, FileOptions.SequentialScan);
-            return Read(stream, format, source ?? path, root);
+            if (IsEmpty(path)) return NothingIn(path, source ?? path, format);
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 65536, FileOptions.SequentialScan);
+            // Somebody who writes on and on must not keep the step for ever.
+            using var stream = new AsItWas(file);
+            if (stream.Length > Largest)
+                return TestReport.Broken(source ?? path, format, ReportFaultKind.Unreadable, $"\"{source ?? path}\" has " +
+                    $"{stream.Length >> 20} MiB, more than the {Largest >> 20} MiB that are read of one report; split it");
+            var report = Read(stream, format, source ?? path, root);
+            return file.Length == stream.Length ? report : TestReport.Broken(source ?? path, format, ReportFaultKind.Truncated,
+                $"\"{source ?? path}\" is still being written: it had {stream.Length} bytes when reading began and has {file.Length} " +
+                    "now; the command ended before what writes it");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -81,10 +90,40 @@ public static class ReportReader
         }
     }
 
+    private const long Largest = 4L << 30;
+
     // A named pipe or a device has no length; opening one would block for ever, reading one would never end. Of a link what it
     // leads to counts, and not the link's own length.
-    private static bool IsEmpty(string path) =>
-        new FileInfo(File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path).Length == 0;
+    private static bool IsEmpty(string path) => new FileInfo(Target(path)).Length == 0;
+
+    private static string Target(string path) => File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
+
+    private static TestReport NothingIn(string path, string source, ReportFormat format) => SpecialFile(Target(path)) is { } special
+        ? TestReport.Broken(source, format, ReportFaultKind.Unreadable, $"\"{source}\" is {special}, not a file; have the report " +
+            "written into a regular file")
+        : Empty(source, format);
+
+    // The header that a tar archive would have for a file is the one place where .NET says what kind it is.
+    private static string? SpecialFile(string path)
+    {
+        if (OperatingSystem.IsWindows()) return null;
+        const int typeAt = 156;
+        using var archive = new MemoryStream();
+        try
+        {
+            using (var writer = new TarWriter(archive, TarEntryFormat.Ustar, leaveOpen: true)) writer.WriteEntry(path, "report");
+        }
+        catch (IOException)
+        {
+            return "a socket";
+        }
+        return (TarEntryType)archive.GetBuffer()[typeAt] switch
+        {
+            TarEntryType.Fifo => "a named pipe",
+            TarEntryType.CharacterDevice or TarEntryType.BlockDevice => "a device",
+            _ => null,
+        };
+    }
 
     private static TestReport Empty(string source, ReportFormat format) =>
         TestReport.Broken(source, format, ReportFaultKind.Truncated, $"\"{source}\" is empty; its writer probably ended before it was done");

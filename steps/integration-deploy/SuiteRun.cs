@@ -209,9 +209,11 @@ internal sealed class SuiteRun(Ports world, StepContext context, IImages registr
         var (exit, reports, failure) = deployment.Job is { } job
             ? await tests.RunJobAsync(cluster, here(ManifestSet.Of(job)).Items[0], cancel)
             : await tests.RunCommandAsync(testbed.Kubeconfig, cancel);
-        if (exit is null && reports.Count == 0) return Failed(failure ?? new StepFailure("tests-lost", "the tests left neither an exit code nor a report"));
+        if (exit is null && (reports.Count == 0 || failure is null))
+            return Failed(failure ?? new StepFailure("tests-lost", "nobody says with which exit code the tests ended" +
+                (reports.Count == 0 ? ", and they left no report" : ", and a report alone proves nothing")));
         if (exit == 0 && reports.Count > 0) reports = [TestReport.Join(suite.Name, reports).WithLaterPasses()];
-        var verdict = TestVerdict.Of(exit ?? (failure is null ? 0 : 1), reports);
+        var verdict = TestVerdict.Of(exit ?? 1, reports);
         var finished = new FinishedRun(suite.Name, suite.Name, TestReport.Join(suite.Name, reports), verdict, context.Time.GetElapsedTime(started));
         TestMessages.Send(log, finished);
         // What the tests themselves say comes before how their pod ended.

@@ -30,9 +30,9 @@ internal sealed class SuiteTests(StepContext context, BuildLog log, SuiteDefinit
     public async Task<(int? Exit, IReadOnlyList<TestReport> Reports, StepFailure? Failure)> RunCommandAsync(string kubeconfig, CancellationToken cancel)
     {
         var command = suite.Tests.Command!;
-        var started = context.Time.GetUtcNow();
         var output = new OutputReport(format, $"output of the tests of suite \"{suite.Name}\"", context.WorkTree);
         var files = suite.Tests.Reports.Count > 0 ? new ReportFiles(context.WorkTree, suite.Tests.Reports) : null;
+        var start = files?.Begin();
         var folder = Directory.CreateTempSubdirectory("cisteps-");
         var path = Path.Combine(folder.FullName, "kubeconfig");
         try
@@ -56,7 +56,7 @@ internal sealed class SuiteTests(StepContext context, BuildLog log, SuiteDefinit
                 Network = "host",
             }, cancel);
             var exit = await WithNewsAsync(running, output);
-            var reports = files?.Read(format, started) ?? (output.Finish() is { } one ? [one] : []);
+            var reports = files?.Read(format, start) ?? (output.Finish() is { } one ? [one] : []);
             return (exit, reports, null);
         }
         finally

@@ -70,6 +70,9 @@ internal static partial class RetryFilter
         "jest" => CommandLine.Append(command, ["--testNamePattern=" + NoneOf(tests.Select(test => test.Name))]),
         "vitest" => CommandLine.Append(command,
             ["--testNamePattern=" + NoneOf(tests.Select(test => test.Name.Replace(" > ", " ", StringComparison.Ordinal)))]),
+        // A suite's name and the test's, as node itself puts them together.
+        "node" => CommandLine.After(command, "--test", [.. tests.Select(test => "--test-skip-pattern=^"
+            + JavaScript(string.Join(' ', test.Suites.Append(test.Name))) + "$").Distinct()]),
         "mocha" => CommandLine.Append(command, ["--grep=" + NoneOf(tests.Select(test => test.Name))]),
         "gtest" => CommandLine.Append(command,
             ["--gtest_filter=-" + string.Join(':', tests.Select(test => test.FullName).Distinct())]),

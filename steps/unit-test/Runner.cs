@@ -58,13 +58,19 @@ internal sealed partial record Runner(string Name)
     /// </summary>
     public bool SaysOnlyThat(int exit, TestReport report) => Name switch
     {
-        "pytest" or "node" => exit == 1,
+        "pytest" => exit == 1,
         "ctest" => exit == 8,
         "dotnet" => exit == 2,
         "go" => exit == 1 && report.Format == ReportFormat.GoJson,
         "mocha" => exit == Failures(report),
         _ => false,
     };
+
+    /// <summary>
+    /// Whether a green run of just the failed tests says that the first run came to all others. A program that is not known may be
+    /// anything; node does not tell when a test file ends its process by itself after a failed test.
+    /// </summary>
+    public bool TryTellsAll => Name.Length > 0 && Name != "node";
 
     /// <summary>
     /// The command as it runs where failures may be excused: it goes on after a failed test as far as this runner can be told to.
@@ -139,16 +145,35 @@ internal sealed partial record Runner(string Name)
     /// Why an exit code of the command cannot be known to be the runner's own, in words; null when it is. Of several programs the
     /// code may be another's, or some of them may never have run.
     /// </summary>
-    public string? WhyNotItsOwn(CommandDefinition command)
+    /// <param name="command">The command.</param>
+    /// <param name="workTree">Where its folder is: a file there that begins with <c>#!</c> is a script whatever its name is.</param>
+    public string? WhyNotItsOwn(CommandDefinition command, string workTree)
     {
         if (!CommandLine.IsOne(command))
             return "it is a script that is more than one simple command, so the code may be another program's, " +
                 "or one may never have run";
-        if (Name.Length == 0) return null;
-        // Its programs have names of their own.
-        var isStarted = Name == "gtest" ? !Launcher().IsMatch(CommandLine.Text(command)) : Started(command) == Name;
+        // gtest's programs, and those of a runner that is not known, have names of their own.
+        var isStarted = Name is "gtest" or "" ? !Launcher().IsMatch(CommandLine.Text(command)) && !IsScript(command, workTree)
+            : Started(command) == Name;
         return isStarted ? null
+            : Name.Length == 0 ? "it starts a script, so the code may be of any program in it, or one may never have run"
             : $"it does not start {Name} itself, so the code may be another program's, or one may never have run";
+    }
+
+    private static bool IsScript(CommandDefinition command, string workTree)
+    {
+        var program = Array.Find(CommandLine.Text(command).Split(' '), word => !Assignment().IsMatch(word)) ?? "";
+        if (!program.Contains('/', StringComparison.Ordinal)) return false;
+        try
+        {
+            using var file = File.OpenRead(Path.Combine(workTree, command.Folder, program));
+            return file.ReadByte() == '#' && file.ReadByte() == '!';
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // It is in the container's image, or not for this user to read: nobody knows.
+            return true;
+        }
     }
 
     private static string? Started(CommandDefinition command)
@@ -172,6 +197,9 @@ internal sealed partial record Runner(string Name)
         bool Program(string pattern) =>
             Regex.IsMatch(text, $@"^(\w+=\S*\s+)*(\S*/)?{pattern}(\.cmd|\.bat|\.exe|\.js|\.mjs)?(\s|$)");
     }
+
+    [GeneratedRegex(@"^\w+=")]
+    private static partial Regex Assignment();
 
     [GeneratedRegex(@"^(\w+=\S*\s+)*(\S*/)?(pytest|py\.test|python[\d.]*\s+-m\s+pytest)(\s|$)")]
     private static partial Regex Pytest();

@@ -23,15 +23,14 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         var first = await AttemptAsync(command, [], limit.Token, cancel);
         var report = TestReport.Join(title, first.Reports);
         var verdict = first.Stopped ?? TestVerdict.Of(first.Exit, first.Reports.Count == 0 ? [] : [report]);
+        verdict = WithLastLines(verdict, first);
         if (runner.Name == "maven" && first.Exit == 0 && verdict.Reason is "passed" or "disagreement"
             && first.Notes.FailedBuild is { } line)
             verdict = Red("disagreement", $"{(report.Failed > 0 ? verdict.Text + "; " : "")}the command ended with exit code 0, " +
                 $"although Maven's build failed: it says \"{line}\"; let it run without --fail-never");
         else if (CanBeExcused(first, verdict)) (report, verdict) = await ExcuseAsync(first, report, verdict, limit.Token, cancel);
-        else if (verdict.Succeeded && report.Totals.Tolerated > 0 && Unreached(first) is { } unreached)
-            verdict = Incomplete(unreached);
-        if (verdict.Reason is "runner-crashed" or "no-report" && first.LastLines.Length > 0)
-            verdict = verdict with { Text = $"{verdict.Text}; its last output: {first.LastLines}" };
+        else if (verdict.Succeeded && report.Totals.Tolerated > 0)
+            (report, verdict) = await ExcuseZeroAsync(first, report, verdict, limit.Token, cancel);
         verdict = Quarantine.Explain(verdict, report, definition.Quarantine, Today);
         var finished = new FinishedRun(component.Name, component.UnitTests.Count == 1 ? "" : definition.Name, report, verdict, context.Time.GetElapsedTime(started));
         TestMessages.Send(context.Log, finished);
@@ -86,7 +85,9 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         if (!zero && first.Exit != 0 && !runner.SaysTestsFailed(first.Exit, report))
             return (report, verdict with { Text = $"{verdict.Text}; exit code {first.Exit} says more than that tests failed, " +
                 "so nothing excuses it" });
-        if (!zero && first.Exit != 0 && runner.WhyNotItsOwn(command) is { } notOwn)
+        // What a program that is not known left out is seen in a whole run of it that is green.
+        var wholeRunTells = runner.Name.Length == 0 && CommandLine.IsOne(command) && definition.Retry is not null;
+        if (!zero && first.Exit != 0 && !wholeRunTells && runner.WhyNotItsOwn(command, context.WorkTree) is { } notOwn)
             return (report, verdict with { Text = $"{verdict.Text}; exit code {first.Exit} of this command explains no failed " +
                 $"test: {notOwn}; let \"run\" start the test runner alone, and other programs in a run of their own" });
         if (report.Failed > 0 && definition.Retry is { } retry)
@@ -102,8 +103,40 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
             return (report, Incomplete(unreached));
         var green = TestVerdict.Of(0, [report]);
         // That the tool itself called the failed tests green, in a run of their own, says that nothing else keeps it from that.
-        if (zero || runner.SaysOnlyThat(first.Exit, report) || tolerated.Count == 0) return (report, green);
-        return await WithoutAsync(tolerated, first.Exit, report, green, limit, cancel);
+        if (!green.Succeeded || zero || runner.SaysOnlyThat(first.Exit, report)) return (report, green);
+        if (tolerated.Count == 0) return runner.TryTellsAll ? (report, green) : await WholeAsync(report, green, limit, cancel);
+        // A flaky test may hide the rest of its file as one in quarantine does.
+        var excused = runner.TryTellsAll ? tolerated
+            : [.. tolerated, .. report.Notable.Where(test => test.IsFlaky && test.Tolerated is null)];
+        return await WithoutAsync(excused, $"exit code {first.Exit}", report, green, limit, cancel);
+    }
+
+    // The command says by itself that its failed tests fail nothing. That says that all tests ran only where it is the runner's own
+    // word: a script may have ended with 0 whatever it left out.
+    private async Task<(TestReport Report, TestVerdict Verdict)> ExcuseZeroAsync(Attempt first, TestReport report,
+        TestVerdict green, CancellationToken limit, CancellationToken cancel)
+    {
+        if (Unreached(first) is { } unreached) return (report, Incomplete(unreached));
+        if (runner.WhyNotItsOwn(command, context.WorkTree) is not { } notOwn) return (report, green);
+        var tolerated = report.Notable.Where(test => test.Tolerated is not null).ToList();
+        if (RetryFilter.Exclude(runner, command, tolerated) is null)
+            return (report, Red("incomplete", $"exit code 0 of this command does not say that all tests ran although " +
+                $"\"{tolerated[0].FullName}\" failed: {notOwn}; let \"run\" start the test runner alone"));
+        return await WithoutAsync(tolerated, "exit code 0 of a script", report, green, limit, cancel);
+    }
+
+    // A program that is not known, or a runner that hides that a test file ended early, may have left something out after its failed
+    // tests, and a run of just those does not show it.
+    private async Task<(TestReport Report, TestVerdict Verdict)> WholeAsync(TestReport report, TestVerdict green,
+        CancellationToken limit, CancellationToken cancel)
+    {
+        context.Log.Info($"{title}: once more as a whole, because what stands behind the failed tests may never have run");
+        var whole = await AttemptAsync(command, [], limit, cancel);
+        var worth = WithLastLines(whole.Stopped ?? TestVerdict.Of(whole.Exit, whole.Reports), whole);
+        if (worth.Succeeded && Unreached(whole) is null) return (WithUnseen(report, whole.Reports), green);
+        return (WithNewFailures(report, whole.Reports),
+            Red(worth.Succeeded ? "incomplete" : worth.Reason, "the failed tests pass by themselves, but what stands behind them may " +
+                $"never have run, and a further run of everything was not green: {worth.Text}"));
     }
 
     private string? Unreached(Attempt first)
@@ -119,22 +152,34 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
     }
 
     // Where the exit code could mean something else than the tolerated failures, the same command without them has to be green.
-    private async Task<(TestReport Report, TestVerdict Verdict)> WithoutAsync(IReadOnlyList<TestCase> tolerated, int exit,
+    private async Task<(TestReport Report, TestVerdict Verdict)> WithoutAsync(IReadOnlyList<TestCase> excused, string code,
         TestReport report, TestVerdict green, CancellationToken limit, CancellationToken cancel)
     {
-        if (RetryFilter.Exclude(runner, command, tolerated) is not { } without)
-            return (report, Red("disagreement", $"the command ended with exit code {exit}, which may mean more than that " +
-                $"\"{tolerated[0].FullName}\" failed in quarantine, and nothing proves that it does not; " +
+        if (RetryFilter.Exclude(runner, command, excused) is not { } without)
+            return (report, Red("disagreement", $"the command ended with {code}, which may mean more than that " +
+                $"\"{excused[0].FullName}\" failed in quarantine, and nothing proves that it does not; " +
                 $"let the command end with 0 when only tests failed, or give the framework under \"retry\" in " +
                     $"{run.Change.Source}"));
-        context.Log.Info($"{title}: once more without the tests in quarantine, because exit code {exit} may mean more than " +
+        context.Log.Info($"{title}: once more without the tests in quarantine, because {code} may mean more than " +
             "that they failed");
         var rest = await AttemptAsync(without, [], limit, cancel);
-        var worth = rest.Stopped ?? TestVerdict.Of(rest.Exit, rest.Reports);
-        if (worth.Succeeded) return (report, green);
+        var worth = WithLastLines(rest.Stopped ?? TestVerdict.Of(rest.Exit, rest.Reports), rest);
+        var names = excused.Select(test => test.Identity).ToHashSet(StringComparer.Ordinal);
+        // Were they run all the same, the run would say no more than the first.
+        if (worth.Reason is "passed" or "disagreement" && rest.Reports.SelectMany(one => one.Cases).FirstOrDefault(test =>
+            test.Outcome != TestOutcome.Skipped && names.Contains(test.Identity)) is { } ranAgain)
+            return (WithNewFailures(report, rest.Reports), Red("incomplete", "the run without the tests in quarantine ran " +
+                $"\"{ranAgain.FullName}\" all the same, so it proves nothing; let \"run\" start the test runner alone"));
+        if (worth.Succeeded) return (WithUnseen(report, rest.Reports), green);
         return (WithNewFailures(report, rest.Reports),
-            Red(worth.Reason, $"without the tests in quarantine the command fails too: {worth.Text}"));
+            Red(worth.Reason, $"without the tests in quarantine the command fails too: {worth.Text}" +
+                (runner.Name == "node" && rest.Exit == 9 ? "; Node has --test-skip-pattern, which this needs, from 22.1 on" : "")));
     }
+
+    // What a runner says last before it dies is mostly why.
+    private static TestVerdict WithLastLines(TestVerdict verdict, Attempt of) =>
+        verdict.Reason is "runner-crashed" or "no-report" && of.LastLines.Length > 0
+            ? verdict with { Text = $"{verdict.Text}; its last output: {of.LastLines}" } : verdict;
 
     private static TestVerdict Incomplete(string unreached) =>
         Red("incomplete", $"what stands behind the failed tests may never have run: {unreached}; let the command run all " +
@@ -147,6 +192,16 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
     {
         var known = report.Notable.Where(test => test.IsFailure).Select(test => test.Identity).ToHashSet(StringComparer.Ordinal);
         var added = later.SelectMany(one => one.Failing).Where(test => !known.Contains(test.Identity)).ToList();
+        return added.Count == 0 ? report
+            : TestReport.Join(report.Source, [report, new TestReport(report.Source, report.Format, added)]);
+    }
+
+    // What the first run did not come to, and a green run did.
+    private static TestReport WithUnseen(TestReport report, IReadOnlyList<TestReport> later)
+    {
+        var known = report.Cases.Select(test => test.Identity).ToHashSet(StringComparer.Ordinal);
+        var added = later.SelectMany(one => one.Cases).Where(test => test.Outcome == TestOutcome.Passed && !known.Contains(test.Identity))
+            .ToList();
         return added.Count == 0 ? report
             : TestReport.Join(report.Source, [report, new TestReport(report.Source, report.Format, added)]);
     }
@@ -224,7 +279,7 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
     {
         // What the run before, or the try before, of this component wrote.
         files.DeleteLeftovers(path => IsTracked(path) || owners.Other(component, path) is not null);
-        var began = context.Time.GetUtcNow();
+        var start = files.Begin();
         var output = new OutputReport(definition.Reports.Count == 0 ? format : ReportFormat.Auto, $"the output of {title}", context.WorkTree);
         var last = new LastLines();
         var notes = new RunnerNotes();
@@ -254,7 +309,7 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
                 ? new TestVerdict(false, "time-limit", $"stopped after its time limit of {Durations.Show(definition.TimeLimit)}{culprit}")
                 : new TestVerdict(false, "silent", $"stopped after {Durations.Show(definition.SilenceLimit)} without output{culprit}");
         }
-        IReadOnlyList<TestReport> reports = definition.Reports.Count > 0 ? [.. files.Read(format, began).Select(Owned)]
+        IReadOnlyList<TestReport> reports = definition.Reports.Count > 0 ? [.. files.Read(format, start).Select(Owned)]
             : output.Finish() is { } inOutput ? [inOutput] : [];
         if (exit == 0 && stopped is null && reports.Count > 0) reports = [TestReport.Join(title, reports).WithLaterPasses()];
         // So that the test's own history shows it, and not only the build's problem.
@@ -291,7 +346,6 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
     private sealed record Attempt(int Exit, IReadOnlyList<TestReport> Reports, TestVerdict? Stopped, string LastLines,
         RunnerNotes Notes);
 
-    // What a runner says last before it dies is mostly why.
     private sealed class LastLines
     {
         private readonly Queue<string> lines = new();

@@ -47,6 +47,16 @@ public sealed class CertifyStepTests
         Assert.That(release.Output, Does.Contain("write 2.1, write latest, write 2-production"));
     }
 
+    // Of evidence that names something else nobody knows what was tested: nothing is asked of the registry, nothing is written.
+    [Test]
+    public async Task Refuses_an_image_of_a_component_that_the_pipeline_file_does_not_have()
+    {
+        await release.PassedAsync(Digest, "1", component: "gone");
+
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Refused), release.Output);
+        Assert.That(release.Output, Does.Contain("\"main\" does not have a component \"gone\" any more, of which an image was built"));
+    }
+
     [Test]
     public async Task Does_nothing_when_all_is_written()
     {

@@ -61,9 +61,10 @@ internal sealed class Release : IDisposable
     }
 
     /// <summary>Writes the evidence of the steps before certify.</summary>
-    public async Task PassedAsync(string digest, string build, string? but = null, string? suiteDigest = null, int failed = 0, bool built = true, string? repository = null)
+    public async Task PassedAsync(string digest, string build, string? but = null, string? suiteDigest = null, int failed = 0, bool built = true, string? repository = null,
+        string component = "service")
     {
-        var image = new BuiltImage("service", repository ?? $"{registry}/{Repository}", $"2.{build}-{Clone.Head[..12]}", digest, built);
+        var image = new BuiltImage(component, repository ?? $"{registry}/{Repository}", $"2.{build}-{Clone.Head[..12]}", digest, built);
         if (but != "unit-test")
             await Clone.StateAsync("unit-test", build, Outcome.Done("passed")
                 .HandingOver(new UnitTestHandOver("", [new TestedComponent("service", true, "", 3, failed, 0, 0),

@@ -107,6 +107,19 @@ public sealed class The_doctor
         Assert.That(found["engine"].Text, Does.Contain("context \"nowhere\" of DOCKER_CONTEXT does not exist"));
     }
 
+    // git has a helper for some of them; the steps refuse them all.
+    [TestCase("set-url", "codecommit::us-east-1://repo", "codecommit::us-east-1://repo")]
+    [TestCase("set-url", "ftp://ci:secret@host/repo", "ftp://host/repo")]
+    [TestCase("set-url --push", "s3://bucket/repo", "s3://bucket/repo")]
+    public async Task Finds_an_origin_with_an_address_that_the_steps_refuse(string how, string url, string shown)
+    {
+        clone.Git(["remote", .. how.Split(' '), "origin", url]);
+        var found = await RunAsync([]);
+        Assert.That(found["git origin"].Verdict, Is.EqualTo("not"), found.Output);
+        Assert.That(found["git origin"].Text, Is.EqualTo($"has the address \"{shown}\", whose scheme is not supported"));
+        Assert.That(found["git origin"].Advice, Does.Contain("git remote set-url origin URL"));
+    }
+
     [TestCase("right", "ok", "ok")]
     [TestCase("wrong", "not", null)]
     public async Task Asks_the_origin_with_the_token_that_merge_has(string token, string reading, string? pushing)

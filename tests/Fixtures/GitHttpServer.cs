@@ -25,6 +25,9 @@ public sealed class GitHttpServer : IAsyncDisposable
     /// <summary>How many requests came without the right credentials.</summary>
     public int Unauthorized { get; private set; }
 
+    /// <summary>Requests, by their path, that are answered as if there were no such repository (404).</summary>
+    public Func<string, bool> Missing { get; set; } = _ => false;
+
     /// <summary>Serves the repositories below a folder on a free loopback port.</summary>
     /// <param name="folder">Where the bare repositories are.</param>
     /// <param name="credentials"><c>user:password</c> that every request needs; null for none, and then nobody may push.</param>
@@ -51,6 +54,11 @@ public sealed class GitHttpServer : IAsyncDisposable
             Unauthorized++;
             context.Response.StatusCode = 401;
             context.Response.Headers.WWWAuthenticate = "Basic realm=\"git\"";
+            return;
+        }
+        if (Missing(context.Request.Path))
+        {
+            context.Response.StatusCode = 404;
             return;
         }
         var start = new ProcessStartInfo("git", ["http-backend"]) { RedirectStandardInput = true, RedirectStandardOutput = true, UseShellExecute = false };

@@ -265,4 +265,32 @@ public sealed class ChildProcesses
             }));
         }
     }
+
+    // In words of this product, not of the runtime: what it is, and what to do.
+    [TestCase("#!/nowhere/python3 -u\necho", true, "its first line names the interpreter \"/nowhere/python3\", which is not there")]
+    [TestCase("#!/bin/sh\r\necho\r\n", true, "its first line names the interpreter \"/bin/sh\\r\", which is not there")]
+    [TestCase("#!/bin/sh\necho", false, "is not executable; make it so (chmod +x, for git: git update-index --chmod=+x)")]
+    [TestCase("MZ", true, "it is neither a program for this machine nor a script whose first line names its interpreter (#!)")]
+    [TestCase("", true, "it is neither a program for this machine nor a script")]
+    [TestCase(null, false, "there is no file \"")]
+    [TestCase("folder", false, "is a folder")]
+    public async Task What_cannot_be_started_is_one_clear_line(string? content, bool isExecutable, string says)
+    {
+        foreach (var endsWithThis in new[] { false, true })
+        {
+            using var folder = new TestFolder();
+            if (content == "folder") Directory.CreateDirectory(folder.Of("tool"));
+            else if (content is not null) folder.Write("tool", content);
+            if (content is not null and not "folder")
+                File.SetUnixFileMode(folder.Of("tool"), isExecutable ? (UnixFileMode)0b111_101_101 : (UnixFileMode)0b110_100_100);
+
+            // Below the watch it is a shell that starts it, which says what is left in its own words.
+            if (endsWithThis && says.StartsWith("it is neither", StringComparison.Ordinal)) continue;
+            var failure = await Assert.ThrowsAsync<UsageException>(() =>
+                ChildProcess.RunAsync(new("./tool", [], folder.Path) { EndsWithThis = endsWithThis }));
+
+            Assert.That(failure!.Message, Does.StartWith($"cannot start \"./tool\" in {folder.Path}: ").And.Contain(says)
+                .And.Not.Contain("trying to start process").And.Not.Contain('\n'));
+        }
+    }
 }

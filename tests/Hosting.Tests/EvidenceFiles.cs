@@ -397,6 +397,33 @@ public sealed class EvidenceFiles
         List<string> All() => [.. Directory.GetFileSystemEntries(elsewhere.Path, "*", SearchOption.AllDirectories).Order()];
     }
 
+    // Sound evidence, of this very run: but who put it behind the link nobody knows.
+    [TestCase(".ci-steps")]
+    [TestCase(".ci-steps/evidence")]
+    [TestCase(".ci-steps/evidence/earlier")]
+    public async Task Evidence_behind_a_linked_folder_is_not_read(string place)
+    {
+        var found = new List<EvidenceFound>();
+        await step.RunAsync(new StepCommand("earlier", "Tests.", [], (context, _) =>
+        {
+            context.Run = TestStep.Run;
+            return Task.FromResult(Outcome.Done("it is done"));
+        }), default, "--work-tree", folder.Path);
+
+        await step.RunAsync(context =>
+        {
+            context.Run = TestStep.Run;
+            found.Add(context.Evidence.Find("earlier"));
+            Directory.Move(folder.Of(place), folder.Of("moved"));
+            Directory.CreateSymbolicLink(folder.Of(place), folder.Of("moved"));
+            found.Add(context.Evidence.Find("earlier"));
+            return Outcome.Done("it is done");
+        }, "--work-tree", folder.Path);
+
+        Assert.That(found.Select(one => one.State), Is.EqualTo(new[] { EvidenceState.Sound, EvidenceState.Unreadable }));
+        Assert.That(found[1].Why, Does.Contain(folder.Of(place)).And.Contain("it is a link, not a folder of this work tree"));
+    }
+
     [Test]
     public async Task A_link_among_what_an_earlier_run_left_is_deleted_and_not_followed()
     {

@@ -84,19 +84,52 @@ internal sealed class Planning
     public void Refuses_without_a_testbed() =>
         Assert.That(Plan(held: false, production: new() { ["push.example/quotes:2-production"] = Quotes }).Refusal!.Value.Reason, Is.EqualTo("no-testbed"));
 
+    // The target's suite tests the component. A change that takes the component out, or what makes it one that is deployed, must
+    // not pass as one that no suite concerns.
+    [TestCase("component")]
+    [TestCase("image")]
+    [TestCase("workload")]
+    [TestCase("name")]
+    public void Refuses_a_change_that_takes_a_component_out_of_a_suite_of_the_target(string what)
+    {
+        var taken = Plan(production: [], takenOut: what);
+        var elsewhere = Plan(production: [], takenOut: what, isTouched: false);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(taken.Refusal?.Reason, Is.EqualTo("component-taken-out"));
+            Assert.That(taken.Refusal?.Text, Does.Contain("the target's component \"greeter\" has no result of suite \"smoke\"")
+                .And.Contain("remove it from the suites on the target first"));
+            Assert.That(elsewhere.Refusal, Is.Null, "a target that has gone on without this change");
+        }
+    }
+
     private static IntegrationPlan Plan(Dictionary<string, string?> production, bool built = true, bool held = true,
         string? bootstrap = null,
-        bool changed = false)
+        bool changed = false, string? takenOut = null, bool isTouched = true)
     {
         var workload = new WorkloadDefinition(["k8s"], "Deployment", "greeter", "greeter", TimeSpan.FromMinutes(1));
         var component = new ComponentDefinition("greeter", ["greeter/**"], [], 1, [], [], null, new ImageDefinition("Dockerfile", ".", null, new Dictionary<string, string>(), null, "engine"), workload);
         var suite = new SuiteDefinition("smoke", ["greeter"], "small", "smoke", [], [new DependentDefinition("quotes", "push.example/quotes", 2, bootstrap, workload)],
             new SuiteTestsDefinition("job.yaml", null, [], "tap"), TimeSpan.FromMinutes(1));
         var definition = new PipelineDefinition(Registry, new BranchesDefinition("main", "ci/*"), [component], [suite], null, new NotificationsDefinition(new Dictionary<string, OwnerDefinition>(), null), "ci-steps.yaml");
-        return IntegrationPlan.For(new IntegrationFacts(definition, definition,
+        var change = takenOut is null ? definition : definition with
+        {
+            Components = takenOut switch
+            {
+                "component" => [],
+                "image" => [component with { Image = null }],
+                "workload" => [component with { Workload = null }],
+                _ => [component with { Name = "another" }],
+            },
+        };
+        return IntegrationPlan.For(new IntegrationFacts(change, definition,
             [new BuiltImage("greeter", "push.example/ci/greeter", "1.7-abc", New, built)],
             production.ToDictionary(pair => ImageReference.Parse(pair.Key), pair => pair.Value),
             held ? [new HeldTestbed("smoke", "small", "claim", "bed-1", 3)] : [])
-            { ChangedSuites = changed ? new HashSet<string> { "smoke" } : [] });
+        {
+            ChangedSuites = changed ? new HashSet<string> { "smoke" } : [],
+            Touched = isTouched ? new HashSet<string> { "greeter" } : [],
+        });
     }
 }

@@ -247,6 +247,23 @@ internal sealed class WithScriptedWorld
         Assert.That(shop.Reason(), Is.EqualTo(reason), shop.Output);
     }
 
+    // A container that ended, and of which the cluster does not say how.
+    [Test]
+    public async Task Takes_no_exit_code_for_no_zero()
+    {
+        await ReadyAsync();
+        cluster.Setup(it => it.RunJobAsync(It.IsAny<Manifest>(), It.IsAny<TimeSpan>(), It.IsAny<BuildLog>(), It.IsAny<Action<string>>(), It.IsAny<CancellationToken>()))
+            .Returns((Manifest _, TimeSpan _, BuildLog _, Action<string> onLine, CancellationToken _) =>
+            {
+                onLine("1..1");
+                onLine("ok 1 - greets");
+                return Task.FromResult(new TestJobResult([], null, null));
+            });
+        var exit = await RunAsync();
+
+        Assert.That((exit, shop.Reason()), Is.EqualTo((ExitCode.Refused, "tests-lost")), shop.Output);
+    }
+
     [Test]
     public async Task Names_the_failed_test_even_when_only_the_jobs_end_is_known()
     {

@@ -99,6 +99,45 @@ public sealed class A_checkout
         Assert.That((allowed.Exit, allowed.Base), Is.EqualTo((0, fork)), allowed.Output);
     }
 
+    // A server that does not show the repository to everybody says that there is none.
+    [Test]
+    public async Task Whose_origin_says_that_there_is_no_such_repository_is_refused_on_a_server_and_tests_all_on_a_laptop()
+    {
+        await using var http = await GitHttpServer.StartAsync(git.Folder, null);
+        var clone = Agent();
+        clone.Git("remote", "set-url", "origin", http.Url + "hidden.git");
+        var onServer = await Opened.In(clone, parameters: Server);
+        var onLaptop = await Opened.In(clone, ["--branch", "ci/x"]);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((onServer.Exit, onServer.Run!.BaseUnknown), Is.EqualTo((ExitCode.Usage, true)), onServer.Output);
+            Assert.That(onServer.Output, Does.Contain(http.Url + "hidden.git").And.Contain("the repository does not exist, or there " +
+                "are no rights to see it").And.Contain("CISTEPS_GIT_TOKEN"));
+            Assert.That((onLaptop.Exit, onLaptop.Run!.BaseUnknown, onLaptop.Base), Is.EqualTo((0, true, (string?)null)), onLaptop.Output);
+            Assert.That(onLaptop.Touched, Is.EqualTo(new[] { "app" }));
+        }
+    }
+
+    // The target's tip is known by its name, and its commits cannot be had: the server loses the repository in between.
+    [Test]
+    public async Task Whose_origin_loses_the_repository_before_the_tip_is_fetched_is_refused_on_a_server()
+    {
+        await using var http = await GitHttpServer.StartAsync(git.Folder, null);
+        var clone = Agent();
+        clone.Git("remote", "set-url", "origin", http.Url + "origin.git");
+        http.Missing = request => request.EndsWith("git-upload-pack", StringComparison.Ordinal);
+        var onServer = await Opened.In(clone, parameters: Server);
+        var onLaptop = await Opened.In(clone, ["--branch", "ci/x"]);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((onServer.Exit, onServer.Run!.BaseUnknown), Is.EqualTo((ExitCode.Usage, true)), onServer.Output);
+            Assert.That(onServer.Output, Does.Contain(http.Url + "origin.git"));
+            Assert.That((onLaptop.Exit, onLaptop.Run!.BaseUnknown, onLaptop.Base), Is.EqualTo((0, true, (string?)null)), onLaptop.Output);
+        }
+    }
+
     [Test]
     public async Task That_fetched_all_heads_is_enough_where_the_step_may_not_ask()
     {
@@ -135,7 +174,9 @@ public sealed class A_checkout
             Assert.That(opened.Exit, Is.Zero, opened.Output);
             Assert.That((opened.Base, opened.Touched), Is.EqualTo(((string?)null, new[] { "app", "untouched" })));
             Assert.That(opened.Run!.BaseUnknown, Is.True);
-            Assert.That(opened.Output, Does.Contain("warning: it is not known what the target branch has now"));
+            // What is the matter, what it means, and what becomes of it.
+            Assert.That(opened.Output, Does.Match("warning: it is not known what the target branch has now, so everything counts as " +
+                "changed, and merge, certify and promote will not take this run's evidence: .*127\\.0\\.0\\.1:9"));
         });
     }
 
@@ -153,10 +194,11 @@ public sealed class A_checkout
     }
 
     [Test]
-    public async Task Of_an_origin_that_names_no_default_branch_needs_to_be_told_the_target()
+    public async Task Of_an_origin_that_names_no_default_branch_needs_to_be_told_the_target([Values] bool remembersOne)
     {
         git.Git("symbolic-ref", "HEAD", "refs/heads/nowhere");
         var clone = Agent();
+        if (remembersOne) clone.Git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main");
         var opened = await Opened.In(clone, parameters: Server);
         Assert.That((opened.Exit, opened.Output.Contains("give --target-branch")), Is.EqualTo((ExitCode.Usage, true)),
             opened.Output);

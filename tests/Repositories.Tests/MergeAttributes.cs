@@ -1,4 +1,5 @@
 using CiSteps.Fixtures;
+using LibGit2Sharp;
 
 namespace CiSteps.Repositories.Tests;
 
@@ -67,6 +68,32 @@ public sealed class Merge_attributes
             clone.Git("config", what, file + ".own");
         }
         Assert.That(Merge("").Conflicts, Is.EqualTo(new[] { "a", "sub/a" }));
+    }
+
+    // What the user or the system has set stands where the library looks for it: its search paths.
+    [Test, NonParallelizable]
+    public void Of_the_user_and_the_system_do_not_count(
+        [Values(ConfigurationLevel.Global, ConfigurationLevel.Xdg, ConfigurationLevel.System, ConfigurationLevel.ProgramData)]
+        ConfigurationLevel level, [Values("merge.default", "core.attributesFile", "attributes")] string what)
+    {
+        using var folder = new TestFolder();
+        var attributes = folder.Write("own-attributes", "* merge=union\n");
+        foreach (var name in new[] { ".gitconfig", "config", "gitconfig" })
+            folder.Write(name, what == "merge.default" ? "[merge]\n\tdefault = union\n"
+                : what == "core.attributesFile" ? $"[core]\n\tattributesFile = {attributes}\n" : "");
+        if (what == "attributes")
+            foreach (var name in new[] { "attributes", "gitattributes" }) folder.Write(name, "* merge=union\n");
+        var before = GlobalSettings.GetConfigSearchPaths(level).ToArray();
+        GlobalSettings.SetConfigSearchPaths(level, folder.Path);
+        try
+        {
+            Assert.That(Merge("").Conflicts, Is.EqualTo(new[] { "a", "sub/a" }));
+            Assert.That(GlobalSettings.GetConfigSearchPaths(level), Is.EqualTo(new[] { folder.Path }), "they are as they were again");
+        }
+        finally
+        {
+            GlobalSettings.SetConfigSearchPaths(level, before);
+        }
     }
 
     [Test]

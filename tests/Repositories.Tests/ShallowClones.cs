@@ -98,17 +98,32 @@ public sealed class A_shallow_clone(string protocol)
             Assert.That(repository.IsAncestor(full.Git("rev-list", "--max-parents=0", "main"), clone.Head), Is.True);
         });
     }
+}
 
-    [Test]
-    public async Task Says_which_rights_are_missing()
+/// <summary>A shallow clone of an origin that asks for rights, over HTTP.</summary>
+public sealed class A_shallow_clone_without_rights
+{
+    [TestCase("x-access-token:other")]
+    [TestCase(null)]
+    public async Task Says_which_rights_are_missing(string? given)
     {
-        if (server is null) Assert.Pass("rights are asked for over HTTP only");
-        var without = new OriginRemote(repository, null, TimeProvider.System, BuildLog.Silent);
-        Assert.That(async () => await without.FetchAsync("main", default),
-            Throws.TypeOf<UsageException>().With.Message.Contains("CISTEPS_GIT_TOKEN"));
-        var wrong = new OriginRemote(repository, new RemoteAccess("x-access-token", "other"), TimeProvider.System,
-            BuildLog.Silent);
-        Assert.That(async () => await wrong.DeepenAsync(["main"], () => false, default), Throws.TypeOf<UsageException>());
-        await Task.CompletedTask;
+        using var git = new GitRepositories();
+        var full = git.Clone("full");
+        full.Commit("a", "1");
+        full.Push();
+        var clone = git.Clone("shallow", "--depth=1");
+        await using var server = await GitHttpServer.StartAsync(git.Folder, "x-access-token:secret");
+        clone.Git("remote", "set-url", "origin", server.Url + "origin.git");
+        using var repository = WorkRepository.Open(clone.Folder);
+        var origin = new OriginRemote(repository, given?.Split(':') is [var user, var password] ? new RemoteAccess(user, password) : null,
+            TimeProvider.System, BuildLog.Silent);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(async () => await origin.FetchAsync("main", default),
+                Throws.TypeOf<UsageException>().With.Message.Contains("CISTEPS_GIT_TOKEN"));
+            Assert.That(async () => await origin.DeepenAsync(["main"], () => false, default),
+                Throws.TypeOf<UsageException>().With.Message.Contains("CISTEPS_GIT_TOKEN"));
+        }
     }
 }

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using CiSteps.Fixtures;
 
 namespace CiSteps.TestReports.Tests;
@@ -42,7 +43,7 @@ public sealed class Files
     }
 
     [Test]
-    public async Task A_named_pipe_is_an_empty_report_and_is_never_opened()
+    public async Task A_named_pipe_is_refused_by_that_name_and_is_never_opened()
     {
         using var folder = new TestFolder();
         using var making = System.Diagnostics.Process.Start("mkfifo", folder.Of("r.xml"));
@@ -50,12 +51,12 @@ public sealed class Files
         var files = new ReportFiles(folder.Path, ["*.xml"]);
 
         // A limit of its own: opened, the pipe would hold the test for ever.
-        var report = await Task.Run(() => files.Read(ReportFormat.Auto, DateTimeOffset.UnixEpoch).Single()).WaitAsync(TimeSpan.FromSeconds(30));
+        var report = await Task.Run(() => files.Read(ReportFormat.Auto, null).Single()).WaitAsync(TimeSpan.FromSeconds(30));
         var deleted = await Task.Run(() => files.DeleteLeftovers(_ => false)).WaitAsync(TimeSpan.FromSeconds(30));
 
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(report.Fault?.Kind, Is.EqualTo(ReportFaultKind.Truncated));
+            Assert.That(report.Fault?.Text, Does.StartWith("\"r.xml\" is a named pipe, not a file"));
             Assert.That(deleted, Is.EqualTo(new[] { "r.xml" }));
         }
     }
@@ -67,22 +68,142 @@ public sealed class Files
         File.CreateSymbolicLink(folder.Of("r.xml"), "/dev/zero");
         var files = new ReportFiles(folder.Path, ["*.xml"]);
 
-        var report = await Task.Run(() => files.Read(ReportFormat.Auto, DateTimeOffset.UnixEpoch).Single()).WaitAsync(TimeSpan.FromSeconds(30));
+        var report = await Task.Run(() => files.Read(ReportFormat.Auto, null).Single()).WaitAsync(TimeSpan.FromSeconds(30));
+
+        Assert.That(report.Fault?.Text, Does.StartWith("\"r.xml\" is a device, not a file"));
+    }
+
+    [Test]
+    public void A_socket_is_refused_by_that_name()
+    {
+        using var folder = new TestFolder();
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(folder.Of("r.xml")));
+
+        var report = new ReportFiles(folder.Path, ["*.xml"]).Read(ReportFormat.Auto, null).Single();
+
+        Assert.That(report.Fault?.Text, Does.StartWith("\"r.xml\" is a socket, not a file"));
+    }
+
+    [Test]
+    public async Task A_report_that_somebody_writes_on_and_on_is_read_to_where_it_was()
+    {
+        using var folder = new TestFolder();
+        var path = folder.Write("r.tap", "1..1\nok 1 - a\n" + string.Concat(Enumerable.Repeat("# more and more\n", 200_000)));
+        using var stop = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var isWriting = new ManualResetEventSlim();
+        var writing = Task.Run(() =>
+        {
+            using var file = new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
+            while (!stop.IsCancellationRequested)
+            {
+                file.Write("# more and more\n"u8);
+                isWriting.Set();
+            }
+        });
+        isWriting.Wait(TimeSpan.FromSeconds(30));
+
+        var report = await Task.Run(() => new ReportFiles(folder.Path, ["*.tap"]).Read(ReportFormat.Auto, null).Single())
+            .WaitAsync(TimeSpan.FromSeconds(50));
+        await stop.CancelAsync();
+        await writing;
 
         Assert.That(report.Fault?.Kind, Is.EqualTo(ReportFaultKind.Truncated));
+        Assert.That(report.Fault?.Text, Does.StartWith("\"r.tap\" is still being written"));
+    }
+
+    [Test]
+    public void What_is_written_behind_the_end_that_a_file_had_is_not_read()
+    {
+        using var folder = new TestFolder();
+        var path = folder.Write("r.tap", "1..1\n");
+        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        using var asItWas = new AsItWas(file);
+        File.AppendAllText(path, "ok 1 - a\n");
+
+        using var reader = new StreamReader(asItWas);
+
+        Assert.That((reader.ReadToEnd(), asItWas.Length), Is.EqualTo(("1..1\n", 5)));
+    }
+
+    [Test]
+    public void A_report_of_more_than_four_gigabytes_is_refused_unread()
+    {
+        using var folder = new TestFolder();
+        using (var file = File.Create(folder.Of("r.xml"))) file.SetLength((4L << 30) + 1);
+
+        var report = new ReportFiles(folder.Path, ["*.xml"]).Read(ReportFormat.Auto, null).Single();
+
+        Assert.That(report.Fault?.Text, Does.Contain("more than the 4096 MiB that are read of one report"));
+    }
+
+    // Written within the same two seconds as the run began: which of both was first is seen all the same.
+    [TestCase("soft link")]
+    [TestCase("hard link")]
+    [TestCase("moved")]
+    [TestCase("copied with its time")]
+    public void A_report_that_was_written_just_before_the_run_is_stale_however_it_came_there(string how)
+    {
+        using var folder = new TestFolder();
+        folder.Write("old.txt", Report);
+        var files = new ReportFiles(folder.Path, ["*.xml"]);
+        var start = files.Begin();
+        File.SetLastWriteTimeUtc(folder.Of("old.txt"), start.Time.UtcDateTime.AddMilliseconds(-1) is var time
+            && time.Ticks % TimeSpan.TicksPerSecond == 0 ? time.AddMilliseconds(-1) : time);
+        switch (how)
+        {
+            case "soft link": File.CreateSymbolicLink(folder.Of("r.xml"), folder.Of("old.txt")); break;
+            case "hard link": Link(folder.Of("old.txt"), folder.Of("r.xml")); break;
+            case "moved": File.Move(folder.Of("old.txt"), folder.Of("r.xml")); break;
+            default: File.Copy(folder.Of("old.txt"), folder.Of("r.xml"));
+                File.SetLastWriteTimeUtc(folder.Of("r.xml"), File.GetLastWriteTimeUtc(folder.Of("old.txt"))); break;
+        }
+
+        Assert.That(files.Read(ReportFormat.Auto, start).Single().Fault?.Kind, Is.EqualTo(ReportFaultKind.Stale));
+    }
+
+    // An archive, or docker cp, keeps whole seconds.
+    [TestCase(false, null)]
+    [TestCase(true, ReportFaultKind.Stale)]
+    public void A_time_of_whole_seconds_may_have_been_cut_off_unless_it_is_behind_a_link(bool isLink, ReportFaultKind? fault)
+    {
+        using var folder = new TestFolder();
+        var files = new ReportFiles(folder.Path, ["*.xml"]);
+        var start = files.Begin();
+        var path = folder.Write(isLink ? "report.txt" : "r.xml", Report);
+        // Of a start in the first instant of a second nothing is cut off.
+        start = start with { Time = new DateTimeOffset(2026, 1, 1, 0, 0, 1, 500, TimeSpan.Zero) };
+        File.SetLastWriteTimeUtc(path, new DateTime(2026, 1, 1, 0, 0, 1, DateTimeKind.Utc));
+        if (isLink) File.CreateSymbolicLink(folder.Of("r.xml"), path);
+
+        Assert.That(files.Read(ReportFormat.Auto, start).Single().Fault?.Kind, Is.EqualTo(fault));
+    }
+
+    [Test]
+    public void A_report_that_was_there_before_and_that_nobody_wrote_since_is_stale_whatever_its_time_is()
+    {
+        using var folder = new TestFolder();
+        folder.Write("r.xml", Report);
+        File.SetLastWriteTimeUtc(folder.Of("r.xml"), DateTime.UtcNow.AddHours(1));
+        var files = new ReportFiles(folder.Path, ["*.xml"]);
+
+        var start = files.Begin();
+
+        Assert.That(files.Read(ReportFormat.Auto, start).Single().Fault?.Kind, Is.EqualTo(ReportFaultKind.Stale));
     }
 
     [Test]
     public void A_new_link_to_an_old_report_is_stale([Values] bool isHard)
     {
         using var folder = new TestFolder();
-        var began = DateTimeOffset.UtcNow;
+        var files = new ReportFiles(folder.Path, ["*.xml"]);
         folder.Write("old.txt", Report);
-        File.SetLastWriteTimeUtc(folder.Of("old.txt"), began.UtcDateTime.AddMinutes(-1));
+        File.SetLastWriteTimeUtc(folder.Of("old.txt"), DateTime.UtcNow.AddMinutes(-1));
+        var start = files.Begin();
         if (isHard) Link(folder.Of("old.txt"), folder.Of("r.xml"));
         else File.CreateSymbolicLink(folder.Of("r.xml"), folder.Of("old.txt"));
 
-        Assert.That(new ReportFiles(folder.Path, ["*.xml"]).Read(ReportFormat.Auto, began).Single().Fault?.Kind,
+        Assert.That(files.Read(ReportFormat.Auto, start).Single().Fault?.Kind,
             Is.EqualTo(ReportFaultKind.Stale));
     }
 
@@ -99,7 +220,7 @@ public sealed class Files
         using var folder = new TestFolder();
         File.WriteAllText(folder.Of(name), text.Replace("{0}", folder.Path, StringComparison.Ordinal));
 
-        var test = new ReportFiles(folder.Path, [name]).Read(ReportFormat.Auto, DateTimeOffset.UnixEpoch).Single().Cases.Single();
+        var test = new ReportFiles(folder.Path, [name]).Read(ReportFormat.Auto, null).Single().Cases.Single();
 
         using (Assert.EnterMultipleScope())
         {
@@ -126,11 +247,12 @@ public sealed class Files
     public void A_report_older_than_the_start_is_stale_whatever_it_says()
     {
         using var folder = new TestFolder();
-        var started = DateTimeOffset.UtcNow;
-        File.SetLastWriteTimeUtc(folder.Write("old.xml", Report), started.UtcDateTime.AddMinutes(-1));
+        var files = new ReportFiles(folder.Path, ["*.xml"]);
+        var start = files.Begin();
+        File.SetLastWriteTimeUtc(folder.Write("old.xml", Report), start.Time.UtcDateTime.AddMinutes(-1));
         folder.Write("new.xml", Report);
 
-        var reports = new ReportFiles(folder.Path, ["*.xml"]).Read(ReportFormat.Auto, started);
+        var reports = files.Read(ReportFormat.Auto, start);
 
         Assert.That(reports.Select(report => report.Fault?.Kind), Is.EqualTo(new ReportFaultKind?[] { null, ReportFaultKind.Stale }));
     }

@@ -43,6 +43,7 @@ public sealed class LimitsAndRetries
         using var project = new Project("run: [sh, api/test.sh]\nformat: tap\nretry:\n  filter: ['--only={tests}']\n  attempts: 3");
         project.Change("api/test.sh", """
             echo "$@" >> tries.log
+            if [ "$(grep -c . tries.log)" -gt 0 ] && [ $# -eq 0 ]; then printf '1..2\nok 1 - a\nok 2 - b\n'; exit 0; fi
             if [ "$1" = "--only=b" ]; then printf '1..1\nok 1 - b\n'; exit 0; fi
             printf '1..2\nok 1 - a\nnot ok 2 - b\n  ---\n  message: timed out\n  ...\n'; exit 1
 
@@ -56,7 +57,7 @@ public sealed class LimitsAndRetries
             Assert.That(exit, Is.EqualTo(ExitCode.Done), project.Output);
             Assert.That(project.Text, Is.EqualTo("2 passed, 1 flaky in api"));
             Assert.That((int)project.Component("api")["flaky"]!, Is.EqualTo(1));
-            Assert.That(File.ReadAllLines(Path.Combine(project.Clone.Folder, "tries.log")), Is.EqualTo(new[] { "", "--only=b" }));
+            Assert.That(File.ReadAllLines(Path.Combine(project.Clone.Folder, "tries.log")), Is.EqualTo(new[] { "", "--only=b", "" }));
             Assert.That(project.Output, Does.Contain("##teamcity[testRetrySupport enabled='true'").And.Contain("passed on try 2").And.Contain("message='timed out'"));
             Assert.That((string?)project.Statement["predicate"]!["result"], Is.EqualTo("WARNED"));
         }
@@ -158,8 +159,7 @@ public sealed class LimitsAndRetries
     public async Task A_quarantined_failure_is_tolerated_until_its_day(string until, int expected, string says)
     {
         using var project =
-            new Project($"run: [sh, -c, \"printf '1..2\\\\nok 1 - a\\\\nnot ok 2 - b\\\\n'; exit 0\"]\nformat: " +
-                $"tap\nquarantine:\n  - test: b\n    owner: team-a\n    until: {until}").Change();
+            new Project($"run: [printf, \"1..2\\\\nok 1 - a\\\\nnot ok 2 - b\\\\n\"]\nformat: tap\nquarantine:\n  - test: b\n    owner: team-a\n    until: {until}").Change();
         project.Time = new FakeTimeProvider(new DateTimeOffset(2026, 11, 23, 12, 0, 0, TimeSpan.Zero));
 
         var exit = await project.RunAsync();

@@ -226,7 +226,9 @@ public sealed class EvidenceStore
     private (byte[]? Statement, byte[]? Envelope, FileFault? Fault) ReadFiles(string step)
     {
         if (step == context?.Step && earlier is { } kept) return kept;
-        FileFault? fault = null;
+        // Whatever lies behind a link was not put there by a step of this work tree.
+        FileFault? fault = LinkOnTheWayTo(step) is var (link, _) ? new(link, "it is a link, not a folder of this work tree") : null;
+        if (fault is not null) return (null, null, fault);
         var (statement, envelope) = (Read(StatementFile), Read(EnvelopeFile));
         return fault is null ? (statement, envelope, null) : (null, null, fault);
 
@@ -252,13 +254,19 @@ public sealed class EvidenceStore
         }
     }
 
-    // A change can commit a link; whoever followed it would clear away or overwrite what is not an evidence.
-    private void RefuseLinks(string step)
+    private (string Path, string Target)? LinkOnTheWayTo(string step)
     {
         foreach (var path in (string[])[Path.GetDirectoryName(Folder)!, Folder, FolderOf(step)])
-            if (new FileInfo(path).LinkTarget is { } target)
-                throw new UsageException($"\"{path}\" is a link (to \"{target}\"), and evidence is written into real folders only; " +
-                    "remove the link, and if it is committed, remove it from the repository");
+            if (new FileInfo(path).LinkTarget is { } target) return (path, target);
+        return null;
+    }
+
+    // A change can commit a link; whoever followed it would clear away or overwrite what is not evidence.
+    private void RefuseLinks(string step)
+    {
+        if (LinkOnTheWayTo(step) is var (path, target))
+            throw new UsageException($"\"{path}\" is a link (to \"{target}\"), and evidence is written into real folders only; " +
+                "remove the link, and if it is committed, remove it from the repository");
     }
 
     /// <summary>Clears away what an earlier run of this step left, so that it is never taken for this run's; its statement can

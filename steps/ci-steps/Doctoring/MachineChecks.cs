@@ -25,6 +25,12 @@ internal sealed class MachineChecks(StepContext context)
         if (hasOrigin != 0) return [new("git", true, version), new("git origin", null, $"{context.WorkTree} is not a clone of anything, so nothing could be asked")];
         var token = context.FindSecret(OriginRemote.TokenVariable);
         MaskCredentials(url);
+        var (_, pushUrl, _) = await GitAsync(["remote", "get-url", "--push", "origin"], null, cancel);
+        MaskCredentials(pushUrl);
+        // git may know a helper for it; the steps do not.
+        foreach (var one in (string[])[url, pushUrl])
+            if (OriginRemote.WhyNot(one) is { } notTaken)
+                return [new("git", true, version), new("git origin", false, $"has the address {notTaken.Text}", notTaken.Advice)];
         var (address, rights) = (OriginRemote.WithoutCredentials(url), Rights(url, token));
         var (read, _, why) = await GitAsync(["ls-remote", "--heads", "origin"], rights, cancel);
         // The clone on an agent was made with rights of the build server's own, which no step has.
