@@ -22,11 +22,14 @@ internal sealed partial record BuilderChoice(string? Program, string WhyNot)
         if (builder == ImageDefinition.EngineBuilder) return new BuilderChoice(null, "");
         var (program, why) = await ProbeAsync(context, kind, location, cancel).ConfigureAwait(false);
         if (program is not null || builder == ImageDefinition.AutoBuilder) return new BuilderChoice(program, why);
-        throw new UsageException($"ci-steps.yaml asks for image.builder \"{builder}\" and docker buildx is not to be had on this agent ({why}): {HowToInstall}, or take the engine's own builder");
+        throw new UsageException($"ci-steps.yaml asks for image.builder \"{builder}\" and docker buildx is not to be had on this agent ({why}): {HowToGetBuildKit(kind)}, or take the engine's own builder");
     }
 
     /// <summary>What to install.</summary>
     public const string HowToInstall = "install docker's client with its buildx plug-in (package docker-buildx-plugin of Docker, docker-buildx of Debian and Ubuntu)";
+
+    /// <summary>What to do where a build needs BuildKit. buildx does not work with podman.</summary>
+    public static string HowToGetBuildKit(EngineKind kind) => kind.IsPodman ? "use an engine with BuildKit" : HowToInstall;
 
     private static async Task<(string? Program, string Why)> ProbeAsync(StepContext context, EngineKind kind, EngineLocation location, CancellationToken cancel)
     {

@@ -129,8 +129,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         var wanted = image.Platform is null && source.Platform is null ? null : platform;
         try
         {
-            var pulled = await engine.PullAsync(source.Reference, await credentials.FindAsync(name.Host, cancel).ConfigureAwait(false),
-                far => context.Log.Progress($"pulling {name}: {far}"), wanted, cancel).ConfigureAwait(false);
+            var pulled = await FetchAsync(name, source.Reference, wanted, cancel).ConfigureAwait(false);
             var there = await engine.InspectImageAsync(source.Reference, cancel).ConfigureAwait(false) ?? await engine.InspectImageAsync(pulled.Id, cancel).ConfigureAwait(false);
             return (pulled.Digest, there ?? throw new UnavailableException("engine", $"the engine pulled \"{source.Reference}\" and does not have it"));
         }
@@ -145,6 +144,25 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
             var known = local.Digests.FirstOrDefault(digest => digest.StartsWith(name.Repository + "@", StringComparison.Ordinal));
             context.Log.Warning($"the base image \"{source.Reference}\" cannot be pulled ({failure.EngineText}); the one on this engine is used");
             return (known is null ? local.Id : known[(known.IndexOf('@', StringComparison.Ordinal) + 1)..], local);
+        }
+    }
+
+    private async Task<PulledImage> FetchAsync(ImageReference name, string reference, string? platform, CancellationToken cancel)
+    {
+        var credential = await credentials.FindAsync(name.Host, cancel).ConfigureAwait(false);
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await engine.PullAsync(reference, credential, far => context.Log.Progress($"pulling {name}: {far}"), platform, cancel)
+                    .ConfigureAwait(false);
+            }
+            catch (Exception failure) when (attempt < PassingFailure.Attempts && PassingFailure.Reason(failure) is { } why)
+            {
+                // One that is here already does for this build, and may be in no registry at all.
+                if (failure is ImagePullException && await engine.InspectImageAsync(reference, cancel).ConfigureAwait(false) is not null) throw;
+                await PassingFailure.PauseAsync(context, "pull", attempt, why, cancel).ConfigureAwait(false);
+            }
         }
     }
 

@@ -45,6 +45,7 @@ public sealed partial class StandInEngine : IAsyncDisposable
     private readonly EngineStyle style;
     private readonly RegistryClient registry;
     private readonly ConcurrentDictionary<string, HeldImage> images = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, int> calls = new(StringComparer.Ordinal);
     private int builds;
     private int pushes;
 
@@ -91,6 +92,16 @@ public sealed partial class StandInEngine : IAsyncDisposable
 
     /// <summary>Whether it ends the connection in the middle of a build.</summary>
     public bool VanishesInBuild { get; set; }
+
+    /// <summary>How many pushes it goes away in, from the first.</summary>
+    public int VanishesInPushes { get; set; }
+
+    /// <summary>Whether a push in which it goes away arrives in the registry first.</summary>
+    public bool ArrivesAndVanishes { get; set; }
+
+    /// <summary>The status of an error of its own with which it answers a call; null: it has none. Gets method and path, and how
+    /// often such a call came before.</summary>
+    public Func<string, int, int?>? OwnError { get; set; }
 
     /// <summary>Starts one.</summary>
     /// <param name="style">Which.</param>
@@ -139,6 +150,12 @@ public sealed partial class StandInEngine : IAsyncDisposable
                 return;
             }
             path = path[end..];
+        }
+        var call = $"{context.Request.Method} {path}";
+        if (OwnError?.Invoke(call, calls.AddOrUpdate(call, 0, (_, before) => before + 1)) is { } status)
+        {
+            await SayAsync(context, status, "the engine is being restarted");
+            return;
         }
         var query = context.Request.Query;
         switch (context.Request.Method, path)
@@ -251,7 +268,8 @@ public sealed partial class StandInEngine : IAsyncDisposable
 
     private async Task PushAsync(HttpContext context, ImageReference name)
     {
-        Interlocked.Increment(ref pushes);
+        var number = Interlocked.Increment(ref pushes);
+        var vanishes = number <= VanishesInPushes;
         var first = new JsonObject { ["status"] = $"The push refers to repository [{name.Repository}{(style.IsPodman ? ":" + name.Tag : "")}]" };
         if (PushError is { } error)
         {
@@ -261,6 +279,12 @@ public sealed partial class StandInEngine : IAsyncDisposable
         if (!images.TryGetValue(name.ToString(), out var image))
         {
             await LinesAsync(context, first, Error(style.HasContainerdStore ? $"tag does not exist: {name}" : $"An image does not exist locally with the tag: {name.Repository}"));
+            return;
+        }
+        if (vanishes && !ArrivesAndVanishes)
+        {
+            await LinesAsync(context, first);
+            context.Abort();
             return;
         }
         var digest = SaysDigest ?? RegistryManifest.Read(image.Manifest).Digest;
@@ -280,6 +304,12 @@ public sealed partial class StandInEngine : IAsyncDisposable
         await registry.UploadBlobAsync(name, image.Layer, "application/vnd.oci.image.layer.v1.tar+gzip");
         await registry.PutManifestAsync(name, RegistryManifest.Read(image.Manifest));
         if (Arrived is { } arrived) await arrived(name);
+        if (vanishes)
+        {
+            await LinesAsync(context, first);
+            context.Abort();
+            return;
+        }
         if (!IsHasty) await LinesAsync(context, [.. lines]);
     }
 

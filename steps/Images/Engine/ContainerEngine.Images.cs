@@ -34,10 +34,10 @@ public sealed partial class ContainerEngine
         }
         try
         {
-            await AttemptAsync(() => client.Images.CreateImageAsync(
+            await WorkAsync(() => client.Images.CreateImageAsync(
                 // Without a tag the engine would pull all there are.
                 new ImagesCreateParameters { FromImage = parsed.Repository, Tag = parsed.Target, Platform = platform },
-                ToAuth(parsed.Host, credential), new Synchronous<JSONMessage>(Read), cancel), cancel).ConfigureAwait(false);
+                ToAuth(parsed.Host, credential), new Synchronous<JSONMessage>(Read), cancel), () => "", cancel).ConfigureAwait(false);
         }
         catch (EngineRefusalException refusal)
         {
@@ -56,7 +56,7 @@ public sealed partial class ContainerEngine
     {
         try
         {
-            var image = await CallAsync(() => client.Images.InspectImageAsync(reference, cancel), cancel).ConfigureAwait(false);
+            var image = await ReadAsync(() => client.Images.InspectImageAsync(reference, cancel), cancel).ConfigureAwait(false);
             var platform = $"{image.Os}/{image.Architecture}" + (string.IsNullOrEmpty(image.Variant) ? "" : "/" + image.Variant);
             return new LocalImage(image.ID, [.. image.RepoTags ?? []], [.. image.RepoDigests ?? []], platform,
                 image.Created is { } created ? new DateTimeOffset(DateTime.SpecifyKind(created, DateTimeKind.Utc)) : null, image.Size, Copy(image.Config?.Labels),
@@ -90,7 +90,8 @@ public sealed partial class ContainerEngine
         ArgumentNullException.ThrowIfNull(reference);
         string? error = null;
         await CallAsync(() => client.Images.CreateImageAsync(
-            new ImagesCreateParameters { FromSrc = "-", Repo = reference.Repository, Tag = reference.Tag ?? "latest", Changes = [.. changes ?? []] },
+            // In one text: podman leaves a tag of its own out of account.
+            new ImagesCreateParameters { FromSrc = "-", Repo = $"{reference.Repository}:{reference.Tag ?? "latest"}", Changes = [.. changes ?? []] },
             archive, new AuthConfig(), new Synchronous<JSONMessage>(message => error ??= message.Error?.Message), cancel), cancel).ConfigureAwait(false);
         if (error is not null) throw new EngineRefusalException(0, error);
         return (await InspectImageAsync(reference.ToString(), cancel).ConfigureAwait(false))?.Id
@@ -107,7 +108,7 @@ public sealed partial class ContainerEngine
         IReadOnlyDictionary<string, string?> labels, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(labels);
-        var found = await CallAsync(() => client.Images.ListImagesAsync(new ImagesListParameters { Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
+        var found = await ReadAsync(() => client.Images.ListImagesAsync(new ImagesListParameters { Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
         return [.. found.Select(image => (image.ID, (IReadOnlyList<string>)[.. image.RepoTags ?? []], (IReadOnlyDictionary<string, string>)Copy(image.Labels)))];
     }
 
@@ -223,6 +224,11 @@ public sealed partial class ContainerEngine
                 ToAuth(name.Host, credential), new Synchronous<JSONMessage>(Read), cancel),
                 () => hasBegun ? $"; \"{name}\" may be in the registry: run again, which finds out" : "", cancel).ConfigureAwait(false);
         }
+        catch (EngineRefusalException refusal) when (refusal.Status >= 500
+            && ImagePullException.Classify(refusal.Message) == ImagePullFailure.Other)
+        {
+            throw OwnError(refusal);
+        }
         catch (EngineRefusalException refusal)
         {
             error ??= refusal.Message;
@@ -234,7 +240,7 @@ public sealed partial class ContainerEngine
     /// <summary>Which engine this is: docker's or podman's, whose builders know different Dockerfiles.</summary>
     public async Task<EngineKind> KindAsync(CancellationToken cancel = default)
     {
-        var version = await CallAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
+        var version = await ReadAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
         return EngineKind.Of(version.Version ?? "", (version.Components ?? []).Any(part => part.Name?.Contains("podman", StringComparison.OrdinalIgnoreCase) is true));
     }
 
@@ -247,6 +253,11 @@ public sealed partial class ContainerEngine
         try
         {
             await AttemptAsync(call, cancel).ConfigureAwait(false);
+        }
+        // Said by what stands before an engine, or by one that is being stopped: never of what was asked for.
+        catch (EngineRefusalException refusal) when (refusal.Status is 502 or 503 or 504)
+        {
+            throw OwnError(refusal);
         }
         catch (UnavailableException silence)
         {

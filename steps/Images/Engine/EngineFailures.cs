@@ -99,7 +99,9 @@ public sealed class ImagePullException(ImagePullFailure kind, string reference, 
         if (Has("unauthorized", "authentication required", "no basic auth credentials", "pull access denied", "push access denied", "insufficient_scope", "authorization failed", "access to the resource is denied", "forbidden"))
             return ImagePullFailure.Unauthorized;
         if (Has("connection refused", "no such host", "i/o timeout", "dial tcp", "TLS handshake timeout", "x509", "connection reset", "EOF",
-            "toomanyrequests", "Client.Timeout", "deadline exceeded", "service unavailable", "bad gateway", "server misbehaving", "network is unreachable"))
+            "toomanyrequests", "Client.Timeout", "deadline exceeded", "service unavailable", "bad gateway", "server misbehaving", "network is unreachable",
+            // A registry that is in trouble, by the words of each store and of podman.
+            "500 Internal Server Error", "504 Gateway Time", "use of closed network connection", "broken pipe"))
             return ImagePullFailure.Unreachable;
         return Has("not found") ? ImagePullFailure.NotFound : ImagePullFailure.Other;
     }

@@ -54,6 +54,9 @@ internal sealed record RegistryRequest(HttpMethod Method, string Host, string Re
     /// <summary>Whether doing it twice is as good as once.</summary>
     public bool Repeatable { get; init; } = true;
 
+    /// <summary>Whether registries that do not know the path answer it with a web page.</summary>
+    public bool MayBeUnknown { get; init; }
+
     /// <summary>More than this of an answer is refused.</summary>
     public int LongestAnswer { get; init; } = 8 << 20;
 }
@@ -130,6 +133,7 @@ internal sealed class RegistryConnection : IDisposable
         }
         if (answer.Status == HttpStatusCode.Forbidden) throw await DeniedAsync(request, answer.Text, cancel).ConfigureAwait(false);
         if (IsTransient((int)answer.Status)) throw new TransientFailure(answer.Text, PauseOf(answer.Headers));
+        ForeignAnswer.Require(request, answer);
         return answer;
     }
 
