@@ -51,7 +51,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         if (setting.Builder.Program is { } program)
             return await new BuildxBuild(context, program, setting.Location, credentials)
                 .RunAsync(build, files, await CacheSourcesAsync(cancel).ConfigureAwait(false), setting.Secrets, cancel).ConfigureAwait(false);
-        build = build with { CacheFrom = await PullCacheAsync(cancel).ConfigureAwait(false) };
+        build = build with { CacheFrom = await PullCacheAsync(setting, cancel).ConfigureAwait(false) };
         return setting.Kind.IsPodman || !EngineBuild.CanLabelAfterwards(build.Labels) ? await SendAsync(build, files, cancel).ConfigureAwait(false)
             : await BuildThenLabelAsync(build, files, cancel).ConfigureAwait(false);
     }
@@ -109,7 +109,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         {
             if (source.Use == DockerfileUse.FrontEnd && !setting.Builder.IsBuildx) continue;
             var platform = source.Use == DockerfileUse.FrontEnd ? setting.Parameters.EnginePlatform! : source.Platform ?? setting.Platform;
-            var (digest, local) = await PullAsync(source, platform, cancel).ConfigureAwait(false);
+            var (digest, local) = await PullAsync(source, platform, setting, cancel).ConfigureAwait(false);
             if (source.Use == DockerfileUse.Base) setting.RequireKnownTriggers(source, local);
             if (!bases.Exists(known => known.Reference == source.Reference)) bases.Add(new BaseImage(source.Reference, digest));
             resolved.TryAdd(source.Reference, local.Id);
@@ -121,7 +121,8 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         return (bases, resolved);
     }
 
-    private async Task<(string Digest, LocalImage Local)> PullAsync(DockerfileSource source, string platform, CancellationToken cancel)
+    private async Task<(string Digest, LocalImage Local)> PullAsync(
+        DockerfileSource source, string platform, BuildSetting setting, CancellationToken cancel)
     {
         var name = ImageReference.Parse(source.Reference);
         context.Log.Progress($"{order.Component.Name}: pulling {name}");
@@ -131,7 +132,8 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         {
             var pulled = await FetchAsync(name, source.Reference, wanted, cancel).ConfigureAwait(false);
             var there = await engine.InspectImageAsync(source.Reference, cancel).ConfigureAwait(false) ?? await engine.InspectImageAsync(pulled.Id, cancel).ConfigureAwait(false);
-            return (pulled.Digest, there ?? throw new UnavailableException("engine", $"the engine pulled \"{source.Reference}\" and does not have it"));
+            if (there is null) throw new UnavailableException("engine", $"the engine pulled \"{source.Reference}\" and does not have it");
+            return (pulled.IsSaid ? pulled.Digest : await DigestAsync(name, there.Id, cancel).ConfigureAwait(false), there);
         }
         catch (ImagePullException failure) when (source.Use == DockerfileUse.FrontEnd)
         {
@@ -141,10 +143,20 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         {
             // An image that was made on this machine is in no registry; one that was pulled before has its digest still.
             if (await engine.InspectImageAsync(source.Reference, cancel).ConfigureAwait(false) is not { } local) throw await ToStepFailureAsync(failure, cancel).ConfigureAwait(false);
-            var known = local.Digests.FirstOrDefault(digest => digest.StartsWith(name.Repository + "@", StringComparison.Ordinal));
+            // What podman has of an image it packed itself may be a digest that no registry has.
+            var known = setting.Kind.IsPodman ? null : local.Digests.FirstOrDefault(digest => digest.StartsWith(name.Repository + "@", StringComparison.Ordinal));
             context.Log.Warning($"the base image \"{source.Reference}\" cannot be pulled ({failure.EngineText}); the one on this engine is used");
             return (known is null ? local.Id : known[(known.IndexOf('@', StringComparison.Ordinal) + 1)..], local);
         }
+    }
+
+    // What the engine pulled is known by its id: the registry's image under that name, if it is that one still.
+    private async Task<string> DigestAsync(ImageReference name, string id, CancellationToken cancel)
+    {
+        var there = await registry.FindImageAsync(name, cancel).ConfigureAwait(false);
+        return there is not null && there.KnownAs.Contains(id) ? there.Digest
+            : throw new UnavailableException("registry", $"the engine pulled \"{name}\" as {id} without its digest, and the registry has "
+                + $"{there?.Digest ?? "nothing"} under that name now, which is another image; nothing was built: run again");
     }
 
     private async Task<PulledImage> FetchAsync(ImageReference name, string reference, string? platform, CancellationToken cancel)
@@ -197,9 +209,10 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         await registry.FindImageAsync(reference, cancel).ConfigureAwait(false) is { } there && there.Platforms.Any(one => BuildPlatform.AreSame(one.Platform, platform));
 
     // Where the engine has built this component before, its own cache is the better one: naming sources would switch it off.
-    private async Task<IReadOnlyList<string>> PullCacheAsync(CancellationToken cancel)
+    private async Task<IReadOnlyList<string>> PullCacheAsync(BuildSetting setting, CancellationToken cancel)
     {
-        if (context.Settings.Get(ImageBuildCommand.NoCache)) return [];
+        // podman's builder takes no layers of an image that it is named.
+        if (setting.Kind.IsPodman || context.Settings.Get(ImageBuildCommand.NoCache)) return [];
         var own = await engine.ListImagesAsync(new Dictionary<string, string?>
         {
             [ImageName.TitleLabel] = order.Labels[ImageName.TitleLabel],

@@ -213,8 +213,11 @@ public sealed partial class StandInEngine : IAsyncDisposable
             return;
         }
         var platform = found.Platforms[0];
-        images[name] = new HeldImage(style.HasContainerdStore ? found.Digest : platform.ConfigDigest, [name], [$"{repository}@{found.Digest}"], platform.Platform, [], [], [], []);
-        await LinesAsync(context, new JsonObject { ["status"] = "Pulling from " + repository, ["id"] = tag }, new JsonObject { ["status"] = "Digest: " + found.Digest },
+        // podman knows what it pulled by the digest of a packing of its own, and says no other.
+        var digest = style.IsPodman ? DigestOf(Encoding.UTF8.GetBytes(found.Digest)) : found.Digest;
+        images[name] = new HeldImage(style.HasContainerdStore ? found.Digest : platform.ConfigDigest, [name], [$"{repository}@{digest}"], platform.Platform, [], [], [], []);
+        if (style.IsPodman) await LinesAsync(context, new JsonObject { ["stream"] = "Writing manifest to image destination\n" });
+        else await LinesAsync(context, new JsonObject { ["status"] = "Pulling from " + repository, ["id"] = tag }, new JsonObject { ["status"] = "Digest: " + found.Digest },
             new JsonObject { ["status"] = "Status: Image is up to date for " + name });
     }
 
@@ -364,7 +367,11 @@ public sealed partial class StandInEngine : IAsyncDisposable
 
     private static string DigestOf(byte[] content) => "sha256:" + Convert.ToHexStringLower(SHA256.HashData(content));
 
-    private static JsonObject Error(string text) => new() { ["errorDetail"] = new JsonObject { ["message"] = text }, ["error"] = text };
+    private JsonObject Error(string text)
+    {
+        var said = style.IsPodman ? text + "\n" : text;
+        return new() { ["errorDetail"] = new JsonObject { ["message"] = said }, ["error"] = said };
+    }
 
     private static Task SayAsync(HttpContext context, int status, string message)
     {

@@ -266,6 +266,8 @@ public sealed class OnEveryEngine(EngineStyle style)
         engine.BuildError = error;
         Assert.That(await RunAsync(), Is.EqualTo(exit), Repository.Output);
         Assert.That(Repository.Output, Does.Contain(said));
+        Assert.That(Repository.Output.TrimEnd().Split('\n').Select(line => line.TrimEnd()), Has.None.Matches<string>(line => line is not null && line.EndsWith('s') && line.Trim().Length <= 5),
+            "a line with nothing but the time");
     }
 
     [Test]

@@ -34,7 +34,7 @@ public sealed partial class ContainerEngine
         {
             await IgnoreAbsentAsync(() => client.Containers.KillContainerAsync(id, new ContainerKillParameters { Signal = signal }, cancel), cancel).ConfigureAwait(false);
         }
-        catch (EngineRefusalException refusal) when (refusal.IsConflict || refusal.Message.Contains("is not running", StringComparison.Ordinal))
+        catch (EngineRefusalException refusal) when (refusal.IsConflict || refusal.IsNotRunning)
         {
             // It has ended by itself: that is what was wanted.
         }

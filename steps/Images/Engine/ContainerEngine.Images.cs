@@ -25,7 +25,7 @@ public sealed partial class ContainerEngine
         var transfer = new TransferProgress(progress, TimeProvider.System);
         void Read(JSONMessage message)
         {
-            if (message.Error is { } failure) error = failure.Message;
+            if (message.Error is { } failure) error = failure.Message?.Trim();
             const string digestLine = "Digest: ";
             if (message.Status is not { } status) return;
             if (status.StartsWith(digestLine, StringComparison.Ordinal)) digest = status[digestLine.Length..].Trim();
@@ -46,9 +46,11 @@ public sealed partial class ContainerEngine
         if (error is not null) throw new ImagePullException(ImagePullException.Classify(error), reference, error);
         var image = await InspectImageAsync(parsed.Digest is null ? $"{parsed.Repository}:{parsed.Target}" : $"{parsed.Repository}@{parsed.Digest}", cancel).ConfigureAwait(false)
             ?? throw new ImagePullException(ImagePullFailure.Other, reference, "the engine says that it pulled the image and does not have it");
+        digest ??= parsed.Digest;
+        var isSaid = digest is not null;
         digest ??= image.Digests.Select(name => name[(name.IndexOf('@', StringComparison.Ordinal) + 1)..]).FirstOrDefault()
             ?? throw new ImagePullException(ImagePullFailure.Other, reference, "the engine told no digest");
-        return new PulledImage(image.Id, digest);
+        return new PulledImage(image.Id, digest, isSaid);
     }
 
     /// <summary>A local image; null when there is none of that reference or id.</summary>
@@ -127,7 +129,8 @@ public sealed partial class ContainerEngine
         {
             if (message.Stream is { } text) progress.Add(text);
             else if (message.Status is { } status && message.Progress is null) progress.Add((message.ID is { Length: > 0 } layer ? $"{layer}: {status}" : status) + "\n");
-            if (message.Error is { } failure) error ??= failure.Message;
+            // podman ends it with a line break.
+            if (message.Error is { } failure) error ??= failure.Message?.Trim();
             if (message.Aux?.ExtensionData is { } facts && facts.TryGetValue("ID", out var value)) id = value.ToString();
         }
         try
@@ -212,7 +215,8 @@ public sealed partial class ContainerEngine
         void Read(JSONMessage message)
         {
             hasBegun = true;
-            if (message.Error is { } failure) error ??= failure.Message;
+            // podman ends it with a line break.
+            if (message.Error is { } failure) error ??= failure.Message?.Trim();
             if (message.Aux?.ExtensionData is { } facts && facts.TryGetValue("Digest", out var value)) digest = value.ToString();
             // Without a message of its own, as the containerd store pushes: "1: digest: sha256:… size: 750".
             else if (message.Status is { } status && PushedLine().Match(status) is { Success: true } pushed) digest ??= pushed.Groups[1].Value;

@@ -85,6 +85,9 @@ public sealed partial class ContainerEngine : IDisposable
     /// <summary>Name and version as it gives them, such as <c>docker 28.5.2</c> or <c>podman 4.3.1</c>.</summary>
     public string Product => greeting.Product;
 
+    /// <summary>Whether it is podman, by the name that it gives.</summary>
+    public bool IsPodman => Product.StartsWith("podman", StringComparison.OrdinalIgnoreCase);
+
     /// <summary>Whether the engine runs on this machine, so that its containers see this machine's files.</summary>
     public bool IsLocal => Location.IsLocal;
 

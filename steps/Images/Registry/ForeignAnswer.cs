@@ -14,10 +14,8 @@ internal static class ForeignAnswer
     /// <param name="asked">What was asked last.</param>
     /// <param name="place">Where it leads; null: it does not say.</param>
     public static string? Redirect(HttpStatusCode status, Uri asked, Uri? place) => (int)status is < 300 or > 399 ? null
-        : $"HTTP {(int)status}, a redirect " + (place is null ? "to nowhere"
-            : !Uri.TryCreate(asked, place, out var next) || next.Scheme is not ("http" or "https") ? $"to \"{place}\", which is not an address"
-            : asked.Scheme == "https" && next.Scheme == "http" ? $"from HTTPS to \"{Shown(next)}\""
-            : $"in a circle (\"{Shown(next)}\")");
+        : $"HTTP {(int)status}, a redirect " + (place is null || !Uri.TryCreate(asked, place, out var next) ? "to nowhere"
+            : asked.Scheme == "https" && next.Scheme != "https" ? $"from HTTPS to \"{Shown(next)}\"" : $"in a circle (\"{Shown(next)}\")");
 
     /// <summary>A web page in an answer's place; null when it is not one.</summary>
     public static string? Page(string? mediaType, byte[] body) =>

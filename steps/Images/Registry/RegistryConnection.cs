@@ -2,8 +2,6 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
-using System.Security.Authentication;
-using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using CiSteps.Hosting.Json;
 using CiSteps.Hosting;
@@ -70,6 +68,7 @@ internal sealed class RegistryConnection : IDisposable
     private readonly HttpClient http;
     private readonly RegistryCredentials credentials;
     private readonly IReadOnlySet<string> plainHosts;
+    private readonly RegistryTrust trust;
     private readonly BuildLog log;
     private readonly TimeProvider time;
     private readonly ConcurrentDictionary<string, string> schemes = new(StringComparer.OrdinalIgnoreCase);
@@ -88,7 +87,8 @@ internal sealed class RegistryConnection : IDisposable
             UseCookies = false,
             Proxy = RegistryProxies.Of(credentials.Environment),
         };
-        if (certificateAuthority is not null) Trust(handler, certificateAuthority);
+        trust = new RegistryTrust(certificateAuthority);
+        handler.SslOptions.RemoteCertificateValidationCallback = trust.Accepts;
         http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = 8 << 20 };
         http.DefaultRequestHeaders.UserAgent.Add(new ProductInfoHeaderValue("ci-steps", StepHost.Version.Split('+')[0]));
     }
@@ -154,7 +154,7 @@ internal sealed class RegistryConnection : IDisposable
         {
             if (challenge.Scheme.Equals("Bearer", StringComparison.OrdinalIgnoreCase))
             {
-                var (token, life) = await new TokenEndpoint(http, time, PauseOf, IsPlainAllowed)
+                var (token, life) = await new TokenEndpoint(http, time, trust, PauseOf, IsPlainAllowed)
                     .FetchAsync(request, challenge.Parameter ?? "", found, Count, cancel).ConfigureAwait(false);
                 tokens[(request.Host, request.Repository, request.Actions)] = (token, time.GetUtcNow() + life);
                 return new AuthenticationHeaderValue("Bearer", token);
@@ -202,7 +202,6 @@ internal sealed class RegistryConnection : IDisposable
         }
         catch (TransientFailure failure) when (failure.InnerException is HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } secure)
         {
-            if (IsWrongCertificate(secure)) throw Untrusted(request.Host, secure);
             // What answered does not speak TLS. Engines do the same: plain HTTP on this very machine, elsewhere only when named.
             if (!IsPlainAllowed(host))
                 throw new UsageException($"the registry \"{request.Host}\" does not speak HTTPS; when it is meant to be reached by plain HTTP, say \"plain-http: true\" under \"registry\" in ci-steps.yaml", secure);
@@ -226,12 +225,6 @@ internal sealed class RegistryConnection : IDisposable
     internal static bool IsLoopback(string host) =>
         Uri.TryCreate("http://" + host, UriKind.Absolute, out var address) && (address.IsLoopback || address.Host == "localhost");
 
-    private static bool IsWrongCertificate(HttpRequestException failure) =>
-        failure.InnerException is AuthenticationException { Message: var text } && text.Contains("certificate", StringComparison.OrdinalIgnoreCase);
-
-    private static UsageException Untrusted(string host, Exception failure) =>
-        new($"the certificate of the registry \"{host}\" is not trusted: {failure.InnerException?.Message}; give the authority's PEM file by {RegistrySettings.CertificateAuthority.Variable}", failure);
-
     private async Task<RegistryAnswer> AttemptAsync(RegistryRequest request, Uri address, AuthenticationHeaderValue? authorization, CancellationToken cancel)
     {
         using var message = new HttpRequestMessage(request.Method, address);
@@ -254,6 +247,8 @@ internal sealed class RegistryConnection : IDisposable
         }
         catch (HttpRequestException failure)
         {
+            if (trust.Find($"the registry \"{request.Host}\"" + (IsAt(address, request.Host) ? "" : $" at \"{address.Authority}\""), address, failure) is { } refusal)
+                throw refusal;
             throw new TransientFailure(Innermost(failure).Message, null, failure);
         }
         catch (IOException failure)
@@ -298,37 +293,10 @@ internal sealed class RegistryConnection : IDisposable
     private static AuthenticationHeaderValue Basic(RegistryCredential credential) =>
         new("Basic", Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes($"{credential.User}:{credential.Password}")));
 
-    private static Exception Innermost(Exception failure)
+    internal static Exception Innermost(Exception failure)
     {
         while (failure.InnerException is { } inner) failure = inner;
         return failure;
-    }
-
-    // Further authorities beside the machine's own: a name mismatch or an expired certificate stays a refusal.
-    private static void Trust(SocketsHttpHandler handler, string path)
-    {
-        var authorities = new X509Certificate2Collection();
-        try
-        {
-            authorities.ImportFromPemFile(path);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or System.Security.Cryptography.CryptographicException)
-        {
-            throw new UsageException($"cannot read certificates from \"{path}\" ({RegistrySettings.CertificateAuthority.Variable}): {error.Message}", error);
-        }
-        if (authorities.Count == 0) throw new UsageException($"there is no certificate in \"{path}\" ({RegistrySettings.CertificateAuthority.Variable}); it must be PEM");
-        handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
-        {
-            if (errors == System.Net.Security.SslPolicyErrors.None) return true;
-            if (errors != System.Net.Security.SslPolicyErrors.RemoteCertificateChainErrors || certificate is not X509Certificate2 presented) return false;
-            using var own = new X509Chain();
-            own.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-            own.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-            own.ChainPolicy.CustomTrustStore.AddRange(authorities);
-            if (chain is not null)
-                foreach (var element in chain.ChainElements) own.ChainPolicy.ExtraStore.Add(element.Certificate);
-            return own.Build(presented);
-        };
     }
 }
 

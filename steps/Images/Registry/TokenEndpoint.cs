@@ -8,7 +8,8 @@ using CiSteps.Hosting;
 namespace CiSteps.Images;
 
 /// <summary>The Bearer flow: a token for one repository from the place that the registry names. Its 404 says nothing about images.</summary>
-internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<HttpResponseHeaders, TimeSpan?> pauseOf, Func<string, bool> isPlainAllowed)
+internal sealed class TokenEndpoint(
+    HttpClient http, TimeProvider time, RegistryTrust trust, Func<HttpResponseHeaders, TimeSpan?> pauseOf, Func<string, bool> isPlainAllowed)
 {
     private static readonly TimeSpan LongestAttempt = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan ShortestLife = TimeSpan.FromSeconds(60);
@@ -50,7 +51,8 @@ internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<Htt
         }
         catch (HttpRequestException failure)
         {
-            throw new TransientFailure($"the token endpoint {address.Authority}: {failure.Message}", null, failure);
+            if (trust.Find($"the token endpoint {address.Authority} of the registry \"{request.Host}\"", address, failure) is { } refusal) throw refusal;
+            throw new TransientFailure($"the token endpoint {address.Authority}: {RegistryConnection.Innermost(failure).Message}", null, failure);
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {

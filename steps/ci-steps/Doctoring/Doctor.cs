@@ -58,7 +58,8 @@ internal sealed class Doctor(StepContext context)
         }
         catch (UsageException failure)
         {
-            return (null, Look.Failed("pipeline file", failure, "ci-steps scaffold --work-tree writes a first one"));
+            return (null, Look.Failed("pipeline file", failure,
+                File.Exists(Path.Combine(context.WorkTree, name)) ? "" : "ci-steps scaffold --work-tree writes a first one"));
         }
     }
 

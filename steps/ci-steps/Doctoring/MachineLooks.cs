@@ -86,12 +86,13 @@ internal sealed class MachineLooks(StepContext context)
             [
                 new("engine", true, $"{engine.Product} at {engine.Location}, {machine}"
                     + (engine.IsLocal ? "" : "; it is another machine's, so commands with an image of their own do not run here")),
-                await BuildxAsync(engine.Location, cancel).ConfigureAwait(false),
+                engine.IsPodman ? new("docker buildx", null, "is not used with podman: builds take its own builder, and Dockerfiles that need BuildKit another engine")
+                    : await BuildxAsync(engine.Location, cancel).ConfigureAwait(false),
             ];
         }
         catch (Exception failure) when (Look.IsFinding(failure))
         {
-            return [Look.Failed("engine", failure, $"start a container engine, let this user reach it, or set {EngineLocation.HostVariable}")];
+            return [Look.Failed("engine", failure)];
         }
     }
 
