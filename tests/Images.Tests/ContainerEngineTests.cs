@@ -162,13 +162,17 @@ public sealed class ContainerEngineTests
         var taken = await Assert.ThrowsAsync<EngineRefusalException>(() => engine.CreateNetworkAsync(spec with { Name = name + "-2" }));
         Assert.That(taken!.IsAddressOverlap, taken.Message);
         Assert.That((await Assert.ThrowsAsync<EngineRefusalException>(() => engine.CreateNetworkAsync(spec)))!.IsConflict);
-        var web = await engine.CreateContainerAsync(Shell("sleep 60") with { NetworkMode = name, Ipv4Address = "10.231.77.5", NetworkAliases = ["web"] });
+        // podman gives none out of the range, and has no names in a network without a plug-in of its own.
+        var address = engine.IsPodman ? "10.231.77.135" : "10.231.77.5";
+        var web = await engine.CreateContainerAsync(Shell("sleep 60") with { NetworkMode = name, Ipv4Address = address, NetworkAliases = ["web"] });
         await engine.StartContainerAsync(web);
-        Assert.That((await engine.InspectContainerAsync(web))!.Addresses, Is.EqualTo(new Dictionary<string, string> { [name] = "10.231.77.5" }));
+        Assert.That((await engine.InspectContainerAsync(web))!.Addresses, Is.EqualTo(new Dictionary<string, string> { [name] = address }));
         var beside = await engine.CreateContainerAsync(Shell("ip addr; nslookup web") with { NetworkMode = "container:" + web });
         await engine.StartContainerAsync(beside);
         await engine.WaitContainerAsync(beside);
-        Assert.That(string.Join('\n', (await LinesAsync(beside, new LogOptions())).Select(line => line.Text)), Does.Contain("inet 10.231.77.5/24").And.Contain("Address: 10.231.77.5"));
+        var told = string.Join('\n', (await LinesAsync(beside, new LogOptions())).Select(line => line.Text));
+        Assert.That(told, Does.Contain($"inet {address}/24"));
+        if (!engine.IsPodman) Assert.That(told, Does.Contain($"Address: {address}"));
         Assert.That((await engine.ListNetworksAsync(new Dictionary<string, string?> { [LocalEngine.Label] = local.Id })).Single(),
             Has.Property(nameof(EngineNetwork.Name)).EqualTo(name).And.Property(nameof(EngineNetwork.Subnets)).EqualTo(new[] { "10.231.77.0/24" }));
         await engine.RemoveContainerAsync(beside);
@@ -225,7 +229,7 @@ public sealed class ContainerEngineTests
     }
 
     [TestCase("localhost:1/nothing:1", ImagePullFailure.Unreachable)]
-    [TestCase("UPPER/case", ImagePullFailure.InvalidName)]
+    [TestCase("registry.example/UPPER", ImagePullFailure.InvalidName)]
     [TestCase("localhost:1/Upper:1", ImagePullFailure.InvalidName)]
     [TestCase("", ImagePullFailure.InvalidName)]
     public async Task Says_why_an_image_cannot_be_pulled(string reference, ImagePullFailure kind)

@@ -42,7 +42,8 @@ public sealed class RegistryClientTests(RegistryAccess access)
         Assert.That(await client.FindDigestAsync(pushed.WithDigest(digest)), Is.EqualTo(digest));
         var image = (await client.FindImageAsync(pushed))!;
         var localId = (await local.Engine.InspectImageAsync(pushed.ToString()))!.Id;
-        Assert.That(image.KnownAs, Is.EquivalentTo(new[] { digest, localId }));
+        // With the containerd store the id is the digest.
+        Assert.That(image.KnownAs, Does.Contain(digest).And.Contain(localId));
         Assert.That(image.Platforms.Single().Platform, Is.EqualTo((await local.Engine.DescribeAsync()).Platform));
     }
 
