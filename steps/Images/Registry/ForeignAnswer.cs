@@ -22,7 +22,7 @@ internal static class ForeignAnswer
         mediaType == "text/html" && body.Length > 0 ? $"a web page ({mediaType}, {body.Length} bytes)" : null;
 
     /// <summary>Refuses an answer that is none of a registry's.</summary>
-    /// <exception cref="UnavailableException">"registry": it is none.</exception>
+    /// <exception cref="UnavailableException">"registry-protocol": it is none.</exception>
     public static void Require(RegistryRequest request, RegistryAnswer answer)
     {
         var page = answer.IsSuccess && !request.MayBeUnknown ? Page(answer.MediaType, answer.Body) : null;
@@ -30,7 +30,7 @@ internal static class ForeignAnswer
         if (page is not null && !Shown(answer.Address).EndsWith(Shown(request.Path), StringComparison.Ordinal))
             page += $" from \"{Shown(answer.Address)}\"";
         if ((page ?? Redirect(answer.Status, answer.Address, answer.Headers.Location)) is not { } found) return;
-        throw new UnavailableException("registry", $"the registry \"{request.Host}\" does not answer {request.Method} "
+        throw new UnavailableException("registry-unreachable", $"the registry \"{request.Host}\" does not answer {request.Method} "
             + $"{Shown(request.Path)} itself: what comes is {found}; nothing is known; {Advice}");
     }
 

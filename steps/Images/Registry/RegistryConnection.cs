@@ -100,7 +100,7 @@ internal sealed class RegistryConnection : IDisposable
     public TimeSpan? ClockDifference { get; private set; }
 
     /// <summary>Sends a request and reads the answer. Success, refusals and absence come back; silence and overload do not.</summary>
-    /// <exception cref="UnavailableException">"registry": no answer, or none but errors of the server's own, after retries.</exception>
+    /// <exception cref="UnavailableException">"registry-unreachable": no answer, or none but errors of the server's own, after retries.</exception>
     /// <exception cref="UsageException">The registry wants credentials, or other ones.</exception>
     public async Task<RegistryAnswer> SendAsync(RegistryRequest request, CancellationToken cancel)
     {
@@ -113,7 +113,7 @@ internal sealed class RegistryConnection : IDisposable
         }
         catch (TransientFailure failure)
         {
-            throw new UnavailableException("registry", $"the registry \"{request.Host}\" does not answer as it should ({what}): {failure.Message}; see whether it is up and reachable from here", failure);
+            throw new UnavailableException("registry-unreachable", $"the registry \"{request.Host}\" does not answer as it should ({what}): {failure.Message}; see whether it is up and reachable from here", failure);
         }
     }
 
@@ -266,14 +266,14 @@ internal sealed class RegistryConnection : IDisposable
     private static async Task<byte[]> ReadAsync(HttpResponseMessage response, int longest, CancellationToken cancel)
     {
         if (response.Content.Headers.ContentLength > longest)
-            throw new UnavailableException("registry", $"the registry's answer has {response.Content.Headers.ContentLength} bytes; not more than {longest} are read");
+            throw new UnavailableException("registry-protocol", $"the registry's answer has {response.Content.Headers.ContentLength} bytes; not more than {longest} are read");
         await using var stream = await response.Content.ReadAsStreamAsync(cancel).ConfigureAwait(false);
         var memory = new MemoryStream();
         var buffer = new byte[65536];
         int count;
         while ((count = await stream.ReadAsync(buffer, cancel).ConfigureAwait(false)) > 0)
         {
-            if (memory.Length + count > longest) throw new UnavailableException("registry", $"the registry's answer is longer than {longest} bytes");
+            if (memory.Length + count > longest) throw new UnavailableException("registry-protocol", $"the registry's answer is longer than {longest} bytes");
             memory.Write(buffer, 0, count);
         }
         return memory.ToArray();

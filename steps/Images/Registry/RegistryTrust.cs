@@ -10,8 +10,8 @@ namespace CiSteps.Images;
 /// <summary>Which certificates registries may show: those of the machine's own authorities, and of one more where that is named.</summary>
 internal sealed class RegistryTrust
 {
-    private static readonly string setting =
-        $"--{RegistrySettings.CertificateAuthority.Name} or {RegistrySettings.CertificateAuthority.Variable}";
+    private static readonly string Setting =
+        $"--{RegistryOptions.CertificateAuthority.Name} or {RegistryOptions.CertificateAuthority.Variable}";
 
     private readonly string? path;
     private readonly X509Certificate2Collection authorities = [];
@@ -30,11 +30,11 @@ internal sealed class RegistryTrust
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
         {
-            throw new UsageException($"the file \"{path}\" of the registry's authority cannot be read ({error.Message}): mend {setting}", error);
+            throw new UsageException($"the file \"{path}\" of the registry's authority cannot be read ({error.Message}): mend {Setting}", error);
         }
         if (authorities.Count == 0)
             throw new UsageException($"there is no certificate in the file \"{path}\" of the registry's authority: "
-                + $"name one in PEM form (BEGIN CERTIFICATE) by {setting}");
+                + $"name one in PEM form (BEGIN CERTIFICATE) by {Setting}");
     }
 
     /// <summary>Whether a certificate will do. Why one does not is kept.</summary>
@@ -53,8 +53,8 @@ internal sealed class RegistryTrust
             }
             var host = (sender as SslStream)?.TargetHostName ?? "";
             faults[host] = CertificateFault.Describe(host, presented, own ?? chain, errors,
-                (path is null ? $"give the PEM file of the one that signed it by {setting}"
-                    : $"\"{path}\" ({setting}) has another one, put the right one there") + ", and see whether this is the server that is meant");
+                (path is null ? $"give the PEM file of the one that signed it by {Setting}"
+                    : $"\"{path}\" ({Setting}) has another one, put the right one there") + ", and see whether this is the server that is meant");
             return false;
         }
         finally

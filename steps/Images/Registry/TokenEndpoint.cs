@@ -37,7 +37,7 @@ internal sealed class TokenEndpoint(
             if (response.IsSuccessStatusCode) return Read(body, response.Content.Headers.ContentType?.MediaType, endpoint);
             var status = (int)response.StatusCode;
             if (ForeignAnswer.Redirect(response.StatusCode, response.RequestMessage?.RequestUri ?? address, response.Headers.Location) is { } redirect)
-                throw new UnavailableException("registry", $"{endpoint} answers {redirect}; {ForeignAnswer.Advice}");
+                throw new UnavailableException("registry-protocol", $"{endpoint} answers {redirect}; {ForeignAnswer.Advice}");
             if (status is 408 or 429 or 499 or >= 500) throw new TransientFailure($"the token endpoint {address.Authority} answers {TransientFailure.Describe(response.StatusCode)}", pauseOf(response.Headers));
             if (response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.BadRequest)
             {
@@ -47,7 +47,7 @@ internal sealed class TokenEndpoint(
                             + "check user and password"
                         : $"wants credentials (HTTP {status}) and {found.WhyNone}"));
             }
-            throw new UnavailableException("registry", $"{endpoint} answers HTTP {status}; whether the image exists is not known");
+            throw new UnavailableException("registry-protocol", $"{endpoint} answers HTTP {status}; whether the image exists is not known");
         }
         catch (HttpRequestException failure)
         {
@@ -86,9 +86,9 @@ internal sealed class TokenEndpoint(
     private static Uri PlaceOf(string? realm, string host)
     {
         var why = $"the registry \"{host}\" wants a token and does not say where it is to be had: its challenge (WWW-Authenticate) ";
-        if (string.IsNullOrEmpty(realm)) throw new UnavailableException("registry", $"{why}has no realm; {ForeignAnswer.Advice}");
+        if (string.IsNullOrEmpty(realm)) throw new UnavailableException("registry-protocol", $"{why}has no realm; {ForeignAnswer.Advice}");
         return Uri.TryCreate(realm, UriKind.Absolute, out var address) && address.Scheme is "http" or "https" ? address
-            : throw new UnavailableException("registry",
+            : throw new UnavailableException("registry-protocol",
                 $"{why}has the realm \"{realm}\", which is not an http or https address; {ForeignAnswer.Advice}");
     }
 
@@ -109,11 +109,11 @@ internal sealed class TokenEndpoint(
         {
             var instead = ForeignAnswer.Page(mediaType, body)
                 ?? (answer is null ? $"something that is not a JSON object ({body.Length} bytes)" : "JSON without one");
-            throw new UnavailableException("registry", $"{endpoint} sent no token but {instead}; {ForeignAnswer.Advice}");
+            throw new UnavailableException("registry-protocol", $"{endpoint} sent no token but {instead}; {ForeignAnswer.Advice}");
         }
         // It goes into a header: a line break in it would begin another.
         if (token.AsSpan().ContainsAnyExceptInRange('!', '~'))
-            throw new UnavailableException("registry",
+            throw new UnavailableException("registry-protocol",
                 $"{endpoint} sent a token with characters that no token has");
         var life = answer?["expires_in"] is JsonValue seconds && seconds.TryGetValue(out int given) && given > 0
             ? TimeSpan.FromSeconds(given) : ShortestLife;
