@@ -360,10 +360,10 @@ public sealed class RealImageTests
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "22", output, stop.Token), Is.EqualTo(ExitCode.Cancelled), repository.Output);
         // The engine takes it away by itself as soon as nobody listens any more; that is not at once.
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        await sleep.EndAsync(limit.Token);
-        // podman's builds are no containers to its API.
+        // podman 4.3 lets a command run to its end, and its builds are no containers to its API.
         if (!IsPodman)
         {
+            await sleep.EndAsync(limit.Token);
             var container = System.Text.RegularExpressions.Regex.Match(repository.Output, "Running in ([0-9a-f]{12})").Groups[1].Value;
             Assert.That(container, Is.Not.Empty, repository.Output);
             while (await local.Engine.InspectContainerAsync(container, limit.Token) is not null) await Task.Delay(100, limit.Token);

@@ -30,7 +30,7 @@ internal static class ForeignAnswer
         if (page is not null && !Shown(answer.Address).EndsWith(Shown(request.Path), StringComparison.Ordinal))
             page += $" from \"{Shown(answer.Address)}\"";
         if ((page ?? Redirect(answer.Status, answer.Address, answer.Headers.Location)) is not { } found) return;
-        throw new UnavailableException("registry-unreachable", $"the registry \"{request.Host}\" does not answer {request.Method} "
+        throw new UnavailableException("registry-protocol", $"the registry \"{request.Host}\" does not answer {request.Method} "
             + $"{Shown(request.Path)} itself: what comes is {found}; nothing is known; {Advice}");
     }
 
