@@ -36,6 +36,7 @@ internal sealed record BuildEnvironment(EngineLocation Location, EngineKind Kind
         var secrets = BuildSecrets.Find(context, component);
         var text = ReadDockerfile(context, image);
         var parameters = ParametersOf(image) with { EnginePlatform = enginePlatform };
+        RefuseOtherPlatforms(component, enginePlatform);
         var builder = await BuilderChoice.OfAsync(image.Builder, search, cancel);
         if (builder.IsBuildx) RefuseForOldBuildKit(text, parameters, kind);
         else
@@ -66,6 +67,17 @@ internal sealed record BuildEnvironment(EngineLocation Location, EngineKind Kind
         foreach (var (name, value) in component.Image!.Arguments)
             if (context.Log.Mask.Apply(value) != value)
                 throw new UsageException($"the build argument \"{name}\" of \"{component.Name}\" holds a secret, and build arguments stay readable in the image; hand it over in image.secrets instead");
+    }
+
+    // An image that says one platform and was made with the files of another. What agrees may stand: the engine's own builder
+    // knows these names by nothing else.
+    private static void RefuseOtherPlatforms(ComponentDefinition component, string enginePlatform)
+    {
+        var target = component.Image!.Platform ?? enginePlatform;
+        foreach (var (name, value) in component.Image.Arguments)
+            if (BuildPlatform.OtherThan(name, value, target, enginePlatform) is { } own)
+                throw new UsageException($"the build argument \"{name}\" of \"{component.Name}\" is \"{value}\" in ci-steps.yaml, and builders set it "
+                    + $"to \"{own}\" themselves: take it out of image.args, or set image.platform");
     }
 
     // For either builder the log learns the passwords in them.
@@ -101,12 +113,12 @@ internal sealed record BuildEnvironment(EngineLocation Location, EngineKind Kind
             + $"word; nothing was built{Because(Builder)}: {Advice(Kind, Builder)}, or take another base image");
     }
 
-    // buildx does not work with podman. Where it was not looked for, it may well be there.
+    // Where it was not looked for, it may well be there.
     private static string Advice(EngineKind kind, BuilderChoice builder) =>
-        kind.IsPodman ? "use an engine with BuildKit"
+        kind.IsPodman ? BuilderChoice.HowToGetBuildKit(kind)
         : builder.WhyNot.Length == 0 ? "set image.builder in ci-steps.yaml to auto or buildx (" + BuilderChoice.HowToInstall
             + " where that is missing)"
-        : BuilderChoice.HowToInstall;
+        : BuilderChoice.HowToGetBuildKit(kind);
 
     private static void RefuseForOldBuildKit(string text, DockerfileParameters parameters, EngineKind kind)
     {

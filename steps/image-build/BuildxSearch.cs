@@ -30,6 +30,9 @@ internal sealed partial class BuildxSearch(StepContext context, ContainerEngine 
     private readonly EngineLocation location = engine.Location;
     private Task<(BuildxProgram? Program, string Why)>? search;
 
+    /// <summary>Which engine it looks for.</summary>
+    public EngineKind Kind => kind;
+
     /// <summary>The program; null where it is not to be had, and why.</summary>
     public Task<(BuildxProgram? Program, string Why)> FindAsync(CancellationToken cancel) => search ??= SearchAsync(cancel);
 

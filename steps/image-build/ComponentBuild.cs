@@ -56,7 +56,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         if (setting.Builder.Program is { } program)
             return await new BuildxBuild(context, program, setting.Location, credentials)
                 .RunAsync(build, files, cacheFrom, setting.Secrets, cancel);
-        build = build with { CacheFrom = await PullCacheAsync(cancel) };
+        build = build with { CacheFrom = await PullCacheAsync(setting, cancel) };
         return setting.Kind.IsPodman || !EngineBuild.CanLabelAfterwards(build.Labels) ? await SendAsync(build, files, cancel)
             : await BuildThenLabelAsync(build, files, cancel);
     }
@@ -114,7 +114,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         {
             if (source.Use == DockerfileUse.FrontEnd && !setting.Builder.IsBuildx) continue;
             var platform = source.Use == DockerfileUse.FrontEnd ? setting.Parameters.EnginePlatform! : source.Platform ?? setting.Platform;
-            var (digest, local) = await PullAsync(source, platform, cancel);
+            var (digest, local) = await PullAsync(source, platform, setting, cancel);
             if (source.Use == DockerfileUse.Base) setting.RequireKnownTriggers(source, local);
             if (!bases.Exists(known => known.Reference == source.Reference)) bases.Add(new BaseImage(source.Reference, digest));
             resolved.TryAdd(source.Reference, local.Id);
@@ -126,7 +126,8 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         return (bases, resolved);
     }
 
-    private async Task<(string Digest, LocalImage Local)> PullAsync(DockerfileSource source, string platform, CancellationToken cancel)
+    private async Task<(string Digest, LocalImage Local)> PullAsync(
+        DockerfileSource source, string platform, BuildEnvironment setting, CancellationToken cancel)
     {
         var name = ImageReference.Parse(source.Reference);
         context.Log.Progress($"{order.Component.Name}: pulling {name}");
@@ -134,9 +135,8 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         var wanted = image.Platform is null && source.Platform is null ? null : platform;
         try
         {
-            var pulled = await engine.PullAsync(source.Reference, await credentials.FindAsync(name.Host, cancel),
-                far => context.Log.Progress($"pulling {name}: {far}"), wanted, cancel);
-            return (pulled.Digest, pulled.Local);
+            var pulled = await FetchAsync(name, source.Reference, wanted, cancel);
+            return (pulled.IsSaid ? pulled.Digest : await DigestAsync(name, pulled.Local.Id, cancel), pulled.Local);
         }
         catch (ImagePullException failure) when (source.Use == DockerfileUse.FrontEnd)
         {
@@ -146,9 +146,37 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         {
             // An image that was made on this machine is in no registry; one that was pulled before has its digest still.
             if (await engine.InspectImageAsync(source.Reference, cancel) is not { } local) throw await ToStepFailureAsync(failure, cancel);
-            var known = local.Digests.FirstOrDefault(digest => digest.StartsWith(name.Repository + "@", StringComparison.Ordinal));
+            // What podman has of an image it packed itself may be a digest that no registry has.
+            var known = setting.Kind.IsPodman ? null : local.Digests.FirstOrDefault(digest => digest.StartsWith(name.Repository + "@", StringComparison.Ordinal));
             context.Log.Warning($"the base image \"{source.Reference}\" cannot be pulled ({failure.EngineText}); the one on this engine is used");
             return (known is null ? local.Id : known[(known.IndexOf('@', StringComparison.Ordinal) + 1)..], local);
+        }
+    }
+
+    // What the engine pulled is known by its id: the registry's image under that name, if it is that one still.
+    private async Task<string> DigestAsync(ImageReference name, string id, CancellationToken cancel)
+    {
+        var there = await registry.FindImageAsync(name, cancel);
+        return there is not null && there.KnownAs.Contains(id) ? there.Digest
+            : throw new UnavailableException("registry-protocol", $"the engine pulled \"{name}\" as {id} without its digest, and the registry has "
+                + $"{there?.Digest ?? "nothing"} under that name now, which is another image; nothing was built: run again");
+    }
+
+    private async Task<PulledImage> FetchAsync(ImageReference name, string reference, string? platform, CancellationToken cancel)
+    {
+        var credential = await credentials.FindAsync(name.Host, cancel);
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await engine.PullAsync(reference, credential, far => context.Log.Progress($"pulling {name}: {far}"), platform, cancel);
+            }
+            catch (Exception failure) when (attempt < PassingFailure.Attempts && PassingFailure.Reason(failure) is { } why)
+            {
+                // One that is here already does for this build, and may be in no registry at all.
+                if (failure is ImagePullException && await engine.InspectImageAsync(reference, cancel) is not null) throw;
+                await PassingFailure.PauseAsync(context, "pull", attempt, why, cancel);
+            }
         }
     }
 
@@ -183,9 +211,10 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         await registry.FindImageAsync(reference, cancel) is { } there && there.Platforms.Any(one => BuildPlatform.AreSame(one.Platform, platform));
 
     // Where the engine has built this component before, its own cache is the better one: naming sources would switch it off.
-    private async Task<IReadOnlyList<string>> PullCacheAsync(CancellationToken cancel)
+    private async Task<IReadOnlyList<string>> PullCacheAsync(BuildEnvironment setting, CancellationToken cancel)
     {
-        if (context.Options.Get(ImageBuildCommand.NoCache)) return [];
+        // podman's builder takes no layers of an image that it is named.
+        if (setting.Kind.IsPodman || context.Options.Get(ImageBuildCommand.NoCache)) return [];
         var own = await engine.ListImagesAsync(new Dictionary<string, string?>
         {
             [ImageName.TitleLabel] = order.Labels[ImageName.TitleLabel],

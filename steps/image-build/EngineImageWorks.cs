@@ -7,7 +7,6 @@ namespace CiSteps.ImageBuild;
 /// <summary>The real engine and registry. The engine is looked for only when something has to be built.</summary>
 internal sealed class EngineImageWorks : IImageWorks
 {
-    private const int PushAttempts = 3;
     private static readonly TimeSpan[] ReadBackPauses = [TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(4)];
     private readonly StepContext context;
     private readonly ChainRun run;
@@ -62,7 +61,7 @@ internal sealed class EngineImageWorks : IImageWorks
         {
             // That may be anybody's fault, buildx's too.
             if (await search!.WhyNotAsync(cancel) is not { Length: > 0 } why) throw;
-            throw BuilderChoice.NotToBeHad(order.Component.Image!.Builder, why, failure);
+            throw BuilderChoice.NotToBeHad(order.Component.Image!.Builder, why, search.Kind, failure);
         }
     }
 
@@ -84,11 +83,9 @@ internal sealed class EngineImageWorks : IImageWorks
                     context.Log.Warning($"the engine says that it pushed {said}, and the registry has {now.Digest} as \"{name}\", which is the image that was built");
                 return (now.Digest, isOurs);
             }
-            catch (ImagePushException failure) when (failure.Kind == ImagePullFailure.Unreachable && attempt < PushAttempts)
+            catch (Exception failure) when (attempt < PassingFailure.Attempts && PassingFailure.Reason(failure) is { } why)
             {
-                var pause = TimeSpan.FromSeconds(attempt * 2);
-                context.Log.Info($"push {attempt} of {PushAttempts} failed ({failure.EngineText}); next in {Hosting.Options.Durations.Show(pause)}");
-                await Task.Delay(pause, context.Time, cancel);
+                await PassingFailure.PauseAsync(context, "push", attempt, why, cancel);
             }
             catch (ImagePushException failure)
             {

@@ -50,6 +50,7 @@ public sealed partial class StandInEngine : IAsyncDisposable
     private readonly EngineStyle style;
     private readonly RegistryClient registry;
     private readonly ConcurrentDictionary<string, HeldImage> images = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, int> calls = new(StringComparer.Ordinal);
     private int builds;
     private int pushes;
 
@@ -97,6 +98,16 @@ public sealed partial class StandInEngine : IAsyncDisposable
 
     /// <summary>Whether it ends the connection in the middle of a build.</summary>
     public bool VanishesInBuild { get; set; }
+
+    /// <summary>How many pushes it goes away in, from the first.</summary>
+    public int VanishesInPushes { get; set; }
+
+    /// <summary>Whether a push in which it goes away arrives in the registry first.</summary>
+    public bool ArrivesAndVanishes { get; set; }
+
+    /// <summary>The status of an error of its own with which it answers a call; null: it has none. Gets method and path, and how
+    /// often such a call came before.</summary>
+    public Func<string, int, int?>? OwnError { get; set; }
 
     /// <summary>Starts one.</summary>
     /// <param name="style">Which.</param>
@@ -146,6 +157,12 @@ public sealed partial class StandInEngine : IAsyncDisposable
                 return;
             }
             path = path[end..];
+        }
+        var call = $"{context.Request.Method} {path}";
+        if (OwnError?.Invoke(call, calls.AddOrUpdate(call, 0, (_, before) => before + 1)) is { } status)
+        {
+            await SayAsync(context, status, "the engine is being restarted");
+            return;
         }
         var query = context.Request.Query;
         switch (context.Request.Method, path)
@@ -204,8 +221,11 @@ public sealed partial class StandInEngine : IAsyncDisposable
             return;
         }
         var platform = found.Platforms[0];
-        images[name] = new HeldImage(style.HasContainerdStore ? found.Digest : platform.ConfigDigest, [name], [$"{repository}@{found.Digest}"], platform.Platform, [], [], [], []);
-        await LinesAsync(context, new JsonObject { ["status"] = "Pulling from " + repository, ["id"] = tag }, new JsonObject { ["status"] = "Digest: " + found.Digest },
+        // podman knows what it pulled by the digest of a packing of its own, and says no other.
+        var digest = style.IsPodman ? DigestOf(Encoding.UTF8.GetBytes(found.Digest)) : found.Digest;
+        images[name] = new HeldImage(style.HasContainerdStore ? found.Digest : platform.ConfigDigest, [name], [$"{repository}@{digest}"], platform.Platform, [], [], [], []);
+        if (style.IsPodman) await LinesAsync(context, new JsonObject { ["stream"] = "Writing manifest to image destination\n" });
+        else await LinesAsync(context, new JsonObject { ["status"] = "Pulling from " + repository, ["id"] = tag }, new JsonObject { ["status"] = "Digest: " + found.Digest },
             new JsonObject { ["status"] = "Status: Image is up to date for " + name });
     }
 
@@ -259,7 +279,8 @@ public sealed partial class StandInEngine : IAsyncDisposable
 
     private async Task PushAsync(HttpContext context, ImageReference name)
     {
-        Interlocked.Increment(ref pushes);
+        var number = Interlocked.Increment(ref pushes);
+        var vanishes = number <= VanishesInPushes;
         var first = new JsonObject { ["status"] = $"The push refers to repository [{name.Repository}{(style.IsPodman ? ":" + name.Tag : "")}]" };
         if (PushError is { } error)
         {
@@ -269,6 +290,12 @@ public sealed partial class StandInEngine : IAsyncDisposable
         if (!images.TryGetValue(name.ToString(), out var image))
         {
             await LinesAsync(context, first, Error(style.HasContainerdStore ? $"tag does not exist: {name}" : $"An image does not exist locally with the tag: {name.Repository}"));
+            return;
+        }
+        if (vanishes && !ArrivesAndVanishes)
+        {
+            await LinesAsync(context, first);
+            context.Abort();
             return;
         }
         var digest = SaysDigest ?? RegistryManifest.Read(image.Manifest).Digest;
@@ -288,6 +315,12 @@ public sealed partial class StandInEngine : IAsyncDisposable
         await registry.UploadBlobAsync(name, image.Layer, "application/vnd.oci.image.layer.v1.tar+gzip");
         await registry.PutManifestAsync(name, RegistryManifest.Read(image.Manifest));
         if (Arrived is { } arrived) await arrived(name);
+        if (vanishes)
+        {
+            await LinesAsync(context, first);
+            context.Abort();
+            return;
+        }
         if (!IsHasty) await LinesAsync(context, [.. lines]);
     }
 
@@ -342,7 +375,11 @@ public sealed partial class StandInEngine : IAsyncDisposable
 
     private static string DigestOf(byte[] content) => "sha256:" + Convert.ToHexStringLower(SHA256.HashData(content));
 
-    private static JsonObject Error(string text) => new() { ["errorDetail"] = new JsonObject { ["message"] = text }, ["error"] = text };
+    private JsonObject Error(string text)
+    {
+        var said = style.IsPodman ? text + "\n" : text;
+        return new() { ["errorDetail"] = new JsonObject { ["message"] = said }, ["error"] = said };
+    }
 
     private static Task SayAsync(HttpContext context, int status, string message)
     {

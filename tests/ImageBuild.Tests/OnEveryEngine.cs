@@ -144,6 +144,7 @@ public sealed class OnEveryEngine(EngineStyle style)
     public async Task A_registry_that_knows_the_tag_a_moment_later_is_asked_again()
     {
         engine.IsHasty = true;
+        Repository.Time = TimeProvider.System;
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), Repository.Output);
         Assert.That(Repository.Images().Single().Digest, Is.EqualTo(await client.FindDigestAsync(name)));
     }
@@ -181,6 +182,82 @@ public sealed class OnEveryEngine(EngineStyle style)
         Assert.That(Repository.Output, Does.Not.Contain("no container engine answers"));
     }
 
+    [Test]
+    public async Task An_engine_that_goes_away_in_the_middle_of_a_push_is_asked_again_and_then_unavailable([Values(2, 3)] int pushes)
+    {
+        engine.VanishesInPushes = pushes;
+        Assert.That(await RunAsync(), Is.EqualTo(pushes < 3 ? ExitCode.Done : ExitCode.Unavailable), Repository.Output);
+        Assert.That((engine.Builds, engine.Pushes), Is.EqualTo((1, 3)));
+        Assert.That(Repository.Output, Does.Contain("push 1 of 3 failed").And.Contain("went away while it worked"));
+        Assert.That(await client.FindDigestAsync(name), pushes < 3 ? Is.EqualTo(Repository.Images().Single().Digest) : Is.Null);
+    }
+
+    [Test]
+    public async Task An_image_that_arrived_before_the_engine_went_away_is_found_and_not_pushed_again()
+    {
+        (engine.VanishesInPushes, engine.ArrivesAndVanishes) = (3, true);
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), Repository.Output);
+        Assert.That(engine.Pushes, Is.EqualTo(1));
+        Assert.That(Repository.Images().Single().Digest, Is.EqualTo(await client.FindDigestAsync(name)));
+    }
+
+    [TestCase("/push", 503, false)]
+    [TestCase("/push", 500, false)]
+    [TestCase("/images/create", 502, false)]
+    [TestCase("/json", 500, true)]
+    [TestCase("/version", 500, true)]
+    public async Task An_engine_that_answers_with_errors_of_its_own_is_asked_again_and_then_unavailable(string end, int status, bool isRead)
+    {
+        var attempts = isRead ? 4 : 3;
+        engine.OwnError = (call, before) => call.EndsWith(end, StringComparison.Ordinal) && before < attempts - 1 ? status : null;
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), Repository.Output);
+        Assert.That(Repository.Output, Does.Contain($"1 of {attempts} failed").And.Contain("the engine is being restarted"));
+        Repository.Write("service/file", "three\n");
+        Repository.Commit("another");
+        engine.OwnError = (call, _) => call.EndsWith(end, StringComparison.Ordinal) ? status : null;
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Unavailable), Repository.Output);
+        Assert.That(Repository.Output, Does.Contain("image-build.engine").And.Contain("the engine is being restarted"));
+    }
+
+    [Test]
+    public async Task A_registry_that_is_in_trouble_when_the_engine_pushes_is_tried_again_and_then_unavailable()
+    {
+        engine.PushError = "unknown: unexpected status from PUT request to http://x/v2/service/manifests/1: 500 Internal Server Error";
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Unavailable), Repository.Output);
+        Assert.That(engine.Pushes, Is.EqualTo(3));
+        Assert.That(Repository.Output, Does.Contain("push 2 of 3 failed").And.Contain("image-build.registry"));
+    }
+
+    [Test]
+    public async Task A_build_that_is_answered_with_a_gateways_error_is_not_the_authors()
+    {
+        engine.OwnError = (call, _) => call == "POST /build" ? 502 : null;
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Unavailable), Repository.Output);
+        Assert.That(Repository.Output, Does.Contain("image-build.engine"));
+    }
+
+    [TestCase("TARGETARCH: amd64", null)]
+    [TestCase("TARGETPLATFORM: linux/x86_64", null)]
+    [TestCase("TARGETARCH: arm64", "amd64")]
+    [TestCase("BUILDOS: windows", "linux")]
+    public async Task A_predefined_argument_is_refused_where_it_says_another_platform(string argument, string? own)
+    {
+        Use("FROM {base}\nARG TARGETARCH\nCOPY file /file\n", more: $"      args: {{ {argument}, TARGETVARIANT: '', {(argument.StartsWith("TARGETARCH", StringComparison.Ordinal) ? "" : "TARGETARCH: amd64")} }}");
+        Assert.That(await RunAsync(), Is.EqualTo(own is null ? ExitCode.Done : ExitCode.Usage), Repository.Output);
+        if (own is null) return;
+        Assert.That(Repository.Output, Does.Contain($"\"{argument.Split(':')[0]}\"").And.Contain($"to \"{own}\" themselves"));
+        Assert.That(engine.Builds, Is.Zero);
+    }
+
+    [Test]
+    public async Task Who_asks_for_buildx_is_told_what_can_be_done_with_this_engine()
+    {
+        Use("FROM {base}\nCOPY file /file\n", more: "      builder: buildx");
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Usage), Repository.Output);
+        Assert.That(Repository.Output, style.IsPodman ? Does.Contain("use an engine with BuildKit").And.Not.Contain("install docker's client")
+            : Does.Contain("install docker's client with its buildx plug-in"));
+    }
+
     [TestCase("write /var/lib/x: no space left on device", ExitCode.Unavailable, "docker system df")]
     [TestCase("OCI runtime create failed: runc create failed: unable to start container process: error setting cgroup config: no such device", ExitCode.Unavailable, "cannot run containers")]
     [TestCase("The command '/bin/sh -c make' returned a non-zero code: 2", ExitCode.Refused, "image-build.build-failed")]
@@ -189,6 +266,8 @@ public sealed class OnEveryEngine(EngineStyle style)
         engine.BuildError = error;
         Assert.That(await RunAsync(), Is.EqualTo(exit), Repository.Output);
         Assert.That(Repository.Output, Does.Contain(said));
+        Assert.That(Repository.Output.TrimEnd().Split('\n').Select(line => line.TrimEnd()), Has.None.Matches<string>(line => line is not null && line.EndsWith('s') && line.Trim().Length <= 5),
+            "a line with nothing but the time");
     }
 
     [Test]
@@ -255,6 +334,7 @@ public sealed class OnEveryEngine(EngineStyle style)
         Repository.Environment["DOCKER_HOST"] = engine.Address;
         // Without docker's own client: whether that is on the machine does not matter here.
         Repository.Path = "/nowhere";
+        Repository.Time = new ShortPauses();
         name = ImageReference.Of($"{registry.Host}/ci/service", $"3.1-{Repository.Clone.Head[..12]}");
     }
 

@@ -110,7 +110,7 @@ public sealed class RealImageTests
         using var repository = Repository("FROM {base}\nRUN echo fine\nRUN echo first; echo the reason >&2; exit 3\n");
         repository.Branch("ci/broken");
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "9"), Is.EqualTo(ExitCode.Refused));
-        Assert.That(repository.Output, Does.Contain("image-build.build-failed").And.Contain("RUN echo first").And.Contain("code: 3").And.Contain("  the reason"));
+        Assert.That(repository.Output, Does.Contain("image-build.build-failed").And.Contain("RUN echo first").And.Contain(IsPodman ? "exit status 3" : "code: 3").And.Contain("  the reason"));
         Assert.That(await client.ListTagsAsync(registry.Reference("ci/service")), Has.None.StartsWith("3.9-"));
     }
 
@@ -179,6 +179,11 @@ public sealed class RealImageTests
         repository.Write("service/file", "cached again\n");
         repository.Commit("again");
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "15"), Is.EqualTo(ExitCode.Done), repository.Output);
+        if (IsPodman)
+        {
+            Assert.That(repository.Output, Does.Not.Contain("for its layers"), "its builder takes none");
+            return;
+        }
         Assert.That(repository.Output, Does.Contain("for its layers").And.Contain("Using cache"));
         var second = await client.FindManifestAsync(ImageReference.Of($"{registry.Host}/ci/service", $"3.15-{repository.Clone.Head[..12]}"));
         Assert.That(second!.Layers[1].Digest, Is.EqualTo(first!.Layers[1].Digest), "the slow layer is the first image's own");
@@ -199,6 +204,11 @@ public sealed class RealImageTests
         await ForgetAsync();
         repository.Branch("ci/of-certified", "another\n");
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "27"), Is.EqualTo(ExitCode.Done), repository.Output);
+        if (IsPodman)
+        {
+            Assert.That(repository.Output, Does.Not.Contain("for its layers"), "its builder takes none");
+            return;
+        }
         Assert.That(repository.Output, Does.Contain($"pulling {released.Repository}@{first.Digest} for its layers").And.Contain("Using cache"));
         var second = (await client.FindManifestAsync(ImageReference.Of($"{registry.Host}/ci/service", $"3.27-{repository.Clone.Head[..12]}")))!;
         Assert.That(second.Layers[1].Digest, Is.EqualTo(first.Layers[1].Digest), "the slow layer is the certified image's own");
@@ -297,6 +307,12 @@ public sealed class RealImageTests
         repository.Environment["TOKEN"] = "a token of the build";
         repository.Environment["ARGUMENTS"] = tools.Of("arguments");
         repository.Path = tools.Path + ":" + repository.Path;
+        if (IsPodman)
+        {
+            Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "18"), Is.EqualTo(ExitCode.Usage), repository.Output);
+            Assert.That(repository.Output, Does.Contain("use an engine with BuildKit"));
+            return;
+        }
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "18"), Is.EqualTo(ExitCode.Done), repository.Output);
         Assert.That(repository.Output, Does.Contain("1 of 2 instructions from the cache"));
         var arguments = File.ReadAllLines(tools.Of("arguments"));
@@ -335,16 +351,22 @@ public sealed class RealImageTests
     [Test]
     public async Task Stops_a_build_that_runs_and_leaves_no_container_behind()
     {
-        using var repository = Repository("FROM {base}\nRUN echo begun; sleep 600\n", "      builder: engine");
+        var sleep = SleepingProcess.New();
+        using var repository = Repository($"FROM {{base}}\nRUN echo begun; {sleep}\n", "      builder: engine");
         repository.Branch("ci/stopped");
         using var stop = new CancellationTokenSource();
         using var output = new WatchingWriter("begun", stop.Cancel);
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "22", output, stop.Token), Is.EqualTo(ExitCode.Cancelled), repository.Output);
-        var container = System.Text.RegularExpressions.Regex.Match(repository.Output, "Running in ([0-9a-f]{12})").Groups[1].Value;
-        Assert.That(container, Is.Not.Empty, repository.Output);
         // The engine takes it away by itself as soon as nobody listens any more; that is not at once.
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        while (await local.Engine.InspectContainerAsync(container, limit.Token) is not null) await Task.Delay(100, limit.Token);
+        // podman 4.3 lets a command run to its end, and its builds are no containers to its API.
+        if (!IsPodman)
+        {
+            await sleep.EndAsync(limit.Token);
+            var container = System.Text.RegularExpressions.Regex.Match(repository.Output, "Running in ([0-9a-f]{12})").Groups[1].Value;
+            Assert.That(container, Is.Not.Empty, repository.Output);
+            while (await local.Engine.InspectContainerAsync(container, limit.Token) is not null) await Task.Delay(100, limit.Token);
+        }
         Assert.That(await client.ListTagsAsync(registry.Reference("ci/service")), Has.None.StartsWith("3.22-"));
     }
 
@@ -367,6 +389,8 @@ public sealed class RealImageTests
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "21"), Is.EqualTo(ExitCode.Unavailable));
         Assert.That(repository.Output, Does.Contain("image-build.engine").And.Contain("DOCKER_HOST"));
     }
+
+    private bool IsPodman => local.Engine.IsPodman;
 
     private ServiceRepository Repository(string dockerfile = "FROM {base}\nCOPY file /file\n", string more = "")
     {

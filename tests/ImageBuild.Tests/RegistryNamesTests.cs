@@ -32,6 +32,10 @@ public sealed class RegistryNamesTests
     [TestCase("registry.example/te___am")]
     [TestCase("registry.example/team:1")]
     [TestCase("registry.example/team@sha256:1")]
+    [TestCase("registry.example:0")]
+    [TestCase("registry.example:/team")]
+    [TestCase("registry_1.example:5000")]
+    [TestCase("registry.example:5000/a b")]
     [TestCase("registry.example:65536")]
     [TestCase("registry.example:port")]
     [TestCase("registry_1.example")]
@@ -43,21 +47,23 @@ public sealed class RegistryNamesTests
     [TestCase("[fe80::1%eth0]")]
     [TestCase("::1")]
     [TestCase("a b.example")]
+    [TestCase("registry.example/+")]
     public void The_file_is_read_by_the_rules_that_images_are_named_by(string registry)
     {
+        registry = registry.Replace("+", new string('a', 254), StringComparison.Ordinal);
         foreach (var key in new[] { "push", "pull" })
         {
             var text =
                 $"registry:\n  push: {(key == "push" ? $"'{registry}'" : "registry.example")}\n  pull: "
                 + $"{(key == "pull" ? $"'{registry}'" : "registry.example")}\ncomponents: []\n";
-            if (RegistryPrefix.TryParse(registry, out _, out _))
+            if (RegistryPrefix.TryParse(registry, out _, out var why))
             {
                 Assert.DoesNotThrow(() => PipelineFile.Parse(text, "ci-steps.yaml"));
                 continue;
             }
             var refusal = Assert.Throws<UsageException>(() => PipelineFile.Parse(text, "ci-steps.yaml"))!.Message;
             Assert.That(refusal,
-                Does.Contain($"ci-steps.yaml:{(key == "push" ? 2 : 3)}:9: \"{registry}\" is not a registry for \"{key}\""));
+                Does.Contain($"ci-steps.yaml:{(key == "push" ? 2 : 3)}:9: \"{registry}\" is not a registry for \"{key}\": {why}"));
         }
     }
 

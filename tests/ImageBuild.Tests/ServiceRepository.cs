@@ -77,7 +77,7 @@ internal sealed class ServiceRepository : IDisposable
     {
         using var error = new StringWriter();
         var exit = await StepHost.RunAsync(step, ["--work-tree", Clone.Folder, "--build-number", buildNumber, .. more], output, error,
-            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] = Path }, stop: stop);
+            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] = Path }, Time, stop: stop);
         Output = output.ToString() + error;
         return exit;
     }
@@ -92,6 +92,9 @@ internal sealed class ServiceRepository : IDisposable
     /// <summary>Variables of the step: the engine, and the plug-ins of docker's client where the tests are run with a configuration of their own.</summary>
     public Dictionary<string, string> Environment { get; } = System.Environment.GetEnvironmentVariable("DOCKER_CONFIG") is { Length: > 0 } configuration
         ? new(LocalEngine.Variables) { ["DOCKER_CONFIG"] = configuration } : new(LocalEngine.Variables);
+
+    /// <summary>The step's clock.</summary>
+    public TimeProvider Time { get; set; } = TimeProvider.System;
 
     /// <summary>Search path of the step.</summary>
     public string Path { get; set; } = System.Environment.GetEnvironmentVariable("PATH")!;

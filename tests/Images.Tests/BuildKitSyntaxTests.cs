@@ -146,4 +146,23 @@ public sealed class BuildKitSyntaxTests
     [TestCase("20.10.24", "FROM a\nRUN --mount=type=cache,target=/x true\n", 0)]
     public void The_BuildKit_of_an_old_engine_lacks_here_documents(string version, string text, int found) =>
         Assert.That(BuildKitSyntax.OfOldBuildKit(text, Plain, EngineKind.Of(version, isPodman: false)), Has.Count.EqualTo(found));
+
+    [TestCase("{\"syntax\": \"r.example/front:1\"}", 1)]
+    [TestCase("\uFEFF{\n  \"other\": \"x\",\n  \"syntax\": \"r.example/front:1\"\n}\n", 1)]
+    [TestCase("#!/usr/bin/env front\n{\"syntax\": \"r.example/front:1\"}\n", 2)]
+    public void A_file_that_is_JSON_for_another_front_end_is_refused_by_its_name(string text, int line)
+    {
+        foreach (var read in new Action[] { () => BuildKitSyntax.OfEngine(text, Plain, Docker), () => DockerfileSources.Read(text, Plain) })
+        {
+            var refusal = Assert.Throws<CiSteps.Hosting.UsageException>(() => read())!.Message;
+            Assert.That(refusal, Does.StartWith($"Dockerfile:{line}: ").And.Contain("\"r.example/front:1\""));
+        }
+    }
+
+    // To BuildKit too these are Dockerfiles, and their first line is an unknown instruction.
+    [TestCase("{\"syntax\": \"r.example/front:1\"}\nFROM a\n")]
+    [TestCase("{\"syntax\": \"r.example/front:1\", \"n\": 1}")]
+    [TestCase("{\"Syntax\": \"r.example/front:1\"}")]
+    public void JSON_that_is_more_or_less_than_that_is_left_to_the_builder(string text) =>
+        Assert.That(BuildKitSyntax.OfEngine(text, Plain, Docker), Is.Empty);
 }

@@ -42,7 +42,8 @@ public sealed class RegistryClientTests(RegistryAccess access)
         Assert.That(await client.FindDigestAsync(pushed.WithDigest(digest)), Is.EqualTo(digest));
         var image = (await client.FindImageAsync(pushed))!;
         var localId = (await local.Engine.InspectImageAsync(pushed.ToString()))!.Id;
-        Assert.That(image.KnownAs, Is.EquivalentTo(new[] { digest, localId }));
+        // With the containerd store the id is the digest.
+        Assert.That(image.KnownAs, Does.Contain(digest).And.Contain(localId));
         Assert.That(image.Platforms.Single().Platform, Is.EqualTo((await local.Engine.DescribeAsync()).Platform));
     }
 
@@ -117,7 +118,8 @@ public sealed class RegistryClientTests(RegistryAccess access)
         var target = registry.Reference("ci/service", "shared");
         Assert.That(await client.ShareAsync(pushed.WithDigest(digest), target), Is.True);
         Assert.That(await client.FindDigestAsync(target), Is.EqualTo(digest));
-        Assert.That((await local.Engine.PullAsync(target.ToString(), access == RegistryAccess.Open ? null : LocalRegistry.Credential)).Digest, Is.EqualTo(digest));
+        var pulled = await local.Engine.PullAsync(target.ToString(), access == RegistryAccess.Open ? null : LocalRegistry.Credential);
+        if (pulled.IsSaid) Assert.That(pulled.Digest, Is.EqualTo(digest));
         local.Own(target.ToString());
         Assert.That(await client.ShareAsync(pushed.WithDigest("sha256:" + new string('0', 64)), target), Is.False);
     }
@@ -155,7 +157,9 @@ public sealed class RegistryClientTests(RegistryAccess access)
         var missing = await Assert.ThrowsAsync<ImagePullException>(() => local.Engine.PullAsync(pushed.WithTag("nothing-here").ToString(), access == RegistryAccess.Open ? null : LocalRegistry.Credential));
         Assert.That(missing!.Kind, Is.EqualTo(ImagePullFailure.NotFound), missing.Message);
         var pulled = await local.Engine.PullAsync(pushed.ToString(), access == RegistryAccess.Open ? null : LocalRegistry.Credential);
-        Assert.That(pulled.Digest, Is.EqualTo(digest));
+        // podman says no digest, and has one of its own for what was packed there.
+        Assert.That(pulled.IsSaid, Is.Not.EqualTo(local.Engine.IsPodman));
+        if (pulled.IsSaid) Assert.That(pulled.Digest, Is.EqualTo(digest));
         if (access == RegistryAccess.Open) return;
         var refused = await Assert.ThrowsAsync<ImagePullException>(() => local.Engine.PullAsync(pushed.ToString()));
         Assert.That(refused!.Kind, Is.EqualTo(ImagePullFailure.Unauthorized), refused.Message);

@@ -267,6 +267,70 @@ public sealed class RegistryFaultTests
             Does.Contain(why));
     }
 
+    [TestCase("Bearer service=\"x\"", "has no realm")]
+    [TestCase("Bearer realm=\"\",service=\"x\"", "has no realm")]
+    [TestCase("Bearer realm=\"not a url\"", "has the realm \"not a url\", which is not an http or https address")]
+    [TestCase("Bearer realm=\"file:///etc/passwd\"", "which is not an http or https address")]
+    public async Task A_challenge_that_leads_nowhere_is_told_by_what_it_lacks(string challenge, string lacks)
+    {
+        await using var registry = await StartAsync((context, _) => AnswerAsync(context, 401, "", ("WWW-Authenticate", challenge)));
+        using var client = Open();
+        var failure = await Assert.ThrowsAsync<UnavailableException>(() => client.FindDigestAsync(registry.Reference()));
+        Assert.That(failure!.Message, Does.Contain($"\"{registry.Host}\" wants a token").And.Contain(lacks));
+    }
+
+    [TestCase(200, "text/html", "<html>log in</html>", "no token but a web page (text/html, 19 bytes)")]
+    [TestCase(200, "text/plain", "log in", "no token but something that is not a JSON object (6 bytes)")]
+    [TestCase(200, "application/json", "{\"expires_in\":60}", "no token but JSON without one")]
+    [TestCase(302, "text/html", "", "HTTP 302, a redirect in a circle")]
+    public async Task A_token_endpoint_that_is_none_is_told_as_what_answers_in_its_place(int status, string type, string body, string found)
+    {
+        await using var registry = await StartAsync((context, _) => context.Request.Path == "/token"
+            ? AnswerAsync(context, status, body, ("Content-Type", type), ("Location", "/token"))
+            : AnswerAsync(context, 401, "", ("WWW-Authenticate", $"Bearer realm=\"http://{context.Request.Host}/token\",service=\"x\"")));
+        using var client = Open();
+        var failure = await Assert.ThrowsAsync<UnavailableException>(() => client.FindDigestAsync(registry.Reference()));
+        Assert.That(failure!.Message, Does.Contain($"the token endpoint {registry.Host}").And.Contain(found).And.Contain("login page"));
+    }
+
+    [TestCase(200, null, "a web page (text/html, 19 bytes);")]
+    [TestCase(302, "/login", "a web page (text/html, 19 bytes) from \"http://HOST/login\"")]
+    [TestCase(302, "", "HTTP 302, a redirect in a circle (\"http://HOST/v2/a/b/")]
+    [TestCase(307, null, "HTTP 307, a redirect to nowhere")]
+    public async Task What_answers_in_a_registrys_place_is_told_as_what_it_is(int status, string? place, string found)
+    {
+        await using var registry = await StartAsync((context, _) => status == 200 || context.Request.Path == "/login"
+            ? AnswerAsync(context, 200, "<html>log in</html>", ("Content-Type", "text/html"))
+            : place is null ? AnswerAsync(context, status)
+            : AnswerAsync(context, status, "", ("Location", place.Length > 0 ? place : context.Request.Path.Value!)));
+        using var client = Open();
+        var manifest = RegistryManifest.Read(Encoding.UTF8.GetBytes(Manifest));
+        foreach (var call in new Func<Task>[]
+        {
+            () => client.FindDigestAsync(registry.Reference()), () => client.FindImageAsync(registry.Reference()),
+            () => client.ListTagsAsync(registry.Reference()), () => client.ReadBlobAsync(registry.Reference(), Digest),
+            () => client.UploadBlobAsync(registry.Reference(), [1], "a/b"), () => client.PutManifestAsync(registry.Reference(), manifest),
+            () => client.MoveTagAsync(registry.Reference(), manifest, null), () => client.DeleteManifestAsync(registry.Reference(Digest)),
+            () => client.TryPushAsync(registry.Reference()), () => client.ListReferrersAsync(registry.Reference(Digest)),
+        })
+        {
+            var failure = await Assert.ThrowsAsync<UnavailableException>(() => call());
+            Assert.That(failure!.Reason, Is.EqualTo("registry-protocol"));
+            Assert.That(failure.Message, Does.StartWith($"the registry \"{registry.Host}\" does not answer ")
+                .And.Contain(found.Replace("HOST", registry.Host, StringComparison.Ordinal)).And.Contain("login page").And.Not.Contain("\n"));
+        }
+    }
+
+    [Test]
+    public async Task A_registry_that_answers_a_web_page_where_it_does_not_know_the_referrers_api_has_their_tag()
+    {
+        await using var registry = await StartAsync((context, _) => context.Request.Path.Value!.Contains("/referrers/", StringComparison.Ordinal)
+            ? AnswerAsync(context, 200, "<html>not found</html>", ("Content-Type", "text/html")) : AbsentAsync(context));
+        using var client = Open();
+        Assert.That(await client.ListReferrersAsync(registry.Reference(Digest)), Is.Empty);
+        Assert.That(registry.Requests, Has.Count.EqualTo(2));
+    }
+
     [TestCase("sha384", 96)]
     [TestCase("sha512", 128)]
     public async Task Checks_content_by_the_digests_own_algorithm(string algorithm, int length)

@@ -37,11 +37,11 @@ public sealed class RegistryTlsTests
         using var client = RegistryClient.Open(RegistryCredentials.None, certificateAuthority: folder.Of("ca.pem"));
         Assert.That(await client.FindDigestAsync(reference), Is.Null);
         using var stranger = RegistryClient.Open(RegistryCredentials.None);
-        Assert.That((await Assert.ThrowsAsync<UsageException>(() => stranger.FindDigestAsync(reference)))!.Message, Does.Contain("certificate").And.Contain("CISTEPS_REGISTRY_CA"));
+        Assert.That((await Assert.ThrowsAsync<UsageException>(() => stranger.FindDigestAsync(reference)))!.Message, Does.StartWith($"the certificate of the registry \"{reference.Host}\" is signed by \"CN=authority of the test\"").And.Contain("--registry-ca or CISTEPS_REGISTRY_CA"));
         using var other = TestCertificates.Authority("CN=another one");
         folder.Write("other.pem", other.ExportCertificatePem());
         using var wrong = RegistryClient.Open(RegistryCredentials.None, certificateAuthority: folder.Of("other.pem"));
-        await Assert.ThrowsAsync<UsageException>(() => wrong.FindDigestAsync(reference));
+        Assert.That((await Assert.ThrowsAsync<UsageException>(() => wrong.FindDigestAsync(reference)))!.Message, Does.Contain($"\"{folder.Of("other.pem")}\" (--registry-ca"));
     }
 
     [Test]
@@ -49,13 +49,27 @@ public sealed class RegistryTlsTests
     {
         await using var server = await StartAsync(authority, "somewhere.example");
         using var client = RegistryClient.Open(RegistryCredentials.None, certificateAuthority: folder.Of("ca.pem"));
-        await Assert.ThrowsAsync<UsageException>(() => client.FindDigestAsync(ImageReference.Parse($"localhost:{new Uri(server.Urls.First()).Port}/a:1")));
+        var refusal = await Assert.ThrowsAsync<UsageException>(() => client.FindDigestAsync(ImageReference.Parse($"localhost:{new Uri(server.Urls.First()).Port}/a:1")));
+        Assert.That(refusal!.Message, Does.Contain("is for \"somewhere.example\" and not for \"localhost\"").And.Not.Contain("CISTEPS_REGISTRY_CA"));
+    }
+
+    [Test]
+    public async Task A_token_endpoints_certificate_is_refused_by_its_name_and_at_once()
+    {
+        await using var server = await StartAsync(authority, "localhost");
+        var place = $"localhost:{new Uri(server.Urls.First()).Port}";
+        await using var registry = await ScriptedRegistry.StartAsync((context, _) =>
+            ScriptedRegistry.AnswerAsync(context, 401, "", ("WWW-Authenticate", $"Bearer realm=\"https://{place}/token\"")));
+        using var client = RegistryClient.Open(RegistryCredentials.None);
+        var refusal = await Assert.ThrowsAsync<UsageException>(() => client.FindDigestAsync(registry.Reference()));
+        Assert.That(refusal!.Message, Does.StartWith($"the certificate of the token endpoint {place} of the registry \"{registry.Host}\" is signed by"));
+        Assert.That(registry.Requests, Has.Count.EqualTo(1));
     }
 
     [Test]
     public void Says_when_the_authoritys_file_is_none()
     {
-        Assert.That(Assert.Throws<UsageException>(() => RegistryClient.Open(RegistryCredentials.None, certificateAuthority: folder.Of("none.pem")))!.Message, Does.Contain("none.pem"));
+        Assert.That(Assert.Throws<UsageException>(() => RegistryClient.Open(RegistryCredentials.None, certificateAuthority: folder.Of("none.pem")))!.Message, Does.Contain("none.pem").And.Contain("--registry-ca or CISTEPS_REGISTRY_CA"));
         folder.Write("empty.pem", "nothing here\n");
         Assert.Throws<UsageException>(() => RegistryClient.Open(RegistryCredentials.None, certificateAuthority: folder.Of("empty.pem")));
     }

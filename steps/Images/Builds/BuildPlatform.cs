@@ -28,6 +28,17 @@ public static class BuildPlatform
         return values;
     }
 
+    /// <summary>What builders would set a predefined argument to where somebody gives it another value; null: it agrees, or is not
+    /// predefined.</summary>
+    /// <param name="name">Name of the argument.</param>
+    /// <param name="value">The value that is given.</param>
+    /// <param name="target">What the image is for.</param>
+    /// <param name="build">What the build runs on.</param>
+    public static string? OtherThan(string name, string value, string target, string build) =>
+        !Arguments(target, build).TryGetValue(name, out var own) || own == value ? null
+        // As people write a platform, and as builders do.
+        : name.EndsWith("PLATFORM", StringComparison.Ordinal) && AreSame(own, value) ? null : own;
+
     private static (string System, string Architecture, string Variant) Parts(string platform)
     {
         var parts = platform.ToLowerInvariant().Split('/');

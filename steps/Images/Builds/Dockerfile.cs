@@ -67,7 +67,7 @@ internal sealed partial class Dockerfile
     /// <summary>Reads a Dockerfile.</summary>
     /// <param name="text">All of the Dockerfile.</param>
     /// <param name="name">Its path, for messages.</param>
-    /// <exception cref="UsageException">A here-document is not closed.</exception>
+    /// <exception cref="UsageException">A here-document is not closed, or it is not a Dockerfile but JSON for another front end.</exception>
     public static Dockerfile Parse(string text, string name) => new Reader(text, name).Read();
 
     [GeneratedRegex(@"^([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")]
@@ -120,6 +120,25 @@ internal sealed partial class Dockerfile
                     if (match.Groups[1].Value.Equals("syntax", StringComparison.OrdinalIgnoreCase))
                         directives.TryAdd("syntax", (line + 1, match.Groups[2].Value.Split(' ')[0]));
                 }
+            }
+            if (Json(string.Join('\n', lines[start..])) is { } named)
+                throw new UsageException($"{name}:{start + 1}: this is JSON for the front end \"{named}\", and what that builds on cannot be read "
+                    + "from it: write a Dockerfile with \"# syntax=\" in its first line and with FROM");
+        }
+
+        // BuildKit takes a file that is an object of texts as a whole, { "syntax": "…" }, for its front end's own language.
+        private static string? Json(string text)
+        {
+            if (!text.TrimStart().StartsWith('{')) return null;
+            try
+            {
+                using var json = OutsideJson.ReadDocument(text, "");
+                return json.RootElement.EnumerateObject().All(one => one.Value.ValueKind == JsonValueKind.String)
+                    && json.RootElement.TryGetProperty("syntax", out var named) ? named.GetString() : null;
+            }
+            catch (OutsideJsonException)
+            {
+                return null;
             }
         }
 

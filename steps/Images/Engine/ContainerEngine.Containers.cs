@@ -32,7 +32,7 @@ public sealed partial class ContainerEngine
         {
             await IgnoreAbsentAsync(() => client.Containers.KillContainerAsync(id, new ContainerKillParameters { Signal = signal }, cancel), cancel).ConfigureAwait(false);
         }
-        catch (EngineRefusalException refusal) when (refusal.IsConflict || refusal.Message.Contains("is not running", StringComparison.Ordinal))
+        catch (EngineRefusalException refusal) when (refusal.IsConflict || refusal.IsNotRunning)
         {
             // It has ended by itself: that is what was wanted.
         }
@@ -56,7 +56,7 @@ public sealed partial class ContainerEngine
     {
         try
         {
-            return ToState(await CallAsync(() => client.Containers.InspectContainerAsync(id, cancel), cancel).ConfigureAwait(false));
+            return ToState(await ReadAsync(() => client.Containers.InspectContainerAsync(id, cancel), cancel).ConfigureAwait(false));
         }
         catch (EngineRefusalException refusal) when (refusal.IsAbsent)
         {
@@ -76,7 +76,7 @@ public sealed partial class ContainerEngine
     public async Task<IReadOnlyList<ListedContainer>> ListContainersAsync(IReadOnlyDictionary<string, string?> labels, bool all = true, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(labels);
-        var found = await CallAsync(() => client.Containers.ListContainersAsync(new ContainersListParameters { All = all, Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
+        var found = await ReadAsync(() => client.Containers.ListContainersAsync(new ContainersListParameters { All = all, Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
         return [.. found.Select(container => new ListedContainer(container.ID, container.Names?.FirstOrDefault()?.TrimStart('/') ?? "", container.ImageID ?? "",
             Copy(container.Labels), container.State ?? ""))];
     }

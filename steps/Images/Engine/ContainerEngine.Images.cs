@@ -25,7 +25,7 @@ public sealed partial class ContainerEngine
         var transfer = new TransferProgress(progress, TimeProvider.System);
         void Read(JSONMessage message)
         {
-            if (message.Error is { } failure) error = failure.Message;
+            if (message.Error is { } failure) error = failure.Message?.Trim();
             const string digestLine = "Digest: ";
             if (message.Status is not { } status) return;
             if (status.StartsWith(digestLine, StringComparison.Ordinal)) digest = status[digestLine.Length..].Trim();
@@ -34,10 +34,10 @@ public sealed partial class ContainerEngine
         }
         try
         {
-            await AttemptAsync(() => client.Images.CreateImageAsync(
+            await WorkAsync(() => client.Images.CreateImageAsync(
                 // Without a tag the engine would pull all there are.
                 new ImagesCreateParameters { FromImage = parsed.Repository, Tag = parsed.TagOrDigest, Platform = platform },
-                ToAuth(parsed.Host, credential), new Synchronous<JSONMessage>(Read), cancel), cancel).ConfigureAwait(false);
+                ToAuth(parsed.Host, credential), new Synchronous<JSONMessage>(Read), cancel), () => "", cancel).ConfigureAwait(false);
         }
         catch (EngineRefusalException refusal)
         {
@@ -46,9 +46,11 @@ public sealed partial class ContainerEngine
         if (error is not null) throw new ImagePullException(ImagePullException.Classify(error), reference, error);
         var image = await InspectImageAsync(parsed.Digest is null ? $"{parsed.Repository}:{parsed.TagOrDigest}" : $"{parsed.Repository}@{parsed.Digest}", cancel).ConfigureAwait(false)
             ?? throw new ImagePullException(ImagePullFailure.Other, reference, "the engine says that it pulled the image and does not have it");
+        digest ??= parsed.Digest;
+        var isSaid = digest is not null;
         digest ??= image.Digests.Select(name => name[(name.IndexOf('@', StringComparison.Ordinal) + 1)..]).FirstOrDefault()
             ?? throw new ImagePullException(ImagePullFailure.Other, reference, "the engine told no digest");
-        return new PulledImage(image.Id, digest) { Local = image };
+        return new PulledImage(image.Id, digest, isSaid) { Local = image };
     }
 
     /// <summary>A local image; null when there is none of that reference or id.</summary>
@@ -56,7 +58,7 @@ public sealed partial class ContainerEngine
     {
         try
         {
-            var image = await CallAsync(() => client.Images.InspectImageAsync(reference, cancel), cancel).ConfigureAwait(false);
+            var image = await ReadAsync(() => client.Images.InspectImageAsync(reference, cancel), cancel).ConfigureAwait(false);
             var platform = $"{image.Os}/{image.Architecture}" + (string.IsNullOrEmpty(image.Variant) ? "" : "/" + image.Variant);
             return new LocalImage(image.ID, [.. image.RepoTags ?? []], [.. image.RepoDigests ?? []], platform,
                 image.Created is { } created ? new DateTimeOffset(DateTime.SpecifyKind(created, DateTimeKind.Utc)) : null, image.Size, Copy(image.Config?.Labels),
@@ -90,7 +92,8 @@ public sealed partial class ContainerEngine
         ArgumentNullException.ThrowIfNull(reference);
         string? error = null;
         await CallAsync(() => client.Images.CreateImageAsync(
-            new ImagesCreateParameters { FromSrc = "-", Repo = reference.Repository, Tag = reference.Tag ?? "latest", Changes = [.. changes ?? []] },
+            // In one text: podman leaves a tag of its own out of account.
+            new ImagesCreateParameters { FromSrc = "-", Repo = $"{reference.Repository}:{reference.Tag ?? "latest"}", Changes = [.. changes ?? []] },
             archive, new AuthConfig(), new Synchronous<JSONMessage>(message => error ??= message.Error?.Message), cancel), cancel).ConfigureAwait(false);
         if (error is not null) throw new EngineRefusalException(0, error);
         return (await InspectImageAsync(reference.ToString(), cancel).ConfigureAwait(false))?.Id
@@ -107,7 +110,7 @@ public sealed partial class ContainerEngine
         IReadOnlyDictionary<string, string?> labels, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(labels);
-        var found = await CallAsync(() => client.Images.ListImagesAsync(new ImagesListParameters { Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
+        var found = await ReadAsync(() => client.Images.ListImagesAsync(new ImagesListParameters { Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
         return [.. found.Select(image => (image.ID, (IReadOnlyList<string>)[.. image.RepoTags ?? []], (IReadOnlyDictionary<string, string>)Copy(image.Labels)))];
     }
 
@@ -126,7 +129,8 @@ public sealed partial class ContainerEngine
         {
             if (message.Stream is { } text) progress.Add(text);
             else if (message.Status is { } status && message.Progress is null) progress.Add((message.ID is { Length: > 0 } layer ? $"{layer}: {status}" : status) + "\n");
-            if (message.Error is { } failure) error ??= failure.Message;
+            // podman ends it with a line break.
+            if (message.Error is { } failure) error ??= failure.Message?.Trim();
             if (message.Aux?.ExtensionData is { } facts && facts.TryGetValue("ID", out var value)) id = value.ToString();
         }
         try
@@ -211,7 +215,8 @@ public sealed partial class ContainerEngine
         void Read(JSONMessage message)
         {
             hasBegun = true;
-            if (message.Error is { } failure) error ??= failure.Message;
+            // podman ends it with a line break.
+            if (message.Error is { } failure) error ??= failure.Message?.Trim();
             if (message.Aux?.ExtensionData is { } facts && facts.TryGetValue("Digest", out var value)) digest = value.ToString();
             // Without a message of its own, as the containerd store pushes: "1: digest: sha256:… size: 750".
             else if (message.Status is { } status && PushedLine().Match(status) is { Success: true } pushed) digest ??= pushed.Groups[1].Value;
@@ -222,6 +227,11 @@ public sealed partial class ContainerEngine
             await WorkAsync(() => client.Images.PushImageAsync(name.Repository, new ImagePushParameters { Tag = name.Tag ?? "latest" },
                 ToAuth(name.Host, credential), new Synchronous<JSONMessage>(Read), cancel),
                 () => hasBegun ? $"; \"{name}\" may be in the registry: run again, which finds out" : "", cancel).ConfigureAwait(false);
+        }
+        catch (EngineRefusalException refusal) when (refusal.Status >= 500
+            && ImagePullException.Classify(refusal.Message) == ImagePullFailure.Other)
+        {
+            throw OwnError(refusal);
         }
         catch (EngineRefusalException refusal)
         {
@@ -235,7 +245,7 @@ public sealed partial class ContainerEngine
     /// it builds without being told which.</summary>
     public async Task<(EngineKind Kind, string Platform)> IdentifyAsync(CancellationToken cancel = default)
     {
-        var version = await CallAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
+        var version = await ReadAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
         var isPodman = (version.Components ?? []).Any(part => part.Name?.Contains("podman", StringComparison.OrdinalIgnoreCase) is true);
         // Which ARM it is only the much larger answer says.
         var platform = version is { Os.Length: > 0, Arch: "amd64" or "arm64" } ? $"{version.Os}/{version.Arch}"
@@ -252,6 +262,11 @@ public sealed partial class ContainerEngine
         try
         {
             await AttemptAsync(call, cancel).ConfigureAwait(false);
+        }
+        // Said by what stands before an engine, or by one that is being stopped: never of what was asked for.
+        catch (EngineRefusalException refusal) when (refusal.Status is 502 or 503 or 504)
+        {
+            throw OwnError(refusal);
         }
         catch (UnavailableException silence)
         {

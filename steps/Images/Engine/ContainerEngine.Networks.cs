@@ -39,7 +39,7 @@ public sealed partial class ContainerEngine
     public async Task<IReadOnlyList<EngineNetwork>> ListNetworksAsync(IReadOnlyDictionary<string, string?> labels, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(labels);
-        var found = await CallAsync(() => client.Networks.ListNetworksAsync(new NetworksListParameters { Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
+        var found = await ReadAsync(() => client.Networks.ListNetworksAsync(new NetworksListParameters { Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
         return [.. found.Select(network => new EngineNetwork(network.ID, network.Name, Copy(network.Labels),
             [.. (network.IPAM?.Config ?? []).Select(range => range.Subnet).Where(subnet => !string.IsNullOrEmpty(subnet))]))];
     }

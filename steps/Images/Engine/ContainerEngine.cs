@@ -6,6 +6,7 @@ using CiSteps.Hosting.Json;
 using CiSteps.Hosting;
 using Docker.DotNet;
 using Docker.DotNet.Models;
+using Polly;
 
 namespace CiSteps.Images;
 
@@ -17,6 +18,7 @@ public sealed partial class ContainerEngine : IDisposable
     private readonly DockerClient client;
     private readonly EngineTransport? transport;
     private readonly EngineGreeting greeting = new();
+    private ResiliencePipeline reading = ResiliencePipeline.Empty;
 
     private ContainerEngine(EngineLocation location, IReadOnlyDictionary<string, string> environment)
     {
@@ -40,6 +42,7 @@ public sealed partial class ContainerEngine : IDisposable
     {
         ArgumentNullException.ThrowIfNull(context);
         var engine = await ConnectToAsync(context.Options.Environment, cancel).ConfigureAwait(false);
+        engine.reading = Retry.Transient(failure => failure is UnavailableException, context.Time, context.Log);
         context.Log.Info($"engine: {engine.Product} at {engine.Location}");
         return engine;
     }
@@ -86,18 +89,21 @@ public sealed partial class ContainerEngine : IDisposable
     /// say so.</summary>
     public bool PrefersBuildKit => greeting.PrefersBuildKit;
 
+    /// <summary>Whether it is podman, by the name that it gives.</summary>
+    public bool IsPodman => Product.StartsWith("podman", StringComparison.OrdinalIgnoreCase);
+
     /// <summary>Whether the engine runs on this machine, so that its containers see this machine's files.</summary>
     public bool IsLocal => Location.IsLocal;
 
     /// <summary>The engine's version; a much smaller question than <see cref="DescribeAsync"/>.</summary>
     public async Task<string> VersionAsync(CancellationToken cancel = default) =>
-        (await CallAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false)).Version ?? "";
+        (await ReadAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false)).Version ?? "";
 
     /// <summary>What the engine says of itself.</summary>
     public async Task<EngineDescription> DescribeAsync(CancellationToken cancel = default)
     {
-        var version = await CallAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
-        var info = await CallAsync(() => client.System.GetSystemInfoAsync(cancel), cancel).ConfigureAwait(false);
+        var version = await ReadAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
+        var info = await ReadAsync(() => client.System.GetSystemInfoAsync(cancel), cancel).ConfigureAwait(false);
         return new EngineDescription(Location.Address, IsLocal, version.Version ?? "", version.APIVersion ?? "", info.OSType ?? version.Os ?? "",
             info.Architecture ?? version.Arch ?? "", (int)info.NCPU, info.MemTotal, [.. info.SecurityOptions ?? []]) { DataFolder = info.DockerRootDir ?? "" };
     }
@@ -234,10 +240,16 @@ public sealed partial class ContainerEngine : IDisposable
         }
         catch (EngineRefusalException refusal) when (refusal.IsEnginesError)
         {
-            throw new UnavailableException(
-                "engine", $"the container engine at {Location} answers with an error: {refusal.Message}; see its own log", refusal);
+            throw OwnError(refusal);
         }
     }
+
+    private UnavailableException OwnError(EngineRefusalException refusal) =>
+        new("engine", $"the container engine at {Location} answers with an error: {refusal.Message}; see its own log", refusal);
+
+    // What only asks is asked again: an engine that is being restarted answers in a moment.
+    private async Task<T> ReadAsync<T>(Func<Task<T>> call, CancellationToken cancel) =>
+        await reading.ExecuteAsync(async _ => await CallAsync(call, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
 
     // A null in the vendor's parameters (hence the "!" where they are filled) leaves the value out of the request.
 

@@ -17,13 +17,17 @@ public sealed class EngineRefusalException(int status, string text, Exception? i
 
     /// <summary>Whether it is an error inside the engine, by its status, and none of those that it answers in this way for what
     /// it was asked.</summary>
-    internal bool IsEnginesError => Status >= 500 && !IsAddressOverlap
+    internal bool IsEnginesError => Status >= 500 && !IsAddressOverlap && !IsNotRunning
         && !Message.Contains("invalid reference format", StringComparison.Ordinal)
-        && !Message.Contains("is not running", StringComparison.Ordinal)
         && !Message.Contains("is already in progress", StringComparison.Ordinal);
 
     /// <summary>Whether a network's addresses are taken by another one.</summary>
-    public bool IsAddressOverlap => Message.Contains("overlaps with other one", StringComparison.OrdinalIgnoreCase);
+    public bool IsAddressOverlap => Message.Contains("overlaps with other one", StringComparison.OrdinalIgnoreCase)
+        || Message.Contains("is already used on the host or by another config", StringComparison.Ordinal);
+
+    /// <summary>Whether a container has ended already, in docker's words or podman's.</summary>
+    internal bool IsNotRunning => Message.Contains("is not running", StringComparison.Ordinal)
+        || Message.Contains("can only kill running containers", StringComparison.Ordinal);
 }
 
 /// <summary>Why an image could not be pulled.</summary>
@@ -99,7 +103,9 @@ public sealed class ImagePullException(ImagePullFailure kind, string reference, 
         if (Has("unauthorized", "authentication required", "no basic auth credentials", "pull access denied", "push access denied", "insufficient_scope", "authorization failed", "access to the resource is denied", "forbidden"))
             return ImagePullFailure.Unauthorized;
         if (Has("connection refused", "no such host", "i/o timeout", "dial tcp", "TLS handshake timeout", "x509", "connection reset", "EOF",
-            "toomanyrequests", "Client.Timeout", "deadline exceeded", "service unavailable", "bad gateway", "server misbehaving", "network is unreachable"))
+            "toomanyrequests", "Client.Timeout", "deadline exceeded", "service unavailable", "bad gateway", "server misbehaving", "network is unreachable",
+            // A registry that is in trouble, by the words of each store and of podman.
+            "500 Internal Server Error", "504 Gateway Time", "use of closed network connection", "broken pipe"))
             return ImagePullFailure.Unreachable;
         return Has("not found") ? ImagePullFailure.NotFound : ImagePullFailure.Other;
     }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
@@ -48,21 +47,8 @@ internal static class EngineSilence
     {
         if (certificate is null)
             return new UsageException($"the container engine at {engine} shows no certificate; see its --tlscert");
-        var statuses = chain?.ChainStatus.Aggregate(X509ChainStatusFlags.NoError, (all, one) => all | one.Status)
-            ?? X509ChainStatusFlags.NoError;
-        static string Day(DateTime time) =>
-            time.ToUniversalTime().ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture);
-        var what = (statuses & ~X509ChainStatusFlags.NotTimeValid) != X509ChainStatusFlags.NoError
-            ? $"is signed by \"{certificate.Issuer}\", an authority that is not trusted: put the one that signed it into ca.pem, "
-                + "and see whether this is the engine that is meant "
-                + $"({(chain?.ChainStatus is { Length: > 0 } all ? all[0].StatusInformation.Trim() : "not trusted")})"
-            : statuses.HasFlag(X509ChainStatusFlags.NotTimeValid)
-                ? $"is valid from {Day(certificate.NotBefore)} to {Day(certificate.NotAfter)} only: "
-                    + "renew it, or set the clock right"
-                : errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch)
-                    ? $"is for {Names(certificate)} and not for \"{host}\": "
-                        + "use a name that it is for, or give the engine one for this name"
-                    : $"is not to be trusted ({errors})";
+        var what = CertificateFault.Describe(host, certificate, chain, errors,
+            "put the one that signed it into ca.pem, and see whether this is the engine that is meant");
         return new UsageException($"the certificate of the container engine at {engine} {what}");
     }
 
@@ -117,14 +103,6 @@ internal static class EngineSilence
         "npipe" => "the service \"docker\", or Docker Desktop",
         _ => "on its machine, listening there",
     };
-
-    private static string Names(X509Certificate2 certificate)
-    {
-        var names = certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>()
-            .SelectMany(extension =>
-                extension.EnumerateDnsNames().Concat(extension.EnumerateIPAddresses().Select(ip => ip.ToString()))).ToList();
-        return names.Count > 0 ? string.Join(", ", names.Select(name => $"\"{name}\"")) : $"\"{certificate.Subject}\"";
-    }
 
     private static IEnumerable<Exception> Chain(Exception failure)
     {

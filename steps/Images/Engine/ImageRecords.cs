@@ -24,7 +24,9 @@ public sealed record LocalImage(string Id, IReadOnlyList<string> Tags, IReadOnly
 /// <summary>An image as it was pulled.</summary>
 /// <param name="Id">Its local id.</param>
 /// <param name="Digest">Digest of the manifest or index that the registry served.</param>
-public sealed record PulledImage(string Id, string Digest)
+/// <param name="IsSaid">Whether the engine said so when it pulled. podman does not: what it has of it locally may be the digest of
+/// another packing, which no registry has.</param>
+public sealed record PulledImage(string Id, string Digest, bool IsSaid)
 {
     /// <summary>The image as the engine has it under the name that was pulled.</summary>
     public required LocalImage Local { get; init; }

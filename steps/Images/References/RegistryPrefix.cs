@@ -57,9 +57,15 @@ public sealed record RegistryPrefix
                 + "with its port";
             return false;
         }
-        // What a repository below it is called decides: the same rules hold for both.
-        if (!ImageReference.TryParse(text + "/x", out _, out why)) return false;
         var (host, path) = ImageReference.SplitHost(text + "/x");
+        // What a repository below it is called decides: the same rules hold for both.
+        if (!ImageReference.TryParse(text + "/x", out _, out why))
+        {
+            why = ImageReference.WrongHost(host) ?? (why.Contains("longer", StringComparison.Ordinal) ? why
+                : $"\"{path[..^2]}\" is not the beginning of a repository's name (small letters and digits, with single \".\", \"_\" "
+                    + "and \"-\" inside, and \"/\" between its parts)");
+            return false;
+        }
         prefix = new RegistryPrefix(host, path.Length > 1 ? path[..^2] : "");
         return true;
     }

@@ -17,9 +17,13 @@ public sealed partial class RegistryClient
     {
         ArgumentNullException.ThrowIfNull(subject);
         var digest = subject.Digest ?? throw new ArgumentException("referrers are asked for by digest", nameof(subject));
-        var answer = await connection.SendAsync(new RegistryRequest(HttpMethod.Get, subject.Host, subject.Path, $"/v2/{subject.Path}/referrers/{digest}") { Accept = [MediaTypes.OciIndex] }, cancel).ConfigureAwait(false);
+        var path = $"/v2/{subject.Path}/referrers/{digest}";
+        var answer = await connection.SendAsync(
+            new RegistryRequest(HttpMethod.Get, subject.Host, subject.Path, path) { Accept = [MediaTypes.OciIndex], MayBeUnknown = true },
+            cancel).ConfigureAwait(false);
         IEnumerable<IndexEntry> entries;
-        if (answer.IsSuccess && answer.MediaType is MediaTypes.OciIndex) entries = RegistryManifest.Read(answer.Body, answer.MediaType).Entries;
+        if (answer.IsSuccess && answer.MediaType is MediaTypes.OciIndex)
+            entries = RegistryManifest.Read(answer.Body, answer.MediaType, $"the list of what refers to \"{subject}\"").Entries;
         else if (answer.IsSuccess || answer.Status is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.BadRequest)
             entries = (await FindManifestAsync(ReferrersTag(subject), cancel).ConfigureAwait(false))?.Entries ?? [];
         else throw Unexpected("list what refers to", subject.ToString(), answer);

@@ -54,7 +54,7 @@ public sealed partial class RegistryClient : IDisposable
         var answer = await connection.SendAsync(ManifestRequest(HttpMethod.Get, reference), cancel).ConfigureAwait(false);
         if (IsAbsent(answer)) return null;
         if (!answer.IsSuccess) throw Unexpected("read", reference.ToString(), answer);
-        var manifest = RegistryManifest.Read(answer.Body, answer.MediaType);
+        var manifest = RegistryManifest.Read(answer.Body, answer.MediaType, $"\"{reference}\"");
         if (reference.Digest is { } asked && asked != RegistryManifest.DigestLike(asked, answer.Body))
             throw new UnavailableException("registry-protocol", $"the registry \"{reference.Host}\" was asked for \"{reference}\" and sent bytes of digest {manifest.Digest}; something between here and there changes content");
         return manifest;
@@ -192,7 +192,9 @@ public sealed partial class RegistryClient : IDisposable
         ArgumentNullException.ThrowIfNull(repository);
         var content = new ContentDescriptor(mediaType, RegistryManifest.DigestOf(bytes), bytes.Length);
         RegistryRequest On(HttpMethod method, string path) => new(method, repository.Host, repository.Path, path) { Actions = PushRights };
-        if ((await connection.SendAsync(On(HttpMethod.Head, $"/v2/{repository.Path}/blobs/{content.Digest}"), cancel).ConfigureAwait(false)).IsSuccess) return content;
+        var there = await connection.SendAsync(On(HttpMethod.Head, $"/v2/{repository.Path}/blobs/{content.Digest}"), cancel).ConfigureAwait(false);
+        // A login page is there for whatever is asked for.
+        if (there is { IsSuccess: true, MediaType: not "text/html" }) return content;
         var begun = await connection.SendAsync(On(HttpMethod.Post, $"/v2/{repository.Path}/blobs/uploads/") with { Content = [] }, cancel).ConfigureAwait(false);
         var address = UploadPlace(repository, begun);
         var ended = await connection.SendAsync(On(HttpMethod.Put, address.AbsoluteUri + (address.Query.Length > 1 ? "&" : "?") + "digest=" + Uri.EscapeDataString(content.Digest)) with

@@ -2,8 +2,6 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
-using System.Security.Authentication;
-using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using CiSteps.Hosting.Options;
 using CiSteps.Hosting.Json;
@@ -55,6 +53,9 @@ internal sealed record RegistryRequest(HttpMethod Method, string Host, string Re
     /// <summary>Whether doing it twice is as good as once.</summary>
     public bool Repeatable { get; init; } = true;
 
+    /// <summary>Whether registries that do not know the path answer it with a web page.</summary>
+    public bool MayBeUnknown { get; init; }
+
     /// <summary>More than this of an answer is refused.</summary>
     public int LongestAnswer { get; init; } = 8 << 20;
 }
@@ -68,6 +69,7 @@ internal sealed class RegistryConnection : IDisposable
     private readonly HttpClient http;
     private readonly RegistryCredentials credentials;
     private readonly IReadOnlySet<string> plainHosts;
+    private readonly RegistryTrust trust;
     private readonly BuildLog log;
     private readonly TimeProvider time;
     private readonly ConcurrentDictionary<string, string> schemes = new(StringComparer.OrdinalIgnoreCase);
@@ -86,7 +88,8 @@ internal sealed class RegistryConnection : IDisposable
             UseCookies = false,
             Proxy = RegistryProxies.Of(credentials.Environment),
         };
-        if (certificateAuthority is not null) Trust(handler, certificateAuthority);
+        trust = new RegistryTrust(certificateAuthority);
+        handler.SslOptions.RemoteCertificateValidationCallback = trust.Accepts;
         http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = 8 << 20 };
         http.DefaultRequestHeaders.UserAgent.Add(new ProductInfoHeaderValue("ci-steps", StepHost.Version.Split('+')[0]));
     }
@@ -131,6 +134,7 @@ internal sealed class RegistryConnection : IDisposable
         }
         if (answer.Status == HttpStatusCode.Forbidden) throw await DeniedAsync(request, answer.Text, cancel).ConfigureAwait(false);
         if (IsTransient((int)answer.Status)) throw new TransientFailure(answer.Text, PauseOf(answer.Headers));
+        ForeignAnswer.Require(request, answer);
         return answer;
     }
 
@@ -151,7 +155,7 @@ internal sealed class RegistryConnection : IDisposable
         {
             if (challenge.Scheme.Equals("Bearer", StringComparison.OrdinalIgnoreCase))
             {
-                var (token, life) = await new TokenEndpoint(http, time, PauseOf, IsPlainAllowed)
+                var (token, life) = await new TokenEndpoint(http, time, trust, PauseOf, IsPlainAllowed)
                     .FetchAsync(request, challenge.Parameter ?? "", found, Count, cancel).ConfigureAwait(false);
                 tokens[(request.Host, request.Repository, request.Actions)] = (token, time.GetUtcNow() + life);
                 return new AuthenticationHeaderValue("Bearer", token);
@@ -199,7 +203,6 @@ internal sealed class RegistryConnection : IDisposable
         }
         catch (TransientFailure failure) when (failure.InnerException is HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } secure)
         {
-            if (IsWrongCertificate(secure)) throw Untrusted(request.Host, secure);
             // What answered does not speak TLS. Engines do the same: plain HTTP on this very machine, elsewhere only when named.
             if (!IsPlainAllowed(host))
                 throw new UsageException($"the registry \"{request.Host}\" does not speak HTTPS; when it is meant to be reached by plain HTTP, say \"plain-http: true\" under \"registry\" in ci-steps.yaml", secure);
@@ -223,12 +226,6 @@ internal sealed class RegistryConnection : IDisposable
     internal static bool IsLoopback(string host) =>
         Uri.TryCreate("http://" + host, UriKind.Absolute, out var address) && (address.IsLoopback || address.Host == "localhost");
 
-    private static bool IsWrongCertificate(HttpRequestException failure) =>
-        failure.InnerException is AuthenticationException { Message: var text } && text.Contains("certificate", StringComparison.OrdinalIgnoreCase);
-
-    private static UsageException Untrusted(string host, Exception failure) =>
-        new($"the certificate of the registry \"{host}\" is not trusted: {failure.InnerException?.Message}; give the authority's PEM file by {RegistryOptions.CertificateAuthority.Variable}", failure);
-
     private async Task<RegistryAnswer> AttemptAsync(RegistryRequest request, Uri address, AuthenticationHeaderValue? authorization, CancellationToken cancel)
     {
         using var message = new HttpRequestMessage(request.Method, address);
@@ -251,6 +248,8 @@ internal sealed class RegistryConnection : IDisposable
         }
         catch (HttpRequestException failure)
         {
+            if (trust.Find($"the registry \"{request.Host}\"" + (IsAt(address, request.Host) ? "" : $" at \"{address.Authority}\""), address, failure) is { } refusal)
+                throw refusal;
             throw new TransientFailure(Innermost(failure).Message, null, failure);
         }
         catch (IOException failure)
@@ -295,37 +294,10 @@ internal sealed class RegistryConnection : IDisposable
     private static AuthenticationHeaderValue Basic(RegistryCredential credential) =>
         new("Basic", Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes($"{credential.User}:{credential.Password}")));
 
-    private static Exception Innermost(Exception failure)
+    internal static Exception Innermost(Exception failure)
     {
         while (failure.InnerException is { } inner) failure = inner;
         return failure;
-    }
-
-    // Further authorities beside the machine's own: a name mismatch or an expired certificate stays a refusal.
-    private static void Trust(SocketsHttpHandler handler, string path)
-    {
-        var authorities = new X509Certificate2Collection();
-        try
-        {
-            authorities.ImportFromPemFile(path);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or System.Security.Cryptography.CryptographicException)
-        {
-            throw new UsageException($"cannot read certificates from \"{path}\" ({RegistryOptions.CertificateAuthority.Variable}): {error.Message}", error);
-        }
-        if (authorities.Count == 0) throw new UsageException($"there is no certificate in \"{path}\" ({RegistryOptions.CertificateAuthority.Variable}); it must be PEM");
-        handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
-        {
-            if (errors == System.Net.Security.SslPolicyErrors.None) return true;
-            if (errors != System.Net.Security.SslPolicyErrors.RemoteCertificateChainErrors || certificate is not X509Certificate2 presented) return false;
-            using var own = new X509Chain();
-            own.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-            own.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-            own.ChainPolicy.CustomTrustStore.AddRange(authorities);
-            if (chain is not null)
-                foreach (var element in chain.ChainElements) own.ChainPolicy.ExtraStore.Add(element.Certificate);
-            return own.Build(presented);
-        };
     }
 }
 

@@ -100,9 +100,10 @@ public sealed class RegistryManifest
     /// <summary>Reads a manifest.</summary>
     /// <param name="bytes">The document as the registry sent it; the digest is over these bytes.</param>
     /// <param name="mediaType">As the registry said; null: as the manifest itself says.</param>
+    /// <param name="what">What was asked for, for the message.</param>
     /// <exception cref="UnavailableException">"registry-protocol": it is not a manifest, or a part of it is not what it must
     /// be.</exception>
-    public static RegistryManifest Read(byte[] bytes, string? mediaType = null)
+    public static RegistryManifest Read(byte[] bytes, string? mediaType = null, string what = "an image")
     {
         try
         {
@@ -111,7 +112,7 @@ public sealed class RegistryManifest
         }
         catch (OutsideJsonException error)
         {
-            throw new UnavailableException("registry-protocol", $"the registry sent something that is not a manifest: {error.Message}",
+            throw new UnavailableException("registry-protocol", $"the registry sent something for {what} that is not a manifest: {error.Message}",
                 error);
         }
     }

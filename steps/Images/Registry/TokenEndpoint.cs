@@ -9,7 +9,8 @@ using CiSteps.Hosting;
 namespace CiSteps.Images;
 
 /// <summary>The Bearer flow: a token for one repository from the place that the registry names. Its 404 says nothing about images.</summary>
-internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<HttpResponseHeaders, TimeSpan?> pauseOf, Func<string, bool> isPlainAllowed)
+internal sealed class TokenEndpoint(
+    HttpClient http, TimeProvider time, RegistryTrust trust, Func<HttpResponseHeaders, TimeSpan?> pauseOf, Func<string, bool> isPlainAllowed)
 {
     private static readonly TimeSpan LongestAttempt = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan ShortestLife = TimeSpan.FromSeconds(60);
@@ -19,8 +20,7 @@ internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<Htt
         Action count, CancellationToken cancel)
     {
         var parameters = Parse(challenge);
-        if (!parameters.TryGetValue("realm", out var realm) || !Uri.TryCreate(realm, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
-            throw new UnavailableException("registry-protocol", $"the registry \"{request.Host}\" asks for a token and does not say where from");
+        var address = PlaceOf(parameters.GetValueOrDefault("realm"), request.Host);
         if (address.Scheme == "http" && found.Credential is not null && !isPlainAllowed(address.Authority))
             throw new UsageException($"the registry \"{request.Host}\" wants credentials sent to \"{address.Authority}\" by plain HTTP; that is not done");
         var service = parameters.GetValueOrDefault("service");
@@ -34,22 +34,26 @@ internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<Htt
         {
             using var response = await http.SendAsync(message, either.Token).ConfigureAwait(false);
             var body = await response.Content.ReadAsByteArrayAsync(either.Token).ConfigureAwait(false);
-            if (response.IsSuccessStatusCode) return Read(body, request.Host);
+            var endpoint = $"the token endpoint {address.Authority} of the registry \"{request.Host}\"";
+            if (response.IsSuccessStatusCode) return Read(body, response.Content.Headers.ContentType?.MediaType, endpoint);
             var status = (int)response.StatusCode;
+            if (ForeignAnswer.Redirect(response.StatusCode, response.RequestMessage?.RequestUri ?? address, response.Headers.Location) is { } redirect)
+                throw new UnavailableException("registry-protocol", $"{endpoint} answers {redirect}; {ForeignAnswer.Advice}");
             if (status is 408 or 429 or 499 or >= 500) throw new TransientFailure($"the token endpoint {address.Authority} answers {TransientFailure.Describe(response.StatusCode)}", pauseOf(response.Headers));
             if (response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.BadRequest)
             {
-                throw new UsageException($"the token endpoint {address.Authority} of the registry \"{request.Host}\" "
+                throw new UsageException($"{endpoint} "
                     + (found.Credential is { } given
                         ? $"does not accept the credentials of \"{given.User}\" from {found.Source} (HTTP {status}); "
                             + "check user and password"
                         : $"wants credentials (HTTP {status}) and {found.WhyNone}"));
             }
-            throw new UnavailableException("registry-protocol", $"the token endpoint {address.Authority} of the registry \"{request.Host}\" answers HTTP {status}; whether the image exists is not known");
+            throw new UnavailableException("registry-protocol", $"{endpoint} answers HTTP {status}; whether the image exists is not known");
         }
         catch (HttpRequestException failure)
         {
-            throw new TransientFailure($"the token endpoint {address.Authority}: {failure.Message}", null, failure);
+            if (trust.Find($"the token endpoint {address.Authority} of the registry \"{request.Host}\"", address, failure) is { } refusal) throw refusal;
+            throw new TransientFailure($"the token endpoint {address.Authority}: {RegistryConnection.Innermost(failure).Message}", null, failure);
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
@@ -80,7 +84,16 @@ internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<Htt
         }),
     };
 
-    private static (string, TimeSpan) Read(byte[] body, string host)
+    private static Uri PlaceOf(string? realm, string host)
+    {
+        var why = $"the registry \"{host}\" wants a token and does not say where it is to be had: its challenge (WWW-Authenticate) ";
+        if (string.IsNullOrEmpty(realm)) throw new UnavailableException("registry-protocol", $"{why}has no realm; {ForeignAnswer.Advice}");
+        return Uri.TryCreate(realm, UriKind.Absolute, out var address) && address.Scheme is "http" or "https" ? address
+            : throw new UnavailableException("registry-protocol",
+                $"{why}has the realm \"{realm}\", which is not an http or https address; {ForeignAnswer.Advice}");
+    }
+
+    private static (string, TimeSpan) Read(byte[] body, string? mediaType, string endpoint)
     {
         JsonObject? answer = null;
         try
@@ -94,11 +107,15 @@ internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<Htt
         var token = RegistryJson.Text(answer, "token") is { Length: > 0 } first ? first
             : RegistryJson.Text(answer, "access_token");
         if (string.IsNullOrEmpty(token))
-            throw new UnavailableException("registry-protocol", $"the token endpoint of the registry \"{host}\" sent no token");
+        {
+            var instead = ForeignAnswer.Page(mediaType, body)
+                ?? (answer is null ? $"something that is not a JSON object ({body.Length} bytes)" : "JSON without one");
+            throw new UnavailableException("registry-protocol", $"{endpoint} sent no token but {instead}; {ForeignAnswer.Advice}");
+        }
         // It goes into a header: a line break in it would begin another.
         if (token.AsSpan().ContainsAnyExceptInRange('!', '~'))
             throw new UnavailableException("registry-protocol",
-                $"the token endpoint of the registry \"{host}\" sent a token with characters that no token has");
+                $"{endpoint} sent a token with characters that no token has");
         var life = answer?["expires_in"] is JsonValue seconds && seconds.TryGetValue(out int given) && given > 0
             ? TimeSpan.FromSeconds(given) : ShortestLife;
         return (token, life > Margin * 2 ? life - Margin : life);

@@ -76,13 +76,27 @@ internal static class ComponentReading
             ValueReading.RelativePath(map, "dockerfile", context == "." ? "Dockerfile" : context + "/Dockerfile"),
             context,
             map.OptionalText("target"),
-            reading.Variables(map, "args"),
+            Arguments(map, reading),
             Platform(map),
             map.OneOf("builder", ImageDefinition.AutoBuilder, ImageDefinition.AutoBuilder, ImageDefinition.EngineBuilder, ImageDefinition.BuildxBuilder))
         {
             Secrets = Secrets(map, reading.Problems),
             Ssh = Ssh(map),
         };
+    }
+
+    private static IReadOnlyDictionary<string, string> Arguments(MapReader map, ValueReading reading)
+    {
+        foreach (var (name, _) in map.Pairs("args"))
+        {
+            if (name.Value.Any(letter => char.IsWhiteSpace(letter) || char.IsControl(letter)))
+                reading.Problems.Add(name.Position, $"\"{name.Value}\" in \"args\" of {map.What} is not the name of a build argument: it has blanks in it");
+            // Builders take it as the front end, and nothing that reads the Dockerfile would know of it.
+            if (name.Value == "BUILDKIT_SYNTAX")
+                reading.Problems.Add(name.Position, $"\"{name.Value}\" in \"args\" of {map.What} names a front end: write \"# syntax=\" in the "
+                    + "first line of the Dockerfile instead, where the provenance has it from");
+        }
+        return reading.Variables(map, "args");
     }
 
     private static string? Platform(MapReader map)

@@ -31,13 +31,12 @@ internal static class PipelineReading
         // A pull host of the file belongs to the file's push host.
         var pull = above.Pull ?? (above.Push is null ? registry?.OptionalText("pull") : null) ?? push;
         foreach (var (key, host) in new[] { ("push", push), ("pull", pull) })
-            if (host.Length > 0 && (key == "push" || pull != push) && ValueReading.WrongRegistry(host) is { } instead)
+            if (host.Length > 0 && (key == "push" || pull != push) && RegistryReading.Mistake(host) is { } mistake)
             {
-                // Whoever writes credentials into it does not find them in a log.
                 // A password would stand in the log; a digest begins with the same sign.
                 var shown = host.LastIndexOf('@') is var at and >= 0 && host[..at].Contains(':', StringComparison.Ordinal)
                     ? "***" + host[at..] : host;
-                var text = $"\"{shown}\" is not a registry for \"{key}\"; {instead}";
+                var text = $"\"{shown}\" is not a registry for \"{key}\": {mistake}";
                 if (registry is null) problems.Add(file.Place, text);
                 else registry.Problem(key, text);
             }

@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using CiSteps.Hosting;
 using CiSteps.Pipeline.Yaml;
@@ -111,38 +109,11 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
 
     public static bool IsRepositoryPath(string path) => path.Length < 254 && PathForm().IsMatch(path);
 
-    /// <summary>
-    /// How a registry has to be written instead; null when it is right. These are the rules by which images' names are read
-    /// (the grammar of the distribution project), so that what is accepted here means the same host and the same path to every
-    /// step and every engine.
-    /// </summary>
-    public static string? WrongRegistry(string registry)
-    {
-        const string form = "write host[:port][/prefix] without a scheme";
-        var slash = registry.IndexOf('/');
-        var host = slash < 0 ? registry : registry[..slash];
-        if (HostForm().Match(host) is not { Success: true } found || (slash >= 0 && !IsRepositoryPath(registry[(slash + 1)..])))
-            return form;
-        if (found.Groups["port"] is { Success: true } port
-            && !ushort.TryParse(port.Value, NumberStyles.None, CultureInfo.InvariantCulture, out _))
-            return "a port is at most 65535";
-        if (found.Groups["address"] is { Success: true } six
-            && !(IPAddress.TryParse(six.Value, out var address)
-                && address.AddressFamily == AddressFamily.InterNetworkV6)) return form;
-        return host == "localhost" || host.AsSpan().IndexOfAny('.', ':') >= 0 || host.Any(char.IsAsciiLetterUpper) ? null
-            : $"to engines this is a name on Docker Hub, not a host: write docker.io/{registry}, or the host with its port";
-    }
-
     public static bool IsWebhook(string webhook) => webhook.StartsWith("env:", StringComparison.Ordinal)
         ? IsVariable(webhook[4..])
         : Uri.TryCreate(webhook, UriKind.Absolute, out var url) && url.Scheme is "http" or "https";
 
     public static bool IsVariable(string name) => name.Length > 0 && !char.IsAsciiDigit(name[0]) && name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter == '_');
-
-    [GeneratedRegex(
-        @"^(?:\[(?<address>[0-9a-fA-F:]+)\]|(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
-        + @"(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*)(?::(?<port>[0-9]+))?\z")]
-    private static partial Regex HostForm();
 
     [GeneratedRegex(@"^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*\z")]
     private static partial Regex PathForm();

@@ -58,7 +58,8 @@ internal sealed class Doctor(StepContext context)
         }
         catch (UsageException failure)
         {
-            return (null, DoctorCheck.Failed("pipeline file", failure, "ci-steps scaffold --work-tree writes a first one"));
+            return (null, DoctorCheck.Failed("pipeline file", failure,
+                File.Exists(Path.Combine(context.WorkTree, name)) ? "" : "ci-steps scaffold --work-tree writes a first one"));
         }
     }
 

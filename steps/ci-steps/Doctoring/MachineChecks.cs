@@ -92,12 +92,13 @@ internal sealed class MachineChecks(StepContext context)
             [
                 new("engine", true, $"{engine.Product} at {engine.Location}, {machine}"
                     + (engine.IsLocal ? "" : "; it is another machine's, so commands with an image of their own do not run here")),
-                await BuildxAsync(engine.Location, cancel),
+                engine.IsPodman ? new("docker buildx", null, "is not used with podman: builds take its own builder, and Dockerfiles that need BuildKit another engine")
+                    : await BuildxAsync(engine.Location, cancel),
             ];
         }
         catch (Exception failure) when (DoctorCheck.IsFinding(failure))
         {
-            return [DoctorCheck.Failed("engine", failure, $"start a container engine, let this user reach it, or set {EngineLocation.HostVariable}")];
+            return [DoctorCheck.Failed("engine", failure)];
         }
     }
 

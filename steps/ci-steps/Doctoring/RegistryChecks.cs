@@ -8,8 +8,6 @@ namespace CiSteps.Cli.Doctoring;
 /// <summary>The registry: pulling, pushing where private branches push, tagging where releases are, and its clock.</summary>
 internal sealed class RegistryChecks(StepContext context, PipelineDefinition pipeline)
 {
-    private const string LogIn = "log in with your engine's client, or set CISTEPS_REGISTRY_USER and CISTEPS_REGISTRY_PASSWORD";
-
     private static readonly TimeSpan LargestSkew = TimeSpan.FromSeconds(30);
 
     public async Task<IReadOnlyList<DoctorCheck>> AllAsync(CancellationToken cancel)
@@ -28,22 +26,23 @@ internal sealed class RegistryChecks(StepContext context, PipelineDefinition pip
             looks.Add(Clock(client.ClockDifference));
             var branch = ImageName.Repository(push, registry.BranchPrefix, component.Name, isDefaultBranch: false);
             looks.Add(await PushAsync(client, branch) is { } noPush
-                ? new("registry, pushing", false, noPush, $"image-build pushes private branches' images to {branch}: give this user that right")
+                ? new("registry, pushing", false, noPush.Message, $"image-build pushes private branches' images to {branch}")
                 : new("registry, pushing", true, $"may push to {branch}, as image-build does"));
             // Which side this is, a registry cannot say.
             looks.Add(await PushAsync(client, released) is { } noTag
-                ? new("registry, tagging", null, noTag, $"as it should be on the branch side; certify needs the right to push to {released.Repository}")
+                ? new("registry, tagging", null, noTag is UsageException ? $"this user may not push to {released.Repository}" : noTag.Message,
+                    $"as it should be on the branch side; certify needs the right to push to {released.Repository}")
                 : new("registry, tagging", true, $"may push and tag {released.Repository}, as certify does; the branch side's user should not"));
             if (RegistryPair.Parse(push, registry.Pull).ToPull(released) is var pulled && pulled != released)
                 looks.Add(await NodesAsync(client, pulled));
         }
         catch (Exception failure) when (DoctorCheck.IsFinding(failure))
         {
-            looks.Add(DoctorCheck.Failed(looks.Count == 0 ? "registry" : "registry, pushing", failure, failure is UnavailableException ? $"see whether {push} is a registry, is up and can be reached from here; ci-steps.yaml names it as registry.push" : LogIn));
+            looks.Add(DoctorCheck.Failed(looks.Count == 0 ? "registry" : "registry, pushing", failure));
         }
         return looks;
 
-        async Task<string?> PushAsync(RegistryClient client, ImageReference repository)
+        async Task<Exception?> PushAsync(RegistryClient client, ImageReference repository)
         {
             try
             {
@@ -52,7 +51,7 @@ internal sealed class RegistryChecks(StepContext context, PipelineDefinition pip
             }
             catch (Exception failure) when (failure is UsageException or RegistryRefusalException)
             {
-                return failure.Message;
+                return failure;
             }
         }
 
