@@ -16,7 +16,7 @@ internal static class Kubeconfig
     {
         var (text, file) = Content(pathOrText);
         var source = file is null ? "the kubeconfig" : $"the kubeconfig \"{file}\"";
-        var document = YamlDocuments.Parse(text, source) is [var only] ? only.Value as JsonObject : null;
+        var document = YamlDocuments.Parse(text, source, Fault.Environment) is [var only] ? only.Value as JsonObject : null;
         if (document is null || (string?)document["kind"] != "Config" && document["clusters"] is null)
             throw new UsageException($"{source} is not a kubeconfig: it has no clusters; give the path of a kubeconfig, or its content") { Fault = Fault.Environment };
         var context = (string?)document["current-context"] ?? "";

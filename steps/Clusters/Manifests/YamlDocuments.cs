@@ -13,8 +13,13 @@ internal static class YamlDocuments
     private const int MostNodes = 500_000;
 
     /// <summary>All documents that hold anything, each with the line on which it begins.</summary>
-    public static IReadOnlyList<(JsonNode Value, long Line)> Parse(string text, string source)
+    /// <param name="text">The text.</param>
+    /// <param name="name">What it is called in messages.</param>
+    /// <param name="fault">Whose fault it is when the text cannot be read.</param>
+    /// <exception cref="UsageException">It is not YAML, or beyond reason.</exception>
+    public static IReadOnlyList<(JsonNode Value, long Line)> Parse(string text, string name, Fault fault = Fault.Change)
     {
+        var source = new Source(name, fault);
         var stream = new YamlStream();
         try
         {
@@ -31,13 +36,13 @@ internal static class YamlDocuments
         catch (YamlException error)
         {
             var inner = error.InnerException is { } cause && error.Message.Contains("Exception", StringComparison.Ordinal) ? cause.Message : error.Message;
-            throw new UsageException($"{source}:{error.Start.Line}:{error.Start.Column}: this is not YAML: {inner}", error) { Fault = Fault.Change };
+            throw new UsageException($"{source}:{error.Start.Line}:{error.Start.Column}: this is not YAML: {inner}", error) { Fault = source.Fault };
         }
     }
 
-    private static JsonNode? Convert(YamlNode node, string source, ref int budget, int depth)
+    private static JsonNode? Convert(YamlNode node, Source source, ref int budget, int depth)
     {
-        if (--budget < 0 || depth > 200) throw new UsageException($"{source}:{node.Start.Line}: the document is nested or repeated beyond reason; write it without aliases") { Fault = Fault.Change };
+        if (--budget < 0 || depth > 200) throw new UsageException($"{source}:{node.Start.Line}: the document is nested or repeated beyond reason; write it without aliases") { Fault = source.Fault };
         switch (node)
         {
             case YamlScalarNode scalar:
@@ -51,7 +56,7 @@ internal static class YamlDocuments
                 var merged = new List<YamlNode>();
                 foreach (var (key, value) in mapping.Children)
                 {
-                    if (key is not YamlScalarNode name) throw new UsageException($"{source}:{key.Start.Line}:{key.Start.Column}: a key must be a single word") { Fault = Fault.Change };
+                    if (key is not YamlScalarNode name) throw new UsageException($"{source}:{key.Start.Line}:{key.Start.Column}: a key must be a single word") { Fault = source.Fault };
                     if (name.Value == "<<" && name.Style == ScalarStyle.Plain)
                     {
                         if (value is YamlSequenceNode several) merged.AddRange(several.Children);
@@ -62,7 +67,7 @@ internal static class YamlDocuments
                 }
                 foreach (var from in merged)
                 {
-                    if (Convert(from, source, ref budget, depth + 1) is not JsonObject defaults) throw new UsageException($"{source}:{from.Start.Line}: \"<<\" takes a mapping") { Fault = Fault.Change };
+                    if (Convert(from, source, ref budget, depth + 1) is not JsonObject defaults) throw new UsageException($"{source}:{from.Start.Line}: \"<<\" takes a mapping") { Fault = source.Fault };
                     foreach (var (name, value) in defaults)
                         if (!result.ContainsKey(name)) result[name] = value?.DeepClone();
                 }
@@ -118,5 +123,10 @@ internal static class YamlDocuments
             value = value * from + (digit - '0');
         }
         return digits.Length > 0 ? value : null;
+    }
+
+    private readonly record struct Source(string Name, Fault Fault)
+    {
+        public override string ToString() => Name;
     }
 }
