@@ -1,4 +1,5 @@
 using CiSteps.Hosting;
+using CiSteps.Repositories.Transport;
 using LibGit2Sharp;
 
 namespace CiSteps.Repositories;
@@ -7,6 +8,7 @@ namespace CiSteps.Repositories;
 public sealed class WorkRepository : IDisposable
 {
     private Repository repository;
+    private readonly List<IDisposable> peers = [];
     private bool abandoned;
 
     private WorkRepository(Repository repository, string folder) => (this.repository, Folder) = (repository, folder);
@@ -184,6 +186,15 @@ public sealed class WorkRepository : IDisposable
     {
         // A call that was not waited for may still use it; the process ends soon.
         if (!abandoned) repository.Dispose();
+        foreach (var peer in peers) peer.Dispose();
+    }
+
+    /// <summary>The other side of a remote; it ends with this.</summary>
+    internal RemotePeer Peer(string address, RemoteAccess? access, TimeSpan silence, TimeProvider time)
+    {
+        var peer = new RemotePeer(address, Folder, () => repository.Config, access, silence, time);
+        peers.Add(peer);
+        return peer;
     }
 
     /// <summary>Waits for a call over the network, but not longer than a limit nor after a stop: the library itself cannot be stopped while it waits for the other side.</summary>

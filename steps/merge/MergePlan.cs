@@ -30,10 +30,12 @@ internal enum WhenMoved
 /// <param name="WhenMoved">The policy.</param>
 /// <param name="Lack">What the target's pipeline file at its tip asks for and the evidence does not show; null when it shows
 /// all.</param>
+/// <param name="TakenBack">A commit of the change that the target had when merge first read it and has no more; null when there
+/// is none.</param>
 internal sealed record MergeFacts(
     string Branch, string Tested, string? BranchTip, string Target, string? TargetTip, bool IsMerged, bool HasMoved,
     string TestedTree, TreeMerge? Merge, IReadOnlyList<string> Overlap, IReadOnlyList<string> OtherCommits, WhenMoved WhenMoved,
-        string? Lack);
+        string? Lack, string? TakenBack = null);
 
 /// <summary>What to do.</summary>
 internal enum MergeAct
@@ -67,6 +69,10 @@ internal sealed record MergePlan(MergeAct Act, string Reason, string Text)
             return Refuse("superseded", $"\"{facts.Branch}\" is gone from the origin: nobody wants it merged any more; push it again to start a new chain");
         if (facts.BranchTip != facts.Tested)
             return Refuse("superseded", $"superseded by {Short(facts.BranchTip)}: \"{facts.Branch}\" has moved on since this chain tested {tested}; the chain of the newer commit merges");
+        if (facts.TakenBack is { } taken)
+            return Refuse("rewound", $"\"{facts.Target}\" was rewound to {Short(facts.TargetTip)} while merge ran, and {tested} has " +
+                $"{Short(taken)}, which was taken out of it: landing it would bring that back; " +
+                $"start \"{facts.Branch}\" anew from \"{facts.Target}\" without it");
         if (facts.Lack is { } lack)
             return Refuse("not-tested", $"the evidence does not show what \"{facts.Target}\" asks for at " +
                 $"{Short(facts.TargetTip)}: {lack}; run the chain for this commit");

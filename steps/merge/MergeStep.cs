@@ -1,5 +1,6 @@
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
+using CiSteps.Hosting.Settings;
 using CiSteps.Pipeline;
 using CiSteps.Repositories;
 
@@ -7,31 +8,49 @@ namespace CiSteps.Merge;
 
 internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origin)
 {
-    // Each lost race means that somebody else landed; with so many of them this branch is tested again rather than hurried in.
-    private const int MostRounds = 5;
     private const int MostCommits = 20;
 
-    private static readonly TimeSpan timeForThePush = TimeSpan.FromSeconds(20);
+    // An origin that breaks off is tried again, since the old value in the push keeps it from landing twice.
+    private const int MostOutages = 3;
+
+    private static readonly TimeSpan TimeForThePush = TimeSpan.FromSeconds(20);
 
     private readonly string target = run.Policy.Branches.Target;
+
+    private int outages;
+
+    // The newest tip of the target that this run has read; the run itself gives the built commit where there was no target yet.
+    private string? lastTip = run.TargetTip == run.Identity.Commit ? null : run.TargetTip;
 
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
         if (Unfit() is { } unfit) return unfit;
         var (evidence, refusal) = ChainEvidence.Read(context, "merged", context.Settings.Get(MergeCommand.RequireSigned));
         if (refusal is not null) return refusal;
-        for (var round = 1; round <= MostRounds; round++)
+        var (silence, limit) = (context.Settings.Get(MergeCommand.SilenceLimit), context.Settings.Get(MergeCommand.RaceLimit));
+        context.Log.Info($"a silent origin is waited for {Durations.Show(silence)} (--{MergeCommand.SilenceLimit.Name}), others " +
+            $"that land first for {Durations.Show(limit)} (--{MergeCommand.RaceLimit.Name})");
+        var began = context.Time.GetTimestamp();
+        for (var attempt = 1; ; attempt++)
         {
+            var attemptBegan = context.Time.GetTimestamp();
             var facts = await GatherAsync(evidence!, cancel).ConfigureAwait(false);
             var plan = MergePlan.For(facts);
             context.Log.Info(plan.Text);
             if (plan.Act == MergeAct.Refuse) return Outcome.Refused(plan.Reason, plan.Text);
             if (plan.Act == MergeAct.Nothing) return await AlreadyAsync(facts, plan, cancel).ConfigureAwait(false);
             if (context.DryRun) return Outcome.Done(plan.Text);
-            if (await LandAsync(facts, evidence!, cancel).ConfigureAwait(false) is { } outcome) return outcome;
-            context.Log.Info($"\"{target}\" moved while merging (round {round} of {MostRounds}); reading it again");
+            if (await LandAsync(facts, evidence!, attempt, cancel).ConfigureAwait(false) is { } outcome) return outcome;
+            // Each lost race means that somebody else landed, so that all land in the end; the pause keeps them from being in
+            // each other's way.
+            var pause = RacePause.For(attempt, context.Time.GetElapsedTime(attemptBegan), Random.Shared.NextDouble());
+            if (context.Time.GetElapsedTime(began) + pause > limit)
+                return Outcome.Refused("moved", $"\"{run.Identity.Branch}\" did not land in \"{target}\" in {attempt} attempts, because others landed " +
+                    $"first, for {Durations.Show(context.Time.GetElapsedTime(began))}: run merge again when it is quieter, or give it longer " +
+                    $"(--{MergeCommand.RaceLimit.Name})");
+            context.Log.Info($"attempt {attempt} did not land; attempt {attempt + 1} follows in {Durations.Show(pause)}");
+            await Task.Delay(pause, context.Time, cancel).ConfigureAwait(false);
         }
-        return Outcome.Refused("moved", $"\"{target}\" moved {MostRounds} times while \"{run.Identity.Branch}\" was being merged: run merge again when it is quieter");
     }
 
     private Outcome? Unfit()
@@ -58,13 +77,18 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         var facts = new MergeFacts(identity.Branch, identity.Commit, branchTip, target, targetTip, isMerged, HasMoved: false,
             repository.TreeId(identity.Commit), null, [], [], context.Settings.Get(MergeCommand.Moved), null);
         if (targetTip is null || isMerged || branchTip != identity.Commit) return facts;
+        facts = facts with { TakenBack = await TakenBackAsync(targetTip, cancel).ConfigureAwait(false) };
+        lastTip = targetTip;
+        if (facts.TakenBack is not null) return facts;
 
         var hasMoved = !await run.IsAncestorAsync(targetTip, identity.Commit, cancel).ConfigureAwait(false);
         var from = hasMoved ? repository.MergeBase(targetTip, identity.Commit) : targetTip;
         // What judges is what the target says at the tip that is merged into, not what it said when the chain began.
         var policy = run.PolicyAt(targetTip);
         var changed = repository.ChangedPaths(from, identity.Commit);
-        var merge = hasMoved ? TreeMerge.Of(repository, targetTip, identity.Commit) : new TreeMerge(facts.TestedTree, []);
+        var merge = hasMoved
+            ? await TreeMerge.OfAsync(repository, targetTip, identity.Commit, context.Log, cancel).ConfigureAwait(false)
+            : new TreeMerge(facts.TestedTree, []);
         facts = facts with { Merge = merge, Lack = evidence.Lack(run, policy, changed, merge.Tree) };
         if (!hasMoved) return facts;
         var overlap = Touched(policy.File, changed).Intersect(Touched(policy.File, repository.ChangedPaths(from, targetTip)),
@@ -75,6 +99,15 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
             Overlap = [.. overlap],
             OtherCommits = repository.Commits(of: targetTip, notIn: identity.Commit, merge.Conflicts, MostCommits),
         };
+    }
+
+    // A target that is rewound has something taken out of it; a change that was made on top of that would bring it back.
+    private async Task<string?> TakenBackAsync(string targetTip, CancellationToken cancel)
+    {
+        if (lastTip is null || await run.IsAncestorAsync(lastTip, targetTip, cancel).ConfigureAwait(false)) return null;
+        context.Log.Warning($"\"{target}\" was rewound from {lastTip[..12]} to {targetTip[..12]}");
+        return run.Repository.FindMergeBase(lastTip, run.Identity.Commit) is { } shared
+            && !await run.IsAncestorAsync(shared, targetTip, cancel).ConfigureAwait(false) ? shared : null;
     }
 
     // By the target's idea of the components and by the change's own: either may be the one that knows the paths.
@@ -94,19 +127,19 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         string.Join(", ", evidence.Integration.Suites.Select(suite => $"{suite.Suite} {suite.Passed} passed")
         .Prepend($"unit-test {evidence.UnitTests.Components.Sum(component => component.Passed)} passed"));
 
-    private async Task<Outcome?> LandAsync(MergeFacts facts, ChainEvidence evidence, CancellationToken cancel)
+    private async Task<Outcome?> LandAsync(MergeFacts facts, ChainEvidence evidence, int attempt, CancellationToken cancel)
     {
         var identity = run.Identity;
         var commit = TreeMerge.Commit(run.Repository, facts.Merge!.Tree!, into: facts.TargetTip!, from: identity.Commit, Message(evidence),
             context.Settings.Get(MergeCommand.CommitterName), context.Settings.Get(MergeCommand.CommitterEmail), context.Time.GetUtcNow());
         cancel.ThrowIfCancellationRequested();
-        context.Log.Progress($"pushing {commit[..12]} to \"{target}\"");
+        context.Log.Progress($"attempt {attempt}: pushing {commit[..12]} to \"{target}\", from {facts.TargetTip![..12]} and from nowhere else");
         // A push that has begun may land whatever happens here: a stop waits for the answer, and what landed is the verdict.
-        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeForThePush, context.Time, cancel);
+        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, TimeForThePush, context.Time, cancel);
         PushResult push;
         try
         {
-            push = await origin.PushAsync(commit, target, finishing.Token).ConfigureAwait(false);
+            push = await origin.PushAsync(commit, target, facts.TargetTip!, finishing.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (finishing.Token.IsCancellationRequested)
         {
@@ -116,26 +149,53 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         switch (push.End)
         {
             case PushEnd.Accepted:
-                return await LandedAsync(facts, commit, finishing.Token).ConfigureAwait(false);
-            case PushEnd.Moved:
-                return null;
             case PushEnd.Network:
-                // The push may have arrived before the connection broke: only reading shows it.
-                context.Log.Warning($"the connection broke while pushing ({push.Text}); reading \"{target}\" again");
-                if ((await origin.FetchAsync([target], finishing.Token).ConfigureAwait(false))[0] is { } tip
-                    && run.Repository.IsAncestor(commit, tip))
-                    return await LandedAsync(facts, commit, finishing.Token).ConfigureAwait(false);
-                return Outcome.Unavailable("git", $"\"{target}\" could not be pushed to {identity.Repository}: {push.Text}; nothing was merged, run merge again when it answers");
-            case PushEnd.Protected:
-                return Outcome.Refused("protected", $"\"{target}\" is protected on {identity.Repository}: {push.Text}; let the user of merge push to it, or bypass the rule");
-            case PushEnd.Hook:
-                return Outcome.Refused("hook", $"a hook of {identity.Repository} refused the merge into \"{target}\": {push.Text}");
+                return await ReadBackAsync(facts, commit, push, finishing.Token).ConfigureAwait(false);
+            case PushEnd.Moved:
+                context.Log.Info($"\"{target}\" moved while merging: {push.Text}");
+                return null;
             case PushEnd.Authentication:
-                throw new UsageException($"the credentials of merge may not push \"{target}\" to {identity.Repository}: {push.Text}; " +
+                throw new UsageException($"the rights of merge do not suffice to push \"{target}\" to {identity.Repository}: {push.Text}; " +
                     $"give a token that may in {OriginRemote.TokenVariable} (https), or a key that ssh uses");
             default:
-                return Outcome.Refused("refused", $"{identity.Repository} refused the merge into \"{target}\": {push.Text}");
+                return PushRefusal.Of(push, target, identity.Repository);
         }
+    }
+
+    // What the server says is one thing, what the branch holds another; and without a whole answer only reading shows it.
+    private async Task<Outcome?> ReadBackAsync(MergeFacts facts, string commit, PushResult push, CancellationToken cancel)
+    {
+        var isTaken = push.End == PushEnd.Accepted;
+        var said = isTaken ? "the origin said that it took it" : $"the origin's answer was no verdict ({push.Text})";
+        if (!isTaken) context.Log.Warning($"{said}; reading \"{target}\" again");
+        string? tip;
+        try
+        {
+            tip = (await origin.FetchAsync([target], cancel).ConfigureAwait(false))[0];
+            if (tip is not null && await run.IsAncestorAsync(commit, tip, cancel).ConfigureAwait(false))
+                return await LandedAsync(facts, commit, cancel).ConfigureAwait(false);
+        }
+        catch (UnavailableException failure)
+        {
+            return Outcome.Unavailable("git", $"{commit[..12]} was pushed to \"{target}\" ({said}), and it could not be read whether it " +
+                $"is there: {failure.Message}; run merge again, it reads what is there");
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            return Outcome.Cancelled($"stopped after {commit[..12]} was pushed to \"{target}\" ({said}) and before it was read whether " +
+                "it is there: run merge again, it reads what is there");
+        }
+        var holds = tip is null ? $"\"{target}\" is gone" : $"\"{target}\" is at {tip[..12]} without it";
+        if (!isTaken && ++outages < MostOutages)
+        {
+            context.Log.Info($"{holds}: nothing was merged up to now");
+            return null;
+        }
+        return isTaken
+            ? Outcome.Unavailable("not-there", $"{commit[..12]} was pushed to \"{target}\" and {said}, but {holds}: somebody may have " +
+                "rewound it in that moment, or the server is broken; look what happened there before merge runs again")
+            : Outcome.Unavailable("git", $"\"{target}\" could not be pushed to {run.Identity.Repository}: {push.Text}; {holds}, so nothing " +
+                "was merged up to now: run merge again when it answers");
     }
 
     private string Message(ChainEvidence evidence)

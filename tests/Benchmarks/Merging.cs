@@ -31,9 +31,9 @@ internal static class Merging
             using var repository = WorkRepository.Open(ours.Folder);
             var remote = new OriginRemote(repository, new RemoteAccess("somebody", "token"), TimeProvider.System, new BuildLog(TextWriter.Null, forServer: false));
             var into = await remote.FetchAsync("main", CancellationToken.None) ?? throw new InvalidOperationException("there is no main");
-            var merged = TreeMerge.Of(repository, into, ours.Head);
+            var merged = await TreeMerge.OfAsync(repository, into, ours.Head, BuildLog.Silent, default);
             var commit = TreeMerge.Commit(repository, merged.Tree!, into, ours.Head, "Merge", "Ada", "ada@example.org", DateTimeOffset.UnixEpoch);
-            var pushed = await remote.PushAsync(commit, "main", CancellationToken.None);
+            var pushed = await remote.PushAsync(commit, "main", into, CancellationToken.None);
             if (pushed.End != PushEnd.Accepted) throw new InvalidOperationException(pushed.Text);
         }, "`git fetch`, `merge --no-ff`, `push`", () =>
         {
