@@ -62,7 +62,7 @@ public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
         if (ChildProcess.Find("git", borrowed.Git, Environment.GetEnvironmentVariable("PATH")) is null) return null;
         var (exit, output, _) = await ChildProcess.CaptureAsync(new("git",
             ["--git-dir=" + borrowed.Git, "--work-tree=" + borrowed.EmptyFolder, "-c", "core.bare=false", "merge-tree", "--write-tree",
-                "--name-only", "--no-messages", "-z", into, from], borrowed.Git)
+                "--name-only", "--no-messages", "-z", into, from], borrowed.EmptyFolder)
         {
             Environment = new Dictionary<string, string?>(GitProgram.Quiet, StringComparer.Ordinal)
             {
@@ -144,20 +144,5 @@ public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
             else if (entry.Name == ".gitattributes" && entry.Mode != Mode.SymbolicLink && entry.Target is Blob blob)
                 index.Add(blob, folder + entry.Name, Mode.NonExecutableFile);
         }
-    }
-
-    /// <summary>Writes the merge commit; no branch moves. The same arguments give the same id.</summary>
-    /// <exception cref="UsageException">The name or address is not fit for a commit.</exception>
-    public static string Commit(WorkRepository repository, string tree, string into, string from, string message, string name, string email, DateTimeOffset when)
-    {
-        if (name.Length == 0 || email.Length == 0 || (name + email).IndexOfAny(['<', '>', '\n']) >= 0)
-            throw new UsageException($"\"{name} <{email}>\" is no committer that git takes; give --committer-name and --committer-email");
-        return GitFailure.Translate(repository.Folder, () =>
-        {
-            var signature = new Signature(name, email, when);
-            // The library's own tidying of the message leaves nothing of it when it is linked to native code.
-            return repository.Native.ObjectDatabase.CreateCommit(signature, signature, message.ReplaceLineEndings("\n").Trim() + "\n",
-                repository.Native.Lookup<Tree>(tree), [repository.Get(into), repository.Get(from)], prettifyMessage: false).Sha;
-        });
     }
 }

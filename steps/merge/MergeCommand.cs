@@ -26,6 +26,32 @@ internal static class MergeCommand
 
     public static Setting<bool> DeleteBranch { get; } = Setting.Switch("delete-branch", "remove the private branch once it is merged");
 
+    public static Setting<MergeMethod> Method { get; } = new("method",
+        "how the change lands: \"merge\" by a merge commit, \"ff-only\" as it is and only while the target has not moved, " +
+        "\"squash\" as one commit of its own",
+        text => text switch
+        {
+            "merge" => MergeMethod.Merge,
+            "ff-only" => MergeMethod.FastForward,
+            "squash" => MergeMethod.Squash,
+            _ => throw new FormatException("give merge, ff-only or squash"),
+        }, "merge");
+
+    public static Setting<string> Message { get; } = new("message",
+        "message of the commit that lands, with " + string.Join(" ", MergeMessage.Names.Select(name => $"{{{name}}}")) +
+        " in it and \\n for the end of a line", MergeMessage.Check);
+
+    public static Setting<string> AuthorIs { get; } = new("author",
+        "author of the commit that lands: \"committer\", or \"change\" for the tested commit's author; by default change for squash, else committer",
+        text => text is "committer" or "change" ? text : throw new FormatException("give committer or change"));
+
+    public static Setting<string> Sign { get; } = new("sign",
+        "what the commit that lands is signed with: \"ssh\" or \"gpg\"; without it, it is not signed",
+        text => text is "ssh" or "gpg" ? text : throw new FormatException("give ssh or gpg"));
+
+    public static Setting<string> SigningKey { get; } = Setting.Text("signing-key",
+        "key for --sign: file of an ssh key, or id of a gpg key");
+
     public static Setting<TimeSpan> SilenceLimit { get; } = Setting.Duration("silence-limit",
         "how long the origin may say nothing while it is read from or pushed to", "2m");
 
@@ -36,8 +62,8 @@ internal static class MergeCommand
     public static StepCommand Create(Func<ChainRun, StepContext, IOrigin>? open = null) => new(
         "merge",
         "Merges the private branch into the target branch when the chain's evidence says that it passed; without a work tree and without force.",
-        [.. ChainRun.Settings, Moved, CommitterName, CommitterEmail, RequireSigned, DeleteBranch, SilenceLimit,
-            RaceLimit],
+        [.. ChainRun.Settings, Moved, CommitterName, CommitterEmail, RequireSigned, DeleteBranch, Method, Message,
+            AuthorIs, Sign, SigningKey, SilenceLimit, RaceLimit],
         async (context, cancel) =>
         {
             using var run = await ChainRun.OpenAsync(context, cancel, mustKnow: true).ConfigureAwait(false);

@@ -15,6 +15,19 @@ internal enum WhenMoved
     Merge,
 }
 
+/// <summary>How the change lands.</summary>
+internal enum MergeMethod
+{
+    /// <summary>By a merge commit.</summary>
+    Merge,
+
+    /// <summary>As it is, when the target has not moved.</summary>
+    FastForward,
+
+    /// <summary>As one commit on the target's own line.</summary>
+    Squash,
+}
+
 /// <summary>All that the decision rests on, as it was at one moment.</summary>
 /// <param name="Branch">The private branch.</param>
 /// <param name="Tested">The commit that the chain tested.</param>
@@ -32,10 +45,12 @@ internal enum WhenMoved
 /// all.</param>
 /// <param name="TakenBack">A commit of the change that the target had when merge first read it and has no more; null when there
 /// is none.</param>
+/// <param name="Method">How it lands.</param>
 internal sealed record MergeFacts(
     string Branch, string Tested, string? BranchTip, string Target, string? TargetTip, bool IsMerged, bool HasMoved,
     string TestedTree, TreeMerge? Merge, IReadOnlyList<string> Overlap, IReadOnlyList<string> OtherCommits, WhenMoved WhenMoved,
-        string? Lack, string? TakenBack = null);
+        string? Lack, string? TakenBack = null,
+        MergeMethod Method = MergeMethod.Merge);
 
 /// <summary>What to do.</summary>
 internal enum MergeAct
@@ -81,6 +96,9 @@ internal sealed record MergePlan(MergeAct Act, string Reason, string Text)
         if (merge.Tree is null)
             return Refuse("conflict", $"\"{facts.Branch}\" and \"{facts.Target}\" both changed {Listed(merge.Conflicts.Select(path => $"\"{path}\""))}" +
                 (facts.OtherCommits.Count == 0 ? "" : $"; there by {Listed(facts.OtherCommits)}") + $": {Rebase(facts)}");
+        if (facts.HasMoved && facts.Method == MergeMethod.FastForward)
+            return Refuse("moved", $"\"{facts.Target}\" has moved to {Short(facts.TargetTip)} since {tested} was tested, and only a " +
+                $"fast-forward may land: {Rebase(facts)}");
         if (!facts.HasMoved || merge.Tree == facts.TestedTree)
             return Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\" ({Short(facts.TargetTip)}): the result is the tree that was tested");
         return facts.WhenMoved switch

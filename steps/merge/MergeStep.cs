@@ -27,6 +27,8 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         if (Unfit() is { } unfit) return unfit;
         var (evidence, refusal) = ChainEvidence.Read(context, "merged", context.Settings.Get(MergeCommand.RequireSigned));
         if (refusal is not null) return refusal;
+        // A signature that cannot be made is a matter of settings, and is said before anything is read.
+        var signing = MergeSettings.Signing(context);
         var (silence, limit) = (context.Settings.Get(MergeCommand.SilenceLimit), context.Settings.Get(MergeCommand.RaceLimit));
         context.Log.Info($"a silent origin is waited for {Durations.Show(silence)} (--{MergeCommand.SilenceLimit.Name}), others " +
             $"that land first for {Durations.Show(limit)} (--{MergeCommand.RaceLimit.Name})");
@@ -40,7 +42,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
             if (plan.Act == MergeAct.Refuse) return Outcome.Refused(plan.Reason, plan.Text);
             if (plan.Act == MergeAct.Nothing) return await AlreadyAsync(facts, plan, cancel).ConfigureAwait(false);
             if (context.DryRun) return Outcome.Done(plan.Text);
-            if (await LandAsync(facts, evidence!, attempt, cancel).ConfigureAwait(false) is { } outcome) return outcome;
+            if (await LandAsync(facts, evidence!, signing, attempt, cancel).ConfigureAwait(false) is { } outcome) return outcome;
             // Each lost race means that somebody else landed, so that all land in the end; the pause keeps them from being in
             // each other's way.
             var pause = RacePause.For(attempt, context.Time.GetElapsedTime(attemptBegan), Random.Shared.NextDouble());
@@ -72,10 +74,12 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         context.Log.Progress($"reading \"{target}\" and \"{identity.Branch}\" from the origin");
         var tips = await origin.FetchAsync([target, identity.Branch], cancel).ConfigureAwait(false);
         var (targetTip, branchTip) = (tips[0], tips[1]);
-        var isMerged = targetTip is not null && await run.IsAncestorAsync(identity.Commit, targetTip, cancel)
-            .ConfigureAwait(false);
+        var method = context.Settings.Get(MergeCommand.Method);
+        // One commit that was made of the change does not have it in its history.
+        var isMerged = targetTip is not null && (await run.IsAncestorAsync(identity.Commit, targetTip, cancel).ConfigureAwait(false)
+            || method == MergeMethod.Squash && repository.MergeThatBrought(identity.Commit, targetTip) is not null);
         var facts = new MergeFacts(identity.Branch, identity.Commit, branchTip, target, targetTip, isMerged, HasMoved: false,
-            repository.TreeId(identity.Commit), null, [], [], context.Settings.Get(MergeCommand.Moved), null);
+            repository.TreeId(identity.Commit), null, [], [], context.Settings.Get(MergeCommand.Moved), null, Method: method);
         if (targetTip is null || isMerged || branchTip != identity.Commit) return facts;
         facts = facts with { TakenBack = await TakenBackAsync(targetTip, cancel).ConfigureAwait(false) };
         lastTip = targetTip;
@@ -127,11 +131,12 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         string.Join(", ", evidence.Integration.Suites.Select(suite => $"{suite.Suite} {suite.Passed} passed")
         .Prepend($"unit-test {evidence.UnitTests.Components.Sum(component => component.Passed)} passed"));
 
-    private async Task<Outcome?> LandAsync(MergeFacts facts, ChainEvidence evidence, int attempt, CancellationToken cancel)
+    private async Task<Outcome?> LandAsync(
+        MergeFacts facts, ChainEvidence evidence, CommitSigning? signing, int attempt, CancellationToken cancel)
     {
         var identity = run.Identity;
-        var commit = TreeMerge.Commit(run.Repository, facts.Merge!.Tree!, into: facts.TargetTip!, from: identity.Commit, Message(evidence),
-            context.Settings.Get(MergeCommand.CommitterName), context.Settings.Get(MergeCommand.CommitterEmail), context.Time.GetUtcNow());
+        var commit = facts.Method == MergeMethod.FastForward ? identity.Commit
+            : await Commit(facts, evidence).WriteAsync(run.Repository, signing, cancel).ConfigureAwait(false);
         cancel.ThrowIfCancellationRequested();
         context.Log.Progress($"attempt {attempt}: pushing {commit[..12]} to \"{target}\", from {facts.TargetTip![..12]} and from nowhere else");
         // A push that has begun may land whatever happens here: a stop waits for the answer, and what landed is the verdict.
@@ -198,15 +203,31 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
                 "was merged up to now: run merge again when it answers");
     }
 
-    private string Message(ChainEvidence evidence)
+    private NewCommit Commit(MergeFacts facts, ChainEvidence evidence)
     {
-        var identity = run.Identity;
-        return $"""
-            Merge {identity.Branch} (build {identity.BuildNumber}): {run.Repository.Subject(identity.Commit)}
-
-            Tested-by: chain {identity.Chain} ({Summary(evidence)})
-            Tested-commit: {identity.Commit}
-            """;
+        var (identity, repository) = (run.Identity, run.Repository);
+        var isSquash = facts.Method == MergeMethod.Squash;
+        var committer = new CommitPerson(context.Settings.Get(MergeCommand.CommitterName), context.Settings.Get(MergeCommand.CommitterEmail));
+        var author = (context.Settings.Find(MergeCommand.AuthorIs) ?? (isSquash ? "change" : "committer")) == "change"
+            ? repository.Author(identity.Commit) : committer;
+        var authors = repository.Authors(of: identity.Commit, notIn: facts.TargetTip!);
+        var (subject, message) = (repository.Subject(identity.Commit), repository.Message(identity.Commit).ReplaceLineEndings("\n"));
+        var template = context.Settings.Find(MergeCommand.Message) ?? (isSquash ? MergeMessage.OfSquash : MergeMessage.OfMerge);
+        var text = MergeMessage.Of(template, new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["authors"] = string.Join(", ", authors),
+            ["body"] = message.IndexOf("\n\n", StringComparison.Ordinal) is var gap and >= 0 ? message[gap..].Trim() : "",
+            ["branch"] = identity.Branch,
+            ["build"] = identity.BuildNumber,
+            ["chain"] = identity.Chain,
+            ["co-authors"] = MergeMessage.CoAuthors(authors, author),
+            ["commit"] = identity.Commit,
+            ["subject"] = subject,
+            ["target"] = target,
+            ["tests"] = Summary(evidence),
+        });
+        return new NewCommit(facts.Merge!.Tree!, isSquash ? [facts.TargetTip!] : [facts.TargetTip!, identity.Commit], text, author, committer,
+            context.Time.GetUtcNow());
     }
 
     private async Task<Outcome> LandedAsync(MergeFacts facts, string commit, CancellationToken cancel)

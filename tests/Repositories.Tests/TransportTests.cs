@@ -110,12 +110,22 @@ public sealed class An_http_server
             context.Response.Redirect("/origin.git" + rest + context.Request.QueryString);
             return Task.FromResult(true);
         };
-        // .NET gives no rights to where it is led; the server asks for them there and a helper has them.
         clone.Git("config", "credential.helper", "!f() { echo username=x-access-token; echo password=secret; }; f");
         clone.Git("remote", "set-url", "origin", Server.Url + "old.git");
         var next = clone.Commit("a", "2");
         var push = await With(null, origin => origin.PushAsync(next, "main", first, default));
         Assert.That((push.End, served.Git.Git("rev-parse", "main")), Is.EqualTo((PushEnd.Accepted, next)), push.Text);
+
+        // The token is for the host that it was given for.
+        await using var other = await GitHttpServer.StartAsync(served.Git.Folder, $"{ServedOrigin.User}:{ServedOrigin.Token}");
+        clone.Git("config", "--unset", "credential.helper");
+        Server.Instead = context =>
+        {
+            context.Response.Redirect(other.Url.TrimEnd('/') + context.Request.Path + context.Request.QueryString);
+            return Task.FromResult(true);
+        };
+        Assert.That(async () => await With(Right, origin => origin.TipOfAsync("main", default)), Throws.TypeOf<UsageException>());
+        Assert.That(other.Unauthorized, Is.EqualTo(1));
     }
 
     [Test]

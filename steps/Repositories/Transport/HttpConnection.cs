@@ -16,10 +16,12 @@ internal sealed class HttpConnection : IDisposable
 {
     // What a server says to a refused request is some lines of text; a page is not shown.
     private const int LongestWords = 2000;
+    private const int MostRedirections = 5;
+
+    private static readonly int[] Redirections = [301, 302, 303, 307, 308];
 
     private readonly RemotePeer remote;
     private readonly HttpClient client;
-    private readonly CredentialHelper helper;
     private Uri repository;
     private RemoteAccess? rights;
 
@@ -28,7 +30,6 @@ internal sealed class HttpConnection : IDisposable
         this.remote = remote;
         var address = new Uri(remote.Address.TrimEnd('/'));
         repository = new Uri(address.GetComponents(UriComponents.HttpRequestUrl, UriFormat.UriEscaped));
-        helper = new CredentialHelper(remote, repository);
         var inAddress = Uri.UnescapeDataString(address.UserInfo).Split(':', 2);
         if (inAddress.Length == 2) rights = new RemoteAccess(inAddress[0], inAddress[1]);
         // The name in an address is git's way to say which of several; it goes before the step's own default.
@@ -47,6 +48,13 @@ internal sealed class HttpConnection : IDisposable
         var service = action is GitSmartSubtransportAction.UploadPackList or GitSmartSubtransportAction.UploadPack
             ? "git-upload-pack" : "git-receive-pack";
         var answer = Send(exchange, service, isListing, body);
+        for (var led = 0; isListing && led < MostRedirections && IsRedirection(answer); led++)
+        {
+            Follow(exchange, answer, service);
+            answer.Dispose();
+            answer = Send(exchange, service, isListing, body);
+        }
+        var helper = new CredentialHelper(remote, repository);
         if (answer.StatusCode == HttpStatusCode.Unauthorized && rights is null && helper.Find(exchange) is { } found)
         {
             rights = found;
@@ -61,13 +69,27 @@ internal sealed class HttpConnection : IDisposable
         if (type != wanted && !(type is null && !isListing))
             throw exchange.Broken($"the answer is \"{type ?? "of no type"}\" and not \"{wanted}\", so that is not a git server; " +
                 "a proxy or a sign-in page may have answered");
-        if (isListing && answer.RequestMessage?.RequestUri is { } from)
-            repository = new Uri(from.GetLeftPart(UriPartial.Path)[..^"/info/refs".Length]);
         return exchange.Wait(token => answer.Content.ReadAsStreamAsync(token));
     }
 
     /// <inheritdoc/>
     public void Dispose() => client.Dispose();
+
+    private static bool IsRedirection(HttpResponseMessage answer) =>
+        answer.Headers.Location is not null && Redirections.Contains((int)answer.StatusCode);
+
+    // As git follows: the first request of an exchange says where the repository is. Rights are for the host that they were given
+    // for.
+    private void Follow(Exchange exchange, HttpResponseMessage answer, string service)
+    {
+        var to = new Uri(answer.RequestMessage!.RequestUri!, answer.Headers.Location!);
+        var ending = $"/info/refs?service={service}";
+        if (!to.PathAndQuery.EndsWith(ending, StringComparison.Ordinal)
+            || to.Scheme != repository.Scheme && to.Scheme != Uri.UriSchemeHttps)
+            throw exchange.Broken($"the server leads to \"{to.GetLeftPart(UriPartial.Path)}\", which is not a place for this repository");
+        if (to.Authority != repository.Authority) rights = null;
+        repository = new Uri(to.GetComponents(UriComponents.HttpRequestUrl, UriFormat.UriEscaped)[..^ending.Length]);
+    }
 
     private HttpResponseMessage Send(Exchange exchange, string service, bool isListing, MemoryStream body)
     {
@@ -132,7 +154,7 @@ internal sealed class HttpConnection : IDisposable
         {
             AutomaticDecompression = DecompressionMethods.All,
             UseCookies = false,
-            MaxAutomaticRedirections = 5,
+            AllowAutoRedirect = false,
         };
         if (remote.Configured("http.proxy") is { } proxy)
             handler.Proxy = new WebProxy(proxy.Contains("://", StringComparison.Ordinal) ? proxy : "http://" + proxy);
