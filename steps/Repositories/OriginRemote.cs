@@ -141,16 +141,28 @@ public sealed class OriginRemote
     /// <param name="cancel">Stops it.</param>
     /// <returns>What the server said. Only reading the tip shows where the branch is.</returns>
     public Task<PushResult> PushAsync(string commit, string branch, string expectedTip, CancellationToken cancel) =>
-        PushAsync(new RemotePush(repository, peer, branch, expectedTip, commit), cancel);
+        PushAsync(new RemotePush(repository, peer, "refs/heads/" + branch, expectedTip, commit), cancel);
 
     /// <summary>Removes a branch from the remote when its tip is still the expected commit when the server writes.</summary>
     /// <returns>Accepted also when it was gone already; Moved when its tip is another.</returns>
     public async Task<PushResult> DeleteAsync(string branch, string expectedTip, CancellationToken cancel)
     {
-        var gone = await PushAsync(new RemotePush(repository, peer, branch, expectedTip, null), cancel).ConfigureAwait(false);
+        var gone = await PushAsync(new RemotePush(repository, peer, "refs/heads/" + branch, expectedTip, null), cancel).ConfigureAwait(false);
         return gone.End == PushEnd.Moved && await TipOfAsync(branch, cancel).ConfigureAwait(false) is null
             ? new PushResult(PushEnd.Accepted, "") : gone;
     }
+
+    /// <summary>The commit that a reference is at on the remote now; null when there is none of the name.</summary>
+    /// <param name="reference">Its whole name.</param>
+    /// <param name="cancel">Stops it.</param>
+    /// <exception cref="UnavailableException">The remote does not answer.</exception>
+    /// <exception cref="UsageException">The rights do not suffice.</exception>
+    internal Task<string?> ReferenceAsync(string reference, CancellationToken cancel) =>
+        ReadAsync($"asking for \"{reference}\"", AskingLimit, () => Referred(reference), cancel);
+
+    /// <summary>Sets, moves or removes a reference that is at the expected commit when the server writes.</summary>
+    internal Task<PushResult> SetReferenceAsync(string reference, string? expected, string? commit, CancellationToken cancel) =>
+        PushAsync(new RemotePush(repository, peer, reference, expected, commit), cancel);
 
     /// <summary>An address without credentials; an ssh user stays, being part of the address.</summary>
     public static string WithoutCredentials(string url)
@@ -205,9 +217,10 @@ public sealed class OriginRemote
 
     private static string AskingFor(string branch) => $"asking for branch \"{branch}\"";
 
-    private string? TipOf(string branch)
+    private string? TipOf(string branch) => Referred($"refs/heads/{branch}");
+
+    private string? Referred(string wanted)
     {
-        var wanted = $"refs/heads/{branch}";
         return repository.Native.Network.ListReferences(Remote)
             .FirstOrDefault(reference => reference.CanonicalName == wanted)?.TargetIdentifier;
     }

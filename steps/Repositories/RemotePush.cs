@@ -9,17 +9,22 @@ namespace CiSteps.Repositories;
 /// that the server itself compares it when it writes; no configuration, hook or tag of the clone has a say.</summary>
 /// <param name="repository">The clone.</param>
 /// <param name="remote">The other side, at the address that is read from.</param>
-/// <param name="branch">The branch.</param>
-/// <param name="expected">The commit that it is thought to be at.</param>
+/// <param name="reference">The reference's whole name.</param>
+/// <param name="expected">The commit that it is thought to be at; null: it is not to be there.</param>
 /// <param name="commit">The commit that it is to be at; null: it is to be removed.</param>
-internal sealed class RemotePush(WorkRepository repository, RemotePeer remote, string branch, string expected, string? commit)
+internal sealed class RemotePush(WorkRepository repository, RemotePeer remote, string reference, string? expected, string? commit)
 {
-    private readonly string reference = "refs/heads/" + branch;
+    private const string Heads = "refs/heads/";
+
+    private static readonly string Nothing = new('0', 40);
+
+    private readonly string name = reference.StartsWith(Heads, StringComparison.Ordinal) ? reference[Heads.Length..] : reference;
+    private readonly string old = expected ?? Nothing;
 
     /// <summary>Pushes over a network, through the library.</summary>
     public PushResult Run(CancellationToken cancel)
     {
-        var exchange = new Exchange(remote, $"pushing \"{branch}\"", cancel);
+        var exchange = new Exchange(remote, $"pushing \"{name}\"", cancel);
         string? found = null;
         Exception? failure = null;
         try
@@ -37,11 +42,11 @@ internal sealed class RemotePush(WorkRepository repository, RemotePeer remote, s
                         OnNegotiationCompletedBeforePush = updates =>
                         {
                             found = updates.Single().SourceObjectId.Sha;
-                            return found == expected;
+                            return found == old;
                         },
                     });
                 }
-                catch (UserCancelledException) when (found != expected)
+                catch (UserCancelledException) when (found != old)
                 {
                     // Nothing was sent.
                 }
@@ -56,7 +61,7 @@ internal sealed class RemotePush(WorkRepository repository, RemotePeer remote, s
         {
             failure = error;
         }
-        if (found is not null && found != expected) return Elsewhere(found);
+        if (found is not null && found != old) return Elsewhere(found);
         exchange.Report.Read();
         return Judged(exchange.Report, failure);
     }
@@ -107,16 +112,16 @@ internal sealed class RemotePush(WorkRepository repository, RemotePeer remote, s
             return new PushResult(PushEnd.Network, $"the server could not unpack what was sent ({unpacked})" +
                 (report.Words.Length > 0 ? $": {report.Words}" : ""));
         if (report.Unpacked is not null)
-            return new PushResult(PushEnd.Network, $"the server says that it unpacked the commit, and not that \"{branch}\" is at it");
+            return new PushResult(PushEnd.Network, $"the server says that it unpacked the commit, and not that \"{name}\" is at it");
         return new PushResult(PushEnd.Network, (report.WasSent ? "the server's answer is empty or cut" : "nothing was sent") +
             (failure is null ? "" : $": {failure.Message}") + (report.Words.Length > 0 ? $": {report.Words}" : ""));
     }
 
     private PushResult Elsewhere(string found)
     {
-        var isGone = found.All(digit => digit == '0');
+        var isGone = found == Nothing;
         if (commit is null ? isGone : found == commit) return new PushResult(PushEnd.Accepted, "");
-        return new PushResult(PushEnd.Moved, isGone ? $"\"{branch}\" is gone"
-            : $"\"{branch}\" is at {WorkRepository.Short(found)} now, and not at {WorkRepository.Short(expected)}");
+        return new PushResult(PushEnd.Moved, isGone ? $"\"{name}\" is gone"
+            : $"\"{name}\" is at {WorkRepository.Short(found)} now, and not at {WorkRepository.Short(old)}");
     }
 }

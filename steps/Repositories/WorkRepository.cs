@@ -149,6 +149,11 @@ public sealed class WorkRepository : IDisposable
     /// <summary>A commit's whole message.</summary>
     public string Message(string commit) => GitFailure.Translate(Folder, () => Get(commit).Message);
 
+    /// <summary>Lines of the messages of all commits in the history of one and not of the other.</summary>
+    internal IReadOnlyList<string> MessageLines(string of, string notIn) => GitFailure.Translate(Folder, () =>
+        (IReadOnlyList<string>)[.. repository.Commits.QueryBy(new CommitFilter { IncludeReachableFrom = of, ExcludeReachableFrom = notIn })
+            .SelectMany(commit => commit.Message.Split('\n').Select(line => line.Trim()))]);
+
     /// <summary>A commit's author.</summary>
     public CommitPerson Author(string commit) => GitFailure.Translate(Folder, () =>
         new CommitPerson(Get(commit).Author.Name, Get(commit).Author.Email));

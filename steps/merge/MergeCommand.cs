@@ -52,6 +52,16 @@ internal static class MergeCommand
     public static Setting<string> SigningKey { get; } = Setting.Text("signing-key",
         "key for --sign: file of an ssh key, or id of a gpg key");
 
+    public static Setting<WhenRed> Red { get; } = new("when-red",
+        "while the target's newest release chain is red (recorded by close --record-release): \"refuse\" merges nothing but a change " +
+        "that says which one it mends, by a line Mends-release: COMMIT in a commit's message; \"merge\" merges all the same",
+        text => text switch
+        {
+            "refuse" => WhenRed.Refuse,
+            "merge" => WhenRed.Merge,
+            _ => throw new FormatException("give refuse or merge"),
+        }, "refuse");
+
     public static Setting<TimeSpan> SilenceLimit { get; } = Setting.Duration("silence-limit",
         "how long the origin may say nothing while it is read from or pushed to", "2m");
 
@@ -63,7 +73,7 @@ internal static class MergeCommand
         "merge",
         "Merges the private branch into the target branch when the chain's evidence says that it passed; without a work tree and without force.",
         [.. ChainRun.Settings, Moved, CommitterName, CommitterEmail, RequireSigned, DeleteBranch, Method, Message,
-            AuthorIs, Sign, SigningKey, SilenceLimit, RaceLimit],
+            AuthorIs, Sign, SigningKey, Red, SilenceLimit, RaceLimit],
         async (context, cancel) =>
         {
             using var run = await ChainRun.OpenAsync(context, cancel, mustKnow: true).ConfigureAwait(false);
@@ -75,6 +85,8 @@ internal static class MergeCommand
     private sealed class Origin(OriginRemote remote) : IOrigin
     {
         public Task<IReadOnlyList<string?>> FetchAsync(IReadOnlyList<string> branches, CancellationToken cancel) => remote.FetchAsync(branches, cancel);
+
+        public Task<string?> RedAsync(string branch, CancellationToken cancel) => ReleaseMark.ReadAsync(remote, branch, cancel);
 
         public Task<PushResult> PushAsync(string commit, string branch, string expectedTip, CancellationToken cancel) =>
             remote.PushAsync(commit, branch, expectedTip, cancel);

@@ -15,6 +15,16 @@ internal enum WhenMoved
     Merge,
 }
 
+/// <summary>What to do while the target's newest release chain is red.</summary>
+internal enum WhenRed
+{
+    /// <summary>Merge only what mends it.</summary>
+    Refuse,
+
+    /// <summary>Merge.</summary>
+    Merge,
+}
+
 /// <summary>How the change lands.</summary>
 internal enum MergeMethod
 {
@@ -46,11 +56,13 @@ internal enum MergeMethod
 /// <param name="TakenBack">A commit of the change that the target had when merge first read it and has no more; null when there
 /// is none.</param>
 /// <param name="Method">How it lands.</param>
+/// <param name="Red">The target's commit whose release chain is red and which the change does not say it mends; null when there is
+/// none, or it does not matter.</param>
 internal sealed record MergeFacts(
     string Branch, string Tested, string? BranchTip, string Target, string? TargetTip, bool IsMerged, bool HasMoved,
     string TestedTree, TreeMerge? Merge, IReadOnlyList<string> Overlap, IReadOnlyList<string> OtherCommits, WhenMoved WhenMoved,
         string? Lack, string? TakenBack = null,
-        MergeMethod Method = MergeMethod.Merge);
+        MergeMethod Method = MergeMethod.Merge, string? Red = null);
 
 /// <summary>What to do.</summary>
 internal enum MergeAct
@@ -88,6 +100,10 @@ internal sealed record MergePlan(MergeAct Act, string Reason, string Text)
             return Refuse("rewound", $"\"{facts.Target}\" was rewound to {Short(facts.TargetTip)} while merge ran, and {tested} has " +
                 $"{Short(taken)}, which was taken out of it: landing it would bring that back; " +
                 $"start \"{facts.Branch}\" anew from \"{facts.Target}\" without it");
+        if (facts.Red is { } red)
+            return Refuse("target-red", $"the release chain of \"{facts.Target}\" at {Short(red)} is red, and until it is mended nothing else " +
+                $"lands there; a change that mends it says so by a line \"{ReleaseMark.Mends}{Short(red)}\" in a commit's message, " +
+                "and --when-red merge lets all pass");
         if (facts.Lack is { } lack)
             return Refuse("not-tested", $"the evidence does not show what \"{facts.Target}\" asks for at " +
                 $"{Short(facts.TargetTip)}: {lack}; run the chain for this commit");

@@ -84,6 +84,8 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         facts = facts with { TakenBack = await TakenBackAsync(targetTip, cancel).ConfigureAwait(false) };
         lastTip = targetTip;
         if (facts.TakenBack is not null) return facts;
+        facts = facts with { Red = await RedAsync(targetTip, cancel).ConfigureAwait(false) };
+        if (facts.Red is not null) return facts;
 
         var hasMoved = !await run.IsAncestorAsync(targetTip, identity.Commit, cancel).ConfigureAwait(false);
         var from = hasMoved ? repository.MergeBase(targetTip, identity.Commit) : targetTip;
@@ -112,6 +114,15 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         context.Log.Warning($"\"{target}\" was rewound from {lastTip[..12]} to {targetTip[..12]}");
         return run.Repository.FindMergeBase(lastTip, run.Identity.Commit) is { } shared
             && !await run.IsAncestorAsync(shared, targetTip, cancel).ConfigureAwait(false) ? shared : null;
+    }
+
+    private async Task<string?> RedAsync(string targetTip, CancellationToken cancel)
+    {
+        if (context.Settings.Get(MergeCommand.Red) == WhenRed.Merge
+            || await origin.RedAsync(target, cancel).ConfigureAwait(false) is not { } red) return null;
+        if (!ReleaseMark.IsMended(run.Repository, red, run.Identity.Commit, targetTip)) return red;
+        context.Log.Info($"the release chain of \"{target}\" at {red[..12]} is red, and this change says that it mends it");
+        return null;
     }
 
     // By the target's idea of the components and by the change's own: either may be the one that knows the paths.

@@ -21,6 +21,7 @@ public sealed class An_origin
         await Chain.Passed(clone);
         origin = new Mock<IOrigin>(MockBehavior.Strict);
         Having(() => chain.Start);
+        origin.Setup(one => one.RedAsync("main", It.IsAny<CancellationToken>())).ReturnsAsync((string?)null);
     }
 
     [TearDown]
