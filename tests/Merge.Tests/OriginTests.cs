@@ -38,7 +38,7 @@ public sealed class An_origin
     {
         Pushing(PushEnd.Moved);
         var time = new FakeTimeProvider { AutoAdvanceAmount = TimeSpan.FromMilliseconds(500) };
-        var merging = Chain.MergeAt(time, clone, origin.Object, "--race-limit", "5m");
+        var merging = Chain.MergeAt(time, clone, origin.Object, "--race-limit", "2h");
         while (!merging.IsCompleted)
         {
             time.Advance(TimeSpan.FromMilliseconds(5));
