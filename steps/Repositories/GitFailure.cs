@@ -19,7 +19,7 @@ internal static class GitFailure
         }
         catch (RepositoryNotFoundException error)
         {
-            throw new UsageException($"\"{folder}\" is no git work tree; run the step in a checkout, or give --work-tree", error);
+            throw new UsageException($"\"{folder}\" is not a git work tree; run the step in a checkout, or give --work-tree", error);
         }
         catch (LibGit2SharpException error) when (error.Message.Contains("not owned by", StringComparison.Ordinal))
         {
@@ -42,7 +42,7 @@ internal static class GitFailure
         ? new UsageException($"{doing} at \"{url}\" needs other rights: {said}; give a token in {OriginRemote.TokenVariable} " +
             "(https), or a key that ssh uses", cause)
         : IsMissing(said) ? Missing(url, doing, said, cause)
-        : new UnavailableException("git", $"{doing} at \"{url}\" failed: {said}; run the step again when it answers", cause);
+        : new UnavailableException("git-unreachable", $"{doing} at \"{url}\" failed: {said}; run the step again when it answers", cause);
 
     /// <summary>What servers say of a repository that is not there, or that nobody without rights may know of.</summary>
     public static UsageException Missing(string url, string doing, string said, Exception? cause = null) => new(
@@ -64,7 +64,7 @@ internal static class GitFailure
             return Missing(url, doing, said, cause);
         return Says("cannot run", "command not found", "bad configuration option", "bad owner or permissions")
             ? new UsageException($"{doing} at \"{url}\": ssh cannot be used as it is set up: {said}", cause)
-            : new UnavailableException("git", $"{doing} at \"{url}\" failed: {said}; run the step again when it answers", cause);
+            : new UnavailableException("git-unreachable", $"{doing} at \"{url}\" failed: {said}; run the step again when it answers", cause);
     }
 
     // What servers say of a repository that is not there, or that nobody without rights may know of.

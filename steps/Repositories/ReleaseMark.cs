@@ -45,7 +45,7 @@ public static class ReleaseMark
             if (now == (isGreen ? null : commit))
                 return isGreen ? $"\"{branch}\" is not recorded as red any more" : $"recorded \"{branch}\" as red at {WorkRepository.Short(commit)}";
             if (push.End != PushEnd.Moved || attempt == most)
-                throw new UnavailableException("git", $"\"{Reference(branch)}\" could not be written: {push.Text}");
+                throw new UnavailableException("git-unreachable", $"\"{Reference(branch)}\" could not be written: {push.Text}");
         }
     }
 

@@ -53,7 +53,7 @@ internal enum MergeMethod
 /// <param name="WhenMoved">The policy.</param>
 /// <param name="Lack">What the target's pipeline file at its tip asks for and the evidence does not show; null when it shows
 /// all.</param>
-/// <param name="TakenBack">A commit of the change that the target had when merge first read it and has no more; null when there
+/// <param name="TakenBack">A commit of the change that the target had when merge first read it and no longer has; null when there
 /// is none.</param>
 /// <param name="Method">How it lands.</param>
 /// <param name="Red">The target's commit whose release chain is red and which the change does not say it mends; null when there is

@@ -1,6 +1,6 @@
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Pipeline;
 using CiSteps.Repositories;
 
@@ -25,24 +25,24 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
         if (Unfit() is { } unfit) return unfit;
-        var (evidence, refusal) = ChainEvidence.Read(context, "merged", context.Settings.Get(MergeCommand.RequireSigned));
+        var (evidence, refusal) = ChainEvidence.Read(context, "merged", context.Options.Get(MergeCommand.RequireSigned));
         if (refusal is not null) return refusal;
         // A signature that cannot be made is a matter of settings, and is said before anything is read.
         var signing = MergeSettings.Signing(context);
-        var (silence, limit) = (context.Settings.Get(MergeCommand.SilenceLimit), context.Settings.Get(MergeCommand.RaceLimit));
+        var (silence, limit) = (context.Options.Get(MergeCommand.SilenceLimit), context.Options.Get(MergeCommand.RaceLimit));
         context.Log.Info($"a silent origin is waited for {Durations.Show(silence)} (--{MergeCommand.SilenceLimit.Name}), others " +
             $"that land first for {Durations.Show(limit)} (--{MergeCommand.RaceLimit.Name})");
         var began = context.Time.GetTimestamp();
         for (var attempt = 1; ; attempt++)
         {
             var attemptBegan = context.Time.GetTimestamp();
-            var facts = await GatherAsync(evidence!, cancel).ConfigureAwait(false);
+            var facts = await GatherAsync(evidence!, cancel);
             var plan = MergePlan.For(facts);
             context.Log.Info(plan.Text);
             if (plan.Act == MergeAct.Refuse) return Outcome.Refused(plan.Reason, plan.Text);
-            if (plan.Act == MergeAct.Nothing) return await AlreadyAsync(facts, plan, cancel).ConfigureAwait(false);
+            if (plan.Act == MergeAct.Nothing) return await AlreadyAsync(facts, plan, cancel);
             if (context.DryRun) return Outcome.Done(plan.Text);
-            if (await LandAsync(facts, evidence!, signing, attempt, cancel).ConfigureAwait(false) is { } outcome) return outcome;
+            if (await LandAsync(facts, evidence!, signing, attempt, cancel) is { } outcome) return outcome;
             // Each lost race means that somebody else landed, so that all land in the end; the pause keeps them from being in
             // each other's way.
             var pause = RacePause.For(attempt, context.Time.GetElapsedTime(attemptBegan), Random.Shared.NextDouble());
@@ -51,17 +51,17 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
                     $"first, for {Durations.Show(context.Time.GetElapsedTime(began))}: run merge again when it is quieter, or give it longer " +
                     $"(--{MergeCommand.RaceLimit.Name})");
             context.Log.Info($"attempt {attempt} did not land; attempt {attempt + 1} follows in {Durations.Show(pause)}");
-            await Task.Delay(pause, context.Time, cancel).ConfigureAwait(false);
+            await Task.Delay(pause, context.Time, cancel);
         }
     }
 
     private Outcome? Unfit()
     {
         var identity = run.Identity;
-        if (identity.IsDefaultBranch)
+        if (identity.IsTargetBranch)
             return Outcome.Refused("default-branch", $"\"{identity.Branch}\" is the target branch itself; merge runs in the chain of a private branch ({run.Policy.Branches.Private})");
         if (!run.Policy.Branches.IsPrivate(identity.Branch))
-            return Outcome.Refused("not-private", $"\"{identity.Branch}\" is no private branch: its name does not fit \"{run.Policy.Branches.Private}\"; push the change to one that does");
+            return Outcome.Refused("not-private", $"\"{identity.Branch}\" is not a private branch: its name does not fit \"{run.Policy.Branches.Private}\"; push the change to one that does");
         return identity.Dirty
             ? Outcome.Refused("dirty", "the work tree has changes that are not committed, so what was tested is not what would be merged; commit them and run the chain")
             : null;
@@ -72,28 +72,28 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         var identity = run.Identity;
         var repository = run.Repository;
         context.Log.Progress($"reading \"{target}\" and \"{identity.Branch}\" from the origin");
-        var tips = await origin.FetchAsync([target, identity.Branch], cancel).ConfigureAwait(false);
+        var tips = await origin.FetchAsync([target, identity.Branch], cancel);
         var (targetTip, branchTip) = (tips[0], tips[1]);
-        var method = context.Settings.Get(MergeCommand.Method);
+        var method = context.Options.Get(MergeCommand.Method);
         // One commit that was made of the change does not have it in its history.
-        var isMerged = targetTip is not null && (await run.IsAncestorAsync(identity.Commit, targetTip, cancel).ConfigureAwait(false)
+        var isMerged = targetTip is not null && (await run.IsAncestorAsync(identity.Commit, targetTip, cancel)
             || method == MergeMethod.Squash && repository.MergeThatBrought(identity.Commit, targetTip) is not null);
         var facts = new MergeFacts(identity.Branch, identity.Commit, branchTip, target, targetTip, isMerged, HasMoved: false,
-            repository.TreeId(identity.Commit), null, [], [], context.Settings.Get(MergeCommand.Moved), null, Method: method);
+            repository.TreeId(identity.Commit), null, [], [], context.Options.Get(MergeCommand.Moved), null, Method: method);
         if (targetTip is null || isMerged || branchTip != identity.Commit) return facts;
-        facts = facts with { TakenBack = await TakenBackAsync(targetTip, cancel).ConfigureAwait(false) };
+        facts = facts with { TakenBack = await TakenBackAsync(targetTip, cancel) };
         lastTip = targetTip;
         if (facts.TakenBack is not null) return facts;
-        facts = facts with { Red = await RedAsync(targetTip, cancel).ConfigureAwait(false) };
+        facts = facts with { Red = await RedAsync(targetTip, cancel) };
         if (facts.Red is not null) return facts;
 
-        var hasMoved = !await run.IsAncestorAsync(targetTip, identity.Commit, cancel).ConfigureAwait(false);
+        var hasMoved = !await run.IsAncestorAsync(targetTip, identity.Commit, cancel);
         var from = hasMoved ? repository.MergeBase(targetTip, identity.Commit) : targetTip;
         // What judges is what the target says at the tip that is merged into, not what it said when the chain began.
         var policy = run.PolicyAt(targetTip);
         var changed = repository.ChangedPaths(from, identity.Commit);
         var merge = hasMoved
-            ? await TreeMerge.OfAsync(repository, targetTip, identity.Commit, context.Log, cancel).ConfigureAwait(false)
+            ? await TreeMerge.OfAsync(repository, targetTip, identity.Commit, context.Log, cancel)
             : new TreeMerge(facts.TestedTree, []);
         facts = facts with { Merge = merge, Lack = evidence.Lack(run, policy, changed, merge.Tree) };
         if (!hasMoved) return facts;
@@ -110,16 +110,16 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     // A target that is rewound has something taken out of it; a change that was made on top of that would bring it back.
     private async Task<string?> TakenBackAsync(string targetTip, CancellationToken cancel)
     {
-        if (lastTip is null || await run.IsAncestorAsync(lastTip, targetTip, cancel).ConfigureAwait(false)) return null;
+        if (lastTip is null || await run.IsAncestorAsync(lastTip, targetTip, cancel)) return null;
         context.Log.Warning($"\"{target}\" was rewound from {lastTip[..12]} to {targetTip[..12]}");
         return run.Repository.FindMergeBase(lastTip, run.Identity.Commit) is { } shared
-            && !await run.IsAncestorAsync(shared, targetTip, cancel).ConfigureAwait(false) ? shared : null;
+            && !await run.IsAncestorAsync(shared, targetTip, cancel) ? shared : null;
     }
 
     private async Task<string?> RedAsync(string targetTip, CancellationToken cancel)
     {
-        if (context.Settings.Get(MergeCommand.Red) == WhenRed.Merge
-            || await origin.RedAsync(target, cancel).ConfigureAwait(false) is not { } red) return null;
+        if (context.Options.Get(MergeCommand.Red) == WhenRed.Merge
+            || await origin.RedAsync(target, cancel) is not { } red) return null;
         if (!ReleaseMark.IsMended(run.Repository, red, run.Identity.Commit, targetTip)) return red;
         context.Log.Info($"the release chain of \"{target}\" at {red[..12]} is red, and this change says that it mends it");
         return null;
@@ -128,7 +128,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     // By the target's idea of the components and by the change's own: either may be the one that knows the paths.
     private IEnumerable<string> Touched(PipelineDefinition policy, IReadOnlyList<string> paths)
     {
-        var configuration = context.Settings.Get(StepCommand.Configuration);
+        var configuration = context.Options.Get(StepCommand.PipelineFile);
         return ChangedComponents.Decide(policy, paths, configuration)
             .Concat(ChangedComponents.Decide(run.Change, paths, configuration))
             .Where(change => change.Changed).Select(change => change.Component.Name)
@@ -147,7 +147,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     {
         var identity = run.Identity;
         var commit = facts.Method == MergeMethod.FastForward ? identity.Commit
-            : await Commit(facts, evidence).WriteAsync(run.Repository, signing, cancel).ConfigureAwait(false);
+            : await Commit(facts, evidence).WriteAsync(run.Repository, signing, cancel);
         cancel.ThrowIfCancellationRequested();
         context.Log.Progress($"attempt {attempt}: pushing {commit[..12]} to \"{target}\", from {facts.TargetTip![..12]} and from nowhere else");
         // A push that has begun may land whatever happens here: a stop waits for the answer, and what landed is the verdict.
@@ -155,7 +155,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         PushResult push;
         try
         {
-            push = await origin.PushAsync(commit, target, facts.TargetTip!, finishing.Token).ConfigureAwait(false);
+            push = await origin.PushAsync(commit, target, facts.TargetTip!, finishing.Token);
         }
         catch (OperationCanceledException) when (finishing.Token.IsCancellationRequested)
         {
@@ -166,7 +166,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         {
             case PushEnd.Accepted:
             case PushEnd.Network:
-                return await ReadBackAsync(facts, commit, push, finishing.Token).ConfigureAwait(false);
+                return await ReadBackAsync(facts, commit, push, finishing.Token);
             case PushEnd.Moved:
                 context.Log.Info($"\"{target}\" moved while merging: {push.Text}");
                 return null;
@@ -182,18 +182,18 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     private async Task<Outcome?> ReadBackAsync(MergeFacts facts, string commit, PushResult push, CancellationToken cancel)
     {
         var isTaken = push.End == PushEnd.Accepted;
-        var said = isTaken ? "the origin said that it took it" : $"the origin's answer was no verdict ({push.Text})";
+        var said = isTaken ? "the origin said that it took it" : $"the origin's answer was not a verdict ({push.Text})";
         if (!isTaken) context.Log.Warning($"{said}; reading \"{target}\" again");
         string? tip;
         try
         {
-            tip = (await origin.FetchAsync([target], cancel).ConfigureAwait(false))[0];
-            if (tip is not null && await run.IsAncestorAsync(commit, tip, cancel).ConfigureAwait(false))
-                return await LandedAsync(facts, commit, cancel).ConfigureAwait(false);
+            tip = (await origin.FetchAsync([target], cancel))[0];
+            if (tip is not null && await run.IsAncestorAsync(commit, tip, cancel))
+                return await LandedAsync(facts, commit, cancel);
         }
         catch (UnavailableException failure)
         {
-            return Outcome.Unavailable("git", $"{commit[..12]} was pushed to \"{target}\" ({said}), and it could not be read whether it " +
+            return Outcome.Unavailable("git-unreachable", $"{commit[..12]} was pushed to \"{target}\" ({said}), and it could not be read whether it " +
                 $"is there: {failure.Message}; run merge again, it reads what is there");
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
@@ -210,7 +210,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         return isTaken
             ? Outcome.Unavailable("not-there", $"{commit[..12]} was pushed to \"{target}\" and {said}, but {holds}: somebody may have " +
                 "rewound it in that moment, or the server is broken; look what happened there before merge runs again")
-            : Outcome.Unavailable("git", $"\"{target}\" could not be pushed to {run.Identity.Repository}: {push.Text}; {holds}, so nothing " +
+            : Outcome.Unavailable("git-unreachable", $"\"{target}\" could not be pushed to {run.Identity.Repository}: {push.Text}; {holds}, so nothing " +
                 "was merged up to now: run merge again when it answers");
     }
 
@@ -218,12 +218,12 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     {
         var (identity, repository) = (run.Identity, run.Repository);
         var isSquash = facts.Method == MergeMethod.Squash;
-        var committer = new CommitPerson(context.Settings.Get(MergeCommand.CommitterName), context.Settings.Get(MergeCommand.CommitterEmail));
-        var author = (context.Settings.Find(MergeCommand.AuthorIs) ?? (isSquash ? "change" : "committer")) == "change"
+        var committer = new CommitPerson(context.Options.Get(MergeCommand.CommitterName), context.Options.Get(MergeCommand.CommitterEmail));
+        var author = (context.Options.Find(MergeCommand.AuthorIs) ?? (isSquash ? "change" : "committer")) == "change"
             ? repository.Author(identity.Commit) : committer;
         var authors = repository.Authors(of: identity.Commit, notIn: facts.TargetTip!);
         var (subject, message) = (repository.Subject(identity.Commit), repository.Message(identity.Commit).ReplaceLineEndings("\n"));
-        var template = context.Settings.Find(MergeCommand.Message) ?? (isSquash ? MergeMessage.OfSquash : MergeMessage.OfMerge);
+        var template = context.Options.Find(MergeCommand.Message) ?? (isSquash ? MergeMessage.OfSquash : MergeMessage.OfMerge);
         var text = MergeMessage.Of(template, new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["authors"] = string.Join(", ", authors),
@@ -244,14 +244,14 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     private async Task<Outcome> LandedAsync(MergeFacts facts, string commit, CancellationToken cancel)
     {
         var outcome = Merged($"merged \"{facts.Branch}\" into \"{facts.Target}\" as {commit[..12]}", facts.TargetTip!, commit, facts.TestedTree);
-        return await DeletedAsync(facts, outcome, cancel).ConfigureAwait(false);
+        return await DeletedAsync(facts, outcome, cancel);
     }
 
     private async Task<Outcome> AlreadyAsync(MergeFacts facts, MergePlan plan, CancellationToken cancel)
     {
         var (before, commit) = run.Repository.MergeThatBrought(facts.Tested, facts.TargetTip!) ?? (facts.TargetTip!, facts.TargetTip!);
         var outcome = Merged(plan.Text, before, commit, facts.TestedTree);
-        return context.DryRun ? outcome : await DeletedAsync(facts, outcome, cancel).ConfigureAwait(false);
+        return context.DryRun ? outcome : await DeletedAsync(facts, outcome, cancel);
     }
 
     private Outcome Merged(string text, string before, string commit, string testedTree) => Outcome.Done(text)
@@ -261,10 +261,10 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
 
     private async Task<Outcome> DeletedAsync(MergeFacts facts, Outcome outcome, CancellationToken cancel)
     {
-        if (!context.Settings.Get(MergeCommand.DeleteBranch) || facts.BranchTip is null) return outcome;
+        if (!context.Options.Get(MergeCommand.DeleteBranch) || facts.BranchTip is null) return outcome;
         try
         {
-            var gone = await origin.DeleteAsync(facts.Branch, facts.Tested, cancel).ConfigureAwait(false);
+            var gone = await origin.DeleteAsync(facts.Branch, facts.Tested, cancel);
             context.Log.Info(gone.End == PushEnd.Accepted ? $"removed \"{facts.Branch}\"" : $"\"{facts.Branch}\" stays: {gone.Text}");
         }
         catch (Exception failure) when (failure is UsageException or UnavailableException or OperationCanceledException)

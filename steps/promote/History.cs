@@ -13,7 +13,7 @@ internal sealed class History(Cluster cluster, string ns)
     /// <summary>Newest first; what cannot be read counts as nothing.</summary>
     public async Task<IReadOnlyList<HistoryEntry>> ReadAsync(string component, CancellationToken cancel)
     {
-        if (await cluster.FindAsync(Kinds.ConfigMap.Path(ns, Name), cancel).ConfigureAwait(false) is not { } map) return [];
+        if (await cluster.FindAsync(Kinds.ConfigMap.Path(ns, Name), cancel) is not { } map) return [];
         return Parse(map.Text("data", component));
     }
 
@@ -22,7 +22,7 @@ internal sealed class History(Cluster cluster, string ns)
     {
         for (var attempt = 1; ; attempt++)
         {
-            var map = await cluster.FindAsync(Kinds.ConfigMap.Path(ns, Name), cancel).ConfigureAwait(false);
+            var map = await cluster.FindAsync(Kinds.ConfigMap.Path(ns, Name), cancel);
             var entries = Parse(map.Text("data", component));
             var text = Write([entry, .. entries.Take(Longest - 1)]);
             try
@@ -35,12 +35,12 @@ internal sealed class History(Cluster cluster, string ns)
                         ["kind"] = "ConfigMap",
                         ["metadata"] = new JsonObject { ["name"] = Name, ["namespace"] = ns, ["labels"] = new JsonObject { [Labels.ManagedBy] = Cluster.FieldManager } },
                         ["data"] = new JsonObject { [component] = text },
-                    }, cancel).ConfigureAwait(false);
+                    }, cancel);
                     return;
                 }
                 map["data"] ??= new JsonObject();
                 map["data"]![component] = text;
-                await cluster.ReplaceAsync(Kinds.ConfigMap.Path(ns, Name), map, cancel).ConfigureAwait(false);
+                await cluster.ReplaceAsync(Kinds.ConfigMap.Path(ns, Name), map, cancel);
                 return;
             }
             catch (ClusterApiException conflict) when (conflict.Code == 409 && attempt < 10)

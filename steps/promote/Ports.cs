@@ -41,7 +41,7 @@ internal interface IProduction : IDisposable
     Task<ManifestSet> SnapshotAsync(ManifestSet manifests, CancellationToken cancel);
 
     /// <summary>Applies manifests; null when they are in the cluster.</summary>
-    Task<DeployFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel);
+    Task<StepFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel);
 
     /// <summary>Waits for a roll-out.</summary>
     Task<RolloutResult> RollOutAsync(RolloutTarget target, CancellationToken cancel);
@@ -60,6 +60,6 @@ internal interface IProduction : IDisposable
 }
 
 /// <summary>How promote reaches the world; tests give their own.</summary>
-internal sealed record World(
+internal sealed record Ports(
     Func<StepContext, PipelineDefinition, IImages> Images,
     Func<string, BuildLog, TimeProvider, CancellationToken, Task<IProduction>> Connect);

@@ -18,26 +18,26 @@ internal sealed record CertifiedFacts(CertifiedImage Image, string? Tagged, bool
 /// <param name="Component">The component.</param>
 /// <param name="Live">What is there; null when nothing is.</param>
 /// <param name="Fingerprint">Of the manifests that would be applied.</param>
-internal sealed record PlaceFacts(string Wave, ProductionTarget Target, ComponentDefinition Component, LiveWorkload? Live, string Fingerprint);
+internal sealed record DestinationFacts(string Wave, ProductionTarget Target, ComponentDefinition Component, LiveWorkload? Live, string Fingerprint);
 
 /// <summary>One roll-out to do.</summary>
-/// <param name="Place">Where.</param>
+/// <param name="Destination">Where.</param>
 /// <param name="Image">What.</param>
 /// <param name="Previous">Digest that runs there now; null when nothing does.</param>
 /// <param name="Drift">What somebody changed by hand; null when nobody did.</param>
-internal sealed record Move(PlaceFacts Place, CertifiedImage Image, string? Previous, string? Drift)
+internal sealed record PlannedRollout(DestinationFacts Destination, CertifiedImage Image, string? Previous, string? Drift)
 {
-    public override string ToString() => $"{Place.Component.Name} in {Place.Target.Name} (wave {Place.Wave}): {(Previous is null ? "nothing" : Short(Previous))} to {Short(Image.Digest)}{(Previous == Image.Digest ? ", new manifests" : "")}";
+    public override string ToString() => $"{Destination.Component.Name} in {Destination.Target.Name} (wave {Destination.Wave}): {(Previous is null ? "nothing" : Short(Previous))} to {Short(Image.Digest)}{(Previous == Image.Digest ? ", new manifests" : "")}";
 
     internal static string Short(string digest) => digest.Length > 19 ? digest[..19] : digest;
 }
 
 /// <summary>What promote will do.</summary>
-/// <param name="Moves">Roll-outs, wave by wave.</param>
+/// <param name="Rollouts">Roll-outs, wave by wave.</param>
 /// <param name="Settled">Places that run the image already.</param>
 /// <param name="Refusal">Why nothing may be done; null when it may.</param>
 /// <param name="Superseded">Why nothing needs to be done: a newer commit is certified. Null otherwise.</param>
-internal sealed record PromotionPlan(IReadOnlyList<Move> Moves, IReadOnlyList<PlaceFacts> Settled, (string Reason, string Text)? Refusal, string? Superseded)
+internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IReadOnlyList<DestinationFacts> Settled, (string Reason, string Text)? Refusal, string? Superseded)
 {
     /// <summary>The tag that bars a digest.</summary>
     public static string BarTag(string digest) => ImageName.BarredTag(digest);
@@ -61,10 +61,10 @@ internal sealed record PromotionPlan(IReadOnlyList<Move> Moves, IReadOnlyList<Pl
     }
 
     /// <summary>Decides what has to move where. Pure.</summary>
-    public static PromotionPlan For(IReadOnlyList<CertifiedFacts> images, IReadOnlyList<PlaceFacts> places)
+    public static PromotionPlan For(IReadOnlyList<CertifiedFacts> images, IReadOnlyList<DestinationFacts> places)
     {
-        var moves = new List<Move>();
-        var settled = new List<PlaceFacts>();
+        var moves = new List<PlannedRollout>();
+        var settled = new List<DestinationFacts>();
         foreach (var place in places)
         {
             if (images.FirstOrDefault(facts => facts.Image.Component == place.Component.Name)?.Image is not { } image) continue;
@@ -72,7 +72,7 @@ internal sealed record PromotionPlan(IReadOnlyList<Move> Moves, IReadOnlyList<Pl
             var drift = live is { Recorded: { } recorded, Digest: var digest } && digest != recorded
                 ? $"{place.Component.Name} in {place.Target.Name} was promoted at {recorded} and runs {digest ?? "an image without digest"}: somebody changed it by hand; that is what a rollback would go back to" : null;
             if (live is not null && live.Digest == image.Digest && live.Recorded == image.Digest && live.Fingerprint == place.Fingerprint) settled.Add(place);
-            else moves.Add(new Move(place, image, live?.Digest, drift));
+            else moves.Add(new PlannedRollout(place, image, live?.Digest, drift));
         }
         return new PromotionPlan(moves, settled, null, null);
     }

@@ -65,7 +65,7 @@ public sealed class An_origin
     public async Task That_cannot_be_read_after_its_yes_is_unavailable_and_not_merged()
     {
         var hasPushed = false;
-        Having(() => hasPushed ? throw new UnavailableException("git", "no answer within 2m") : chain.Start);
+        Having(() => hasPushed ? throw new UnavailableException("git-unreachable", "no answer within 2m") : chain.Start);
         origin.Setup(one => one.PushAsync(It.IsAny<string>(), "main", chain.Start, It.IsAny<CancellationToken>()))
             .ReturnsAsync(() =>
             {

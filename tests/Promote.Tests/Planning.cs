@@ -8,8 +8,8 @@ internal sealed class Planning
 {
     private const string New = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
     private const string Old = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
-    private static readonly CertifiedImage image = new("greeter", "r/greeter", "r/greeter", New, "1.7", "1-production", Old);
-    private static readonly ComponentDefinition component = new("greeter", [], [], 1, [], [], null, null, new WorkloadDefinition([], "Deployment", "greeter", "greeter", TimeSpan.FromMinutes(1)));
+    private static readonly CertifiedImage Image = new("greeter", "r/greeter", "r/greeter", New, "1.7", "1-production", Old);
+    private static readonly ComponentDefinition Component = new("greeter", [], [], 1, [], [], null, null, new WorkloadDefinition([], "Deployment", "greeter", "greeter", TimeSpan.FromMinutes(1)));
 
     [Test]
     public void Goes_on_when_the_tag_points_to_what_was_certified() => Assert.That(PromotionPlan.AboutImages([Facts(New)], null), Is.Null);
@@ -44,10 +44,10 @@ internal sealed class Planning
     {
         Assert.Multiple(() =>
         {
-            Assert.That(For(null).Moves.Single().Previous, Is.Null);
-            Assert.That(For(new LiveWorkload(Old, Old, "f")).Moves.Single().Previous, Is.EqualTo(Old));
-            Assert.That(For(new LiveWorkload(New, New, "other")).Moves.Single().ToString(), Does.EndWith("new manifests"));
-            Assert.That(For(new LiveWorkload(New, New, "f")).Moves, Is.Empty);
+            Assert.That(For(null).Rollouts.Single().Previous, Is.Null);
+            Assert.That(For(new LiveWorkload(Old, Old, "f")).Rollouts.Single().Previous, Is.EqualTo(Old));
+            Assert.That(For(new LiveWorkload(New, New, "other")).Rollouts.Single().ToString(), Does.EndWith("new manifests"));
+            Assert.That(For(new LiveWorkload(New, New, "f")).Rollouts, Is.Empty);
             Assert.That(For(new LiveWorkload(New, New, "f")).Settled, Has.Count.EqualTo(1));
         });
     }
@@ -55,12 +55,12 @@ internal sealed class Planning
     [Test]
     public void Sees_what_somebody_changed_by_hand()
     {
-        Assert.That(For(new LiveWorkload(Old, New, "f")).Moves.Single().Drift, Does.Contain("by hand"));
-        Assert.That(For(new LiveWorkload(Old, Old, "f")).Moves.Single().Drift, Is.Null);
+        Assert.That(For(new LiveWorkload(Old, New, "f")).Rollouts.Single().Drift, Does.Contain("by hand"));
+        Assert.That(For(new LiveWorkload(Old, Old, "f")).Rollouts.Single().Drift, Is.Null);
     }
 
     private static PromotionPlan For(LiveWorkload? live) =>
-        PromotionPlan.For([Facts(New)], [new PlaceFacts("all", new ProductionTarget("shop", "K", "shop", [], null), component, live, "f")]);
+        PromotionPlan.For([Facts(New)], [new DestinationFacts("all", new ProductionTarget("shop", "K", "shop", [], null), Component, live, "f")]);
 
-    private static CertifiedFacts Facts(string? tagged, bool newer = false, string? commit = null, bool barred = false) => new(image, tagged, newer, commit, barred);
+    private static CertifiedFacts Facts(string? tagged, bool newer = false, string? commit = null, bool barred = false) => new(Image, tagged, newer, commit, barred);
 }

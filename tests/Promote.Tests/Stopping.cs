@@ -25,11 +25,11 @@ internal sealed class Stopping(int at, CancellationTokenSource stop) : IProducti
         DoAsync("snapshot", () => manifests.WithImage("Deployment", "greeter", "greeter", $"registry.example/greeter@{Live}"),
             cancel);
 
-    public Task<DeployFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel)
+    public Task<StepFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel)
     {
         var image = (string)manifests.Items.First(item =>
             item.Kind == "Deployment").Json["spec"]!["template"]!["spec"]!["containers"]![0]!["image"]!;
-        return DoAsync<DeployFailure?>("apply", () =>
+        return DoAsync<StepFailure?>("apply", () =>
         {
             Live = image[(image.IndexOf('@', StringComparison.Ordinal) + 1)..];
             return null;

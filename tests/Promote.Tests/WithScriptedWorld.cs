@@ -115,7 +115,7 @@ internal sealed class WithScriptedWorld
         await production.CertifiedAsync("7", production.Image(New, Old));
         var rolled = 0;
         cluster.Setup(it => it.RollOutAsync(It.Is<RolloutTarget>(target => target.Digests.Contains(New)), It.IsAny<CancellationToken>()))
-            .ReturnsAsync((RolloutTarget target, CancellationToken _) => ++rolled == 2 ? new RolloutResult(new DeployFailure("crash-loop", "it crashed"), [], null) : Rolled(target));
+            .ReturnsAsync((RolloutTarget target, CancellationToken _) => ++rolled == 2 ? new RolloutResult(new StepFailure("crash-loop", "it crashed"), [], null) : Rolled(target));
 
         await RunAsync();
 
@@ -130,7 +130,7 @@ internal sealed class WithScriptedWorld
         production.Clone.Commit("greeter/x", "x");
         await production.CertifiedAsync("7", production.Image(New));
 
-        Assert.That((await RunAsync(), production.Reason(), done.Count), Is.EqualTo((ExitCode.Refused, "not-default-branch", 0)), production.Output);
+        Assert.That((await RunAsync(), production.Reason(), done.Count), Is.EqualTo((ExitCode.Refused, "not-target-branch", 0)), production.Output);
     }
 
     [Test]
@@ -261,7 +261,7 @@ internal sealed class WithScriptedWorld
         {
             using var stop = new CancellationTokenSource();
             var stopping = Stopping.StartingWith(Old, at, stop);
-            var exit = await production.RunAsync(PromoteCommand.Create(new World((_, _) => images.Object,
+            var exit = await production.RunAsync(PromoteCommand.Create(new Ports((_, _) => images.Object,
                 (_, _, _, _) => Task.FromResult<IProduction>(stopping))), "7", stop.Token);
             var what = $"stopped at call {at} after {string.Join(", ", stopping.Done)}:\n{production.Output}";
             ends.Add(stop.IsCancellationRequested ? $"{exit}" : "never stopped");
@@ -302,7 +302,7 @@ internal sealed class WithScriptedWorld
             });
 
         var exit =
-            await production.RunAsync(PromoteCommand.Create(new World((_, _) => images.Object, (_, _, _, _) =>
+            await production.RunAsync(PromoteCommand.Create(new Ports((_, _) => images.Object, (_, _, _, _) =>
             Task.FromResult(cluster.Object))), "7", stop.Token);
 
         Assert.That(exit, Is.EqualTo(ExitCode.Cancelled), production.Output);
@@ -313,10 +313,10 @@ internal sealed class WithScriptedWorld
     }
 
     private Task<int> RunAsync(params string[] more) =>
-        production.RunAsync(PromoteCommand.Create(new World((_, _) => images.Object, (_, _, _, _) => Task.FromResult(cluster.Object))), "7", more);
+        production.RunAsync(PromoteCommand.Create(new Ports((_, _) => images.Object, (_, _, _, _) => Task.FromResult(cluster.Object))), "7", more);
 
     private void Fails(string digest) => cluster.Setup(it => it.RollOutAsync(It.Is<RolloutTarget>(target => target.Digests.Contains(digest)), It.IsAny<CancellationToken>()))
-        .ReturnsAsync(new RolloutResult(new DeployFailure("crash-loop", "it crashed"), [], null));
+        .ReturnsAsync(new RolloutResult(new StepFailure("crash-loop", "it crashed"), [], null));
 
     private RolloutResult Rolled(RolloutTarget target)
     {

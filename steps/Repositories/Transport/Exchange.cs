@@ -1,5 +1,5 @@
 using CiSteps.Hosting;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using LibGit2Sharp;
 
 namespace CiSteps.Repositories.Transport;
@@ -12,12 +12,12 @@ namespace CiSteps.Repositories.Transport;
 internal sealed class Exchange(RemotePeer remote, string doing, CancellationToken cancel)
 {
     [ThreadStatic]
-    private static Exchange? current;
+    private static Exchange? Current;
 
     private readonly List<IDisposable> opened = [];
 
     /// <summary>The exchange that this thread is in.</summary>
-    public static Exchange Current => current ?? throw new InvalidOperationException("no exchange is under way on this thread");
+    public static Exchange Current => Current ?? throw new InvalidOperationException("no exchange is under way on this thread");
 
     public RemotePeer Remote => remote;
 
@@ -32,7 +32,7 @@ internal sealed class Exchange(RemotePeer remote, string doing, CancellationToke
     /// <summary>Calls the library, and turns what it or a transport met into our own exceptions.</summary>
     public T Run<T>(Func<T> call)
     {
-        current = this;
+        Current = this;
         try
         {
             return call();
@@ -46,7 +46,7 @@ internal sealed class Exchange(RemotePeer remote, string doing, CancellationToke
         }
         finally
         {
-            current = null;
+            Current = null;
             foreach (var one in opened) one.Dispose();
         }
     }
@@ -82,7 +82,7 @@ internal sealed class Exchange(RemotePeer remote, string doing, CancellationToke
         }
         catch (OperationCanceledException) when (late.IsCancellationRequested && !cancel.IsCancellationRequested)
         {
-            throw new UnavailableException("git",
+            throw new UnavailableException("git-unreachable",
                 $"{doing} at \"{remote.Url}\": no answer within {Durations.Show(remote.Silence)}; run the step again when it answers");
         }
     }
