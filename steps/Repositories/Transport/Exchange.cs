@@ -12,12 +12,12 @@ namespace CiSteps.Repositories.Transport;
 internal sealed class Exchange(RemotePeer remote, string doing, CancellationToken cancel)
 {
     [ThreadStatic]
-    private static Exchange? Current;
+    private static Exchange? OfThisThread;
 
     private readonly List<IDisposable> opened = [];
 
     /// <summary>The exchange that this thread is in.</summary>
-    public static Exchange Current => Current ?? throw new InvalidOperationException("no exchange is under way on this thread");
+    public static Exchange Current => OfThisThread ?? throw new InvalidOperationException("no exchange is under way on this thread");
 
     public RemotePeer Remote => remote;
 
@@ -32,7 +32,7 @@ internal sealed class Exchange(RemotePeer remote, string doing, CancellationToke
     /// <summary>Calls the library, and turns what it or a transport met into our own exceptions.</summary>
     public T Run<T>(Func<T> call)
     {
-        Current = this;
+        OfThisThread = this;
         try
         {
             return call();
@@ -46,13 +46,18 @@ internal sealed class Exchange(RemotePeer remote, string doing, CancellationToke
         }
         finally
         {
-            Current = null;
+            OfThisThread = null;
             foreach (var one in opened) one.Dispose();
         }
     }
 
     /// <summary>Something that ends with the exchange.</summary>
-    public void Opened(IDisposable one) => opened.Add(one);
+    public T Opened<T>(T one)
+        where T : IDisposable
+    {
+        opened.Add(one);
+        return one;
+    }
 
     /// <summary>Does a transport's part; what fails is kept, because the library drops it.</summary>
     /// <returns>What the library is told: 0, or -1 for a failure.</returns>

@@ -42,7 +42,7 @@ internal sealed class HttpConnection : IDisposable
     /// <summary>Sends a request and gives the body of a good answer.</summary>
     /// <exception cref="UsageException">The rights do not suffice, or there is no such repository.</exception>
     /// <exception cref="UnavailableException">The server does not answer, or not as git's protocol says.</exception>
-    public Stream Ask(Exchange exchange, GitSmartSubtransportAction action, MemoryStream body)
+    public Stream Ask(Exchange exchange, GitSmartSubtransportAction action, ReadOnlyMemory<byte> body)
     {
         var isListing = action is GitSmartSubtransportAction.UploadPackList or GitSmartSubtransportAction.ReceivePackList;
         var service = action is GitSmartSubtransportAction.UploadPackList or GitSmartSubtransportAction.UploadPack
@@ -91,7 +91,7 @@ internal sealed class HttpConnection : IDisposable
         repository = new Uri(to.GetComponents(UriComponents.HttpRequestUrl, UriFormat.UriEscaped)[..^ending.Length]);
     }
 
-    private HttpResponseMessage Send(Exchange exchange, string service, bool isListing, MemoryStream body)
+    private HttpResponseMessage Send(Exchange exchange, string service, bool isListing, ReadOnlyMemory<byte> body)
     {
         using var request = isListing
             ? new HttpRequestMessage(HttpMethod.Get, $"{repository}/info/refs?service={service}")
@@ -102,7 +102,7 @@ internal sealed class HttpConnection : IDisposable
         if (isListing) request.Headers.CacheControl = new CacheControlHeaderValue { NoCache = true };
         else
         {
-            request.Content = new ByteArrayContent(body.GetBuffer(), 0, (int)body.Length);
+            request.Content = new ReadOnlyMemoryContent(body);
             request.Content.Headers.ContentType = new MediaTypeHeaderValue($"application/x-{service}-request");
             request.Headers.Accept.ParseAdd($"application/x-{service}-result");
         }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using LibGit2Sharp;
 
 namespace CiSteps.Repositories.Transport;
@@ -18,12 +19,16 @@ internal sealed class HttpRequestStream(HttpTransport transport, Exchange exchan
     : SmartSubtransportStream(transport)
 {
     private readonly bool isPush = action == GitSmartSubtransportAction.ReceivePack;
-    private readonly MemoryStream request = new();
+    private readonly ArrayBufferWriter<byte> request = new();
     private readonly byte[] buffer = new byte[65536];
     private Stream? answer;
 
     /// <inheritdoc/>
-    public override int Write(Stream dataStream, long length) => exchange.Guard(() => dataStream.CopyTo(request));
+    public override int Write(Stream dataStream, long length) => exchange.Guard(() =>
+    {
+        dataStream.ReadExactly(request.GetSpan((int)length)[..(int)length]);
+        request.Advance((int)length);
+    });
 
     /// <inheritdoc/>
     public override int Read(Stream dataStream, long length, out long bytesRead)
@@ -34,7 +39,7 @@ internal sealed class HttpRequestStream(HttpTransport transport, Exchange exchan
             if (answer is null)
             {
                 exchange.Report.WasSent |= isPush;
-                answer = exchange.Remote.Http.Ask(exchange, action, request);
+                answer = exchange.Remote.Http.Ask(exchange, action, request.WrittenMemory);
                 exchange.Opened(new Rest(exchange, answer, isPush));
             }
             var into = buffer.AsMemory(0, (int)Math.Min(length, buffer.Length));

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 
@@ -10,7 +11,7 @@ internal sealed class PushReport
     // An answer is some lines long; what a hook prints beyond that is not kept.
     private const int Most = 1 << 20;
 
-    private readonly MemoryStream bytes = new();
+    private readonly ArrayBufferWriter<byte> bytes = new();
 
     /// <summary>Whether anything was asked of the server at all.</summary>
     public bool WasSent { get; set; }
@@ -29,14 +30,14 @@ internal sealed class PushReport
 
     public void Add(ReadOnlySpan<byte> some)
     {
-        if (bytes.Length < Most) bytes.Write(some);
+        if (bytes.WrittenCount < Most) bytes.Write(some);
     }
 
     /// <summary>Reads all that has come; an answer that was cut is read as far as it goes.</summary>
     public void Read()
     {
-        var (lines, words) = (new MemoryStream(), new MemoryStream());
-        foreach (var packet in Packets(bytes.ToArray()))
+        var (lines, words) = (new ArrayBufferWriter<byte>(), new ArrayBufferWriter<byte>());
+        foreach (var packet in Packets(bytes.WrittenMemory))
         {
             if (packet.Length == 0) continue;
             switch (packet.Span[0])
@@ -46,9 +47,9 @@ internal sealed class PushReport
                 default: ReadLine(packet.Span); break;
             }
         }
-        foreach (var packet in Packets(lines.ToArray())) ReadLine(packet.Span);
+        foreach (var packet in Packets(lines.WrittenMemory)) ReadLine(packet.Span);
         // A line that ends with a carriage return is a count that the next one overwrites.
-        Words = string.Join("; ", Encoding.UTF8.GetString(words.ToArray()).Split('\n')
+        Words = string.Join("; ", Encoding.UTF8.GetString(words.WrittenSpan).Split('\n')
             .Select(line => line[(line.LastIndexOf('\r') + 1)..].Trim()).Where(line => line.Length > 0));
     }
 
@@ -62,14 +63,14 @@ internal sealed class PushReport
         else if (words is ["ERR", ..]) Unpacked = line["ERR ".Length..];
     }
 
-    private static IEnumerable<ReadOnlyMemory<byte>> Packets(byte[] all)
+    private static IEnumerable<ReadOnlyMemory<byte>> Packets(ReadOnlyMemory<byte> all)
     {
         for (var at = 0; at + 4 <= all.Length;)
         {
-            var isNumber = int.TryParse(Encoding.ASCII.GetString(all, at, 4), NumberStyles.AllowHexSpecifier,
+            var isNumber = int.TryParse(Encoding.ASCII.GetString(all.Span.Slice(at, 4)), NumberStyles.AllowHexSpecifier,
                 CultureInfo.InvariantCulture, out var length);
             if (!isNumber || at + length > all.Length || length is > 0 and < 4) yield break;
-            if (length > 4) yield return all.AsMemory(at + 4, length - 4);
+            if (length > 4) yield return all.Slice(at + 4, length - 4);
             at += Math.Max(length, 4);
         }
     }

@@ -91,18 +91,8 @@ internal sealed class SshStream(SshTransport transport, Exchange exchange, strin
         return end;
     }
 
-    private SshSession Session
-    {
-        get
-        {
-            if (session is null)
-            {
-                var begun = session = new SshSession(SshCommand.For(exchange.Remote, service), said, MostSaid);
-                exchange.Opened(begun);
-            }
-            return session;
-        }
-    }
+    private SshSession Session =>
+        session ??= exchange.Opened(new SshSession(SshCommand.For(exchange.Remote, service), said, MostSaid));
 
     // Why it ended stands on its error stream, which may come after the end of the other.
     private Exception Ended(Exception? cause)
