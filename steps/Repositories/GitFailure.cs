@@ -57,14 +57,16 @@ internal static class GitFailure
             return new UsageException($"{doing} at \"{url}\": ssh does not know the host's key, or knows another one: {said}; " +
                 "compare the key with what the host's owner publishes and put it into known_hosts (ssh-keyscan shows it)", cause);
         if (Says("permission denied", "too many authentication failures", "no such identity", "access denied"))
-            return new UsageException($"{doing} at \"{url}\" needs other rights: {said}; give a key that the server knows: in the " +
+            return new UsageException($"{doing} at \"{url}\" needs other rights: {said}; give a key that the server knows: " +
+                $"in the " +
                 "agent, as a file that ssh's configuration names, or by GIT_SSH_COMMAND or git's core.sshCommand (ssh -i FILE)",
                 cause);
         if (Says("repository not found", "does not appear to be a git repository", "does not exist", "not found"))
             return Missing(url, doing, said, cause);
         return Says("cannot run", "command not found", "bad configuration option", "bad owner or permissions")
             ? new UsageException($"{doing} at \"{url}\": ssh cannot be used as it is set up: {said}", cause)
-            : new UnavailableException("git-unreachable", $"{doing} at \"{url}\" failed: {said}; run the step again when it answers", cause);
+            : new UnavailableException("git-unreachable", $"{doing} at \"{url}\" failed: {said}; run the step again when " +
+                $"it answers", cause);
     }
 
     // What servers say of a repository that is not there, or that nobody without rights may know of.

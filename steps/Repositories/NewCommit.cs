@@ -42,8 +42,10 @@ public sealed record NewCommit(
     {
         ArgumentNullException.ThrowIfNull(repository);
         foreach (var person in (CommitPerson[])[Author, Committer])
-            if (person.Name.Length == 0 || person.Email.Length == 0 || (person.Name + person.Email).IndexOfAny(['<', '>', '\n']) >= 0)
-                throw new UsageException($"\"{person}\" is not a name and address that git takes; give --committer-name and --committer-email");
+            if (person.Name.Length == 0 || person.Email.Length == 0
+                || (person.Name + person.Email).IndexOfAny(['<', '>', '\n']) >= 0)
+                throw new UsageException($"\"{person}\" is not a name and address that git takes; give --committer-name " +
+                    $"and --committer-email");
         var message = Message.ReplaceLineEndings("\n").Trim() + "\n";
         if (signing is null)
             return GitFailure.Translate(repository.Folder, () =>
@@ -76,7 +78,8 @@ public sealed record NewCommit(
         {
             Input = async (stream, stop) => await stream.WriteAsync(Encoding.UTF8.GetBytes(content), stop).ConfigureAwait(false),
         }, cancel).ConfigureAwait(false);
-        return exit == 0 && output.StartsWith("-----BEGIN ", StringComparison.Ordinal) ? output.ReplaceLineEndings("\n").TrimEnd('\n')
+        return exit == 0 && output.StartsWith("-----BEGIN ", StringComparison.Ordinal)
+            ? output.ReplaceLineEndings("\n").TrimEnd('\n')
             : throw new UsageException($"the commit cannot be signed with the {signing.Format} key \"{signing.Key}\": " +
                 $"{error.Trim().ReplaceLineEndings("; ")}; nothing was pushed: mend --sign and --signing-key");
     }

@@ -48,7 +48,8 @@ public sealed class OriginRemote
     /// <param name="log">Told of tries that failed.</param>
     /// <param name="silence">How long the other side may say nothing; null for <see cref="UsualSilence"/>.</param>
     /// <exception cref="UsageException">The repository has no remote of that name.</exception>
-    public OriginRemote(WorkRepository repository, RemoteAccess? access, TimeProvider time, BuildLog log, TimeSpan? silence = null)
+    public OriginRemote(
+        WorkRepository repository, RemoteAccess? access, TimeProvider time, BuildLog log, TimeSpan? silence = null)
     {
         (this.repository, this.access, this.time, this.log) = (repository, access, time, log);
         RequireAddress(repository.Native, repository.Folder);
@@ -147,7 +148,8 @@ public sealed class OriginRemote
     /// <returns>Accepted also when it was gone already; Moved when its tip is another.</returns>
     public async Task<PushResult> DeleteAsync(string branch, string expectedTip, CancellationToken cancel)
     {
-        var gone = await PushAsync(new RemotePush(repository, peer, "refs/heads/" + branch, expectedTip, null), cancel).ConfigureAwait(false);
+        var push = new RemotePush(repository, peer, "refs/heads/" + branch, expectedTip, null);
+        var gone = await PushAsync(push, cancel).ConfigureAwait(false);
         return gone.End == PushEnd.Moved && await TipOfAsync(branch, cancel).ConfigureAwait(false) is null
             ? new PushResult(PushEnd.Accepted, "") : gone;
     }
@@ -212,8 +214,12 @@ public sealed class OriginRemote
 
     private Task<PushResult> PushAsync(RemotePush push, CancellationToken cancel) => IsLocal(peer.Address)
         ? push.RunByProgramAsync(cancel)
-        : repository.AbandonableAsync(Task.Run(() => push.Run(cancel), cancel), TransferLimit, time,
+        : repository.AbandonableAsync(OnItsOwnThread(() => push.Run(cancel), cancel), TransferLimit, time,
             () => new PushResult(PushEnd.Network, $"no answer within {Durations.Show(TransferLimit)}"), cancel);
+
+    // The library holds the thread for as long as the other side takes; one of the pool's would be missing there.
+    private static Task<T> OnItsOwnThread<T>(Func<T> call, CancellationToken cancel) =>
+        Task.Factory.StartNew(call, cancel, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     private static string AskingFor(string branch) => $"asking for branch \"{branch}\"";
 
@@ -303,6 +309,6 @@ public sealed class OriginRemote
             .ExecuteAsync(async token => await OnceAsync(doing, limit, call, token).ConfigureAwait(false), cancel).ConfigureAwait(false);
 
     private Task<T> OnceAsync<T>(string doing, TimeSpan limit, Func<T> call, CancellationToken cancel) =>
-        repository.AbandonableAsync(Task.Run(() => new Exchange(peer, doing, cancel).Run(call), cancel), limit, time,
+        repository.AbandonableAsync(OnItsOwnThread(() => new Exchange(peer, doing, cancel).Run(call), cancel), limit, time,
             () => throw new UnavailableException("git-unreachable", $"{doing} at \"{Url}\": no answer within {Durations.Show(limit)}; run the step again when it answers"), cancel);
 }

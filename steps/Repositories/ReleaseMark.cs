@@ -2,7 +2,8 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Repositories;
 
-/// <summary>Where every clone can read that a branch's newest release chain is red: a reference of the origin that is at the commit
+/// <summary>Where every clone can read that a branch's newest release chain is red: a reference of the origin that is at the
+/// commit
 /// whose chain it was, and that is not there while it is green.</summary>
 public static class ReleaseMark
 {
@@ -40,10 +41,12 @@ public static class ReleaseMark
             // What this clone does not have came later, or stands on another history: nothing is known of it but that it is red.
             if (red is not null && (repository.FindCommit(red) is null || !repository.IsAncestor(red, commit)))
                 return $"\"{branch}\" stays recorded as red at {WorkRepository.Short(red)}, which this chain says nothing of";
-            var push = await origin.SetReferenceAsync(Reference(branch), red, isGreen ? null : commit, cancel).ConfigureAwait(false);
+            var to = isGreen ? null : commit;
+            var push = await origin.SetReferenceAsync(Reference(branch), red, to, cancel).ConfigureAwait(false);
             var now = await ReadAsync(origin, branch, cancel).ConfigureAwait(false);
-            if (now == (isGreen ? null : commit))
-                return isGreen ? $"\"{branch}\" is not recorded as red any more" : $"recorded \"{branch}\" as red at {WorkRepository.Short(commit)}";
+            if (now == to)
+                return isGreen ? $"\"{branch}\" is not recorded as red any more" : $"recorded \"{branch}\" as red at " +
+                    $"{WorkRepository.Short(commit)}";
             if (push.End != PushEnd.Moved || attempt == most)
                 throw new UnavailableException("git-unreachable", $"\"{Reference(branch)}\" could not be written: {push.Text}");
         }

@@ -112,7 +112,8 @@ internal sealed class RemotePush(WorkRepository repository, RemotePeer remote, s
             return new PushResult(PushEnd.Network, $"the server could not unpack what was sent ({unpacked})" +
                 (report.Words.Length > 0 ? $": {report.Words}" : ""));
         if (report.Unpacked is not null)
-            return new PushResult(PushEnd.Network, $"the server says that it unpacked the commit, and not that \"{name}\" is at it");
+            return new PushResult(PushEnd.Network, $"the server says that it unpacked the commit, and not that \"{name}\" " +
+                $"is at it");
         return new PushResult(PushEnd.Network, (report.WasSent ? "the server's answer is empty or cut" : "nothing was sent") +
             (failure is null ? "" : $": {failure.Message}") + (report.Words.Length > 0 ? $": {report.Words}" : ""));
     }

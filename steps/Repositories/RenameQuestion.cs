@@ -18,7 +18,8 @@ internal sealed record RenameQuestion(string Text, bool LibraryKnows)
     /// <param name="other">The other side.</param>
     public static RenameQuestion? Of(Repository repository, Commit start, Commit one, Commit other)
     {
-        var (ones, others) = (Changes.Between(repository, start.Tree, one.Tree), Changes.Between(repository, start.Tree, other.Tree));
+        var ones = Changes.Between(repository, start.Tree, one.Tree);
+        var others = Changes.Between(repository, start.Tree, other.Tree);
         return OfFolders(start, one, others) ?? OfFolders(start, other, ones) ?? OfFiles(ones, others) ?? OfFiles(others, ones);
     }
 
@@ -32,7 +33,8 @@ internal sealed record RenameQuestion(string Text, bool LibraryKnows)
                 var folder = path[..slash];
                 if (start[folder] is { TargetType: TreeEntryTargetType.Tree } && renaming[folder] is null)
                     return new RenameQuestion(
-                        $"one side adds \"{path}\" and the other has no folder \"{folder}\" any more, which may have been renamed", false);
+                        $"one side adds \"{path}\" and the other has no folder \"{folder}\" any more, which may have been " +
+                        $"renamed", false);
             }
         }
         return null;

@@ -16,7 +16,8 @@ public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
 
     /// <summary>Merges one commit into another in the object database; nothing is checked out and no branch moves. Attributes
     /// (<c>.gitattributes</c>, such as <c>merge=union</c>) are those of the commit merged into: a change does not choose how it
-    /// is merged. Where the finding of renames decides, <c>git merge-tree</c> is asked, as the one that people would ask.</summary>
+    /// is merged. Where the finding of renames decides, <c>git merge-tree</c> is asked, as the one that people would
+    /// ask.</summary>
     /// <param name="repository">Where both commits are.</param>
     /// <param name="into">The commit merged into.</param>
     /// <param name="from">The commit merged.</param>
@@ -39,7 +40,8 @@ public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
                 return merged;
             }
             if (!question.LibraryKnows)
-                throw new RefusedException("rename", $"{question.Text}: only git knows what becomes of that, and there is no {Able} " +
+                throw new RefusedException("rename", $"{question.Text}: only git knows what becomes of that, and there is " +
+                    $"no {Able} " +
                     "here: install it, or merge the target into the change by hand and push");
             log.Info($"{question.Text}: libgit2 decides, because there is no {Able} here");
         }
@@ -61,7 +63,8 @@ public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
     {
         if (ChildProcess.Find("git", borrowed.Git, Environment.GetEnvironmentVariable("PATH")) is null) return null;
         var (exit, output, _) = await ChildProcess.CaptureAsync(new("git",
-            ["--git-dir=" + borrowed.Git, "--work-tree=" + borrowed.EmptyFolder, "-c", "core.bare=false", "merge-tree", "--write-tree",
+            ["--git-dir=" + borrowed.Git, "--work-tree=" + borrowed.EmptyFolder, "-c", "core.bare=false",
+                "merge-tree", "--write-tree",
                 "--name-only", "--no-messages", "-z", into, from], borrowed.EmptyFolder)
         {
             Environment = new Dictionary<string, string?>(GitProgram.Quiet, StringComparer.Ordinal)
@@ -89,7 +92,8 @@ public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
         // Where the library looks for these is one setting for the whole process.
         lock (Levels)
         {
-            var found = Levels.Select(level => (Level: level, Paths: GlobalSettings.GetConfigSearchPaths(level).ToArray())).ToList();
+            var found = Levels
+                .Select(level => (Level: level, Paths: GlobalSettings.GetConfigSearchPaths(level).ToArray())).ToList();
             try
             {
                 foreach (var level in Levels) GlobalSettings.SetConfigSearchPaths(level, Path.Combine(borrowed.Git, "none"));
@@ -125,7 +129,8 @@ public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
     {
         foreach (var entry in tree)
         {
-            if (entry.TargetType == TreeEntryTargetType.Tree) WriteAttributes((Tree)entry.Target, Path.Combine(folder, entry.Name));
+            if (entry.TargetType == TreeEntryTargetType.Tree)
+                WriteAttributes((Tree)entry.Target, Path.Combine(folder, entry.Name));
             else if (entry.Name == ".gitattributes" && entry.Mode != Mode.SymbolicLink && entry.Target is Blob blob)
             {
                 Directory.CreateDirectory(folder);

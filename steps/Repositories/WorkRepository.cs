@@ -151,7 +151,8 @@ public sealed class WorkRepository : IDisposable
 
     /// <summary>Lines of the messages of all commits in the history of one and not of the other.</summary>
     internal IReadOnlyList<string> MessageLines(string of, string notIn) => GitFailure.Translate(Folder, () =>
-        (IReadOnlyList<string>)[.. repository.Commits.QueryBy(new CommitFilter { IncludeReachableFrom = of, ExcludeReachableFrom = notIn })
+        (IReadOnlyList<string>)[.. repository.Commits
+            .QueryBy(new CommitFilter { IncludeReachableFrom = of, ExcludeReachableFrom = notIn })
             .SelectMany(commit => commit.Message.Split('\n').Select(line => line.Trim()))]);
 
     /// <summary>A commit's author.</summary>
@@ -185,7 +186,8 @@ public sealed class WorkRepository : IDisposable
             .Select(commit => $"{Short(commit.Sha)} \"{commit.MessageShort}\" by {commit.Author.Name}")];
     });
 
-    /// <summary>The commit on a branch's own line that brought another one in, with the tip before it: a merge commit, or the only
+    /// <summary>The commit on a branch's own line that brought another one in, with the tip before it: a merge commit, or
+    /// the only
     /// commit made of it, which says so (<see cref="NewCommit.Tested"/>). Null when it came in another way.</summary>
     /// <param name="commit">The commit that was merged.</param>
     /// <param name="tip">The branch's tip.</param>

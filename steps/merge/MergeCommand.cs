@@ -42,7 +42,8 @@ internal static class MergeCommand
         " in it and \\n for the end of a line", MergeMessage.Check);
 
     public static StepOption<string> AuthorIs { get; } = new("author",
-        "author of the commit that lands: \"committer\", or \"change\" for the tested commit's author; by default change for squash, else committer",
+        "author of the commit that lands: \"committer\", or \"change\" for the tested commit's author; by default change " +
+        "for squash, else committer",
         text => text is "committer" or "change" ? text : throw new FormatException("give committer or change"));
 
     public static StepOption<string> Sign { get; } = new("sign",
@@ -53,7 +54,8 @@ internal static class MergeCommand
         "key for --sign: file of an ssh key, or id of a gpg key");
 
     public static StepOption<WhenRed> Red { get; } = new("when-red",
-        "while the target's newest release chain is red (recorded by close --record-release): \"refuse\" merges nothing but a change " +
+        "while the target's newest release chain is red (recorded by close --record-release): \"refuse\" merges nothing " +
+        "but a change " +
         "that says which one it mends, by a line Mends-release: COMMIT in a commit's message; \"merge\" merges all the same",
         text => text switch
         {

@@ -37,7 +37,8 @@ internal static partial class MergeMessage
         var tested = NewCommit.Tested + values["commit"];
         if (text.Split('\n').Contains(tested)) return text;
         var last = text[(text.LastIndexOf("\n\n", StringComparison.Ordinal) + 1)..];
-        return text + (Trailer().IsMatch(last.Trim().Split('\n')[^1]) && text.Contains("\n\n", StringComparison.Ordinal) ? "\n" : "\n\n") + tested;
+        return text
+            + (Trailer().IsMatch(last.Trim().Split('\n')[^1]) && text.Contains("\n\n", StringComparison.Ordinal) ? "\n" : "\n\n") + tested;
     }
 
     /// <summary>Trailers for who wrote it, beside the one who is the author already.</summary>

@@ -56,7 +56,8 @@ internal enum MergeMethod
 /// <param name="TakenBack">A commit of the change that the target had when merge first read it and no longer has; null when there
 /// is none.</param>
 /// <param name="Method">How it lands.</param>
-/// <param name="Red">The target's commit whose release chain is red and which the change does not say it mends; null when there is
+/// <param name="Red">The target's commit whose release chain is red and which the change does not say it mends; null when
+/// there is
 /// none, or it does not matter.</param>
 internal sealed record MergeFacts(
     string Branch, string Tested, string? BranchTip, string Target, string? TargetTip, bool IsMerged, bool HasMoved,
@@ -97,12 +98,15 @@ internal sealed record MergePlan(MergeAct Act, string Reason, string Text)
         if (facts.BranchTip != facts.Tested)
             return Refuse("superseded", $"superseded by {Short(facts.BranchTip)}: \"{facts.Branch}\" has moved on since this chain tested {tested}; the chain of the newer commit merges");
         if (facts.TakenBack is { } taken)
-            return Refuse("rewound", $"\"{facts.Target}\" was rewound to {Short(facts.TargetTip)} while merge ran, and {tested} has " +
+            return Refuse("rewound", $"\"{facts.Target}\" was rewound to {Short(facts.TargetTip)} while merge ran, and " +
+                $"{tested} has " +
                 $"{Short(taken)}, which was taken out of it: landing it would bring that back; " +
                 $"start \"{facts.Branch}\" anew from \"{facts.Target}\" without it");
         if (facts.Red is { } red)
-            return Refuse("target-red", $"the release chain of \"{facts.Target}\" at {Short(red)} is red, and until it is mended nothing else " +
-                $"lands there; a change that mends it says so by a line \"{ReleaseMark.Mends}{Short(red)}\" in a commit's message, " +
+            return Refuse("target-red", $"the release chain of \"{facts.Target}\" at {Short(red)} is red, and until it is " +
+                $"mended nothing else " +
+                $"lands there; a change that mends it says so by a line \"{ReleaseMark.Mends}{Short(red)}\" in a commit's " +
+                $"message, " +
                 "and --when-red merge lets all pass");
         if (facts.Lack is { } lack)
             return Refuse("not-tested", $"the evidence does not show what \"{facts.Target}\" asks for at " +
@@ -113,7 +117,8 @@ internal sealed record MergePlan(MergeAct Act, string Reason, string Text)
             return Refuse("conflict", $"\"{facts.Branch}\" and \"{facts.Target}\" both changed {Listed(merge.Conflicts.Select(path => $"\"{path}\""))}" +
                 (facts.OtherCommits.Count == 0 ? "" : $"; there by {Listed(facts.OtherCommits)}") + $": {Rebase(facts)}");
         if (facts.HasMoved && facts.Method == MergeMethod.FastForward)
-            return Refuse("moved", $"\"{facts.Target}\" has moved to {Short(facts.TargetTip)} since {tested} was tested, and only a " +
+            return Refuse("moved", $"\"{facts.Target}\" has moved to {Short(facts.TargetTip)} since {tested} was tested, " +
+                $"and only a " +
                 $"fast-forward may land: {Rebase(facts)}");
         if (!facts.HasMoved || merge.Tree == facts.TestedTree)
             return Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\" ({Short(facts.TargetTip)}): the result is the tree that was tested");

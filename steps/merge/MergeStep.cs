@@ -28,9 +28,10 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         var (evidence, refusal) = ChainEvidence.Read(context, "merged", context.Options.Get(MergeCommand.RequireSigned));
         if (refusal is not null) return refusal;
         // A signature that cannot be made is a matter of settings, and is said before anything is read.
-        var signing = MergeSettings.Signing(context);
+        var signing = MergeOptions.Signing(context);
         var (silence, limit) = (context.Options.Get(MergeCommand.SilenceLimit), context.Options.Get(MergeCommand.RaceLimit));
-        context.Log.Info($"a silent origin is waited for {Durations.Show(silence)} (--{MergeCommand.SilenceLimit.Name}), others " +
+        context.Log.Info($"a silent origin is waited for {Durations.Show(silence)} (--{MergeCommand.SilenceLimit.Name}), " +
+            $"others " +
             $"that land first for {Durations.Show(limit)} (--{MergeCommand.RaceLimit.Name})");
         var began = context.Time.GetTimestamp();
         for (var attempt = 1; ; attempt++)
@@ -47,8 +48,10 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
             // each other's way.
             var pause = RacePause.For(attempt, context.Time.GetElapsedTime(attemptBegan), Random.Shared.NextDouble());
             if (context.Time.GetElapsedTime(began) + pause > limit)
-                return Outcome.Refused("moved", $"\"{run.Identity.Branch}\" did not land in \"{target}\" in {attempt} attempts, because others landed " +
-                    $"first, for {Durations.Show(context.Time.GetElapsedTime(began))}: run merge again when it is quieter, or give it longer " +
+                return Outcome.Refused("moved", $"\"{run.Identity.Branch}\" did not land in \"{target}\" in {attempt} " +
+                    $"attempts, because others landed " +
+                    $"first, for {Durations.Show(context.Time.GetElapsedTime(began))}: run merge again when it is quieter, " +
+                    $"or give it longer " +
                     $"(--{MergeCommand.RaceLimit.Name})");
             context.Log.Info($"attempt {attempt} did not land; attempt {attempt + 1} follows in {Durations.Show(pause)}");
             await Task.Delay(pause, context.Time, cancel);
@@ -149,7 +152,8 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         var commit = facts.Method == MergeMethod.FastForward ? identity.Commit
             : await Commit(facts, evidence).WriteAsync(run.Repository, signing, cancel);
         cancel.ThrowIfCancellationRequested();
-        context.Log.Progress($"attempt {attempt}: pushing {commit[..12]} to \"{target}\", from {facts.TargetTip![..12]} and from nowhere else");
+        context.Log.Progress($"attempt {attempt}: pushing {commit[..12]} to \"{target}\", from {facts.TargetTip![..12]} " +
+            $"and from nowhere else");
         // A push that has begun may land whatever happens here: a stop waits for the answer, and what landed is the verdict.
         using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, TimeForThePush, context.Time, cancel);
         PushResult push;
@@ -171,7 +175,8 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
                 context.Log.Info($"\"{target}\" moved while merging: {push.Text}");
                 return null;
             case PushEnd.Authentication:
-                throw new UsageException($"the rights of merge do not suffice to push \"{target}\" to {identity.Repository}: {push.Text}; " +
+                throw new UsageException($"the rights of merge do not suffice to push \"{target}\" to " +
+                    $"{identity.Repository}: {push.Text}; " +
                     $"give a token that may in {OriginRemote.TokenVariable} (https), or a key that ssh uses");
             default:
                 return PushRefusal.Of(push, target, identity.Repository);
@@ -193,12 +198,14 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         }
         catch (UnavailableException failure)
         {
-            return Outcome.Unavailable("git-unreachable", $"{commit[..12]} was pushed to \"{target}\" ({said}), and it could not be read whether it " +
+            return Outcome.Unavailable("git-unreachable", $"{commit[..12]} was pushed to \"{target}\" ({said}), and it " +
+                $"could not be read whether it " +
                 $"is there: {failure.Message}; run merge again, it reads what is there");
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
-            return Outcome.Cancelled($"stopped after {commit[..12]} was pushed to \"{target}\" ({said}) and before it was read whether " +
+            return Outcome.Cancelled($"stopped after {commit[..12]} was pushed to \"{target}\" ({said}) and before it was " +
+                $"read whether " +
                 "it is there: run merge again, it reads what is there");
         }
         var holds = tip is null ? $"\"{target}\" is gone" : $"\"{target}\" is at {tip[..12]} without it";
@@ -208,9 +215,11 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
             return null;
         }
         return isTaken
-            ? Outcome.Unavailable("not-there", $"{commit[..12]} was pushed to \"{target}\" and {said}, but {holds}: somebody may have " +
+            ? Outcome.Unavailable("not-there", $"{commit[..12]} was pushed to \"{target}\" and {said}, but {holds}: " +
+                $"somebody may have " +
                 "rewound it in that moment, or the server is broken; look what happened there before merge runs again")
-            : Outcome.Unavailable("git-unreachable", $"\"{target}\" could not be pushed to {run.Identity.Repository}: {push.Text}; {holds}, so nothing " +
+            : Outcome.Unavailable("git-unreachable", $"\"{target}\" could not be pushed to {run.Identity.Repository}: " +
+                $"{push.Text}; {holds}, so nothing " +
                 "was merged up to now: run merge again when it answers");
     }
 
@@ -218,11 +227,13 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     {
         var (identity, repository) = (run.Identity, run.Repository);
         var isSquash = facts.Method == MergeMethod.Squash;
-        var committer = new CommitPerson(context.Options.Get(MergeCommand.CommitterName), context.Options.Get(MergeCommand.CommitterEmail));
+        var committer = new CommitPerson(
+            context.Options.Get(MergeCommand.CommitterName), context.Options.Get(MergeCommand.CommitterEmail));
         var author = (context.Options.Find(MergeCommand.AuthorIs) ?? (isSquash ? "change" : "committer")) == "change"
             ? repository.Author(identity.Commit) : committer;
         var authors = repository.Authors(of: identity.Commit, notIn: facts.TargetTip!);
-        var (subject, message) = (repository.Subject(identity.Commit), repository.Message(identity.Commit).ReplaceLineEndings("\n"));
+        var subject = repository.Subject(identity.Commit);
+        var message = repository.Message(identity.Commit).ReplaceLineEndings("\n");
         var template = context.Options.Find(MergeCommand.Message) ?? (isSquash ? MergeMessage.OfSquash : MergeMessage.OfMerge);
         var text = MergeMessage.Of(template, new Dictionary<string, string>(StringComparer.Ordinal)
         {
@@ -237,8 +248,8 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
             ["target"] = target,
             ["tests"] = Summary(evidence),
         });
-        return new NewCommit(facts.Merge!.Tree!, isSquash ? [facts.TargetTip!] : [facts.TargetTip!, identity.Commit], text, author, committer,
-            context.Time.GetUtcNow());
+        string[] parents = isSquash ? [facts.TargetTip!] : [facts.TargetTip!, identity.Commit];
+        return new NewCommit(facts.Merge!.Tree!, parents, text, author, committer, context.Time.GetUtcNow());
     }
 
     private async Task<Outcome> LandedAsync(MergeFacts facts, string commit, CancellationToken cancel)

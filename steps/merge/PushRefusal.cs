@@ -18,7 +18,8 @@ internal static class PushRefusal
             $"{repository} changes \"{target}\" from its merge queue only: {push.Text}; " +
             "put the change into the queue, or let the user of merge bypass the rule"),
         PushEnd.Hook => Outcome.Refused("hook",
-            $"a hook of {repository} refused the merge into \"{target}\": {push.Text}; mend what it asks for, or ask who keeps the hook"),
+            $"a hook of {repository} refused the merge into \"{target}\": {push.Text}; mend what it asks for, or ask who " +
+            $"keeps the hook"),
         _ => Outcome.Refused("refused", $"{repository} refused the merge into \"{target}\": {push.Text}"),
     };
 }

@@ -5,7 +5,8 @@ using CiSteps.Repositories;
 
 namespace CiSteps.Benchmarks;
 
-/// <summary>A branch merged into a target that others move: fetch, merge commit, push, and the target read back, which git does not
+/// <summary>A branch merged into a target that others move: fetch, merge commit, push, and the target read back, which git
+/// does not
 /// do; against git's own.</summary>
 internal static class Merging
 {
@@ -47,7 +48,8 @@ internal static class Merging
                 .WriteAsync(repository, null, CancellationToken.None);
             var pushed = await remote.PushAsync(commit, "main", into, CancellationToken.None);
             if (pushed.End != PushEnd.Accepted) throw new InvalidOperationException(pushed.Text);
-            if (await remote.FetchAsync("main", CancellationToken.None) != commit) throw new InvalidOperationException("it is not there");
+            if (await remote.FetchAsync("main", CancellationToken.None) != commit) throw new InvalidOperationException("it " +
+                "is not there");
         }, "`git fetch`, `merge --no-ff`, `push`", () =>
         {
             theirs.Git("fetch", "--quiet", "origin", "main");

@@ -4,7 +4,8 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Fixtures;
 
-/// <summary>A real ssh server (OpenSSH) on a free loopback port, with keys of its own in a temporary folder; it lets in whoever has
+/// <summary>A real ssh server (OpenSSH) on a free loopback port, with keys of its own in a temporary folder; it lets in
+/// whoever has
 /// the key.</summary>
 public sealed class SshServer : IDisposable
 {

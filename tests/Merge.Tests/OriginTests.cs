@@ -45,7 +45,8 @@ public sealed class An_origin
             await Task.Yield();
         }
         var ended = await merging;
-        ended.Was(ExitCode.Refused, "merge.moved", "\"main\" moved while merging: said so", "attempt 1 did not land; attempt 2 follows in",
+        ended.Was(ExitCode.Refused, "merge.moved", "\"main\" moved while merging: said so", "attempt 1 did not land; " +
+            "attempt 2 follows in",
             "attempt 3:", "--race-limit");
         var pushes = origin.Invocations.Count(one => one.Method.Name == "PushAsync");
         Assert.That(ended.Output, Does.Contain($"in {pushes} attempts"));

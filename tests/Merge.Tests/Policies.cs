@@ -66,7 +66,8 @@ public sealed class What_lands
     [Test]
     public async Task Says_what_its_template_says()
     {
-        (await Chain.Merge(clone, "--message", "[{branch} -> {target}] {subject}\\n\\n{authors}; {tests}; {chain}; {build}", "--author",
+        (await Chain.Merge(clone, "--message", "[{branch} -> {target}] {subject}\\n\\n{authors}; {tests}; {chain}; " +
+            "{build}", "--author",
             "change")).Was(ExitCode.Done);
         Assert.That(chain.Git.Git("log", "-1", "--format=%an|%B", "main"), Is.EqualTo($"""
             Grace|[ci/x -> main] Say it better
@@ -127,7 +128,8 @@ public sealed class What_lands
     [Test]
     public async Task Is_nothing_when_it_cannot_be_signed_and_not_signed_because_the_clone_says_so()
     {
-        (await Chain.Merge(clone, "--sign", "ssh", "--signing-key", "/nowhere/key")).Was(ExitCode.Usage, "cannot be signed", "/nowhere/key",
+        (await Chain.Merge(clone, "--sign", "ssh", "--signing-key", "/nowhere/key")).Was(ExitCode.Usage, "cannot be " +
+            "signed", "/nowhere/key",
             "nothing was pushed");
         Assert.That(chain.Main, Is.EqualTo(chain.Start));
         clone.Git("config", "commit.gpgSign", "true");

@@ -34,7 +34,8 @@ public sealed class A_red_target
     [Test]
     public async Task Takes_nothing_else()
     {
-        (await Chain.Merge(clone)).Was(ExitCode.Refused, "merge.target-red", chain.Start[..12], $"Mends-release: {chain.Start[..12]}");
+        (await Chain.Merge(clone)).Was(ExitCode.Refused, "merge.target-red", chain.Start[..12], $"Mends-release: " +
+            $"{chain.Start[..12]}");
         Assert.That(chain.Main, Is.EqualTo(chain.Start));
         (await Chain.Merge(clone, "--when-red", "merge")).Was(ExitCode.Done);
     }
@@ -57,9 +58,11 @@ public sealed class A_red_target
         var older = chain.Start;
         var newer = chain.MoveMain("other/o", "2");
         clone.Git("fetch", "--quiet", "origin", "main");
-        Assert.That((await RecordAsync(newer, isGreen: false), Red), Is.EqualTo(($"recorded \"main\" as red at {newer[..12]}", newer)));
+        Assert.That((await RecordAsync(newer, isGreen: false), Red), Is.EqualTo(($"recorded \"main\" as red at " +
+            $"{newer[..12]}", newer)));
         Assert.That((await RecordAsync(older, isGreen: true), Red), Is.EqualTo(
-            ($"\"main\" stays recorded as red at {newer[..12]}, which this chain says nothing of", newer)), "an older chain ends late");
+            ($"\"main\" stays recorded as red at {newer[..12]}, which this chain says nothing of", newer)), "an older " +
+                "chain ends late");
         Assert.That((await RecordAsync(newer, isGreen: true), Red), Is.EqualTo(("\"main\" is not recorded as red any more", "")));
         Assert.That((await RecordAsync(newer, isGreen: true), Red), Is.EqualTo(("\"main\" is not recorded as red", "")));
         (await Chain.Merge(clone)).Was(ExitCode.Done);

@@ -28,7 +28,8 @@ public sealed class A_merge_with_renames(bool hasGit)
         said.Dispose();
     }
 
-    private static string Text(int number) => string.Concat(Enumerable.Range(0, 12).Select(line => $"line {line} of {number * 7919}\n"));
+    private static string Text(int number) => string.Concat(Enumerable.Range(0, 12).Select(line => $"line {line} of " +
+        $"{number * 7919}\n"));
 
     // The change first, then the target.
     private async Task<(TreeMerge Ours, int Exit, string[] Gits)> Merge(Action change, Action target)
@@ -59,7 +60,8 @@ public sealed class A_merge_with_renames(bool hasGit)
 
     private void Same((TreeMerge Ours, int Exit, string[] Gits) both) => Assert.That(
         both.Ours.Tree is { } tree ? (0, string.Join(" ", tree)) : (1, string.Join(" ", both.Ours.Conflicts)),
-        Is.EqualTo((both.Exit, both.Exit == 0 ? both.Gits[0] : string.Join(" ", both.Gits.Skip(1).Distinct().Order()))), said.ToString());
+        Is.EqualTo((both.Exit, both.Exit == 0 ? both.Gits[0] : string.Join(" " +
+            "", both.Gits.Skip(1).Distinct().Order()))), said.ToString());
 
     [Test]
     public async Task Of_more_files_than_the_library_looks_at_by_itself()
@@ -74,7 +76,8 @@ public sealed class A_merge_with_renames(bool hasGit)
             for (var at = 0; at < 300; at++) clone.Write($"new/{at}", Text(at).Replace("line 9 ", "LINE 9 "));
         });
         Same(both);
-        Assert.That((both.Exit, said.ToString().Contains(hasGit ? "git merge-tree was asked" : "libgit2 decides")), Is.EqualTo((0, true)));
+        Assert.That((both.Exit, said.ToString().Contains(hasGit ? "git merge-tree was asked" : "libgit2 " +
+            "decides")), Is.EqualTo((0, true)));
     }
 
     [Test]

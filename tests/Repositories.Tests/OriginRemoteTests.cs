@@ -104,7 +104,8 @@ public sealed class An_origin(string protocol)
         var next = clone.Commit("a", "2");
         var push = await origin.PushAsync(next, "main", before, default);
         Assert.That((push.End, git.Git("rev-parse", "main")), Is.EqualTo((PushEnd.Accepted, next)), push.Text);
-        Assert.That((await origin.PushAsync(next, "main", next, default)).End, Is.EqualTo(PushEnd.Accepted), "a second time is nothing new");
+        Assert.That((await origin.PushAsync(next, "main", next, default)).End, Is.EqualTo(PushEnd.Accepted), "a second " +
+            "time is nothing new");
     }
 
     [Test]

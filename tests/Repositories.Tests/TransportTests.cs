@@ -49,7 +49,8 @@ public sealed class An_http_server
 
         Server.Requests.Clear();
         Assert.That(async () => await With(new RemoteAccess("x", "wrong"), origin => origin.TipOfAsync("main", default)),
-            Throws.TypeOf<UsageException>().With.Message.Contains("the token of user \"x\" was not accepted").And.Message.Contains(
+            Throws.TypeOf<UsageException>().With.Message.Contains("the token of user \"x\" was not " +
+                "accepted").And.Message.Contains(
                 body is null || type?.StartsWith("text/html") == true ? "status 401" : "HTTP Basic: Access denied"));
         Assert.That(Server.Requests, Has.Count.EqualTo(1), "one try");
     }
@@ -98,7 +99,8 @@ public sealed class An_http_server
             return true;
         };
         Assert.That(async () => await With(Right, origin => origin.HintAsync(default)),
-            Throws.TypeOf<UnavailableException>().With.Message.Contains(status == 200 ? "that is not a git server" : "back soon"));
+            Throws.TypeOf<UnavailableException>().With.Message.Contains(status == 200 ? "that is not a git server" : "back " +
+                "soon"));
     }
 
     [Test]

@@ -17,7 +17,8 @@ internal sealed class Exchange(RemotePeer remote, string doing, CancellationToke
     private readonly List<IDisposable> opened = [];
 
     /// <summary>The exchange that this thread is in.</summary>
-    public static Exchange Current => OfThisThread ?? throw new InvalidOperationException("no exchange is under way on this thread");
+    public static Exchange Current => OfThisThread ?? throw new InvalidOperationException("no exchange is under way on " +
+        "this thread");
 
     public RemotePeer Remote => remote;
 
@@ -88,7 +89,8 @@ internal sealed class Exchange(RemotePeer remote, string doing, CancellationToke
         catch (OperationCanceledException) when (late.IsCancellationRequested && !cancel.IsCancellationRequested)
         {
             throw new UnavailableException("git-unreachable",
-                $"{doing} at \"{remote.Url}\": no answer within {Durations.Show(remote.Silence)}; run the step again when it answers");
+                $"{doing} at \"{remote.Url}\": no answer within {Durations.Show(remote.Silence)}; run the step again when " +
+                $"it answers");
         }
     }
 

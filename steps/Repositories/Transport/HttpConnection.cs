@@ -67,7 +67,8 @@ internal sealed class HttpConnection : IDisposable
         var wanted = $"application/x-{service}-{(isListing ? "advertisement" : "result")}";
         var type = answer.Content.Headers.ContentType?.MediaType;
         if (type != wanted && !(type is null && !isListing))
-            throw exchange.Broken($"the answer is \"{type ?? "of no type"}\" and not \"{wanted}\", so that is not a git server; " +
+            throw exchange.Broken($"the answer is \"{type ?? "of no type"}\" and not \"{wanted}\", so that is not a git " +
+                $"server; " +
                 "a proxy or a sign-in page may have answered");
         return exchange.Wait(token => answer.Content.ReadAsStreamAsync(token));
     }
@@ -86,7 +87,8 @@ internal sealed class HttpConnection : IDisposable
         var ending = $"/info/refs?service={service}";
         if (!to.PathAndQuery.EndsWith(ending, StringComparison.Ordinal)
             || to.Scheme != repository.Scheme && to.Scheme != Uri.UriSchemeHttps)
-            throw exchange.Broken($"the server leads to \"{to.GetLeftPart(UriPartial.Path)}\", which is not a place for this repository");
+            throw exchange.Broken($"the server leads to \"{to.GetLeftPart(UriPartial.Path)}\", which is not a place for " +
+                $"this repository");
         if (to.Authority != repository.Authority) rights = null;
         repository = new Uri(to.GetComponents(UriComponents.HttpRequestUrl, UriFormat.UriEscaped)[..^ending.Length]);
     }
@@ -125,10 +127,12 @@ internal sealed class HttpConnection : IDisposable
         return answer.StatusCode switch
         {
             HttpStatusCode.Unauthorized when rights is null => new UsageException(
-                $"{exchange.Doing} at \"{remote.Url}\" needs other rights: authentication is required, and no token was given and " +
+                $"{exchange.Doing} at \"{remote.Url}\" needs other rights: authentication is required, and no token was " +
+                $"given and " +
                 $"no credential helper of git has one ({said}); give a token in {OriginRemote.TokenVariable}"),
             HttpStatusCode.Unauthorized => new UsageException(
-                $"{exchange.Doing} at \"{remote.Url}\" needs other rights: the token of user \"{rights!.User}\" was not accepted " +
+                $"{exchange.Doing} at \"{remote.Url}\" needs other rights: the token of user \"{rights!.User}\" was not " +
+                $"accepted " +
                 $"({said}); give another one in {OriginRemote.TokenVariable}, or another user in CISTEPS_GIT_USER"),
             HttpStatusCode.Forbidden => new UsageException(
                 $"{exchange.Doing} at \"{remote.Url}\" needs other rights: {said}; " +
@@ -173,7 +177,8 @@ internal sealed class HttpConnection : IDisposable
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
         {
-            throw new UsageException($"the certificates in \"{authorities}\" (git's http.sslCAInfo) cannot be read: {error.Message}", error);
+            throw new UsageException($"the certificates in \"{authorities}\" (git's http.sslCAInfo) cannot be read: " +
+                $"{error.Message}", error);
         }
     }
 }

@@ -2,7 +2,8 @@ using LibGit2Sharp;
 
 namespace CiSteps.Repositories.Transport;
 
-/// <summary>The other side of all exchanges with one remote: where it is, by which rights, and how its silence is borne.</summary>
+/// <summary>The other side of all exchanges with one remote: where it is, by which rights, and how its silence is
+/// borne.</summary>
 internal sealed class RemotePeer : IDisposable
 {
     private readonly Func<Configuration> configuration;
@@ -15,7 +16,8 @@ internal sealed class RemotePeer : IDisposable
     /// <param name="silence">How long the other side may say nothing.</param>
     /// <param name="time">The clock of that.</param>
     public RemotePeer(
-        string address, string folder, Func<Configuration> configuration, RemoteAccess? access, TimeSpan silence, TimeProvider time) =>
+        string address, string folder, Func<Configuration> configuration, RemoteAccess? access, TimeSpan silence,
+        TimeProvider time) =>
         (Address, Folder, this.configuration, Access, Silence, Time) = (address, folder, configuration, access, silence, time);
 
     public string Address { get; }

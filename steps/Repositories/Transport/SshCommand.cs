@@ -37,7 +37,8 @@ internal static class SshCommand
             var colon = bracket >= 0 ? bracket + 1 : address.IndexOf(':', StringComparison.Ordinal);
             var at = address[..colon];
             if (bracket < 0) return (at, null, address[(colon + 1)..]);
-            var (before, inside) = (at[..at.IndexOf('[', StringComparison.Ordinal)], at[(at.IndexOf('[', StringComparison.Ordinal) + 1)..^1]);
+            var open = at.IndexOf('[', StringComparison.Ordinal);
+            var (before, inside) = (at[..open], at[(open + 1)..^1]);
             return inside.Count(one => one == ':') == 1
                 ? (before + inside.Split(':')[0], inside.Split(':')[1], address[(colon + 1)..])
                 : (before + inside, null, address[(colon + 1)..]);
@@ -60,5 +61,6 @@ internal static class SshCommand
         return (user + place.Trim('[', ']'), port, path);
     }
 
-    private static string? Set(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
+    private static string? Set(string variable) =>
+        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
 }
