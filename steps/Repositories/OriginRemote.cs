@@ -42,7 +42,7 @@ public sealed class OriginRemote
     private readonly BuildLog log;
 
     /// <summary>The remote of a repository.</summary>
-    /// <param name="repository">The clone.</param>
+    /// <param name="repository">Clone whose origin it is.</param>
     /// <param name="access">Rights for https; null for none.</param>
     /// <param name="time">Clock of the pauses between tries.</param>
     /// <param name="log">Told of tries that failed.</param>

@@ -37,16 +37,16 @@ public static class ReleaseMark
         {
             var red = await ReadAsync(origin, branch, cancel).ConfigureAwait(false);
             if (red is null && isGreen) return $"\"{branch}\" is not recorded as red";
-            if (red == commit && !isGreen) return $"\"{branch}\" is recorded as red at {WorkRepository.Short(commit)} already";
+            if (red == commit && !isGreen) return $"\"{branch}\" is recorded as red at {ShortId.Of(commit)} already";
             // What this clone does not have came later, or stands on another history: nothing is known of it but that it is red.
             if (red is not null && (repository.FindCommit(red) is null || !repository.IsAncestor(red, commit)))
-                return $"\"{branch}\" stays recorded as red at {WorkRepository.Short(red)}, which this chain says nothing of";
+                return $"\"{branch}\" stays recorded as red at {ShortId.Of(red)}, which this chain says nothing of";
             var to = isGreen ? null : commit;
             var push = await origin.SetReferenceAsync(Reference(branch), red, to, cancel).ConfigureAwait(false);
             var now = await ReadAsync(origin, branch, cancel).ConfigureAwait(false);
             if (now == to)
                 return isGreen ? $"\"{branch}\" is not recorded as red any more" : $"recorded \"{branch}\" as red at " +
-                    $"{WorkRepository.Short(commit)}";
+                    $"{ShortId.Of(commit)}";
             if (push.End != PushEnd.Moved || attempt == most)
                 throw new UnavailableException("git-unreachable", $"\"{Reference(branch)}\" could not be written: {push.Text}");
         }

@@ -123,6 +123,6 @@ internal sealed class RemotePush(WorkRepository repository, RemotePeer remote, s
         var isGone = found == Nothing;
         if (commit is null ? isGone : found == commit) return new PushResult(PushEnd.Accepted, "");
         return new PushResult(PushEnd.Moved, isGone ? $"\"{name}\" is gone"
-            : $"\"{name}\" is at {WorkRepository.Short(found)} now, and not at {WorkRepository.Short(old)}");
+            : $"\"{name}\" is at {ShortId.Of(found)} now, and not at {ShortId.Of(old)}");
     }
 }

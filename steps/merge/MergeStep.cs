@@ -40,7 +40,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
             var facts = await GatherAsync(evidence!, cancel);
             var plan = MergePlan.For(facts);
             context.Log.Info(plan.Text);
-            if (plan.Act == MergeAct.Refuse) return Outcome.Refused(plan.Reason, plan.Text);
+            if (plan.Act == MergeAct.Refuse) return Outcome.Refused(plan.Reason, plan.Text, plan.Fault);
             if (plan.Act == MergeAct.Nothing) return await AlreadyAsync(facts, plan, cancel);
             if (context.DryRun) return Outcome.Done(plan.Text);
             if (await LandAsync(facts, evidence!, signing, attempt, cancel) is { } outcome) return outcome;
@@ -62,11 +62,13 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     {
         var identity = run.Identity;
         if (identity.IsTargetBranch)
-            return Outcome.Refused("default-branch", $"\"{identity.Branch}\" is the target branch itself; merge runs in the chain of a private branch ({run.Policy.Branches.Private})");
+            return Outcome.Refused("default-branch", $"\"{identity.Branch}\" is the target branch itself; merge runs in the chain of a private branch ({run.Policy.Branches.Private})",
+                Fault.Environment);
         if (!run.Policy.Branches.IsPrivate(identity.Branch))
             return Outcome.Refused("not-private", $"\"{identity.Branch}\" is not a private branch: its name does not fit \"{run.Policy.Branches.Private}\"; push the change to one that does");
         return identity.Dirty
-            ? Outcome.Refused("dirty", "the work tree has changes that are not committed, so what was tested is not what would be merged; commit them and run the chain")
+            ? Outcome.Refused("dirty", "the work tree has changes that are not committed, so what was tested is not what would be merged; commit them and run the chain",
+                Fault.Environment)
             : null;
     }
 
@@ -114,7 +116,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     private async Task<string?> TakenBackAsync(string targetTip, CancellationToken cancel)
     {
         if (lastTip is null || await run.IsAncestorAsync(lastTip, targetTip, cancel)) return null;
-        context.Log.Warning($"\"{target}\" was rewound from {lastTip[..12]} to {targetTip[..12]}");
+        context.Log.Warning($"\"{target}\" was rewound from {ShortId.Of(lastTip)} to {ShortId.Of(targetTip)}");
         return run.Repository.FindMergeBase(lastTip, run.Identity.Commit) is { } shared
             && !await run.IsAncestorAsync(shared, targetTip, cancel) ? shared : null;
     }
@@ -124,7 +126,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         if (context.Options.Get(MergeCommand.Red) == WhenRed.Merge
             || await origin.RedAsync(target, cancel) is not { } red) return null;
         if (!ReleaseMark.IsMended(run.Repository, red, run.Identity.Commit, targetTip)) return red;
-        context.Log.Info($"the release chain of \"{target}\" at {red[..12]} is red, and this change says that it mends it");
+        context.Log.Info($"the release chain of \"{target}\" at {ShortId.Of(red)} is red, and this change says that it mends it");
         return null;
     }
 
@@ -152,7 +154,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         var commit = facts.Method == MergeMethod.FastForward ? identity.Commit
             : await Commit(facts, evidence).WriteAsync(run.Repository, signing, cancel);
         cancel.ThrowIfCancellationRequested();
-        context.Log.Progress($"attempt {attempt}: pushing {commit[..12]} to \"{target}\", from {facts.TargetTip![..12]} " +
+        context.Log.Progress($"attempt {attempt}: pushing {ShortId.Of(commit)} to \"{target}\", from {ShortId.Of(facts.TargetTip!)} " +
             $"and from nowhere else");
         // A push that has begun may land whatever happens here: a stop waits for the answer, and what landed is the verdict.
         using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, TimeForThePush, context.Time, cancel);
@@ -163,7 +165,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         }
         catch (OperationCanceledException) when (finishing.Token.IsCancellationRequested)
         {
-            return Outcome.Cancelled($"stopped while {commit[..12]} was pushed to \"{target}\", and the origin did not say " +
+            return Outcome.Cancelled($"stopped while {ShortId.Of(commit)} was pushed to \"{target}\", and the origin did not say " +
                 "whether it landed: run merge again, it reads what is there");
         }
         switch (push.End)
@@ -198,24 +200,24 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         }
         catch (UnavailableException failure)
         {
-            return Outcome.Unavailable("git-unreachable", $"{commit[..12]} was pushed to \"{target}\" ({said}), and it " +
+            return Outcome.Unavailable("git-unreachable", $"{ShortId.Of(commit)} was pushed to \"{target}\" ({said}), and it " +
                 $"could not be read whether it " +
                 $"is there: {failure.Message}; run merge again, it reads what is there");
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
-            return Outcome.Cancelled($"stopped after {commit[..12]} was pushed to \"{target}\" ({said}) and before it was " +
+            return Outcome.Cancelled($"stopped after {ShortId.Of(commit)} was pushed to \"{target}\" ({said}) and before it was " +
                 $"read whether " +
                 "it is there: run merge again, it reads what is there");
         }
-        var holds = tip is null ? $"\"{target}\" is gone" : $"\"{target}\" is at {tip[..12]} without it";
+        var holds = tip is null ? $"\"{target}\" is gone" : $"\"{target}\" is at {ShortId.Of(tip)} without it";
         if (!isTaken && ++outages < MostOutages)
         {
             context.Log.Info($"{holds}: nothing was merged up to now");
             return null;
         }
         return isTaken
-            ? Outcome.Unavailable("not-there", $"{commit[..12]} was pushed to \"{target}\" and {said}, but {holds}: " +
+            ? Outcome.Unavailable("not-there", $"{ShortId.Of(commit)} was pushed to \"{target}\" and {said}, but {holds}: " +
                 $"somebody may have " +
                 "rewound it in that moment, or the server is broken; look what happened there before merge runs again")
             : Outcome.Unavailable("git-unreachable", $"\"{target}\" could not be pushed to {run.Identity.Repository}: " +
@@ -254,7 +256,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
 
     private async Task<Outcome> LandedAsync(MergeFacts facts, string commit, CancellationToken cancel)
     {
-        var outcome = Merged($"merged \"{facts.Branch}\" into \"{facts.Target}\" as {commit[..12]}", facts.TargetTip!, commit, facts.TestedTree);
+        var outcome = Merged($"merged \"{facts.Branch}\" into \"{facts.Target}\" as {ShortId.Of(commit)}", facts.TargetTip!, commit, facts.TestedTree);
         return await DeletedAsync(facts, outcome, cancel);
     }
 

@@ -13,10 +13,10 @@ internal sealed class PromoteStep(Ports world, StepContext context)
     {
         using var run = await ChainRun.OpenAsync(context, cancel, mustKnow: true);
         if (Unfit(run) is { } unfit) return unfit;
-        if (!context.Evidence.TryReadDone("certify", out var certified, out var why)) return Outcome.Refused("no-evidence", $"{why}; only what certify tagged in this run is promoted");
+        if (!context.Evidence.TryReadDone("certify", out var certified, out var why)) return Outcome.Refused("no-evidence", $"{why}; only what certify tagged in this run is promoted", Fault.Environment);
         if (!certified.Run.IsTargetBranch)
             return Outcome.Refused("not-certified", $"certify's evidence is of branch \"{certified.Run.Branch}\"; only " +
-                "committed work of the target branch reaches production");
+                "committed work of the target branch reaches production", Fault.Environment);
         if (ChainEvidence.Unfit(certified, context.Options.Get(PromoteCommand.RequireSigned)) is { } unusable) return unusable;
         var handOver = certified.RequiredHandOverAs(HandOverJson.Default.CertifyHandOver).Images;
         if (handOver.Count == 0) return Done("nothing to promote: certify tagged no image", []);
@@ -26,7 +26,7 @@ internal sealed class PromoteStep(Ports world, StepContext context)
         var images = new List<CertifiedFacts>();
         foreach (var image in handOver) images.Add(await DescribeAsync(registry, run, image, cancel));
         if (PromotionPlan.AboutImages(images, context.Options.Find(PromoteCommand.AllowBarred)) is { } early)
-            return early.Refusal is { } no ? Outcome.Refused(no.Reason, no.Text) : Done(early.Superseded!, []);
+            return early.Refusal is { } no ? Outcome.Refused(no) : Done(early.Superseded!, []);
 
         var places = Destinations.Of(run, production, handOver, Wanted(production), context);
         using var clusters = new OpenTargets(world, context);
@@ -53,8 +53,8 @@ internal sealed class PromoteStep(Ports world, StepContext context)
     private static Outcome? Unfit(ChainRun run)
     {
         var identity = run.Identity;
-        if (!identity.IsTargetBranch) return Outcome.Refused("not-target-branch", $"branch \"{identity.Branch}\" is not promoted: only \"{run.Policy.Branches.Target}\" reaches production; merge it first");
-        if (identity.Dirty) return Outcome.Refused("dirty", "the work tree has uncommitted changes; only committed work of the target branch reaches production");
+        if (!identity.IsTargetBranch) return Outcome.Refused("not-target-branch", $"branch \"{identity.Branch}\" is not promoted: only \"{run.Policy.Branches.Target}\" reaches production; merge it first", Fault.Environment);
+        if (identity.Dirty) return Outcome.Refused("dirty", "the work tree has uncommitted changes; only committed work of the target branch reaches production", Fault.Environment);
         return null;
     }
 

@@ -53,7 +53,7 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
             }
         }
         return HandingOver(Outcome.Done(string.Join("; ", moves.Select(move =>
-                $"{move.Image.Component} runs {PlannedRollout.Short(move.Image.Digest)} in {move.Destination.Target.Name}"))),
+                $"{move.Image.Component} runs {ShortId.Of(move.Image.Digest)} in {move.Destination.Target.Name}"))),
                 moves.Select(move => new PromotedWorkload(move.Image.Component, move.Destination.Target.Name, move.Image.Digest,
                     move.Previous)))
             .Attesting(PredicateTypes.StepOutcome, [], [.. moves.Select(move => Subject.Image(move.Image.Repository, move.Image.Digest)).DistinctBy(subject => subject.Digest)]);
@@ -66,7 +66,7 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
     private Outcome Stopped(string when)
     {
         var rolled = done.Select(each =>
-            $"{each.Move.Image.Component} runs {PlannedRollout.Short(each.Move.Image.Digest)} in {each.Place.Target.Name}").ToList();
+            $"{each.Move.Image.Component} runs {ShortId.Of(each.Move.Image.Digest)} in {each.Place.Target.Name}").ToList();
         var left = moves.Except(done.Select(each => each.Move)).Select(move =>
             $"{move.Image.Component} in {move.Destination.Target.Name}").ToList();
         var text = $"stopped {when}; {(rolled.Count == 0 ? "nothing was rolled out" : string.Join(", ", rolled))}" +
@@ -128,7 +128,7 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
 
     private async Task<RolloutResult> RollOutAsync(IProduction cluster, Destination place, string digest, CancellationToken cancel)
     {
-        var digests = await registry.DigestsOfAsync(ImageReference.Of(place.Image.Repository, digest), cancel);
+        var digests = await registry.DigestsOfAsync(place.Pushed.WithDigest(digest), cancel);
         var workload = place.Component.Workload!;
         return await cluster.RollOutAsync(new RolloutTarget(workload.Kind, place.Target.Namespace, workload.Name, workload.Container, digests, workload.TimeLimit), cancel);
     }
@@ -197,7 +197,8 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
             var workload = place.Component.Workload!;
             var earlier = (entry is null ? null : Destinations.AtCommit(run, place, entry.Commit, good)) is { } written
                 ? Recorded(place, written, good, entry!.Commit, entry.Build, written.Fingerprint())
-                : before.Has(workload.Kind, workload.Name) ? before.WithImage(workload.Kind, workload.Name, workload.Container, $"{place.Image.PullRepository}@{good}") : null;
+                : before.Has(workload.Kind, workload.Name)
+                    ? before.WithImage(workload.Kind, workload.Name, workload.Container, place.Pulled.WithDigest(good).ToString()) : null;
             if (earlier is null) return $"{where} could not go back to {good}: its manifests are neither in this clone nor in the cluster";
             log.Progress($"rolling {where} back to {good}");
             if (await cluster.ApplyAsync(earlier, cancel) is { } denied) return $"{where} could NOT be rolled back: {denied.Text}";

@@ -1,3 +1,4 @@
+using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Images;
 using CiSteps.Pipeline;
@@ -14,8 +15,8 @@ internal sealed record CertifiedFacts(CertifiedImage Image, string? Tagged, bool
 
 /// <summary>What is known of one component in one target.</summary>
 /// <param name="Wave">The wave's name.</param>
-/// <param name="Target">The target.</param>
-/// <param name="Component">The component.</param>
+/// <param name="Target">Cluster, namespace and gate.</param>
+/// <param name="Component">Its workload, by the change's file.</param>
 /// <param name="Live">What is there; null when nothing is.</param>
 /// <param name="Fingerprint">Of the manifests that would be applied.</param>
 internal sealed record DestinationFacts(string Wave, ProductionTarget Target, ComponentDefinition Component, LiveWorkload? Live, string Fingerprint);
@@ -27,9 +28,7 @@ internal sealed record DestinationFacts(string Wave, ProductionTarget Target, Co
 /// <param name="Drift">What somebody changed by hand; null when nobody did.</param>
 internal sealed record PlannedRollout(DestinationFacts Destination, CertifiedImage Image, string? Previous, string? Drift)
 {
-    public override string ToString() => $"{Destination.Component.Name} in {Destination.Target.Name} (wave {Destination.Wave}): {(Previous is null ? "nothing" : Short(Previous))} to {Short(Image.Digest)}{(Previous == Image.Digest ? ", new manifests" : "")}";
-
-    internal static string Short(string digest) => digest.Length > 19 ? digest[..19] : digest;
+    public override string ToString() => $"{Destination.Component.Name} in {Destination.Target.Name} (wave {Destination.Wave}): {(Previous is null ? "nothing" : ShortId.Of(Previous))} to {ShortId.Of(Image.Digest)}{(Previous == Image.Digest ? ", new manifests" : "")}";
 }
 
 /// <summary>What promote will do.</summary>
@@ -37,7 +36,7 @@ internal sealed record PlannedRollout(DestinationFacts Destination, CertifiedIma
 /// <param name="Settled">Places that run the image already.</param>
 /// <param name="Refusal">Why nothing may be done; null when it may.</param>
 /// <param name="Superseded">Why nothing needs to be done: a newer commit is certified. Null otherwise.</param>
-internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IReadOnlyList<DestinationFacts> Settled, (string Reason, string Text)? Refusal, string? Superseded)
+internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IReadOnlyList<DestinationFacts> Settled, Refusal? Refusal, string? Superseded)
 {
     /// <summary>The tag that bars a digest.</summary>
     public static string BarTag(string digest) => ImageName.BarredTag(digest);
@@ -49,13 +48,13 @@ internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IRe
         {
             var image = facts.Image;
             if (facts.IsBarred && image.Digest != allowedBarred)
-                return Refuse("barred", $"{image.Component} at {image.Digest} is barred: an earlier roll-out of it failed and was rolled back (tag \"{BarTag(image.Digest)}\" in \"{image.Repository}\"); fix the change, or allow this digest by name with --allow-barred {image.Digest}");
+                return Refuse("barred", $"{image.Component} at {image.Digest} is barred: an earlier roll-out of it failed and was rolled back (tag \"{BarTag(image.Digest)}\" in \"{image.Repository}\"); fix the change, or allow this digest by name with --allow-barred {image.Digest}", Fault.Change);
             if (facts.Tagged is null)
-                return Refuse("not-certified", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" does not exist, although certify handed it over; run certify again");
+                return Refuse("not-certified", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" does not exist, although certify handed it over; run certify again", Fault.World);
             if (facts.Tagged == image.Digest) continue;
             if (facts.TaggedIsNewer)
-                return new PromotionPlan([], [], null, $"superseded by {Commit(facts.TaggedCommit)}: the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to its newer image {facts.Tagged}, which its own chain promotes");
-            return Refuse("tag-moved", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to {facts.Tagged}{(facts.TaggedCommit is null ? "" : $" of commit {Commit(facts.TaggedCommit)}")}, not to {image.Digest} that certify handed over; somebody moved it back, so certify again what should run");
+                return new PromotionPlan([], [], null, $"superseded by {ShortId.OrUnknown(facts.TaggedCommit)}: the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to its newer image {facts.Tagged}, which its own chain promotes");
+            return Refuse("tag-moved", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to {facts.Tagged}{(facts.TaggedCommit is null ? "" : $" of commit {ShortId.OrUnknown(facts.TaggedCommit)}")}, not to {image.Digest} that certify handed over; somebody moved it back, so certify again what should run", Fault.World);
         }
         return null;
     }
@@ -77,7 +76,5 @@ internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IRe
         return new PromotionPlan(moves, settled, null, null);
     }
 
-    private static PromotionPlan Refuse(string reason, string text) => new([], [], (reason, text), null);
-
-    private static string Commit(string? commit) => commit is null ? "an unknown commit" : commit.Length > 12 ? commit[..12] : commit;
+    private static PromotionPlan Refuse(string reason, string text, Fault fault) => new([], [], new Refusal(reason, text, fault), null);
 }

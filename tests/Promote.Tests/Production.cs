@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using CiSteps.Fixtures;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
-using CiSteps.Pipeline;
 
 namespace CiSteps.Promote.Tests;
 
@@ -16,21 +15,8 @@ internal sealed class Production : IDisposable
     {
         Registry = registry;
         Clone = git.Clone();
-        Clone.Write("ci-steps.yaml", $$"""
-            registry: { push: "{{registry}}" }
-            components:
-              - name: greeter
-                major: 1
-                paths: [greeter/**]
-                image: { context: greeter }
-                workload: { manifests: [greeter/k8s], kind: Deployment, name: greeter, container: greeter, time-limit: 1m }
-            production:
-              waves:
-            """ + "\n" + (waves ?? Wave("all", "shop")));
-        Clone.Write("greeter/Dockerfile", "FROM scratch\n");
-        Clone.Write("greeter/k8s/greeter.yaml", "{ apiVersion: v1, kind: Namespace, metadata: { name: shop } }\n---\n" + PodCluster.Workload("greeter", 2));
-        Clone.Commit("Begin");
-        Clone.Push();
+        GreeterService.Begin(Clone, registry, "production:\n  waves:\n" + (waves ?? Wave("all", "shop")),
+            "{ apiVersion: v1, kind: Namespace, metadata: { name: shop } }\n---\n" + PodCluster.Workload("greeter", 2));
     }
 
     public string Registry { get; }
@@ -49,39 +35,28 @@ internal sealed class Production : IDisposable
 
         """;
 
-    public CertifiedImage Image(string digest, string? previous = null) => new("greeter", $"{Registry}/greeter", $"{Registry}/greeter", digest, "1.7", "1-production", previous);
+    public CertifiedImage Image(string digest, string? previous = null) =>
+        new("greeter", $"{Registry}/greeter", digest, "1.7", "1-production", previous);
 
-    public async Task CertifiedAsync(string build, params IReadOnlyList<CertifiedImage> images)
-    {
-        var exit = await StepHost.RunAsync(new StepCommand("certify", "Certifies.", ChainRun.Options, async (context, cancel) =>
-        {
-            using var run = await ChainRun.OpenAsync(context, cancel);
-            return Outcome.Done("certified").HandingOver(new CertifyHandOver(images), HandOverJson.Default.CertifyHandOver);
-        }), ["--work-tree", Clone.Folder, "--build-number", build], TextWriter.Null, TextWriter.Null, Environment);
-        Assert.That(exit, Is.Zero);
-    }
+    public Task CertifiedAsync(string build, params IReadOnlyList<CertifiedImage> images) => Clone.StateAsync("certify", build,
+        Outcome.Done("certified").HandingOver(new CertifyHandOver(images), HandOverJson.Default.CertifyHandOver), Environment);
 
     public Task<int> RunAsync(StepCommand step, string build, params string[] more) =>
         RunAsync(step, build, default(CancellationToken), more);
 
     public async Task<int> RunAsync(StepCommand step, string build, CancellationToken stop, params string[] more)
     {
-        var text = new StringWriter();
-        var output = TextWriter.Synchronized(text);
-        var exit = await StepHost.RunAsync(step, ["--work-tree", Clone.Folder, "--build-number", build, .. more], output, output,
-            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] =
-                System.Environment.GetEnvironmentVariable("PATH")! }, stop: stop);
-        Output = text.ToString();
+        (var exit, Output) = await Clone.RunAsync(step, build, Environment, more, stop: stop);
         return exit;
     }
 
-    public JsonObject Predicate() => (JsonObject)JsonNode.Parse(File.ReadAllText(Path.Combine(Clone.Folder, ".ci-steps/evidence/promote/statement.json")))!["predicate"]!["cisteps"]!;
+    public JsonObject Predicate() => Clone.Stated("promote");
 
     public string Reason() => (string)Predicate()["reason"]!;
 
     public string Text() => (string)Predicate()["text"]!;
 
-    public PromoteHandOver HandOver() => System.Text.Json.JsonSerializer.Deserialize(Predicate()["handOver"], HandOverJson.Default.PromoteHandOver)!;
+    public PromoteHandOver HandOver() => Clone.HandedOver("promote", HandOverJson.Default.PromoteHandOver);
 
     public void Dispose() => git.Dispose();
 }

@@ -82,6 +82,24 @@ internal sealed class WithScriptedWorld
     }
 
     [Test]
+    public async Task Deploys_and_goes_back_by_the_name_that_nodes_pull()
+    {
+        await production.CertifiedAsync("7", production.Image(New, Old));
+        Fails(New);
+        var applied = new List<string>();
+        cluster.Setup(it => it.ApplyAsync(It.IsAny<ManifestSet>(), It.IsAny<CancellationToken>()))
+            .ReturnsAsync((ManifestSet set, CancellationToken _) =>
+            {
+                applied.Add(ImageOf(set));
+                return null;
+            });
+
+        await RunAsync("--registry-pull", "pull.example/cache");
+
+        Assert.That(applied, Is.EqualTo(new[] { $"pull.example/cache/greeter@{New}", $"pull.example/cache/greeter@{Old}" }));
+    }
+
+    [Test]
     public async Task Takes_back_what_the_gate_refuses()
     {
         await production.CertifiedAsync("7", production.Image(New, Old));
@@ -140,6 +158,7 @@ internal sealed class WithScriptedWorld
         production.Clone.Write("greeter/Dockerfile", "FROM other\n");
 
         Assert.That((await RunAsync(), production.Reason(), done.Count), Is.EqualTo((ExitCode.Refused, "dirty", 0)), production.Output);
+        Assert.That((string?)production.Predicate()["fault"], Is.EqualTo("environment"));
     }
 
     [TestCase("8", "is of commit")]
@@ -180,6 +199,7 @@ internal sealed class WithScriptedWorld
         await production.CertifiedAsync("7", production.Image(New));
 
         Assert.That((await RunAsync("--require-signed"), production.Reason()), Is.EqualTo((ExitCode.Refused, "not-signed")), production.Output);
+        Assert.That((string?)production.Predicate()["fault"], Is.EqualTo("environment"));
     }
 
     [Test]
@@ -330,9 +350,12 @@ internal sealed class WithScriptedWorld
         return true;
     }
 
+    private static string ImageOf(ManifestSet set) => (string)set.Items.First(item => item.Kind == "Deployment")
+        .Json["spec"]!["template"]!["spec"]!["containers"]![0]!["image"]!;
+
     private static string Image(ManifestSet set)
     {
-        var image = (string)set.Items.First(item => item.Kind == "Deployment").Json["spec"]!["template"]!["spec"]!["containers"]![0]!["image"]!;
+        var image = ImageOf(set);
         return image[(image.IndexOf('@', StringComparison.Ordinal) + 1)..][..9];
     }
 }
