@@ -4,13 +4,12 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Repositories;
 
-/// <summary>The git program, for the two things that the library does not do right. Pushing to a repository on this machine's
-/// disk: there the library writes the other repository's references itself, runs none of its hooks and compares nothing before it
-/// swaps. Fetching into a shallow clone: there the library forgets where the history is cut off, and leaves a clone that lacks
-/// commits.</summary>
+/// <summary>The git program, for what the library does not do right: pushing to a repository on this machine's disk
+/// (<see cref="RemotePush"/>), and fetching into a shallow clone, where the library forgets where the history is cut off and
+/// leaves a clone that lacks commits.</summary>
 public static class GitProgram
 {
-    private static readonly Dictionary<string, string?> Quiet = new(StringComparer.Ordinal)
+    internal static readonly IReadOnlyDictionary<string, string?> Quiet = new Dictionary<string, string?>(StringComparer.Ordinal)
     {
         ["GIT_TERMINAL_PROMPT"] = "0",
         ["LC_ALL"] = "C",
@@ -33,24 +32,6 @@ public static class GitProgram
         var variables = new Dictionary<string, string?>(Quiet, StringComparer.Ordinal);
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>()) variables[name] = value;
         return ChildProcess.CaptureAsync(new("git", arguments, folder) { Environment = variables }, cancel);
-    }
-
-    /// <summary>Pushes one reference without force.</summary>
-    /// <exception cref="UsageException">There is no git program on the path.</exception>
-    internal static async Task<PushResult> PushAsync(string folder, string remote, string refspec, CancellationToken cancel)
-    {
-        // The clone's own pre-push hook is for people who type; it would run the checked out code's idea of a hook here.
-        var (exit, output, error) = await CaptureAsync(
-            folder, ["push", "--porcelain", "--no-verify", remote, refspec], null, cancel).ConfigureAwait(false);
-        if (exit == 0) return new PushResult(PushEnd.Accepted, "");
-        var refused = output.Split('\n').FirstOrDefault(line => line.StartsWith("!\t", StringComparison.Ordinal))?.Split('\t').LastOrDefault();
-        var said = string.Join("; ", error.Split('\n').Where(line => line.StartsWith("remote: ", StringComparison.Ordinal))
-            .Select(line => line["remote: ".Length..].Trim()).Where(line => line.Length > 0));
-        if (refused is null) return new PushResult(PushEnd.Network, error.Trim());
-        var end = OriginRemote.Classify(refused);
-        // A hook's own words may say that it protects the branch.
-        if (end == PushEnd.Hook && OriginRemote.Classify(said) == PushEnd.Protected) end = PushEnd.Protected;
-        return new PushResult(end, said.Length > 0 ? $"{refused}: {said}" : refused);
     }
 
     /// <summary>Fetches references; the clone's own references stay as they are but for those that the refspecs name.</summary>

@@ -1,7 +1,7 @@
 using CiSteps.Hosting;
 using CiSteps.Hosting.Options;
+using CiSteps.Repositories.Transport;
 using LibGit2Sharp;
-using LibGit2Sharp.Handlers;
 
 namespace CiSteps.Repositories;
 
@@ -9,36 +9,6 @@ namespace CiSteps.Repositories;
 /// <param name="User">User name; most servers take any with a token.</param>
 /// <param name="Token">Token or password.</param>
 public sealed record RemoteAccess(string User, string Token);
-
-/// <summary>How a push ended.</summary>
-public enum PushEnd
-{
-    /// <summary>The branch is at the pushed commit.</summary>
-    Accepted,
-
-    /// <summary>The branch is elsewhere than expected: read again and decide anew.</summary>
-    Moved,
-
-    /// <summary>The server protects the branch from this user.</summary>
-    Protected,
-
-    /// <summary>A hook of the server said no.</summary>
-    Hook,
-
-    /// <summary>The rights did not suffice.</summary>
-    Authentication,
-
-    /// <summary>The connection broke: whether it was accepted shows only when the tip is read again.</summary>
-    Network,
-
-    /// <summary>The server refused for another reason.</summary>
-    Refused,
-}
-
-/// <summary>What came of a push.</summary>
-/// <param name="End">How it ended.</param>
-/// <param name="Text">What the server said; empty when accepted.</param>
-public sealed record PushResult(PushEnd End, string Text);
 
 /// <summary>What a remote says of itself at one moment.</summary>
 /// <param name="Branches">The tip of each branch, by branch.</param>
@@ -66,6 +36,7 @@ public sealed class OriginRemote
     private const string Own = "refs/ci-steps/origin/";
 
     private readonly WorkRepository repository;
+    private readonly RemotePeer peer;
     private readonly RemoteAccess? access;
     private readonly TimeProvider time;
     private readonly BuildLog log;
@@ -75,15 +46,22 @@ public sealed class OriginRemote
     /// <param name="access">Rights for https; null for none.</param>
     /// <param name="time">Clock of the pauses between tries.</param>
     /// <param name="log">Told of tries that failed.</param>
+    /// <param name="silence">How long the other side may say nothing; null for <see cref="UsualSilence"/>.</param>
     /// <exception cref="UsageException">The repository has no remote of that name.</exception>
-    public OriginRemote(WorkRepository repository, RemoteAccess? access, TimeProvider time, BuildLog log)
+    public OriginRemote(
+        WorkRepository repository, RemoteAccess? access, TimeProvider time, BuildLog log, TimeSpan? silence = null)
     {
         (this.repository, this.access, this.time, this.log) = (repository, access, time, log);
         RequireAddress(repository.Native, repository.Folder);
         var remote = repository.Native.Network.Remotes[Name]
             ?? throw new UsageException($"the repository \"{repository.Folder}\" has no remote \"{Name}\": add one (git remote add {Name} URL)");
         Url = WithoutCredentials(remote.Url);
+        Transports.Register();
+        peer = repository.Peer(remote.Url, access, silence ?? UsualSilence, time);
     }
+
+    /// <summary>How long the other side may say nothing where nobody says otherwise.</summary>
+    public static TimeSpan UsualSilence { get; } = TimeSpan.FromMinutes(2);
 
     /// <summary>The address without credentials.</summary>
     public string Url { get; }
@@ -157,20 +135,36 @@ public sealed class OriginRemote
         }
     }
 
-    /// <summary>Moves a branch on the remote forward to a commit, never by force: what the branch holds now must be in the commit's history.</summary>
-    public Task<PushResult> PushAsync(string commit, string branch, CancellationToken cancel) =>
-        PushAsync($"{commit}:refs/heads/{branch}", cancel);
+    /// <summary>Moves a branch on the remote from one commit to another that follows it.</summary>
+    /// <param name="commit">Where it is to be; <paramref name="expectedTip"/> is in its history.</param>
+    /// <param name="branch">The branch.</param>
+    /// <param name="expectedTip">Where it has to be when the server writes: the update carries it.</param>
+    /// <param name="cancel">Stops it.</param>
+    /// <returns>What the server said. Only reading the tip shows where the branch is.</returns>
+    public Task<PushResult> PushAsync(string commit, string branch, string expectedTip, CancellationToken cancel) =>
+        PushAsync(new RemotePush(repository, peer, "refs/heads/" + branch, expectedTip, commit), cancel);
 
-    /// <summary>Removes a branch from the remote when its tip is still the expected commit.</summary>
+    /// <summary>Removes a branch from the remote when its tip is still the expected commit when the server writes.</summary>
     /// <returns>Accepted also when it was gone already; Moved when its tip is another.</returns>
     public async Task<PushResult> DeleteAsync(string branch, string expectedTip, CancellationToken cancel)
     {
-        var tip = await TipOfAsync(branch, cancel).ConfigureAwait(false);
-        if (tip is null) return new PushResult(PushEnd.Accepted, "");
-        return tip == expectedTip
-            ? await PushAsync($":refs/heads/{branch}", cancel).ConfigureAwait(false)
-            : new PushResult(PushEnd.Moved, $"\"{branch}\" is at {ShortId.Of(tip)} now");
+        var push = new RemotePush(repository, peer, "refs/heads/" + branch, expectedTip, null);
+        var gone = await PushAsync(push, cancel).ConfigureAwait(false);
+        return gone.End == PushEnd.Moved && await TipOfAsync(branch, cancel).ConfigureAwait(false) is null
+            ? new PushResult(PushEnd.Accepted, "") : gone;
     }
+
+    /// <summary>The commit that a reference is at on the remote now; null when there is none of the name.</summary>
+    /// <param name="reference">Its whole name.</param>
+    /// <param name="cancel">Stops it.</param>
+    /// <exception cref="UnavailableException">The remote does not answer.</exception>
+    /// <exception cref="UsageException">The rights do not suffice.</exception>
+    internal Task<string?> ReferenceAsync(string reference, CancellationToken cancel) =>
+        ReadAsync($"asking for \"{reference}\"", AskingLimit, () => Referred(reference), cancel);
+
+    /// <summary>Sets, moves or removes a reference that is at the expected commit when the server writes.</summary>
+    internal Task<PushResult> SetReferenceAsync(string reference, string? expected, string? commit, CancellationToken cancel) =>
+        PushAsync(new RemotePush(repository, peer, reference, expected, commit), cancel);
 
     /// <summary>An address without credentials; an ssh user stays, being part of the address.</summary>
     public static string WithoutCredentials(string url)
@@ -224,78 +218,29 @@ public sealed class OriginRemote
         return colon > 1 && (slash < 0 || slash > colon);
     }
 
-    private Task<PushResult> PushAsync(string refspec, CancellationToken cancel) => IsLocal(Remote.PushUrl ?? Remote.Url)
-        ? GitProgram.PushAsync(repository.Folder, Name, refspec, cancel)
-        : repository.AbandonableAsync(Task.Run(() => Push(refspec, cancel), cancel), TransferLimit, time,
+    private Task<PushResult> PushAsync(RemotePush push, CancellationToken cancel) => IsLocal(peer.Address)
+        ? push.RunByProgramAsync(cancel)
+        : repository.AbandonableAsync(OnItsOwnThread(() => push.Run(cancel), cancel), TransferLimit, time,
             () => new PushResult(PushEnd.Network, $"no answer within {Durations.Show(TransferLimit)}"), cancel);
 
-    private PushResult Push(string refspec, CancellationToken cancel)
-    {
-        // Without this handler a push that the server refuses looks like success.
-        PushStatusError? status = null;
-        try
-        {
-            repository.Native.Network.Push(Remote, refspec, new PushOptions
-            {
-                CredentialsProvider = Credentials(),
-                OnPushStatusError = error => status = error,
-                OnPushTransferProgress = (_, _, _) => !cancel.IsCancellationRequested,
-            });
-        }
-        catch (NonFastForwardException error)
-        {
-            return new PushResult(PushEnd.Moved, error.Message);
-        }
-        catch (UserCancelledException error)
-        {
-            throw new OperationCanceledException("the push was stopped", error, cancel);
-        }
-        catch (LibGit2SharpException error)
-        {
-            return new PushResult(GitFailure.IsAuthentication(error) ? PushEnd.Authentication : PushEnd.Network, error.Message);
-        }
-        return status is null ? new PushResult(PushEnd.Accepted, "") : new PushResult(Classify(status.Message), status.Message);
-    }
-
-    /// <summary>What a server's words for a refused reference mean.</summary>
-    internal static PushEnd Classify(string said)
-    {
-        bool Says(params string[] words) => words.Any(word => said.Contains(word, StringComparison.OrdinalIgnoreCase));
-        if (Says("protected branch", "GH006", "GH013", "protected ref", "not allowed to push", "not allowed to force push")) return PushEnd.Protected;
-        if (Says("non-fast-forward", "fetch first", "stale info", "cannot lock ref", "failed to update ref", "failed to lock", "incorrect old value", "but expected", "reference already exists"))
-            return PushEnd.Moved;
-        if (Says("hook declined", "pre-receive", "declined")) return PushEnd.Hook;
-        return Says("permission", "denied", "authentication", "unauthorized", "forbidden") ? PushEnd.Authentication : PushEnd.Refused;
-    }
-
-    private CredentialsHandler Credentials()
-    {
-        var asked = false;
-        return (_, _, types) =>
-        {
-            if (access is null) throw new InvalidOperationException("authentication is required and no token was given");
-            // The library asks again for ever when the answer was wrong.
-            if (asked) throw new InvalidOperationException("authentication failed: the token was not accepted");
-            asked = true;
-            return types.HasFlag(SupportedCredentialTypes.UsernamePassword)
-                ? new UsernamePasswordCredentials { Username = access.User, Password = access.Token }
-                : throw new InvalidOperationException("authentication by token is not what the server asks for");
-        };
-    }
+    // The library holds the thread for as long as the other side takes; one of the pool's would be missing there.
+    private static Task<T> OnItsOwnThread<T>(Func<T> call, CancellationToken cancel) =>
+        Task.Factory.StartNew(call, cancel, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     private static string AskingFor(string branch) => $"asking for branch \"{branch}\"";
 
-    private string? TipOf(string branch)
+    private string? TipOf(string branch) => Referred($"refs/heads/{branch}");
+
+    private string? Referred(string wanted)
     {
-        var wanted = $"refs/heads/{branch}";
-        return repository.Native.Network.ListReferences(Remote, Credentials())
+        return repository.Native.Network.ListReferences(Remote)
             .FirstOrDefault(reference => reference.CanonicalName == wanted)?.TargetIdentifier;
     }
 
     private OriginTips Tips()
     {
         const string heads = "refs/heads/";
-        var references = repository.Native.Network.ListReferences(Remote, Credentials()).ToList();
+        var references = repository.Native.Network.ListReferences(Remote).ToList();
         var head = references.OfType<SymbolicReference>().FirstOrDefault(reference =>
             reference.CanonicalName == "HEAD")?.TargetIdentifier;
         return new OriginTips(
@@ -312,7 +257,6 @@ public sealed class OriginRemote
         var remembered = Remembered();
         Commands.Fetch(repository.Native, Name, branches.Select(Refspec), new FetchOptions
         {
-            CredentialsProvider = Credentials(),
             TagFetchMode = TagFetchMode.None,
             Prune = false,
             OnTransferProgress = progress =>
@@ -371,6 +315,6 @@ public sealed class OriginRemote
             .ExecuteAsync(async token => await OnceAsync(doing, limit, call, token).ConfigureAwait(false), cancel).ConfigureAwait(false);
 
     private Task<T> OnceAsync<T>(string doing, TimeSpan limit, Func<T> call, CancellationToken cancel) =>
-        repository.AbandonableAsync(Task.Run(() => GitFailure.TranslateRemote(Url, doing, call), cancel), limit, time,
+        repository.AbandonableAsync(OnItsOwnThread(() => new Exchange(peer, doing, cancel).Run(call), cancel), limit, time,
             () => throw new UnavailableException("git-unreachable", $"{doing} at \"{Url}\": no answer within {Durations.Show(limit)}; run the step again when it answers"), cancel);
 }

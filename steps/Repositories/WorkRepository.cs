@@ -1,4 +1,5 @@
 using CiSteps.Hosting;
+using CiSteps.Repositories.Transport;
 using LibGit2Sharp;
 
 namespace CiSteps.Repositories;
@@ -7,6 +8,7 @@ namespace CiSteps.Repositories;
 public sealed class WorkRepository : IDisposable
 {
     private Repository repository;
+    private readonly List<IDisposable> peers = [];
     private bool abandoned;
 
     private WorkRepository(Repository repository, string folder) => (this.repository, Folder) = (repository, folder);
@@ -144,6 +146,29 @@ public sealed class WorkRepository : IDisposable
     /// <summary>First line of a commit's message.</summary>
     public string Subject(string commit) => GitFailure.Translate(Folder, () => Get(commit).MessageShort);
 
+    /// <summary>A commit's whole message.</summary>
+    public string Message(string commit) => GitFailure.Translate(Folder, () => Get(commit).Message);
+
+    /// <summary>Lines of the messages of all commits in the history of one and not of the other.</summary>
+    internal IReadOnlyList<string> MessageLines(string of, string notIn) => GitFailure.Translate(Folder, () =>
+        (IReadOnlyList<string>)[.. repository.Commits
+            .QueryBy(new CommitFilter { IncludeReachableFrom = of, ExcludeReachableFrom = notIn })
+            .SelectMany(commit => commit.Message.Split('\n').Select(line => line.Trim()))]);
+
+    /// <summary>A commit's author.</summary>
+    public CommitPerson Author(string commit) => GitFailure.Translate(Folder, () =>
+        new CommitPerson(Get(commit).Author.Name, Get(commit).Author.Email));
+
+    /// <summary>Who wrote the commits in the history of one and not of the other, each once, oldest commit first.</summary>
+    public IReadOnlyList<CommitPerson> Authors(string of, string notIn) => GitFailure.Translate(Folder, () =>
+        (IReadOnlyList<CommitPerson>)[.. repository.Commits.QueryBy(new CommitFilter
+        {
+            IncludeReachableFrom = of,
+            ExcludeReachableFrom = notIn,
+            SortBy = CommitSortStrategies.Topological | CommitSortStrategies.Reverse,
+        }).Where(commit => commit.Parents.Count() < 2)
+            .Select(commit => new CommitPerson(commit.Author.Name, commit.Author.Email)).Distinct()]);
+
     /// <summary>Commits in the history of one and not of the other, newest first, each as short id, subject and author.</summary>
     /// <param name="of">Their history.</param>
     /// <param name="notIn">Without this one's.</param>
@@ -161,7 +186,9 @@ public sealed class WorkRepository : IDisposable
             .Select(commit => $"{ShortId.Of(commit.Sha)} \"{commit.MessageShort}\" by {commit.Author.Name}")];
     });
 
-    /// <summary>The merge commit on a branch's own line that brought a commit in, with the tip before it; null when it came in another way.</summary>
+    /// <summary>The commit on a branch's own line that brought another one in, with the tip before it: a merge commit, or
+    /// the only
+    /// commit made of it, which says so (<see cref="NewCommit.Tested"/>). Null when it came in another way.</summary>
     /// <param name="commit">The commit that was merged.</param>
     /// <param name="tip">The branch's tip.</param>
     public (string Before, string Merge)? MergeThatBrought(string commit, string tip) => GitFailure.Translate(Folder, () =>
@@ -172,7 +199,8 @@ public sealed class WorkRepository : IDisposable
         for (var step = 0; step < farthest; step++)
         {
             var parents = at.Parents.ToList();
-            if (parents.Skip(1).Any(parent => parent.Sha == commit)) return (parents[0].Sha, at.Sha);
+            if (parents.Skip(1).Any(parent => parent.Sha == commit) || parents.Count == 1
+                && at.Message.Split('\n').Contains(NewCommit.Tested + commit)) return (parents[0].Sha, at.Sha);
             if (parents.Count == 0) return ((string, string)?)null;
             at = parents[0];
         }
@@ -184,6 +212,15 @@ public sealed class WorkRepository : IDisposable
     {
         // A call that was not waited for may still use it; the process ends soon.
         if (!abandoned) repository.Dispose();
+        foreach (var peer in peers) peer.Dispose();
+    }
+
+    /// <summary>The other side of a remote; it ends with this.</summary>
+    internal RemotePeer Peer(string address, RemoteAccess? access, TimeSpan silence, TimeProvider time)
+    {
+        var peer = new RemotePeer(address, Folder, () => repository.Config, access, silence, time);
+        peers.Add(peer);
+        return peer;
     }
 
     /// <summary>Waits for a call over the network, but not longer than a limit nor after a stop: the library itself cannot be stopped while it waits for the other side.</summary>

@@ -7,6 +7,7 @@ using CiSteps.Hosting.Json;
 using CiSteps.Notifications;
 using CiSteps.Pipeline;
 using CiSteps.Reports;
+using CiSteps.Repositories;
 using CiSteps.Testbeds.Claims;
 
 namespace CiSteps.Close;
@@ -38,6 +39,7 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
         var (back, failure) = await GiveBackInTimeAsync(plan, chain.Run, cancel);
         Write(plan.Report);
         using var telling = new FinishingTime(Timeout.InfiniteTimeSpan, TimeForOwners, context.Time, cancel);
+        await RecordAsync(chain.Run, verdict.Succeeded, telling.Token);
         var (told, missed) = await TellAsync(plan, chain.Run, telling.Token);
         if (failure is not null)
         {
@@ -48,6 +50,23 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
         if (verdict.Succeeded && unreadable is UsageException wrong) return Outcome.Usage(wrong.Message, wrong.Fault);
         var given = back.Count == 0 ? "no testbed was held" : $"gave back {string.Join(", ", back)}";
         return Outcome.Done(plan.Sentence($"{given}; {plan.Heard(told, missed)}"));
+    }
+
+    // For merge, which lands nothing on a red target. What cannot be recorded keeps nobody from being told.
+    private async Task RecordAsync(RunIdentity run, bool isGreen, CancellationToken cancel)
+    {
+        if (!context.Options.Get(CloseCommand.RecordRelease) || !run.IsTargetBranch || run.Dirty) return;
+        try
+        {
+            using var repository = WorkRepository.Open(context.WorkTree);
+            var origin = new OriginRemote(repository, ChainRun.Access(context), context.Time, context.Log);
+            context.Log.Info(await ReleaseMark.WriteAsync(origin, repository, run.Branch, run.Commit, isGreen, cancel));
+        }
+        catch (Exception failure) when (failure is UsageException or UnavailableException
+            || failure is OperationCanceledException && cancel.IsCancellationRequested)
+        {
+            context.Log.Warning($"whether \"{run.Branch}\" is red could not be recorded: {failure.Message}");
+        }
     }
 
     private async Task<EndedChain> GatherAsync(CancellationToken cancel)

@@ -16,6 +16,29 @@ internal enum WhenMoved
     Merge,
 }
 
+/// <summary>What to do while the target's newest release chain is red.</summary>
+internal enum WhenRed
+{
+    /// <summary>Merge only what mends it.</summary>
+    Refuse,
+
+    /// <summary>Merge.</summary>
+    Merge,
+}
+
+/// <summary>How the change lands.</summary>
+internal enum MergeMethod
+{
+    /// <summary>By a merge commit.</summary>
+    Merge,
+
+    /// <summary>As it is, when the target has not moved.</summary>
+    FastForward,
+
+    /// <summary>As one commit on the target's own line.</summary>
+    Squash,
+}
+
 /// <summary>All that the decision rests on, as it was at one moment.</summary>
 /// <param name="Branch">The private branch.</param>
 /// <param name="Tested">The commit that the chain tested.</param>
@@ -31,10 +54,17 @@ internal enum WhenMoved
 /// <param name="WhenMoved">What counts when the target has moved since the tests.</param>
 /// <param name="Lack">What the target's pipeline file at its tip asks for and the evidence does not show; null when it shows
 /// all.</param>
+/// <param name="TakenBack">A commit of the change that the target had when merge first read it and no longer has; null when there
+/// is none.</param>
+/// <param name="Method">How it lands.</param>
+/// <param name="Red">The target's commit whose release chain is red and which the change does not say it mends; null when
+/// there is
+/// none, or it does not matter.</param>
 internal sealed record MergeFacts(
     string Branch, string Tested, string? BranchTip, string Target, string? TargetTip, bool IsMerged, bool HasMoved,
     string TestedTree, TreeMerge? Merge, IReadOnlyList<string> Overlap, IReadOnlyList<string> OtherCommits, WhenMoved WhenMoved,
-        string? Lack);
+        string? Lack, string? TakenBack = null,
+        MergeMethod Method = MergeMethod.Merge, string? Red = null);
 
 /// <summary>What to do.</summary>
 internal enum MergeAct
@@ -68,7 +98,19 @@ internal sealed record MergePlan(MergeAct Act, string Reason, string Text, Fault
         if (facts.BranchTip is null)
             return Refuse("superseded", $"\"{facts.Branch}\" is gone from the origin: nobody wants it merged any more; push it again to start a new chain", Fault.Nobody);
         if (facts.BranchTip != facts.Tested)
-            return Refuse("superseded", $"superseded by {ShortId.Of(facts.BranchTip)}: \"{facts.Branch}\" has moved on since this chain tested {tested}; the chain of the newer commit merges", Fault.Nobody);
+            return Refuse("superseded", $"superseded by {ShortId.Of(facts.BranchTip)}: \"{facts.Branch}\" has moved on since this chain tested {tested}; " +
+                "the chain of the newer commit merges", Fault.Nobody);
+        if (facts.TakenBack is { } taken)
+            return Refuse("rewound", $"\"{facts.Target}\" was rewound to {ShortId.Of(facts.TargetTip)} while merge ran, and " +
+                $"{tested} has " +
+                $"{ShortId.Of(taken)}, which was taken out of it: landing it would bring that back; " +
+                $"start \"{facts.Branch}\" anew from \"{facts.Target}\" without it");
+        if (facts.Red is { } red)
+            return Refuse("target-red", $"the release chain of \"{facts.Target}\" at {ShortId.Of(red)} is red, and until it is " +
+                $"mended nothing else " +
+                $"lands there; a change that mends it says so by a line \"{ReleaseMark.Mends}{ShortId.Of(red)}\" in a commit's " +
+                $"message, " +
+                "and --when-red merge lets all pass");
         if (facts.Lack is { } lack)
             return Refuse("not-tested", $"the evidence does not show what \"{facts.Target}\" asks for at " +
                 $"{ShortId.Of(facts.TargetTip)}: {lack}; run the chain for this commit", Fault.Environment);
@@ -77,6 +119,10 @@ internal sealed record MergePlan(MergeAct Act, string Reason, string Text, Fault
         if (merge.Tree is null)
             return Refuse("conflict", $"\"{facts.Branch}\" and \"{facts.Target}\" both changed {Listed(merge.Conflicts.Select(path => $"\"{path}\""))}" +
                 (facts.OtherCommits.Count == 0 ? "" : $"; there by {Listed(facts.OtherCommits)}") + $": {Rebase(facts)}");
+        if (facts.HasMoved && facts.Method == MergeMethod.FastForward)
+            return Refuse("moved", $"\"{facts.Target}\" has moved to {ShortId.Of(facts.TargetTip)} since {tested} was tested, " +
+                $"and only a " +
+                $"fast-forward may land: {Rebase(facts)}");
         if (!facts.HasMoved || merge.Tree == facts.TestedTree)
             return Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\" ({ShortId.Of(facts.TargetTip)}): the result is the tree that was tested");
         return facts.WhenMoved switch

@@ -123,6 +123,20 @@ public sealed class Closing_a_chain
         Assert.That(output, Does.Contain("the owners were told before"));
     }
 
+    [Test]
+    public async Task Records_at_the_origin_that_the_target_is_red_and_that_it_is_no_more_when_it_is_told_to()
+    {
+        clone.Checkout("main");
+        await StateAsync("unit-test", Outcome.Refused("failed", "2 tests failed"));
+        Assert.That(await RunAsync(), Is.Zero, output);
+        Assert.That(git.Git("for-each-ref", "refs/ci-steps"), Is.Empty, "nobody asked for it");
+        Assert.That(await RunAsync("--record-release"), Is.Zero, output);
+        Assert.That(git.Git("rev-parse", "refs/ci-steps/red/main"), Is.EqualTo(clone.Head));
+        foreach (var step in CiSteps.Reports.ChainVerdict.ReleaseSteps) await StateAsync(step, Outcome.Done("done"));
+        Assert.That(await RunAsync("--record-release"), Is.Zero, output);
+        Assert.That(git.Git("for-each-ref", "refs/ci-steps"), Is.Empty, output);
+    }
+
     [TestCase("no json", "unreadable", "unit-test left no readable evidence", "unreadable")]
     [TestCase("another build", "other-run", "no evidence of this run", "not started")]
     [TestCase("another key", "bad-signature", "is not signed as it has to be", "wrong signature")]

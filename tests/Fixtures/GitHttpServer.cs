@@ -28,6 +28,22 @@ public sealed class GitHttpServer : IAsyncDisposable
     /// <summary>Requests, by their path, that are answered as if there were no such repository (404).</summary>
     public Func<string, bool> Missing { get; set; } = _ => false;
 
+    /// <summary>What a request without the right credentials is answered; a real server says something there, and not always of
+    /// which type.</summary>
+    public string? UnauthorizedBody { get; set; } = "HTTP Basic: Access denied\n";
+
+    /// <summary>The type of that body; null for none.</summary>
+    public string? UnauthorizedType { get; set; } = "text/plain";
+
+    /// <summary>Called with each request first; it answers by itself when it gives true.</summary>
+    public Func<HttpContext, Task<bool>>? Instead { get; set; }
+
+    /// <summary>How many bytes of an answer to a push leave the server before the connection breaks; null for all.</summary>
+    public int? CutAfter { get; set; }
+
+    /// <summary>The requests that were served: method, path and query.</summary>
+    public System.Collections.Concurrent.ConcurrentQueue<string> Requests { get; } = new();
+
     /// <summary>Serves the repositories below a folder on a free loopback port.</summary>
     /// <param name="folder">Where the bare repositories are.</param>
     /// <param name="credentials"><c>user:password</c> that every request needs; null for none, and then nobody may push.</param>
@@ -48,12 +64,17 @@ public sealed class GitHttpServer : IAsyncDisposable
 
     private async Task ServeAsync(HttpContext context)
     {
+        Requests.Enqueue($"{context.Request.Method} {context.Request.Path}{context.Request.QueryString}");
+        if (Instead is { } instead && await instead(context)) return;
         var wanted = credentials is null ? null : "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes(credentials));
         if (wanted is not null && context.Request.Headers.Authorization != wanted)
         {
             Unauthorized++;
             context.Response.StatusCode = 401;
             context.Response.Headers.WWWAuthenticate = "Basic realm=\"git\"";
+            if (UnauthorizedBody is null) return;
+            if (UnauthorizedType is not null) context.Response.ContentType = UnauthorizedType;
+            await context.Response.WriteAsync(UnauthorizedBody);
             return;
         }
         if (Missing(context.Request.Path))
@@ -79,6 +100,15 @@ public sealed class GitHttpServer : IAsyncDisposable
             var (name, value) = (header[..header.IndexOf(':', StringComparison.Ordinal)], header[(header.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim());
             if (name == "Status") context.Response.StatusCode = int.Parse(value.Split(' ')[0]);
             else context.Response.Headers[name] = value;
+        }
+        if (CutAfter is { } most && context.Request.Method == "POST" && context.Request.Path.Value!.EndsWith("git-receive-pack"))
+        {
+            var all = new MemoryStream();
+            await output.CopyToAsync(all);
+            await context.Response.Body.WriteAsync(all.ToArray().AsMemory(0, (int)Math.Min(most, all.Length)));
+            await context.Response.Body.FlushAsync();
+            context.Abort();
+            return;
         }
         await output.CopyToAsync(context.Response.Body, context.RequestAborted);
         await sending;

@@ -195,14 +195,16 @@ public sealed class A_merge_is_judged
         await Chain.Passed(clone);
         using var stop = new CancellationTokenSource();
         var origin = new Mock<IOrigin>();
+        var main = chain.Start;
         origin.Setup(one => one.FetchAsync(It.IsAny<IReadOnlyList<string>>(), It.IsAny<CancellationToken>()))
             .ReturnsAsync((IReadOnlyList<string> branches, CancellationToken _) =>
-                [.. branches.Select(branch => branch == "main" ? chain.Start : clone.Head)]);
-        origin.Setup(one => one.PushAsync(It.IsAny<string>(), "main", It.IsAny<CancellationToken>()))
-            .Returns(async (string _, string _, CancellationToken cancel) =>
+                [.. branches.Select(branch => branch == "main" ? main : clone.Head)]);
+        origin.Setup(one => one.PushAsync(It.IsAny<string>(), "main", chain.Start, It.IsAny<CancellationToken>()))
+            .Returns(async (string commit, string _, string _, CancellationToken cancel) =>
         {
             await stop.CancelAsync();
             cancel.ThrowIfCancellationRequested();
+            main = commit;
             return new PushResult(PushEnd.Accepted, "");
         });
         var ended = await Chain.MergeIn(clone, new() { ["TEAMCITY_VERSION"] = "1" }, origin.Object, stop.Token, "--branch",
@@ -259,11 +261,16 @@ public sealed class A_merge_is_judged
         await Chain.Passed(clone);
         using var stop = new CancellationTokenSource();
         var origin = new Mock<IOrigin>();
+        var main = chain.Start;
         origin.Setup(one => one.FetchAsync(It.IsAny<IReadOnlyList<string>>(), It.IsAny<CancellationToken>()))
             .ReturnsAsync((IReadOnlyList<string> branches, CancellationToken _) =>
-                [.. branches.Select(branch => branch == "main" ? chain.Start : clone.Head)]);
-        origin.Setup(one => one.PushAsync(It.IsAny<string>(), "main", It.IsAny<CancellationToken>()))
-            .ReturnsAsync(new PushResult(PushEnd.Accepted, ""));
+                [.. branches.Select(branch => branch == "main" ? main : clone.Head)]);
+        origin.Setup(one => one.PushAsync(It.IsAny<string>(), "main", chain.Start, It.IsAny<CancellationToken>()))
+            .ReturnsAsync((string commit, string _, string _, CancellationToken _) =>
+            {
+                main = commit;
+                return new PushResult(PushEnd.Accepted, "");
+            });
         origin.Setup(one => one.DeleteAsync("ci/x", clone.Head, It.IsAny<CancellationToken>()))
             .Returns(async (string _, string _, CancellationToken cancel) =>
         {

@@ -1,6 +1,7 @@
 using CiSteps.Fixtures;
 using CiSteps.Hosting;
 using CiSteps.Repositories;
+using Microsoft.Extensions.Time.Testing;
 using Moq;
 
 namespace CiSteps.Merge.Tests;
@@ -20,6 +21,7 @@ public sealed class An_origin
         await Chain.Passed(clone);
         origin = new Mock<IOrigin>(MockBehavior.Strict);
         Having(() => chain.Start);
+        origin.Setup(one => one.RedAsync("main", It.IsAny<CancellationToken>())).ReturnsAsync((string?)null);
     }
 
     [TearDown]
@@ -29,25 +31,82 @@ public sealed class An_origin
         .ReturnsAsync((IReadOnlyList<string> branches, CancellationToken _) => [.. branches.Select(branch => branch == "main" ? main() : clone.Head)]);
 
     private void Pushing(PushEnd end, string text = "said so") =>
-        origin.Setup(one => one.PushAsync(It.IsAny<string>(), "main", It.IsAny<CancellationToken>())).ReturnsAsync(new PushResult(end, text));
+        origin.Setup(one => one.PushAsync(It.IsAny<string>(), "main", chain.Start, It.IsAny<CancellationToken>())).ReturnsAsync(new PushResult(end, text));
 
     [Test]
-    public async Task That_moves_again_and_again_is_given_up_after_five_rounds()
+    public async Task That_moves_again_and_again_is_given_up_when_the_time_for_it_is_over_and_each_attempt_is_told()
     {
         Pushing(PushEnd.Moved);
-        var (exit, output) = await Chain.Merge(clone, origin.Object);
-        Assert.That((exit, output.Contains("moved 5 times")), Is.EqualTo((ExitCode.Refused, true)), output);
-        origin.Verify(one => one.FetchAsync(new[] { "main", "ci/x" }, It.IsAny<CancellationToken>()), Times.Exactly(5));
-        origin.Verify(one => one.PushAsync(It.IsAny<string>(), "main", It.IsAny<CancellationToken>()), Times.Exactly(5));
+        var time = new FakeTimeProvider { AutoAdvanceAmount = TimeSpan.FromMilliseconds(500) };
+        var merging = Chain.MergeAt(time, clone, origin.Object, "--race-limit", "2h");
+        while (!merging.IsCompleted)
+        {
+            time.Advance(TimeSpan.FromMilliseconds(5));
+            await Task.Yield();
+        }
+        var ended = await merging;
+        ended.Was(ExitCode.Refused, "merge.moved", "\"main\" moved while merging: said so", "attempt 1 did not land; " +
+            "attempt 2 follows in",
+            "attempt 3:", "--race-limit");
+        var pushes = origin.Invocations.Count(one => one.Method.Name == "PushAsync");
+        Assert.That(ended.Output, Does.Contain($"in {pushes} attempts"));
     }
 
     [Test]
-    public async Task That_breaks_the_connection_before_the_push_arrives_is_unavailable_and_not_pushed_again()
+    public async Task That_says_yes_and_does_not_have_the_commit_is_no_merge()
+    {
+        Pushing(PushEnd.Accepted, "");
+        var ended = await Chain.Merge(clone, origin.Object, "--delete-branch");
+        ended.Was(ExitCode.Unavailable, "merge.not-there", "the origin said that it took it", "without it");
+        Assert.That((Chain.HandOver(clone), origin.Invocations.Any(one => one.Method.Name == "DeleteAsync")),
+            Is.EqualTo(((CiSteps.Hosting.Evidence.MergeHandOver?)null, false)));
+    }
+
+    [Test]
+    public async Task That_cannot_be_read_after_its_yes_is_unavailable_and_not_merged()
+    {
+        var hasPushed = false;
+        Having(() => hasPushed ? throw new UnavailableException("git-unreachable", "no answer within 2m") : chain.Start);
+        origin.Setup(one => one.PushAsync(It.IsAny<string>(), "main", chain.Start, It.IsAny<CancellationToken>()))
+            .ReturnsAsync(() =>
+            {
+                hasPushed = true;
+                return new PushResult(PushEnd.Accepted, "");
+            });
+        (await Chain.Merge(clone, origin.Object)).Was(ExitCode.Unavailable, "could not be read whether it is there",
+            "run merge again, it reads what is there");
+    }
+
+    [Test]
+    public async Task That_is_rewound_while_merge_runs_gets_nothing_back_of_what_was_taken_out()
+    {
+        // The branch stands on a commit that the target had when the chain judged it.
+        var leak = chain.MoveMain("other/leak", "a password");
+        clone = chain.Branch("ci/y", "app/b", "1");
+        await Chain.Passed(clone);
+        Having(() => chain.Start);
+        (await Chain.Merge(clone, origin.Object)).Was(ExitCode.Refused, "merge.rewound", leak[..12], "would bring that back");
+        origin.Verify(one => one.PushAsync(It.IsAny<string>(), It.IsAny<string>(), It.IsAny<string>(), It.IsAny<CancellationToken>()),
+            Times.Never);
+    }
+
+    [TestCase(PushEnd.RequiredCheck, "merge.required-check", "without a check that it does not have")]
+    [TestCase(PushEnd.QueueRequired, "merge.queue-required", "merge queue only")]
+    [TestCase(PushEnd.Protected, "merge.protected", "is protected on")]
+    [TestCase(PushEnd.Hook, "merge.hook", "a hook of")]
+    public async Task That_refuses_by_a_rule_says_which_and_what_to_do(PushEnd end, string reason, string says)
+    {
+        Pushing(end, "its own words");
+        (await Chain.Merge(clone, origin.Object)).Was(ExitCode.Refused, reason, says, "its own words; ");
+    }
+
+    [Test]
+    public async Task That_breaks_the_connection_before_the_push_arrives_is_unavailable_after_some_tries()
     {
         Pushing(PushEnd.Network);
-        var (exit, output) = await Chain.Merge(clone, origin.Object);
-        Assert.That((exit, output.Contains("nothing was merged")), Is.EqualTo((ExitCode.Unavailable, true)), output);
-        origin.Verify(one => one.PushAsync(It.IsAny<string>(), "main", It.IsAny<CancellationToken>()), Times.Once);
+        var (exit, output) = await Chain.MergeAt(TimeProvider.System, clone, origin.Object);
+        Assert.That((exit, output.Contains("nothing was merged up to now")), Is.EqualTo((ExitCode.Unavailable, true)), output);
+        origin.Verify(one => one.PushAsync(It.IsAny<string>(), "main", chain.Start, It.IsAny<CancellationToken>()), Times.Exactly(3));
     }
 
     [Test]
@@ -55,8 +114,8 @@ public sealed class An_origin
     {
         var tip = chain.Start;
         Having(() => tip);
-        origin.Setup(one => one.PushAsync(It.IsAny<string>(), "main", It.IsAny<CancellationToken>()))
-            .ReturnsAsync((string commit, string _, CancellationToken _) =>
+        origin.Setup(one => one.PushAsync(It.IsAny<string>(), "main", chain.Start, It.IsAny<CancellationToken>()))
+            .ReturnsAsync((string commit, string _, string _, CancellationToken _) =>
             {
                 tip = commit;
                 return new PushResult(PushEnd.Network, "connection reset");

@@ -1,4 +1,5 @@
 using CiSteps.Fixtures;
+using CiSteps.Hosting;
 using LibGit2Sharp;
 
 namespace CiSteps.Repositories.Tests;
@@ -37,7 +38,7 @@ public sealed class Merge_attributes
         var target = clone.Head;
         clone.Checkout("ci/x");
         using var repository = WorkRepository.Open(clone.Folder);
-        var merge = TreeMerge.Of(repository, into: target, from: change);
+        var merge = TreeMerge.OfAsync(repository, into: target, from: change, BuildLog.Silent, default).GetAwaiter().GetResult();
         Assert.That(clone.Git("status", "--porcelain"), Is.Empty, "nothing is checked out");
         return merge;
     }
@@ -109,7 +110,7 @@ public sealed class Merge_attributes
         clone.Write("c", "2\n");
         clone.Commit("A third");
         using var repository = WorkRepository.Open(clone.Folder);
-        var tree = TreeMerge.Of(repository, clone.Head, change).Tree!;
+        var tree = TreeMerge.OfAsync(repository, clone.Head, change, BuildLog.Silent, default).GetAwaiter().GetResult().Tree!;
         Assert.That(clone.Git("ls-tree", "--name-only", tree), Is.EqualTo("a\nb\nc\nsub"));
         Assert.That(repository.FilesOfTree(tree).Select(each => each.Path), Is.EqualTo(new[] { "a", "b", "c", "sub/a" }));
     }

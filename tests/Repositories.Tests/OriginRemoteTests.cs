@@ -100,17 +100,20 @@ public sealed class An_origin(string protocol)
     [Test]
     public async Task Takes_a_commit_that_follows_its_tip()
     {
+        var before = clone.Head;
         var next = clone.Commit("a", "2");
-        var push = await origin.PushAsync(next, "main", default);
+        var push = await origin.PushAsync(next, "main", before, default);
         Assert.That((push.End, git.Git("rev-parse", "main")), Is.EqualTo((PushEnd.Accepted, next)), push.Text);
-        Assert.That((await origin.PushAsync(next, "main", default)).End, Is.EqualTo(PushEnd.Accepted), "a second time is nothing new");
+        Assert.That((await origin.PushAsync(next, "main", next, default)).End, Is.EqualTo(PushEnd.Accepted), "a second " +
+            "time is nothing new");
     }
 
     [Test]
     public async Task Refuses_a_commit_that_does_not_and_stays_as_it_is()
     {
+        var before = clone.Head;
         var moved = Elsewhere("main", "b", "1");
-        var push = await origin.PushAsync(clone.Commit("a", "2"), "main", default);
+        var push = await origin.PushAsync(clone.Commit("a", "2"), "main", before, default);
         Assert.That((push.End, git.Git("rev-parse", "main")), Is.EqualTo((PushEnd.Moved, moved)), push.Text);
     }
 
@@ -118,7 +121,8 @@ public sealed class An_origin(string protocol)
     public async Task Refuses_through_its_hook()
     {
         git.Hook("update", "echo 'not today' >&2; exit 1");
-        var push = await origin.PushAsync(clone.Commit("a", "2"), "main", default);
+        var before = clone.Head;
+        var push = await origin.PushAsync(clone.Commit("a", "2"), "main", before, default);
         Assert.That((push.End, git.Git("rev-parse", "main")), Is.EqualTo((PushEnd.Hook, clone.Git("rev-parse", "HEAD~1"))), push.Text);
     }
 
@@ -240,7 +244,8 @@ public sealed class An_origin_that_asks_who_one_is
         var origin = new OriginRemote(repository, token is null ? null : new RemoteAccess("x-access-token", token), TimeProvider.System, BuildLog.Silent);
         Assert.That(async () => await origin.TipOfAsync("main", default), Throws.TypeOf<UsageException>().With.Message.Contains("CISTEPS_GIT_TOKEN"));
         Assert.That(server.Unauthorized, Is.LessThan(5), "it is not asked again and again");
-        var push = await origin.PushAsync(clone.Commit("a", "2"), "main", default);
+        var before = clone.Head;
+        var push = await origin.PushAsync(clone.Commit("a", "2"), "main", before, default);
         Assert.That(push.End, Is.EqualTo(PushEnd.Authentication), push.Text);
     }
 
