@@ -33,7 +33,8 @@ public static class HandOvers
                     $"{suite.Suite}: {suite.Passed} passed" + (suite.Failed > 0 ? $", {suite.Failed} failed" : "")),
                 "merge" => evidence.HandOverAs(json.MergeHandOver) is { } merged ? [$"{merged.Target} -> {merged.Merged[..Math.Min(8, merged.Merged.Length)]}"] : [],
                 "certify" => Each(evidence.HandOverAs(json.CertifyHandOver)?.Images, image => $"{image.Component}@{Short(image.Digest)} as {image.VersionTag}, {image.ProductionTag}"),
-                "promote" => Each(evidence.HandOverAs(json.PromoteHandOver)?.Workloads, workload => $"{workload.Component}@{Short(workload.Digest)} in {workload.Target}"),
+                "promote" => Each(evidence.HandOverAs(json.PromoteHandOver)?.Workloads, workload =>
+                    $"{workload.Component}{(workload.Digest is null ? "" : $"@{Short(workload.Digest)}")} in {workload.Target}{(workload.State == "promoted" ? "" : $" ({workload.State})")}"),
                 _ => [],
             };
         }

@@ -48,12 +48,50 @@ internal static class Adapters
             }
         }
 
+        public async Task<string?> UntagAsync(ImageReference tag, string expected, CancellationToken cancel)
+        {
+            try
+            {
+                await client.RemoveTagAsync(tag, expected, cancel).ConfigureAwait(false);
+                return null;
+            }
+            catch (RegistryRefusalException refusal)
+            {
+                return refusal.Message;
+            }
+        }
+
         public void Dispose() => client.Dispose();
     }
 
     private sealed class Production(Cluster cluster) : IProduction
     {
         private readonly HttpClient http = new() { Timeout = TimeSpan.FromSeconds(10) };
+
+        public async Task<IHold> HoldAsync(Place place, string holder, CancellationToken cancel)
+        {
+            var (ns, name) = (place.Target.Namespace, "cisteps-promote-" + place.Component.Workload!.Name);
+            try
+            {
+                return await TargetLease.TakeAsync(cluster, ns, name, holder, cancel).ConfigureAwait(false);
+            }
+            catch (ClusterApiException absent) when (absent.Code == 404)
+            {
+                var own = place.Manifests.Where(item => item.Kind == "Namespace" && item.Name == ns);
+                if (own.Items.Count == 0)
+                    throw new UsageException($"the namespace \"{ns}\" of the production target \"{place.Target.Name}\" does not exist; " +
+                        "make it, or add it to the component's manifests", absent);
+                if (await cluster.ApplyAsync(own, dryRun: false, cancel).ConfigureAwait(false) is { } denied) throw new RefusedException("rollout-failed", denied.Text);
+                return await TargetLease.TakeAsync(cluster, ns, name, holder, cancel).ConfigureAwait(false);
+            }
+        }
+
+        public Task<string?> LookAsync(RolloutTarget target, CancellationToken cancel) => Rollout.LookAsync(cluster, target, cancel);
+
+        public Task<DeployFailure> GuardAsync(RolloutTarget target, CancellationToken cancel) => Rollout.GuardAsync(cluster, target, cancel);
+
+        public Task RemoveAsync(WorkloadDefinition workload, string ns, CancellationToken cancel) =>
+            cluster.DeleteAsync(Kinds.Workload(workload.Kind).Path(ns, workload.Name), null, cancel);
 
         public async Task<LiveWorkload?> FindAsync(WorkloadDefinition workload, string ns, CancellationToken cancel)
         {
@@ -72,22 +110,24 @@ internal static class Adapters
 
         public Task<RolloutResult> RollOutAsync(RolloutTarget target, CancellationToken cancel) => Rollout.WatchAsync(cluster, target, cluster.Log, cancel);
 
-        public async Task<string?> AskAsync(GateDefinition gate, string ns, CancellationToken cancel)
+        public async Task<GateAnswer> AskAsync(GateDefinition gate, string ns, CancellationToken cancel)
         {
-            if (!Uri.TryCreate(gate.Http, UriKind.Absolute, out var url)) throw new UsageException($"the gate \"{gate.Http}\" is no URL; write http://…, https://… or service://name:port/path");
+            if (!Uri.TryCreate(gate.Http, UriKind.Absolute, out var url)) throw new UsageException($"the gate \"{gate.Http}\" is not a URL; write http://…, https://… or service://name:port/path");
             if (url.Scheme == "service")
             {
-                var (code, body) = await cluster.ProxyAsync(ns, $"{url.Host}:{(url.Port > 0 ? url.Port : 80)}", url.PathAndQuery, cancel).ConfigureAwait(false);
-                return code is >= 200 and < 300 ? null : $"HTTP {code}: {Short(body)}";
+                var (code, body) = await cluster.ProxyAsync(ns, $"{url.Host}:{(url.Port > 0 ? url.Port : 80)}", url.PathAndQuery, cancel, gate.Headers).ConfigureAwait(false);
+                return gate.Takes(code) ? GateAnswer.Healthy : new GateAnswer(false, $"HTTP {code}: {Short(body)}", code != 404 || !body.Contains("\"Status\"", StringComparison.Ordinal));
             }
             try
             {
-                using var response = await http.GetAsync(url, cancel).ConfigureAwait(false);
-                return response.IsSuccessStatusCode ? null : $"HTTP {(int)response.StatusCode}";
+                using var request = new HttpRequestMessage(HttpMethod.Get, url);
+                foreach (var (name, value) in gate.Headers) request.Headers.TryAddWithoutValidation(name, value);
+                using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancel).ConfigureAwait(false);
+                return gate.Takes((int)response.StatusCode) ? GateAnswer.Healthy : new GateAnswer(false, $"HTTP {(int)response.StatusCode}");
             }
-            catch (Exception error) when (error is HttpRequestException || error is OperationCanceledException && !cancel.IsCancellationRequested)
+            catch (Exception error) when (error is HttpRequestException or IOException || error is OperationCanceledException && !cancel.IsCancellationRequested)
             {
-                return error.Message;
+                throw new UnavailableException("gate-silent", $"{url} gives no answer: {error.Message}", error);
             }
         }
 

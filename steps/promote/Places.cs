@@ -8,7 +8,11 @@ using CiSteps.Repositories;
 namespace CiSteps.Promote;
 
 /// <summary>A component in a target, with the manifests that go there.</summary>
-internal sealed record Place(string Wave, ProductionTarget Target, ComponentDefinition Component, CertifiedImage Image, ManifestSet Manifests);
+internal sealed record Place(string Wave, ProductionTarget Target, ComponentDefinition Component, CertifiedImage Image, ManifestSet Manifests)
+{
+    /// <summary>Component and target, for people.</summary>
+    public string Title => $"{Component.Name} in {Target.Name}";
+}
 
 /// <summary>Which components go where, with manifests read from the commit.</summary>
 internal static class Places
@@ -21,13 +25,29 @@ internal static class Places
     {
         var places = new List<Place>();
         foreach (var wave in production.Waves)
-            foreach (var target in wave.Targets.Where(target => wanted?.Contains(target.Name) != false))
+            foreach (var target in wave.Targets.Where(target => wanted?.Contains(target.Name) != false).Select(target => WithSecrets(target, context)).ToList())
                 foreach (var component in run.Change.Components.Where(component => component.Workload is not null && target.Components.Contains(component.Name)))
                     if (images.FirstOrDefault(image => image.Component == component.Name) is { } image)
                         places.Add(new Place(wave.Name, target, component, image,
                             Prepare(ManifestSet.Load(context.WorkTree, component.Workload!.Manifests), component, target, image,
                                 image.Digest, run.Policy.Registry)));
         return places;
+    }
+
+    // A gate's headers may be tokens: those stand in the environment.
+    private static ProductionTarget WithSecrets(ProductionTarget target, StepContext context)
+    {
+        if (target.Gate is not { Headers.Count: > 0 } gate) return target;
+        return target with { Gate = gate with { Headers = gate.Headers.ToDictionary(header => header.Key, header => Value(header.Key, header.Value)) } };
+
+        string Value(string name, string written)
+        {
+            if (!written.StartsWith("env:", StringComparison.Ordinal)) return written;
+            if (context.Settings.Environment.GetValueOrDefault(written[4..]) is not { Length: > 0 } value)
+                throw new UsageException($"the gate of the production target \"{target.Name}\" takes its header \"{name}\" from the environment variable {written[4..]}, which is not set");
+            context.Log.Mask.Add(value);
+            return value;
+        }
     }
 
     /// <summary>The manifests of an earlier commit at an earlier digest; null when this clone does not have them.</summary>

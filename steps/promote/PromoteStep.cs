@@ -1,4 +1,3 @@
-using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Images;
@@ -23,31 +22,64 @@ internal sealed class PromoteStep(World world, StepContext context)
         if (run.Policy.Production is not { } production) return Done("nothing to promote: ci-steps.yaml names no production targets", []);
 
         using var registry = world.Images(context, run.Policy);
-        var images = new List<CertifiedFacts>();
-        foreach (var image in handOver) images.Add(await DescribeAsync(registry, run, image, cancel).ConfigureAwait(false));
-        if (PromotionPlan.AboutImages(images, context.Settings.Find(PromoteCommand.AllowBarred)) is { } early)
-            return early.Refusal is { } no ? Outcome.Refused(no.Reason, no.Text) : Done(early.Superseded!, []);
-
+        var allowed = context.Settings.Find(PromoteCommand.AllowBarred);
+        // What is wrong with the images alone is said before a cluster is asked, and before a target has to be named.
+        if (PromotionPlan.AboutImages(await ReadAsync(registry, run, handOver, cancel).ConfigureAwait(false), allowed) is { } early) return Early(early);
         var places = Places.Of(run, production, handOver, Wanted(production), context);
         using var clusters = new OpenTargets(world, context);
-        var facts = new List<PlaceFacts>();
-        foreach (var place in places)
-        {
-            var cluster = await clusters.OpenAsync(place.Target, cancel).ConfigureAwait(false);
-            facts.Add(new PlaceFacts(place.Wave, place.Target, place.Component, await cluster.FindAsync(place.Component.Workload!, place.Target.Namespace, cancel).ConfigureAwait(false), place.Manifests.Fingerprint()));
-        }
-        var plan = PromotionPlan.For(images, facts);
-        foreach (var settled in plan.Settled) context.Log.Info($"{settled.Component.Name} in {settled.Target.Name} runs {settled.Live!.Digest} already");
+        var facts = new Facts(registry, clusters, places);
+        var plan = await PlanAsync().ConfigureAwait(false);
+        if (!plan.Writes || context.DryRun) return Say(plan, facts);
+
+        await using var leases = await Leases.TakeAsync(places, clusters, Holder(run), cancel).ConfigureAwait(false);
+        // What was read before may have been somebody else's work under way.
+        plan = await PlanAsync().ConfigureAwait(false);
+        if (!plan.Writes) return Say(plan, facts);
+        foreach (var settled in plan.Settled) context.Log.Info($"{settled.Title} runs {settled.Live!.Digest} already");
         foreach (var move in plan.Moves)
         {
             context.Log.Info(move.ToString());
             if (move.Drift is not null) context.Log.Warning(move.Drift);
         }
-        var kept = plan.Settled.Select(settled => new PromotedWorkload(settled.Component.Name, settled.Target.Name, settled.Live!.Digest!, settled.Live.Digest)).ToList();
-        if (plan.Moves.Count == 0) return Done(places.Count == 0 ? "nothing to promote: no production target takes these components" : "production runs these images already", kept);
-        if (context.DryRun) return Outcome.Done($"would roll out: {string.Join("; ", plan.Moves)}");
+        var promotion = new Promotion(context, run, registry, clusters, facts, new Records(context, run, clusters), leases);
+        return plan.Refusal is null ? await promotion.RunAsync(production, plan, cancel).ConfigureAwait(false)
+            : await promotion.FinishBackAsync(plan).ConfigureAwait(false);
 
-        return await new Promotion(context, run, registry, clusters, places, plan.Moves, kept).RunAsync(production, cancel).ConfigureAwait(false);
+        async Task<PromotionPlan> PlanAsync()
+        {
+            var images = await ReadAsync(registry, run, handOver, cancel).ConfigureAwait(false);
+            return PromotionPlan.AboutImages(images, allowed)
+                ?? PromotionPlan.For(images, await facts.ReadAsync(cancel).ConfigureAwait(false), run.Identity.Commit, allowed);
+        }
+    }
+
+    private static Outcome Early(PromotionPlan plan) => plan.Refusal is { } no ? Outcome.Refused(no.Reason, no.Text) : Done(plan.Superseded!, []);
+
+    // What there is without a write.
+    private Outcome Say(PromotionPlan plan, Facts facts)
+    {
+        foreach (var settled in plan.Settled) context.Log.Info($"{settled.Title} runs {settled.Live!.Digest} already");
+        foreach (var move in plan.Moves)
+        {
+            context.Log.Info(move.ToString());
+            if (move.Drift is not null) context.Log.Warning(move.Drift);
+        }
+        if (plan.Refusal is not null || plan.Superseded is not null) return Early(plan);
+        if (plan.Moves.Count > 0) return Outcome.Done($"would roll out: {string.Join("; ", plan.Moves)}");
+        if (plan.TagsBehind.Count > 0) return Outcome.Done($"would move the tags of {string.Join(", ", plan.TagsBehind.Select(behind => behind.Image.Component))} to what runs");
+        return Done(facts.Places.Count == 0 ? "nothing to promote: no production target takes these components" : "production runs these images already",
+            [.. plan.Settled.Select(settled => new PromotedWorkload(settled.Component.Name, settled.Target.Name, settled.Live!.Digest, settled.History[0].Previous))]);
+    }
+
+    // Another each time: an earlier process of the same build may live on.
+    private string Holder(ChainRun run) => $"build {run.Identity.BuildNumber} of {run.Identity.ShortCommit} by " +
+        $"{context.Settings.Find(PromoteCommand.Who) ?? Environment.UserName} on {Environment.MachineName} ({Guid.NewGuid():N})";
+
+    private static async Task<IReadOnlyList<CertifiedFacts>> ReadAsync(IImages registry, ChainRun run, IReadOnlyList<CertifiedImage> images, CancellationToken cancel)
+    {
+        var facts = new List<CertifiedFacts>();
+        foreach (var image in images) facts.Add(await DescribeAsync(registry, run, image, cancel).ConfigureAwait(false));
+        return facts;
     }
 
     private static Outcome? Unfit(ChainRun run)

@@ -18,16 +18,28 @@ internal sealed record CertifiedFacts(CertifiedImage Image, string? Tagged, bool
 /// <param name="Component">The component.</param>
 /// <param name="Live">What is there; null when nothing is.</param>
 /// <param name="Fingerprint">Of the manifests that would be applied.</param>
-internal sealed record PlaceFacts(string Wave, ProductionTarget Target, ComponentDefinition Component, LiveWorkload? Live, string Fingerprint);
+internal sealed record PlaceFacts(string Wave, ProductionTarget Target, ComponentDefinition Component, LiveWorkload? Live, string Fingerprint)
+{
+    /// <summary>What was promoted there, newest first.</summary>
+    public IReadOnlyList<HistoryEntry> History { get; init; } = [];
+
+    /// <summary>What the workload lacks to be rolled out and serve; null when it does, or when it does not have our image anyway.</summary>
+    public string? Missing { get; init; }
+
+    /// <summary>Component and target, for people.</summary>
+    public string Title => $"{Component.Name} in {Target.Name}";
+}
 
 /// <summary>One roll-out to do.</summary>
 /// <param name="Place">Where.</param>
 /// <param name="Image">What.</param>
-/// <param name="Previous">Digest that runs there now; null when nothing does.</param>
+/// <param name="Previous">Digest that ran there before; null when nothing did.</param>
 /// <param name="Drift">What somebody changed by hand; null when nobody did.</param>
 internal sealed record Move(PlaceFacts Place, CertifiedImage Image, string? Previous, string? Drift)
 {
-    public override string ToString() => $"{Place.Component.Name} in {Place.Target.Name} (wave {Place.Wave}): {(Previous is null ? "nothing" : Short(Previous))} to {Short(Image.Digest)}{(Previous == Image.Digest ? ", new manifests" : "")}";
+    public override string ToString() => $"{Place.Title} (wave {Place.Wave}): " + (Place.Live?.Digest == Image.Digest && Previous != Image.Digest
+        ? $"go on with {Short(Image.Digest)}, which {Place.Missing ?? "was not seen to serve"}"
+        : $"{(Previous is null ? "nothing" : Short(Previous))} to {Short(Image.Digest)}{(Previous == Image.Digest ? ", new manifests" : "")}");
 
     internal static string Short(string digest) => digest.Length > 19 ? digest[..19] : digest;
 }
@@ -39,6 +51,15 @@ internal sealed record Move(PlaceFacts Place, CertifiedImage Image, string? Prev
 /// <param name="Superseded">Why nothing needs to be done: a newer commit is certified. Null otherwise.</param>
 internal sealed record PromotionPlan(IReadOnlyList<Move> Moves, IReadOnlyList<PlaceFacts> Settled, (string Reason, string Text)? Refusal, string? Superseded)
 {
+    /// <summary>Barred images that an earlier run did not take back to the end: that is finished before it is refused.</summary>
+    public IReadOnlyList<CertifiedFacts> HalfBack { get; init; } = [];
+
+    /// <summary>Images that an earlier run took back together with their tags: when they serve the tags follow again.</summary>
+    public IReadOnlyList<CertifiedFacts> TagsBehind { get; init; } = [];
+
+    /// <summary>Whether anything outside is written.</summary>
+    public bool Writes => Moves.Count > 0 || HalfBack.Count > 0 || TagsBehind.Count > 0;
+
     /// <summary>The tag that bars a digest.</summary>
     public static string BarTag(string digest) => ImageName.BarredTag(digest);
 
@@ -47,22 +68,32 @@ internal sealed record PromotionPlan(IReadOnlyList<Move> Moves, IReadOnlyList<Pl
     {
         foreach (var facts in images)
         {
-            var image = facts.Image;
-            if (facts.IsBarred && image.Digest != allowedBarred)
-                return Refuse("barred", $"{image.Component} at {image.Digest} is barred: an earlier roll-out of it failed and was rolled back (tag \"{BarTag(image.Digest)}\" in \"{image.Repository}\"); fix the change, or allow this digest by name with --allow-barred {image.Digest}");
-            if (facts.Tagged is null)
-                return Refuse("not-certified", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" does not exist, although certify handed it over; run certify again");
-            if (facts.Tagged == image.Digest) continue;
+            // What is barred is refused in the end, but production may be half-way back from it.
+            if (facts.Tagged == facts.Image.Digest || IsBarred(facts, allowedBarred)) continue;
             if (facts.TaggedIsNewer)
-                return new PromotionPlan([], [], null, $"superseded by {Commit(facts.TaggedCommit)}: the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to its newer image {facts.Tagged}, which its own chain promotes");
-            return Refuse("tag-moved", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to {facts.Tagged}{(facts.TaggedCommit is null ? "" : $" of commit {Commit(facts.TaggedCommit)}")}, not to {image.Digest} that certify handed over; somebody moved it back, so certify again what should run");
+                return new PromotionPlan([], [], null, $"superseded by {Commit(facts.TaggedCommit)}: the tag \"{facts.Image.ProductionTag}\" of \"{facts.Image.Repository}\" points to its newer image {facts.Tagged}, which its own chain promotes");
+            // An earlier run may have moved it back: the clusters' history tells.
+            if (facts.Tagged != facts.Image.PreviousDigest) return TagMoved(facts);
         }
         return null;
     }
 
     /// <summary>Decides what has to move where. Pure.</summary>
-    public static PromotionPlan For(IReadOnlyList<CertifiedFacts> images, IReadOnlyList<PlaceFacts> places)
+    /// <param name="images">The images.</param>
+    /// <param name="places">The places, in the order of the waves.</param>
+    /// <param name="commit">The commit that the manifests are of.</param>
+    /// <param name="allowedBarred">A barred digest that may be promoted all the same; null for none.</param>
+    public static PromotionPlan For(IReadOnlyList<CertifiedFacts> images, IReadOnlyList<PlaceFacts> places, string commit, string? allowedBarred = null)
     {
+        if (images.FirstOrDefault(facts => IsBarred(facts, allowedBarred)) is { } barred)
+        {
+            var half = images.Where(facts => IsBarred(facts, allowedBarred)
+                && (facts.Tagged == facts.Image.Digest || ReturnPlan.For(facts.Image, Of(facts, places), commit, isOwn: true).Returns.Any(back => back.IsNeeded))).ToList();
+            return Refuse("barred", $"{barred.Image.Component} at {barred.Image.Digest} is barred: an earlier roll-out of it failed and was rolled back (tag \"{BarTag(barred.Image.Digest)}\" in \"{barred.Image.Repository}\"); fix the change, or allow this digest by name with --allow-barred {barred.Image.Digest}") with { HalfBack = half };
+        }
+        var behind = images.Where(facts => facts.Tagged != facts.Image.Digest).ToList();
+        if (behind.Find(facts => !Of(facts, places).Any(place => WasTakenBack(place, facts.Image.Digest))) is { } moved) return TagMoved(moved);
+
         var moves = new List<Move>();
         var settled = new List<PlaceFacts>();
         foreach (var place in places)
@@ -71,10 +102,38 @@ internal sealed record PromotionPlan(IReadOnlyList<Move> Moves, IReadOnlyList<Pl
             var live = place.Live;
             var drift = live is { Recorded: { } recorded, Digest: var digest } && digest != recorded
                 ? $"{place.Component.Name} in {place.Target.Name} was promoted at {recorded} and runs {digest ?? "an image without digest"}: somebody changed it by hand; that is what a rollback would go back to" : null;
-            if (live is not null && live.Digest == image.Digest && live.Recorded == image.Digest && live.Fingerprint == place.Fingerprint) settled.Add(place);
-            else moves.Add(new Move(place, image, live?.Digest, drift));
+            var isThere = live is not null && live.Digest == image.Digest && live.Recorded == image.Digest && live.Fingerprint == place.Fingerprint;
+            var hasPassed = place.History.Count > 0 && place.History[0] is { IsGood: true } newest && newest.Digest == image.Digest;
+            if (isThere && hasPassed && place.Missing is null) settled.Add(place);
+            else moves.Add(new Move(place, image, Previous(place, image, commit), drift));
         }
-        return new PromotionPlan(moves, settled, null, null);
+        return new PromotionPlan(moves, settled, null, null) { TagsBehind = behind };
+    }
+
+    private static IReadOnlyList<PlaceFacts> Of(CertifiedFacts facts, IReadOnlyList<PlaceFacts> places) =>
+        [.. places.Where(place => place.Component.Name == facts.Image.Component)];
+
+    // Our own way back moves the tags; a person who does so means something by it.
+    private static bool WasTakenBack(PlaceFacts place, string digest) => place.History.Count > 0 && place.History[0] is var newest
+        && newest.IsAbout(digest) && (newest.IsWayBack || newest.Result == Results.Removed);
+
+    private static bool IsBarred(CertifiedFacts facts, string? allowed) => facts.IsBarred && facts.Image.Digest != allowed;
+
+    // What was there before: what an earlier run that did not end found, where our image is there already.
+    private static string? Previous(PlaceFacts place, CertifiedImage image, string commit)
+    {
+        var live = place.Live?.Digest;
+        if (place.Live is not null && live != image.Digest) return live;
+        var ours = place.History.FirstOrDefault(entry => entry.IsAbout(image.Digest));
+        return ours is null || ours.IsWayBack || ours.Commit != commit && ours.Commit.Length > 0 ? live : ours.Previous;
+    }
+
+    private static PromotionPlan TagMoved(CertifiedFacts facts)
+    {
+        var (image, tagged) = (facts.Image, facts.Tagged);
+        return tagged is null
+            ? Refuse("not-certified", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" does not exist, although certify handed it over; run certify again")
+            : Refuse("tag-moved", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to {tagged}{(facts.TaggedCommit is null ? "" : $" of commit {Commit(facts.TaggedCommit)}")}, not to {image.Digest} that certify handed over; somebody moved it back, so certify again what should run");
     }
 
     private static PromotionPlan Refuse(string reason, string text) => new([], [], (reason, text), null);

@@ -51,7 +51,8 @@ internal static class Sample
                   kubeconfig: CISTEPS_PRODUCTION_KUBECONFIG
                   namespace: shop
                   components: [greeter]
-                  gate: { http: "service://greeter:80/healthz", for: 5s, time-limit: 1m }
+                  gate: { http: "service://greeter:80/healthz", for: 5s, time-limit: 1m, status: 204, headers: { Host: shop.example } }
+                  settle: 20s
         notifications:
           owners: { greeters: { webhook: "env:GREETERS_WEBHOOK", email: greeters@example.org } }
           platform: greeters

@@ -12,7 +12,7 @@ internal sealed class Production : IDisposable
     public const string KubeconfigVariable = "SHOP_KUBECONFIG";
     private readonly GitRepositories git = new();
 
-    public Production(string registry, string? waves = null)
+    public Production(string registry, string? waves = null, string timeLimit = "1m")
     {
         Registry = registry;
         Clone = git.Clone();
@@ -23,12 +23,13 @@ internal sealed class Production : IDisposable
                 major: 1
                 paths: [greeter/**]
                 image: { context: greeter }
-                workload: { manifests: [greeter/k8s], kind: Deployment, name: greeter, container: greeter, time-limit: 1m }
+                workload: { manifests: [greeter/k8s], kind: Deployment, name: greeter, container: greeter, time-limit: {{timeLimit}} }
             production:
               waves:
             """ + "\n" + (waves ?? Wave("all", "shop")));
         Clone.Write("greeter/Dockerfile", "FROM scratch\n");
-        Clone.Write("greeter/k8s/greeter.yaml", "{ apiVersion: v1, kind: Namespace, metadata: { name: shop } }\n---\n" + PodCluster.Workload("greeter", 2));
+        Clone.Write("greeter/k8s/greeter.yaml", (waves?.Contains("namespace: shop,", StringComparison.Ordinal) != false
+            ? "{ apiVersion: v1, kind: Namespace, metadata: { name: shop } }\n---\n" : "") + PodCluster.Workload("greeter", 2));
         Clone.Commit("Begin");
         Clone.Push();
     }
@@ -41,10 +42,11 @@ internal sealed class Production : IDisposable
 
     public Dictionary<string, string> Environment { get; } = new() { ["TEAMCITY_VERSION"] = "2025.11" };
 
-    public static string Wave(string name, string target, string more = "", string ns = "shop", string gate = "http: service://greeter:80/healthz, for: 1s, time-limit: 10s") => $$"""
+    public static string Wave(string name, string target, string more = "", string ns = "shop", string gate = "http: service://greeter:80/healthz, for: 1s, time-limit: 10s",
+        string settle = "1s") => $$"""
             - name: {{name}}
               targets:
-                - { name: {{target}}, kubeconfig: {{KubeconfigVariable}}, namespace: {{ns}}, components: [greeter], gate: { {{gate}} } }
+                - { name: {{target}}, kubeconfig: {{KubeconfigVariable}}, namespace: {{ns}}, components: [greeter], gate: { {{gate}} }, settle: {{settle}} }
               {{more}}
 
         """;
@@ -53,12 +55,13 @@ internal sealed class Production : IDisposable
 
     public async Task CertifiedAsync(string build, params IReadOnlyList<CertifiedImage> images)
     {
+        using var output = new StringWriter();
         var exit = await StepHost.RunAsync(new StepCommand("certify", "Certifies.", ChainRun.Settings, async (context, cancel) =>
         {
             using var run = await ChainRun.OpenAsync(context, cancel);
             return Outcome.Done("certified").HandingOver(new CertifyHandOver(images), HandOverJson.Default.CertifyHandOver);
-        }), ["--work-tree", Clone.Folder, "--build-number", build], TextWriter.Null, TextWriter.Null, Environment);
-        Assert.That(exit, Is.Zero);
+        }), ["--work-tree", Clone.Folder, "--build-number", build], output, output, Environment);
+        Assert.That(exit, Is.Zero, output.ToString());
     }
 
     public Task<int> RunAsync(StepCommand step, string build, params string[] more) =>

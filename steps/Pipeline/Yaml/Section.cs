@@ -21,8 +21,8 @@ internal sealed record Section(string Name, params IReadOnlyList<string> Keys)
     public static Section SuiteTests { get; } = new("suiteTests", "job", "run", "image", "folder", "env", "reports", "format");
     public static Section Production { get; } = new("production", "waves");
     public static Section Wave { get; } = new("wave", "name", "soak", "targets");
-    public static Section Target { get; } = new("target", "name", "kubeconfig", "namespace", "components", "gate");
-    public static Section Gate { get; } = new("gate", "http", "for", "time-limit");
+    public static Section Target { get; } = new("target", "name", "kubeconfig", "namespace", "components", "gate", "settle");
+    public static Section Gate { get; } = new("gate", "http", "for", "time-limit", "status", "headers");
     public static Section Notifications { get; } = new("notifications", "owners", "platform");
     public static Section Owner { get; } = new("owner", "webhook", "email");
 
