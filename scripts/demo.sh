@@ -224,7 +224,7 @@ printf 'apiVersion: v1\nkind: Namespace\nmetadata: { name: shop }\n' | kubectl -
 say "  sandbox clusters: management, testbed-1, testbed-2, production"
 # What an administrator sets in the project: only promote gets production's kubeconfig.
 cat >"$demo/parameters" <<PARAMETERS
-env.CISTEPS_TESTBED_KUBECONFIG=$management
+env.CISTEPS_POOL_KUBECONFIG=$management
 CiSteps_Release_Promote:env.CISTEPS_PRODUCTION_KUBECONFIG=$production
 env.GREETERS_WEBHOOK=http://127.0.0.1:$webhook_port/cgi-bin/greeters
 # An agent's own habit: the built branch alone, so that the steps fetch what they need.

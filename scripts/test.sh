@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All tests, set-up included. The last line is "N passed, N failed".
-#   scripts/test.sh [NAME…]   only the test projects NAME.Tests; a word that is no such name means all whose names contain it
+#   scripts/test.sh [NAME…]   only the test projects NAME.Tests; a word that is not such a name means all whose names contain it
 set -euo pipefail
 # shellcheck source=scripts/prerequisites.sh
 . "$(dirname "$0")/prerequisites.sh"

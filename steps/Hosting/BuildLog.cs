@@ -120,7 +120,7 @@ public sealed class BuildLog
     }
 
     /// <summary>One line of a child's output, as it is, but never a service message.</summary>
-    public void Child(string line)
+    public void ProcessOutput(string line)
     {
         if (!forServer) Lines(line, Ink.Grey, "| ");
         else if (line.Contains("##teamcity", StringComparison.OrdinalIgnoreCase)) Write(ServiceMessage.With("message", ("text", line)));

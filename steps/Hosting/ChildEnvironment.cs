@@ -1,6 +1,6 @@
 namespace CiSteps.Hosting;
 
-/// <summary>What a child may see of the step's environment. The chain's own settings and secrets are nobody else's business, and
+/// <summary>What a child may see of the step's environment. The chain's own options and secrets are nobody else's business, and
 /// a program that believes itself on a build server would write service messages, which are not passed on.</summary>
 public static class ChildEnvironment
 {

@@ -15,7 +15,7 @@ public enum Fault
     /// <summary>Something outside was not to be had: registry, cluster, testbed, origin. It says nothing about the change.</summary>
     World,
 
-    /// <summary>What the step was given to work with: agent, settings, credentials, the order of steps, the step's own program.</summary>
+    /// <summary>What the step was given to work with: agent, options, credentials, the order of steps, the step's own program.</summary>
     Environment,
 }
 

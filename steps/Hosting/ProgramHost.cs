@@ -1,16 +1,16 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using CiSteps.Hosting.Json;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 
 namespace CiSteps.Hosting;
 
 /// <summary>A command of a program with several (<c>ci-steps</c>, <c>testbed-pool</c>). A step has one and uses <see cref="StepCommand"/>.</summary>
 /// <param name="Name">Kebab-case word on the command line; the program's own name for the root.</param>
 /// <param name="Description">One sentence for <c>--help</c>.</param>
-/// <param name="Settings">What can be told to it: option, <c>CISTEPS_</c> variable, build server property, default.</param>
+/// <param name="Options">What can be told to it: option, <c>CISTEPS_</c> variable, build server property, default.</param>
 /// <param name="Run">Does it and gives the exit code; null for a command that only has others below it.</param>
-public sealed record ProgramCommand(string Name, string Description, IReadOnlyList<Setting> Settings, Func<ProgramContext, CancellationToken, Task<int>>? Run = null)
+public sealed record ProgramCommand(string Name, string Description, IReadOnlyList<StepOption> Options, Func<ProgramContext, CancellationToken, Task<int>>? Run = null)
 {
     /// <summary>Commands below this one.</summary>
     public IReadOnlyList<ProgramCommand> Commands { get; init; } = [];
@@ -18,7 +18,7 @@ public sealed record ProgramCommand(string Name, string Description, IReadOnlyLi
     /// <summary>Name and meaning of the one positional argument, which may be left out; null: there is none.</summary>
     public (string Name, string Description)? Argument { get; init; }
 
-    /// <summary>Options that may be given several times, by name; see <see cref="ProgramContext.Given"/>.</summary>
+    /// <summary>Options that may be given several times, by name; see <see cref="ProgramContext.Repeated"/>.</summary>
     public IReadOnlyList<(string Name, string Description)> Repeated { get; init; } = [];
 
     /// <summary>Left out of <c>--help</c>: the program starts it itself.</summary>
@@ -29,17 +29,17 @@ public sealed record ProgramCommand(string Name, string Description, IReadOnlyLi
 }
 
 /// <summary>What one invocation of a program's command works with.</summary>
-/// <param name="Settings">The values, with their sources.</param>
+/// <param name="Options">The values, with their sources.</param>
 /// <param name="Argument">The positional argument, if it was given.</param>
 /// <param name="Log">Where it speaks.</param>
 /// <param name="Output">Where plain answers go (tables, JSON, paths).</param>
 /// <param name="Error">Where usage goes.</param>
 /// <param name="Time">The clock.</param>
 /// <param name="Coloured">Whether a person at a terminal reads the output.</param>
-public sealed record ProgramContext(StepSettings Settings, string? Argument, BuildLog Log, TextWriter Output, TextWriter Error, TimeProvider Time, bool Coloured)
+public sealed record ProgramContext(OptionValues Options, string? Argument, BuildLog Log, TextWriter Output, TextWriter Error, TimeProvider Time, bool Coloured)
 {
     /// <summary>Values of the repeated options, in the order given.</summary>
-    public IReadOnlyDictionary<string, IReadOnlyList<string>> Given { get; init; } = new Dictionary<string, IReadOnlyList<string>>();
+    public IReadOnlyDictionary<string, IReadOnlyList<string>> Repeated { get; init; } = new Dictionary<string, IReadOnlyList<string>>();
 }
 
 /// <summary>Starts a program with several commands and ends it by the same rules as <see cref="StepHost"/>: exit codes, one message per failure, cancellation as 130.</summary>
@@ -104,11 +104,11 @@ public static class ProgramHost
     }
 
     private static IEnumerable<string> Switches(ProgramCommand command) =>
-        command.Settings.Where(setting => setting.IsSwitch).Select(setting => setting.Name).Concat(command.Commands.SelectMany(Switches));
+        command.Options.Where(setting => setting.IsSwitch).Select(setting => setting.Name).Concat(command.Commands.SelectMany(Switches));
 
     private static Command Build(Command into, ProgramCommand command, Invoke invoke)
     {
-        var options = command.Settings.ToDictionary(setting => setting.Name, StepHost.AsOption, StringComparer.Ordinal);
+        var options = command.Options.ToDictionary(setting => setting.Name, StepHost.AsOption, StringComparer.Ordinal);
         foreach (var option in options.Values) into.Add(option);
         var repeated = command.Repeated.ToDictionary(option => option.Name, option => new Option<string[]>("--" + option.Name)
         {
@@ -145,11 +145,11 @@ public static class ProgramHost
         try
         {
             Workplace.RequireWorkingDirectory();
-            var settings = new StepSettings(parsed, inputs.Options, environment, BuildServerProperties.Read(environment));
-            foreach (var setting in command.Settings) StepHost.Check(setting, settings);
+            var settings = new OptionValues(parsed, inputs.Options, environment, BuildServerProperties.Read(environment));
+            foreach (var setting in command.Options) StepHost.Check(setting, settings);
             var context = new ProgramContext(settings, inputs.Argument is null ? null : parsed.GetValue(inputs.Argument), log, output, error, time, coloured)
             {
-                Given = inputs.Repeated.ToDictionary(pair => pair.Key, pair => (IReadOnlyList<string>)(parsed.GetValue(pair.Value) ?? []), StringComparer.Ordinal),
+                Repeated = inputs.Repeated.ToDictionary(pair => pair.Key, pair => (IReadOnlyList<string>)(parsed.GetValue(pair.Value) ?? []), StringComparer.Ordinal),
             };
             return await command.Run!(context, cancel).WaitAsync(late.Token).ConfigureAwait(false);
         }

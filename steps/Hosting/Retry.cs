@@ -22,7 +22,7 @@ public static class Retry
             DelayGenerator = arguments => ValueTask.FromResult(arguments.Outcome.Exception is { } error ? delayOf?.Invoke(error) : null),
             OnRetry = arguments =>
             {
-                log.Info($"try {arguments.AttemptNumber + 1} of 4 failed ({arguments.Outcome.Exception?.Message}); next in {Settings.Durations.Show(arguments.RetryDelay)}");
+                log.Info($"try {arguments.AttemptNumber + 1} of 4 failed ({arguments.Outcome.Exception?.Message}); next in {Options.Durations.Show(arguments.RetryDelay)}");
                 return ValueTask.CompletedTask;
             },
         }).Build();

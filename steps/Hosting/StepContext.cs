@@ -1,5 +1,5 @@
 using CiSteps.Hosting.Evidence;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 
 namespace CiSteps.Hosting;
 
@@ -8,9 +8,9 @@ public sealed class StepContext
 {
     private readonly IReadOnlyDictionary<string, string> environment;
 
-    internal StepContext(string step, string workTree, BuildLog log, TimeProvider time, StepSettings settings, bool dryRun)
+    internal StepContext(string step, string workTree, BuildLog log, TimeProvider time, OptionValues settings, bool dryRun)
     {
-        (Step, WorkTree, Log, Time, Settings, DryRun) = (step, workTree, log, time, settings, dryRun);
+        (Step, WorkTree, Log, Time, Options, DryRun) = (step, workTree, log, time, settings, dryRun);
         environment = settings.Environment;
         Evidence = new EvidenceStore(Path.Combine(workTree, ".ci-steps", "evidence"), this);
     }
@@ -28,7 +28,7 @@ public sealed class StepContext
     public TimeProvider Time { get; }
 
     /// <summary>What was asked for, by option, environment, build server, file or default.</summary>
-    public StepSettings Settings { get; }
+    public OptionValues Options { get; }
 
     /// <summary>Print the plan and touch nothing.</summary>
     public bool DryRun { get; }

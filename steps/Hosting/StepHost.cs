@@ -6,7 +6,7 @@ using System.Security.Cryptography;
 using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Hosting.Json;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 
 namespace CiSteps.Hosting;
 
@@ -17,7 +17,7 @@ public static class StepHost
     internal static readonly TimeSpan GraceAfterSignal = TimeSpan.FromSeconds(30);
 
     // What is left of it for the evidence when a step does not end in time.
-    private static readonly TimeSpan timeForEvidence = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan TimeForEvidence = TimeSpan.FromSeconds(3);
 
     /// <summary>Runs the step as this process; the result is the exit code.</summary>
     public static Task<int> RunAsync(StepCommand step, string[] args)
@@ -46,8 +46,8 @@ public static class StepHost
         ArgumentNullException.ThrowIfNull(step);
         time ??= TimeProvider.System;
         var dryRun = new Option<bool>("--dry-run") { Description = "print what would be done and touch nothing" };
-        var explain = new Option<bool>("--explain-options") { Description = "print each setting's value and where it came from, and stop" };
-        var options = StepCommand.Common.Concat(step.Settings).ToDictionary(setting => setting.Name, AsOption, StringComparer.Ordinal);
+        var explain = new Option<bool>("--explain-options") { Description = "print each option's value and where it came from, and stop" };
+        var options = StepCommand.Common.Concat(step.Options).ToDictionary(setting => setting.Name, AsOption, StringComparer.Ordinal);
         var command = step.Program is null ? new RootCommand(step.Description) : new Command(step.Name, step.Description);
         var root = command as RootCommand ?? new RootCommand { command };
         foreach (var option in options.Values.Prepend<Option>(explain).Prepend(dryRun)) command.Add(option);
@@ -94,7 +94,7 @@ public static class StepHost
         return values;
     }
 
-    internal static Option<string?> AsOption(Setting setting)
+    internal static Option<string?> AsOption(StepOption setting)
     {
         var description = setting.Description + $" [{setting.Variable}" +
             (setting.Properties.Count > 0 ? $", {setting.Properties[0]}" : "") + (setting.Fallback is { Length: > 0 } fallback && !setting.IsSwitch ? $"; default {fallback}" : "") + "]";
@@ -118,7 +118,7 @@ public static class StepHost
         try
         {
             Workplace.RequireWorkingDirectory();
-            var settings = new StepSettings(parsed, options, environment, BuildServerProperties.Read(environment));
+            var settings = new OptionValues(parsed, options, environment, BuildServerProperties.Read(environment));
             var workTree = Path.GetFullPath(settings.Get(StepCommand.WorkTree));
             if (!Directory.Exists(workTree)) throw new UsageException($"the work tree \"{workTree}\" is not a folder; give --work-tree") { Fault = Fault.Environment };
             context = new StepContext(step.Name, workTree, log, time, settings, dryRun);
@@ -127,7 +127,7 @@ public static class StepHost
                 await ExplainAsync(step, settings, output).ConfigureAwait(false);
                 return ExitCode.Done;
             }
-            foreach (var setting in StepCommand.Common.Concat(step.Settings)) Check(setting, settings);
+            foreach (var setting in StepCommand.Common.Concat(step.Options)) Check(setting, settings);
             // A command for people states nothing; doctor has to come to the key itself.
             if (step.Program is null) Signing.CheckKeys(context);
             if (!dryRun) context.Evidence.Begin(step.Keeps);
@@ -181,7 +181,7 @@ public static class StepHost
     // A step that does not end in time is left behind: else the process would be gone without a word, as if it had been killed.
     private static async Task<Outcome> RunInTimeAsync(StepCommand step, StepContext context, CancellationToken cancel)
     {
-        var limit = GraceAfterSignal - timeForEvidence;
+        var limit = GraceAfterSignal - TimeForEvidence;
         using var late = new CancellationTokenSource(Timeout.InfiniteTimeSpan, context.Time);
         using var stopping = cancel.Register(() => late.CancelAfter(limit));
         try
@@ -209,7 +209,7 @@ public static class StepHost
             when (failure is IOException or UnauthorizedAccessException or UsageException or CryptographicException)
         {
             var what = $"the evidence of {context.Step} could not be written: {failure.Message}";
-            // A verdict that is no stands. Without evidence a step was not done for whoever relies on it.
+            // A verdict that is not a stands. Without evidence a step was not done for whoever relies on it.
             if (outcome.Exit == ExitCode.Done)
                 return Outcome.Usage($"{what}; what it did was: {outcome.Text}. Mend that and run {context.Step} again",
                     Fault.Environment);
@@ -218,7 +218,7 @@ public static class StepHost
         }
     }
 
-    internal static void Check(Setting setting, StepSettings settings)
+    internal static void Check(StepOption setting, OptionValues settings)
     {
         if (settings.Find(setting) is not { } found) return;
         try
@@ -242,9 +242,9 @@ public static class StepHost
         else log.Problem($"{step.Name}.{outcome.Reason}", outcome.Text);
     }
 
-    private static async Task ExplainAsync(StepCommand step, StepSettings settings, TextWriter output)
+    private static async Task ExplainAsync(StepCommand step, OptionValues settings, TextWriter output)
     {
-        IEnumerable<string[]> rows = StepCommand.Common.Concat(step.Settings).Select(setting => settings.Find(setting) is { } found
+        IEnumerable<string[]> rows = StepCommand.Common.Concat(step.Options).Select(setting => settings.Find(setting) is { } found
             ? (string[])[setting.Name, found.Text, found.Source] : [setting.Name, "", "not set"]);
         foreach (var line in Table.Lines(rows)) await output.WriteLineAsync(line).ConfigureAwait(false);
     }

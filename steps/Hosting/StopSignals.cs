@@ -8,21 +8,21 @@ namespace CiSteps.Hosting;
 /// </summary>
 internal static class StopSignals
 {
-    private static readonly Lock one = new();
-    private static readonly CancellationTokenSource source = new();
-    private static PosixSignalRegistration[]? taken;
-    private static int count;
+    private static readonly Lock One = new();
+    private static readonly CancellationTokenSource Source = new();
+    private static PosixSignalRegistration[]? Taken;
+    private static int Count;
 
     /// <summary>Takes the signals until the process ends: one that comes as it returns must not change its exit code.</summary>
     /// <param name="name">Who says that it is stopping already.</param>
     /// <returns>Cancelled at the first signal.</returns>
     public static CancellationToken TakeForThisProcess(string name)
     {
-        lock (one)
+        lock (One)
         {
-            taken ??= [PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => Take(name, signal)),
+            Taken ??= [PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => Take(name, signal)),
                 PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => Take(name, signal))];
-            return source.Token;
+            return Source.Token;
         }
     }
 
@@ -30,7 +30,7 @@ internal static class StopSignals
     {
         signal.Cancel = true;
         // What hangs on the token runs elsewhere: the next signal is answered meanwhile, and a fault there does not end the process.
-        if (Interlocked.Increment(ref count) == 1) _ = source.CancelAsync();
+        if (Interlocked.Increment(ref Count) == 1) _ = Source.CancelAsync();
         else Console.Error.WriteLine($"{name}: asked to stop again ({signal.Signal}); it is stopping already");
     }
 }

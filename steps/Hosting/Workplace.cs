@@ -13,7 +13,7 @@ public static class Workplace
         Try(context.Evidence.FolderOf(context.Step), make: true,
             why => $"the work tree \"{context.WorkTree}\" takes no files ({why}); check it out where this user may write, or " +
                 "mount it writable");
-        var temporary = context.Settings.Environment.GetValueOrDefault("TMPDIR") is { Length: > 0 } named ? named
+        var temporary = context.Options.Environment.GetValueOrDefault("TMPDIR") is { Length: > 0 } named ? named
             : Path.GetTempPath();
         Try(temporary, make: false,
             why => $"the temporary folder \"{temporary}\" takes no files ({why}); set TMPDIR to a folder that is there and " +
@@ -37,7 +37,7 @@ public static class Workplace
 
     /// <summary>
     /// Whether a failure is this machine's refusal to let files be written: a read-only or full disk, missing rights, no
-    /// temporary folder. It is no fault of the program.
+    /// temporary folder. It is not a fault of the program.
     /// </summary>
     internal static bool Refuses(Exception failure) => failure is UnauthorizedAccessException
         || failure is DirectoryNotFoundException && failure.Message.Contains(Path.GetTempPath(), StringComparison.Ordinal)

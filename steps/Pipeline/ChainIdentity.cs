@@ -17,7 +17,7 @@ internal static class ChainIdentity
     public static string Commit(StepContext context, WorkRepository repository)
     {
         var head = repository.HeadCommit;
-        if (context.Settings.Find(StepCommand.Commit) is not { } asked) return head;
+        if (context.Options.Find(StepCommand.Commit) is not { } asked) return head;
         if (head.StartsWith(asked, StringComparison.OrdinalIgnoreCase) && asked.Length >= 7) return head;
         throw new UsageException($"commit \"{asked}\" is to be built, but {head[..12]} is checked out in \"{repository.Folder}\": check it out first, or leave --commit away");
     }
@@ -42,8 +42,8 @@ internal static class ChainIdentity
 
     private static string Branch(StepContext context, WorkRepository repository, string target)
     {
-        var properties = context.Settings.Properties;
-        if (context.Settings.Find(StepCommand.Branch) is { } given)
+        var properties = context.Options.Properties;
+        if (context.Options.Find(StepCommand.Branch) is { } given)
         {
             var isServers = given == properties.Find("teamcity.build.branch");
             if (given == TeamCityDefault || isServers && properties.Find("teamcity.build.branch.is_default") == "true") return target;
@@ -57,7 +57,7 @@ internal static class ChainIdentity
 
     private static string BuildNumber(StepContext context, WorkRepository repository, string commit, string branch, IReadOnlyList<string> uncommitted)
     {
-        if (context.Settings.Find(StepCommand.BuildNumber) is { } given)
+        if (context.Options.Find(StepCommand.BuildNumber) is { } given)
         {
             return given.Length <= 100 && given.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' or '-') && char.IsAsciiLetterOrDigit(given[0])
                 ? given

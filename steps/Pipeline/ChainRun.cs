@@ -1,5 +1,5 @@
 using CiSteps.Hosting;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Repositories;
 
 namespace CiSteps.Pipeline;
@@ -23,16 +23,16 @@ public sealed class ChainRun : IDisposable
     }
 
     /// <summary>The registry that steps push to, above the file's.</summary>
-    public static Setting<string> Registry { get; } = Setting.Text("registry", "registry to push to, host[:port][/prefix], instead of the pipeline file's registry.push");
+    public static StepOption<string> Registry { get; } = StepOption.Text("registry", "registry to push to, host[:port][/prefix], instead of the pipeline file's registry.push");
 
     /// <summary>The registry that cluster nodes pull from, above the file's.</summary>
-    public static Setting<string> PullRegistry { get; } = Setting.Text("registry-pull", "registry that cluster nodes pull from, instead of the pipeline file's registry.pull");
+    public static StepOption<string> PullRegistry { get; } = StepOption.Text("registry-pull", "registry that cluster nodes pull from, instead of the pipeline file's registry.pull");
 
     /// <summary>The target branch, above the file's.</summary>
-    public static Setting<string> TargetBranch { get; } = Setting.Text("target-branch", "branch that releases come from, instead of the pipeline file's branches.target", null, "cisteps.target.branch");
+    public static StepOption<string> TargetBranch { get; } = StepOption.Text("target-branch", "branch that releases come from, instead of the pipeline file's branches.target", null, "cisteps.target.branch");
 
     /// <summary>The settings read here; every step lists them among its own.</summary>
-    public static IReadOnlyList<Setting> Settings { get; } = [Registry, PullRegistry, TargetBranch];
+    public static IReadOnlyList<StepOption> Options { get; } = [Registry, PullRegistry, TargetBranch];
 
     /// <summary>The checkout's repository.</summary>
     public WorkRepository Repository { get; }
@@ -67,7 +67,7 @@ public sealed class ChainRun : IDisposable
     /// <exception cref="UnavailableException">On a build server: the origin does not answer.</exception>
     public async Task<string?> BaseAsync(CancellationToken cancel)
     {
-        if (Identity.IsDefaultBranch || Identity.BaseUnknown || !hasTarget) return null;
+        if (Identity.IsTargetBranch || Identity.BaseUnknown || !hasTarget) return null;
         if (baseCommit is not null) return baseCommit;
         try
         {
@@ -95,7 +95,7 @@ public sealed class ChainRun : IDisposable
         CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(certified);
-        if (Identity.IsDefaultBranch) return SinceCertified(certified);
+        if (Identity.IsTargetBranch) return SinceCertified(certified);
         if (await BaseAsync(cancel).ConfigureAwait(false) is { } since) return ChangedComponents.Decide(Change,
             ChangedSince(since), ConfigurationPath);
         var why = Identity.BaseUnknown ? "it is not known what it has to be compared with"
@@ -109,7 +109,7 @@ public sealed class ChainRun : IDisposable
     /// <exception cref="UnavailableException">As <see cref="BaseAsync"/>.</exception>
     public async Task<IReadOnlySet<string>> ChangedSuitesAsync(CancellationToken cancel)
     {
-        if (Identity.IsDefaultBranch) return new HashSet<string>();
+        if (Identity.IsTargetBranch) return new HashSet<string>();
         var names = await BaseAsync(cancel).ConfigureAwait(false) is { } since
             ? ChangedSuites.Decide(Policy, ChangedSince(since)).Keys : Policy.Suites.Select(suite => suite.Name);
         return names.ToHashSet(StringComparer.Ordinal);
@@ -121,7 +121,7 @@ public sealed class ChainRun : IDisposable
     /// <exception cref="UnavailableException">As <see cref="BaseAsync"/>.</exception>
     public async Task<IReadOnlySet<string>> TouchedOfTargetAsync(CancellationToken cancel)
     {
-        if (Identity.IsDefaultBranch) return new HashSet<string>();
+        if (Identity.IsTargetBranch) return new HashSet<string>();
         var names = await BaseAsync(cancel).ConfigureAwait(false) is { } since
             ? ChangedComponents.Decide(Policy, ChangedSince(since), ConfigurationPath).Where(change => change.Changed)
                 .Select(change => change.Component.Name)
@@ -180,10 +180,10 @@ public sealed class ChainRun : IDisposable
     /// <summary>Whether the private branch has moved on since this chain began: the outcome to end with, or null to go on. Never on the target branch; on a laptop it is only said.</summary>
     public async Task<Outcome?> SupersededAsync(CancellationToken cancel)
     {
-        if (Identity.IsDefaultBranch || view.Answer == OriginAnswer.OwnBranches) return null;
+        if (Identity.IsTargetBranch || view.Answer == OriginAnswer.OwnBranches) return null;
         if (view.Answer != OriginAnswer.Now)
         {
-            // Not knowing is no reason to stop here: merge asks with rights of its own.
+            // Not knowing is not a reason to stop here: merge asks with rights of its own.
             context.Log.Info($"not known whether \"{Identity.Branch}\" has moved on: {view.Why}");
             return null;
         }
@@ -201,7 +201,7 @@ public sealed class ChainRun : IDisposable
     {
         ArgumentNullException.ThrowIfNull(context);
         return context.FindSecret(OriginRemote.TokenVariable) is { } token
-            ? new RemoteAccess(context.Settings.Environment.GetValueOrDefault("CISTEPS_GIT_USER") is { Length: > 0 } user ? user : "x-access-token", token)
+            ? new RemoteAccess(context.Options.Environment.GetValueOrDefault("CISTEPS_GIT_USER") is { Length: > 0 } user ? user : "x-access-token", token)
             : null;
     }
 
@@ -212,8 +212,8 @@ public sealed class ChainRun : IDisposable
         CancellationToken cancel)
     {
         var commit = ChainIdentity.Commit(context, repository);
-        var path = context.Settings.Get(StepCommand.Configuration);
-        var registry = new RegistryOverride(context.Settings.Find(Registry), context.Settings.Find(PullRegistry));
+        var path = context.Options.Get(StepCommand.PipelineFile);
+        var registry = new RegistryOverride(context.Options.Find(Registry), context.Options.Find(PullRegistry));
         PipelineDefinition change;
         try
         {
@@ -222,11 +222,11 @@ public sealed class ChainRun : IDisposable
         catch (UsageException)
         {
             // So that the failure leaves evidence, with the branch judged as well as it can be without the file.
-            context.Run = ChainIdentity.Of(context, repository, commit, context.Settings.Find(TargetBranch)
+            context.Run = ChainIdentity.Of(context, repository, commit, context.Options.Find(TargetBranch)
                 ?? repository.OriginDefaultBranch ?? "main", null) with { BaseUnknown = true };
             throw;
         }
-        if (context.Settings.Find(TargetBranch) is { } named) change = change.Targeting(named);
+        if (context.Options.Find(TargetBranch) is { } named) change = change.Targeting(named);
         // Until the origin has answered: a failure on the way leaves evidence too.
         var identity = ChainIdentity.Of(context, repository, commit, change.Branches.Target, change);
         context.Run = identity with { BaseUnknown = true };
@@ -253,7 +253,7 @@ public sealed class ChainRun : IDisposable
             $"not take this run's evidence: {why}");
 
     /// <summary>The pipeline file's path; a change of it touches every component.</summary>
-    internal string ConfigurationPath => context.Settings.Get(StepCommand.Configuration);
+    internal string ConfigurationPath => context.Options.Get(StepCommand.PipelineFile);
 
     // Each component, its dependencies included, since its own certified commit. What has no image is never certified by
     // itself: whatever chain certified something last had tested it up to there.

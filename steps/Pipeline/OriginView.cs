@@ -55,7 +55,7 @@ internal sealed record OriginView(OriginRemote? Remote, OriginTips Tips, OriginA
         {
             // The checkout's own rights do not reach a step; what it has fetched for this very build is as good as an answer of
             // then.
-            if (context.Settings.Properties.Find(AllHeads) == "true" && repository.RememberedTips is { Count: > 0 } fetched)
+            if (context.Options.Properties.Find(AllHeads) == "true" && repository.RememberedTips is { Count: > 0 } fetched)
             {
                 context.Log.Info($"{url} does not let this step read, so its branches count as the checkout fetched them " +
                     $"({AllHeads})");

@@ -13,7 +13,7 @@ public sealed class PathGlobs
     }
 
     /// <summary>Reads a list.</summary>
-    /// <exception cref="FormatException">An entry is no glob, or the list can match nothing.</exception>
+    /// <exception cref="FormatException">An entry is not a glob, or the list can match nothing.</exception>
     public static PathGlobs Parse(IReadOnlyList<string> globs)
     {
         var parsed = new PathGlobs();

@@ -19,7 +19,7 @@ internal sealed class PolicySource(StepContext context, WorkRepository repositor
     public async Task<(string Target, OriginView View)> TargetAsync(OriginView view, PipelineDefinition change,
         CancellationToken cancel)
     {
-        if (context.Settings.Find(ChainRun.TargetBranch) is { } named) return (named, view);
+        if (context.Options.Find(ChainRun.TargetBranch) is { } named) return (named, view);
         var target = change.Branches.Target;
         if ((view.Tips.DefaultBranch ?? repository.OriginDefaultBranch) is not { } known)
         {
@@ -65,13 +65,13 @@ internal sealed class PolicySource(StepContext context, WorkRepository repositor
         {
             policy = PipelineFile.Parse(text, $"{path} at {target} ({tip![..12]})", registry);
         }
-        catch (UsageException failure) when (!identity.IsDefaultBranch)
+        catch (UsageException failure) when (!identity.IsTargetBranch)
         {
             // Otherwise the change that mends the target's file could never pass.
             context.Log.Warning($"the pipeline file of \"{target}\" is wrong, so the change's own judges it: {failure.Message}");
             return new JudgingFile(change, null);
         }
-        if (context.Settings.Find(ChainRun.TargetBranch) is not null) policy = policy.Targeting(target);
+        if (context.Options.Find(ChainRun.TargetBranch) is not null) policy = policy.Targeting(target);
         else if (policy.Branches.Target != target) throw Moved(change, target, target, policy.Branches.Target);
         return new JudgingFile(policy, tip);
     }

@@ -19,7 +19,7 @@ internal static class GitFailure
         }
         catch (RepositoryNotFoundException error)
         {
-            throw new UsageException($"\"{folder}\" is no git work tree; run the step in a checkout, or give --work-tree", error);
+            throw new UsageException($"\"{folder}\" is not a git work tree; run the step in a checkout, or give --work-tree", error);
         }
         catch (LibGit2SharpException error) when (error.Message.Contains("not owned by", StringComparison.Ordinal))
         {
@@ -61,7 +61,7 @@ internal static class GitFailure
         : IsMissing(said)
         ? new UsageException($"{doing} at \"{url}\" failed: the repository does not exist, or there are no rights to see it " +
             $"({said}): give a token in {OriginRemote.TokenVariable} (https), or mend the address", cause)
-        : new UnavailableException("git", $"{doing} at \"{url}\" failed: {said}; run the step again when it answers", cause);
+        : new UnavailableException("git-unreachable", $"{doing} at \"{url}\" failed: {said}; run the step again when it answers", cause);
 
     internal static bool IsAuthentication(LibGit2SharpException error) => IsAuthentication(error.Message);
 

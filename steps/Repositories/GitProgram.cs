@@ -87,7 +87,7 @@ public static class GitProgram
             }
             catch (OperationCanceledException) when (late.IsCancellationRequested && !token.IsCancellationRequested)
             {
-                throw new UnavailableException("git", $"{doing} at \"{url}\": no end within {limit.TotalMinutes:0} minutes; " +
+                throw new UnavailableException("git-unreachable", $"{doing} at \"{url}\": no end within {limit.TotalMinutes:0} minutes; " +
                     "run the step again when it answers");
             }
             catch (UsageException missing) when (missing.Message.StartsWith("cannot start", StringComparison.Ordinal))

@@ -1,5 +1,5 @@
 using CiSteps.Hosting;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using LibGit2Sharp;
 using LibGit2Sharp.Handlers;
 
@@ -134,7 +134,7 @@ public sealed class OriginRemote
 
     /// <summary>Brings more of a cut off history, step by step, until what is looked for is there or the history is
     /// whole.</summary>
-    /// <param name="branches">Branches whose history is brought; those that the remote has no more are left out.</param>
+    /// <param name="branches">Branches whose history is brought; those that the remote no longer has are left out.</param>
     /// <param name="isEnough">Asked after each step.</param>
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="UnavailableException">The remote does not answer.</exception>
@@ -182,7 +182,7 @@ public sealed class OriginRemote
         var authority = end < 0 ? url[(scheme + 3)..] : url[(scheme + 3)..end];
         var at = authority.LastIndexOf('@');
         if (at < 0) return url;
-        // An ssh user is no secret and part of the address; a password never is.
+        // An ssh user is not a secret and part of the address; a password never is.
         var user = authority[..at].Split(':')[0];
         var kept = url.StartsWith("ssh", StringComparison.Ordinal) ? user + "@" : "";
         return url[..(scheme + 3)] + kept + authority[(at + 1)..] + (end < 0 ? "" : url[end..]);
@@ -366,5 +366,5 @@ public sealed class OriginRemote
 
     private Task<T> OnceAsync<T>(string doing, TimeSpan limit, Func<T> call, CancellationToken cancel) =>
         repository.AbandonableAsync(Task.Run(() => GitFailure.TranslateRemote(Url, doing, call), cancel), limit, time,
-            () => throw new UnavailableException("git", $"{doing} at \"{Url}\": no answer within {Durations.Show(limit)}; run the step again when it answers"), cancel);
+            () => throw new UnavailableException("git-unreachable", $"{doing} at \"{Url}\": no answer within {Durations.Show(limit)}; run the step again when it answers"), cancel);
 }

@@ -19,10 +19,10 @@ public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
         // Attributes and drivers come from the index alone, which is never written: not from a work tree, from the clone's
         // configuration and info/attributes, which the change's own tests can have written, or from the user's or the system's.
         var nowhere = Directory.CreateTempSubdirectory("cisteps-merge-");
-        var found = levels.Select(level => (Level: level, Paths: GlobalSettings.GetConfigSearchPaths(level).ToArray())).ToList();
+        var found = Levels.Select(level => (Level: level, Paths: GlobalSettings.GetConfigSearchPaths(level).ToArray())).ToList();
         try
         {
-            foreach (var level in levels) GlobalSettings.SetConfigSearchPaths(level, Path.Combine(nowhere.FullName, "none"));
+            foreach (var level in Levels) GlobalSettings.SetConfigSearchPaths(level, Path.Combine(nowhere.FullName, "none"));
             var objects = Borrow(repository, nowhere.FullName, out var git);
             using var merging = new Repository(git, new RepositoryOptions
             {
@@ -48,7 +48,7 @@ public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
         }
     });
 
-    private static readonly ConfigurationLevel[] levels = [ConfigurationLevel.ProgramData, ConfigurationLevel.System,
+    private static readonly ConfigurationLevel[] Levels = [ConfigurationLevel.ProgramData, ConfigurationLevel.System,
         ConfigurationLevel.Xdg, ConfigurationLevel.Global];
 
     // A repository of its own that has the clone's objects, and its history as far as the clone has it.
@@ -97,7 +97,7 @@ public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
     public static string Commit(WorkRepository repository, string tree, string into, string from, string message, string name, string email, DateTimeOffset when)
     {
         if (name.Length == 0 || email.Length == 0 || (name + email).IndexOfAny(['<', '>', '\n']) >= 0)
-            throw new UsageException($"\"{name} <{email}>\" is no committer that git takes; give --committer-name and --committer-email");
+            throw new UsageException($"\"{name} <{email}>\" is not a committer that git takes; give --committer-name and --committer-email");
         return GitFailure.Translate(repository.Folder, () =>
         {
             var signature = new Signature(name, email, when);

@@ -17,7 +17,7 @@ public sealed class WorkRepository : IDisposable
     public static WorkRepository Open(string path)
     {
         OpenSsl.Require();
-        var found = Discover(path) ?? throw new UsageException($"\"{path}\" is no git work tree; run the step in a checkout, or give --work-tree");
+        var found = Discover(path) ?? throw new UsageException($"\"{path}\" is not a git work tree; run the step in a checkout, or give --work-tree");
         var repository = GitFailure.Translate(path, () => new Repository(found));
         try
         {

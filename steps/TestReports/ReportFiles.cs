@@ -63,7 +63,7 @@ public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
             var path = Path.Combine(root, file);
             var written = new DateTimeOffset(File.GetLastWriteTimeUtc(Target(path)), TimeSpan.Zero);
             reports.Add(written < started - Granularity
-                ? TestReport.Broken(file, format, ReportFaultKind.Stale, FormattableString.Invariant($"\"{file}\" was written at {written:yyyy-MM-dd HH:mm:ss}Z, before this run began at {started.UtcDateTime:HH:mm:ss}Z; it tells of an earlier run, or the report globs match a file that is no report of this run"))
+                ? TestReport.Broken(file, format, ReportFaultKind.Stale, FormattableString.Invariant($"\"{file}\" was written at {written:yyyy-MM-dd HH:mm:ss}Z, before this run began at {started.UtcDateTime:HH:mm:ss}Z; it tells of an earlier run, or the report globs match a file that is not a report of this run"))
                 : ReportReader.ReadFile(path, format, file, root));
         }
         return reports;

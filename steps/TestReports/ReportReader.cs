@@ -115,7 +115,7 @@ public static class ReportReader
         return OutputReport.IsGo(new string(head, 0, length).TrimStart());
     }
 
-    // The first character that is no white space; null when there is none in the first block.
+    // The first character that is not white space; null when there is none in the first block.
     private static char? Peek(Stream stream)
     {
         var head = new byte[1024];

@@ -52,7 +52,7 @@ public enum ReportFormat
 /// <summary>The words of ci-steps.yaml for <see cref="ReportFormat"/>.</summary>
 public static class ReportFormats
 {
-    private static readonly Dictionary<string, ReportFormat> words = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, ReportFormat> ByWord = new(StringComparer.Ordinal)
     {
         ["auto"] = ReportFormat.Auto,
         ["junit"] = ReportFormat.JUnit,
@@ -72,7 +72,7 @@ public static class ReportFormats
     };
 
     /// <summary>All words, in the order in which people are told of them.</summary>
-    public static IReadOnlyList<string> Words { get; } = [.. words.Keys];
+    public static IReadOnlyList<string> Words { get; } = [.. ByWord.Keys];
 
     /// <summary>What is read, as the end of a refusal.</summary>
     public static string Known { get; } = "what is read: JUnit, TRX, NUnit 2 and 3, xUnit.net, TestNG, Boost.Test, CTest, Qt " +
@@ -80,12 +80,12 @@ public static class ReportFormats
 
     /// <summary>Reads one of <see cref="Words"/>.</summary>
     /// <exception cref="FormatException">Any other word.</exception>
-    public static ReportFormat Parse(string word) => words.TryGetValue(word, out var format) ? format
+    public static ReportFormat Parse(string word) => ByWord.TryGetValue(word, out var format) ? format
         : throw new FormatException($"\"{word}\" is not a report format; give {string.Join(", ",
             Words.SkipLast(1))} or {Words[^1]}");
 
     /// <summary>The word for a format.</summary>
-    public static string Word(this ReportFormat format) => words.First(pair => pair.Value == format).Key;
+    public static string Word(this ReportFormat format) => ByWord.First(pair => pair.Value == format).Key;
 }
 
 /// <summary>Why a report cannot be trusted as a whole.</summary>

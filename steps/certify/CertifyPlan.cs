@@ -98,7 +98,7 @@ internal sealed record CertifyPlan(IReadOnlyList<Certification> Components)
     {
         if (facts.Lack is { } lack) return ("no-evidence", lack);
         if (facts.Image.Repository != facts.ExpectedRepository)
-            return ("not-released", $"\"{facts.Image}\" is no image of the release repository \"{facts.ExpectedRepository}\": run image-build on the target branch");
+            return ("not-released", $"\"{facts.Image}\" is not an image of the release repository \"{facts.ExpectedRepository}\": run image-build on the target branch");
         if (facts.Registered is not { } registered)
             return ("digest-missing", $"\"{facts.Image}\" is not in the registry (any more): run image-build again");
         if (registered.Revision != commit)
@@ -110,7 +110,7 @@ internal sealed record CertifyPlan(IReadOnlyList<Certification> Components)
         if (facts.Production.Image is { } production && production.Digest != facts.Image.Digest && !allowOlder)
         {
             if (facts.Production.Ancestry == Ancestry.Apart)
-                return ("history-rewritten", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from {Short(production.Revision)}, which is no ancestor of {Short(commit)}: the target branch was rewritten; if that was meant, run certify with --allow-older");
+                return ("history-rewritten", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from {Short(production.Revision)}, which is not an ancestor of {Short(commit)}: the target branch was rewritten; if that was meant, run certify with --allow-older");
             if (facts.Production.Ancestry == Ancestry.Unknown)
                 return ("unknown-commit", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from " +
                     $"{Short(production.Revision)}, which neither this clone nor the target branch has, so it may be newer " +

@@ -9,39 +9,39 @@ namespace CiSteps.Certify;
 
 internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseRegistry registry)
 {
-    private static readonly TimeSpan timeForTags = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan timeForSummaries = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan TimeForTags = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan TimeForSummaries = TimeSpan.FromSeconds(8);
 
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
         if (Unfit() is { } unfit) return unfit;
-        var (evidence, refusal) = ChainEvidence.Read(context, "certified", context.Settings.Get(CertifyCommand.RequireSigned));
+        var (evidence, refusal) = ChainEvidence.Read(context, "certified", context.Options.Get(CertifyCommand.RequireSigned));
         if (refusal is not null) return refusal;
         if (evidence!.Lack(run, new JudgingFile(run.Policy, run.Identity.PolicyCommit), null) is { } untested)
             return Outcome.Refused("no-evidence", $"the evidence does not show what \"{run.Policy.Branches.Target}\" asks for " +
                 $"at {run.TargetTip[..12]}: {untested}; run the chain for this commit");
-        if (context.Settings.Get(CertifyCommand.RequireSigned))
+        if (context.Options.Get(CertifyCommand.RequireSigned))
             foreach (var image in evidence!.Images.Images.Where(image => image.Built).Select(image => ImageReference.Of(image.Repository, image.Digest)))
-                if (ProvenanceCheck.LackOf(image, run.Identity.Commit, await registry.ProvenanceAsync(image, cancel).ConfigureAwait(false)) is { } lack) return Outcome.Refused("not-signed", lack);
+                if (ProvenanceCheck.LackOf(image, run.Identity.Commit, await registry.ProvenanceAsync(image, cancel)) is { } lack) return Outcome.Refused("not-signed", lack);
         var facts = new List<ReleaseFacts>();
-        foreach (var image in evidence!.Images.Images) facts.Add(await GatherAsync(image, evidence, cancel).ConfigureAwait(false));
-        var plan = CertifyPlan.For(run.Identity.Commit, facts, context.Settings.Get(CertifyCommand.AllowOlder));
+        foreach (var image in evidence!.Images.Images) facts.Add(await GatherAsync(image, evidence, cancel));
+        var plan = CertifyPlan.For(run.Identity.Commit, facts, context.Options.Get(CertifyCommand.AllowOlder));
         context.Log.Info(plan.Text);
         if (plan.Refusal is { } no) return Outcome.Refused(no.Reason, no.Text);
         if (context.DryRun) return Outcome.Done(plan.Text);
         var earlier = context.Evidence.TryRead("certify", out var own, out _) ? own.HandOverAs(HandOverJson.Default.CertifyHandOver) : null;
         cancel.ThrowIfCancellationRequested();
         // A few small writes: once the first is made a stop waits for the last, so that no version is half certified.
-        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeForTags, context.Time, cancel);
-        if (await ActAsync(plan, finishing.Token).ConfigureAwait(false) is { } stopped) return stopped;
-        return await EndAsync(plan, evidence, earlier, cancel).ConfigureAwait(false);
+        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, TimeForTags, context.Time, cancel);
+        if (await ActAsync(plan, finishing.Token) is { } stopped) return stopped;
+        return await EndAsync(plan, evidence, earlier, cancel);
     }
 
     private Outcome? Unfit()
     {
         var identity = run.Identity;
-        if (!identity.IsDefaultBranch)
-            return Outcome.Refused("not-default-branch", $"\"{identity.Branch}\" is not the target branch \"{run.Policy.Branches.Target}\": only what is merged is certified");
+        if (!identity.IsTargetBranch)
+            return Outcome.Refused("not-target-branch", $"\"{identity.Branch}\" is not the target branch \"{run.Policy.Branches.Target}\": only what is merged is certified");
         return identity.Dirty
             ? Outcome.Refused("dirty", "the work tree has changes that are not committed, so no image is from what is here; run certify on a clean checkout") : null;
     }
@@ -54,32 +54,31 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
         var reference = ImageReference.Of(image.Repository, image.Digest);
         var release = ImageName.Repository(definition.Push, definition.BranchPrefix, image.Component, isDefaultBranch: true);
         context.Log.Progress($"reading {image.Component} from the registry {reference.Host}");
-        var production = await MovingAsync(release, ImageName.ProductionTag(component.Major), cancel).ConfigureAwait(false);
+        var production = await MovingAsync(release, ImageName.ProductionTag(component.Major), cancel);
         if (!image.Built)
             return new ReleaseFacts(image.Component, reference, false, null, release.Repository, false, null, VersionOf(production.Image?.Version ?? image.Tag), null, production, new MovingTag("latest", null, Ancestry.None));
         var version = ImageName.VersionTag(component.Major, run.Identity.BuildNumber);
         return new ReleaseFacts(image.Component, reference, true,
-            await registry.FindAsync(reference, cancel).ConfigureAwait(false),
+            await registry.FindAsync(reference, cancel),
             release.Repository,
-            await registry.FindAsync(release.WithTag(ImageName.BarredTag(image.Digest)), cancel).ConfigureAwait(false) is not null,
+            await registry.FindAsync(release.WithTag(ImageName.BarredTag(image.Digest)), cancel) is not null,
             evidence.LackOf(image, run.Policy),
             version,
-            (await registry.FindAsync(release.WithTag(version), cancel).ConfigureAwait(false))?.Digest,
+            (await registry.FindAsync(release.WithTag(version), cancel))?.Digest,
             production,
-            await MovingAsync(release, "latest", cancel).ConfigureAwait(false));
+            await MovingAsync(release, "latest", cancel));
     }
 
     private async Task<MovingTag> MovingAsync(ImageReference repository, string tag, CancellationToken cancel)
     {
-        var image = await registry.FindAsync(repository.WithTag(tag), cancel).ConfigureAwait(false);
+        var image = await registry.FindAsync(repository.WithTag(tag), cancel);
         if (image is null) return new MovingTag(tag, null, Ancestry.None);
         // An image that does not say its commit may well be the newer one, and so may one of a commit that nobody here knows.
-        if (image.Revision is not { } revision || await run.FindCommitAsync(revision, cancel)
-            .ConfigureAwait(false) is null) return new MovingTag(tag, image, Ancestry.Unknown);
+        if (image.Revision is not { } revision || await run.FindCommitAsync(revision, cancel) is null) return new MovingTag(tag, image, Ancestry.Unknown);
         var commit = run.Identity.Commit;
-        return new MovingTag(tag, image, await run.IsAncestorAsync(revision, commit, cancel).ConfigureAwait(false)
+        return new MovingTag(tag, image, await run.IsAncestorAsync(revision, commit, cancel)
             ? Ancestry.Older
-            : await run.IsAncestorAsync(commit, revision, cancel).ConfigureAwait(false) ? Ancestry.Newer : Ancestry.Apart);
+            : await run.IsAncestorAsync(commit, revision, cancel) ? Ancestry.Newer : Ancestry.Apart);
     }
 
     private async Task<Outcome?> ActAsync(CertifyPlan plan, CancellationToken cancel)
@@ -94,7 +93,7 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
                 {
                     try
                     {
-                        if (await WriteAsync(component.Facts, write, cancel).ConfigureAwait(false) is { } stopped) return stopped;
+                        if (await WriteAsync(component.Facts, write, cancel) is { } stopped) return stopped;
                     }
                     catch (OperationCanceledException) when (cancel.IsCancellationRequested)
                     {
@@ -118,11 +117,11 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
         {
             if (write.Moves)
             {
-                await registry.MoveAsync(image, write.Tag, write.From, cancel).ConfigureAwait(false);
+                await registry.MoveAsync(image, write.Tag, write.From, cancel);
                 context.Log.Info($"{image.Repository}:{write.Tag} is {image.Digest}" + (write.From is null ? "" : $", was {write.From}"));
                 return null;
             }
-            var now = await registry.TagAsync(image, write.Tag, cancel).ConfigureAwait(false);
+            var now = await registry.TagAsync(image, write.Tag, cancel);
             if (now == image.Digest)
             {
                 context.Log.Info($"{image.Repository}:{write.Tag} is {image.Digest}");
@@ -139,7 +138,7 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
     // The tags are written: from here on nothing changes the verdict, a stop as little as a registry that falls silent.
     private async Task<Outcome> EndAsync(CertifyPlan plan, ChainEvidence evidence, CertifyHandOver? earlier, CancellationToken cancel)
     {
-        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeForSummaries, context.Time, cancel);
+        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, TimeForSummaries, context.Time, cancel);
         var certified = new List<CertifiedImage>();
         foreach (var component in plan.Components.Where(component => !component.IsSuperseded))
         {
@@ -150,7 +149,7 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
                 : earlier?.Images.FirstOrDefault(image => image.Component == facts.Component && image.Digest == facts.Image.Digest)?.PreviousDigest;
             var pull = evidence.Images.Images.First(image => image.Component == facts.Component).PullRepository;
             certified.Add(new CertifiedImage(facts.Component, facts.Image.Repository, pull, facts.Image.Digest!, facts.VersionTag, facts.Production.Tag, previous));
-            if (component.Writes.Count > 0) await AttachAsync(facts, evidence, finishing.Token).ConfigureAwait(false);
+            if (component.Writes.Count > 0) await AttachAsync(facts, evidence, finishing.Token);
         }
         var now = plan.Components.Where(component => component.Writes.Any(write => write.Moves)).ToList();
         var superseded = plan.Components.Where(component => component.Facts.Built && component.IsSuperseded).ToList();
@@ -180,7 +179,7 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
         };
         try
         {
-            await registry.AttachAsync(facts.Image, PredicateTypes.VerificationSummary, Encoding.UTF8.GetBytes(context.Log.Mask.Apply(statement.ToJsonString())), cancel).ConfigureAwait(false);
+            await registry.AttachAsync(facts.Image, PredicateTypes.VerificationSummary, Encoding.UTF8.GetBytes(context.Log.Mask.Apply(statement.ToJsonString())), cancel);
         }
         catch (RegistryRefusalException refusal)
         {
@@ -206,7 +205,7 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
             ["resourceUri"] = resource,
             ["policy"] = new JsonObject
             {
-                ["uri"] = $"git+{run.Identity.Repository}#{context.Settings.Get(StepCommand.Configuration)}",
+                ["uri"] = $"git+{run.Identity.Repository}#{context.Options.Get(StepCommand.PipelineFile)}",
                 ["digest"] = new JsonObject { ["gitCommit"] = run.TargetTip },
             },
             ["inputAttestations"] = inputs,

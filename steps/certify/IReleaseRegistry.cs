@@ -36,13 +36,13 @@ internal sealed class ReleaseRegistry(StepContext context, RegistryDefinition de
 
     public async Task<string> TagAsync(ImageReference image, string tag, CancellationToken cancel)
     {
-        await client.PutManifestAsync(image.WithTag(tag), await ReadAsync(image, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
-        return await client.FindDigestAsync(image.WithTag(tag), cancel).ConfigureAwait(false)
-            ?? throw new UnavailableException("registry", $"the registry \"{image.Host}\" accepted \"{image.WithTag(tag)}\" and says now that it is not there");
+        await client.PutManifestAsync(image.WithTag(tag), await ReadAsync(image, cancel), cancel);
+        return await client.FindDigestAsync(image.WithTag(tag), cancel)
+            ?? throw new UnavailableException("registry-protocol", $"the registry \"{image.Host}\" accepted \"{image.WithTag(tag)}\" and says now that it is not there");
     }
 
     public async Task MoveAsync(ImageReference image, string tag, string? expected, CancellationToken cancel) =>
-        await client.MoveTagAsync(image.WithTag(tag), await ReadAsync(image, cancel).ConfigureAwait(false), expected, cancel).ConfigureAwait(false);
+        await client.MoveTagAsync(image.WithTag(tag), await ReadAsync(image, cancel), expected, cancel);
 
     public Task AttachAsync(ImageReference image, string predicateType, byte[] statement, CancellationToken cancel) =>
         Attestation.AttachAsync(client, context, image, predicateType, statement, cancel);
@@ -52,6 +52,6 @@ internal sealed class ReleaseRegistry(StepContext context, RegistryDefinition de
 
     public void Dispose() => client.Dispose();
 
-    private async Task<RegistryManifest> ReadAsync(ImageReference image, CancellationToken cancel) => await client.FindManifestAsync(image, cancel).ConfigureAwait(false)
-        ?? throw new UnavailableException("registry", $"\"{image}\" was in the registry a moment ago and is not now; is a clean-up running there?");
+    private async Task<RegistryManifest> ReadAsync(ImageReference image, CancellationToken cancel) => await client.FindManifestAsync(image, cancel)
+        ?? throw new UnavailableException("registry-protocol", $"\"{image}\" was in the registry a moment ago and is not now; is a clean-up running there?");
 }

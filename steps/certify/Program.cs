@@ -1,1 +1,1 @@
-return await CiSteps.Hosting.StepHost.RunAsync(CiSteps.Certify.CertifyCommand.Create(), args).ConfigureAwait(false);
+return await CiSteps.Hosting.StepHost.RunAsync(CiSteps.Certify.CertifyCommand.Create(), args);

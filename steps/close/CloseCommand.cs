@@ -1,5 +1,5 @@
 using CiSteps.Hosting;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Pipeline;
 using CiSteps.Testbeds.Claims;
 
@@ -9,7 +9,7 @@ namespace CiSteps.Close;
 internal static class CloseCommand
 {
     /// <summary>Steps that the chain has, for chains of one's own making.</summary>
-    internal static readonly Setting<string> Steps = Setting.Text("steps",
+    internal static readonly StepOption<string> Steps = StepOption.Text("steps",
         "the chain's steps in order, with commas; default: those of the branch or the release chain",
         null, "cisteps.chain.steps");
 
@@ -17,7 +17,7 @@ internal static class CloseCommand
     /// <param name="http">Posts notifications; null for a client of its own.</param>
     public static StepCommand Create(HttpClient? http = null) => new("close",
         "Ends a chain whatever happened: gives its testbeds back, tells the owner once, writes the report.",
-        [Steps, .. ChainRun.Settings, .. TestbedAccess.Settings],
+        [Steps, .. ChainRun.Options, .. TestbedAccess.Options],
         (context, cancel) => new CloseStep(context, http).RunAsync(cancel))
     {
         // Whom an earlier run has told is not told again.

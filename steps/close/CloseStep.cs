@@ -19,15 +19,15 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
     internal const string ToldFile = "told.json";
     private const string ReportFile = "report.html";
 
-    private static readonly TimeSpan timeForTestbeds = TimeSpan.FromSeconds(12);
-    private static readonly TimeSpan timeForOwners = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan TimeForTestbeds = TimeSpan.FromSeconds(12);
+    private static readonly TimeSpan TimeForOwners = TimeSpan.FromSeconds(8);
 
     // What a step refused for (a broken ci-steps.yaml, say); it must not keep the end of the chain from coming.
     private Exception? unreadable;
 
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
-        var chain = await GatherAsync(cancel).ConfigureAwait(false);
+        var chain = await GatherAsync(cancel);
         var plan = ClosePlan.For(chain);
         var verdict = plan.Verdict;
         context.Log.Info(verdict.Succeeded ? verdict.Text : $"{verdict.FailedStep} failed ({verdict.Reason}): {verdict.Text}");
@@ -35,10 +35,10 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
         if (context.DryRun) return Outcome.Done(plan.Sentence("nothing was given back, nobody was told"));
 
         // The chain's last word: a stop shortens it, but nobody comes after this step who would say it.
-        var (back, failure) = await GiveBackInTimeAsync(plan, chain.Run, cancel).ConfigureAwait(false);
+        var (back, failure) = await GiveBackInTimeAsync(plan, chain.Run, cancel);
         Write(plan.Report);
-        using var telling = new FinishingTime(Timeout.InfiniteTimeSpan, timeForOwners, context.Time, cancel);
-        var (told, missed) = await TellAsync(plan, chain.Run, telling.Token).ConfigureAwait(false);
+        using var telling = new FinishingTime(Timeout.InfiniteTimeSpan, TimeForOwners, context.Time, cancel);
+        var (told, missed) = await TellAsync(plan, chain.Run, telling.Token);
         if (failure is not null)
         {
             return Outcome.Unavailable("testbeds",
@@ -56,9 +56,9 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
         IReadOnlyList<string> touched = [];
         try
         {
-            using var chain = await ChainRun.OpenAsync(context, cancel).ConfigureAwait(false);
+            using var chain = await ChainRun.OpenAsync(context, cancel);
             policy = chain.Policy;
-            touched = await TouchedAsync(chain, cancel).ConfigureAwait(false);
+            touched = await TouchedAsync(chain, cancel);
         }
         catch (Exception broken) when (context.Run is not null && broken is UsageException or UnavailableException)
         {
@@ -66,9 +66,9 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
             context.Log.Warning($"owners are not known: {broken.Message}");
         }
         var run = context.Run!;
-        var steps = context.Settings.Find(CloseCommand.Steps) is { } named
+        var steps = context.Options.Find(CloseCommand.Steps) is { } named
             ? named.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-            : run.IsDefaultBranch ? ChainVerdict.ReleaseSteps : ChainVerdict.BranchSteps;
+            : run.IsTargetBranch ? ChainVerdict.ReleaseSteps : ChainVerdict.BranchSteps;
         var evidence = new Dictionary<string, StepEvidence>(StringComparer.Ordinal);
         var missing = new Dictionary<string, EvidenceFound>(StringComparer.Ordinal);
         foreach (var step in steps)
@@ -84,9 +84,9 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
     {
         try
         {
-            return context.Settings.Find(TestbedAccess.Management) is not null
-                || context.Settings.Find(TestbedAccess.Kubeconfig) is not null
-                || context.FindSecret(TestbedAccess.ContentVariable) is not null;
+            return context.Options.Find(TestbedAccess.PoolKubeconfig) is not null
+                || context.Options.Find(TestbedAccess.Kubeconfig) is not null
+                || context.FindSecret(TestbedAccess.PoolKubeconfigVariable) is not null;
         }
         catch (UsageException)
         {
@@ -99,9 +99,9 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
     {
         try
         {
-            var paths = await chain.BaseAsync(cancel).ConfigureAwait(false) is { } from ? chain.ChangedSince(from) : [];
+            var paths = await chain.BaseAsync(cancel) is { } from ? chain.ChangedSince(from) : [];
             if (paths.Count == 0) return [];
-            var changes = ChangedComponents.Decide(chain.Policy, paths, context.Settings.Get(StepCommand.Configuration));
+            var changes = ChangedComponents.Decide(chain.Policy, paths, context.Options.Get(StepCommand.PipelineFile));
             return [.. changes.Where(change => change.Changed).Select(change => change.Component.Name)];
         }
         catch (Exception failure) when (failure is UsageException or UnavailableException)
@@ -114,10 +114,10 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
     private async Task<(IReadOnlyList<string> Claims, string? Failure)> GiveBackInTimeAsync(
         ClosePlan plan, RunIdentity run, CancellationToken cancel)
     {
-        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeForTestbeds, context.Time, cancel);
+        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, TimeForTestbeds, context.Time, cancel);
         try
         {
-            return await GiveBackAsync(plan, run, finishing.Token).ConfigureAwait(false);
+            return await GiveBackAsync(plan, run, finishing.Token);
         }
         catch (OperationCanceledException) when (finishing.Token.IsCancellationRequested)
         {
@@ -135,8 +135,8 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
         }
         try
         {
-            using var testbeds = await TestbedAccess.OpenAsync(context, cancel).ConfigureAwait(false);
-            return (await testbeds.ReleaseAllAsync(run, cancel).ConfigureAwait(false), null);
+            using var testbeds = await TestbedAccess.OpenAsync(context, cancel);
+            return (await testbeds.ReleaseAllAsync(run, cancel), null);
         }
         catch (Exception failure) when (failure is UnavailableException or UsageException or ClusterApiException)
         {
@@ -163,7 +163,7 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
     {
         if (plan.Recipients.Count == 0) return ([], []);
         var links = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        if (context.Settings.Environment.GetValueOrDefault("BUILD_URL") is { Length: > 0 } build) links["build"] = build;
+        if (context.Options.Environment.GetValueOrDefault("BUILD_URL") is { Length: > 0 } build) links["build"] = build;
         var known = Known();
         var (told, missed) = (new List<string>(), new List<string>());
         using var own = http is null ? new HttpClient() : null;
@@ -177,7 +177,7 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
                 continue;
             }
             if (AddressOf(owner) is not { } address || !await PostedAsync(notification, address, client,
-                cancel).ConfigureAwait(false))
+                cancel))
             {
                 missed.Add(owner.Name);
                 continue;
@@ -194,7 +194,7 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
         try
         {
             return await Webhook.PostAsync(notification, address, client, context.Log, context.Time,
-                cancel).ConfigureAwait(false);
+                cancel);
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {

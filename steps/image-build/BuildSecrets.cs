@@ -20,7 +20,7 @@ internal static class BuildSecrets
             var what = $"the secret \"{secret.Id}\" of \"{component.Name}\"";
             if (secret.Variable is { } variable)
             {
-                if (context.Settings.Environment.GetValueOrDefault(variable) is not { Length: > 0 } value)
+                if (context.Options.Environment.GetValueOrDefault(variable) is not { Length: > 0 } value)
                     throw new UsageException($"{what} is to come from the variable \"{variable}\", which is not set: set it for this build, or mend image.secrets in ci-steps.yaml");
                 context.Log.Mask.Add(value);
                 arguments.Add($"--secret=id={secret.Id},env={variable}");
@@ -38,8 +38,8 @@ internal static class BuildSecrets
             arguments.Add($"--secret=id={secret.Id},src={path}");
         }
         if (!image.Ssh) return arguments;
-        if (context.Settings.Environment.GetValueOrDefault(Agent) is not { Length: > 0 } socket || !Path.Exists(socket))
-            throw new UsageException($"\"{component.Name}\" has image.ssh, and no ssh agent is there: {Agent} {(context.Settings.Environment.ContainsKey(Agent) ? "names nothing that exists" : "is not set")}; start one (eval $(ssh-agent), ssh-add), or take image.ssh out of ci-steps.yaml");
+        if (context.Options.Environment.GetValueOrDefault(Agent) is not { Length: > 0 } socket || !Path.Exists(socket))
+            throw new UsageException($"\"{component.Name}\" has image.ssh, and no ssh agent is there: {Agent} {(context.Options.Environment.ContainsKey(Agent) ? "names nothing that exists" : "is not set")}; start one (eval $(ssh-agent), ssh-add), or take image.ssh out of ci-steps.yaml");
         arguments.Add("--ssh=default");
         return arguments;
     }

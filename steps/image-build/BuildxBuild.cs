@@ -22,20 +22,20 @@ internal sealed partial class BuildxBuild(StepContext context, string program, E
     /// <exception cref="ImageBuildException">The build failed.</exception>
     public async Task<EngineBuildResult> RunAsync(EngineBuild build, BuildContext files, IReadOnlyList<ImageReference> cacheFrom, IReadOnlyList<string> secrets, CancellationToken cancel)
     {
-        using var configuration = ClientConfiguration.For(credentials, context.Settings.Environment);
-        var said = new BuildxProgress(context.Log.Child);
+        using var configuration = ClientConfiguration.For(credentials, context.Options.Environment);
+        var said = new BuildxProgress(context.Log.ProcessOutput);
         // As a folder: of a tar on its standard input BuildKit leaves out nothing, not the Dockerfile either that
         // .dockerignore names.
         using var handed = files.OpenFolder();
         var command = Command(
             context, program, [.. Arguments(build, cacheFrom, secrets, handed.IdFile, handed)], location, configuration);
         var exit = await ChildProcess.RunAsync(
-            command with { OnLine = (line, _) => said.Add(line), EndsWithThis = true }, cancel).ConfigureAwait(false);
+            command with { OnLine = (line, _) => said.Add(line), EndsWithThis = true }, cancel);
         foreach (var (source, why) in said.NotImported)
             context.Log.Warning($"no layers could be taken from {source}, so more is built than need be: {why}");
         if (exit != 0) throw new ImageBuildException(said.Instruction, said.Error.Length > 0 ? said.Error : $"docker buildx ended with exit code {exit}", said.LastLines);
         handed.RequireUnchanged();
-        var id = (await File.ReadAllTextAsync(handed.IdFile, cancel).ConfigureAwait(false)).Trim();
+        var id = (await File.ReadAllTextAsync(handed.IdFile, cancel)).Trim();
         return ImageReference.IsDigest(id) ? new EngineBuildResult(id, said.Steps, said.Cached) : throw new UnavailableException("engine", "docker buildx ended well and named no image");
     }
 
@@ -45,7 +45,7 @@ internal sealed partial class BuildxBuild(StepContext context, string program, E
     public static ChildCommand Command(
         StepContext context, string program, IReadOnlyList<string> arguments, EngineLocation location, ClientConfiguration? configuration = null)
     {
-        var environment = ChildEnvironment.Whole(context.Settings.Environment);
+        var environment = ChildEnvironment.Whole(context.Options.Environment);
         foreach (var (name, value) in location.ClientEnvironment) environment[name] = value;
         // Somebody's current builder may be a machine elsewhere: the image has to be on this engine.
         environment["BUILDX_BUILDER"] = null;

@@ -10,15 +10,15 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
     private const int MostTagsLookedAt = 200;
     private readonly ImageDefinition image = order.Component.Image!;
 
-    public async Task<LocalBuild> RunAsync(BuildSetting setting, CancellationToken cancel)
+    public async Task<LocalBuild> RunAsync(BuildEnvironment setting, CancellationToken cancel)
     {
         if (setting.Builder.WhyNot.Length > 0)
             context.Log.Info($"{order.Component.Name}: built with the engine's own builder, not BuildKit ({setting.Builder.WhyNot})"
                 + (setting.Kind.IsPodman ? "" : $"; set image.builder to engine to keep it so, or {BuilderChoice.HowToInstall}"));
         var files = BuildContext.Open(Path.Combine(context.WorkTree, image.Context), Path.GetFullPath(Path.Combine(context.WorkTree, image.Dockerfile)));
         var sources = DockerfileSources.Read(setting.Text, setting.Parameters);
-        // The engine's own builder leaves the front end out of account; then it is no part of the image.
-        var (bases, resolved) = await PullBasesAsync(sources, setting, cancel).ConfigureAwait(false);
+        // The engine's own builder leaves the front end out of account; then it is not part of the image.
+        var (bases, resolved) = await PullBasesAsync(sources, setting, cancel);
         var labels = order.Labels.ToDictionary();
         labels[ImageName.BasesLabel] = BaseImage.Write(bases);
         if (ComponentInputs.Of(run, order.Component, bases) is { } inputs) labels[ImageName.InputsLabel] = inputs;
@@ -33,45 +33,45 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         EngineBuildResult result;
         try
         {
-            result = await BuildAsync(build, files, setting, cancel).ConfigureAwait(false);
+            result = await BuildAsync(build, files, setting, cancel);
         }
         catch (ImageBuildException failure) when (BuildFaults.Find(failure, $"cannot build \"{order.Component.Name}\"", BuildFaults.FrontEndOf(setting.Text, image.Dockerfile)) is { } fault)
         {
             // The engine or builder says which registry did not let it in, and this side which credentials it had for it.
-            if (fault.InnerException is ImagePullException { Kind: ImagePullFailure.Unauthorized } pull) throw await ToStepFailureAsync(pull, cancel).ConfigureAwait(false);
+            if (fault.InnerException is ImagePullException { Kind: ImagePullFailure.Unauthorized } pull) throw await ToStepFailureAsync(pull, cancel);
             throw fault;
         }
-        await RequireSameBasesAsync(resolved, cancel).ConfigureAwait(false);
-        await RequireResultAsync(result.Id, setting, cancel).ConfigureAwait(false);
+        await RequireSameBasesAsync(resolved, cancel);
+        await RequireResultAsync(result.Id, setting, cancel);
         return new LocalBuild(result.Id, bases, result.Cached, result.Steps);
     }
 
-    private async Task<EngineBuildResult> BuildAsync(EngineBuild build, BuildContext files, BuildSetting setting, CancellationToken cancel)
+    private async Task<EngineBuildResult> BuildAsync(EngineBuild build, BuildContext files, BuildEnvironment setting, CancellationToken cancel)
     {
         if (setting.Builder.Program is { } program)
             return await new BuildxBuild(context, program, setting.Location, credentials)
-                .RunAsync(build, files, await CacheSourcesAsync(cancel).ConfigureAwait(false), setting.Secrets, cancel).ConfigureAwait(false);
-        build = build with { CacheFrom = await PullCacheAsync(cancel).ConfigureAwait(false) };
-        return setting.Kind.IsPodman || !EngineBuild.CanLabelAfterwards(build.Labels) ? await SendAsync(build, files, cancel).ConfigureAwait(false)
-            : await BuildThenLabelAsync(build, files, cancel).ConfigureAwait(false);
+                .RunAsync(build, files, await CacheSourcesAsync(cancel), setting.Secrets, cancel);
+        build = build with { CacheFrom = await PullCacheAsync(cancel) };
+        return setting.Kind.IsPodman || !EngineBuild.CanLabelAfterwards(build.Labels) ? await SendAsync(build, files, cancel)
+            : await BuildThenLabelAsync(build, files, cancel);
     }
 
     // docker's own builder makes an instruction of each label that it is given with a build, and each takes as long as a small
     // RUN: all of them in one are added to the image when it is built.
     private async Task<EngineBuildResult> BuildThenLabelAsync(EngineBuild build, BuildContext files, CancellationToken cancel)
     {
-        var plain = await SendAsync(build with { Name = null, Labels = new Dictionary<string, string>() }, files, cancel).ConfigureAwait(false);
-        var there = await engine.InspectImageAsync(plain.Id, cancel).ConfigureAwait(false)
+        var plain = await SendAsync(build with { Name = null, Labels = new Dictionary<string, string>() }, files, cancel);
+        var there = await engine.InspectImageAsync(plain.Id, cancel)
             ?? throw new UnavailableException("engine", $"the image of \"{order.Component.Name}\" was built as {plain.Id} and is not on the engine {engine.Location}");
         // A build on it would set its triggers off, and the image would be without them. The second time all comes from the cache.
-        if (there.Triggers.Count > 0) return plain with { Id = (await SendAsync(build, files, cancel).ConfigureAwait(false)).Id };
-        return plain with { Id = await engine.LabelAsync(plain.Id, build, cancel).ConfigureAwait(false) };
+        if (there.Triggers.Count > 0) return plain with { Id = (await SendAsync(build, files, cancel)).Id };
+        return plain with { Id = await engine.LabelAsync(plain.Id, build, cancel) };
     }
 
     private async Task<EngineBuildResult> SendAsync(EngineBuild build, BuildContext files, CancellationToken cancel)
     {
         EngineBuildResult? built = null;
-        await files.StreamAsync(async stream => built = await engine.BuildAsync(build, stream, context.Log.Child, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
+        await files.StreamAsync(async stream => built = await engine.BuildAsync(build, stream, context.Log.ProcessOutput, cancel), cancel);
         return built!;
     }
 
@@ -81,7 +81,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
     {
         foreach (var (reference, id) in resolved)
         {
-            var now = (await engine.InspectImageAsync(reference, cancel).ConfigureAwait(false))?.Id;
+            var now = (await engine.InspectImageAsync(reference, cancel))?.Id;
             if (now == id) continue;
             throw new UnavailableException("engine", $"the base image \"{reference}\" of \"{order.Component.Name}\" was {id} on the "
                 + $"engine {engine.Location}{(now is null ? " and was removed" : $" and became {now}")} while the image was built, so that nobody knows which one it was "
@@ -90,9 +90,9 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
     }
 
     // The image has to be on this engine, and for the platform that was asked for.
-    private async Task RequireResultAsync(string id, BuildSetting setting, CancellationToken cancel)
+    private async Task RequireResultAsync(string id, BuildEnvironment setting, CancellationToken cancel)
     {
-        if (await engine.InspectImageAsync(id, cancel).ConfigureAwait(false) is not { } built)
+        if (await engine.InspectImageAsync(id, cancel) is not { } built)
             throw new UnavailableException("engine", $"the image of \"{order.Component.Name}\" was built as {id} and is not on the engine {setting.Location}");
         if (image.Platform is { } platform && !BuildPlatform.AreSame(built.Platform, platform))
             throw new UsageException($"ci-steps.yaml wants the image of \"{order.Component.Name}\" for \"{platform}\", and this engine built it for \"{built.Platform}\"; nothing was pushed: "
@@ -100,7 +100,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
     }
 
     // Bases as they are recorded; beside them the engine's own id of each that has it under its name.
-    private async Task<(IReadOnlyList<BaseImage> Bases, Dictionary<string, string> Resolved)> PullBasesAsync(IReadOnlyList<DockerfileSource> sources, BuildSetting setting, CancellationToken cancel)
+    private async Task<(IReadOnlyList<BaseImage> Bases, Dictionary<string, string> Resolved)> PullBasesAsync(IReadOnlyList<DockerfileSource> sources, BuildEnvironment setting, CancellationToken cancel)
     {
         var bases = new List<BaseImage>();
         var resolved = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -109,11 +109,11 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         {
             if (source.Use == DockerfileUse.FrontEnd && !setting.Builder.IsBuildx) continue;
             var platform = source.Use == DockerfileUse.FrontEnd ? setting.Parameters.EnginePlatform! : source.Platform ?? setting.Platform;
-            var (digest, local) = await PullAsync(source, platform, cancel).ConfigureAwait(false);
+            var (digest, local) = await PullAsync(source, platform, cancel);
             if (source.Use == DockerfileUse.Base) setting.RequireKnownTriggers(source, local);
             if (!bases.Exists(known => known.Reference == source.Reference)) bases.Add(new BaseImage(source.Reference, digest));
             resolved.TryAdd(source.Reference, local.Id);
-            if (source.IsFinalBase) await RequirePlatformAsync(source, digest, local, platform, setting, cancel).ConfigureAwait(false);
+            if (source.IsFinalBase) await RequirePlatformAsync(source, digest, local, platform, setting, cancel);
             // What its triggers take from other images belongs to this build as well.
             if (source.Use == DockerfileUse.Base)
                 foreach (var triggered in DockerfileSources.OfTriggers(local.Triggers, source.Line)) left.Enqueue(triggered);
@@ -129,9 +129,9 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         var wanted = image.Platform is null && source.Platform is null ? null : platform;
         try
         {
-            var pulled = await engine.PullAsync(source.Reference, await credentials.FindAsync(name.Host, cancel).ConfigureAwait(false),
-                far => context.Log.Progress($"pulling {name}: {far}"), wanted, cancel).ConfigureAwait(false);
-            var there = await engine.InspectImageAsync(source.Reference, cancel).ConfigureAwait(false) ?? await engine.InspectImageAsync(pulled.Id, cancel).ConfigureAwait(false);
+            var pulled = await engine.PullAsync(source.Reference, await credentials.FindAsync(name.Host, cancel),
+                far => context.Log.Progress($"pulling {name}: {far}"), wanted, cancel);
+            var there = await engine.InspectImageAsync(source.Reference, cancel) ?? await engine.InspectImageAsync(pulled.Id, cancel);
             return (pulled.Digest, there ?? throw new UnavailableException("engine", $"the engine pulled \"{source.Reference}\" and does not have it"));
         }
         catch (ImagePullException failure) when (source.Use == DockerfileUse.FrontEnd)
@@ -141,7 +141,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         catch (ImagePullException failure)
         {
             // An image that was made on this machine is in no registry; one that was pulled before has its digest still.
-            if (await engine.InspectImageAsync(source.Reference, cancel).ConfigureAwait(false) is not { } local) throw await ToStepFailureAsync(failure, cancel).ConfigureAwait(false);
+            if (await engine.InspectImageAsync(source.Reference, cancel) is not { } local) throw await ToStepFailureAsync(failure, cancel);
             var known = local.Digests.FirstOrDefault(digest => digest.StartsWith(name.Repository + "@", StringComparison.Ordinal));
             context.Log.Warning($"the base image \"{source.Reference}\" cannot be pulled ({failure.EngineText}); the one on this engine is used");
             return (known is null ? local.Id : known[(known.IndexOf('@', StringComparison.Ordinal) + 1)..], local);
@@ -150,7 +150,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
 
     private async Task<Exception> ToStepFailureAsync(ImagePullException failure, CancellationToken cancel) =>
         failure.ToStepFailure(ImageReference.TryParse(failure.Reference, out var name, out _)
-            ? await credentials.AdviceAsync(name.Host, cancel).ConfigureAwait(false) : "");
+            ? await credentials.AdviceAsync(name.Host, cancel) : "");
 
     private Exception FrontEndFailure(DockerfileSource source, ImagePullException failure)
     {
@@ -161,7 +161,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
     }
 
     // BuildKit would build on a base of any platform, and say in the image that it is the one that was asked for.
-    private async Task RequirePlatformAsync(DockerfileSource source, string digest, LocalImage local, string platform, BuildSetting setting, CancellationToken cancel)
+    private async Task RequirePlatformAsync(DockerfileSource source, string digest, LocalImage local, string platform, BuildEnvironment setting, CancellationToken cancel)
     {
         var place = $"{image.Dockerfile}:{source.Line}";
         if (image.Platform is { } wanted && !BuildPlatform.AreSame(platform, wanted))
@@ -170,32 +170,32 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         if (BuildPlatform.AreSame(local.Platform, platform) || !ImageReference.IsDigest(digest)) return;
         // An engine that keeps images of several platforms under one name may show another one than the build takes.
         var reference = ImageReference.Parse(source.Reference);
-        if (setting.KeepsSeveralPlatforms(local) && await OffersAsync(reference.WithDigest(digest), platform, cancel).ConfigureAwait(false)) return;
+        if (setting.KeepsSeveralPlatforms(local) && await OffersAsync(reference.WithDigest(digest), platform, cancel)) return;
         throw new UsageException($"the image of \"{order.Component.Name}\" is to be for \"{platform}\", and its base image \"{source.Reference}\" ({place}) is for \"{local.Platform}\"; "
             + $"nothing was built: take a base image that has \"{platform}\", or mend image.platform in ci-steps.yaml");
     }
 
     private async Task<bool> OffersAsync(ImageReference reference, string platform, CancellationToken cancel) =>
-        await registry.FindImageAsync(reference, cancel).ConfigureAwait(false) is { } there && there.Platforms.Any(one => BuildPlatform.AreSame(one.Platform, platform));
+        await registry.FindImageAsync(reference, cancel) is { } there && there.Platforms.Any(one => BuildPlatform.AreSame(one.Platform, platform));
 
     // Where the engine has built this component before, its own cache is the better one: naming sources would switch it off.
     private async Task<IReadOnlyList<string>> PullCacheAsync(CancellationToken cancel)
     {
-        if (context.Settings.Get(ImageBuildCommand.NoCache)) return [];
+        if (context.Options.Get(ImageBuildCommand.NoCache)) return [];
         var own = await engine.ListImagesAsync(new Dictionary<string, string?>
         {
             [ImageName.TitleLabel] = order.Labels[ImageName.TitleLabel],
             [ImageName.SourceLabel] = order.Labels[ImageName.SourceLabel],
-        }, cancel).ConfigureAwait(false);
+        }, cancel);
         if (own.Count > 0) return [];
         var pulled = new List<string>();
-        foreach (var source in await CacheSourcesAsync(cancel).ConfigureAwait(false))
+        foreach (var source in await CacheSourcesAsync(cancel))
         {
             try
             {
                 context.Log.Progress($"{order.Component.Name}: pulling {source} for its layers");
-                pulled.Add((await engine.PullAsync(source.ToString(), await credentials.FindAsync(source.Host, cancel).ConfigureAwait(false),
-                    far => context.Log.Progress($"pulling {source}: {far}"), cancel: cancel).ConfigureAwait(false)).Id);
+                pulled.Add((await engine.PullAsync(source.ToString(), await credentials.FindAsync(source.Host, cancel),
+                    far => context.Log.Progress($"pulling {source}: {far}"), cancel: cancel)).Id);
             }
             catch (ImagePullException failure)
             {
@@ -208,9 +208,9 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
     // The nearest first: the image of the newest commit that this one comes from; then the certified one.
     private async Task<IReadOnlyList<ImageReference>> CacheSourcesAsync(CancellationToken cancel)
     {
-        if (context.Settings.Get(ImageBuildCommand.NoCache)) return [];
+        if (context.Options.Get(ImageBuildCommand.NoCache)) return [];
         var repository = run.Repository;
-        var tags = await registry.ListTagsAsync(order.Name, cancel).ConfigureAwait(false);
+        var tags = await registry.ListTagsAsync(order.Name, cancel);
         var nearest = tags.Where(tag => tag != order.Name.Tag).TakeLast(MostTagsLookedAt)
             .Select(tag => (Tag: tag, Commit: CommitOf(tag)))
             .Where(one => one.Commit is not null && one.Commit != run.Identity.Commit && repository.IsAncestor(one.Commit, run.Identity.Commit))

@@ -8,7 +8,7 @@ namespace CiSteps.ImageBuild;
 internal sealed class EngineImageWorks : IImageWorks
 {
     private const int PushAttempts = 3;
-    private static readonly TimeSpan[] readBackPauses = [TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(4)];
+    private static readonly TimeSpan[] ReadBackPauses = [TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(4)];
     private readonly StepContext context;
     private readonly ChainRun run;
     private readonly RegistryCredentials credentials;
@@ -29,45 +29,45 @@ internal sealed class EngineImageWorks : IImageWorks
     public async Task<int> PrepareAsync(ComponentDefinition component, CommandDefinition command, CancellationToken cancel)
     {
         using var commands = new ConfiguredCommands(context, context.Log, credentials,
-            async stop => (await EngineAsync(stop).ConfigureAwait(false)).Engine);
-        return await commands.RunAsync(command, new((text, _) => context.Log.Child(text)) { EndsWithThis = true }, cancel).ConfigureAwait(false);
+            async stop => (await EngineAsync(stop)).Engine);
+        return await commands.RunAsync(command, new((text, _) => context.Log.ProcessOutput(text)) { EndsWithThis = true }, cancel);
     }
 
     public async Task<IReadOnlyList<DockerfileSource>> ReadSourcesAsync(ComponentDefinition component, CancellationToken cancel)
     {
         var image = component.Image!;
-        var text = BuildSetting.ReadDockerfile(context, image);
-        var parameters = BuildSetting.ParametersOf(image);
+        var text = BuildEnvironment.ReadDockerfile(context, image);
+        var parameters = BuildEnvironment.ParametersOf(image);
         // The engine is asked only where a name depends on it.
         return DockerfileSources.Read(text, DockerfileSources.NeedPlatform(text, image.Dockerfile)
-            ? parameters with { EnginePlatform = (await EngineAsync(cancel).ConfigureAwait(false)).Platform } : parameters);
+            ? parameters with { EnginePlatform = (await EngineAsync(cancel)).Platform } : parameters);
     }
 
     public async Task CheckAsync(ComponentDefinition component, CancellationToken cancel)
     {
         // What a pre-build command makes can be looked at only then.
-        if (component.PreBuild is null || File.Exists(Path.Combine(context.WorkTree, component.Image!.Dockerfile))) _ = await SettingAsync(component, cancel).ConfigureAwait(false);
+        if (component.PreBuild is null || File.Exists(Path.Combine(context.WorkTree, component.Image!.Dockerfile))) _ = await SettingAsync(component, cancel);
     }
 
     public async Task<LocalBuild> BuildAsync(ImageOrder order, CancellationToken cancel)
     {
-        var setting = await SettingAsync(order.Component, cancel).ConfigureAwait(false);
-        var (working, _, _) = await EngineAsync(cancel).ConfigureAwait(false);
-        return await new ComponentBuild(context, run, working, registry, credentials, order).RunAsync(setting, cancel).ConfigureAwait(false);
+        var setting = await SettingAsync(order.Component, cancel);
+        var (working, _, _) = await EngineAsync(cancel);
+        return await new ComponentBuild(context, run, working, registry, credentials, order).RunAsync(setting, cancel);
     }
 
     public async Task<(string Digest, bool IsOurs)> PublishAsync(ImageReference name, string id, CancellationToken cancel)
     {
-        var (working, _, _) = await EngineAsync(cancel).ConfigureAwait(false);
-        var credential = await credentials.FindAsync(name.Host, cancel).ConfigureAwait(false);
+        var (working, _, _) = await EngineAsync(cancel);
+        var credential = await credentials.FindAsync(name.Host, cancel);
         for (var attempt = 1; ; attempt++)
         {
             // Read again before each write: somebody else may have been there, or an attempt that failed may have arrived.
-            if (await registry.FindImageAsync(name, cancel).ConfigureAwait(false) is { } there) return (there.Digest, there.KnownAs.Contains(id));
+            if (await registry.FindImageAsync(name, cancel) is { } there) return (there.Digest, there.KnownAs.Contains(id));
             try
             {
-                var said = await working.PushAsync(name, credential, far => context.Log.Progress($"pushing {name}: {far}"), cancel).ConfigureAwait(false);
-                var now = await ReadBackAsync(name, cancel).ConfigureAwait(false);
+                var said = await working.PushAsync(name, credential, far => context.Log.Progress($"pushing {name}: {far}"), cancel);
+                var now = await ReadBackAsync(name, cancel);
                 var isOurs = now.KnownAs.Contains(id);
                 // The registry's word counts. An engine may name the image of one platform where the registry has an index, or the other way round.
                 if (isOurs && said is not null && !now.KnownAs.Contains(said))
@@ -77,12 +77,12 @@ internal sealed class EngineImageWorks : IImageWorks
             catch (ImagePushException failure) when (failure.Kind == ImagePullFailure.Unreachable && attempt < PushAttempts)
             {
                 var pause = TimeSpan.FromSeconds(attempt * 2);
-                context.Log.Info($"push {attempt} of {PushAttempts} failed ({failure.EngineText}); next in {Hosting.Settings.Durations.Show(pause)}");
-                await Task.Delay(pause, context.Time, cancel).ConfigureAwait(false);
+                context.Log.Info($"push {attempt} of {PushAttempts} failed ({failure.EngineText}); next in {Hosting.Options.Durations.Show(pause)}");
+                await Task.Delay(pause, context.Time, cancel);
             }
             catch (ImagePushException failure)
             {
-                throw Failure(failure, await credentials.AdviceAsync(name.Host, cancel).ConfigureAwait(false));
+                throw Failure(failure, await credentials.AdviceAsync(name.Host, cancel));
             }
         }
     }
@@ -90,19 +90,19 @@ internal sealed class EngineImageWorks : IImageWorks
     // A registry of several machines may need a moment until all of them know a new tag.
     private async Task<RegistryImage> ReadBackAsync(ImageReference name, CancellationToken cancel)
     {
-        foreach (var pause in readBackPauses)
+        foreach (var pause in ReadBackPauses)
         {
-            if (await registry.FindImageAsync(name, cancel).ConfigureAwait(false) is { } now) return now;
-            await Task.Delay(pause, context.Time, cancel).ConfigureAwait(false);
+            if (await registry.FindImageAsync(name, cancel) is { } now) return now;
+            await Task.Delay(pause, context.Time, cancel);
         }
-        return await registry.FindImageAsync(name, cancel).ConfigureAwait(false)
-            ?? throw new UnavailableException("registry", $"the registry \"{name.Host}\" accepted \"{name}\" and says still that it is not there");
+        return await registry.FindImageAsync(name, cancel)
+            ?? throw new UnavailableException("registry-protocol", $"the registry \"{name.Host}\" accepted \"{name}\" and says still that it is not there");
     }
 
     public async Task<bool> HasProvenanceAsync(ImageReference image, CancellationToken cancel)
     {
         var hasKey = context.FindSecret(Hosting.Evidence.Signing.SigningKey) is not null;
-        var found = await Attestation.ReadAsync(registry, context, image, Hosting.Evidence.PredicateTypes.Provenance, cancel).ConfigureAwait(false);
+        var found = await Attestation.ReadAsync(registry, context, image, Hosting.Evidence.PredicateTypes.Provenance, cancel);
         return found.Any(one => one.IsSigned || !hasKey);
     }
 
@@ -118,19 +118,19 @@ internal sealed class EngineImageWorks : IImageWorks
         return ValueTask.CompletedTask;
     }
 
-    private async Task<BuildSetting> SettingAsync(ComponentDefinition component, CancellationToken cancel)
+    private async Task<BuildEnvironment> SettingAsync(ComponentDefinition component, CancellationToken cancel)
     {
-        var (working, kind, platform) = await EngineAsync(cancel).ConfigureAwait(false);
-        return await BuildSetting.OfAsync(context, component, working.Location, kind, platform, cancel).ConfigureAwait(false);
+        var (working, kind, platform) = await EngineAsync(cancel);
+        return await BuildEnvironment.OfAsync(context, component, working.Location, kind, platform, cancel);
     }
 
     private async Task<(ContainerEngine Engine, EngineKind Kind, string Platform)> EngineAsync(CancellationToken cancel)
     {
         if (known is { } there) return there;
-        engine = await ContainerEngine.ConnectAsync(context, cancel).ConfigureAwait(false);
-        await EngineLabels.SweepAsync(engine, context.Log, cancel).ConfigureAwait(false);
-        var platform = (await engine.DescribeAsync(cancel).ConfigureAwait(false)).Platform;
-        var found = (engine, await engine.KindAsync(cancel).ConfigureAwait(false), platform);
+        engine = await ContainerEngine.ConnectAsync(context, cancel);
+        await EngineLabels.SweepAsync(engine, context.Log, cancel);
+        var platform = (await engine.DescribeAsync(cancel)).Platform;
+        var found = (engine, await engine.KindAsync(cancel), platform);
         known = found;
         return found;
     }
@@ -140,6 +140,6 @@ internal sealed class EngineImageWorks : IImageWorks
         ImagePullFailure.Unauthorized => new UsageException($"{failure.Message}; {advice}", failure),
         ImagePullFailure.PlainHttp => new UsageException($"{failure.Message}; the engine pushes by plain HTTP only to registries under \"insecure-registries\" in its daemon.json", failure),
         ImagePullFailure.InvalidName => new UsageException(failure.Message, failure),
-        _ => new UnavailableException("registry", $"{failure.Message}; see whether the registry is up", failure),
+        _ => new UnavailableException("registry-unreachable", $"{failure.Message}; see whether the registry is up", failure),
     };
 }

@@ -8,16 +8,16 @@ namespace CiSteps.ImageBuild;
 
 internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWorks works)
 {
-    private static readonly TimeSpan timeForProvenance = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan TimeForProvenance = TimeSpan.FromSeconds(10);
 
     private readonly RegistryDefinition registry = run.Policy.Registry;
 
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
-        if (await run.SupersededAsync(cancel).ConfigureAwait(false) is { } superseded) return superseded;
+        if (await run.SupersededAsync(cancel) is { } superseded) return superseded;
         if (context.Evidence.TryRead("unit-test", out var tested, out _) && tested.Exit != ExitCode.Done)
             return Outcome.Refused("unit-test-failed", $"unit-test of this run did not pass ({tested.Text}); nothing is built from it");
-        var facts = await GatherAsync(cancel).ConfigureAwait(false);
+        var facts = await GatherAsync(cancel);
         var plan = ImageBuildPlan.For(facts);
         // What is refused is said by the outcome, and only there.
         if (plan.Standing.Length > 0) context.Log.Info(plan.Standing);
@@ -29,12 +29,12 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         var images = new List<BuiltImage>();
         var provenance = new Provenance(context, run, started);
         // What can be refused is refused before the first image is built.
-        foreach (var action in plan.Actions.Where(action => action.Act == ImageAct.Build)) await works.CheckAsync(ComponentOf(action.Facts), cancel).ConfigureAwait(false);
+        foreach (var action in plan.Actions.Where(action => action.Act == ImageAct.Build)) await works.CheckAsync(ComponentOf(action.Facts), cancel);
         foreach (var action in plan.Actions)
         {
             // Where nothing more is written, what is pushed already is the verdict.
             if (action.Act is ImageAct.Build or ImageAct.Reuse) cancel.ThrowIfCancellationRequested();
-            var (image, outcome) = await ActAsync(action, provenance, cancel).ConfigureAwait(false);
+            var (image, outcome) = await ActAsync(action, provenance, cancel);
             if (outcome is not null) return outcome;
             if (image is not null) images.Add(image);
         }
@@ -47,23 +47,23 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         var withImage = run.Change.Components.Where(component => component.Image is not null).ToList();
         context.Log.Progress($"reading {withImage.Count} component{(withImage.Count == 1 ? "" : "s")} from the registry {registry.Push}");
         var certified = new Dictionary<string, TaggedImage?>(StringComparer.Ordinal);
-        foreach (var component in withImage) certified[component.Name] = await works.FindAsync(CertifiedName(component), cancel).ConfigureAwait(false);
-        var changes = await ChangesAsync(certified, cancel).ConfigureAwait(false);
-        var suites = await run.ChangedSuitesAsync(cancel).ConfigureAwait(false);
+        foreach (var component in withImage) certified[component.Name] = await works.FindAsync(CertifiedName(component), cancel);
+        var changes = await ChangesAsync(certified, cancel);
+        var suites = await run.ChangedSuitesAsync(cancel);
         var facts = new List<ComponentFacts>();
         foreach (var component in withImage)
         {
             var (changed, reason) = changes.GetValueOrDefault(component.Name, (true, "unit-test does not know it"));
-            var name = ImageName.Repository(registry.Push, registry.BranchPrefix, component.Name, identity.IsDefaultBranch)
+            var name = ImageName.Repository(registry.Push, registry.BranchPrefix, component.Name, identity.IsTargetBranch)
                 .WithTag(ImageName.BuildTag(component.Major, identity.BuildNumber, identity.ShortCommit));
             var neededBy = run.Policy.Suites.FirstOrDefault(suite => suite.Covers(component.Name)
                 && (suites.Contains(suite.Name)
                     || suite.Components.Any(other => changes.TryGetValue(other, out var beside) && beside.Changed)))?.Name;
             var builds = changed || (certified[component.Name] is null && neededBy is not null);
-            facts.Add(new ComponentFacts(component.Name, changed, reason, name, builds ? await works.FindAsync(name, cancel).ConfigureAwait(false) : null,
+            facts.Add(new ComponentFacts(component.Name, changed, reason, name, builds ? await works.FindAsync(name, cancel) : null,
                 CertifiedName(component), certified[component.Name], neededBy)
             {
-                Inputs = builds ? await InputsAsync(component, certified[component.Name], cancel).ConfigureAwait(false) : null,
+                Inputs = builds ? await InputsAsync(component, certified[component.Name], cancel) : null,
             });
         }
         return new ImageBuildFacts(identity.Commit, identity.Dirty, facts);
@@ -72,11 +72,11 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
     // Only where it can lead somewhere: the certified image must say what it was built from.
     private async Task<string?> InputsAsync(ComponentDefinition component, TaggedImage? certified, CancellationToken cancel)
     {
-        if (!context.Settings.Get(ImageBuildCommand.Reuse) || certified?.Inputs is null) return null;
+        if (!context.Options.Get(ImageBuildCommand.Reuse) || certified?.Inputs is null) return null;
         var bases = new List<BaseImage>();
-        foreach (var source in (await works.ReadSourcesAsync(component, cancel).ConfigureAwait(false)).Select(source => source.Reference).Distinct())
+        foreach (var source in (await works.ReadSourcesAsync(component, cancel)).Select(source => source.Reference).Distinct())
         {
-            if (await works.FindAsync(ImageReference.Parse(source), cancel).ConfigureAwait(false) is not { } found) return null;
+            if (await works.FindAsync(ImageReference.Parse(source), cancel) is not { } found) return null;
             bases.Add(new BaseImage(source, found.Digest));
         }
         return ComponentInputs.Of(run, component, bases);
@@ -93,9 +93,9 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         context.Log.Warning($"{why}; working out what changed from the repository");
         var commits = new Dictionary<string, string?>(StringComparer.Ordinal);
         foreach (var (component, image) in certified)
-            commits[component] = run.Identity.IsDefaultBranch && image?.Revision is { } revision
-                ? await run.FindCommitAsync(revision, cancel).ConfigureAwait(false) : null;
-        var changes = await run.ChangesAsync(commits, cancel).ConfigureAwait(false);
+            commits[component] = run.Identity.IsTargetBranch && image?.Revision is { } revision
+                ? await run.FindCommitAsync(revision, cancel) : null;
+        var changes = await run.ChangesAsync(commits, cancel);
         return changes.ToDictionary(change => change.Component.Name, change => (change.Changed, change.Reason), StringComparer.Ordinal);
     }
 
@@ -109,12 +109,12 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
                 var certified = facts.Certified!;
                 return (Image(facts, facts.CertifiedName, certified.Digest, built: false) is var image && ImageReference.IsTag(certified.Version) ? image with { Tag = certified.Version! } : image, null);
             case ImageAct.Reuse:
-                return await ReuseAsync(facts, cancel).ConfigureAwait(false);
+                return await ReuseAsync(facts, cancel);
             case ImageAct.AlreadyDone:
-                await CompleteAsync(facts, provenance, cancel).ConfigureAwait(false);
+                await CompleteAsync(facts, provenance, cancel);
                 return (Image(facts, facts.Name, facts.Existing!.Digest, built: true), null);
             case ImageAct.Build:
-                return await BuildAsync(facts, provenance, cancel).ConfigureAwait(false);
+                return await BuildAsync(facts, provenance, cancel);
             default:
                 return (null, null);
         }
@@ -125,7 +125,7 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         var certified = facts.CertifiedName.WithDigest(facts.Certified!.Digest);
         try
         {
-            if (facts.Existing is not null || await works.ShareAsync(certified, facts.Name, cancel).ConfigureAwait(false))
+            if (facts.Existing is not null || await works.ShareAsync(certified, facts.Name, cancel))
                 return (Image(facts, facts.Name, certified.Digest!, built: false), null);
         }
         catch (RegistryRefusalException refusal)
@@ -144,7 +144,7 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         if (component.PreBuild is { } command)
         {
             context.Log.Progress($"{component.Name}: pre-build");
-            var exit = await works.PrepareAsync(component, command, cancel).ConfigureAwait(false);
+            var exit = await works.PrepareAsync(component, command, cancel);
             if (exit != 0) return (null, Outcome.Refused("pre-build-failed", $"the pre-build command of \"{component.Name}\" ended with exit code {exit} ({string.Join(' ', command.Run)}); its output is above"));
         }
         var began = context.Time.GetTimestamp();
@@ -152,20 +152,20 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         LocalBuild build;
         try
         {
-            build = await works.BuildAsync(new ImageOrder(component, facts.Name, Labels(component, facts.Name), CacheSources(facts)), cancel).ConfigureAwait(false);
+            build = await works.BuildAsync(new ImageOrder(component, facts.Name, Labels(component, facts.Name), CacheSources(facts)), cancel);
         }
         catch (ImageBuildException failure)
         {
             return (null, Failed(component, failure));
         }
-        context.Log.Info($"{component.Name}: built in {Hosting.Settings.Durations.Show(context.Time.GetElapsedTime(began))}, {build.Cached} of {build.Instructions} instructions from the cache");
+        context.Log.Info($"{component.Name}: built in {Hosting.Options.Durations.Show(context.Time.GetElapsedTime(began))}, {build.Cached} of {build.Instructions} instructions from the cache");
         context.Log.Statistic($"image-build.{component.Name}.cached", build.Instructions == 0 ? 0 : 100.0 * build.Cached / build.Instructions);
         context.Log.Progress($"{component.Name}: pushing {facts.Name}");
         string digest;
         bool isOurs;
         try
         {
-            (digest, isOurs) = await works.PublishAsync(facts.Name, build.Id, cancel).ConfigureAwait(false);
+            (digest, isOurs) = await works.PublishAsync(facts.Name, build.Id, cancel);
         }
         catch (RegistryRefusalException refusal)
         {
@@ -175,7 +175,7 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
             return (null, Outcome.Refused("tag-taken", $"the tag \"{facts.Name}\" was taken by another image ({digest}) at the same moment; an image's tag is never overwritten: run the chain with a new build number"));
         context.Log.Info($"{component.Name}: {facts.Name} is {digest}");
         provenance.Add(component, facts.Name, digest, build.Bases);
-        if (!context.Settings.Get(ImageBuildCommand.NoProvenance)) await AttachAsync(facts.Name.WithDigest(digest), provenance.Statement(facts.Name, digest), cancel).ConfigureAwait(false);
+        if (!context.Options.Get(ImageBuildCommand.NoProvenance)) await AttachAsync(facts.Name.WithDigest(digest), provenance.Statement(facts.Name, digest), cancel);
         return (Image(facts, facts.Name, digest, built: true), null);
     }
 
@@ -189,20 +189,20 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
             return;
         }
         provenance.Add(component, facts.Name, existing.Digest, bases);
-        if (context.Settings.Get(ImageBuildCommand.NoProvenance)) return;
+        if (context.Options.Get(ImageBuildCommand.NoProvenance)) return;
         var image = facts.Name.WithDigest(existing.Digest);
-        if (await works.HasProvenanceAsync(image, cancel).ConfigureAwait(false)) return;
+        if (await works.HasProvenanceAsync(image, cancel)) return;
         context.Log.Info($"{component.Name}: {facts.Name} is without its provenance; it is attached now");
-        await AttachAsync(image, provenance.Statement(facts.Name, existing.Digest), cancel).ConfigureAwait(false);
+        await AttachAsync(image, provenance.Statement(facts.Name, existing.Digest), cancel);
     }
 
     private async Task AttachAsync(ImageReference image, byte[] statement, CancellationToken cancel)
     {
         // The image is pushed and known: a stop waits a moment for the statement beside it, and takes nothing back.
-        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, timeForProvenance, context.Time, cancel);
+        using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, TimeForProvenance, context.Time, cancel);
         try
         {
-            await works.AttachAsync(image, statement, finishing.Token).ConfigureAwait(false);
+            await works.AttachAsync(image, statement, finishing.Token);
         }
         catch (OperationCanceledException) when (finishing.Token.IsCancellationRequested)
         {

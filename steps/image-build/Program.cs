@@ -1,1 +1,1 @@
-return await CiSteps.Hosting.StepHost.RunAsync(CiSteps.ImageBuild.ImageBuildCommand.Create(), args).ConfigureAwait(false);
+return await CiSteps.Hosting.StepHost.RunAsync(CiSteps.ImageBuild.ImageBuildCommand.Create(), args);

@@ -1,7 +1,7 @@
 using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Images;
 using CiSteps.Testbeds.Claims;
 
@@ -11,20 +11,20 @@ namespace CiSteps.IntegrationDeploy;
 internal static class Adapters
 {
     /// <summary>Settings of what is reached.</summary>
-    public static IReadOnlyList<Setting> Settings { get; } = [RegistrySettings.CertificateAuthority, .. TestbedAccess.Settings];
+    public static IReadOnlyList<StepOption> Options { get; } = [RegistryOptions.CertificateAuthority, .. TestbedAccess.Options];
 
     /// <summary>Registries, the pool and clusters as they are.</summary>
-    public static World World { get; } = new(
+    public static Ports World { get; } = new(
         (context, pipeline) => new Registry(RegistryClient.Open(context, pipeline.Registry.PlainHttp, pipeline.Registry.Push, pipeline.Registry.Pull)),
-        async (context, cancel) => new Pool(await TestbedAccess.OpenAsync(context, cancel).ConfigureAwait(false), context),
-        async (kubeconfig, log, time, cancel) => new TestCluster(await Cluster.ConnectAsync(kubeconfig, log, time, cancel).ConfigureAwait(false)));
+        async (context, cancel) => new Pool(await TestbedAccess.OpenAsync(context, cancel), context),
+        async (kubeconfig, log, time, cancel) => new TestCluster(await Cluster.ConnectAsync(kubeconfig, log, time, cancel)));
 
     private sealed class Registry(RegistryClient client) : IImages
     {
         public Task<string?> FindDigestAsync(ImageReference image, CancellationToken cancel) => client.FindDigestAsync(image, cancel);
 
         public async Task<IReadOnlyCollection<string>> DigestsOfAsync(ImageReference image, CancellationToken cancel) =>
-            await client.FindImageAsync(image, cancel).ConfigureAwait(false) is { } found
+            await client.FindImageAsync(image, cancel) is { } found
                 ? [image.Digest!, .. found.KnownAs.Where(other => other != image.Digest)] : [image.Digest!];
 
         public void Dispose() => client.Dispose();
@@ -33,10 +33,10 @@ internal static class Adapters
     private sealed class Pool(ITestbeds testbeds, StepContext context) : IPool
     {
         // reserve-testbed did the long waiting; here only a lapsed lease is repaired.
-        private static readonly TimeSpan repairWait = TimeSpan.FromMinutes(5);
+        private static readonly TimeSpan RepairWait = TimeSpan.FromMinutes(5);
 
         public async Task<ITestbed> PickUpAsync(HeldTestbed held, CancellationToken cancel) =>
-            new Testbed(testbeds, await testbeds.PickUpAsync(held, context.Run!, repairWait, context.Log, cancel).ConfigureAwait(false));
+            new Testbed(testbeds, await testbeds.PickUpAsync(held, context.Run!, RepairWait, context.Log, cancel));
 
         public void Dispose() => testbeds.Dispose();
     }
@@ -53,28 +53,28 @@ internal static class Adapters
 
         public CancellationToken Lost { get; } = leased.Lost;
 
-        public async Task ReleaseAsync(CancellationToken cancel) => await testbeds.ReleaseAsync(leased.Held.Claim, cancel).ConfigureAwait(false);
+        public async Task ReleaseAsync(CancellationToken cancel) => await testbeds.ReleaseAsync(leased.Held.Claim, cancel);
 
         public ValueTask DisposeAsync() => leased.DisposeAsync();
     }
 
     private sealed class TestCluster(Cluster cluster) : ITestCluster
     {
-        private static readonly TimeSpan leftoverLimit = TimeSpan.FromMinutes(2);
+        private static readonly TimeSpan LeftoverLimit = TimeSpan.FromMinutes(2);
 
         public async Task PrepareAsync(string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels, DateTimeOffset expires, CancellationToken cancel)
         {
             if (scope == TestbedScope.Namespace)
             {
                 // The namespace is the pool's; only what an earlier run of this chain left in it is in the way.
-                await CleanAsync(ns, scope, labels, leftoverLimit, cancel).ConfigureAwait(false);
+                await CleanAsync(ns, scope, labels, LeftoverLimit, cancel);
                 return;
             }
-            if (await cluster.DeleteNamespaceAsync(ns, leftoverLimit, cancel).ConfigureAwait(false)) cluster.Log.Info($"removed what an earlier run left in namespace \"{ns}\"");
-            await cluster.CreateNamespaceAsync(ns, labels, expires, leftoverLimit, cancel).ConfigureAwait(false);
+            if (await cluster.DeleteNamespaceAsync(ns, LeftoverLimit, cancel)) cluster.Log.Info($"removed what an earlier run left in namespace \"{ns}\"");
+            await cluster.CreateNamespaceAsync(ns, labels, expires, LeftoverLimit, cancel);
         }
 
-        public Task<DeployFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel) => cluster.ApplyAsync(manifests, dryRun: false, cancel);
+        public Task<StepFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel) => cluster.ApplyAsync(manifests, dryRun: false, cancel);
 
         public Task<RolloutResult> RollOutAsync(RolloutTarget target, BuildLog log, CancellationToken cancel) => Rollout.WatchAsync(cluster, target, log, cancel);
 
@@ -88,13 +88,13 @@ internal static class Adapters
             var selector = $"{Labels.Chain}={labels[Labels.Chain]},{Labels.Suite}={labels[Labels.Suite]}";
             if (scope == TestbedScope.Namespace)
             {
-                foreach (var item in await cluster.DeleteByLabelAsync(selector, ns, cancel).ConfigureAwait(false))
-                    await cluster.AwaitGoneAsync(item.Kind, item.Namespace, item.Name, limit, cancel).ConfigureAwait(false);
+                foreach (var item in await cluster.DeleteByLabelAsync(selector, ns, cancel))
+                    await cluster.AwaitGoneAsync(item.Kind, item.Namespace, item.Name, limit, cancel);
                 return;
             }
             // What the suite put outside its namespace carries its labels.
-            await cluster.DeleteByLabelAsync(selector, null, cancel).ConfigureAwait(false);
-            await cluster.DeleteNamespaceAsync(ns, limit, cancel).ConfigureAwait(false);
+            await cluster.DeleteByLabelAsync(selector, null, cancel);
+            await cluster.DeleteNamespaceAsync(ns, limit, cancel);
         }
 
         public void Dispose() => cluster.Dispose();

@@ -8,18 +8,18 @@ using CiSteps.TestReports;
 namespace CiSteps.IntegrationDeploy;
 
 /// <summary>Deploys, rolls out, tests and cleans, suite by suite: gather, decide, act.</summary>
-internal sealed class IntegrationDeployStep(World world, StepContext context)
+internal sealed class IntegrationDeployStep(Ports world, StepContext context)
 {
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
-        var keep = context.Settings.Get(IntegrationDeployCommand.Keep);
+        var keep = context.Options.Get(IntegrationDeployCommand.Keep);
         if (keep && context.IsOnServer) throw new UsageException("--keep leaves a testbed occupied and is for laptops only; take it out of the build's settings");
-        using var run = await ChainRun.OpenAsync(context, cancel).ConfigureAwait(false);
-        if (await run.SupersededAsync(cancel).ConfigureAwait(false) is { } superseded) return superseded;
+        using var run = await ChainRun.OpenAsync(context, cancel);
+        if (await run.SupersededAsync(cancel) is { } superseded) return superseded;
 
         if (!context.Evidence.TryReadDone("image-build", out var built, out var why)) return Outcome.Refused("no-evidence", $"{why}; run image-build first", Fault.Environment);
         var images = built.RequiredHandOverAs(HandOverJson.Default.ImageBuildHandOver).Images;
-        var changed = await run.ChangedSuitesAsync(cancel).ConfigureAwait(false);
+        var changed = await run.ChangedSuitesAsync(cancel);
         var concerned = run.Policy.Suites.Where(suite => IntegrationPlan.Concerns(suite, run.Change, images, changed)).ToList();
         IReadOnlyList<HeldTestbed> held = [];
         if (concerned.Count > 0)
@@ -28,12 +28,11 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
             held = reserved.RequiredHandOverAs(HandOverJson.Default.ReserveHandOver).Testbeds;
         }
         using var registry = world.Images(context, run.Policy);
-        if (await UnknownAsync(registry, images, concerned, run.Change, cancel).ConfigureAwait(false) is { } unknown) return unknown;
-        var production = await ProductionAsync(registry, concerned, run.Change, run.Policy.Registry, cancel)
-            .ConfigureAwait(false);
+        if (await UnknownAsync(registry, images, concerned, run.Change, cancel) is { } unknown) return unknown;
+        var production = await ProductionAsync(registry, concerned, run.Change, run.Policy.Registry, cancel);
 
         var plan = IntegrationPlan.For(new IntegrationFacts(run.Change, run.Policy, images, production, held)
-            { ChangedSuites = changed, Touched = await run.TouchedOfTargetAsync(cancel).ConfigureAwait(false) });
+            { ChangedSuites = changed, Touched = await run.TouchedOfTargetAsync(cancel) });
         foreach (var (suite, reason) in plan.Skipped) context.Log.Info($"suite \"{suite}\" is left out: {reason}");
         foreach (var suite in plan.Suites) context.Log.Info(suite.ToString());
         if (plan.Refusal is { } refusal) return Outcome.Refused(refusal.Reason, refusal.Text);
@@ -46,11 +45,11 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
         if (context.DryRun) return Outcome.Done($"would run {Count.Of(plan.Suites.Count, "suite")}: {string.Join(", ", plan.Suites.Select(suite => suite.Suite.Name))}");
         Workplace.Require(context);
 
-        using var pool = await world.Pool(context, cancel).ConfigureAwait(false);
+        using var pool = await world.Pool(context, cancel);
         // All run to their own end, clean-up included, before the first failure is looked at.
         var running = plan.Suites.Zip(deployments, (suite, deployment) =>
             new SuiteRun(world, context, registry, pool, suite, deployment, keep, plan.Suites.Count > 1 ? context.Log.Part(suite.Suite.Name, "suite-" + suite.Suite.Name) : context.Log).RunAsync(cancel)).ToList();
-        var ends = await Task.WhenAll(running).ConfigureAwait(false);
+        var ends = await Task.WhenAll(running);
         return Conclude(run, ends);
     }
 
@@ -60,7 +59,7 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
         var needed = suites.SelectMany(suite => IntegrationPlan.ComponentsOf(suite, change)).Select(component => component.Name).ToHashSet(StringComparer.Ordinal);
         foreach (var image in images.Where(image => needed.Contains(image.Component)))
             if (ImageReference.Of(image.Repository, image.Digest) is var reference
-                && await registry.FindDigestAsync(reference, cancel).ConfigureAwait(false) is null)
+                && await registry.FindDigestAsync(reference, cancel) is null)
                 return Outcome.Refused("image-missing", $"the image \"{reference}\" that image-build handed over is not in the "
                     + "registry any more; run image-build again", Fault.World);
         return null;
@@ -83,7 +82,7 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
             }
         }
         var found = new Dictionary<ImageReference, string?>();
-        foreach (var name in names) found[name] = await registry.FindDigestAsync(name, cancel).ConfigureAwait(false);
+        foreach (var name in names) found[name] = await registry.FindDigestAsync(name, cancel);
         return found;
     }
 
@@ -100,7 +99,7 @@ internal sealed class IntegrationDeployStep(World world, StepContext context)
                 ? Outcome.Refused(refusal.Reason, Sentence(failed), refusal.Fault)
                 : Outcome.Unavailable(failed[0].Failure!.Reason, Sentence(failed));
         context.Log.Statistic("integrationTestsPassed", passed);
-        var source = context.Settings.Get(StepCommand.Configuration);
+        var source = context.Options.Get(StepCommand.PipelineFile);
         var predicate = TestResultPredicate.Of(runs, failed.Count == 0, source, run.Repository.ObjectId(run.TargetTip, source));
         var subjects = results.SelectMany(result => result.Images).DistinctBy(image => (image.Repository, image.Digest)).Select(image => Subject.Image(image.Repository, image.Digest)).ToList();
         return outcome.HandingOver(new IntegrationHandOver(results), HandOverJson.Default.IntegrationHandOver).Attesting(PredicateTypes.TestResult, predicate, subjects);

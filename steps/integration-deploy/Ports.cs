@@ -54,7 +54,7 @@ internal interface ITestCluster : IDisposable
     Task PrepareAsync(string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels, DateTimeOffset expires, CancellationToken cancel);
 
     /// <summary>Applies manifests; null when they are in the cluster.</summary>
-    Task<DeployFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel);
+    Task<StepFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel);
 
     /// <summary>Waits for a roll-out.</summary>
     Task<RolloutResult> RollOutAsync(RolloutTarget target, BuildLog log, CancellationToken cancel);
@@ -73,7 +73,7 @@ internal interface ITestCluster : IDisposable
 /// <param name="Images">Opens the registries.</param>
 /// <param name="Pool">Opens the pool.</param>
 /// <param name="Connect">Connects to a testbed's cluster.</param>
-internal sealed record World(
+internal sealed record Ports(
     Func<StepContext, PipelineDefinition, IImages> Images,
     Func<StepContext, CancellationToken, Task<IPool>> Pool,
     Func<string, BuildLog, TimeProvider, CancellationToken, Task<ITestCluster>> Connect);

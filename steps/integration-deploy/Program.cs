@@ -1,4 +1,4 @@
 using CiSteps.Hosting;
 using CiSteps.IntegrationDeploy;
 
-return await StepHost.RunAsync(IntegrationDeployCommand.Create(), args).ConfigureAwait(false);
+return await StepHost.RunAsync(IntegrationDeployCommand.Create(), args);

@@ -53,7 +53,7 @@ internal sealed record SuiteDeployment(
     // Production runs the target's manifests with the production image: that is what the roll-out starts from.
     private static ManifestSet? Earlier(ChainRun run, WorkloadDefinition workload)
     {
-        if (run.Identity.IsDefaultBranch) return null;
+        if (run.Identity.IsTargetBranch) return null;
         try
         {
             var set = FromCommit(run.Repository, run.TargetTip, workload.Manifests);

@@ -2,7 +2,7 @@ using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Images;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Pipeline;
 using CiSteps.TestReports;
 
@@ -12,22 +12,22 @@ namespace CiSteps.IntegrationDeploy;
 /// <param name="Result">For the hand-over.</param>
 /// <param name="Tests">Its tests; null when it did not come to that.</param>
 /// <param name="Failure">Why it failed; null when it passed.</param>
-internal sealed record SuiteEnd(SuiteResult Result, FinishedRun? Tests, DeployFailure? Failure)
+internal sealed record SuiteEnd(SuiteResult Result, FinishedRun? Tests, StepFailure? Failure)
 {
     public string Summary => Tests?.Verdict.Text ?? "no tests";
 }
 
 /// <summary>One suite from picking up its testbed to giving it back.</summary>
-internal sealed class SuiteRun(World world, StepContext context, IImages registry, IPool pool, PlannedSuite plan, SuiteDeployment deployment, bool keep, BuildLog log)
+internal sealed class SuiteRun(Ports world, StepContext context, IImages registry, IPool pool, PlannedSuite plan, SuiteDeployment deployment, bool keep, BuildLog log)
 {
-    private static readonly TimeSpan cleanLimit = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan CleanLimit = TimeSpan.FromMinutes(1);
 
     // After SIGTERM an agent does not wait long; the pool cleans what is left.
-    private static readonly TimeSpan cleanLimitWhenCancelled = TimeSpan.FromSeconds(12);
-    private static readonly TimeSpan diagnosisLimit = TimeSpan.FromSeconds(40);
-    private static readonly TimeSpan diagnosisLimitWhenCancelled = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan releaseLimit = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan releaseLimitWhenCancelled = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan CleanLimitWhenCancelled = TimeSpan.FromSeconds(12);
+    private static readonly TimeSpan DiagnosisLimit = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan DiagnosisLimitWhenCancelled = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ReleaseLimit = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan ReleaseLimitWhenCancelled = TimeSpan.FromSeconds(5);
 
     private readonly SuiteDefinition suite = plan.Suite;
     private readonly List<BuiltImage> served = [];
@@ -37,38 +37,38 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
         try
         {
             using (log.Block($"suite {suite.Name}"))
-                return await OnTestbedAsync(cancel).ConfigureAwait(false);
+                return await OnTestbedAsync(cancel);
         }
         catch (UnavailableException broken)
         {
-            return Failed(new DeployFailure(broken.Reason, broken.Message, Fault.World));
+            return Failed(new StepFailure(broken.Reason, broken.Message, Fault.World));
         }
     }
 
     private async Task<SuiteEnd> OnTestbedAsync(CancellationToken cancel)
     {
         log.Progress($"picking up testbed \"{plan.Testbed.Testbed}\"");
-        var testbed = await pool.PickUpAsync(plan.Testbed, cancel).ConfigureAwait(false);
-        await using (testbed.ConfigureAwait(false))
+        var testbed = await pool.PickUpAsync(plan.Testbed, cancel);
+        await using (testbed)
         {
             try
             {
-                return await InClusterAsync(testbed, cancel).ConfigureAwait(false);
+                return await InClusterAsync(testbed, cancel);
             }
             finally
             {
                 if (keep) log.Warning($"testbed \"{testbed.Held.Testbed}\" stays claimed by \"{testbed.Held.Claim}\" until the lease ends; its namespace is \"{Namespace(testbed)}\"");
-                else await ReleaseAsync(testbed, cancel).ConfigureAwait(false);
+                else await ReleaseAsync(testbed, cancel);
             }
         }
     }
 
     private async Task ReleaseAsync(ITestbed testbed, CancellationToken cancel)
     {
-        using var limit = new FinishingTime(releaseLimit, releaseLimitWhenCancelled, context.Time, cancel);
+        using var limit = new FinishingTime(ReleaseLimit, ReleaseLimitWhenCancelled, context.Time, cancel);
         try
         {
-            await testbed.ReleaseAsync(limit.Token).ConfigureAwait(false);
+            await testbed.ReleaseAsync(limit.Token);
             log.Info($"testbed \"{testbed.Held.Testbed}\" is given back");
         }
         catch (Exception error) when (error is UnavailableException or OperationCanceledException)
@@ -83,7 +83,7 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, testbed.Lost);
         using var limit = new CancellationTokenSource(suite.TimeLimit, context.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(stop.Token, limit.Token);
-        using var cluster = await world.Connect(testbed.Kubeconfig, log, context.Time, stop.Token).ConfigureAwait(false);
+        using var cluster = await world.Connect(testbed.Kubeconfig, log, context.Time, stop.Token);
         var ns = Namespace(testbed);
         var labels = Labels.Of(context.Run!, testbed.Held.Lease.ToString(System.Globalization.CultureInfo.InvariantCulture), suite.Name);
         SuiteEnd? end = null;
@@ -91,7 +91,7 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
         {
             try
             {
-                end = await DeployAndTestAsync(testbed, cluster, ns, labels, either.Token).ConfigureAwait(false);
+                end = await DeployAndTestAsync(testbed, cluster, ns, labels, either.Token);
             }
             catch (OperationCanceledException) when (testbed.Lost.IsCancellationRequested && !cancel.IsCancellationRequested)
             {
@@ -99,7 +99,7 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
             }
             catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancel.IsCancellationRequested)
             {
-                end = End(null, new DeployFailure("suite-timeout", $"the suite did not end within {Durations.Show(suite.TimeLimit)}; look at what it waited for, or raise its time-limit in ci-steps.yaml"));
+                end = End(null, new StepFailure("suite-timeout", $"the suite did not end within {Durations.Show(suite.TimeLimit)}; look at what it waited for, or raise its time-limit in ci-steps.yaml"));
             }
             return end;
         }
@@ -107,18 +107,18 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
         {
             if (!testbed.Lost.IsCancellationRequested)
             {
-                if (end is null or { Failure: not null }) await DiagnoseAsync(cluster, ns, cancel).ConfigureAwait(false);
-                if (!keep) await CleanAsync(cluster, ns, testbed.Scope, labels, cancel).ConfigureAwait(false);
+                if (end is null or { Failure: not null }) await DiagnoseAsync(cluster, ns, cancel);
+                if (!keep) await CleanAsync(cluster, ns, testbed.Scope, labels, cancel);
             }
         }
     }
 
     private async Task DiagnoseAsync(ITestCluster cluster, string ns, CancellationToken cancel)
     {
-        using var limit = new FinishingTime(diagnosisLimit, diagnosisLimitWhenCancelled, context.Time, cancel);
+        using var limit = new FinishingTime(DiagnosisLimit, DiagnosisLimitWhenCancelled, context.Time, cancel);
         try
         {
-            await cluster.DiagnoseAsync(ns, Path.Combine(context.Evidence.FolderOf(context.Step), "diagnosis", suite.Name), log, limit.Token).ConfigureAwait(false);
+            await cluster.DiagnoseAsync(ns, Path.Combine(context.Evidence.FolderOf(context.Step), "diagnosis", suite.Name), log, limit.Token);
         }
         catch (OperationCanceledException)
         {
@@ -128,14 +128,14 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
 
     private async Task CleanAsync(ITestCluster cluster, string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels, CancellationToken cancel)
     {
-        var time = cancel.IsCancellationRequested ? cleanLimitWhenCancelled : cleanLimit;
-        using var limit = new FinishingTime(cleanLimit + TimeSpan.FromSeconds(2), cleanLimitWhenCancelled
+        var time = cancel.IsCancellationRequested ? CleanLimitWhenCancelled : CleanLimit;
+        using var limit = new FinishingTime(CleanLimit + TimeSpan.FromSeconds(2), CleanLimitWhenCancelled
             + TimeSpan.FromSeconds(2),
             context.Time, cancel);
         try
         {
             log.Progress($"cleaning namespace \"{ns}\"");
-            await cluster.CleanAsync(ns, scope, labels, time, limit.Token).ConfigureAwait(false);
+            await cluster.CleanAsync(ns, scope, labels, time, limit.Token);
             log.Info($"namespace \"{ns}\" is clean");
         }
         catch (Exception error) when (error is UnavailableException or ClusterApiException or OperationCanceledException)
@@ -152,35 +152,35 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
         var everything = deployment.Dependents.Select(each => each.Manifests).Concat(deployment.Services.Select(each => each.New)).Aggregate(deployment.First, (sum, next) => sum.And(next));
         WriteLocked(Here(everything));
 
-        await cluster.PrepareAsync(ns, testbed.Scope, labels, context.Time.GetUtcNow() + suite.TimeLimit + TimeSpan.FromMinutes(10), cancel).ConfigureAwait(false);
-        if (deployment.First.Items.Count > 0 && await cluster.ApplyAsync(Here(deployment.First), cancel).ConfigureAwait(false) is { } denied) return Failed(denied);
-        if (await DependentsAsync(cluster, ns, Here, cancel).ConfigureAwait(false) is { } unready) return Failed(unready);
-        if (await ServicesAsync(cluster, ns, Here, cancel).ConfigureAwait(false) is { } failure) return Failed(failure);
-        return await TestAsync(testbed, cluster, ns, Here, cancel).ConfigureAwait(false);
+        await cluster.PrepareAsync(ns, testbed.Scope, labels, context.Time.GetUtcNow() + suite.TimeLimit + TimeSpan.FromMinutes(10), cancel);
+        if (deployment.First.Items.Count > 0 && await cluster.ApplyAsync(Here(deployment.First), cancel) is { } denied) return Failed(denied);
+        if (await DependentsAsync(cluster, ns, Here, cancel) is { } unready) return Failed(unready);
+        if (await ServicesAsync(cluster, ns, Here, cancel) is { } failure) return Failed(failure);
+        return await TestAsync(testbed, cluster, ns, Here, cancel);
     }
 
-    private async Task<DeployFailure?> DependentsAsync(ITestCluster cluster, string ns, Func<ManifestSet, ManifestSet> here, CancellationToken cancel)
+    private async Task<StepFailure?> DependentsAsync(ITestCluster cluster, string ns, Func<ManifestSet, ManifestSet> here, CancellationToken cancel)
     {
         foreach (var (dependent, manifests) in deployment.Dependents)
         {
             log.Info($"deploying {dependent.Dependent.Name} at {dependent.Pinned.Digest} ({dependent.Pinned.Source})");
-            if (await cluster.ApplyAsync(here(manifests), cancel).ConfigureAwait(false) is { } denied) return denied;
+            if (await cluster.ApplyAsync(here(manifests), cancel) is { } denied) return denied;
         }
         var ends = await Task.WhenAll(deployment.Dependents.Select(async each =>
             await RollOutAsync(cluster, ns, each.Dependent.Dependent.Workload,
-                ImageReference.Of(each.Dependent.Pinned.Image, each.Dependent.Pinned.Digest), cancel).ConfigureAwait(false))).ConfigureAwait(false);
+                ImageReference.Of(each.Dependent.Pinned.Image, each.Dependent.Pinned.Digest), cancel)));
         return ends.Select(end => end.Failure).FirstOrDefault(failure => failure is not null) is { } first
             ? first with { Reason = "dependent-" + first.Reason } : null;
     }
 
-    private async Task<DeployFailure?> ServicesAsync(ITestCluster cluster, string ns, Func<ManifestSet, ManifestSet> here, CancellationToken cancel)
+    private async Task<StepFailure?> ServicesAsync(ITestCluster cluster, string ns, Func<ManifestSet, ManifestSet> here, CancellationToken cancel)
     {
         foreach (var each in deployment.Services.Where(each => each.Start is not null))
         {
             log.Info($"deploying {each.Service.Component.Name} as production runs it, {each.Service.BaseDigest}");
-            var failure = await cluster.ApplyAsync(here(each.Start!), cancel).ConfigureAwait(false)
+            var failure = await cluster.ApplyAsync(here(each.Start!), cancel)
                 ?? (await RollOutAsync(cluster, ns, each.Service.Workload,
-                    IntegrationPlan.ReleaseRepository(plan.Registry, each.Service.Component.Name).WithDigest(each.Service.BaseDigest!), cancel).ConfigureAwait(false)).Failure;
+                    IntegrationPlan.ReleaseRepository(plan.Registry, each.Service.Component.Name).WithDigest(each.Service.BaseDigest!), cancel)).Failure;
             // The old version may not live with what the change needs; the new one is what is judged.
             if (failure is not null) log.Warning($"{each.Service.Component.Name} does not come up as production runs it, so the roll-out begins from there: {failure.Text}");
         }
@@ -188,8 +188,8 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
         {
             var image = each.Service.Image;
             log.Info($"{(each.Start is null ? "deploying" : "rolling")} {each.Service.Component.Name} {(each.Start is null ? "at" : "to")} {image.Digest} ({image.Tag})");
-            if (await cluster.ApplyAsync(here(each.New), cancel).ConfigureAwait(false) is { } denied) return denied;
-            var end = await RollOutAsync(cluster, ns, each.Service.Workload, ImageReference.Of(image.Repository, image.Digest), cancel).ConfigureAwait(false);
+            if (await cluster.ApplyAsync(here(each.New), cancel) is { } denied) return denied;
+            var end = await RollOutAsync(cluster, ns, each.Service.Workload, ImageReference.Of(image.Repository, image.Digest), cancel);
             if (end.Failure is { } failure) return failure;
             served.Add(image);
         }
@@ -198,8 +198,8 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
 
     private async Task<RolloutResult> RollOutAsync(ITestCluster cluster, string ns, WorkloadDefinition workload, ImageReference image, CancellationToken cancel)
     {
-        var digests = await registry.DigestsOfAsync(image, cancel).ConfigureAwait(false);
-        return await cluster.RollOutAsync(new RolloutTarget(workload.Kind, ns, workload.Name, workload.Container, digests, workload.TimeLimit), log, cancel).ConfigureAwait(false);
+        var digests = await registry.DigestsOfAsync(image, cancel);
+        return await cluster.RollOutAsync(new RolloutTarget(workload.Kind, ns, workload.Name, workload.Container, digests, workload.TimeLimit), log, cancel);
     }
 
     private async Task<SuiteEnd> TestAsync(ITestbed testbed, ITestCluster cluster, string ns, Func<ManifestSet, ManifestSet> here, CancellationToken cancel)
@@ -207,16 +207,16 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
         var started = context.Time.GetTimestamp();
         var tests = new SuiteTests(context, log, suite, plan.Registry, ns);
         var (exit, reports, failure) = deployment.Job is { } job
-            ? await tests.RunJobAsync(cluster, here(ManifestSet.Of(job)).Items[0], cancel).ConfigureAwait(false)
-            : await tests.RunCommandAsync(testbed.Kubeconfig, cancel).ConfigureAwait(false);
-        if (exit is null && reports.Count == 0) return Failed(failure ?? new DeployFailure("tests-lost", "the tests left neither an exit code nor a report"));
+            ? await tests.RunJobAsync(cluster, here(ManifestSet.Of(job)).Items[0], cancel)
+            : await tests.RunCommandAsync(testbed.Kubeconfig, cancel);
+        if (exit is null && reports.Count == 0) return Failed(failure ?? new StepFailure("tests-lost", "the tests left neither an exit code nor a report"));
         if (exit == 0 && reports.Count > 0) reports = [TestReport.Join(suite.Name, reports).WithLaterPasses()];
         var verdict = TestVerdict.Of(exit ?? (failure is null ? 0 : 1), reports);
         var finished = new FinishedRun(suite.Name, suite.Name, TestReport.Join(suite.Name, reports), verdict, context.Time.GetElapsedTime(started));
         TestMessages.Send(log, finished);
         // What the tests themselves say comes before how their pod ended.
         if (failure is not null && finished.Report.Failed == 0) return End(finished, failure);
-        return End(finished, verdict.Succeeded ? null : new DeployFailure(verdict.Reason, verdict.Text));
+        return End(finished, verdict.Succeeded ? null : new StepFailure(verdict.Reason, verdict.Text));
     }
 
     private void WriteLocked(ManifestSet manifests)
@@ -227,9 +227,9 @@ internal sealed class SuiteRun(World world, StepContext context, IImages registr
 
     private string Namespace(ITestbed testbed) => testbed.Namespace ?? suite.Namespace;
 
-    private SuiteEnd Failed(DeployFailure failure) => End(null, failure);
+    private SuiteEnd Failed(StepFailure failure) => End(null, failure);
 
-    private SuiteEnd End(FinishedRun? tests, DeployFailure? failure) => new(
+    private SuiteEnd End(FinishedRun? tests, StepFailure? failure) => new(
         new SuiteResult(suite.Name, [.. plan.Services.Select(service => service.Component.Name)], [.. served], [.. plan.Dependents.Select(each => each.Pinned)],
             tests?.Report.Passed ?? 0, tests?.Report.Failed ?? 0, tests?.Report.Skipped ?? 0, failure is null),
         tests, failure);

@@ -1,6 +1,6 @@
 using CiSteps.Clusters;
 using CiSteps.Hosting;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Images;
 using CiSteps.Pipeline;
 using CiSteps.TestReports;
@@ -12,22 +12,22 @@ internal sealed class SuiteTests(StepContext context, BuildLog log, SuiteDefinit
 {
     private readonly ReportFormat format = ReportFormats.Parse(suite.Tests.Format);
 
-    public async Task<(int? Exit, IReadOnlyList<TestReport> Reports, DeployFailure? Failure)> RunJobAsync(ITestCluster cluster, Manifest job, CancellationToken cancel)
+    public async Task<(int? Exit, IReadOnlyList<TestReport> Reports, StepFailure? Failure)> RunJobAsync(ITestCluster cluster, Manifest job, CancellationToken cancel)
     {
         log.Info($"running {job.Title}");
         var output = new OutputReport(format, $"log of {job.Title}");
         var result = await cluster.RunJobAsync(job, suite.TimeLimit, log, line =>
         {
             output.Add(line);
-            log.Child(line);
-        }, cancel).ConfigureAwait(false);
+            log.ProcessOutput(line);
+        }, cancel);
         var report = output.Finish();
         var failure = result.Failure is { } broken && output.RunningTest is { } running && report is not null
             ? broken with { Text = $"{broken.Text}; \"{running}\" was running" } : result.Failure;
         return (result.ExitCode, report is null ? [] : [report], failure);
     }
 
-    public async Task<(int? Exit, IReadOnlyList<TestReport> Reports, DeployFailure? Failure)> RunCommandAsync(string kubeconfig, CancellationToken cancel)
+    public async Task<(int? Exit, IReadOnlyList<TestReport> Reports, StepFailure? Failure)> RunCommandAsync(string kubeconfig, CancellationToken cancel)
     {
         var command = suite.Tests.Command!;
         var started = context.Time.GetUtcNow();
@@ -40,12 +40,12 @@ internal sealed class SuiteTests(StepContext context, BuildLog log, SuiteDefinit
             var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
             if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
             var stream = new StreamWriter(path, options);
-            await using (stream.ConfigureAwait(false)) await stream.WriteAsync(kubeconfig.AsMemory(), cancel).ConfigureAwait(false);
+            await using (stream) await stream.WriteAsync(kubeconfig.AsMemory(), cancel);
             log.Info($"running {string.Join(' ', command.Run)}{(command.Image is null ? "" : $" in {command.Image}")}");
             void OnLine(string line, bool isError)
             {
                 output.Add(line);
-                log.Child(line);
+                log.ProcessOutput(line);
             }
             using var commands = new ConfiguredCommands(context, log, RegistryCredentials.Of(context, registry.Push, registry.Pull));
             var running = commands.RunAsync(command, new(OnLine)
@@ -55,7 +55,7 @@ internal sealed class SuiteTests(StepContext context, BuildLog log, SuiteDefinit
                 // The kubeconfig's address must mean the same inside: a cluster on this very machine listens on its loopback.
                 Network = "host",
             }, cancel);
-            var exit = await WithNewsAsync(running, output).ConfigureAwait(false);
+            var exit = await WithNewsAsync(running, output);
             var reports = files?.Read(format, started) ?? (output.Finish() is { } one ? [one] : []);
             return (exit, reports, null);
         }
@@ -71,6 +71,6 @@ internal sealed class SuiteTests(StepContext context, BuildLog log, SuiteDefinit
         var every = TimeSpan.FromSeconds(8);
         await using var news = context.Time.CreateTimer(_ => log.Progress(
             $"the tests of suite \"{suite.Name}\" run for {Durations.Show(context.Time.GetElapsedTime(started))}{(output.RunningTest is { } test ? $", now {test}" : "")}"), null, every, every);
-        return await command.ConfigureAwait(false);
+        return await command;
     }
 }

@@ -1,1 +1,1 @@
-return await CiSteps.Hosting.StepHost.RunAsync(CiSteps.Merge.MergeCommand.Create(), args).ConfigureAwait(false);
+return await CiSteps.Hosting.StepHost.RunAsync(CiSteps.Merge.MergeCommand.Create(), args);

@@ -1,6 +1,6 @@
 using CiSteps.Clusters;
 using CiSteps.Hosting;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Pipeline;
 
 namespace CiSteps.Promote;
@@ -8,8 +8,8 @@ namespace CiSteps.Promote;
 /// <summary>Health gates: a URL that has to become healthy in time and stay so for a while.</summary>
 internal static class Gates
 {
-    private static readonly TimeSpan mostBetween = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan news = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan MostBetween = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan News = TimeSpan.FromSeconds(8);
 
     /// <summary>
     /// Asks until every answer was healthy for the time that the gate wants. An answer that is not healthy, and a question
@@ -25,7 +25,7 @@ internal static class Gates
     /// <param name="cancel">Stops it.</param>
     /// <returns>Null when it passed; else why not.</returns>
     /// <exception cref="UnavailableException">There was no answer when the limit was over: that is not a verdict.</exception>
-    public static async Task<DeployFailure?> PassAsync(IProduction cluster, GateDefinition gate, string ns, string target, bool soaks,
+    public static async Task<StepFailure?> PassAsync(IProduction cluster, GateDefinition gate, string ns, string target, bool soaks,
         BuildLog log, TimeProvider time, CancellationToken cancel)
     {
         log.Progress($"health gate of {target}: {gate.Http} for {Durations.Show(gate.For)}");
@@ -41,7 +41,7 @@ internal static class Gates
             UnavailableException? silence = null;
             try
             {
-                answer = await cluster.AskAsync(gate, ns, cancel).ConfigureAwait(false);
+                answer = await cluster.AskAsync(gate, ns, cancel);
             }
             catch (UnavailableException gone)
             {
@@ -68,18 +68,18 @@ internal static class Gates
             {
                 if (silence is not null)
                     throw new UnavailableException(silence.Reason, $"the health gate {gate.Http} of {target} gives no answer after {Durations.Show(waited)}: {silence.Message}", silence);
-                return new DeployFailure("unhealthy", $"the health gate {gate.Http} of {target} is not healthy after {Durations.Show(waited)}: " +
+                return new StepFailure("unhealthy", $"the health gate {gate.Http} of {target} is not healthy after {Durations.Show(waited)}: " +
                     $"{(answer!.IsHealthy ? "it was never healthy for long enough" : answer.Text)}; the diagnosis shows what the pods wrote")
                 {
                     IsOwn = answer.IsOwn,
                 };
             }
-            if (time.GetElapsedTime(spoke) >= news)
+            if (time.GetElapsedTime(spoke) >= News)
             {
                 log.Progress($"health gate of {target}: {(answer is { IsHealthy: true } ? "healthy" : $"not healthy yet ({answer?.Text ?? silence!.Message})")} after {Durations.Show(waited)}");
                 spoke = now;
             }
-            await Task.Delay(gate.For < mostBetween ? gate.For : mostBetween, time, cancel).ConfigureAwait(false);
+            await Task.Delay(gate.For < MostBetween ? gate.For : MostBetween, time, cancel);
         }
     }
 
@@ -87,7 +87,7 @@ internal static class Gates
     public static async Task WaitAsync(TimeSpan length, string what, BuildLog log, TimeProvider time, CancellationToken cancel)
     {
         var started = time.GetTimestamp();
-        await using var words = time.CreateTimer(_ => log.Progress($"waiting for {what} ({Durations.Show(time.GetElapsedTime(started))} of {Durations.Show(length)})"), null, TimeSpan.Zero, news);
-        await Task.Delay(length, time, cancel).ConfigureAwait(false);
+        await using var words = time.CreateTimer(_ => log.Progress($"waiting for {what} ({Durations.Show(time.GetElapsedTime(started))} of {Durations.Show(length)})"), null, TimeSpan.Zero, News);
+        await Task.Delay(length, time, cancel);
     }
 }

@@ -63,7 +63,7 @@ internal sealed class History(Cluster cluster, string ns)
     /// <exception cref="RefusedException">It cannot be read: what ran before is not known then.</exception>
     public async Task<IReadOnlyList<HistoryEntry>> ReadAsync(string component, CancellationToken cancel)
     {
-        if (await cluster.FindAsync(Kinds.ConfigMap.Path(ns, Name), cancel).ConfigureAwait(false) is not { } map) return [];
+        if (await cluster.FindAsync(Kinds.ConfigMap.Path(ns, Name), cancel) is not { } map) return [];
         return Parse(map.Text("data", component), component);
     }
 
@@ -72,7 +72,7 @@ internal sealed class History(Cluster cluster, string ns)
     {
         for (var attempt = 1; ; attempt++)
         {
-            var map = await cluster.FindAsync(Kinds.ConfigMap.Path(ns, Name), cancel).ConfigureAwait(false);
+            var map = await cluster.FindAsync(Kinds.ConfigMap.Path(ns, Name), cancel);
             var entries = Parse(map.Text("data", component), component);
             if (entries.Count > 0 && entries[0] == entry) return;
             var text = Write([entry, .. entries.Skip(entries.Count > 0 && entries[0].IsUnderWay ? 1 : 0).Take(Longest - 1)]);
@@ -86,12 +86,12 @@ internal sealed class History(Cluster cluster, string ns)
                         ["kind"] = "ConfigMap",
                         ["metadata"] = new JsonObject { ["name"] = Name, ["namespace"] = ns, ["labels"] = new JsonObject { [Labels.ManagedBy] = Cluster.FieldManager } },
                         ["data"] = new JsonObject { [component] = text },
-                    }, cancel).ConfigureAwait(false);
+                    }, cancel);
                     return;
                 }
                 map["data"] ??= new JsonObject();
                 map["data"]![component] = text;
-                await cluster.ReplaceAsync(Kinds.ConfigMap.Path(ns, Name), map, cancel).ConfigureAwait(false);
+                await cluster.ReplaceAsync(Kinds.ConfigMap.Path(ns, Name), map, cancel);
                 return;
             }
             catch (ClusterApiException conflict) when (conflict.Code == 409 && attempt < 10)

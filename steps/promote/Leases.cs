@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Json;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 
 namespace CiSteps.Promote;
 
@@ -13,9 +13,9 @@ namespace CiSteps.Promote;
 /// </summary>
 internal sealed class TargetLease : IHold
 {
-    private static readonly TimeSpan duration = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan renewal = TimeSpan.FromSeconds(8);
-    private static readonly TimeSpan timeToGiveBack = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Duration = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Renewal = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan TimeToGiveBack = TimeSpan.FromSeconds(5);
 
     private readonly Cluster cluster;
     private readonly string path;
@@ -47,15 +47,15 @@ internal sealed class TargetLease : IHold
         (string Version, long Since)? seen = null;
         while (true)
         {
-            var lease = await cluster.FindAsync(path, cancel).ConfigureAwait(false);
+            var lease = await cluster.FindAsync(path, cancel);
             var other = lease.Text("spec", "holderIdentity") is { Length: > 0 } held && held != holder ? held : null;
             if (other is null)
             {
-                if (await WriteAsync(cluster, ns, name, path, lease, holder, cancel).ConfigureAwait(false)) return new TargetLease(cluster, path, holder);
+                if (await WriteAsync(cluster, ns, name, path, lease, holder, cancel)) return new TargetLease(cluster, path, holder);
                 continue;
             }
             var version = lease.Text("metadata", "resourceVersion") ?? "";
-            var lasts = TimeSpan.FromSeconds(lease.Number("spec", "leaseDurationSeconds") ?? duration.TotalSeconds);
+            var lasts = TimeSpan.FromSeconds(lease.Number("spec", "leaseDurationSeconds") ?? Duration.TotalSeconds);
             if (seen is null)
             {
                 seen = (version, cluster.Time.GetTimestamp());
@@ -65,32 +65,32 @@ internal sealed class TargetLease : IHold
             else if (cluster.Time.GetElapsedTime(seen.Value.Since) >= lasts)
             {
                 cluster.Log.Warning($"{other} has not renewed the lease \"{name}\" of namespace \"{ns}\" for {Durations.Show(lasts)}: it is taken over");
-                if (await WriteAsync(cluster, ns, name, path, lease, holder, cancel).ConfigureAwait(false)) return new TargetLease(cluster, path, holder);
+                if (await WriteAsync(cluster, ns, name, path, lease, holder, cancel)) return new TargetLease(cluster, path, holder);
                 continue;
             }
-            await ChangeAsync(cluster, ns, name, version, lasts - cluster.Time.GetElapsedTime(seen.Value.Since), cancel).ConfigureAwait(false);
+            await ChangeAsync(cluster, ns, name, version, lasts - cluster.Time.GetElapsedTime(seen.Value.Since), cancel);
         }
     }
 
     /// <summary>Gives it back.</summary>
     public async ValueTask DisposeAsync()
     {
-        await over.CancelAsync().ConfigureAwait(false);
-        await renewing.ConfigureAwait(false);
+        await over.CancelAsync();
+        await renewing;
         if (!lost.IsCancellationRequested)
         {
-            using var limit = new CancellationTokenSource(timeToGiveBack, cluster.Time);
+            using var limit = new CancellationTokenSource(TimeToGiveBack, cluster.Time);
             try
             {
-                if (await cluster.FindAsync(path, limit.Token).ConfigureAwait(false) is { } lease && lease.Text("spec", "holderIdentity") == holder)
+                if (await cluster.FindAsync(path, limit.Token) is { } lease && lease.Text("spec", "holderIdentity") == holder)
                 {
                     lease["spec"]!["holderIdentity"] = "";
-                    await cluster.ReplaceAsync(path, lease, limit.Token).ConfigureAwait(false);
+                    await cluster.ReplaceAsync(path, lease, limit.Token);
                 }
             }
             catch (Exception broken) when (broken is UnavailableException or ClusterApiException or OperationCanceledException)
             {
-                cluster.Log.Warning($"the lease {path} could not be given back ({broken.Message}); it ends by itself within {Durations.Show(duration)}");
+                cluster.Log.Warning($"the lease {path} could not be given back ({broken.Message}); it ends by itself within {Durations.Show(Duration)}");
             }
         }
         lost.Dispose();
@@ -102,28 +102,28 @@ internal sealed class TargetLease : IHold
         var renewed = cluster.Time.GetTimestamp();
         try
         {
-            using var ticks = new PeriodicTimer(renewal, cluster.Time);
-            while (await ticks.WaitForNextTickAsync(end).ConfigureAwait(false))
+            using var ticks = new PeriodicTimer(Renewal, cluster.Time);
+            while (await ticks.WaitForNextTickAsync(end))
             {
                 // What does not answer in time may have been taken by then.
-                using var limit = new CancellationTokenSource(duration - cluster.Time.GetElapsedTime(renewed) is { } left && left > TimeSpan.Zero ? left : TimeSpan.Zero, cluster.Time);
+                using var limit = new CancellationTokenSource(Duration - cluster.Time.GetElapsedTime(renewed) is { } left && left > TimeSpan.Zero ? left : TimeSpan.Zero, cluster.Time);
                 using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, end);
                 try
                 {
                     var now = cluster.Time.GetTimestamp();
-                    if (await cluster.FindAsync(path, either.Token).ConfigureAwait(false) is not { } lease || lease.Text("spec", "holderIdentity") != holder)
+                    if (await cluster.FindAsync(path, either.Token) is not { } lease || lease.Text("spec", "holderIdentity") != holder)
                     {
-                        await lost.CancelAsync().ConfigureAwait(false);
+                        await lost.CancelAsync();
                         return;
                     }
                     lease["spec"]!["renewTime"] = Time(cluster);
-                    await cluster.ReplaceAsync(path, lease, either.Token).ConfigureAwait(false);
+                    await cluster.ReplaceAsync(path, lease, either.Token);
                     renewed = now;
                 }
                 catch (Exception broken) when (broken is UnavailableException or ClusterApiException || broken is OperationCanceledException && !end.IsCancellationRequested)
                 {
-                    if (cluster.Time.GetElapsedTime(renewed) < duration) continue;
-                    await lost.CancelAsync().ConfigureAwait(false);
+                    if (cluster.Time.GetElapsedTime(renewed) < Duration) continue;
+                    await lost.CancelAsync();
                     return;
                 }
             }
@@ -140,7 +140,7 @@ internal sealed class TargetLease : IHold
         var spec = new JsonObject
         {
             ["holderIdentity"] = holder,
-            ["leaseDurationSeconds"] = (int)duration.TotalSeconds,
+            ["leaseDurationSeconds"] = (int)Duration.TotalSeconds,
             ["acquireTime"] = now,
             ["renewTime"] = now,
             ["leaseTransitions"] = (int)(lease.Number("spec", "leaseTransitions") ?? 0) + 1,
@@ -155,12 +155,12 @@ internal sealed class TargetLease : IHold
                     ["kind"] = Kinds.Lease.Name,
                     ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = ns, ["labels"] = new JsonObject { [Labels.ManagedBy] = Cluster.FieldManager } },
                     ["spec"] = spec,
-                }, cancel).ConfigureAwait(false);
+                }, cancel);
             }
             else
             {
                 lease["spec"] = spec;
-                await cluster.ReplaceAsync(path, lease, cancel).ConfigureAwait(false);
+                await cluster.ReplaceAsync(path, lease, cancel);
             }
             return true;
         }
@@ -185,7 +185,7 @@ internal sealed class TargetLease : IHold
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
         try
         {
-            await foreach (var change in cluster.WatchAsync(Kinds.Lease.Collection(ns), null, "metadata.name=" + name, either.Token).ConfigureAwait(false))
+            await foreach (var change in cluster.WatchAsync(Kinds.Lease.Collection(ns), null, "metadata.name=" + name, either.Token))
                 if (change.Kind == ChangeKind.Gone || change.Kind == ChangeKind.Present && change.Item.Text("metadata", "resourceVersion") != version) return;
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
@@ -207,25 +207,25 @@ internal sealed class Leases : IAsyncDisposable
     public CancellationToken Lost => (lost ??= CancellationTokenSource.CreateLinkedTokenSource([.. held.Select(one => one.Lost)])).Token;
 
     /// <summary>Takes them all, or none.</summary>
-    public static async Task<Leases> TakeAsync(IReadOnlyList<Place> places, OpenTargets clusters, string holder, CancellationToken cancel)
+    public static async Task<Leases> TakeAsync(IReadOnlyList<Destination> places, OpenTargets clusters, string holder, CancellationToken cancel)
     {
         var leases = new Leases();
         try
         {
             foreach (var place in places.DistinctBy(place => (place.Target.Kubeconfig, place.Target.Namespace, place.Component.Workload!.Name)))
-                leases.held.Add(await clusters[place.Target].HoldAsync(place, holder, cancel).ConfigureAwait(false));
+                leases.held.Add(await clusters[place.Target].HoldAsync(place, holder, cancel));
             return leases;
         }
         catch
         {
-            await leases.DisposeAsync().ConfigureAwait(false);
+            await leases.DisposeAsync();
             throw;
         }
     }
 
     public async ValueTask DisposeAsync()
     {
-        await Task.WhenAll(held.Select(one => one.DisposeAsync().AsTask())).ConfigureAwait(false);
+        await Task.WhenAll(held.Select(one => one.DisposeAsync().AsTask()));
         lost?.Dispose();
     }
 }

@@ -1,10 +1,10 @@
 using CiSteps.Hosting;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 
 namespace CiSteps.Promote;
 
 /// <summary>
-/// Goes on asking while the world is away. An outage is no verdict about an image, so it is waited for; what it took from the
+/// Goes on asking while the world is away. An outage is not a verdict about an image, so it is waited for; what it took from the
 /// question's own time is given back, because the question is asked anew.
 /// </summary>
 /// <param name="limit">How long an outage may last.</param>
@@ -23,7 +23,7 @@ internal sealed class Patience(TimeSpan limit, BuildLog log, TimeProvider time)
         {
             try
             {
-                return await ask(cancel).ConfigureAwait(false);
+                return await ask(cancel);
             }
             catch (UnavailableException gone) when (MayPass(gone))
             {
@@ -31,7 +31,7 @@ internal sealed class Patience(TimeSpan limit, BuildLog log, TimeProvider time)
                 var left = limit - time.GetElapsedTime(since.Value);
                 if (left <= TimeSpan.Zero) throw;
                 log.Warning($"{gone.Message}; that says nothing about the image, so it is asked again for {Durations.Show(left)}");
-                await Task.Delay(left < between ? left : between, time, cancel).ConfigureAwait(false);
+                await Task.Delay(left < between ? left : between, time, cancel);
             }
         }
     }
@@ -39,7 +39,7 @@ internal sealed class Patience(TimeSpan limit, BuildLog log, TimeProvider time)
     /// <summary>The same for what has no answer.</summary>
     public Task DoAsync(Func<CancellationToken, Task> act, CancellationToken cancel) => AskAsync(async token =>
     {
-        await act(token).ConfigureAwait(false);
+        await act(token);
         return true;
     }, cancel);
 

@@ -57,7 +57,7 @@ internal interface IProduction : IDisposable
     /// <param name="holder">Who takes it, for people; another each time.</param>
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="UnavailableException">Somebody else has it; says who, and until when.</exception>
-    Task<IHold> HoldAsync(Place place, string holder, CancellationToken cancel);
+    Task<IHold> HoldAsync(Destination place, string holder, CancellationToken cancel);
 
     /// <summary>The workload; null when it is not there yet.</summary>
     Task<LiveWorkload?> FindAsync(WorkloadDefinition workload, string ns, CancellationToken cancel);
@@ -69,7 +69,7 @@ internal interface IProduction : IDisposable
     Task<ManifestSet> SnapshotAsync(ManifestSet manifests, CancellationToken cancel);
 
     /// <summary>Applies manifests; null when they are in the cluster.</summary>
-    Task<DeployFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel);
+    Task<StepFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel);
 
     /// <summary>Takes a workload away; what else its manifests made stays.</summary>
     Task RemoveAsync(WorkloadDefinition workload, string ns, CancellationToken cancel);
@@ -78,7 +78,7 @@ internal interface IProduction : IDisposable
     Task<RolloutResult> RollOutAsync(RolloutTarget target, CancellationToken cancel);
 
     /// <summary>Watches the new pods until it is cancelled, or until one restarts, ends or is not ready any more.</summary>
-    Task<DeployFailure> GuardAsync(RolloutTarget target, CancellationToken cancel);
+    Task<StepFailure> GuardAsync(RolloutTarget target, CancellationToken cancel);
 
     /// <summary>Asks a health gate once.</summary>
     /// <exception cref="UnavailableException">There was no answer.</exception>
@@ -96,6 +96,6 @@ internal interface IProduction : IDisposable
 }
 
 /// <summary>How promote reaches the world; tests give their own.</summary>
-internal sealed record World(
+internal sealed record Ports(
     Func<StepContext, PipelineDefinition, IImages> Images,
     Func<string, BuildLog, TimeProvider, CancellationToken, Task<IProduction>> Connect);

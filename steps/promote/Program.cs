@@ -1,4 +1,4 @@
 using CiSteps.Hosting;
 using CiSteps.Promote;
 
-return await StepHost.RunAsync(PromoteCommand.Create(), args).ConfigureAwait(false);
+return await StepHost.RunAsync(PromoteCommand.Create(), args);

@@ -1,5 +1,5 @@
 using CiSteps.Hosting;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Pipeline;
 
 namespace CiSteps.Promote;
@@ -7,18 +7,18 @@ namespace CiSteps.Promote;
 /// <summary>What promote may be asked, and who does it.</summary>
 internal static class PromoteCommand
 {
-    internal static readonly Setting<string> Target = Setting.Text("target", "production targets by name, comma-separated; default: all on a build server, none on a laptop");
+    internal static readonly StepOption<string> Target = StepOption.Text("target", "production targets by name, comma-separated; default: all on a build server, none on a laptop");
 
-    internal static readonly Setting<string> Who = Setting.Text("who", "who promotes, for the history", null, "teamcity.build.triggeredBy.username", "teamcity.build.triggeredBy");
+    internal static readonly StepOption<string> Who = StepOption.Text("who", "who promotes, for the history", null, "teamcity.build.triggeredBy.username", "teamcity.build.triggeredBy");
 
-    internal static readonly Setting<bool> RequireSigned = Setting.Switch(ChainEvidence.RequireSignedName,
+    internal static readonly StepOption<bool> RequireSigned = StepOption.Switch(ChainEvidence.RequireSignedName,
         "refuse certify's evidence unless it is signed by the known key");
 
-    internal static readonly Setting<string> AllowBarred = Setting.Text("allow-barred", "digest (sha256:…) that may be promoted although an earlier roll-out of it failed");
+    internal static readonly StepOption<string> AllowBarred = StepOption.Text("allow-barred", "digest (sha256:…) that may be promoted although an earlier roll-out of it failed");
 
-    public static StepCommand Create(World? world = null) => new(
+    public static StepCommand Create(Ports? world = null) => new(
         "promote",
         "Reads what certify tagged; rolls it out to production wave by wave, by digest, behind health gates; rolls back and bars the digest when that fails; hands over what runs where. Default branch only.",
-        [.. ChainRun.Settings, .. Adapters.Settings, Target, Who, RequireSigned, AllowBarred],
+        [.. ChainRun.Options, .. Adapters.Options, Target, Who, RequireSigned, AllowBarred],
         (context, cancel) => new PromoteStep(world ?? Adapters.World, context).RunAsync(cancel));
 }

@@ -6,50 +6,50 @@ using CiSteps.Pipeline;
 namespace CiSteps.Promote;
 
 /// <summary>Rolls certified images out to production: gather, decide, act.</summary>
-internal sealed class PromoteStep(World world, StepContext context)
+internal sealed class PromoteStep(Ports world, StepContext context)
 {
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
-        using var run = await ChainRun.OpenAsync(context, cancel, mustKnow: true).ConfigureAwait(false);
+        using var run = await ChainRun.OpenAsync(context, cancel, mustKnow: true);
         if (Unfit(run) is { } unfit) return unfit;
         if (!context.Evidence.TryReadDone("certify", out var certified, out var why)) return Outcome.Refused("no-evidence", $"{why}; only what certify tagged in this run is promoted");
-        if (!certified.Run.IsDefaultBranch)
+        if (!certified.Run.IsTargetBranch)
             return Outcome.Refused("not-certified", $"certify's evidence is of branch \"{certified.Run.Branch}\"; only " +
                 "committed work of the target branch reaches production");
-        if (ChainEvidence.Unfit(certified, context.Settings.Get(PromoteCommand.RequireSigned)) is { } unusable) return unusable;
+        if (ChainEvidence.Unfit(certified, context.Options.Get(PromoteCommand.RequireSigned)) is { } unusable) return unusable;
         var handOver = certified.RequiredHandOverAs(HandOverJson.Default.CertifyHandOver).Images;
         if (handOver.Count == 0) return Done("nothing to promote: certify tagged no image", []);
         if (run.Policy.Production is not { } production) return Done("nothing to promote: ci-steps.yaml names no production targets", []);
 
         using var registry = world.Images(context, run.Policy);
-        var allowed = context.Settings.Find(PromoteCommand.AllowBarred);
+        var allowed = context.Options.Find(PromoteCommand.AllowBarred);
         // What is wrong with the images alone is said before a cluster is asked, and before a target has to be named.
-        if (PromotionPlan.AboutImages(await ReadAsync(registry, run, handOver, cancel).ConfigureAwait(false), allowed) is { } early) return Early(early);
-        var places = Places.Of(run, production, handOver, Wanted(production), context);
+        if (PromotionPlan.AboutImages(await ReadAsync(registry, run, handOver, cancel), allowed) is { } early) return Early(early);
+        var places = Destinations.Of(run, production, handOver, Wanted(production), context);
         using var clusters = new OpenTargets(world, context);
         var facts = new Facts(registry, clusters, places);
-        var plan = await PlanAsync().ConfigureAwait(false);
+        var plan = await PlanAsync();
         if (!plan.Writes || context.DryRun) return Say(plan, facts);
 
-        await using var leases = await Leases.TakeAsync(places, clusters, Holder(run), cancel).ConfigureAwait(false);
+        await using var leases = await Leases.TakeAsync(places, clusters, Holder(run), cancel);
         // What was read before may have been somebody else's work under way.
-        plan = await PlanAsync().ConfigureAwait(false);
+        plan = await PlanAsync();
         if (!plan.Writes) return Say(plan, facts);
         foreach (var settled in plan.Settled) context.Log.Info($"{settled.Title} runs {settled.Live!.Digest} already");
-        foreach (var move in plan.Moves)
+        foreach (var move in plan.Rollouts)
         {
             context.Log.Info(move.ToString());
             if (move.Drift is not null) context.Log.Warning(move.Drift);
         }
         var promotion = new Promotion(context, run, registry, clusters, facts, new Records(context, run, clusters), leases);
-        return plan.Refusal is null ? await promotion.RunAsync(production, plan, cancel).ConfigureAwait(false)
-            : await promotion.FinishBackAsync(plan).ConfigureAwait(false);
+        return plan.Refusal is null ? await promotion.RunAsync(production, plan, cancel)
+            : await promotion.FinishBackAsync(plan);
 
         async Task<PromotionPlan> PlanAsync()
         {
-            var images = await ReadAsync(registry, run, handOver, cancel).ConfigureAwait(false);
+            var images = await ReadAsync(registry, run, handOver, cancel);
             return PromotionPlan.AboutImages(images, allowed)
-                ?? PromotionPlan.For(images, await facts.ReadAsync(cancel).ConfigureAwait(false), run.Identity.Commit, allowed);
+                ?? PromotionPlan.For(images, await facts.ReadAsync(cancel), run.Identity.Commit, allowed);
         }
     }
 
@@ -59,13 +59,13 @@ internal sealed class PromoteStep(World world, StepContext context)
     private Outcome Say(PromotionPlan plan, Facts facts)
     {
         foreach (var settled in plan.Settled) context.Log.Info($"{settled.Title} runs {settled.Live!.Digest} already");
-        foreach (var move in plan.Moves)
+        foreach (var move in plan.Rollouts)
         {
             context.Log.Info(move.ToString());
             if (move.Drift is not null) context.Log.Warning(move.Drift);
         }
         if (plan.Refusal is not null || plan.Superseded is not null) return Early(plan);
-        if (plan.Moves.Count > 0) return Outcome.Done($"would roll out: {string.Join("; ", plan.Moves)}");
+        if (plan.Rollouts.Count > 0) return Outcome.Done($"would roll out: {string.Join("; ", plan.Rollouts)}");
         if (plan.TagsBehind.Count > 0) return Outcome.Done($"would move the tags of {string.Join(", ", plan.TagsBehind.Select(behind => behind.Image.Component))} to what runs");
         return Done(facts.Places.Count == 0 ? "nothing to promote: no production target takes these components" : "production runs these images already",
             [.. plan.Settled.Select(settled => new PromotedWorkload(settled.Component.Name, settled.Target.Name, settled.Live!.Digest, settled.History[0].Previous))]);
@@ -73,19 +73,19 @@ internal sealed class PromoteStep(World world, StepContext context)
 
     // Another each time: an earlier process of the same build may live on.
     private string Holder(ChainRun run) => $"build {run.Identity.BuildNumber} of {run.Identity.ShortCommit} by " +
-        $"{context.Settings.Find(PromoteCommand.Who) ?? Environment.UserName} on {Environment.MachineName} ({Guid.NewGuid():N})";
+        $"{context.Options.Find(PromoteCommand.Who) ?? Environment.UserName} on {Environment.MachineName} ({Guid.NewGuid():N})";
 
     private static async Task<IReadOnlyList<CertifiedFacts>> ReadAsync(IImages registry, ChainRun run, IReadOnlyList<CertifiedImage> images, CancellationToken cancel)
     {
         var facts = new List<CertifiedFacts>();
-        foreach (var image in images) facts.Add(await DescribeAsync(registry, run, image, cancel).ConfigureAwait(false));
+        foreach (var image in images) facts.Add(await DescribeAsync(registry, run, image, cancel));
         return facts;
     }
 
     private static Outcome? Unfit(ChainRun run)
     {
         var identity = run.Identity;
-        if (!identity.IsDefaultBranch) return Outcome.Refused("not-default-branch", $"branch \"{identity.Branch}\" is not promoted: only \"{run.Policy.Branches.Target}\" reaches production; merge it first");
+        if (!identity.IsTargetBranch) return Outcome.Refused("not-target-branch", $"branch \"{identity.Branch}\" is not promoted: only \"{run.Policy.Branches.Target}\" reaches production; merge it first");
         if (identity.Dirty) return Outcome.Refused("dirty", "the work tree has uncommitted changes; only committed work of the target branch reaches production");
         return null;
     }
@@ -93,24 +93,24 @@ internal sealed class PromoteStep(World world, StepContext context)
     private static async Task<CertifiedFacts> DescribeAsync(IImages registry, ChainRun run, CertifiedImage image, CancellationToken cancel)
     {
         var production = ImageReference.Of(image.Repository, image.ProductionTag);
-        var tagged = await registry.FindDigestAsync(production, cancel).ConfigureAwait(false);
+        var tagged = await registry.FindDigestAsync(production, cancel);
         var barred = await registry.FindDigestAsync(
-            production.WithTag(PromotionPlan.BarTag(image.Digest)), cancel).ConfigureAwait(false) == image.Digest;
+            production.WithTag(PromotionPlan.BarTag(image.Digest)), cancel) == image.Digest;
         string? commit = null;
         var newer = false;
         if (tagged is not null && tagged != image.Digest)
         {
-            commit = await registry.CommitOfAsync(production.WithDigest(tagged), cancel).ConfigureAwait(false);
+            commit = await registry.CommitOfAsync(production.WithDigest(tagged), cancel);
             newer = commit is not null && commit != run.Identity.Commit
-                && await run.FindCommitAsync(commit, cancel).ConfigureAwait(false) is not null
-                && await run.IsAncestorAsync(run.Identity.Commit, commit, cancel).ConfigureAwait(false);
+                && await run.FindCommitAsync(commit, cancel) is not null
+                && await run.IsAncestorAsync(run.Identity.Commit, commit, cancel);
         }
         return new CertifiedFacts(image, tagged, newer, commit, barred);
     }
 
     private IReadOnlySet<string>? Wanted(ProductionDefinition production)
     {
-        var named = context.Settings.Find(PromoteCommand.Target)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToHashSet(StringComparer.Ordinal);
+        var named = context.Options.Find(PromoteCommand.Target)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToHashSet(StringComparer.Ordinal);
         var known = production.Waves.SelectMany(wave => wave.Targets).Select(target => target.Name).ToList();
         if (named is null)
             return context.IsOnServer || context.DryRun ? null : throw new UsageException($"promote touches production, and on a laptop only by name: give --target {string.Join(',', known)}, or --dry-run to see what would happen");

@@ -18,7 +18,7 @@ internal sealed record CertifiedFacts(CertifiedImage Image, string? Tagged, bool
 /// <param name="Component">The component.</param>
 /// <param name="Live">What is there; null when nothing is.</param>
 /// <param name="Fingerprint">Of the manifests that would be applied.</param>
-internal sealed record PlaceFacts(string Wave, ProductionTarget Target, ComponentDefinition Component, LiveWorkload? Live, string Fingerprint)
+internal sealed record DestinationFacts(string Wave, ProductionTarget Target, ComponentDefinition Component, LiveWorkload? Live, string Fingerprint)
 {
     /// <summary>What was promoted there, newest first.</summary>
     public IReadOnlyList<HistoryEntry> History { get; init; } = [];
@@ -31,25 +31,25 @@ internal sealed record PlaceFacts(string Wave, ProductionTarget Target, Componen
 }
 
 /// <summary>One roll-out to do.</summary>
-/// <param name="Place">Where.</param>
+/// <param name="Destination">Where.</param>
 /// <param name="Image">What.</param>
 /// <param name="Previous">Digest that ran there before; null when nothing did.</param>
 /// <param name="Drift">What somebody changed by hand; null when nobody did.</param>
-internal sealed record Move(PlaceFacts Place, CertifiedImage Image, string? Previous, string? Drift)
+internal sealed record PlannedRollout(DestinationFacts Destination, CertifiedImage Image, string? Previous, string? Drift)
 {
-    public override string ToString() => $"{Place.Title} (wave {Place.Wave}): " + (Place.Live?.Digest == Image.Digest && Previous != Image.Digest
-        ? $"go on with {Short(Image.Digest)}, which {Place.Missing ?? "was not seen to serve"}"
+    public override string ToString() => $"{Destination.Title} (wave {Destination.Wave}): " + (Destination.Live?.Digest == Image.Digest && Previous != Image.Digest
+        ? $"go on with {Short(Image.Digest)}, which {Destination.Missing ?? "was not seen to serve"}"
         : $"{(Previous is null ? "nothing" : Short(Previous))} to {Short(Image.Digest)}{(Previous == Image.Digest ? ", new manifests" : "")}");
 
     internal static string Short(string digest) => digest.Length > 19 ? digest[..19] : digest;
 }
 
 /// <summary>What promote will do.</summary>
-/// <param name="Moves">Roll-outs, wave by wave.</param>
+/// <param name="Rollouts">Roll-outs, wave by wave.</param>
 /// <param name="Settled">Places that run the image already.</param>
 /// <param name="Refusal">Why nothing may be done; null when it may.</param>
 /// <param name="Superseded">Why nothing needs to be done: a newer commit is certified. Null otherwise.</param>
-internal sealed record PromotionPlan(IReadOnlyList<Move> Moves, IReadOnlyList<PlaceFacts> Settled, (string Reason, string Text)? Refusal, string? Superseded)
+internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IReadOnlyList<DestinationFacts> Settled, (string Reason, string Text)? Refusal, string? Superseded)
 {
     /// <summary>Barred images that an earlier run did not take back to the end: that is finished before it is refused.</summary>
     public IReadOnlyList<CertifiedFacts> HalfBack { get; init; } = [];
@@ -58,7 +58,7 @@ internal sealed record PromotionPlan(IReadOnlyList<Move> Moves, IReadOnlyList<Pl
     public IReadOnlyList<CertifiedFacts> TagsBehind { get; init; } = [];
 
     /// <summary>Whether anything outside is written.</summary>
-    public bool Writes => Moves.Count > 0 || HalfBack.Count > 0 || TagsBehind.Count > 0;
+    public bool Writes => Rollouts.Count > 0 || HalfBack.Count > 0 || TagsBehind.Count > 0;
 
     /// <summary>The tag that bars a digest.</summary>
     public static string BarTag(string digest) => ImageName.BarredTag(digest);
@@ -83,7 +83,7 @@ internal sealed record PromotionPlan(IReadOnlyList<Move> Moves, IReadOnlyList<Pl
     /// <param name="places">The places, in the order of the waves.</param>
     /// <param name="commit">The commit that the manifests are of.</param>
     /// <param name="allowedBarred">A barred digest that may be promoted all the same; null for none.</param>
-    public static PromotionPlan For(IReadOnlyList<CertifiedFacts> images, IReadOnlyList<PlaceFacts> places, string commit, string? allowedBarred = null)
+    public static PromotionPlan For(IReadOnlyList<CertifiedFacts> images, IReadOnlyList<DestinationFacts> places, string commit, string? allowedBarred = null)
     {
         if (images.FirstOrDefault(facts => IsBarred(facts, allowedBarred)) is { } barred)
         {
@@ -94,8 +94,8 @@ internal sealed record PromotionPlan(IReadOnlyList<Move> Moves, IReadOnlyList<Pl
         var behind = images.Where(facts => facts.Tagged != facts.Image.Digest).ToList();
         if (behind.Find(facts => !Of(facts, places).Any(place => WasTakenBack(place, facts.Image.Digest))) is { } moved) return TagMoved(moved);
 
-        var moves = new List<Move>();
-        var settled = new List<PlaceFacts>();
+        var moves = new List<PlannedRollout>();
+        var settled = new List<DestinationFacts>();
         foreach (var place in places)
         {
             if (images.FirstOrDefault(facts => facts.Image.Component == place.Component.Name)?.Image is not { } image) continue;
@@ -105,22 +105,22 @@ internal sealed record PromotionPlan(IReadOnlyList<Move> Moves, IReadOnlyList<Pl
             var isThere = live is not null && live.Digest == image.Digest && live.Recorded == image.Digest && live.Fingerprint == place.Fingerprint;
             var hasPassed = place.History.Count > 0 && place.History[0] is { IsGood: true } newest && newest.Digest == image.Digest;
             if (isThere && hasPassed && place.Missing is null) settled.Add(place);
-            else moves.Add(new Move(place, image, Previous(place, image, commit), drift));
+            else moves.Add(new PlannedRollout(place, image, Previous(place, image, commit), drift));
         }
         return new PromotionPlan(moves, settled, null, null) { TagsBehind = behind };
     }
 
-    private static IReadOnlyList<PlaceFacts> Of(CertifiedFacts facts, IReadOnlyList<PlaceFacts> places) =>
+    private static IReadOnlyList<DestinationFacts> Of(CertifiedFacts facts, IReadOnlyList<DestinationFacts> places) =>
         [.. places.Where(place => place.Component.Name == facts.Image.Component)];
 
     // Our own way back moves the tags; a person who does so means something by it.
-    private static bool WasTakenBack(PlaceFacts place, string digest) => place.History.Count > 0 && place.History[0] is var newest
+    private static bool WasTakenBack(DestinationFacts place, string digest) => place.History.Count > 0 && place.History[0] is var newest
         && newest.IsAbout(digest) && (newest.IsWayBack || newest.Result == Results.Removed);
 
     private static bool IsBarred(CertifiedFacts facts, string? allowed) => facts.IsBarred && facts.Image.Digest != allowed;
 
     // What was there before: what an earlier run that did not end found, where our image is there already.
-    private static string? Previous(PlaceFacts place, CertifiedImage image, string commit)
+    private static string? Previous(DestinationFacts place, CertifiedImage image, string commit)
     {
         var live = place.Live?.Digest;
         if (place.Live is not null && live != image.Digest) return live;

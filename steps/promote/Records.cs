@@ -9,20 +9,20 @@ namespace CiSteps.Promote;
 /// <summary>What is written down of a place: in its history, on its workload, in the evidence.</summary>
 internal sealed class Records(StepContext context, ChainRun run, OpenTargets clusters)
 {
-    private static readonly TimeSpan timeToLook = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan TimeToLook = TimeSpan.FromSeconds(8);
 
     /// <summary>A line of the history, of now and of whoever does it.</summary>
     public HistoryEntry Entry(string digest, string? previous, string commit, string result) => new(digest, previous, commit, run.Identity.BuildNumber,
-        context.Settings.Find(PromoteCommand.Who) ?? Environment.UserName,
+        context.Options.Find(PromoteCommand.Who) ?? Environment.UserName,
         context.Time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture), result);
 
     /// <summary>Writes a line of the history.</summary>
     /// <exception cref="UnavailableException">The cluster does not take it.</exception>
-    public async Task WriteAsync(Place place, HistoryEntry entry, CancellationToken cancel)
+    public async Task WriteAsync(Destination place, HistoryEntry entry, CancellationToken cancel)
     {
         try
         {
-            await clusters[place.Target].RecordAsync(place.Target.Namespace, place.Component.Name, entry, cancel).ConfigureAwait(false);
+            await clusters[place.Target].RecordAsync(place.Target.Namespace, place.Component.Name, entry, cancel);
         }
         catch (ClusterApiException refusal)
         {
@@ -31,11 +31,11 @@ internal sealed class Records(StepContext context, ChainRun run, OpenTargets clu
     }
 
     /// <summary>Writes a line where its absence costs no more than a wait: the next run looks again then.</summary>
-    public async Task TryWriteAsync(Place place, HistoryEntry entry, Patience patience, CancellationToken cancel)
+    public async Task TryWriteAsync(Destination place, HistoryEntry entry, Patience patience, CancellationToken cancel)
     {
         try
         {
-            await patience.DoAsync(token => WriteAsync(place, entry, token), cancel).ConfigureAwait(false);
+            await patience.DoAsync(token => WriteAsync(place, entry, token), cancel);
         }
         catch (Exception broken) when (broken is UnavailableException or RefusedException or OperationCanceledException)
         {
@@ -45,18 +45,18 @@ internal sealed class Records(StepContext context, ChainRun run, OpenTargets clu
     }
 
     /// <summary>What runs in all places now, read after the last write; what cannot be read is not known.</summary>
-    public async Task<IReadOnlyList<PromotedWorkload>> StateAsync(Facts facts, IReadOnlyDictionary<Place, string?> previous)
+    public async Task<IReadOnlyList<PromotedWorkload>> StateAsync(Facts facts, IReadOnlyDictionary<Destination, string?> previous)
     {
         var state = new List<PromotedWorkload>();
-        using var limit = new CancellationTokenSource(timeToLook, context.Time);
+        using var limit = new CancellationTokenSource(TimeToLook, context.Time);
         foreach (var place in facts.Places)
         {
             var (digest, said) = (default(string), "unknown");
             try
             {
                 var cluster = clusters[place.Target];
-                var live = await cluster.FindAsync(place.Component.Workload!, place.Target.Namespace, limit.Token).ConfigureAwait(false);
-                var history = await cluster.HistoryAsync(place.Target.Namespace, place.Component.Name, limit.Token).ConfigureAwait(false);
+                var live = await cluster.FindAsync(place.Component.Workload!, place.Target.Namespace, limit.Token);
+                var history = await cluster.HistoryAsync(place.Target.Namespace, place.Component.Name, limit.Token);
                 (digest, said) = (live?.Digest, live is null ? "nothing runs" : history.Count > 0 ? history[0].Result : "never promoted");
             }
             catch (Exception broken) when (broken is UnavailableException or UsageException or RefusedException or ClusterApiException or OperationCanceledException)
@@ -69,7 +69,7 @@ internal sealed class Records(StepContext context, ChainRun run, OpenTargets clu
     }
 
     /// <summary>Manifests with what the workload says of itself.</summary>
-    public static ManifestSet Marked(Place place, ManifestSet manifests, string digest, string commit, string build, string fingerprint) =>
+    public static ManifestSet Marked(Destination place, ManifestSet manifests, string digest, string commit, string build, string fingerprint) =>
         manifests.WithAnnotations(place.Component.Workload!.Kind, place.Component.Workload.Name, new Dictionary<string, string>
         {
             [Annotations.Digest] = digest,

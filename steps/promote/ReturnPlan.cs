@@ -23,7 +23,7 @@ internal enum ReturnKind
 /// <param name="Kind">Where to.</param>
 /// <param name="Digest">The earlier version; null when there is none.</param>
 /// <param name="Written">The line of the history that says when it served; null when there is none.</param>
-internal sealed record Return(PlaceFacts Place, ReturnKind Kind, string? Digest, HistoryEntry? Written)
+internal sealed record Return(DestinationFacts Place, ReturnKind Kind, string? Digest, HistoryEntry? Written)
 {
     /// <summary>Whether there is anything to do or to say.</summary>
     public bool IsNeeded => Kind is not ReturnKind.NotNeeded;
@@ -39,14 +39,14 @@ internal sealed record ReturnPlan(IReadOnlyList<Return> Returns, bool Bars)
     /// <param name="places">Its places as they are now, in the order of the waves.</param>
     /// <param name="commit">The commit that its manifests are of.</param>
     /// <param name="isOwn">Whether its own pods or its own gate said no.</param>
-    public static ReturnPlan For(CertifiedImage image, IReadOnlyList<PlaceFacts> places, string commit, bool isOwn)
+    public static ReturnPlan For(CertifiedImage image, IReadOnlyList<DestinationFacts> places, string commit, bool isOwn)
     {
         var returns = places.Reverse().Select(place => Of(image, place, commit)).ToList();
         // The same image with earlier manifests is what runs then: it cannot be barred.
         return new ReturnPlan(returns, isOwn && !returns.Exists(back => back.Digest == image.Digest));
     }
 
-    private static Return Of(CertifiedImage image, PlaceFacts place, string commit)
+    private static Return Of(CertifiedImage image, DestinationFacts place, string commit)
     {
         var bad = image.Digest;
         var newest = place.History.Count > 0 ? place.History[0] : null;

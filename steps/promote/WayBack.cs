@@ -1,7 +1,7 @@
 using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Images;
 using CiSteps.Pipeline;
 
@@ -26,7 +26,7 @@ internal sealed class WayBack(StepContext context, ChainRun run, IImages registr
     /// <param name="snapshots">What was in the places before this run's first write, as far as it wrote.</param>
     /// <param name="time">How long all of it may take.</param>
     /// <param name="cancel">Ends when that is over, or when the leases are lost.</param>
-    public async Task<Returned> RunAsync(CertifiedImage image, bool? isOwn, IReadOnlyDictionary<Place, ManifestSet> snapshots, TimeSpan time,
+    public async Task<Returned> RunAsync(CertifiedImage image, bool? isOwn, IReadOnlyDictionary<Destination, ManifestSet> snapshots, TimeSpan time,
         CancellationToken cancel)
     {
         var (said, failed) = (new List<string>(), new List<string>());
@@ -34,7 +34,7 @@ internal sealed class WayBack(StepContext context, ChainRun run, IImages registr
         ReturnPlan plan;
         try
         {
-            var now = await patience.AskAsync(facts.ReadAsync, cancel).ConfigureAwait(false);
+            var now = await patience.AskAsync(facts.ReadAsync, cancel);
             plan = ReturnPlan.For(image, [.. now.Where(place => place.Component.Name == image.Component)], run.Identity.Commit, isOwn == true);
         }
         catch (Exception broken) when (IsOutside(broken))
@@ -44,13 +44,13 @@ internal sealed class WayBack(StepContext context, ChainRun run, IImages registr
         }
         // Nothing was begun, and nobody said no: the tags are as certify left them.
         if (isOwn != true && !plan.Returns.Any(back => back.IsNeeded)) return new Returned(said, failed);
-        if (isOwn is { } no) await BarAsync(image, plan, no, patience, said, failed, cancel).ConfigureAwait(false);
+        if (isOwn is { } no) await BarAsync(image, plan, no, patience, said, failed, cancel);
         // All are sent back before one is waited for: a stop leaves little time.
         var sent = new List<Return>();
         foreach (var back in plan.Returns.Where(back => back.IsNeeded))
-            if (await SendBackAsync(image, back, snapshots, patience, said, failed, cancel).ConfigureAwait(false)) sent.Add(back);
-        await TagsAsync(image, plan, patience, said, failed, cancel).ConfigureAwait(false);
-        foreach (var back in sent) await SeeBackAsync(image, back, patience, said, failed, cancel).ConfigureAwait(false);
+            if (await SendBackAsync(image, back, snapshots, patience, said, failed, cancel)) sent.Add(back);
+        await TagsAsync(image, plan, patience, said, failed, cancel);
+        foreach (var back in sent) await SeeBackAsync(image, back, patience, said, failed, cancel);
         return new Returned(said, failed);
     }
 
@@ -64,7 +64,7 @@ internal sealed class WayBack(StepContext context, ChainRun run, IImages registr
         try
         {
             var barred = ImageReference.Of(image.Repository, PromotionPlan.BarTag(image.Digest));
-            if (await patience.AskAsync(token => registry.TagAsync(barred, image.Digest, null, token), cancel).ConfigureAwait(false)) said.Add("the digest is barred");
+            if (await patience.AskAsync(token => registry.TagAsync(barred, image.Digest, null, token), cancel)) said.Add("the digest is barred");
             else failed.Add($"{image.Digest} could not be barred: \"{barred}\" points to something else");
         }
         catch (Exception broken) when (IsOutside(broken))
@@ -73,7 +73,7 @@ internal sealed class WayBack(StepContext context, ChainRun run, IImages registr
         }
     }
 
-    private async Task<bool> SendBackAsync(CertifiedImage image, Return back, IReadOnlyDictionary<Place, ManifestSet> snapshots, Patience patience, List<string> said,
+    private async Task<bool> SendBackAsync(CertifiedImage image, Return back, IReadOnlyDictionary<Destination, ManifestSet> snapshots, Patience patience, List<string> said,
         List<string> failed, CancellationToken cancel)
     {
         var place = facts.Of(back.Place);
@@ -85,22 +85,22 @@ internal sealed class WayBack(StepContext context, ChainRun run, IImages registr
         }
         try
         {
-            await records.TryWriteAsync(place, records.Entry(back.Digest ?? "", image.Digest, back.Written?.Commit ?? "", Results.RollingBack), patience, cancel).ConfigureAwait(false);
+            await records.TryWriteAsync(place, records.Entry(back.Digest ?? "", image.Digest, back.Written?.Commit ?? "", Results.RollingBack), patience, cancel);
             if (back.Kind == ReturnKind.ToNothing)
             {
-                await patience.DoAsync(token => cluster.RemoveAsync(place.Component.Workload!, place.Target.Namespace, token), cancel).ConfigureAwait(false);
-                await records.TryWriteAsync(place, records.Entry(image.Digest, null, run.Identity.Commit, Results.Removed), patience, cancel).ConfigureAwait(false);
+                await patience.DoAsync(token => cluster.RemoveAsync(place.Component.Workload!, place.Target.Namespace, token), cancel);
+                await records.TryWriteAsync(place, records.Entry(image.Digest, null, run.Identity.Commit, Results.Removed), patience, cancel);
                 said.Add($"{place.Title} had no earlier version: its workload is taken away");
                 return false;
             }
             var good = back.Digest!;
-            if (await EarlierAsync(place, back, snapshots, patience, cancel).ConfigureAwait(false) is not { } earlier)
+            if (await EarlierAsync(place, back, snapshots, patience, cancel) is not { } earlier)
             {
                 failed.Add($"{place.Title} could NOT go back to {good}: its manifests are neither in this clone nor in the cluster");
                 return false;
             }
             log.Progress($"rolling {place.Title} back to {good}");
-            if (await patience.AskAsync(token => cluster.ApplyAsync(earlier, token), cancel).ConfigureAwait(false) is not { } denied) return true;
+            if (await patience.AskAsync(token => cluster.ApplyAsync(earlier, token), cancel) is not { } denied) return true;
             failed.Add($"{place.Title} could NOT be rolled back to {good}: {denied.Text}");
         }
         catch (Exception broken) when (IsOutside(broken))
@@ -111,13 +111,13 @@ internal sealed class WayBack(StepContext context, ChainRun run, IImages registr
     }
 
     // As they were written down when it served; else as they were in the cluster before, with the earlier image.
-    private async Task<ManifestSet?> EarlierAsync(Place place, Return back, IReadOnlyDictionary<Place, ManifestSet> snapshots, Patience patience, CancellationToken cancel)
+    private async Task<ManifestSet?> EarlierAsync(Destination place, Return back, IReadOnlyDictionary<Destination, ManifestSet> snapshots, Patience patience, CancellationToken cancel)
     {
         var (workload, good) = (place.Component.Workload!, back.Digest!);
-        if (back.Written is { Commit.Length: > 0 } entry && Places.AtCommit(run, place, entry.Commit, good) is { } written)
+        if (back.Written is { Commit.Length: > 0 } entry && Destinations.AtCommit(run, place, entry.Commit, good) is { } written)
             return Records.Marked(place, written, good, entry.Commit, entry.Build, written.Fingerprint());
         var before = snapshots.GetValueOrDefault(place)
-            ?? await patience.AskAsync(token => clusters[place.Target].SnapshotAsync(place.Manifests, token), cancel).ConfigureAwait(false);
+            ?? await patience.AskAsync(token => clusters[place.Target].SnapshotAsync(place.Manifests, token), cancel);
         return before.Has(workload.Kind, workload.Name)
             ? Records.Marked(place, before.WithImage(workload.Kind, workload.Name, workload.Container, $"{place.Image.PullRepository}@{good}"), good, "", "", "")
             : null;
@@ -129,11 +129,11 @@ internal sealed class WayBack(StepContext context, ChainRun run, IImages registr
         var (cluster, good) = (clusters[place.Target], back.Digest!);
         try
         {
-            var target = await TargetAsync(place, good, cancel).ConfigureAwait(false);
-            var rolled = await patience.AskAsync(token => cluster.RollOutAsync(target, token), cancel).ConfigureAwait(false);
+            var target = await TargetAsync(place, good, cancel);
+            var rolled = await patience.AskAsync(token => cluster.RollOutAsync(target, token), cancel);
             var unhealthy = rolled.Failure ?? (place.Target.Gate is { } gate
-                ? await patience.AskAsync(token => Gates.PassAsync(cluster, gate, place.Target.Namespace, place.Target.Name, soaks: false, log, context.Time, token), cancel).ConfigureAwait(false) : null);
-            await records.TryWriteAsync(place, records.Entry(good, image.Digest, back.Written?.Commit ?? "", unhealthy is null ? Results.RolledBack : Results.Unhealthy), patience, cancel).ConfigureAwait(false);
+                ? await patience.AskAsync(token => Gates.PassAsync(cluster, gate, place.Target.Namespace, place.Target.Name, soaks: false, log, context.Time, token), cancel) : null);
+            await records.TryWriteAsync(place, records.Entry(good, image.Digest, back.Written?.Commit ?? "", unhealthy is null ? Results.RolledBack : Results.Unhealthy), patience, cancel);
             if (unhealthy is null) said.Add($"{place.Title} is rolled back to {good} and healthy");
             else failed.Add($"{place.Title} is rolled back to {good} and NOT healthy: {unhealthy.Text}");
         }
@@ -143,11 +143,11 @@ internal sealed class WayBack(StepContext context, ChainRun run, IImages registr
         }
     }
 
-    private async Task<RolloutTarget> TargetAsync(Place place, string digest, CancellationToken cancel)
+    private async Task<RolloutTarget> TargetAsync(Destination place, string digest, CancellationToken cancel)
     {
         try
         {
-            return await facts.TargetAsync(place, digest, cancel).ConfigureAwait(false);
+            return await facts.TargetAsync(place, digest, cancel);
         }
         catch (UnavailableException gone)
         {
@@ -168,15 +168,15 @@ internal sealed class WayBack(StepContext context, ChainRun run, IImages registr
             var reference = ImageReference.Of(image.Repository, tag);
             try
             {
-                var now = await patience.AskAsync(token => registry.FindDigestAsync(reference, token), cancel).ConfigureAwait(false);
+                var now = await patience.AskAsync(token => registry.FindDigestAsync(reference, token), cancel);
                 if (now is null || now == goal || now != image.Digest && goal is not null) continue;
                 if (goal is null)
                 {
-                    if (await patience.AskAsync(token => registry.UntagAsync(reference, image.Digest, token), cancel).ConfigureAwait(false) is { } why)
+                    if (await patience.AskAsync(token => registry.UntagAsync(reference, image.Digest, token), cancel) is { } why)
                         failed.Add($"\"{reference}\" still points to {now} and could not be taken away: {why}; take it away by hand");
                     else said.Add($"\"{tag}\" is taken away, since nothing ran before");
                 }
-                else if (await patience.AskAsync(token => registry.TagAsync(reference, goal, image.Digest, token), cancel).ConfigureAwait(false))
+                else if (await patience.AskAsync(token => registry.TagAsync(reference, goal, image.Digest, token), cancel))
                     said.Add($"\"{tag}\" points to {goal} again");
                 else failed.Add($"\"{reference}\" could not be moved back to {goal}: somebody moved it, or that image is not in the registry");
             }

@@ -14,7 +14,7 @@ namespace CiSteps.TestbedPool;
 /// <summary>The pool's page and API: <c>/</c>, <c>/api/testbeds</c>, <c>/api/claims</c>, <c>/healthz</c>. Reading only.</summary>
 internal sealed class PoolPage : IAsyncDisposable
 {
-    private static readonly TimeSpan stopLimit = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(3);
 
     private readonly WebApplication app;
     private readonly TimeProvider time;
@@ -28,7 +28,7 @@ internal sealed class PoolPage : IAsyncDisposable
     /// <exception cref="UsageException">Anything else.</exception>
     public static IPEndPoint? Address(string text) => text == "off" ? null
         : IPEndPoint.TryParse(text, out var address) && text.Contains(':', StringComparison.Ordinal) ? address
-        : throw new UsageException($"\"{text}\" is no address to listen on; give one like 127.0.0.1:8087, or off");
+        : throw new UsageException($"\"{text}\" is not an address to listen on; give one like 127.0.0.1:8087, or off");
 
     public static async Task<PoolPage> StartAsync(IPEndPoint address, Cluster management, string ns, BuildLog log, CancellationToken cancel)
     {
@@ -44,11 +44,11 @@ internal sealed class PoolPage : IAsyncDisposable
         app.Run(http => AnswerAsync(http, management, ns));
         try
         {
-            await app.StartAsync(cancel).ConfigureAwait(false);
+            await app.StartAsync(cancel);
         }
         catch (IOException taken)
         {
-            await app.DisposeAsync().ConfigureAwait(false);
+            await app.DisposeAsync();
             throw new UsageException($"cannot listen on {address}: {taken.Message}; give another --listen", taken);
         }
         var page = new PoolPage(app, management.Time);
@@ -59,9 +59,9 @@ internal sealed class PoolPage : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        using var limit = new CancellationTokenSource(stopLimit, time);
-        await app.StopAsync(limit.Token).ConfigureAwait(false);
-        await app.DisposeAsync().ConfigureAwait(false);
+        using var limit = new CancellationTokenSource(StopLimit, time);
+        await app.StopAsync(limit.Token);
+        await app.DisposeAsync();
     }
 
     private static async Task AnswerAsync(HttpContext http, Cluster management, string ns)
@@ -71,7 +71,7 @@ internal sealed class PoolPage : IAsyncDisposable
         http.Response.Headers.XContentTypeOptions = "nosniff";
         if (http.Request.Method is not ("GET" or "HEAD"))
         {
-            await WriteAsync(http, 405, "text/plain", "this page is for reading; claims are made with reserve-testbed\n").ConfigureAwait(false);
+            await WriteAsync(http, 405, "text/plain", "this page is for reading; claims are made with reserve-testbed\n");
             return;
         }
         try
@@ -79,26 +79,26 @@ internal sealed class PoolPage : IAsyncDisposable
             switch (http.Request.Path.Value)
             {
                 case "/":
-                    await WriteAsync(http, 200, "text/html", Page(await ReadAsync().ConfigureAwait(false), ns)).ConfigureAwait(false);
+                    await WriteAsync(http, 200, "text/html", Page(await ReadAsync(), ns));
                     break;
                 case "/healthz":
-                    await ReadAsync().ConfigureAwait(false);
-                    await WriteAsync(http, 200, "text/plain", "ok\n").ConfigureAwait(false);
+                    await ReadAsync();
+                    await WriteAsync(http, 200, "text/plain", "ok\n");
                     break;
                 case "/api/testbeds":
-                    await WriteAsync(http, 200, "application/json", JsonSerializer.Serialize((await ReadAsync().ConfigureAwait(false)).Testbeds, PoolJson.Default.IReadOnlyListTestbedStatus)).ConfigureAwait(false);
+                    await WriteAsync(http, 200, "application/json", JsonSerializer.Serialize((await ReadAsync()).Testbeds, PoolJson.Default.IReadOnlyListTestbedStatus));
                     break;
                 case "/api/claims":
-                    await WriteAsync(http, 200, "application/json", JsonSerializer.Serialize((await ReadAsync().ConfigureAwait(false)).Claims, PoolJson.Default.IReadOnlyListClaimStatus)).ConfigureAwait(false);
+                    await WriteAsync(http, 200, "application/json", JsonSerializer.Serialize((await ReadAsync()).Claims, PoolJson.Default.IReadOnlyListClaimStatus));
                     break;
                 default:
-                    await WriteAsync(http, 404, "text/plain", "there are: / /api/testbeds /api/claims /healthz\n").ConfigureAwait(false);
+                    await WriteAsync(http, 404, "text/plain", "there are: / /api/testbeds /api/claims /healthz\n");
                     break;
             }
         }
         catch (Exception error) when (error is UnavailableException or ClusterApiException)
         {
-            await WriteAsync(http, 503, "text/plain", $"the management cluster does not answer: {error.Message}\n").ConfigureAwait(false);
+            await WriteAsync(http, 503, "text/plain", $"the management cluster does not answer: {error.Message}\n");
         }
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
         {
@@ -112,7 +112,7 @@ internal sealed class PoolPage : IAsyncDisposable
     {
         http.Response.StatusCode = status;
         http.Response.ContentType = type + "; charset=utf-8";
-        if (http.Request.Method == "GET") await http.Response.WriteAsync(text, http.RequestAborted).ConfigureAwait(false);
+        if (http.Request.Method == "GET") await http.Response.WriteAsync(text, http.RequestAborted);
     }
 
     internal static string Page(PoolView view, string ns)

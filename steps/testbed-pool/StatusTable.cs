@@ -1,6 +1,6 @@
 using System.Globalization;
 using CiSteps.Hosting.Display;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Testbeds.Pool;
 
 namespace CiSteps.TestbedPool;

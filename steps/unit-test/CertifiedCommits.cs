@@ -15,7 +15,7 @@ internal sealed class CertifiedCommits(StepContext context, ChainRun run) : ICer
         try
         {
             using var client = RegistryClient.Open(context, registry.PlainHttp, registry.Push);
-            image = await client.FindImageAsync(reference, cancel).ConfigureAwait(false);
+            image = await client.FindImageAsync(reference, cancel);
         }
         catch (Exception failure) when (failure is UnavailableException or UsageException)
         {

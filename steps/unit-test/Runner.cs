@@ -17,7 +17,7 @@ internal sealed partial record Runner(string Name)
     private const string MavenGoesOn = "maven.test.failure.ignore";
 
     // What each option means is the runner's own; only the ones that stop it at a failed test stand here.
-    private static readonly Dictionary<string, string[]> stopping = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, string[]> Stopping = new(StringComparer.Ordinal)
     {
         ["pytest"] = ["-x", "--exitfirst", "--maxfail"],
         ["jest"] = ["--bail", "-b"],
@@ -76,7 +76,7 @@ internal sealed partial record Runner(string Name)
     public CommandDefinition GoingOn(CommandDefinition command, string initScript, bool isNamed)
     {
         if (!isNamed && Started(command) != Name) return command;
-        var plain = CommandLine.Without(command, stopping.GetValueOrDefault(Name, []));
+        var plain = CommandLine.Without(command, Stopping.GetValueOrDefault(Name, []));
         return Name switch
         {
             "pytest" => CommandLine.Append(plain, ["--maxfail=0"]),
@@ -103,8 +103,8 @@ internal sealed partial record Runner(string Name)
     public string? Stops(CommandDefinition command)
     {
         var text = CommandLine.Text(command) is { Length: > 0 } line ? line : string.Join(' ', command.Run);
-        var names = stopping.TryGetValue(Name, out var own) ? own
-            : [.. stopping.Values.SelectMany(options => options).Where(option => option.Length > 3)];
+        var names = Stopping.TryGetValue(Name, out var own) ? own
+            : [.. Stopping.Values.SelectMany(options => options).Where(option => option.Length > 3)];
         if (Array.Find(names, IsGiven) is { } found)
             return Name == "pytest" && text.Contains("--maxfail=0", StringComparison.Ordinal) ? null
                 : $"\"{found}\" stops it at the first failed test";

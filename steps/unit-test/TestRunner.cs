@@ -1,5 +1,5 @@
 using CiSteps.Hosting;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Pipeline;
 using CiSteps.TestReports;
 
@@ -49,7 +49,7 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         const string flags = "GOFLAGS";
         // In a container the agent's own variables are not set.
         var given = changed.Environment.GetValueOrDefault(flags)
-            ?? (changed.Image is null ? context.Settings.Environment.GetValueOrDefault(flags) : null);
+            ?? (changed.Image is null ? context.Options.Environment.GetValueOrDefault(flags) : null);
         if (given is not null && Runner.WithoutFailFast(given) is var kept && kept != given)
         {
             changed = changed with { Environment = new Dictionary<string, string>(changed.Environment) { [flags] = kept } };
@@ -242,7 +242,7 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
                 if (OutputReport.Readable(line) is not { } text) return;
                 last.Add(text);
                 notes.Add(text);
-                context.Log.Child($"[{title}] {text}");
+                context.Log.ProcessOutput($"[{title}] {text}");
             }, () => timer.Change(definition.SilenceLimit, Timeout.InfiniteTimeSpan), stop.Token);
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
@@ -282,7 +282,7 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         };
         // Components may share pytest's root: each has a cache of its own, in which --last-failed looks.
         if (definition.Retry is { Framework: "pytest" })
-            variables["PYTEST_ADDOPTS"] = $"{context.Settings.Environment.GetValueOrDefault("PYTEST_ADDOPTS")} -o \"cache_dir={Path.Combine(context.WorkTree, ".ci-steps", "pytest", component.Name, definition.Name)}\"".TrimStart();
+            variables["PYTEST_ADDOPTS"] = $"{context.Options.Environment.GetValueOrDefault("PYTEST_ADDOPTS")} -o \"cache_dir={Path.Combine(context.WorkTree, ".ci-steps", "pytest", component.Name, definition.Name)}\"".TrimStart();
         // For commands that narrow themselves down on a further try.
         if (only.Count > 0) variables["CISTEPS_FAILED_TESTS"] = string.Join('\n', only.Select(test => test.FullName));
         return variables;

@@ -1,6 +1,6 @@
 using System.Globalization;
 using CiSteps.Hosting;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Images;
 using CiSteps.Pipeline;
 
@@ -9,11 +9,11 @@ namespace CiSteps.UnitTest;
 /// <summary>What unit-test can be asked.</summary>
 internal static class UnitTestCommand
 {
-    public static Setting<bool> All { get; } = Setting.Switch("all", "test every component, changed or not");
+    public static StepOption<bool> All { get; } = StepOption.Switch("all", "test every component, changed or not");
 
-    public static Setting<IReadOnlyList<string>> Components { get; } = new("component", "test only these components, changed or not; names with commas between", Names);
+    public static StepOption<IReadOnlyList<string>> Components { get; } = new("component", "test only these components, changed or not; names with commas between", Names);
 
-    public static Setting<int> Parallel { get; } = new("parallel", "how many components are tested at once; default: one per core", Positive, Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture));
+    public static StepOption<int> Parallel { get; } = new("parallel", "how many components are tested at once; default: one per core", Positive, Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture));
 
     /// <summary>The step's command.</summary>
     /// <param name="commands">Runs test commands; null: on this machine and its container engine.</param>
@@ -21,7 +21,7 @@ internal static class UnitTestCommand
     public static StepCommand Create(ITestCommands? commands = null, ICertifiedCommits? certified = null) => new(
         "unit-test",
         "Runs the unit tests of the components that the change touches. Reads ci-steps.yaml and the work tree; hands over which components changed and how their tests ended.",
-        [All, Components, Parallel, RegistrySettings.CertificateAuthority, .. ChainRun.Settings],
+        [All, Components, Parallel, RegistryOptions.CertificateAuthority, .. ChainRun.Options],
         async (context, cancel) =>
         {
             using var run = await ChainRun.OpenAsync(context, cancel);

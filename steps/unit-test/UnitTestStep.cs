@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Pipeline;
 using CiSteps.TestReports;
 
@@ -45,13 +45,13 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
 
     private async Task<UnitTestPlan> PlanAsync(CancellationToken cancel)
     {
-        var settings = context.Settings;
+        var settings = context.Options;
         var only = settings.TryGet(UnitTestCommand.Components, out var names) ? names : [];
         foreach (var name in only)
             if (!run.Change.Components.Any(component => component.Name == name))
                 throw new UsageException($"there is no component \"{name}\" in {run.Change.Source}; there are {string.Join(", ", run.Change.Components.Select(component => component.Name))}");
         var commits = new Dictionary<string, string?>(StringComparer.Ordinal);
-        if (run.Identity.IsDefaultBranch)
+        if (run.Identity.IsTargetBranch)
         {
             foreach (var component in run.Change.Components.Where(component => component.Image is not null))
             {
@@ -69,7 +69,7 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
 
     private async Task<IReadOnlyList<TestedRuns>> TestAsync(UnitTestPlan plan, ConcurrentQueue<FinishedRun> finished, CancellationToken cancel)
     {
-        using var places = new SemaphoreSlim(context.Settings.Get(UnitTestCommand.Parallel));
+        using var places = new SemaphoreSlim(context.Options.Get(UnitTestCommand.Parallel));
         var done = 0;
         var tested = plan.Components.Where(planned => planned.Runs.Count > 0).ToList();
         var owners = new ReportOwners(context.WorkTree, tested);

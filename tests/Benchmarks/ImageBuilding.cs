@@ -46,7 +46,7 @@ internal static class ImageBuilding
                   dockerfile: service/Dockerfile
                   context: service
             """);
-        // The content is no part of the history: what git makes of two gigabytes is not what is measured.
+        // The content is not part of the history: what git makes of two gigabytes is not what is measured.
         clone.Write(".gitignore", "service/content\n");
         clone.Write("service/.dockerignore", "number\n");
         clone.Write("service/Dockerfile", $"FROM {basis}\nCOPY content /content\n");

@@ -2,7 +2,7 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Benchmarks;
 
-/// <summary>Runs programs to their end; a failure stops the benchmark, for a fast failure is no result.</summary>
+/// <summary>Runs programs to their end; a failure stops the benchmark, for a fast failure is not a result.</summary>
 internal static class Programs
 {
     /// <summary>The folder that the solution stands in.</summary>

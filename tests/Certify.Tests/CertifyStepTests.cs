@@ -92,7 +92,7 @@ public sealed class CertifyStepTests
     [Test]
     public async Task Ends_as_unavailable_when_the_registry_does_not_answer()
     {
-        registry.Setup(port => port.FindAsync(release.Name("2-production"), It.IsAny<CancellationToken>())).ThrowsAsync(new UnavailableException("registry", "no answer"));
+        registry.Setup(port => port.FindAsync(release.Name("2-production"), It.IsAny<CancellationToken>())).ThrowsAsync(new UnavailableException("registry-unreachable", "no answer"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Unavailable));
     }
 
@@ -158,7 +158,7 @@ public sealed class CertifyStepTests
                 It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
         registry.Setup(port => port.AttachAsync(release.Name(Digest), It.IsAny<string>(), It.IsAny<byte[]>(),
             It.IsAny<CancellationToken>()))
-            .ThrowsAsync(new UnavailableException("registry", "no answer"));
+            .ThrowsAsync(new UnavailableException("registry-unreachable", "no answer"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), release.Output);
         Assert.That(release.Output, Does.Contain("could not be put beside the image (no answer)"));
         Assert.That(release.HandOver().Images.Single().Digest, Is.EqualTo(Digest));

@@ -97,7 +97,7 @@ public sealed class CertifyTests
         release.Clone.Branch("ci/x");
         await BuildAsync("9");
         Assert.That(await RunAsync("9"), Is.EqualTo(ExitCode.Refused));
-        Assert.That(release.Output, Does.Contain("certify.not-default-branch"));
+        Assert.That(release.Output, Does.Contain("certify.not-target-branch"));
         Assert.That(await client.FindDigestAsync(release.Name("2-production")), Is.Null);
     }
 

@@ -96,7 +96,7 @@ internal sealed class Release : IDisposable
     public void Dispose() => git.Dispose();
 
     private Task StateAsync(string step, string build, Outcome outcome) =>
-        StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
+        StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Options, async (context, cancel) =>
         {
             using var run = await ChainRun.OpenAsync(context, cancel);
             return outcome;

@@ -7,9 +7,9 @@ namespace CiSteps.Chain.Tests;
 internal sealed partial class The_recipes
 {
     // What the build server tells or the project sets for all steps, and what is for a person at a laptop.
-    private static readonly string[] elsewhere =
+    private static readonly string[] Elsewhere =
     [
-        "work-tree", "branch", "commit", "build-number", "who", "registry", "registry-pull", "target-branch", "testbed-kubeconfig", "kubeconfig", "component", "keep", "release",
+        "work-tree", "branch", "commit", "build-number", "who", "registry", "registry-pull", "target-branch", "pool-kubeconfig", "kubeconfig", "component", "keep", "give-back",
     ];
 
     [TestCase("unit-test", "UnitTest")]
@@ -30,7 +30,7 @@ internal sealed partial class The_recipes
         var offered = recipe.Root!.Element("settings")!.Element("parameters")!.Elements().ToDictionary(parameter => ((string)parameter.Attribute("name")!)["cisteps.".Length..], parameter => (string)parameter.Attribute("value")!);
         var told = (string)recipe.Descendants("param").Single(parameter => (string?)parameter.Attribute("name") == "command.parameters").Attribute("value")!;
 
-        Assert.That(offered.Keys.Where(name => name != "tool"), Is.EquivalentTo(options.Keys.Except(elsewhere)));
+        Assert.That(offered.Keys.Where(name => name != "tool"), Is.EquivalentTo(options.Keys.Except(Elsewhere)));
         Assert.Multiple(() =>
         {
             foreach (var (name, value) in offered.Where(parameter => parameter.Key != "tool"))

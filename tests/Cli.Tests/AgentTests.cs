@@ -89,7 +89,7 @@ public sealed class Service_messages_of_a_step
 {
     private static (BuildRun Run, List<string> Log) Read(params string[] lines)
     {
-        var at = new Place("x", 1);
+        var at = new SourceLocation("x", 1);
         var build = new BuildConfiguration("B", "P", "b", false, false, null, [], [], [], ParameterSet.Empty, [], [], [], [], [], [], [], [], at);
         var run = new BuildRun(build, "/nowhere");
         var log = new List<string>();

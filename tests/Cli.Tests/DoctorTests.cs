@@ -153,7 +153,7 @@ public sealed class The_doctor
         }
     }
 
-    [TestCase(null, "-", Description = "only merge pushes: without a token of its own this is no finding")]
+    [TestCase(null, "-", Description = "only merge pushes: without a token of its own this is not a finding")]
     [TestCase("any", "not")]
     public async Task Finds_an_origin_that_may_only_be_read(string? token, string verdict)
     {
@@ -170,7 +170,7 @@ public sealed class The_doctor
         await using var cluster = await SandboxFixture.StartAsync();
         var poor = Path.Combine(repositories.Folder, "poor.kubeconfig");
         File.WriteAllText(poor, await AccountAsync(cluster, "default"));
-        var found = await RunAsync([("CISTEPS_TESTBED_KUBECONFIG", poor), ("CISTEPS_PRODUCTION_KUBECONFIG", poor)]);
+        var found = await RunAsync([("CISTEPS_POOL_KUBECONFIG", poor), ("CISTEPS_PRODUCTION_KUBECONFIG", poor)]);
         Assert.That(found["testbed pool"].Verdict, Is.EqualTo("not"), found.Output);
         Assert.That(found["testbed pool"].Text, Does.Contain("may not create testbedclaims, delete testbedclaims").And.Contain("in namespace cisteps-testbeds"));
         Assert.That(found["testbed pool"].Advice, Does.Contain("testbed-claimant"));

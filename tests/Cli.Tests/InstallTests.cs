@@ -253,7 +253,7 @@ public sealed class Installing_into_a_server
     }
 
     [TestCase("http://teamcity.local", "in clear")]
-    [TestCase("teamcity.local", "is no address")]
+    [TestCase("teamcity.local", "is not an address")]
     [TestCase("https://user:secret@teamcity.local", "holds more than an address")]
     public async Task Sends_no_token_where_others_could_read_it(string url, string why)
     {

@@ -11,21 +11,21 @@ namespace CiSteps.Cli.Tests;
 public sealed class Which_branch_images_go
 {
     private const string Origin = "https://git.example/r";
-    private static readonly DateTimeOffset limit = new(2026, 6, 1, 0, 0, 0, TimeSpan.Zero);
-    private static readonly ImageReference repository = ImageReference.Parse("push.example/ci/service");
-    private static readonly string commit = new('c', 40);
-    private static readonly Dictionary<string, string> nothing = [];
+    private static readonly DateTimeOffset Limit = new(2026, 6, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly ImageReference Repository = ImageReference.Parse("push.example/ci/service");
+    private static readonly string Commit = new('c', 40);
+    private static readonly Dictionary<string, string> Nothing = [];
 
     private static string Digest(char digit) => "sha256:" + new string(digit, 64);
 
-    private static BranchImage Image(char digit, params string[] tags) => new(repository.WithDigest(Digest(digit)), tags.Length > 0 ? tags : ["1.7-cccccccccccc"], limit.AddDays(-1))
+    private static BranchImage Image(char digit, params string[] tags) => new(Repository.WithDigest(Digest(digit)), tags.Length > 0 ? tags : ["1.7-cccccccccccc"], Limit.AddDays(-1))
     {
         Source = Origin,
-        Revision = commit,
+        Revision = Commit,
     };
 
     private static string? Kept(BranchImage image, Dictionary<string, string>? tips = null, Dictionary<string, string>? production = null, params string[] chains) =>
-        PrunePlan.For([image], new ImagesInUse(Origin, tips ?? [], chains.ToHashSet(), production ?? [], nothing), limit,
+        PrunePlan.For([image], new ImagesInUse(Origin, tips ?? [], chains.ToHashSet(), production ?? [], Nothing), Limit,
             RegistryPair.Parse("push.example", "pull.example")).Decisions.Single().KeptBecause;
 
     [Test]
@@ -34,7 +34,7 @@ public sealed class Which_branch_images_go
     [Test]
     public void What_is_young_or_of_unknown_age_stays()
     {
-        Assert.That(Kept(Image('1') with { Created = limit }), Is.EqualTo("not old enough"));
+        Assert.That(Kept(Image('1') with { Created = Limit }), Is.EqualTo("not old enough"));
         Assert.That(Kept(Image('1') with { Created = null }), Does.Contain("age"));
     }
 
@@ -44,8 +44,8 @@ public sealed class Which_branch_images_go
     [Test]
     public void The_tip_of_a_branch_stays_by_its_label_or_by_its_tag()
     {
-        Assert.That(Kept(Image('1'), new() { ["ci/x"] = commit }), Does.Contain("ci/x"));
-        Assert.That(Kept(Image('1') with { Revision = null }, new() { ["ci/x"] = commit }), Does.Contain("ci/x"));
+        Assert.That(Kept(Image('1'), new() { ["ci/x"] = Commit }), Does.Contain("ci/x"));
+        Assert.That(Kept(Image('1') with { Revision = null }, new() { ["ci/x"] = Commit }), Does.Contain("ci/x"));
         Assert.That(Kept(Image('1'), new() { ["ci/x"] = new string('d', 40) }), Is.Null);
     }
 
@@ -53,9 +53,9 @@ public sealed class Which_branch_images_go
     [TestCase("1.0-dev.20260101-cccccccccccc", "0-dev.20260101")]
     public void What_a_chain_with_testbeds_was_built_for_stays(string tag, string build)
     {
-        var chain = ClaimNames.ChainOf(new RunIdentity("https://git.example/r", "ci/x", false, commit, build, false));
+        var chain = ClaimNames.ChainOf(new RunIdentity("https://git.example/r", "ci/x", false, Commit, build, false));
         Assert.That(Kept(Image('1', tag), chains: chain), Does.Contain($"build {build}"));
-        Assert.That(Kept(Image('1', tag), chains: ClaimNames.ChainOf(new RunIdentity("https://git.example/r", "ci/x", false, commit, "8", false))), Is.Null);
+        Assert.That(Kept(Image('1', tag), chains: ClaimNames.ChainOf(new RunIdentity("https://git.example/r", "ci/x", false, Commit, "8", false))), Is.Null);
     }
 
     [TestCase("pull.example/ci/service:1.7-cccccccccccc")]
@@ -72,13 +72,13 @@ public sealed class Which_branch_images_go
 
     [Test]
     public void One_tag_in_use_keeps_the_image_with_all_of_its_tags() =>
-        Assert.That(Kept(Image('1', "1.6-aaaaaaaaaaaa", "1.7-cccccccccccc") with { Revision = null }, new() { ["ci/x"] = commit }), Is.Not.Null);
+        Assert.That(Kept(Image('1', "1.6-aaaaaaaaaaaa", "1.7-cccccccccccc") with { Revision = null }, new() { ["ci/x"] = Commit }), Is.Not.Null);
 
     [Test]
     public void What_an_image_that_stays_is_made_of_stays()
     {
-        var plan = PrunePlan.For([Image('1', "a"), Image('2', "b") with { Created = limit, Parts = [Digest('1'), Digest('3')] }, Image('4', "d") with { Parts = [Digest('3'), Digest('5')] }],
-            new ImagesInUse(Origin, nothing, new HashSet<string>(), nothing, nothing), limit,
+        var plan = PrunePlan.For([Image('1', "a"), Image('2', "b") with { Created = Limit, Parts = [Digest('1'), Digest('3')] }, Image('4', "d") with { Parts = [Digest('3'), Digest('5')] }],
+            new ImagesInUse(Origin, Nothing, new HashSet<string>(), Nothing, Nothing), Limit,
                 RegistryPair.Parse("push.example", ""));
         Assert.That(plan.Removed.Select(image => image.Tags.Single()), Is.EqualTo(new[] { "d" }));
         Assert.That(plan.Needed, Does.Contain(Digest('3')).And.Not.Contain(Digest('5')));
@@ -88,7 +88,7 @@ public sealed class Which_branch_images_go
     public void What_cannot_be_read_stays_with_what_it_is_made_of()
     {
         var plan = PrunePlan.For([Image('1', "a"), Image('2', "b") with { Created = null, Parts = [Digest('1')], Unreadable = "a part is missing" }],
-            new ImagesInUse(Origin, nothing, new HashSet<string>(), nothing, nothing), limit,
+            new ImagesInUse(Origin, Nothing, new HashSet<string>(), Nothing, Nothing), Limit,
                 RegistryPair.Parse("push.example", ""));
         Assert.That(plan.Decisions.Select(decision => decision.KeptBecause), Is.EqualTo(new[] { "part of an image that stays", "it cannot be read: a part is missing" }));
     }
@@ -197,7 +197,7 @@ public sealed class Pruning_branch_images
             "production: { waves: [{ name: all, targets: [{ name: main, kubeconfig: PRODUCTION, namespace: default }] }] }\n");
         await PutAsync("1.1-aaaaaaaaaaaa", Old);
         Assert.That(await RunAsync("--delete"), Is.EqualTo(ExitCode.Usage), output);
-        Assert.That(output, Does.Contain("--testbed-kubeconfig").And.Contain("--without-pool"));
+        Assert.That(output, Does.Contain("--pool-kubeconfig").And.Contain("--without-pool"));
         Assert.That(await RunAsync("--delete", "--without-pool"), Is.EqualTo(ExitCode.Usage), output);
         Assert.That(output, Does.Contain("PRODUCTION").And.Contain("--without-production"));
         Directory.Move(git.Origin, git.Origin + ".away");

@@ -97,7 +97,7 @@ public sealed class The_sandbox_command
         }
     }
 
-    [TestCase("Bad_Name", "\"Bad_Name\" is no name for a sandbox cluster")]
+    [TestCase("Bad_Name", "\"Bad_Name\" is not a name for a sandbox cluster")]
     [TestCase("a,a", "the sandbox cluster \"a\" is named twice")]
     [TestCase("a,b,", null)]
     [TestCase(",", "no sandbox cluster is named")]

@@ -120,8 +120,8 @@ public sealed class Scaffolding_one_more_service
     [TestCase("other", "https://user:secret@git.example/x.git", "a password or a token")]
     [TestCase("other", "https://secret@git.example/x.git", "a password or a token")]
     [TestCase("other", "https://git.example/x.git?token=secret@", "a password or a token")]
-    [TestCase("other", "", "is no address")]
-    [TestCase("other", "https://git.example/x.git\n", "is no address")]
+    [TestCase("other", "", "is not an address")]
+    [TestCase("other", "https://git.example/x.git\n", "is not an address")]
     [TestCase("other", "https://git.example/My%20Team/x.git", "reads as a parameter's")]
     public async Task Refuses_what_would_mix_with_something_else(string service, string repository, string why)
     {
@@ -138,7 +138,7 @@ public sealed class Scaffolding_one_more_service
     [TestCase("main]]>")]
     [TestCase("a..b")]
     public void Refuses_what_is_no_branch(string branch) => Assert.That(
-        () => ServiceSettings.For(Path.Combine(folder, ".teamcity"), new ServiceRequest("x", "url", branch, "ci/*")), Throws.InstanceOf<Hosting.UsageException>().With.Message.Contains("no branch's name"));
+        () => ServiceSettings.For(Path.Combine(folder, ".teamcity"), new ServiceRequest("x", "url", branch, "ci/*")), Throws.InstanceOf<Hosting.UsageException>().With.Message.Contains("not a branch's name"));
 
     private Dictionary<string, string> Snapshot() => Directory.GetFiles(folder, "*", SearchOption.AllDirectories).ToDictionary(file => file, File.ReadAllText);
 }

@@ -192,7 +192,7 @@ public sealed class Closing_a_chain
     [Test]
     public async Task Says_that_testbeds_may_still_be_held_when_their_pool_cannot_be_asked()
     {
-        environment["CISTEPS_TESTBED_KUBECONFIG"] = Path.Combine(git.Folder, "gone");
+        environment["CISTEPS_POOL_KUBECONFIG"] = Path.Combine(git.Folder, "gone");
         await StateAsync("unit-test", Outcome.Refused("failed", "2 tests failed"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Unavailable));
         Assert.That(output, Does.Contain("the chain's testbeds could not be given back").And.Contain("their leases end by themselves"));
@@ -200,7 +200,7 @@ public sealed class Closing_a_chain
     }
 
     private Task<int> StateAsync(string step, Outcome outcome, string build = "7") =>
-        RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
+        RunAsync(new StepCommand(step, "States.", ChainRun.Options, async (context, cancel) =>
     {
         using var run = await ChainRun.OpenAsync(context, cancel);
         return outcome;

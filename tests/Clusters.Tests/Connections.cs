@@ -129,9 +129,9 @@ internal sealed class Connections
     }
 
     [TestCase("/no/such/kubeconfig", "cannot read the kubeconfig")]
-    [TestCase("apiVersion: v1\nkind: Pod\n", "is no kubeconfig")]
+    [TestCase("apiVersion: v1\nkind: Pod\n", "is not a kubeconfig")]
     [TestCase("kind: Config\nclusters: []\n", "current-context")]
-    [TestCase("kind: Config\n  clusters: [", "is no YAML")]
+    [TestCase("kind: Config\n  clusters: [", "is not YAML")]
     [TestCase("kind: Config\ncurrent-context: gone\nclusters: []\nusers: []\ncontexts: []\n", "cannot be used")]
     public async Task Refuses_what_is_no_usable_kubeconfig(string kubeconfig, string expected)
     {

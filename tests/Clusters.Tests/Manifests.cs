@@ -7,7 +7,7 @@ namespace CiSteps.Clusters.Tests;
 [TestFixture]
 internal sealed class Manifests
 {
-    private static readonly IReadOnlyDictionary<string, string> labels = new Dictionary<string, string> { ["cisteps.dev/chain"] = "7-abc" };
+    private static readonly IReadOnlyDictionary<string, string> Labels = new Dictionary<string, string> { ["cisteps.dev/chain"] = "7-abc" };
 
     private const string Deployment = """
         apiVersion: apps/v1
@@ -69,7 +69,7 @@ internal sealed class Manifests
     [TestCase("kind: Pod\n", "x.yaml:1: the Pod needs \"apiVersion\"")]
     [TestCase("\n\napiVersion: v1\nkind: Pod\nmetadata: {}\n", "x.yaml:3: the Pod needs \"metadata.name\"")]
     [TestCase("a: [\n", "x.yaml:")]
-    [TestCase("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\n- 1\n", "x.yaml:5: this is no manifest")]
+    [TestCase("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\n- 1\n", "x.yaml:5: this is not a manifest")]
     [TestCase("a: &a [*a]\n", "x.yaml:")]
     public void Says_where_a_manifest_is_wrong(string yaml, string expected)
     {
@@ -134,7 +134,7 @@ internal sealed class Manifests
     {
         var set = ManifestSet.Parse(Deployment + "\n---\n{apiVersion: v1, kind: Namespace, metadata: {name: tests}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: elsewhere}}", "x.yaml");
 
-        var there = set.Into("tests", TestbedScope.Cluster, labels);
+        var there = set.Into("tests", TestbedScope.Cluster, Labels);
 
         Assert.Multiple(() =>
         {
@@ -153,7 +153,7 @@ internal sealed class Manifests
     {
         var set = ManifestSet.Parse(yaml, "x.yaml");
 
-        Assert.That(() => set.Into("tests", TestbedScope.Namespace, labels), Throws.TypeOf<UsageException>().With.Message.Contains(expected));
+        Assert.That(() => set.Into("tests", TestbedScope.Namespace, Labels), Throws.TypeOf<UsageException>().With.Message.Contains(expected));
     }
 
     [Test]

@@ -8,8 +8,8 @@ namespace CiSteps.Clusters.Tests;
 [TestFixture]
 internal sealed class OnTheSandbox
 {
-    private static readonly IReadOnlyDictionary<string, string> labels = new Dictionary<string, string> { [Labels.Chain] = "7-abc" };
-    private static readonly TimeSpan limit = TimeSpan.FromSeconds(20);
+    private static readonly IReadOnlyDictionary<string, string> Ours = new Dictionary<string, string> { [Labels.Chain] = "7-abc" };
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
 
     private SandboxFixture sandbox = null!;
     private Cluster cluster = null!;
@@ -34,7 +34,7 @@ internal sealed class OnTheSandbox
     [Test]
     public async Task Applies_in_order_and_twice_without_a_change()
     {
-        await cluster.CreateNamespaceAsync("tests", labels, DateTimeOffset.UnixEpoch, limit, default);
+        await cluster.CreateNamespaceAsync("tests", Ours, DateTimeOffset.UnixEpoch, Limit, default);
         var set = ManifestSet.Parse("""
             apiVersion: apps/v1
             kind: Deployment
@@ -42,7 +42,7 @@ internal sealed class OnTheSandbox
             spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: "web:1"}]}}}
             ---
             {apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {a: "1"}}
-            """, "x.yaml").Into("tests", TestbedScope.Cluster, labels);
+            """, "x.yaml").Into("tests", TestbedScope.Cluster, Ours);
 
         Assert.That(await cluster.ApplyAsync(set, dryRun: false, default), Is.Null);
         var first = await cluster.GetAsync(Kinds.Deployment.Path("tests", "web"), default);
@@ -59,8 +59,8 @@ internal sealed class OnTheSandbox
     [Test]
     public async Task Keeps_nothing_of_a_dry_run()
     {
-        await cluster.CreateNamespaceAsync("tests", labels, null, limit, default);
-        var set = ManifestSet.Parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}", "x").Into("tests", TestbedScope.Cluster, labels);
+        await cluster.CreateNamespaceAsync("tests", Ours, null, Limit, default);
+        var set = ManifestSet.Parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}", "x").Into("tests", TestbedScope.Cluster, Ours);
 
         await cluster.ApplyAsync(set, dryRun: true, default);
 
@@ -75,8 +75,8 @@ internal sealed class OnTheSandbox
     [TestCase("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: nowhere}}", "\"nowhere\" must exist")]
     public async Task Says_which_manifest_the_cluster_does_not_take(string yaml, string expected)
     {
-        await cluster.CreateNamespaceAsync("tests", labels, null, limit, default);
-        var set = ManifestSet.Parse(yaml, "x.yaml").Into("tests", TestbedScope.Cluster, labels);
+        await cluster.CreateNamespaceAsync("tests", Ours, null, Limit, default);
+        var set = ManifestSet.Parse(yaml, "x.yaml").Into("tests", TestbedScope.Cluster, Ours);
 
         var failure = await Assert.ThrowsAsync<UsageException>(() => cluster.ApplyAsync(set, dryRun: false, default));
 
@@ -107,19 +107,19 @@ internal sealed class OnTheSandbox
     [Test]
     public async Task Removes_a_namespace_until_it_is_gone()
     {
-        await cluster.CreateNamespaceAsync("tests", labels, DateTimeOffset.UnixEpoch, limit, default);
+        await cluster.CreateNamespaceAsync("tests", Ours, DateTimeOffset.UnixEpoch, Limit, default);
         var made = await cluster.GetAsync(Kinds.Namespace.Path(null, "tests"), default);
 
         Assert.That((string?)made["metadata"]!["annotations"]![Labels.Expires], Is.EqualTo("1970-01-01T00:00:00Z"));
-        Assert.That(await cluster.DeleteNamespaceAsync("tests", limit, default), Is.True);
+        Assert.That(await cluster.DeleteNamespaceAsync("tests", Limit, default), Is.True);
         Assert.That(await cluster.FindAsync(Kinds.Namespace.Path(null, "tests"), default), Is.Null);
-        Assert.That(await cluster.DeleteNamespaceAsync("tests", limit, default), Is.False);
+        Assert.That(await cluster.DeleteNamespaceAsync("tests", Limit, default), Is.False);
     }
 
     [Test]
     public async Task Names_the_finalizer_that_holds_a_namespace()
     {
-        await cluster.CreateNamespaceAsync("tests", labels, null, limit, default);
+        await cluster.CreateNamespaceAsync("tests", Ours, null, Limit, default);
         await cluster.CreateAsync(Kinds.ConfigMap.Collection("tests"), Scene.Json("""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","finalizers":["example.org/hold"]} }"""), default);
 
         var failure = await Assert.ThrowsAsync<UnavailableException>(() => cluster.DeleteNamespaceAsync("tests", TimeSpan.FromSeconds(2), default));
@@ -131,12 +131,12 @@ internal sealed class OnTheSandbox
     [Test]
     public async Task Waits_for_a_namespace_to_go_before_it_makes_it_again()
     {
-        await cluster.CreateNamespaceAsync("tests", labels, null, limit, default);
+        await cluster.CreateNamespaceAsync("tests", Ours, null, Limit, default);
         var uid = (await cluster.GetAsync(Kinds.Namespace.Path(null, "tests"), default)).Uid();
         await cluster.CreateAsync(Kinds.ConfigMap.Collection("tests"), Scene.Json("""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","finalizers":["example.org/hold"]} }"""), default);
         await cluster.DeleteAsync(Kinds.Namespace.Path(null, "tests"), null, default);
 
-        var making = cluster.CreateNamespaceAsync("tests", labels, null, limit, default);
+        var making = cluster.CreateNamespaceAsync("tests", Ours, null, Limit, default);
         await cluster.MergeAsync(Kinds.ConfigMap.Path("tests", "c"), Scene.Json("""{"metadata":{"finalizers":null} }"""), default);
         await making;
 
@@ -147,13 +147,13 @@ internal sealed class OnTheSandbox
     public async Task Finds_and_removes_exactly_what_was_left_behind()
     {
         var baseline = await Inventory.TakeAsync(cluster);
-        await cluster.CreateNamespaceAsync("left", labels, null, limit, default);
+        await cluster.CreateNamespaceAsync("left", Ours, null, Limit, default);
         await cluster.CreateAsync(Kinds.ConfigMap.Collection("left"), Scene.Json("""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"} }"""), default);
         await cluster.CreateAsync("/apis/rbac.authorization.k8s.io/v1/clusterroles", Scene.Json("""{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"left"},"rules":[]}"""), default);
 
         var left = (await Inventory.TakeAsync(cluster)).Since(baseline);
         await Inventory.DeleteAsync(cluster, left, default);
-        await cluster.AwaitGoneAsync(Kinds.Namespace, null, "left", limit, default);
+        await cluster.AwaitGoneAsync(Kinds.Namespace, null, "left", Limit, default);
 
         Assert.Multiple(async () =>
         {
@@ -165,11 +165,11 @@ internal sealed class OnTheSandbox
     [Test]
     public async Task Deletes_by_label_across_the_cluster_and_nothing_else()
     {
-        await cluster.CreateNamespaceAsync("mine", labels, null, limit, default);
-        await cluster.CreateNamespaceAsync("other", new Dictionary<string, string> { [Labels.Chain] = "8-def" }, null, limit, default);
+        await cluster.CreateNamespaceAsync("mine", Ours, null, Limit, default);
+        await cluster.CreateNamespaceAsync("other", new Dictionary<string, string> { [Labels.Chain] = "8-def" }, null, Limit, default);
 
         await cluster.DeleteByLabelAsync($"{Labels.Chain}=7-abc", null, default);
-        await cluster.AwaitGoneAsync(Kinds.Namespace, null, "mine", limit, default);
+        await cluster.AwaitGoneAsync(Kinds.Namespace, null, "mine", Limit, default);
 
         Assert.That(await cluster.FindAsync(Kinds.Namespace.Path(null, "other"), default), Is.Not.Null);
     }

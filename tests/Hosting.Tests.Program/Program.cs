@@ -1,6 +1,6 @@
 using System.Globalization;
 using CiSteps.Hosting;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 
 // Without "--do" it is a plain child process: hosting-test-step print|tree|linger …
 if (args is ["print", var stream, var count, var length])
@@ -11,11 +11,11 @@ if (args is ["print", var stream, var count, var length])
     return 0;
 }
 
-var what = Setting.Text("do", "what to do");
-var file = Setting.Text("file", "file to write when told to stop");
+var what = StepOption.Text("do", "what to do");
+var file = StepOption.Text("file", "file to write when told to stop");
 return await StepHost.RunAsync(new StepCommand("test-step", "Does as it is told.", [what, file], async (context, cancel) =>
 {
-    switch (context.Settings.Get(what))
+    switch (context.Options.Get(what))
     {
         case "done":
             return Outcome.Done("it is done");
@@ -35,7 +35,7 @@ return await StepHost.RunAsync(new StepCommand("test-step", "Does as it is told.
             {
                 // Longer than the two seconds that the parser library would grant.
                 await Task.Delay(TimeSpan.FromMilliseconds(2500), context.Time, CancellationToken.None);
-                await File.WriteAllTextAsync(context.Settings.Get(file), "cleaned up", CancellationToken.None);
+                await File.WriteAllTextAsync(context.Options.Get(file), "cleaned up", CancellationToken.None);
             }
             return Outcome.Done("never");
         default:

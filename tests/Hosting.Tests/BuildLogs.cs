@@ -28,7 +28,7 @@ public sealed class BuildLogs
     {
         var written = Server(log =>
         {
-            log.Child(text);
+            log.ProcessOutput(text);
             log.Info(text);
             log.Warning(text);
             log.Progress(text);
@@ -48,7 +48,7 @@ public sealed class BuildLogs
 
     [Test]
     public void Ordinary_lines_pass_as_they_are() =>
-        Assert.That(Server(log => log.Child("a [b] 'c' | größer")), Is.EqualTo("a [b] 'c' | größer\n"));
+        Assert.That(Server(log => log.ProcessOutput("a [b] 'c' | größer")), Is.EqualTo("a [b] 'c' | größer\n"));
 
     [Test]
     public void A_problem_is_cut_at_the_servers_limits()
@@ -68,7 +68,7 @@ public sealed class BuildLogs
     {
         var written = Server(log => Parallel.For(0, 8, thread =>
         {
-            for (var line = 0; line < 500; line++) log.Child(new string((char)('a' + thread), 200));
+            for (var line = 0; line < 500; line++) log.ProcessOutput(new string((char)('a' + thread), 200));
         }));
 
         var lines = written.TrimEnd().Split('\n');
@@ -102,7 +102,7 @@ public sealed class BuildLogs
             log.SetParameter("a", "b");
             log.Statistic("n", 1.5);
             log.Publish("a => b");
-            log.Child("##teamcity[x]");
+            log.ProcessOutput("##teamcity[x]");
         }
 
         Assert.That(output.ToString(), Does.Contain("deploy").And.Contain("  warning: slow").And.Contain("| ##teamcity[x]").And.Not.Contain("setParameter"));

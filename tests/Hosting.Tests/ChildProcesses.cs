@@ -44,7 +44,7 @@ public sealed class ChildProcesses
     {
         using var output = new StringWriter();
         var log = new BuildLog(output, forServer: true);
-        await ChildProcess.RunAsync(new("sh", ["-c", "head -c 65536 /dev/zero | tr '\\0' x; echo \"##teamcity[buildStop comment='x']\""], "/") { OnLine = (line, _) => log.Child(line) });
+        await ChildProcess.RunAsync(new("sh", ["-c", "head -c 65536 /dev/zero | tr '\\0' x; echo \"##teamcity[buildStop comment='x']\""], "/") { OnLine = (line, _) => log.ProcessOutput(line) });
 
         Assert.That(output.ToString(), Does.Contain("##teamcity[message text='##teamcity|[buildStop").And.Not.Match(@"(?m)^\s*##teamcity\[buildStop"));
     }
@@ -62,7 +62,7 @@ public sealed class ChildProcesses
     {
         using var output = new StringWriter { NewLine = "\n" };
         var log = new BuildLog(output, forServer: true);
-        await ChildProcess.RunAsync(new("sh", ["-c", script], "/") { OnLine = (line, _) => log.Child(line) });
+        await ChildProcess.RunAsync(new("sh", ["-c", script], "/") { OnLine = (line, _) => log.ProcessOutput(line) });
 
         // However a reader breaks lines, none of them is an order.
         var lines = output.ToString().Split('\n', '\r', '\u0085', '\u2028', '\u2029', '\f', '\v', '\0');

@@ -132,7 +132,7 @@ public sealed class What_is_shown_to_people
     [TestCase(0.4, ExpectedResult = "0s")]
     [TestCase(-5, ExpectedResult = "0s")]
     [TestCase(61.9, ExpectedResult = "1m 1s")]
-    public string Counts_time_up_in_whole_seconds(double seconds) => Settings.Durations.ShowWhole(TimeSpan.FromSeconds(seconds));
+    public string Counts_time_up_in_whole_seconds(double seconds) => Options.Durations.ShowWhole(TimeSpan.FromSeconds(seconds));
 
     [Test]
     public void Stands_in_columns() => Assert.That(Table.Lines([["step", "time", "text"], ["a", "12s", "two\nlines"], ["longer", "1m 2s", ""]], gap: 2, numbers: 1),

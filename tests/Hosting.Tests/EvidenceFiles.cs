@@ -84,7 +84,7 @@ public sealed class EvidenceFiles
         await step.RunAsync(context =>
         {
             context.Run = TestStep.Run;
-            context.Settings.Get(Settings.Setting.Duration("nothing-known", "a time"));
+            context.Options.Get(Settings.StepOption.Duration("nothing-known", "a time"));
             return Outcome.Done("x");
         }, "--work-tree", folder.Path);
         Assert.That((await ReadAsync(done: false)).Evidence!.Fault, Is.EqualTo(Fault.Environment));
@@ -151,7 +151,7 @@ public sealed class EvidenceFiles
 
     private const string Sound = """
         {"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"n","digest":{"gitCommit":"c"}}],"predicateType":"https://cisteps.dev/step-outcome/v1","predicate":{"cisteps":{"step":"test-step","repository":"r",
-        "branch":"b","defaultBranch":false,"commit":"c","buildNumber":"7","dirty":false,"baseUnknown":false,"startedOn":"2030-01-01T00:00:00Z","finishedOn":"2030-01-01T00:00:00Z",
+        "branch":"b","targetBranch":false,"commit":"c","buildNumber":"7","dirty":false,"baseUnknown":false,"startedOn":"2030-01-01T00:00:00Z","finishedOn":"2030-01-01T00:00:00Z",
         "exit":0,"reason":"done","text":"t","handOver":null}}}
         """;
 

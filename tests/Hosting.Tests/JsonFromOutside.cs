@@ -13,7 +13,7 @@ public sealed class JsonFromOutside
         {"name":"greeter","components":[{"name":"a","size":1},{"name":"b","size":2},{"name":"cé\u00e9\ud83d\ude00","flag":true,"none":null}],"depth":{"x":[[1.5e3],[]]}}
         """;
 
-    private static readonly JsonLimits small = new(4096, Depth: 8);
+    private static readonly JsonLimits Small = new(4096, Depth: 8);
 
     [TestCase("", JsonFault.Truncated, "", "it is empty")]
     [TestCase(" \n", JsonFault.Truncated, "", "it is empty")]
@@ -36,7 +36,7 @@ public sealed class JsonFromOutside
     [TestCase("null", JsonFault.WrongType, "", "it is not a JSON object")]
     public void Is_refused_with_what_and_where(string text, JsonFault fault, string path, string what)
     {
-        var error = Assert.Throws<OutsideJsonException>(() => OutsideJson.ReadObject(text, "\"x.json\"", small));
+        var error = Assert.Throws<OutsideJsonException>(() => OutsideJson.ReadObject(text, "\"x.json\"", Small));
 
         Assert.That((error.Fault, error.Path, error.What, error.Message), Is.EqualTo((fault, path, what, $"\"x.json\": {what}")));
     }
@@ -57,8 +57,8 @@ public sealed class JsonFromOutside
         var text = $"{{\"a\":\"{new string('x', 5000)}\"}}";
         using var stream = new MemoryStream(Encoding.UTF8.GetBytes(text));
 
-        Assert.That(Assert.Throws<OutsideJsonException>(() => OutsideJson.Read(text, "x", small)).What, Is.EqualTo("it is larger than 4096 bytes"));
-        Assert.That((await Assert.ThrowsAsync<OutsideJsonException>(() => OutsideJson.ReadObjectAsync(stream, "x", small, default)))!.Fault, Is.EqualTo(JsonFault.TooLarge));
+        Assert.That(Assert.Throws<OutsideJsonException>(() => OutsideJson.Read(text, "x", Small)).What, Is.EqualTo("it is larger than 4096 bytes"));
+        Assert.That((await Assert.ThrowsAsync<OutsideJsonException>(() => OutsideJson.ReadObjectAsync(stream, "x", Small, default)))!.Fault, Is.EqualTo(JsonFault.TooLarge));
     }
 
     [Test]
@@ -119,10 +119,10 @@ public sealed class JsonFromOutside
             var bytes = Broken(random);
             try
             {
-                var node = OutsideJson.Read(bytes, "x", small);
+                var node = OutsideJson.Read(bytes, "x", Small);
                 _ = node?.ToJsonString();
                 ReadAll(node);
-                using var document = OutsideJson.ReadDocument(bytes, "x", small);
+                using var document = OutsideJson.ReadDocument(bytes, "x", Small);
                 taken++;
             }
             catch (OutsideJsonException error)

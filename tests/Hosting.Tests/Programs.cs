@@ -1,13 +1,13 @@
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 
 namespace CiSteps.Hosting.Tests;
 
 /// <summary>Programs with several commands end by the same rules as steps.</summary>
 public sealed class Programs
 {
-    private static readonly Setting<string> Place = Setting.Text("place", "where", "here");
+    private static readonly StepOption<string> Place = StepOption.Text("place", "where", "here");
 
-    private static readonly Setting<bool> Loud = Setting.Switch("loud", "say so");
+    private static readonly StepOption<bool> Loud = StepOption.Switch("loud", "say so");
 
     private static async Task<(int Exit, string Output, string Error)> RunAsync(Func<ProgramContext, CancellationToken, Task<int>> run, string[] args, bool server = false, CancellationToken stop = default)
     {
@@ -46,7 +46,7 @@ public sealed class Programs
         var seen = ("", (string?)"none");
         var (exit, _, error) = await RunAsync((context, _) =>
         {
-            seen = (context.Settings.Get(Place), context.Argument);
+            seen = (context.Options.Get(Place), context.Argument);
             return Task.FromResult(ExitCode.Refused);
         }, args);
 
@@ -63,7 +63,7 @@ public sealed class Programs
         var seen = (false, (string?)"none");
         var (exit, _, error) = await RunAsync((context, _) =>
         {
-            seen = (context.Settings.Get(Loud), context.Argument);
+            seen = (context.Options.Get(Loud), context.Argument);
             return Task.FromResult(ExitCode.Done);
         }, args);
 

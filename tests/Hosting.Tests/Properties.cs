@@ -1,5 +1,5 @@
 using CiSteps.Fixtures;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 
 namespace CiSteps.Hosting.Tests;
 

@@ -62,8 +62,8 @@ public sealed class SecretMasks
         log.Mask.Add(key);
 
         log.Info(key);
-        log.Child("MIIabcdefgh");
-        log.Child("xx ijklmnopqr yy");
+        log.ProcessOutput("MIIabcdefgh");
+        log.ProcessOutput("xx ijklmnopqr yy");
 
         Assert.That(output.ToString(), Does.Not.Contain("MIIabc").And.Not.Contain("ijklm"));
     }

@@ -1,13 +1,13 @@
 using CiSteps.Fixtures;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 
 namespace CiSteps.Hosting.Tests;
 
 public sealed class SettingsAndOptions
 {
-    private static readonly Setting<string> Place = Setting.Text("place", "where", "default", "cisteps.place");
-    private static readonly Setting<bool> Quick = Setting.Switch("quick", "be quick");
-    private static readonly Setting<TimeSpan> Limit = Setting.Duration("limit", "how long", "5m");
+    private static readonly StepOption<string> Place = StepOption.Text("place", "where", "default", "cisteps.place");
+    private static readonly StepOption<bool> Quick = StepOption.Switch("quick", "be quick");
+    private static readonly StepOption<TimeSpan> Limit = StepOption.Duration("limit", "how long", "5m");
 
     private static StepCommand Command(Action<StepContext>? see = null) => new("test-step", "Tests.", [Place, Quick, Limit], (context, _) =>
     {
@@ -28,7 +28,7 @@ public sealed class SettingsAndOptions
         string[] args = ["--work-tree", folder.Path, .. option ? ["--place", "option"] : Array.Empty<string>()];
         var seen = "";
 
-        var exit = await step.RunAsync(Command(context => seen = context.Settings.Get(Place)), default, args);
+        var exit = await step.RunAsync(Command(context => seen = context.Options.Get(Place)), default, args);
         var explained = await step.RunAsync(Command(_ => Assert.Fail("explaining does not run the step")), default, [.. args, "--explain-options"]);
 
         using (Assert.EnterMultipleScope())
@@ -47,7 +47,7 @@ public sealed class SettingsAndOptions
         var seen = "";
         var step = new TestStep { Environment = { ["CISTEPS_PLACE"] = "environment" } };
 
-        var exit = await step.RunAsync(Command(context => seen = $"{context.Settings.Get(Place)} {context.Settings.Get(Quick)} {context.Settings.Get(Limit)}"), default, ["--work-tree", folder.Path, "--place=", "--quick=", "--limit="]);
+        var exit = await step.RunAsync(Command(context => seen = $"{context.Options.Get(Place)} {context.Options.Get(Quick)} {context.Options.Get(Limit)}"), default, ["--work-tree", folder.Path, "--place=", "--quick=", "--limit="]);
 
         Assert.That((exit, seen), Is.EqualTo((ExitCode.Done, "environment False 00:05:00")), step.Output + step.Error);
     }
@@ -61,7 +61,7 @@ public sealed class SettingsAndOptions
         using var folder = new TestFolder();
         var seen = false;
         var step = new TestStep();
-        var exit = await step.RunAsync(Command(context => seen = context.Settings.Get(Quick)), default, ["--work-tree", folder.Path, .. args.Split(' ', StringSplitOptions.RemoveEmptyEntries)]);
+        var exit = await step.RunAsync(Command(context => seen = context.Options.Get(Quick)), default, ["--work-tree", folder.Path, .. args.Split(' ', StringSplitOptions.RemoveEmptyEntries)]);
 
         Assert.That(exit, Is.EqualTo(ExitCode.Done), step.Output + step.Error);
         return seen;
@@ -72,7 +72,7 @@ public sealed class SettingsAndOptions
     {
         using var folder = new TestFolder();
         var seen = "";
-        var exit = await new TestStep().RunAsync(Command(context => seen = context.Settings.Get(Place)), default, "--work-tree", folder.Path, "--place", "@latest");
+        var exit = await new TestStep().RunAsync(Command(context => seen = context.Options.Get(Place)), default, "--work-tree", folder.Path, "--place", "@latest");
 
         Assert.That((exit, seen), Is.EqualTo((ExitCode.Done, "@latest")));
     }

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 
 namespace CiSteps.Hosting.Tests;
 
@@ -30,7 +30,7 @@ internal sealed class TestStep
         }
     }
 
-    public static StepCommand Command(Func<StepContext, CancellationToken, Task<Outcome>> run, params Setting[] settings) => new("test-step", "Tests.", settings, run);
+    public static StepCommand Command(Func<StepContext, CancellationToken, Task<Outcome>> run, params StepOption[] settings) => new("test-step", "Tests.", settings, run);
 
     /// <summary>The built test program beside this test assembly's own output.</summary>
     public static string ProgramPath

@@ -158,7 +158,7 @@ public sealed class ImageBuildStepTests
     [Test]
     public async Task Is_unavailable_when_the_registry_is()
     {
-        works.Setup(port => port.FindAsync(name, It.IsAny<CancellationToken>())).ThrowsAsync(new UnavailableException("registry", "no answer"));
+        works.Setup(port => port.FindAsync(name, It.IsAny<CancellationToken>())).ThrowsAsync(new UnavailableException("registry-unreachable", "no answer"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Unavailable));
         Assert.That(repository.Output, Does.Contain("image-build.registry"));
     }

@@ -253,7 +253,7 @@ public sealed class OnEveryEngine(EngineStyle style)
         if (other is not null) Repository.Write("other/Dockerfile", other.Replace("{base}", reference, StringComparison.Ordinal));
         Repository.Branch();
         Repository.Environment["DOCKER_HOST"] = engine.Address;
-        // Without docker's own client: whether that is on the machine is no matter here.
+        // Without docker's own client: whether that is on the machine does not matter here.
         Repository.Path = "/nowhere";
         name = ImageReference.Of($"{registry.Host}/ci/service", $"3.1-{Repository.Clone.Head[..12]}");
     }

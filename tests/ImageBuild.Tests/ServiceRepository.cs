@@ -88,7 +88,7 @@ internal sealed class ServiceRepository : IDisposable
 
     /// <summary>Writes the evidence of another step.</summary>
     public Task StateAsync(string step, string buildNumber, Outcome outcome) =>
-        RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
+        RunAsync(new StepCommand(step, "States.", ChainRun.Options, async (context, cancel) =>
     {
         using var run = await ChainRun.OpenAsync(context, cancel);
         return outcome;

@@ -8,7 +8,7 @@ namespace CiSteps.Images.Tests;
 public sealed class BranchImagesTests
 {
     private const string Old = "2026-01-01T00:00:00Z";
-    private static readonly IReadOnlySet<string> none = new HashSet<string>();
+    private static readonly IReadOnlySet<string> None = new HashSet<string>();
 
     private LocalRegistry registry = null!;
     private RegistryClient client = null!;
@@ -80,7 +80,7 @@ public sealed class BranchImagesTests
         await client.PutManifestAsync(branch.WithTag("1.2-bbbbbbbbbbbb"), (await client.FindManifestAsync(branch.WithDigest(digest)))!);
         var attached = await client.AttachAsync(branch.WithDigest(digest), MediaTypes.InToto, "{}"u8.ToArray());
         await PutAsync(branch, "1.3-cccccccccccc", Old, ("other", "content"));
-        await BranchImages.RemoveAsync(client, (await ListAsync())[0], none);
+        await BranchImages.RemoveAsync(client, (await ListAsync())[0], None);
         Assert.That(await client.FindDigestAsync(branch.WithDigest(attached)), Is.Null);
         Assert.That(await client.ListTagsAsync(branch), Is.EqualTo(new[] { "1.3-cccccccccccc" }));
         Assert.That((await ListAsync()).Single().Tags, Is.EqualTo(new[] { "1.3-cccccccccccc" }));
@@ -120,7 +120,7 @@ public sealed class BranchImagesTests
             Assert.That(images[0].Unreadable, Is.Null);
             Assert.That(images[1].Unreadable, Does.Contain(gone).And.Contain("not in the registry"));
             Assert.That(images[1].Parts, Is.EqualTo(new[] { kept, gone }));
-            Assert.That(images[2].Unreadable, Does.Contain("is no image"));
+            Assert.That(images[2].Unreadable, Does.Contain("is not an image"));
             Assert.That(images[3].Unreadable, Does.Contain(config.Digest));
             Assert.That((images[4].Image.Digest, images[4].Image.Tag), Is.EqualTo(((string?)null, "1.5-eeeeeeeeeeee")));
             Assert.That(images[4].Unreadable, Does.Contain("1.5-eeeeeeeeeeee"));
@@ -143,7 +143,7 @@ public sealed class BranchImagesTests
         await PutAsync(branch, "1.1-aaaaaaaaaaaa", Old);
         var image = (await ListAsync()).Single();
         var other = await PutAsync(branch, "1.1-aaaaaaaaaaaa", Old, ("other", "content"));
-        Assert.That((await Assert.ThrowsAsync<RegistryRefusalException>(() => BranchImages.RemoveAsync(client, image, none)))!.Code, Is.EqualTo("MOVED"));
+        Assert.That((await Assert.ThrowsAsync<RegistryRefusalException>(() => BranchImages.RemoveAsync(client, image, None)))!.Code, Is.EqualTo("MOVED"));
         Assert.That(await client.FindDigestAsync(branch.WithTag("1.1-aaaaaaaaaaaa")), Is.EqualTo(other));
     }
 
@@ -166,7 +166,7 @@ public sealed class BranchImagesTests
         });
         using var other = RegistryClient.Open(new RegistryCredentials(null, [], new Dictionary<string, string>()));
         var image = new BranchImage(refusing.Reference(Digest('1')), ["1.1-a"], null);
-        var refusal = await Assert.ThrowsAsync<RegistryRefusalException>(() => BranchImages.RemoveAsync(other, image, none));
+        var refusal = await Assert.ThrowsAsync<RegistryRefusalException>(() => BranchImages.RemoveAsync(other, image, None));
         return (image.Image.Digest!, [.. refusing.Requests.Where(request => request.StartsWith("DELETE", StringComparison.Ordinal)).Select(request => request[(request.LastIndexOf('/') + 1)..])], refusal);
     }
 

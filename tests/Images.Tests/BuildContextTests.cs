@@ -359,7 +359,7 @@ public sealed class BuildContextTests
             var files = new List<string>();
             await using var stream = File.OpenRead(archive);
             using var reader = new TarReader(stream);
-            // What the engine itself puts into every container is no content of the image.
+            // What the engine itself puts into every container is not content of the image.
             while (await reader.GetNextEntryAsync() is { } entry)
                 if (!entry.Name.StartsWith("dev/", StringComparison.Ordinal) && !entry.Name.StartsWith("etc/", StringComparison.Ordinal) && entry.Name is not ("proc/" or "sys/" or ".dockerenv")) files.Add(entry.Name);
             return files;

@@ -20,18 +20,18 @@ public sealed class IgnoreDifferentialTests
 {
     private const int Cases = 80;
     private const string Capabilities = "SCHILY.xattr.security.capability";
-    private static readonly string longName = new('n', 120);
-    private static readonly int[] modes =
+    private static readonly string LongName = new('n', 120);
+    private static readonly int[] Modes =
     [
         0b110_100_100, 0b111_101_101, 0b100_000_000, 0b110_110_110, 0b100_111_101_101, 0b010_111_101_101, 0b001_111_111_111,
     ];
-    private static readonly string[] targets = ["sub", "a", "../x", "/etc/passwd", "none", "ä/ö", new('t', 130)];
-    private static readonly string[] names =
+    private static readonly string[] Targets = ["sub", "a", "../x", "/etc/passwd", "none", "ä/ö", new('t', 130)];
+    private static readonly string[] Names =
     [
         "a", "b", "ab", "sub", "deep", "a.txt", "b.txt", "x.md", "a+b(c)", "a b", "ä", ".a", "{a,b}", "a$", "a\\b", "a\nb",
-        longName, "grüße", "😀", "ﬀ",
+        LongName, "grüße", "😀", "ﬀ",
     ];
-    private static readonly string[] parts =
+    private static readonly string[] Parts =
     [
         "a", "b", "ab", "sub", "deep", "a.txt", "b.txt", "a+b(c)", "a b", "ä", ".a", "{a,b}", "a$", "*", "*", "**", "**", "?", "??", "*.txt", "*.*", "a*", "*b", "a**", "**b", "***", "[ab]", "[^a]", "[!a]", "[a-c]*",
         "[]", "[", "[a", "[a-]", "[-a]", "[^]", "[]a]", "[a^]", "\\a", "\\*", "a\\", ".", "..", "", "Dockerfile", "Dockerfile*",
@@ -131,7 +131,7 @@ public sealed class IgnoreDifferentialTests
         var files = new List<string>();
         for (var count = random.Next(4, 16); count > 0; count--)
         {
-            var path = string.Join('/', Enumerable.Range(0, random.Next(1, 5)).Select(_ => names[random.Next(names.Length)]));
+            var path = string.Join('/', Enumerable.Range(0, random.Next(1, 5)).Select(_ => Names[random.Next(Names.Length)]));
             var whole = folder.Of(path);
             if (Enumerable.Range(1, path.Length - 1).Any(length => path[length] == '/' && IsTaken(folder.Of(path[..length])))) continue;
             if (Path.Exists(whole) || IsTaken(whole)) continue;
@@ -139,7 +139,7 @@ public sealed class IgnoreDifferentialTests
             else if (random.Next(6) == 0)
             {
                 Directory.CreateDirectory(Path.GetDirectoryName(whole)!);
-                File.CreateSymbolicLink(whole, targets[random.Next(targets.Length)]);
+                File.CreateSymbolicLink(whole, Targets[random.Next(Targets.Length)]);
                 continue;
             }
             else if (files.Count > 0 && random.Next(4) == 0)
@@ -155,7 +155,7 @@ public sealed class IgnoreDifferentialTests
             }
             if (Directory.Exists(whole)) continue;
             File.SetLastWriteTimeUtc(whole, DateTime.UnixEpoch.AddSeconds(random.Next()).AddMilliseconds(random.Next(1000)));
-            File.SetUnixFileMode(whole, (UnixFileMode)modes[random.Next(modes.Length)]);
+            File.SetUnixFileMode(whole, (UnixFileMode)Modes[random.Next(Modes.Length)]);
         }
         File.CreateSymbolicLink(folder.Of("link"), "sub");
     }
@@ -167,7 +167,7 @@ public sealed class IgnoreDifferentialTests
         var text = random.Next(20) == 0 ? "\uFEFF" : "";
         for (var count = random.Next(1, 6); count > 0; count--)
         {
-            var line = string.Join('/', Enumerable.Range(0, random.Next(1, 4)).Select(_ => parts[random.Next(parts.Length)]));
+            var line = string.Join('/', Enumerable.Range(0, random.Next(1, 4)).Select(_ => Parts[random.Next(Parts.Length)]));
             line = random.Next(12) switch { 0 => "/" + line, 1 => "./" + line, 2 => line + "/", 3 => " " + line, 4 => line + " \t", 5 => line + "/*", _ => line };
             line = random.Next(8) switch { 0 or 1 or 2 => "!" + line, 3 when random.Next(3) == 0 => "! " + line, 4 when random.Next(3) == 0 => "#" + line, _ => line };
             text += line + (random.Next(10) == 0 ? "\r\n" : "\n");

@@ -28,9 +28,9 @@ public sealed class ImageReferenceTests
     {
         var reference = ImageReference.Parse($"localhost:5000/a:1@{Digest}");
         Assert.That(reference.Tag, Is.EqualTo("1"));
-        Assert.That(reference.Target, Is.EqualTo(Digest));
+        Assert.That(reference.TagOrDigest, Is.EqualTo(Digest));
         Assert.That(reference.WithDigest(Digest).ToString(), Is.EqualTo($"localhost:5000/a@{Digest}"));
-        Assert.That(ImageReference.Parse("a").Target, Is.EqualTo("latest"));
+        Assert.That(ImageReference.Parse("a").TagOrDigest, Is.EqualTo("latest"));
     }
 
     // The cases of the distribution project's own tests, with what its normalising reader makes of them.

@@ -174,7 +174,7 @@ public sealed class RegistryClientTests(RegistryAccess access)
         registry.FailTokens(404, 1);
         using var own = registry.Connect();
         var unknown = await Assert.ThrowsAsync<UnavailableException>(() => own.FindDigestAsync(pushed));
-        Assert.That(unknown!.Reason, Is.EqualTo("registry"));
+        Assert.That(unknown!.Reason, Is.EqualTo("registry-protocol"));
         Assert.That(unknown.Message, Does.Contain("404"));
         Assert.That(await own.FindDigestAsync(pushed), Is.EqualTo(digest));
         Assert.That(registry.AskedScopes, Does.Contain("repository:team/service:pull"));

@@ -49,7 +49,7 @@ public sealed class RegistryFaultTests
         var asked = client.FindDigestAsync(registry.Reference());
         await AdvanceUntilAsync(asked);
         var failure = await Assert.ThrowsAsync<UnavailableException>(() => asked);
-        Assert.That(failure!.Reason, Is.EqualTo("registry"));
+        Assert.That(failure!.Reason, Is.EqualTo("registry-unreachable"));
         Assert.That(failure.Message, Does.Contain(registry.Host).And.Contain("503"));
         Assert.That(registry.Requests, Has.Count.EqualTo(4));
     }
@@ -178,7 +178,7 @@ public sealed class RegistryFaultTests
             AnswerAsync(context, 200, body.Replace("DIGEST", Digest, StringComparison.Ordinal)));
         using var client = Open();
         var failure = await Assert.ThrowsAsync<UnavailableException>(() => client.FindImageAsync(registry.Reference()));
-        Assert.That(failure!.Reason, Is.EqualTo("registry"));
+        Assert.That(failure!.Reason, Is.EqualTo("registry-protocol"));
         Assert.That(failure.Message, Does.Contain("not a manifest"));
     }
 
@@ -206,7 +206,7 @@ public sealed class RegistryFaultTests
             AnswerAsync(context, 200, "{\"tags\":[\"one\"]}", ("Link", link)));
         using var client = Open();
         Assert.That((await Assert.ThrowsAsync<UnavailableException>(() => client.ListTagsAsync(registry.Reference())))!.Reason,
-            Is.EqualTo("registry"));
+            Is.EqualTo("registry-protocol"));
         Assert.That(registry.Requests, Has.Count.EqualTo(1));
     }
 

@@ -10,7 +10,7 @@ internal sealed class Planning
     private const string New = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
     private const string Old = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
     private const string Quotes = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
-    private static readonly RegistryDefinition registry = new("push.example", "pull.example", "ci", false);
+    private static readonly RegistryDefinition Registry = new("push.example", "pull.example", "ci", false);
 
     [Test]
     public void Rolls_from_what_production_runs_beside_what_is_production_ready()
@@ -91,7 +91,7 @@ internal sealed class Planning
         var component = new ComponentDefinition("greeter", ["greeter/**"], [], 1, [], [], null, new ImageDefinition("Dockerfile", ".", null, new Dictionary<string, string>(), null, "engine"), workload);
         var suite = new SuiteDefinition("smoke", ["greeter"], "small", "smoke", [], [new DependentDefinition("quotes", "push.example/quotes", 2, bootstrap, workload)],
             new SuiteTestsDefinition("job.yaml", null, [], "tap"), TimeSpan.FromMinutes(1));
-        var definition = new PipelineDefinition(registry, new BranchesDefinition("main", "ci/*"), [component], [suite], null, new NotificationsDefinition(new Dictionary<string, OwnerDefinition>(), null), "ci-steps.yaml");
+        var definition = new PipelineDefinition(Registry, new BranchesDefinition("main", "ci/*"), [component], [suite], null, new NotificationsDefinition(new Dictionary<string, OwnerDefinition>(), null), "ci-steps.yaml");
         return IntegrationPlan.For(new IntegrationFacts(definition, definition,
             [new BuiltImage("greeter", "push.example/ci/greeter", "pull.example/ci/greeter", "1.7-abc", New, built)],
             production.ToDictionary(pair => ImageReference.Parse(pair.Key), pair => pair.Value),

@@ -98,7 +98,7 @@ internal sealed class Shop : IDisposable
 
     private async Task StateAsync(string step, Outcome outcome)
     {
-        var exit = await StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
+        var exit = await StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Options, async (context, cancel) =>
         {
             using var run = await ChainRun.OpenAsync(context, cancel);
             return outcome;

@@ -42,7 +42,7 @@ internal sealed class WithScriptedWorld
         cluster.Setup(it => it.PrepareAsync(It.IsAny<string>(), It.IsAny<TestbedScope>(), It.IsAny<IReadOnlyDictionary<string, string>>(), It.IsAny<DateTimeOffset>(), It.IsAny<CancellationToken>()))
             .Returns((string ns, TestbedScope _, IReadOnlyDictionary<string, string> _, DateTimeOffset _, CancellationToken _) => Do("prepare " + ns));
         cluster.Setup(it => it.ApplyAsync(It.IsAny<ManifestSet>(), It.IsAny<CancellationToken>()))
-            .Returns((ManifestSet set, CancellationToken _) => Do("apply " + string.Join(' ', set.Items.Select(Shown))).ContinueWith(_ => default(DeployFailure), TaskScheduler.Default));
+            .Returns((ManifestSet set, CancellationToken _) => Do("apply " + string.Join(' ', set.Items.Select(Shown))).ContinueWith(_ => default(StepFailure), TaskScheduler.Default));
         cluster.Setup(it => it.RollOutAsync(It.IsAny<RolloutTarget>(), It.IsAny<BuildLog>(), It.IsAny<CancellationToken>())).Returns((RolloutTarget target, BuildLog _, CancellationToken _) => Rolled(target));
         cluster.Setup(it => it.RunJobAsync(It.IsAny<Manifest>(), It.IsAny<TimeSpan>(), It.IsAny<BuildLog>(), It.IsAny<Action<string>>(), It.IsAny<CancellationToken>()))
             .Returns((Manifest _, TimeSpan _, BuildLog _, Action<string> onLine, CancellationToken _) => Tested(onLine, 0, "1..1", "ok 1 - greets"));
@@ -211,7 +211,7 @@ internal sealed class WithScriptedWorld
     {
         await ReadyAsync();
         cluster.Setup(it => it.RollOutAsync(It.Is<RolloutTarget>(target => target.Digests.Contains(New)), It.IsAny<BuildLog>(), It.IsAny<CancellationToken>()))
-            .ReturnsAsync(new RolloutResult(new DeployFailure("image-not-found", "the image does not exist"), [], null));
+            .ReturnsAsync(new RolloutResult(new StepFailure("image-not-found", "the image does not exist"), [], null));
 
         var exit = await RunAsync();
 
@@ -224,7 +224,7 @@ internal sealed class WithScriptedWorld
     {
         await ReadyAsync();
         cluster.Setup(it => it.RollOutAsync(It.Is<RolloutTarget>(target => target.Digests.Contains(Old)), It.IsAny<BuildLog>(), It.IsAny<CancellationToken>()))
-            .ReturnsAsync(new RolloutResult(new DeployFailure("crash-loop", "it crashed"), [], null));
+            .ReturnsAsync(new RolloutResult(new StepFailure("crash-loop", "it crashed"), [], null));
 
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), shop.Output);
         Assert.That(shop.Output, Does.Contain("does not come up as production runs it"));
@@ -255,7 +255,7 @@ internal sealed class WithScriptedWorld
             .ReturnsAsync((Manifest _, TimeSpan _, BuildLog _, Action<string> onLine, CancellationToken _) =>
             {
                 foreach (var line in new[] { "1..2", "ok 1 - begins", "not ok 2 - greets" }) onLine(line);
-                return new TestJobResult([], null, new DeployFailure("test-job-failed", "BackoffLimitExceeded"));
+                return new TestJobResult([], null, new StepFailure("test-job-failed", "BackoffLimitExceeded"));
             });
 
         await RunAsync();
@@ -395,7 +395,7 @@ internal sealed class WithScriptedWorld
     }
 
     private Task<int> RunAsync(CancellationToken stop = default, params string[] more) =>
-        shop.RunAsync(IntegrationDeployCommand.Create(new World((_, _) => images.Object, (_, _) => Task.FromResult(pool.Object), (_, _, _, _) => Task.FromResult(cluster.Object))), stop, more);
+        shop.RunAsync(IntegrationDeployCommand.Create(new Ports((_, _) => images.Object, (_, _) => Task.FromResult(pool.Object), (_, _, _, _) => Task.FromResult(cluster.Object))), stop, more);
 
     private Task Do(string what)
     {

@@ -65,7 +65,7 @@ public sealed partial class A_project
         if (MayReference.TryGetValue(project.Name, out var allowed))
             Assert.That(project.References, Is.SubsetOf(allowed));
         else
-            // Something to run knows libraries, never another thing to run; what is for people only is no agent's business.
+            // Something to run knows libraries, never another thing to run; what is for people only is not an agent's business.
             Assert.That(project.References, Is.SubsetOf(Libraries.Where(library => library is not ("Sandbox" or "TeamCity") || project.Name == "ci-steps")));
     }
 

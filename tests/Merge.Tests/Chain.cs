@@ -87,7 +87,7 @@ internal sealed class Chain : IDisposable
 
     public static Task Stated(GitClone clone, string step, string build, Func<ChainRun, Task<Outcome>> outcome, Dictionary<string,
         string>? environment = null) =>
-        StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Settings, async (context, cancel) =>
+        StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Options, async (context, cancel) =>
         {
             using var run = await ChainRun.OpenAsync(context, cancel);
             return await outcome(run);

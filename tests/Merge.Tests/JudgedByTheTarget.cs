@@ -278,7 +278,7 @@ public sealed class A_merge_is_judged
     }
 
     private const string Paths = "paths: [app/**],";
-    private static readonly string asked = Chain.File.Replace(Paths, Paths + " unit-tests: [{ name: fast, run: x }],");
+    private static readonly string Asked = Chain.File.Replace(Paths, Paths + " unit-tests: [{ name: fast, run: x }],");
 
     [Test]
     public async Task By_the_suite_of_a_component_that_it_renames_or_strips(
@@ -316,7 +316,7 @@ public sealed class A_merge_is_judged
     public async Task By_the_new_name_that_the_target_has_given_a_component_since()
     {
         await Chain.Passed(clone);
-        chain.MoveMain("ci-steps.yaml", asked[..asked.IndexOf("integration:", StringComparison.Ordinal)]
+        chain.MoveMain("ci-steps.yaml", Asked[..Asked.IndexOf("integration:", StringComparison.Ordinal)]
             .Replace("name: app,", "name: new,"));
         await RefusedAsync("not-tested", "the target's component \"new\" has no result of its unit tests \"fast\"");
     }

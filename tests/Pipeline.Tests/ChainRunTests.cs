@@ -61,7 +61,7 @@ public sealed class A_run
         if (name is not null) parameters["teamcity.build.branch"] = name;
         if (isDefault is not null) parameters["teamcity.build.branch.is_default"] = isDefault;
         var opened = await Opened.In(clone, parameters: parameters);
-        Assert.That((opened.Run?.Branch, opened.Run?.IsDefaultBranch, opened.Base), Is.EqualTo(("main", true, (string?)null)), opened.Output);
+        Assert.That((opened.Run?.Branch, opened.Run?.IsTargetBranch, opened.Base), Is.EqualTo(("main", true, (string?)null)), opened.Output);
     }
 
     [Test]
@@ -197,7 +197,7 @@ public sealed class A_run
         var opened = await Opened.In(clone, ["--target-branch", "stable"]);
         Assert.That((opened.Exit, opened.TargetTip, opened.Base), Is.EqualTo((0, stable, main)), opened.Output);
         clone.Checkout("stable");
-        Assert.That((await Opened.In(clone, ["--target-branch", "stable"])).Run!.IsDefaultBranch, Is.True);
+        Assert.That((await Opened.In(clone, ["--target-branch", "stable"])).Run!.IsTargetBranch, Is.True);
     }
 
     [Test]
@@ -258,7 +258,7 @@ public sealed class A_run
     {
         using var folder = new TestFolder();
         var opened = await Opened.In(new GitClone(folder.Path));
-        Assert.That((opened.Exit, opened.Output.Contains("is no git work tree")), Is.EqualTo((ExitCode.Usage, true)), opened.Output);
+        Assert.That((opened.Exit, opened.Output.Contains("is not a git work tree")), Is.EqualTo((ExitCode.Usage, true)), opened.Output);
     }
 
     [Test]

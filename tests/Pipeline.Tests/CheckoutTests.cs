@@ -8,7 +8,7 @@ namespace CiSteps.Pipeline.Tests;
 public sealed class A_checkout
 {
     private static readonly Dictionary<string,
-        string> server = new() { ["teamcity.build.branch"] = "ci/x", ["build.number"] = "17" };
+        string> Server = new() { ["teamcity.build.branch"] = "ci/x", ["build.number"] = "17" };
 
     private GitRepositories git = null!;
     private string main = null!;
@@ -60,7 +60,7 @@ public sealed class A_checkout
     {
         var clone = Made(how);
         var before = clone.Git("for-each-ref", "--format=%(refname) %(objectname)");
-        var opened = await Opened.In(clone, onServer ? [] : ["--branch", "ci/x"], parameters: onServer ? server : null);
+        var opened = await Opened.In(clone, onServer ? [] : ["--branch", "ci/x"], parameters: onServer ? Server : null);
         Assert.Multiple(() =>
         {
             Assert.That(opened.Exit, Is.Zero, opened.Output);
@@ -79,7 +79,7 @@ public sealed class A_checkout
     {
         var clone = git.Clone("agent", "--branch=ci/x");
         clone.Git("update-ref", "refs/remotes/origin/main", fork);
-        var opened = await Opened.In(clone, parameters: server);
+        var opened = await Opened.In(clone, parameters: Server);
         Assert.That((opened.Exit, opened.TargetTip), Is.EqualTo((0, main)), opened.Output);
     }
 
@@ -89,13 +89,13 @@ public sealed class A_checkout
         await using var http = await GitHttpServer.StartAsync(git.Folder, "x-access-token:secret");
         var clone = Agent();
         clone.Git("remote", "set-url", "origin", http.Url + "origin.git");
-        var opened = await Opened.In(clone, parameters: server);
+        var opened = await Opened.In(clone, parameters: Server);
         Assert.That(opened.Exit, Is.EqualTo(ExitCode.Usage), opened.Output);
         Assert.That(opened.Output, Does.Contain("the tip of \"main\"").And.Contain(http.Url + "origin.git")
             .And.Contain("CISTEPS_GIT_TOKEN").And.Contain("teamcity.git.fetchAllHeads=true"));
         Assert.That(opened.Run!.BaseUnknown, Is.True, "what is left as evidence is not taken for a judgement");
 
-        var allowed = await Opened.In(clone, environment: new() { ["CISTEPS_GIT_TOKEN"] = "secret" }, parameters: server);
+        var allowed = await Opened.In(clone, environment: new() { ["CISTEPS_GIT_TOKEN"] = "secret" }, parameters: Server);
         Assert.That((allowed.Exit, allowed.Base), Is.EqualTo((0, fork)), allowed.Output);
     }
 
@@ -106,11 +106,11 @@ public sealed class A_checkout
         var clone = Agent();
         clone.Git("fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*");
         clone.Git("remote", "set-url", "origin", http.Url + "origin.git");
-        var all = new Dictionary<string, string>(server) { ["teamcity.git.fetchAllHeads"] = "true" };
+        var all = new Dictionary<string, string>(Server) { ["teamcity.git.fetchAllHeads"] = "true" };
         var opened = await Opened.In(clone, ["--target-branch", "main"], parameters: all);
         Assert.That((opened.Exit, opened.TargetTip, opened.Base), Is.EqualTo((0, main, fork)), opened.Output);
         Assert.That(opened.Output, Does.Contain("as the checkout fetched them"));
-        Assert.That((await Opened.In(clone, ["--target-branch", "main"], parameters: server)).Exit, Is.EqualTo(ExitCode.Usage),
+        Assert.That((await Opened.In(clone, ["--target-branch", "main"], parameters: Server)).Exit, Is.EqualTo(ExitCode.Usage),
             "what is there may be of any age");
     }
 
@@ -119,7 +119,7 @@ public sealed class A_checkout
     {
         var clone = Agent();
         clone.Git("remote", "set-url", "origin", "http://127.0.0.1:9/origin.git");
-        var opened = await Opened.In(clone, parameters: server, time: TimeProvider.System);
+        var opened = await Opened.In(clone, parameters: Server, time: TimeProvider.System);
         Assert.That((opened.Exit, opened.Run?.BaseUnknown), Is.EqualTo((ExitCode.Unavailable, true)), opened.Output);
     }
 
@@ -145,7 +145,7 @@ public sealed class A_checkout
         var clone = git.Clone("agent", "--branch=ci/x");
         clone.Git("branch", "main", main);
         clone.Git("remote", "remove", "origin");
-        var onServer = await Opened.In(clone, parameters: server);
+        var onServer = await Opened.In(clone, parameters: Server);
         Assert.That((onServer.Exit, onServer.Output.Contains("has no remote \"origin\"")), Is.EqualTo((ExitCode.Usage, true)),
             onServer.Output);
         var onLaptop = await Opened.In(clone);
@@ -157,9 +157,9 @@ public sealed class A_checkout
     {
         git.Git("symbolic-ref", "HEAD", "refs/heads/nowhere");
         var clone = Agent();
-        var opened = await Opened.In(clone, parameters: server);
+        var opened = await Opened.In(clone, parameters: Server);
         Assert.That((opened.Exit, opened.Output.Contains("give --target-branch")), Is.EqualTo((ExitCode.Usage, true)),
             opened.Output);
-        Assert.That((await Opened.In(clone, ["--target-branch", "main"], parameters: server)).Base, Is.EqualTo(fork));
+        Assert.That((await Opened.In(clone, ["--target-branch", "main"], parameters: Server)).Base, Is.EqualTo(fork));
     }
 }

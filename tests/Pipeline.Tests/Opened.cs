@@ -18,12 +18,12 @@ internal sealed record Opened(int Exit, string Output, RunIdentity? Run, string?
         var propertiesFile = clone.Folder + ".properties";
         if (parameters is not null)
         {
-            File.WriteAllText(propertiesFile, Hosting.Settings.JavaProperties.Write(parameters));
+            File.WriteAllText(propertiesFile, Hosting.Options.JavaProperties.Write(parameters));
             environment["TEAMCITY_VERSION"] = "2025.11";
             environment["TEAMCITY_BUILD_PROPERTIES_FILE"] = propertiesFile;
         }
         var opened = new Opened(-1, "", null, null, null, null, null, null, null);
-        var command = new StepCommand(step, "Opens the run.", ChainRun.Settings, async (context, cancel) =>
+        var command = new StepCommand(step, "Opens the run.", ChainRun.Options, async (context, cancel) =>
         {
             try
             {

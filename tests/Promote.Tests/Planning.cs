@@ -10,7 +10,7 @@ internal sealed class Planning
     private const string Old = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
     private const string Other = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
     private static readonly CertifiedImage Image = new("greeter", "r/greeter", "r/greeter", New, "1.7", "1-production", Old);
-    private static readonly ComponentDefinition component = new("greeter", [], [], 1, [], [], null, null, new WorkloadDefinition([], "Deployment", "greeter", "greeter", TimeSpan.FromMinutes(1)));
+    private static readonly ComponentDefinition Component = new("greeter", [], [], 1, [], [], null, null, new WorkloadDefinition([], "Deployment", "greeter", "greeter", TimeSpan.FromMinutes(1)));
 
     [Test]
     public void Goes_on_when_the_tag_points_to_what_was_certified() => Assert.That(PromotionPlan.AboutImages([Facts(New)], null), Is.Null);
@@ -38,7 +38,7 @@ internal sealed class Planning
     {
         var plan = PromotionPlan.For([Facts(Old)], [Place(new LiveWorkload(Old, Old, "f"), Line(Old, New, Results.RolledBack))], "c");
 
-        Assert.That((plan.Refusal, plan.Moves.Count, plan.TagsBehind.Count), Is.EqualTo((default((string, string)?), 1, 1)));
+        Assert.That((plan.Refusal, plan.Rollouts.Count, plan.TagsBehind.Count), Is.EqualTo((default((string, string)?), 1, 1)));
     }
 
     [Test]
@@ -58,23 +58,23 @@ internal sealed class Planning
         var passed = Line(New, Old, Results.Promoted);
         Assert.Multiple(() =>
         {
-            Assert.That(For(null).Moves.Single().Previous, Is.Null);
-            Assert.That(For(new LiveWorkload(Old, Old, "f")).Moves.Single().Previous, Is.EqualTo(Old));
-            Assert.That(For(new LiveWorkload(New, New, "other"), passed with { Commit = "earlier" }).Moves.Single().ToString(), Does.EndWith("new manifests"));
-            Assert.That(For(new LiveWorkload(New, New, "f"), passed).Moves, Is.Empty);
+            Assert.That(For(null).Rollouts.Single().Previous, Is.Null);
+            Assert.That(For(new LiveWorkload(Old, Old, "f")).Rollouts.Single().Previous, Is.EqualTo(Old));
+            Assert.That(For(new LiveWorkload(New, New, "other"), passed with { Commit = "earlier" }).Rollouts.Single().ToString(), Does.EndWith("new manifests"));
+            Assert.That(For(new LiveWorkload(New, New, "f"), passed).Rollouts, Is.Empty);
             Assert.That(For(new LiveWorkload(New, New, "f"), passed).Settled, Has.Count.EqualTo(1));
-            Assert.That(For(new LiveWorkload(New, New, "f")).Moves, Has.Count.EqualTo(1), "nobody saw it pass");
+            Assert.That(For(new LiveWorkload(New, New, "f")).Rollouts, Has.Count.EqualTo(1), "nobody saw it pass");
             foreach (var way in new[] { Results.RollingOut, Results.Unknown })
-                Assert.That(For(new LiveWorkload(New, New, "f"), Line(New, Old, way)).Moves.Single().Previous, Is.EqualTo(Old), way);
-            Assert.That(PromotionPlan.For([Facts(New)], [Place(new LiveWorkload(New, New, "f"), passed) with { Missing = "it crashes" }], "c").Moves.Single().Previous, Is.EqualTo(Old));
+                Assert.That(For(new LiveWorkload(New, New, "f"), Line(New, Old, way)).Rollouts.Single().Previous, Is.EqualTo(Old), way);
+            Assert.That(PromotionPlan.For([Facts(New)], [Place(new LiveWorkload(New, New, "f"), passed) with { Missing = "it crashes" }], "c").Rollouts.Single().Previous, Is.EqualTo(Old));
         });
     }
 
     [Test]
     public void Sees_what_somebody_changed_by_hand()
     {
-        Assert.That(For(new LiveWorkload(Old, New, "f")).Moves.Single().Drift, Does.Contain("by hand"));
-        Assert.That(For(new LiveWorkload(Old, Old, "f")).Moves.Single().Drift, Is.Null);
+        Assert.That(For(new LiveWorkload(Old, New, "f")).Rollouts.Single().Drift, Does.Contain("by hand"));
+        Assert.That(For(new LiveWorkload(Old, Old, "f")).Rollouts.Single().Drift, Is.Null);
     }
 
     [Test]
@@ -119,8 +119,8 @@ internal sealed class Planning
 
     private static HistoryEntry Line(string digest, string? previous, string result) => new(digest, previous, "c", "7", "who", "2026-01-01T00:00:00Z", result);
 
-    private static PlaceFacts Place(LiveWorkload? live, params HistoryEntry[] history) =>
-        new("all", new ProductionTarget("shop", "K", "shop", [], null), component, live, "f") { History = history };
+    private static DestinationFacts Place(LiveWorkload? live, params HistoryEntry[] history) =>
+        new("all", new ProductionTarget("shop", "K", "shop", [], null), Component, live, "f") { History = history };
 
     private static PromotionPlan For(LiveWorkload? live, params HistoryEntry[] history) => PromotionPlan.For([Facts(New)], [Place(live, history)], "c");
 

@@ -56,7 +56,7 @@ internal sealed class Production : IDisposable
     public async Task CertifiedAsync(string build, params IReadOnlyList<CertifiedImage> images)
     {
         using var output = new StringWriter();
-        var exit = await StepHost.RunAsync(new StepCommand("certify", "Certifies.", ChainRun.Settings, async (context, cancel) =>
+        var exit = await StepHost.RunAsync(new StepCommand("certify", "Certifies.", ChainRun.Options, async (context, cancel) =>
         {
             using var run = await ChainRun.OpenAsync(context, cancel);
             return Outcome.Done("certified").HandingOver(new CertifyHandOver(images), HandOverJson.Default.CertifyHandOver);

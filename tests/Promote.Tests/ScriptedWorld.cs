@@ -43,18 +43,18 @@ internal sealed class ScriptedWorld : IImages, IProduction
     public Action<int, string> After { get; set; } = (_, _) => { };
 
     /// <summary>How the roll-out of a digest fails; null when it does not.</summary>
-    public Func<string, string, DeployFailure?> Fails { get; set; } = (_, _) => null;
+    public Func<string, string, StepFailure?> Fails { get; set; } = (_, _) => null;
 
     /// <summary>What the gate answers, by namespace.</summary>
     public Func<string, GateAnswer> Gate { get; set; } = _ => GateAnswer.Healthy;
 
     /// <summary>What breaks while it is watched, by namespace; null when nothing does.</summary>
-    public Func<string, DeployFailure?> Breaks { get; set; } = _ => null;
+    public Func<string, StepFailure?> Breaks { get; set; } = _ => null;
 
     /// <summary>Why an apply is denied.</summary>
-    public Func<string, DeployFailure?> Denies { get; set; } = _ => null;
+    public Func<string, StepFailure?> Denies { get; set; } = _ => null;
 
-    public World World => new((_, _) => this, (_, _, _, _) => Task.FromResult<IProduction>(this));
+    public Ports World => new((_, _) => this, (_, _, _, _) => Task.FromResult<IProduction>(this));
 
     public IReadOnlyList<string> Writes => [.. Calls.Where(call => char.IsUpper(call[0]))];
 
@@ -99,7 +99,7 @@ internal sealed class ScriptedWorld : IImages, IProduction
         return null;
     }, cancel);
 
-    public async Task<IHold> HoldAsync(Place place, string holder, CancellationToken cancel) => await DoAsync($"hold {place.Target.Namespace}", () =>
+    public async Task<IHold> HoldAsync(Destination place, string holder, CancellationToken cancel) => await DoAsync($"hold {place.Target.Namespace}", () =>
         held.Add(place.Target.Namespace) ? new Held(this, place.Target.Namespace) : throw new UnavailableException("target-held", "build 6 is promoting there"), cancel);
 
     public Task<LiveWorkload?> FindAsync(WorkloadDefinition workload, string ns, CancellationToken cancel) => DoAsync($"find {ns}", () => Live.GetValueOrDefault(ns), cancel);
@@ -114,7 +114,7 @@ internal sealed class ScriptedWorld : IImages, IProduction
             ? manifests.WithImage("Deployment", "greeter", "greeter", $"{Repository}@{live.Digest}") : ManifestSet.Empty, cancel);
     }
 
-    public Task<DeployFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel)
+    public Task<StepFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel)
     {
         var deployment = manifests.Items.First(item => item.Kind == "Deployment");
         var image = (string)deployment.Json["spec"]!["template"]!["spec"]!["containers"]![0]!["image"]!;
@@ -132,7 +132,7 @@ internal sealed class ScriptedWorld : IImages, IProduction
     public Task<RolloutResult> RollOutAsync(RolloutTarget target, CancellationToken cancel) => DoAsync($"roll {target.Namespace}", () =>
         new RolloutResult(Fails(target.Namespace, Live[target.Namespace].Digest!), ["pod"], Live[target.Namespace].Digest), cancel);
 
-    public async Task<DeployFailure> GuardAsync(RolloutTarget target, CancellationToken cancel)
+    public async Task<StepFailure> GuardAsync(RolloutTarget target, CancellationToken cancel)
     {
         if (Breaks(target.Namespace) is { } broken) return broken;
         await Task.Delay(Timeout.InfiniteTimeSpan, cancel);

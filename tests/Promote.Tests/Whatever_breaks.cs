@@ -102,7 +102,7 @@ internal sealed class Whatever_breaks
             {
                 if (call != at || what.Length > 0) return;
                 what = $"away at call {at}, {name}";
-                throw new UnavailableException("registry", "503");
+                throw new UnavailableException("registry-protocol", "503");
             };
 
             var again = await RunAsync(world);
@@ -161,7 +161,7 @@ internal sealed class Whatever_breaks
     private static ScriptedWorld Begin(bool secondWaveFails)
     {
         var world = ScriptedWorld.Running(Old, "one", "two");
-        if (secondWaveFails) world.Fails = (ns, digest) => ns == "two" && digest == New ? new DeployFailure("crash-loop", "it crashed") { IsOwn = true } : null;
+        if (secondWaveFails) world.Fails = (ns, digest) => ns == "two" && digest == New ? new StepFailure("crash-loop", "it crashed") { IsOwn = true } : null;
         return world;
     }
 

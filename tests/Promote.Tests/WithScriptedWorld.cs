@@ -13,7 +13,7 @@ internal sealed class WithScriptedWorld
     private const string Gate = "http: service://greeter:80/healthz, for: 1ms, time-limit: 200ms";
     private static readonly string OneWave = Production.Wave("all", "shop", gate: Gate, settle: "1ms");
     private static readonly string TwoWaves = Production.Wave("first", "one", ns: "one", gate: Gate, settle: "1ms") + Production.Wave("second", "two", ns: "two", gate: Gate, settle: "1ms");
-    private static readonly DeployFailure Crashed = new("crash-loop", "it crashed") { IsOwn = true };
+    private static readonly StepFailure Crashed = new("crash-loop", "it crashed") { IsOwn = true };
 
     private Production production = null!;
     private ScriptedWorld world = null!;
@@ -81,7 +81,7 @@ internal sealed class WithScriptedWorld
     {
         await CertifiedAsync();
         world.Gate = _ => throw new UnavailableException("gate-silent", "nobody there");
-        world.Breaks = ns => world.Live[ns].Digest == New ? new DeployFailure("does-not-hold", "it was started again") { IsOwn = true } : null;
+        world.Breaks = ns => world.Live[ns].Digest == New ? new StepFailure("does-not-hold", "it was started again") { IsOwn = true } : null;
         world.After = (_, what) =>
         {
             if (what == "APPLY shop sha256:00") world.Gate = _ => GateAnswer.Healthy;
@@ -96,7 +96,7 @@ internal sealed class WithScriptedWorld
     public async Task Bars_nothing_for_a_fault_that_is_not_the_images(string fault)
     {
         await CertifiedAsync();
-        if (fault == "quota") world.Fails = (_, digest) => digest == New ? new DeployFailure("quota", "it does not fit the quota") : null;
+        if (fault == "quota") world.Fails = (_, digest) => digest == New ? new StepFailure("quota", "it does not fit the quota") : null;
         else world.Before = (_, what) =>
         {
             if (what == "APPLY shop sha256:11") throw new UsageException("the cluster does not take Job \"migrate\": field is immutable");
@@ -120,7 +120,7 @@ internal sealed class WithScriptedWorld
     {
         await CertifiedAsync();
         world.Fails = (_, _) => Crashed;
-        world.Denies = digest => digest == Old ? new DeployFailure("denied", "a webhook denies it") : null;
+        world.Denies = digest => digest == Old ? new StepFailure("denied", "a webhook denies it") : null;
 
         var exit = await RunAsync();
 
@@ -170,7 +170,7 @@ internal sealed class WithScriptedWorld
     {
         Begin(TwoWaves, "one", "two");
         await CertifiedAsync();
-        world.Fails = (_, digest) => digest == New ? new DeployFailure("rollout-timeout", "it never gets ready") { IsOwn = true } : null;
+        world.Fails = (_, digest) => digest == New ? new StepFailure("rollout-timeout", "it never gets ready") { IsOwn = true } : null;
         world.After = (_, what) =>
         {
             if (what.StartsWith("APPLY", StringComparison.Ordinal)) throw new KilledException();
@@ -224,7 +224,7 @@ internal sealed class WithScriptedWorld
         production.Clone.Commit("greeter/x", "x");
         await CertifiedAsync();
 
-        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count), Is.EqualTo((ExitCode.Refused, "not-default-branch", 0)), production.Output);
+        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count), Is.EqualTo((ExitCode.Refused, "not-target-branch", 0)), production.Output);
     }
 
     [Test]

@@ -21,7 +21,7 @@ public sealed class A_chains_verdict
     [TestCase(ExitCode.Refused, "cluster-of-my-own", Fault.Change, Audience.Owners, Description = "a word decides nothing")]
     [TestCase(ExitCode.Refused, "no-evidence", Fault.Environment, Audience.Platform)]
     [TestCase(ExitCode.Usage, "usage", Fault.Change, Audience.Owners)]
-    [TestCase(ExitCode.Unavailable, "registry", Fault.World, Audience.Platform)]
+    [TestCase(ExitCode.Unavailable, "registry-unreachable", Fault.World, Audience.Platform)]
     [TestCase(ExitCode.Cancelled, "cancelled", Fault.Nobody, Audience.Nobody)]
     [TestCase(ExitCode.Refused, "superseded", Fault.Nobody, Audience.Nobody)]
     [TestCase(ExitCode.Refused, "failed", Fault.Unknown, Audience.Everybody, Description = "evidence of an earlier version")]

@@ -277,7 +277,7 @@ public sealed class A_work_tree
     public void That_is_none_is_refused_and_so_is_a_bare_one_and_a_broken_one()
     {
         using var folder = new TestFolder();
-        Assert.That(() => WorkRepository.Open(folder.Path), Throws.TypeOf<UsageException>().With.Message.Contains("is no git work tree"));
+        Assert.That(() => WorkRepository.Open(folder.Path), Throws.TypeOf<UsageException>().With.Message.Contains("is not a git work tree"));
         Assert.That(() => WorkRepository.Open(git.Origin), Throws.TypeOf<UsageException>().With.Message.Contains("bare"));
         File.WriteAllText(Path.Combine(clone.Folder, ".git/HEAD"), "nonsense");
         Assert.That(() => WorkRepository.Open(clone.Folder), Throws.TypeOf<UsageException>());

@@ -51,7 +51,7 @@ internal sealed class Chain : IDisposable
     private RunIdentity Run => new("file://" + git.Origin, "ci/greeting", false, clone.Head, "17", false);
 
     public async Task BuiltAsync(params (string Component, bool Built)[] images) =>
-        await StepHost.RunAsync(new StepCommand("image-build", "Builds.", ChainRun.Settings, async (context, cancel) =>
+        await StepHost.RunAsync(new StepCommand("image-build", "Builds.", ChainRun.Options, async (context, cancel) =>
         {
             using var run = await ChainRun.OpenAsync(context, cancel);
             return Outcome.Done("built").HandingOver(new ImageBuildHandOver([.. images.Select(image =>

@@ -81,7 +81,7 @@ internal sealed class Reserving
         Assert.Multiple(() =>
         {
             Assert.That(exit, Is.EqualTo(ExitCode.Refused));
-            Assert.That(output, Does.Contain("reserve-testbed.no-images").And.Contain("run image-build first"));
+            Assert.That(output, Does.Contain("reserve-testbed.no-evidence").And.Contain("run image-build first"));
         });
     }
 
@@ -106,14 +106,14 @@ internal sealed class Reserving
     {
         await chain.BuiltAsync(("app", true));
         testbeds.Setup(t => t.ClaimAsync(It.IsAny<ClaimRequest>(), TimeSpan.FromSeconds(90), It.IsAny<CancellationToken>()))
-            .ThrowsAsync(new UnavailableException("none-free", "no free testbed of class \"small\" within 1m 30s; bed-1 is held by build 812"));
+            .ThrowsAsync(new UnavailableException("no-testbed-free", "no free testbed of class \"small\" within 1m 30s; bed-1 is held by build 812"));
 
         var (exit, output) = await chain.ReserveAsync(testbeds.Object, "--wait", "90s");
 
         Assert.Multiple(() =>
         {
             Assert.That(exit, Is.EqualTo(ExitCode.Unavailable));
-            Assert.That(output, Does.Contain("reserve-testbed.none-free: no free testbed of class \"small\""));
+            Assert.That(output, Does.Contain("reserve-testbed.no-testbed-free: no free testbed of class \"small\""));
         });
     }
 
@@ -150,7 +150,7 @@ internal sealed class Reserving
     {
         testbeds.Setup(t => t.ReleaseAllAsync(It.Is<RunIdentity>(run => run.BuildNumber == "17"), It.IsAny<CancellationToken>())).ReturnsAsync(released);
 
-        var (exit, output) = await chain.ReserveAsync(testbeds.Object, "--release");
+        var (exit, output) = await chain.ReserveAsync(testbeds.Object, "--give-back");
 
         Assert.Multiple(() =>
         {
@@ -169,7 +169,7 @@ internal sealed class Reserving
         Assert.Multiple(() =>
         {
             Assert.That(exit, Is.EqualTo(ExitCode.Usage));
-            Assert.That(output, Does.Contain("--testbed-kubeconfig").And.Contain("--kubeconfig"));
+            Assert.That(output, Does.Contain("--pool-kubeconfig").And.Contain("--kubeconfig"));
         });
     }
 

@@ -8,7 +8,7 @@ public sealed class A_dependency_failure_option
 {
     private static SnapshotDependency Dependency(string? failed, string? notStarted)
     {
-        var at = new Place("x", 1);
+        var at = new SourceLocation("x", 1);
         var options = new List<Option>();
         if (failed is not null) options.Add(new("run-build-if-dependency-failed", failed, at));
         if (notStarted is not null) options.Add(new("run-build-if-dependency-failed-to-start", notStarted, at));

@@ -46,8 +46,8 @@ public sealed class The_parameters_of_a_build
         toy.Build("Toy_B", "<parameters><param name=\"a\" value=\"%nowhere%\" /></parameters>");
         var tree = toy.Load();
         var parameters = new BuildParameters(tree, Inheritance.Effective(tree, "Toy_B"), "/tools");
-        Assert.That(() => parameters.Resolve("%a%", new Place("x.xml", 7)), Throws.InstanceOf<UsageException>().With.Message.Contains("Toy/buildTypes/Toy_B.xml:6").And.Message.Contains("nowhere"));
-        Assert.That(() => parameters.Resolve("%b%", new Place("x.xml", 7)), Throws.InstanceOf<UsageException>().With.Message.StartsWith("x.xml:7:"));
+        Assert.That(() => parameters.Resolve("%a%", new SourceLocation("x.xml", 7)), Throws.InstanceOf<UsageException>().With.Message.Contains("Toy/buildTypes/Toy_B.xml:6").And.Message.Contains("nowhere"));
+        Assert.That(() => parameters.Resolve("%b%", new SourceLocation("x.xml", 7)), Throws.InstanceOf<UsageException>().With.Message.StartsWith("x.xml:7:"));
     }
 
     [Test]
@@ -71,5 +71,5 @@ public sealed class The_parameters_of_a_build
     [TestCase("ver-no-less-than", "1.9", "1.10", false)]
     [TestCase("no-more-than", "text", "9", false)]
     public void Meet_conditions(string kind, string? actual, string? expected, bool holds) =>
-        Assert.That(ConditionCheck.Holds(new Condition(kind, "p", expected, new Place("x", 1)), _ => actual), Is.EqualTo(holds));
+        Assert.That(ConditionCheck.Holds(new Condition(kind, "p", expected, new SourceLocation("x", 1)), _ => actual), Is.EqualTo(holds));
 }

@@ -7,21 +7,21 @@ namespace CiSteps.TestReports.Tests;
 /// </summary>
 public sealed class Dialects
 {
-    private static readonly string folder = Sample.PathOf("Dialects");
+    private static readonly string Folder = Sample.PathOf("Dialects");
 
     [TestCaseSource(nameof(Names))]
     public void A_report_is_read_as_its_expectation_says(string name)
     {
-        var report = ReportReader.ReadFile(Path.Combine(folder, name), ReportFormat.Auto, name);
+        var report = ReportReader.ReadFile(Path.Combine(Folder, name), ReportFormat.Auto, name);
 
-        Assert.That(Describe(report, Expected(name)), Is.EqualTo(File.ReadAllText(Path.Combine(folder, name + ".expected"))),
+        Assert.That(Describe(report, Expected(name)), Is.EqualTo(File.ReadAllText(Path.Combine(Folder, name + ".expected"))),
             report.Fault?.Text);
     }
 
     [TestCaseSource(nameof(Known))]
     public void The_same_when_its_format_is_announced_and_refused_by_name_when_another_is(string name)
     {
-        var path = Path.Combine(folder, name);
+        var path = Path.Combine(Folder, name);
         var report = ReportReader.ReadFile(path, ReportFormat.Auto, name);
         var other = ReportReader.ReadFile(path, report.Format == ReportFormat.JUnit ? ReportFormat.Trx
             : ReportFormat.JUnit, name);
@@ -36,7 +36,7 @@ public sealed class Dialects
     [Test]
     public void There_are_a_hundred_and_every_format_is_among_them()
     {
-        var formats = Names.Select(name => ReportReader.ReadFile(Path.Combine(folder, name)).Format).ToHashSet();
+        var formats = Names.Select(name => ReportReader.ReadFile(Path.Combine(Folder, name)).Format).ToHashSet();
 
         using (Assert.EnterMultipleScope())
         {
@@ -48,7 +48,7 @@ public sealed class Dialects
     [Test]
     public void Every_cut_of_a_report_is_a_value_and_never_green_by_itself([ValueSource(nameof(Names))] string name)
     {
-        var whole = File.ReadAllBytes(Path.Combine(folder, name));
+        var whole = File.ReadAllBytes(Path.Combine(Folder, name));
         for (var length = 0; length < whole.Length; length += 1 + whole.Length / 40)
         {
             using var stream = new MemoryStream(whole[..length]);
@@ -63,7 +63,7 @@ public sealed class Dialects
     [Test]
     public void Damage_is_a_value_and_never_an_exception([ValueSource(nameof(Names))] string name)
     {
-        var whole = File.ReadAllBytes(Path.Combine(folder, name));
+        var whole = File.ReadAllBytes(Path.Combine(Folder, name));
         var random = new Random(name.Length);
         for (var round = 0; round < 60; round++)
         {
@@ -107,7 +107,7 @@ public sealed class Dialects
     [TestCase("package.json", "is JSON")]
     public void What_is_not_read_is_refused_by_its_name_with_what_is(string name, string says)
     {
-        var text = ReportReader.ReadFile(Path.Combine(folder, name), ReportFormat.Auto, name).Fault!.Text;
+        var text = ReportReader.ReadFile(Path.Combine(Folder, name), ReportFormat.Auto, name).Fault!.Text;
 
         Assert.That(text, Does.Contain(says).And.Contain("TestNG, Boost.Test, CTest, Qt Test, CppUnit").And.Contain("CTRF"));
     }
@@ -115,7 +115,7 @@ public sealed class Dialects
     [Test]
     public void Only_reports_look_like_reports([ValueSource(nameof(Names))] string name)
     {
-        var path = Path.Combine(folder, name);
+        var path = Path.Combine(Folder, name);
         var report = ReportReader.ReadFile(path);
 
         // What does is deleted as an earlier run's: a package.json must never be.
@@ -128,11 +128,11 @@ public sealed class Dialects
     [TestCase("ctrf.json", ReportFormat.Ctrf)]
     public void A_JSON_report_in_an_output_is_read_with_lines_around_it(string name, ReportFormat format)
     {
-        var report = Sample.Lines($"> shop@1.0.0 test\n> run\n\n{File.ReadAllText(Path.Combine(folder, name))}\nnpm notice\n",
+        var report = Sample.Lines($"> shop@1.0.0 test\n> run\n\n{File.ReadAllText(Path.Combine(Folder, name))}\nnpm notice\n",
             format);
 
         Assert.That((report.Fault, report.Cases.Count),
-            Is.EqualTo(((ReportFault?)null, ReportReader.ReadFile(Path.Combine(folder, name)).Cases.Count)));
+            Is.EqualTo(((ReportFault?)null, ReportReader.ReadFile(Path.Combine(Folder, name)).Cases.Count)));
     }
 
     [TestCase("gotestsum-rerun-fails.xml", "example.com/net.TestPing", 2)]
@@ -141,7 +141,7 @@ public sealed class Dialects
     public void A_test_that_failed_and_passed_later_is_one_flaky_test_where_the_run_was_green(string name, string flaky,
         int tests)
     {
-        var report = ReportReader.ReadFile(Path.Combine(folder, name)).WithLaterPasses();
+        var report = ReportReader.ReadFile(Path.Combine(Folder, name)).WithLaterPasses();
         var test = report.Cases.Single(test => test.IsFlaky);
 
         using (Assert.EnterMultipleScope())
@@ -156,10 +156,10 @@ public sealed class Dialects
 
     private static IEnumerable<string> Known =>
         Names.Where(name =>
-            !File.ReadAllText(Path.Combine(folder, name + ".expected")).StartsWith("format: auto", StringComparison.Ordinal));
+            !File.ReadAllText(Path.Combine(Folder, name + ".expected")).StartsWith("format: auto", StringComparison.Ordinal));
 
     private static IEnumerable<string> Names =>
-        Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)!)
+        Directory.EnumerateFiles(Folder).Select(path => Path.GetFileName(path)!)
             .Where(name => !name.EndsWith(".expected", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
 
     // What the expectation leaves out of a test is left out here too, so that each names what matters in it.
@@ -193,7 +193,7 @@ public sealed class Dialects
     private static List<HashSet<string>> Expected(string name)
     {
         var tests = new List<HashSet<string>>();
-        foreach (var line in File.ReadAllLines(Path.Combine(folder, name + ".expected"))
+        foreach (var line in File.ReadAllLines(Path.Combine(Folder, name + ".expected"))
             .Where(line => !line.StartsWith("format:", StringComparison.Ordinal)
                 && !line.StartsWith("fault:", StringComparison.Ordinal)))
         {

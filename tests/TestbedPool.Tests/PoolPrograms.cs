@@ -12,7 +12,7 @@ namespace CiSteps.TestbedPool.Tests;
 [TestFixture]
 internal sealed partial class PoolPrograms
 {
-    private static readonly TimeSpan patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly CancellationTokenSource stop = new();
     private readonly StringWriter output = new();
@@ -30,7 +30,7 @@ internal sealed partial class PoolPrograms
         Assert.That((await PoolAsync("install")).Exit, Is.EqualTo(ExitCode.Done));
         Assert.That((await PoolAsync("add", "bed-1", "--class", "small", "--cluster-kubeconfig", bed.KubeconfigPath)).Exit, Is.EqualTo(ExitCode.Done));
         synchronised = TextWriter.Synchronized(output);
-        running = ProgramHost.RunAsync(PoolProgram.Create(), ["run", "--listen", "127.0.0.1:0", "--testbed-kubeconfig", management.KubeconfigPath],
+        running = ProgramHost.RunAsync(PoolProgram.Create(), ["run", "--listen", "127.0.0.1:0", "--pool-kubeconfig", management.KubeconfigPath],
             synchronised, synchronised, new Dictionary<string, string>(), stop: stop.Token);
         Assert.That(() => PageUrl().IsMatch(Said()), Is.True.After(30).Seconds.PollEvery(50).MilliSeconds, Said);
         http = new HttpClient { BaseAddress = new Uri(PageUrl().Match(Said()).Value) };
@@ -58,7 +58,7 @@ internal sealed partial class PoolPrograms
     {
         using var claims = new TestbedClaims(Cluster.Open(management.Kubeconfig, BuildLog.Silent, TimeProvider.System), "cisteps-testbeds", owned: true);
         var run = new RunIdentity("repo", "ci/<b>", false, new string('a', 40), "812", false);
-        var held = await claims.ClaimAsync(ClaimRequest.Of(run, [new TestbedWish("smoke", "small")]), patience, default);
+        var held = await claims.ClaimAsync(ClaimRequest.Of(run, [new TestbedWish("smoke", "small")]), Patience, default);
 
         var testbeds = JsonNode.Parse(await http.GetStringAsync("/api/testbeds"))!;
         var waiting = JsonNode.Parse(await http.GetStringAsync("/api/claims"))!;
@@ -110,7 +110,7 @@ internal sealed partial class PoolPrograms
         Assert.Multiple(() =>
         {
             Assert.That(exit, Is.EqualTo(ExitCode.Usage));
-            Assert.That(said, Does.Contain($"\"{address}\" is no address"));
+            Assert.That(said, Does.Contain($"\"{address}\" is not an address"));
         });
     }
 
@@ -149,7 +149,7 @@ internal sealed partial class PoolPrograms
     [Test]
     public async Task The_manifests_can_be_printed_for_who_applies_them_otherwise()
     {
-        var (exit, said) = await PoolAsync("install", "--print", "--testbed-namespace", "beds");
+        var (exit, said) = await PoolAsync("install", "--print", "--pool-namespace", "beds");
 
         Assert.Multiple(() =>
         {
@@ -168,14 +168,14 @@ internal sealed partial class PoolPrograms
         Assert.Multiple(() =>
         {
             Assert.That(exit, Is.EqualTo(ExitCode.Usage));
-            Assert.That(said.ToString(), Does.Contain("CISTEPS_TESTBED_KUBECONFIG"));
+            Assert.That(said.ToString(), Does.Contain("CISTEPS_POOL_KUBECONFIG"));
         });
     }
 
     private async Task<(int Exit, string Output)> PoolAsync(params string[] arguments)
     {
         var said = new StringWriter();
-        var exit = await ProgramHost.RunAsync(PoolProgram.Create(), [arguments[0], .. arguments[1..], "--testbed-kubeconfig", management.KubeconfigPath], said, said, new Dictionary<string, string>());
+        var exit = await ProgramHost.RunAsync(PoolProgram.Create(), [arguments[0], .. arguments[1..], "--pool-kubeconfig", management.KubeconfigPath], said, said, new Dictionary<string, string>());
         return (exit, said.ToString());
     }
 

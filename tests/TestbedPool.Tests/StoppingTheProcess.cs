@@ -8,19 +8,19 @@ namespace CiSteps.TestbedPool.Tests;
 [TestFixture]
 internal sealed class StoppingTheProcess
 {
-    private static readonly TimeSpan patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     [Test]
     public async Task Sigterm_ends_the_served_pool_cleanly_and_gives_the_turn_back()
     {
         await using var management = await SandboxFixture.StartAsync("management");
         using var process = Process.Start(new ProcessStartInfo("dotnet",
-            [Path.Combine(AppContext.BaseDirectory, "testbed-pool.dll"), "run", "--install", "--listen", "off", "--testbed-kubeconfig", management.KubeconfigPath])
+            [Path.Combine(AppContext.BaseDirectory, "testbed-pool.dll"), "run", "--install", "--listen", "off", "--pool-kubeconfig", management.KubeconfigPath])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         })!;
-        using var limit = new CancellationTokenSource(patience);
+        using var limit = new CancellationTokenSource(Patience);
         try
         {
             var said = "";

@@ -6,12 +6,12 @@ namespace CiSteps.Testbeds.Tests;
 [TestFixture]
 internal sealed class AssigningTestbeds
 {
-    private static readonly TestbedClass[] small = [Class("small", "a", "b", "c")];
+    private static readonly TestbedClass[] Small = [Class("small", "a", "b", "c")];
 
     [Test]
     public void A_free_testbed_goes_to_the_waiting_claim()
     {
-        var plan = Plan(small, [Testbed("a")], [Claim("one")]);
+        var plan = Plan(Small, [Testbed("a")], [Claim("one")]);
 
         Assert.That(Pairs(plan), Is.EqualTo(new[] { "one:a" }));
     }
@@ -23,7 +23,7 @@ internal sealed class AssigningTestbeds
     [TestCase(TestbedPhase.Quarantined)]
     public void Only_a_free_testbed_is_ever_handed_out(TestbedPhase phase)
     {
-        var plan = Plan(small, [Testbed("a", phase)], [Claim("one")]);
+        var plan = Plan(Small, [Testbed("a", phase)], [Claim("one")]);
 
         Assert.That(plan.Assignments, Is.Empty);
     }
@@ -31,7 +31,7 @@ internal sealed class AssigningTestbeds
     [Test]
     public void Higher_priority_is_served_first_and_equal_priority_by_age()
     {
-        var plan = Plan(small, [Testbed("a", sinceMinutes: 2), Testbed("b", sinceMinutes: 1)],
+        var plan = Plan(Small, [Testbed("a", sinceMinutes: 2), Testbed("b", sinceMinutes: 1)],
             [Claim("young", priority: 5, ageSeconds: 10), Claim("old", priority: 5, ageSeconds: 20), Claim("urgent", priority: 9)]);
 
         Assert.That(Pairs(plan), Is.EqualTo(new[] { "urgent:a", "old:b" }));
@@ -42,7 +42,7 @@ internal sealed class AssigningTestbeds
     {
         var hours = (int)(PoolPlan.Ageing * 101).TotalSeconds;
 
-        var plan = Plan(small, [Testbed("a")], [Claim("release", priority: 100), Claim("patient", priority: 0, ageSeconds: hours)]);
+        var plan = Plan(Small, [Testbed("a")], [Claim("release", priority: 100), Claim("patient", priority: 0, ageSeconds: hours)]);
 
         Assert.That(Pairs(plan), Is.EqualTo(new[] { "patient:a" }));
     }
@@ -54,15 +54,15 @@ internal sealed class AssigningTestbeds
 
         Assert.Multiple(() =>
         {
-            Assert.That(Plan(small, [Testbed("a"), Testbed("b", TestbedPhase.Cleaning)], set).Assignments, Is.Empty);
-            Assert.That(Pairs(Plan(small, [Testbed("a"), Testbed("b")], set)), Is.EquivalentTo(new[] { "s1:a", "s2:b" }));
+            Assert.That(Plan(Small, [Testbed("a"), Testbed("b", TestbedPhase.Cleaning)], set).Assignments, Is.Empty);
+            Assert.That(Pairs(Plan(Small, [Testbed("a"), Testbed("b")], set)), Is.EquivalentTo(new[] { "s1:a", "s2:b" }));
         });
     }
 
     [Test]
     public void A_set_is_not_served_before_all_of_its_claims_are_there()
     {
-        var plan = Plan(small, [Testbed("a"), Testbed("b")], [Claim("s1", set: "s", size: 2)]);
+        var plan = Plan(Small, [Testbed("a"), Testbed("b")], [Claim("s1", set: "s", size: 2)]);
 
         Assert.That(plan.Assignments, Is.Empty);
     }
@@ -70,7 +70,7 @@ internal sealed class AssigningTestbeds
     [Test]
     public void Who_comes_later_does_not_take_what_an_earlier_set_waits_for()
     {
-        var plan = Plan(small, [Testbed("a"), Testbed("b", TestbedPhase.Cleaning)],
+        var plan = Plan(Small, [Testbed("a"), Testbed("b", TestbedPhase.Cleaning)],
             [Claim("s1", set: "s", size: 2, ageSeconds: 60), Claim("s2", set: "s", size: 2, ageSeconds: 60), Claim("later")]);
 
         Assert.That(plan.Assignments, Is.Empty);
@@ -100,7 +100,7 @@ internal sealed class AssigningTestbeds
     [Test]
     public void A_claim_of_an_unknown_class_is_told_which_classes_there_are()
     {
-        var plan = Plan(small, [Testbed("a")], [Claim("one", its: "large")]);
+        var plan = Plan(Small, [Testbed("a")], [Claim("one", its: "large")]);
 
         Assert.That(plan.Notices.Single(), Has.Property("Reason").EqualTo("NoSuchClass").And.Property("Message").Contains("small"));
     }
@@ -124,8 +124,8 @@ internal sealed class AssigningTestbeds
 
         Assert.Multiple(() =>
         {
-            Assert.That(Plan(small, [], [Claim("one")]).Notices, Has.Count.EqualTo(1));
-            Assert.That(Plan(small, [], [told]).Notices, Is.Empty);
+            Assert.That(Plan(Small, [], [Claim("one")]).Notices, Has.Count.EqualTo(1));
+            Assert.That(Plan(Small, [], [told]).Notices, Is.Empty);
         });
     }
 
@@ -135,8 +135,8 @@ internal sealed class AssigningTestbeds
         var s1 = Claim("s1", set: "s", size: 2);
         var s2 = Claim("s2", set: "s", size: 2);
 
-        var half = Plan(small, [Testbed("a", TestbedPhase.Leased, of: s1), Testbed("b", TestbedPhase.Leased, of: s2, issued: false)], [s1, s2]);
-        var whole = Plan(small, [Testbed("a", TestbedPhase.Leased, of: s1), Testbed("b", TestbedPhase.Leased, of: s2)], [s1, s2]);
+        var half = Plan(Small, [Testbed("a", TestbedPhase.Leased, of: s1), Testbed("b", TestbedPhase.Leased, of: s2, issued: false)], [s1, s2]);
+        var whole = Plan(Small, [Testbed("a", TestbedPhase.Leased, of: s1), Testbed("b", TestbedPhase.Leased, of: s2)], [s1, s2]);
 
         Assert.Multiple(() =>
         {

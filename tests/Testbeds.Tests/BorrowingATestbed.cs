@@ -9,7 +9,7 @@ namespace CiSteps.Testbeds.Tests;
 [TestFixture]
 internal sealed class BorrowingATestbed
 {
-    private static readonly TimeSpan wait = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Wait = TimeSpan.FromSeconds(30);
 
     private RunningPool pool = null!;
     private TestbedClaims claims = null!;
@@ -78,8 +78,8 @@ internal sealed class BorrowingATestbed
     [Test]
     public async Task A_set_is_bound_as_a_whole_and_a_second_call_keeps_what_is_held()
     {
-        var first = await claims.ClaimAsync(RunningPool.Request("1", "smoke", "load"), wait, default);
-        var second = await claims.ClaimAsync(RunningPool.Request("1", "smoke", "load"), wait, default);
+        var first = await claims.ClaimAsync(RunningPool.Request("1", "smoke", "load"), Wait, default);
+        var second = await claims.ClaimAsync(RunningPool.Request("1", "smoke", "load"), Wait, default);
 
         await Assert.MultipleAsync(async () =>
         {
@@ -99,7 +99,7 @@ internal sealed class BorrowingATestbed
 
         await Assert.MultipleAsync(async () =>
         {
-            Assert.That(refusal!.Reason, Is.EqualTo("none-free"));
+            Assert.That(refusal!.Reason, Is.EqualTo("no-testbed-free"));
             Assert.That(refusal.Message, Does.Contain("is held by build 1 of ci/greeting until").And.Contain("is free"));
             Assert.That((await pool.Management.ListAsync(PoolKinds.Claim.Collection(RunningPool.Namespace), null, null, default)).Items, Has.Count.EqualTo(1));
         });
@@ -108,10 +108,10 @@ internal sealed class BorrowingATestbed
     [Test]
     public async Task A_cancelled_wait_withdraws_its_claims()
     {
-        await claims.ClaimAsync(RunningPool.Request("1", "smoke", "load"), wait, default);
+        await claims.ClaimAsync(RunningPool.Request("1", "smoke", "load"), Wait, default);
         using var stop = new CancellationTokenSource();
 
-        var waiting = claims.ClaimAsync(RunningPool.Request("2", "smoke"), wait, stop.Token);
+        var waiting = claims.ClaimAsync(RunningPool.Request("2", "smoke"), Wait, stop.Token);
         await pool.ClaimPhaseAsync(ClaimNames.Of(RunningPool.Run("2"), "smoke"), ClaimPhase.Pending);
         await stop.CancelAsync();
 
@@ -127,12 +127,12 @@ internal sealed class BorrowingATestbed
     {
         var request = ClaimRequest.Of(RunningPool.Run("1"), [new TestbedWish("smoke", "huge")]);
 
-        Assert.That(async () => await claims.ClaimAsync(request, wait, default), Throws.TypeOf<UsageException>().With.Message.Contains("there is no testbed class \"huge\"; there are: small"));
+        Assert.That(async () => await claims.ClaimAsync(request, Wait, default), Throws.TypeOf<UsageException>().With.Message.Contains("there is no testbed class \"huge\"; there are: small"));
     }
 
     [Test]
     public void More_testbeds_at_once_than_there_are_is_refused_at_once() =>
-        Assert.That(async () => await claims.ClaimAsync(RunningPool.Request("1", "a", "b", "c"), wait, default), Throws.TypeOf<UsageException>().With.Message.Contains("the class has 2"));
+        Assert.That(async () => await claims.ClaimAsync(RunningPool.Request("1", "a", "b", "c"), Wait, default), Throws.TypeOf<UsageException>().With.Message.Contains("the class has 2"));
 
     [Test]
     public async Task A_second_holder_of_the_same_chain_takes_over_and_the_first_is_told()
@@ -154,7 +154,7 @@ internal sealed class BorrowingATestbed
         await claims.ReleaseAsync(held.Claim, default);
 
         var lapsed = await claims.TryPickUpAsync(held, default);
-        await using var anew = await claims.PickUpAsync(held, RunningPool.Run("1"), wait, BuildLog.Silent, default);
+        await using var anew = await claims.PickUpAsync(held, RunningPool.Run("1"), Wait, BuildLog.Silent, default);
 
         Assert.Multiple(() =>
         {

@@ -6,7 +6,7 @@ namespace CiSteps.Testbeds.Tests;
 [TestFixture]
 internal sealed class EndingLeases
 {
-    private static readonly TestbedClass[] small = [Class("small", "a")];
+    private static readonly TestbedClass[] Small = [Class("small", "a")];
 
     [TestCase(9, false)]
     [TestCase(11, true)]
@@ -14,7 +14,7 @@ internal sealed class EndingLeases
     {
         var claim = Claim("one").Bound("a", minutesAgo: minutes);
 
-        var plan = Plan(small, [Testbed("a", TestbedPhase.Leased, of: claim)], [claim]);
+        var plan = Plan(Small, [Testbed("a", TestbedPhase.Leased, of: claim)], [claim]);
 
         Assert.That(plan.Expiries.Select(expiry => expiry.Reason), ends ? Is.EqualTo(new[] { "NotPickedUp" }) : Is.Empty);
     }
@@ -25,7 +25,7 @@ internal sealed class EndingLeases
     {
         var claim = Claim("one").Bound("a", minutesAgo: 30, holder: "agent");
 
-        var plan = Plan(small, [Testbed("a", TestbedPhase.Leased, of: claim)], [claim], ("one", TimeSpan.FromSeconds(seconds)));
+        var plan = Plan(Small, [Testbed("a", TestbedPhase.Leased, of: claim)], [claim], ("one", TimeSpan.FromSeconds(seconds)));
 
         Assert.That(plan.Expiries.Select(expiry => expiry.Reason), ends ? Is.EqualTo(new[] { "Silent" }) : Is.Empty);
     }
@@ -35,7 +35,7 @@ internal sealed class EndingLeases
     {
         var claim = Claim("one").Bound("a", minutesAgo: 121, holder: "agent");
 
-        var plan = Plan(small, [Testbed("a", TestbedPhase.Leased, of: claim)], [claim], ("one", TimeSpan.Zero));
+        var plan = Plan(Small, [Testbed("a", TestbedPhase.Leased, of: claim)], [claim], ("one", TimeSpan.Zero));
 
         Assert.That(plan.Expiries.Single().Reason, Is.EqualTo("TimeToLive"));
     }
@@ -46,8 +46,8 @@ internal sealed class EndingLeases
         var claim = Claim("one").Bound("a", minutesAgo: 11);
         var testbed = Testbed("a", TestbedPhase.Leased, of: claim);
 
-        var before = Plan(small, [testbed], [claim]);
-        var after = Plan(small, [testbed], [claim.With(ClaimPhase.Expired, "NotPickedUp", "")]);
+        var before = Plan(Small, [testbed], [claim]);
+        var after = Plan(Small, [testbed], [claim.With(ClaimPhase.Expired, "NotPickedUp", "")]);
 
         Assert.Multiple(() =>
         {
@@ -59,7 +59,7 @@ internal sealed class EndingLeases
     [Test]
     public void A_testbed_whose_claim_is_gone_is_taken_back()
     {
-        var plan = Plan(small, [Testbed("a", TestbedPhase.Leased, of: Claim("gone"))], []);
+        var plan = Plan(Small, [Testbed("a", TestbedPhase.Leased, of: Claim("gone"))], []);
 
         Assert.That(plan.Reclaims.Single().Why, Does.Contain("\"gone\""));
     }
@@ -71,7 +71,7 @@ internal sealed class EndingLeases
         var anew = Claim("one");
         anew.Json["metadata"]!["uid"] = "another";
 
-        var plan = Plan(small, [Testbed("a", TestbedPhase.Leased, of: old)], [new TestbedClaim(anew.Json)]);
+        var plan = Plan(Small, [Testbed("a", TestbedPhase.Leased, of: old)], [new TestbedClaim(anew.Json)]);
 
         Assert.That(plan.Reclaims, Has.Count.EqualTo(1));
     }
@@ -91,8 +91,8 @@ internal sealed class EndingLeases
     {
         Assert.Multiple(() =>
         {
-            Assert.That(Plan(small, [], [Claim("one", ageSeconds: 80, wait: 60)]).Expiries, Is.Empty);
-            Assert.That(Plan(small, [], [Claim("one", ageSeconds: 95, wait: 60)]).Expiries.Single().Reason, Is.EqualTo("WaitedTooLong"));
+            Assert.That(Plan(Small, [], [Claim("one", ageSeconds: 80, wait: 60)]).Expiries, Is.Empty);
+            Assert.That(Plan(Small, [], [Claim("one", ageSeconds: 95, wait: 60)]).Expiries.Single().Reason, Is.EqualTo("WaitedTooLong"));
         });
     }
 
@@ -102,7 +102,7 @@ internal sealed class EndingLeases
     {
         var claim = Claim("one", ageSeconds: 9000).With(ClaimPhase.Expired, "Silent", "", status => status["endedAt"] = (Now - TimeSpan.FromMinutes(minutes)).AsText());
 
-        Assert.That(Plan(small, [], [claim]).Forgotten, Has.Count.EqualTo(forgotten));
+        Assert.That(Plan(Small, [], [claim]).Forgotten, Has.Count.EqualTo(forgotten));
     }
 
     [Test]
@@ -110,7 +110,7 @@ internal sealed class EndingLeases
     {
         var claim = Claim("one").Bound("a", minutesAgo: 4);
 
-        var plan = Plan(small, [Testbed("a", TestbedPhase.Leased, of: claim)], [claim]);
+        var plan = Plan(Small, [Testbed("a", TestbedPhase.Leased, of: claim)], [claim]);
 
         Assert.That(plan.NextDeadline, Is.EqualTo(Now + TimeSpan.FromMinutes(6)));
     }
@@ -138,7 +138,7 @@ internal sealed class EndingLeases
         var claim = Claim("one");
         claim.Json["spec"]!["lease"] = new System.Text.Json.Nodes.JsonObject { ["leaseDurationSeconds"] = 5, ["timeToLiveSeconds"] = 999999 };
 
-        var times = new TestbedClaim(claim.Json).Times(small[0]);
+        var times = new TestbedClaim(claim.Json).Times(Small[0]);
 
         Assert.Multiple(() =>
         {

@@ -8,8 +8,8 @@ namespace CiSteps.Testbeds.Tests;
 [TestFixture]
 internal sealed class KeepingALease
 {
-    private static readonly HeldTestbed held = new("smoke", "small", "claim", "bed-1", 7);
-    private static readonly TimeSpan leaseDuration = TimeSpan.FromSeconds(90);
+    private static readonly HeldTestbed Held = new("smoke", "small", "claim", "bed-1", 7);
+    private static readonly TimeSpan LeaseDuration = TimeSpan.FromSeconds(90);
 
     private readonly FakeTimeProvider time = new();
 
@@ -83,7 +83,7 @@ internal sealed class KeepingALease
         Assert.That(renewals, Is.Zero);
     }
 
-    private LeasedTestbed Lease(Func<CancellationToken, Task<string?>> renew) => new(held, "kubeconfig", null, leaseDuration, renew, time, BuildLog.Silent);
+    private LeasedTestbed Lease(Func<CancellationToken, Task<string?>> renew) => new(Held, "kubeconfig", null, LeaseDuration, renew, time, BuildLog.Silent);
 
     // On a thread without a synchronisation context, where a timer's continuation runs before Advance returns.
     private Task PassAsync(int seconds) => Task.Run(() =>

@@ -8,8 +8,8 @@ namespace CiSteps.Testbeds.Tests;
 [TestFixture]
 internal sealed class LeadingControllers
 {
-    private static readonly TimeSpan silence = TimeSpan.FromSeconds(1);
-    private static readonly string path = Kinds.Lease.Path("default", "testbed-pool");
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(1);
+    private static readonly string Path = Kinds.Lease.Path("default", "testbed-pool");
 
     private SandboxFixture sandbox = null!;
     private Cluster cluster = null!;
@@ -35,7 +35,7 @@ internal sealed class LeadingControllers
         using var stop = new CancellationTokenSource(TimeSpan.FromSeconds(20));
         var worked = false;
 
-        await new Leadership(cluster, "default", silence).RunAsync(_ => { worked = true; return Task.CompletedTask; }, stop.Token);
+        await new Leadership(cluster, "default", Silence).RunAsync(_ => { worked = true; return Task.CompletedTask; }, stop.Token);
 
         Assert.That(worked, Is.True);
     }
@@ -62,7 +62,7 @@ internal sealed class LeadingControllers
         var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var stop = new CancellationTokenSource();
-        var leading = new Leadership(cluster, "default", silence).RunAsync(async turn =>
+        var leading = new Leadership(cluster, "default", Silence).RunAsync(async turn =>
         {
             started.TrySetResult();
             using var ended = turn.Register(() => stopped.TrySetResult());
@@ -70,7 +70,7 @@ internal sealed class LeadingControllers
         }, stop.Token);
         await started.Task;
 
-        await cluster.MergeAsync(path, new() { ["spec"] = new System.Text.Json.Nodes.JsonObject { ["holderIdentity"] = "another" } }, default);
+        await cluster.MergeAsync(Path, new() { ["spec"] = new System.Text.Json.Nodes.JsonObject { ["holderIdentity"] = "another" } }, default);
 
         Assert.That(async () => await stopped.Task.WaitAsync(TimeSpan.FromSeconds(20)), Throws.Nothing);
         await stop.CancelAsync();

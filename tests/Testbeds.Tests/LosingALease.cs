@@ -9,7 +9,7 @@ namespace CiSteps.Testbeds.Tests;
 [TestFixture]
 internal sealed class LosingALease
 {
-    private static readonly LeaseTimes brief = new(TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(2), TimeSpan.FromMinutes(1));
+    private static readonly LeaseTimes Brief = new(TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(2), TimeSpan.FromMinutes(1));
 
     private RunningPool pool = null!;
     private TestbedClaims claims = null!;
@@ -17,7 +17,7 @@ internal sealed class LosingALease
     [SetUp]
     public async Task SetUp()
     {
-        pool = await RunningPool.StartAsync(beds: 1, brief);
+        pool = await RunningPool.StartAsync(beds: 1, Brief);
         claims = pool.Claims();
     }
 

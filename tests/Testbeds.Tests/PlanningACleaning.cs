@@ -6,9 +6,9 @@ namespace CiSteps.Testbeds.Tests;
 [TestFixture]
 internal sealed class PlanningACleaning
 {
-    private static readonly Kind role = new("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", false);
-    private static readonly Kind webhook = new("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", false);
-    private static readonly Kind custom = new("example.com/v1", "Widget", "widgets", true);
+    private static readonly Kind Role = new("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", false);
+    private static readonly Kind Webhook = new("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", false);
+    private static readonly Kind Custom = new("example.com/v1", "Widget", "widgets", true);
 
     [Test]
     public void What_the_baseline_has_is_left_alone()
@@ -31,8 +31,8 @@ internal sealed class PlanningACleaning
     [Test]
     public void Webhooks_go_first_and_custom_objects_before_their_definitions()
     {
-        var plan = CleaningPlan.For([Item(Kinds.Namespace, null, "test"), Item(role, null, "r"), Item(Kinds.CustomResourceDefinition, null, "widgets.example.com"),
-            Item(custom, "default", "w"), Item(webhook, null, "deny"), Item(Kinds.ConfigMap, "default", "c")], new HashSet<string>());
+        var plan = CleaningPlan.For([Item(Kinds.Namespace, null, "test"), Item(Role, null, "r"), Item(Kinds.CustomResourceDefinition, null, "widgets.example.com"),
+            Item(Custom, "default", "w"), Item(Webhook, null, "deny"), Item(Kinds.ConfigMap, "default", "c")], new HashSet<string>());
 
         Assert.That(plan.Leftovers.Select(item => item.Kind.Name), Is.EqualTo(new[]
             { "ValidatingWebhookConfiguration", "Widget", "CustomResourceDefinition", "ConfigMap", "Namespace", "ClusterRole" }));

@@ -13,7 +13,7 @@ internal sealed class RunningPool : IAsyncDisposable
 {
     public const string Namespace = "cisteps-testbeds";
 
-    private static readonly TimeSpan patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly List<SandboxFixture> clusters = [];
     private readonly List<(CancellationTokenSource Stop, Task Run)> controllers = [];
@@ -72,7 +72,7 @@ internal sealed class RunningPool : IAsyncDisposable
     public static ClaimRequest Request(string build, params string[] suites) => ClaimRequest.Of(Run(build), [.. suites.Select(suite => new TestbedWish(suite, "small"))]);
 
     public async Task<HeldTestbed> ClaimAsync(ITestbeds testbeds, string build, string suite = "smoke") =>
-        (await testbeds.ClaimAsync(Request(build, suite), patience, default))[0];
+        (await testbeds.ClaimAsync(Request(build, suite), Patience, default))[0];
 
     public Cluster Connect(string kubeconfig)
     {
@@ -132,7 +132,7 @@ internal sealed class RunningPool : IAsyncDisposable
 
     private async Task<JsonObject> WaitAsync(Kind kind, string name, Func<JsonObject, bool> isSo, string what)
     {
-        using var limit = new CancellationTokenSource(patience);
+        using var limit = new CancellationTokenSource(Patience);
         var last = "never seen";
         try
         {
@@ -147,6 +147,6 @@ internal sealed class RunningPool : IAsyncDisposable
         {
             // Said below.
         }
-        throw new AssertionException($"{what} did not come within {patience}; last: {last}\n{Output}");
+        throw new AssertionException($"{what} did not come within {Patience}; last: {last}\n{Output}");
     }
 }

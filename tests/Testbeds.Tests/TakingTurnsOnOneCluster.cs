@@ -8,7 +8,7 @@ namespace CiSteps.Testbeds.Tests;
 [TestFixture]
 internal sealed class TakingTurnsOnOneCluster
 {
-    private static readonly TimeSpan wait = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Wait = TimeSpan.FromSeconds(20);
 
     private readonly List<IDisposable> open = [];
     private SandboxFixture sandbox = null!;
@@ -29,9 +29,9 @@ internal sealed class TakingTurnsOnOneCluster
     {
         var first = Lock();
         var second = Lock();
-        var held = await first.ClaimAsync(RunningPool.Request("1", "smoke", "load"), wait, default);
+        var held = await first.ClaimAsync(RunningPool.Request("1", "smoke", "load"), Wait, default);
 
-        var waiting = second.ClaimAsync(RunningPool.Request("2", "smoke"), wait, default);
+        var waiting = second.ClaimAsync(RunningPool.Request("2", "smoke"), Wait, default);
         await first.ReleaseAsync(held[0].Claim, default);
         var stillWaiting = !waiting.IsCompleted;
         await first.ReleaseAsync(held[1].Claim, default);
@@ -48,18 +48,18 @@ internal sealed class TakingTurnsOnOneCluster
     [Test]
     public async Task Not_free_in_time_names_the_holder()
     {
-        await Lock().ClaimAsync(RunningPool.Request("1", "smoke"), wait, default);
+        await Lock().ClaimAsync(RunningPool.Request("1", "smoke"), Wait, default);
 
         Assert.That(async () => await Lock().ClaimAsync(RunningPool.Request("2", "smoke"), TimeSpan.FromMilliseconds(300), default),
-            Throws.TypeOf<UnavailableException>().With.Property("Reason").EqualTo("none-free").And.Message.Contains("held by build 1 of ci/greeting until"));
+            Throws.TypeOf<UnavailableException>().With.Property("Reason").EqualTo("no-testbed-free").And.Message.Contains("held by build 1 of ci/greeting until"));
     }
 
     [Test]
     public async Task A_lock_that_nobody_picks_up_or_renews_is_taken_over_with_a_higher_number()
     {
-        var held = (await Lock(new LeaseTimes(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(1))).ClaimAsync(RunningPool.Request("1", "smoke"), wait, default))[0];
+        var held = (await Lock(new LeaseTimes(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(1))).ClaimAsync(RunningPool.Request("1", "smoke"), Wait, default))[0];
 
-        var next = (await Lock().ClaimAsync(RunningPool.Request("2", "smoke"), wait, default))[0];
+        var next = (await Lock().ClaimAsync(RunningPool.Request("2", "smoke"), Wait, default))[0];
 
         await Assert.MultipleAsync(async () =>
         {
@@ -71,8 +71,8 @@ internal sealed class TakingTurnsOnOneCluster
     [Test]
     public async Task A_second_claim_of_the_same_chain_keeps_the_lock()
     {
-        var first = await Lock().ClaimAsync(RunningPool.Request("1", "smoke"), wait, default);
-        var second = await Lock().ClaimAsync(RunningPool.Request("1", "smoke"), wait, default);
+        var first = await Lock().ClaimAsync(RunningPool.Request("1", "smoke"), Wait, default);
+        var second = await Lock().ClaimAsync(RunningPool.Request("1", "smoke"), Wait, default);
 
         Assert.That(second, Is.EqualTo(first));
     }
@@ -81,7 +81,7 @@ internal sealed class TakingTurnsOnOneCluster
     public async Task Who_picks_up_gets_the_clusters_kubeconfig_and_releasing_all_frees_it()
     {
         var testbeds = Lock();
-        var held = (await testbeds.ClaimAsync(RunningPool.Request("1", "smoke"), wait, default))[0];
+        var held = (await testbeds.ClaimAsync(RunningPool.Request("1", "smoke"), Wait, default))[0];
         await using var leased = await testbeds.TryPickUpAsync(held, default);
 
         var released = await testbeds.ReleaseAllAsync(RunningPool.Run("1"), default);

@@ -3,7 +3,7 @@ namespace Shop;
 internal static class Once
 {
     // Classes run side by side.
-    private static readonly Lock gate = new();
+    private static readonly Lock Gate = new();
 
     /// <summary>Notes that a test ran, and fails when it is the first time.</summary>
     public static void Fails(string name)
@@ -15,7 +15,7 @@ internal static class Once
     public static int Ran(string name)
     {
         var log = Environment.GetEnvironmentVariable("RAN")!;
-        lock (gate)
+        lock (Gate)
         {
             File.AppendAllLines(log, [name]);
             return File.ReadAllLines(log).Count(line => line == name);

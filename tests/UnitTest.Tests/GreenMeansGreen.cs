@@ -93,7 +93,7 @@ public sealed class GreenMeansGreen
         {
             Assert.That(exit, Is.EqualTo(ExitCode.Refused));
             Assert.That(File.Exists(Path.Combine(project.Clone.Folder, "old.xml")), Is.False);
-            Assert.That(File.Exists(Path.Combine(project.Clone.Folder, "pom.xml")), Is.True, "what is no report is never deleted");
+            Assert.That(File.Exists(Path.Combine(project.Clone.Folder, "pom.xml")), Is.True, "what is not a report is never deleted");
         }
     }
 

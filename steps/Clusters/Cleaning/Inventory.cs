@@ -22,7 +22,7 @@ public sealed record InventoryItem(Kind Kind, string? Namespace, string Name, st
 public sealed class Inventory
 {
     // Kinds that come and go by themselves, or that only show others' state.
-    private static readonly HashSet<string> volatileKinds = new(StringComparer.Ordinal)
+    private static readonly HashSet<string> VolatileKinds = new(StringComparer.Ordinal)
     {
         "Event", "Lease", "Endpoints", "EndpointSlice", "ComponentStatus", "PodMetrics", "NodeMetrics", "Node", "CSINode", "CSIStorageCapacity", "TokenReview",
         "FlowSchema", "PriorityLevelConfiguration", "CertificateSigningRequest", "IPAddress", "ServiceCIDR", "APIService", "ControllerRevision",
@@ -53,7 +53,7 @@ public sealed class Inventory
     {
         ArgumentNullException.ThrowIfNull(cluster);
         var kinds = (await cluster.AllKindsAsync(cancel).ConfigureAwait(false))
-            .Where(kind => kind.Verbs is { } verbs && verbs.Contains("list") && verbs.Contains("delete") && !volatileKinds.Contains(kind.Name) && (ns is null || kind.Namespaced)).ToList();
+            .Where(kind => kind.Verbs is { } verbs && verbs.Contains("list") && verbs.Contains("delete") && !VolatileKinds.Contains(kind.Name) && (ns is null || kind.Namespaced)).ToList();
         var items = new List<InventoryItem>();
         using var few = new SemaphoreSlim(8);
         await Task.WhenAll(kinds.Select(async kind =>

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Json;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 
 namespace CiSteps.Clusters;
 
@@ -46,8 +46,8 @@ public static class Labels
 /// <content>Namespaces, made and removed.</content>
 public sealed partial class Cluster
 {
-    private static readonly TimeSpan stuckNews = TimeSpan.FromSeconds(8);
-    private static readonly TimeSpan holdersLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan StuckNews = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan HoldersLimit = TimeSpan.FromSeconds(5);
 
     /// <summary>Makes a namespace, or takes an existing one over; one that is just being removed is waited for.</summary>
     /// <param name="name">Of the namespace: at most 63 lower-case letters, digits and hyphens.</param>
@@ -91,7 +91,7 @@ public sealed partial class Cluster
         JsonObject? last = null;
         using var end = new CancellationTokenSource(limit, Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(end.Token, cancel);
-        await using var news = Time.CreateTimer(_ => Log.Progress($"waiting for {kind.Name} \"{name}\" to be gone{Held(last)}"), null, stuckNews, stuckNews);
+        await using var news = Time.CreateTimer(_ => Log.Progress($"waiting for {kind.Name} \"{name}\" to be gone{Held(last)}"), null, StuckNews, StuckNews);
         try
         {
             await foreach (var change in WatchAsync(kind.Collection(ns), null, "metadata.name=" + name, either.Token).ConfigureAwait(false))
@@ -119,7 +119,7 @@ public sealed partial class Cluster
     // Not every server says in the namespace's conditions what is left in it: look.
     private async Task<string> HoldersAsync(string ns, CancellationToken cancel)
     {
-        using var end = new CancellationTokenSource(holdersLimit, Time);
+        using var end = new CancellationTokenSource(HoldersLimit, Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(end.Token, cancel);
         try
         {

@@ -18,7 +18,7 @@ internal static class Kubeconfig
         var source = file is null ? "the kubeconfig" : $"the kubeconfig \"{file}\"";
         var document = YamlDocuments.Parse(text, source) is [var only] ? only.Value as JsonObject : null;
         if (document is null || (string?)document["kind"] != "Config" && document["clusters"] is null)
-            throw new UsageException($"{source} is no kubeconfig: it has no clusters; give the path of a kubeconfig, or its content");
+            throw new UsageException($"{source} is not a kubeconfig: it has no clusters; give the path of a kubeconfig, or its content");
         var context = (string?)document["current-context"] ?? "";
         if (context.Length == 0) throw new UsageException($"{source} has no current-context; set one with kubectl config use-context");
         RefuseUnlistedPlugins(document, source, plugins);

@@ -4,7 +4,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Json;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using Polly;
 
 namespace CiSteps.Clusters;
@@ -26,7 +26,7 @@ public sealed partial class Cluster
     private static readonly TimeSpan ProxyLimit = TimeSpan.FromSeconds(10);
 
     // A page of 500 objects, each of which etcd holds to 1.5 MiB: a list as large as this has never been seen.
-    private static readonly JsonLimits answers = new(256L << 20);
+    private static readonly JsonLimits Answers = new(256L << 20);
 
     private readonly ResiliencePipeline retry;
 
@@ -184,7 +184,7 @@ public sealed partial class Cluster
                 if (!response.IsSuccessStatusCode)
                     throw Failure(response, await response.Content.ReadAsStringAsync(limit.Token).ConfigureAwait(false), $"{method} {path}");
                 var answer = await response.Content.ReadAsStreamAsync(limit.Token).ConfigureAwait(false);
-                return await OutsideJson.ReadObjectAsync(answer, $"the answer to {method} {path}", answers, limit.Token)
+                return await OutsideJson.ReadObjectAsync(answer, $"the answer to {method} {path}", Answers, limit.Token)
                     .ConfigureAwait(false);
             }
             catch (OperationCanceledException error) when (!cancel.IsCancellationRequested)

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Json;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using static CiSteps.Clusters.Reading;
 
 namespace CiSteps.Clusters;
@@ -11,22 +11,22 @@ namespace CiSteps.Clusters;
 /// <param name="Lines">All lines that its container wrote.</param>
 /// <param name="ExitCode">The container's exit code; null when it never ended by itself.</param>
 /// <param name="Failure">Why it could not run to its end; null when it did, whatever its exit code.</param>
-public sealed record TestJobResult(IReadOnlyList<string> Lines, int? ExitCode, DeployFailure? Failure);
+public sealed record TestJobResult(IReadOnlyList<string> Lines, int? ExitCode, StepFailure? Failure);
 
 /// <summary>Runs tests as a Job in the cluster, once, and brings home what they wrote.</summary>
 public static class TestJob
 {
-    private static readonly TimeSpan news = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan News = TimeSpan.FromSeconds(8);
 
     // Once the job has ended its stream closes by itself; longer, and the node has gone silent.
-    private static readonly TimeSpan restOfLog = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan RestOfLog = TimeSpan.FromSeconds(10);
 
     // What may mend itself before the first test has begun.
-    private static readonly TimeSpan startGrace = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan StartGrace = TimeSpan.FromSeconds(60);
 
     /// <summary>Makes the job run once and never again: no retries, no early disappearance, pods that are not restarted.</summary>
     /// <param name="job">A manifest of kind Job.</param>
-    /// <exception cref="UsageException">It is no Job.</exception>
+    /// <exception cref="UsageException">It is not a Job.</exception>
     public static Manifest Once(Manifest job)
     {
         ArgumentNullException.ThrowIfNull(job);
@@ -137,33 +137,33 @@ public static class TestJob
                     return Result(null, verdict);
                 }
                 if (pod is not null && Text(pod.Member("status", "phase")) == "Failed")
-                    return Result(null, Evicted(pod) ?? new DeployFailure("test-pod-failed", $"the test pod \"{pod.NameOf()}\" failed: {Text(pod.Member("status", "message"))}"));
+                    return Result(null, Evicted(pod) ?? new StepFailure("test-pod-failed", $"the test pod \"{pod.NameOf()}\" failed: {Text(pod.Member("status", "message"))}"));
                 if (reading is not null && pod is null && view.Knows("pods"))
-                    return Result(null, new DeployFailure("test-pod-lost", $"the test pod \"{readingPod}\" disappeared while it ran; somebody deleted it, or its node is gone: run again", Fault.Unknown));
+                    return Result(null, new StepFailure("test-pod-lost", $"the test pod \"{readingPod}\" disappeared while it ran; somebody deleted it, or its node is gone: run again", Fault.Unknown));
                 var waited = time.GetElapsedTime(started);
                 if (waited >= timeLimit)
-                    return Result(null, new DeployFailure("tests-timeout", $"{job.Title} did not end within {Durations.Show(timeLimit)}{(LastWords() is { } words ? $"; its last line: {words}" : "; it wrote nothing")}"));
+                    return Result(null, new StepFailure("tests-timeout", $"{job.Title} did not end within {Durations.Show(timeLimit)}{(LastWords() is { } words ? $"; its last line: {words}" : "; it wrote nothing")}"));
                 if (!running && pod is not null && Trouble(pod, since, time) is { } trouble) return Result(null, trouble);
-                if (time.GetElapsedTime(Interlocked.Read(ref lastLine)) >= news)
+                if (time.GetElapsedTime(Interlocked.Read(ref lastLine)) >= News)
                 {
                     log.Progress($"{job.Title}: {(running ? "running" : pod is null ? "waiting for its pod" : "waiting for its container to start")}, {Durations.Show(waited)} of {Durations.Show(timeLimit)}");
                     Interlocked.Exchange(ref lastLine, time.GetTimestamp());
                 }
-                await NextAsync(time, Min(news - time.GetElapsedTime(Interlocked.Read(ref lastLine)), timeLimit - waited), changes, cancel).ConfigureAwait(false);
+                await NextAsync(time, Min(News - time.GetElapsedTime(Interlocked.Read(ref lastLine)), timeLimit - waited), changes, cancel).ConfigureAwait(false);
             }
         }
 
         private IEnumerable<JsonObject> Own() => view.Workload is { } item ? view.Pods.Where(pod => pod.IsOwnedBy(item.Uid())) : [];
 
-        private DeployFailure? JobVerdict()
+        private StepFailure? JobVerdict()
         {
             if (view.Workload is not { } item || Conditions.Find(item, "Failed") is not { Status: "True" } failed) return null;
             // The pod's own end says more when it is known; this is for jobs that never got that far.
             return failed.Reason == "BackoffLimitExceeded" && Own().Any() ? null
-                : new DeployFailure(failed.Reason == "DeadlineExceeded" ? "tests-timeout" : "test-job-failed", $"{job.Title} failed: {failed.Reason}, {failed.Message}");
+                : new StepFailure(failed.Reason == "DeadlineExceeded" ? "tests-timeout" : "test-job-failed", $"{job.Title} failed: {failed.Reason}, {failed.Message}");
         }
 
-        private DeployFailure? Trouble(JsonObject pod, Dictionary<string, long> since, TimeProvider time)
+        private StepFailure? Trouble(JsonObject pod, Dictionary<string, long> since, TimeProvider time)
         {
             var uid = pod.Uid();
             var events = view.Events.Where(item => Text(item.Member("involvedObject", "uid")) == uid).OrderBy(RolloutJudge.When, StringComparer.Ordinal).ToList();
@@ -172,14 +172,14 @@ public static class TestJob
             {
                 if (trouble.IsPermanent) return trouble.Failure;
                 if (since.TryAdd(trouble.Key, time.GetTimestamp())) log.Warning(trouble.Failure.Text);
-                else if (time.GetElapsedTime(since[trouble.Key]) >= startGrace) return trouble.Failure;
+                else if (time.GetElapsedTime(since[trouble.Key]) >= StartGrace) return trouble.Failure;
             }
             return null;
         }
 
-        private static DeployFailure? Evicted(JsonObject pod) =>
+        private static StepFailure? Evicted(JsonObject pod) =>
             Text(pod.Member("status", "phase")) == "Failed" && Text(pod.Member("status", "reason")) is { Length: > 0 } reason
-                ? new DeployFailure("test-pod-" + reason.ToLowerInvariant(), $"the test pod \"{pod.NameOf()}\" was ended by the cluster: {reason}, {Text(pod.Member("status", "message"))}; give it a memory request, or use a testbed class with bigger nodes")
+                ? new StepFailure("test-pod-" + reason.ToLowerInvariant(), $"the test pod \"{pod.NameOf()}\" was ended by the cluster: {reason}, {Text(pod.Member("status", "message"))}; give it a memory request, or use a testbed class with bigger nodes")
                 : null;
 
         private async Task ReadAsync(string pod, CancellationToken stop)
@@ -208,11 +208,11 @@ public static class TestJob
             if (reading is null) return;
             try
             {
-                await reading.WaitAsync(restOfLog, cluster.Time, cancel).ConfigureAwait(false);
+                await reading.WaitAsync(RestOfLog, cluster.Time, cancel).ConfigureAwait(false);
             }
             catch (TimeoutException)
             {
-                log.Warning($"the log of {job.Title} did not come to its end within {Durations.Show(restOfLog)} after the container had ended");
+                log.Warning($"the log of {job.Title} did not come to its end within {Durations.Show(RestOfLog)} after the container had ended");
             }
         }
 
@@ -242,7 +242,7 @@ public static class TestJob
             lock (gate) return lines.Count > 0 ? lines[^1] : null;
         }
 
-        private TestJobResult Result(int? exit, DeployFailure? failure)
+        private TestJobResult Result(int? exit, StepFailure? failure)
         {
             lock (gate) return new TestJobResult([.. lines], exit, failure);
         }

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Json;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 
 namespace CiSteps.Clusters;
 
@@ -9,7 +9,7 @@ namespace CiSteps.Clusters;
 /// <param name="Reason">Stable kebab-case word.</param>
 /// <param name="Text">What, which one in quotes, why, and what to do next.</param>
 /// <param name="Fault">Whose fault it was. What a cluster says of what was deployed is the change's.</param>
-public sealed record DeployFailure(string Reason, string Text, Fault Fault = Fault.Change)
+public sealed record StepFailure(string Reason, string Text, Fault Fault = Fault.Change)
 {
     /// <summary>
     /// Whether the deployed containers themselves said no: they could not start, crashed, or ran and did not get ready. What
@@ -22,7 +22,7 @@ public sealed record DeployFailure(string Reason, string Text, Fault Fault = Fau
 /// <content>Server-side apply of whole sets.</content>
 public sealed partial class Cluster
 {
-    private static readonly TimeSpan definitionLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan DefinitionLimit = TimeSpan.FromSeconds(30);
 
     /// <summary>Applies all manifests in kind order (server-side, forced, as <see cref="FieldManager"/>); waits for each custom resource definition to be served before going on. Applying twice changes nothing.</summary>
     /// <param name="manifests">With their namespaces set.</param>
@@ -30,7 +30,7 @@ public sealed partial class Cluster
     /// <param name="cancel">Stops it.</param>
     /// <returns>Null when everything is in the cluster; otherwise why one manifest was denied (quota, admission).</returns>
     /// <exception cref="UsageException">The server calls a manifest invalid or does not know its kind.</exception>
-    public async Task<DeployFailure?> ApplyAsync(ManifestSet manifests, bool dryRun, CancellationToken cancel)
+    public async Task<StepFailure?> ApplyAsync(ManifestSet manifests, bool dryRun, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(manifests);
         foreach (var item in manifests.InKindOrder().Items)
@@ -50,8 +50,8 @@ public sealed partial class Cluster
                 if (error.Code == 404 && dryRun) continue;
                 if (error.Code == 403)
                     return error.Said.Contains("quota", StringComparison.Ordinal)
-                        ? new DeployFailure("quota", $"{item.Title} does not fit the quota of namespace \"{item.Namespace}\": {error.Said}; ask for less, or raise the quota")
-                        : new DeployFailure("denied", $"{item.Title} was denied: {error.Said}; change the manifest ({item.Source}) or the policy that denies it");
+                        ? new StepFailure("quota", $"{item.Title} does not fit the quota of namespace \"{item.Namespace}\": {error.Said}; ask for less, or raise the quota")
+                        : new StepFailure("denied", $"{item.Title} was denied: {error.Said}; change the manifest ({item.Source}) or the policy that denies it");
                 if (error.Code == 404)
                     throw new UsageException($"{item.Source}: {item.Title} cannot be applied: {error.Said}; its namespace \"{item.Namespace}\" must exist", error);
                 if (error.Code is 400 or 409 or 415 or 422 or 500)
@@ -65,7 +65,7 @@ public sealed partial class Cluster
 
     private async Task AwaitDefinitionAsync(Kind kind, string name, CancellationToken cancel)
     {
-        using var limit = new CancellationTokenSource(definitionLimit, Time);
+        using var limit = new CancellationTokenSource(DefinitionLimit, Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
         try
         {
@@ -79,7 +79,7 @@ public sealed partial class Cluster
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            throw new UnavailableException("cluster-slow", $"CustomResourceDefinition \"{name}\" was not established within {Durations.Show(definitionLimit)}; look at it with kubectl describe crd {name}");
+            throw new UnavailableException("cluster-slow", $"CustomResourceDefinition \"{name}\" was not established within {Durations.Show(DefinitionLimit)}; look at it with kubectl describe crd {name}");
         }
     }
 }

@@ -33,7 +33,7 @@ public sealed class ManifestSet
     /// <summary>Reads files and folders (all <c>*.yaml</c>, <c>*.yml</c>, <c>*.json</c> below, by name).</summary>
     /// <param name="root">Folder that the paths are relative to, and must stay in.</param>
     /// <param name="paths">Files or folders.</param>
-    /// <exception cref="UsageException">A path is missing or outside, or a file is no manifest.</exception>
+    /// <exception cref="UsageException">A path is missing or outside, or a file is not a manifest.</exception>
     public static ManifestSet Load(string root, IEnumerable<string> paths)
     {
         ArgumentNullException.ThrowIfNull(paths);
@@ -74,7 +74,7 @@ public sealed class ManifestSet
         Path.GetExtension(path) is ".yaml" or ".yml" or ".json" && Path.GetFileName(path) is not ("kustomization.yaml" or "kustomization.yml");
 
     /// <summary>Reads YAML or JSON text, any number of documents; lists are taken apart, empty documents left out.</summary>
-    /// <exception cref="UsageException">It is no YAML, or a document is no manifest; with line and column.</exception>
+    /// <exception cref="UsageException">It is not YAML, or a document is not a manifest; with line and column.</exception>
     public static ManifestSet Parse(string text, string source)
     {
         var items = new List<Manifest>();
@@ -83,7 +83,7 @@ public sealed class ManifestSet
 
         void Add(JsonNode? value, string where)
         {
-            if (value is not JsonObject item) throw new UsageException($"{where}: this is no manifest: it needs apiVersion, kind and metadata");
+            if (value is not JsonObject item) throw new UsageException($"{where}: this is not a manifest: it needs apiVersion, kind and metadata");
             if (Text(item["kind"]) is not { Length: > 0 } kind) throw new UsageException($"{where}: a manifest needs \"kind\"");
             if (Text(item["apiVersion"]) is not { Length: > 0 }) throw new UsageException($"{where}: the {kind} needs \"apiVersion\"");
             if (kind.EndsWith("List", StringComparison.Ordinal) && item["items"] is JsonArray list)

@@ -31,7 +31,7 @@ internal static class YamlDocuments
         catch (YamlException error)
         {
             var inner = error.InnerException is { } cause && error.Message.Contains("Exception", StringComparison.Ordinal) ? cause.Message : error.Message;
-            throw new UsageException($"{source}:{error.Start.Line}:{error.Start.Column}: this is no YAML: {inner}", error);
+            throw new UsageException($"{source}:{error.Start.Line}:{error.Start.Column}: this is not YAML: {inner}", error);
         }
     }
 

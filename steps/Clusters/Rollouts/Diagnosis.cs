@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Json;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using static CiSteps.Clusters.Reading;
 
 namespace CiSteps.Clusters;
@@ -16,7 +16,7 @@ public static class Diagnosis
     private const int LinesInFile = 2000;
 
     // A diagnosis must not eat the time that cleaning needs.
-    private static readonly TimeSpan limit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
     /// <summary>Collects the diagnosis; never throws for what the cluster does not give.</summary>
     /// <param name="cluster">The cluster.</param>
@@ -29,7 +29,7 @@ public static class Diagnosis
     {
         ArgumentNullException.ThrowIfNull(cluster);
         ArgumentNullException.ThrowIfNull(log);
-        using var end = new CancellationTokenSource(limit, cluster.Time);
+        using var end = new CancellationTokenSource(Limit, cluster.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(end.Token, cancel);
         var files = new List<string>();
         var block = new List<string>();
@@ -40,7 +40,7 @@ public static class Diagnosis
         }
         catch (Exception error) when (error is ClusterApiException or UnavailableException or IOException or UnauthorizedAccessException || error is OperationCanceledException && !cancel.IsCancellationRequested)
         {
-            block.Add($"the diagnosis is incomplete: {(error is OperationCanceledException ? $"the cluster took longer than {Durations.Show(limit)}" : error.Message)}");
+            block.Add($"the diagnosis is incomplete: {(error is OperationCanceledException ? $"the cluster took longer than {Durations.Show(Limit)}" : error.Message)}");
         }
         using (log.Block($"diagnosis of namespace {ns}"))
         {

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Json;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using static CiSteps.Clusters.Reading;
 
 namespace CiSteps.Clusters;
@@ -29,7 +29,7 @@ internal sealed record PodHealth(string Name, int Restarts, string? Ended, bool 
 public static partial class Rollout
 {
     // A node that is slow for a moment, a probe that is lost: less than what a person would call down.
-    private static readonly TimeSpan mostUnready = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan MostUnready = TimeSpan.FromSeconds(15);
 
     /// <summary>Looks once whether a workload is rolled out and serves.</summary>
     /// <param name="cluster">The cluster.</param>
@@ -73,7 +73,7 @@ public static partial class Rollout
     /// <param name="cancel">Ends it.</param>
     /// <returns>Why it does not hold; never returns while it holds.</returns>
     /// <exception cref="UnavailableException">The API server stays away.</exception>
-    public static Task<DeployFailure> GuardAsync(Cluster cluster, RolloutTarget target, CancellationToken cancel)
+    public static Task<StepFailure> GuardAsync(Cluster cluster, RolloutTarget target, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(cluster);
         ArgumentNullException.ThrowIfNull(target);
@@ -81,7 +81,7 @@ public static partial class Rollout
             cancel);
     }
 
-    private static async Task<DeployFailure> FollowGuardedAsync(TimeProvider time, RolloutView view, RolloutTarget target,
+    private static async Task<StepFailure> FollowGuardedAsync(TimeProvider time, RolloutView view, RolloutTarget target,
         ChannelReader<(string Topic, Change? Change, Exception? Error)> changes, CancellationToken cancel)
     {
         var restarts = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -103,14 +103,14 @@ public static partial class Rollout
                 if (!restarts.TryAdd(pod.Name, pod.Restarts) && pod.Restarts > restarts[pod.Name])
                     return Broken(target, $"a container of pod \"{pod.Name}\" was started again");
                 if (pod.IsReady) unready.Remove(pod.Name);
-                else if (!unready.TryAdd(pod.Name, time.GetTimestamp()) && time.GetElapsedTime(unready[pod.Name]) >= mostUnready)
-                    return Broken(target, $"pod \"{pod.Name}\" is not ready any more, for {Durations.Show(mostUnready)}");
+                else if (!unready.TryAdd(pod.Name, time.GetTimestamp()) && time.GetElapsedTime(unready[pod.Name]) >= MostUnready)
+                    return Broken(target, $"pod \"{pod.Name}\" is not ready any more, for {Durations.Show(MostUnready)}");
             }
-            var wait = unready.Values.Select(since => mostUnready - time.GetElapsedTime(since)).Append(news).Min();
+            var wait = unready.Values.Select(since => MostUnready - time.GetElapsedTime(since)).Append(News).Min();
             await NextAsync(time, wait, view, changes, cancel).ConfigureAwait(false);
         }
     }
 
-    private static DeployFailure Broken(RolloutTarget target, string what) =>
+    private static StepFailure Broken(RolloutTarget target, string what) =>
         new("does-not-hold", $"{target.Title} was rolled out and does not hold: {what}; its log is in the diagnosis") { IsOwn = true };
 }

@@ -118,9 +118,9 @@ internal static class PodTroubles
     // What the container itself did.
     private static Trouble Own(Trouble trouble) => trouble with { Failure = trouble.Failure with { IsOwn = true } };
 
-    private static Trouble Permanent(string key, string reason, string text) => new(key, true, new DeployFailure(reason, text));
+    private static Trouble Permanent(string key, string reason, string text) => new(key, true, new StepFailure(reason, text));
 
-    private static Trouble Maybe(string key, string reason, string text) => new(key, false, new DeployFailure(reason, text));
+    private static Trouble Maybe(string key, string reason, string text) => new(key, false, new StepFailure(reason, text));
 }
 
 /// <summary>Why an image cannot be pulled, from the runtime's words.</summary>
@@ -139,10 +139,10 @@ internal static class PullTroubles
             return Permanent("image-not-found", $"the image \"{image}\" of {who} does not exist: {message}; check that it was pushed, and that the registry's pull host in ci-steps.yaml is the one that nodes reach");
         if (Says("no matching manifest") || Says("no match for platform") || Says("exec format"))
             return Permanent("image-platform", $"the image \"{image}\" has nothing for the node's platform: {message}; build it for that platform");
-        return new Trouble(key, false, new DeployFailure("image-pull", $"{who} cannot pull \"{image}\": {message}; check that the nodes reach the registry", Fault.Unknown));
+        return new Trouble(key, false, new StepFailure("image-pull", $"{who} cannot pull \"{image}\": {message}; check that the nodes reach the registry", Fault.Unknown));
 
         bool Says(string words) => message.Contains(words, StringComparison.OrdinalIgnoreCase);
 
-        Trouble Permanent(string reason, string text) => new(key, true, new DeployFailure(reason, text));
+        Trouble Permanent(string reason, string text) => new(key, true, new StepFailure(reason, text));
     }
 }

@@ -1,7 +1,7 @@
 using System.Threading.Channels;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Display;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 
 namespace CiSteps.Clusters;
 
@@ -9,7 +9,7 @@ namespace CiSteps.Clusters;
 public static partial class Rollout
 {
     // Nobody looks at a silent log for longer.
-    private static readonly TimeSpan news = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan News = TimeSpan.FromSeconds(8);
 
     /// <summary>Waits for a roll-out to be done or to have failed.</summary>
     /// <param name="cluster">The cluster.</param>
@@ -103,7 +103,7 @@ public static partial class Rollout
             var lasting = state.Troubles.FirstOrDefault(trouble => time.GetElapsedTime(since[trouble.Key]) >= grace);
             if (lasting is not null) return new RolloutResult(lasting.Failure, state.Pods, state.RunningDigest);
             if (waited >= target.TimeLimit) return new RolloutResult(Late(target, state), state.Pods, state.RunningDigest);
-            if (state.Waiting != said || time.GetElapsedTime(spoke) >= news)
+            if (state.Waiting != said || time.GetElapsedTime(spoke) >= News)
             {
                 // A change is worth a line when the last one has been read for a moment, and silence never lasts long.
                 if (said.Length == 0 && view.Knows("workload") || time.GetElapsedTime(spoke) >= TimeSpan.FromSeconds(1))
@@ -112,7 +112,7 @@ public static partial class Rollout
                     (said, spoke) = (state.Waiting, now);
                 }
             }
-            var wait = news - time.GetElapsedTime(spoke);
+            var wait = News - time.GetElapsedTime(spoke);
             foreach (var start in since.Values) wait = Min(wait, grace - time.GetElapsedTime(start));
             wait = Min(wait, target.TimeLimit - waited);
             await NextAsync(time, wait, view, changes, cancel).ConfigureAwait(false);
@@ -148,10 +148,10 @@ public static partial class Rollout
     private static bool MayBeAbsent(string topic, Exception? error) => topic is "nodes" or "services" or "endpointslices" or "events"
         && error is ClusterApiException or UnavailableException { Reason: "cluster-forbidden" };
 
-    private static DeployFailure Late(RolloutTarget target, RolloutState state)
+    private static StepFailure Late(RolloutTarget target, RolloutState state)
     {
         var trouble = state.Troubles.Count > 0 ? $" {state.Troubles[0].Failure.Text}" : " the diagnosis says what its pods do";
-        return new DeployFailure("rollout-timeout", $"{target.Title} was not rolled out within {Durations.Show(target.TimeLimit)}: still waiting for {state.Waiting};{trouble}")
+        return new StepFailure("rollout-timeout", $"{target.Title} was not rolled out within {Durations.Show(target.TimeLimit)}: still waiting for {state.Waiting};{trouble}")
         {
             IsOwn = state.Troubles.Count > 0 ? state.Troubles[0].Failure.IsOwn : state.HasOwnUnready,
         };

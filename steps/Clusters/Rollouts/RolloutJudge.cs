@@ -42,7 +42,7 @@ internal static class RolloutJudge
                 if (DigestIn(Text(status?["imageID"])) is not { } runs) continue;
                 digest = runs;
                 if (!target.Digests.Contains(runs))
-                    troubles.Add(new Trouble("digest", true, new DeployFailure("wrong-image", $"container \"{container}\" of pod \"{pod.NameOf()}\" runs {runs}, not {target.Digests.First()}; somebody else changes this workload, or the registry gives another image for the same name", Fault.Unknown)));
+                    troubles.Add(new Trouble("digest", true, new StepFailure("wrong-image", $"container \"{container}\" of pod \"{pod.NameOf()}\" runs {runs}, not {target.Digests.First()}; somebody else changes this workload, or the registry gives another image for the same name", Fault.Unknown)));
             }
         }
         var missing = Missing(view, target, workload, revision, fresh, old);
@@ -102,7 +102,7 @@ internal static class RolloutJudge
             if (!Selects(service.Map("spec", "selector"), labels)) continue;
             var name = service.NameOf();
             var endpoints = view.Slices.Where(slice => slice.Label("kubernetes.io/service-name") == name).SelectMany(slice => Items(slice["endpoints"])).ToList();
-            // Dual-stack clusters have two slices: a pod counts once. Other workloads may share the service: only pods that are no more count as old.
+            // Dual-stack clusters have two slices: a pod counts once. Other workloads may share the service: only pods that are no longer count as old.
             var serving = endpoints.Where(endpoint => endpoint.Flag("conditions", "ready") != false).Select(endpoint => Text(endpoint.Member("targetRef", "uid")) ?? "").ToHashSet(StringComparer.Ordinal);
             var known = view.Pods.Select(pod => pod.Uid()).ToHashSet(StringComparer.Ordinal);
             if (serving.Any(uid => uid.Length > 0 && !uids.Contains(uid) && !known.Contains(uid))) return $"service \"{name}\" to forget pods that are gone";
@@ -174,20 +174,20 @@ internal static class WorkloadTroubles
                 yield return Denied(target, Text(said["message"]) ?? "");
         }
         if (Conditions.Find(workload, "Progressing") is { Status: "False", Reason: "ProgressDeadlineExceeded" } late)
-            yield return new Trouble("deadline", true, new DeployFailure("progress-deadline", $"{target.Title} made no progress within its progressDeadlineSeconds: {late.Message}; the diagnosis says what its pods wait for") { IsOwn = hasOwnUnready });
+            yield return new Trouble("deadline", true, new StepFailure("progress-deadline", $"{target.Title} made no progress within its progressDeadlineSeconds: {late.Message}; the diagnosis says what its pods wait for") { IsOwn = hasOwnUnready });
     }
 
     private static Trouble Denied(RolloutTarget target, string message)
     {
         bool Says(string words) => message.Contains(words, StringComparison.OrdinalIgnoreCase);
         if (Says("exceeded quota") || Says("failed quota"))
-            return new Trouble("denied", true, new DeployFailure("quota", $"pods of {target.Title} do not fit the quota: {message}; ask for less, or raise the quota"));
+            return new Trouble("denied", true, new StepFailure("quota", $"pods of {target.Title} do not fit the quota: {message}; ask for less, or raise the quota"));
         if (Says("violates PodSecurity"))
-            return new Trouble("denied", true, new DeployFailure("pod-security", $"pods of {target.Title} break the namespace's pod security level: {message}; tighten the pod's securityContext"));
+            return new Trouble("denied", true, new StepFailure("pod-security", $"pods of {target.Title} break the namespace's pod security level: {message}; tighten the pod's securityContext"));
         if (Says("serviceaccount") && Says("not found"))
-            return new Trouble("account", false, new DeployFailure("service-account", $"pods of {target.Title} cannot be made: {message}; deploy the service account with the manifests"));
+            return new Trouble("account", false, new StepFailure("service-account", $"pods of {target.Title} cannot be made: {message}; deploy the service account with the manifests"));
         if (Says("denied the request") || Says("admission webhook") || Says("is forbidden") || Says("is invalid"))
-            return new Trouble("denied", true, new DeployFailure("denied", $"pods of {target.Title} are denied: {message}; change the pod template or the policy"));
-        return new Trouble("create", false, new DeployFailure("pods-not-made", $"pods of {target.Title} cannot be made: {message}"));
+            return new Trouble("denied", true, new StepFailure("denied", $"pods of {target.Title} are denied: {message}; change the pod template or the policy"));
+        return new Trouble("create", false, new StepFailure("pods-not-made", $"pods of {target.Title} cannot be made: {message}"));
     }
 }

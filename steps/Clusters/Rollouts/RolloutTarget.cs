@@ -23,4 +23,4 @@ public sealed record RolloutTarget(string Kind, string Namespace, string Name, s
 /// <param name="Failure">Why it failed; null when only new pods serve.</param>
 /// <param name="Pods">Names of the new revision's pods.</param>
 /// <param name="RunningDigest">The digest that the pods show for the container; null when unknown.</param>
-public sealed record RolloutResult(DeployFailure? Failure, IReadOnlyList<string> Pods, string? RunningDigest);
+public sealed record RolloutResult(StepFailure? Failure, IReadOnlyList<string> Pods, string? RunningDigest);

@@ -4,7 +4,7 @@ namespace CiSteps.Clusters;
 /// <param name="Key">Same trouble, same key: tells how long it lasts.</param>
 /// <param name="IsPermanent">Whether waiting cannot help.</param>
 /// <param name="Failure">What to say if it stays.</param>
-internal sealed record Trouble(string Key, bool IsPermanent, DeployFailure Failure);
+internal sealed record Trouble(string Key, bool IsPermanent, StepFailure Failure);
 
 /// <summary>What a roll-out is at, as judged from a <see cref="RolloutView"/>.</summary>
 /// <param name="IsDone">Only new, healthy, proved pods serve.</param>

@@ -15,7 +15,7 @@ internal sealed class HtmlPosition
     {
         Text,
 
-        // In an element whose content is no HTML: a script, a style sheet.
+        // In an element whose content is not a HTML: a script, a style sheet.
         Foreign,
         InForeign,
         Element,

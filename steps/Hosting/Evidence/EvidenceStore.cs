@@ -252,7 +252,7 @@ public sealed class EvidenceStore
         }
     }
 
-    // A change can commit a link; whoever followed it would clear away or overwrite what is no evidence.
+    // A change can commit a link; whoever followed it would clear away or overwrite what is not an evidence.
     private void RefuseLinks(string step)
     {
         foreach (var path in (string[])[Path.GetDirectoryName(Folder)!, Folder, FolderOf(step)])

@@ -55,7 +55,7 @@ public static class Signing
         return Encoding.UTF8.GetBytes(envelope.ToJsonString());
     }
 
-    /// <summary>The statement in an envelope that the known key signed; null when another key did, when it is no envelope, or when there is no key to check with.</summary>
+    /// <summary>The statement in an envelope that the known key signed; null when another key did, when it is not an envelope, or when there is no key to check with.</summary>
     /// <exception cref="UsageException">The key is none.</exception>
     public static byte[]? Open(byte[] envelope, StepContext context)
     {

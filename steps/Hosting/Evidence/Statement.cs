@@ -65,7 +65,7 @@ public static class StatementJson
             ["step"] = step,
             ["repository"] = run.Repository,
             ["branch"] = run.Branch,
-            ["defaultBranch"] = run.IsDefaultBranch,
+            ["targetBranch"] = run.IsTargetBranch,
             ["commit"] = run.Commit,
             ["buildNumber"] = run.BuildNumber,
             ["dirty"] = run.Dirty,
@@ -103,7 +103,7 @@ public static class StatementJson
             && predicate.Text("result") is not ("PASSED" or "WARNED"))
             throw Wrong("predicate.result", $"its result \"{predicate.Text("result")}\" contradicts its exit code 0");
         return new StepEvidence(Text(record, "step"),
-            new RunIdentity(Text(record, "repository"), Text(record, "branch"), Flag("defaultBranch"), commit,
+            new RunIdentity(Text(record, "repository"), Text(record, "branch"), Flag("targetBranch"), commit,
                 Text(record, "buildNumber"), Flag("dirty"))
             {
                 BaseUnknown = Flag("baseUnknown"),

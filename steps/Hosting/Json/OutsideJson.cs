@@ -30,7 +30,7 @@ public sealed record JsonLimits(long Bytes, int Depth = 64)
 public static class OutsideJson
 {
     // Where a document that is still in use came from: a member that is missing later is told with it.
-    private static readonly ConditionalWeakTable<JsonNode, string> documents = [];
+    private static readonly ConditionalWeakTable<JsonNode, string> Documents = [];
 
     /// <summary>Reads an object.</summary>
     /// <param name="utf8">The document.</param>
@@ -54,7 +54,7 @@ public static class OutsideJson
         {
             var nodes = new JsonNodeOptions { PropertyNameCaseInsensitive = limits.IgnoresCase };
             var read = limits.AllowsDuplicates ? LastOfTwo(body, nodes, limits) : JsonNode.Parse(body, nodes, Options(limits));
-            if (read is not null) documents.AddOrUpdate(read, document);
+            if (read is not null) Documents.AddOrUpdate(read, document);
             return read;
         }
         catch (Exception error) when (IsOfTheParser(error))
@@ -167,7 +167,7 @@ public static class OutsideJson
         }
     }
 
-    internal static string DocumentOf(JsonNode node) => documents.TryGetValue(node.Root, out var document) ? document : "";
+    internal static string DocumentOf(JsonNode node) => Documents.TryGetValue(node.Root, out var document) ? document : "";
 
     // An object that is made of a document on demand takes no name twice.
     private static JsonNode? LastOfTwo(ReadOnlySpan<byte> utf8, JsonNodeOptions nodes, JsonLimits limits)

@@ -176,7 +176,7 @@ public sealed class BuildContext
             // Many small files go in one piece.
             if (output.UnflushedBytes >= PieceBytes) await output.FlushAsync(cancel).ConfigureAwait(false);
         }
-        // Before the end, so that a context that was no single state of the folder is no archive either.
+        // Before the end, so that a context that was not a single state of the folder is not an archive either.
         RequireUnchanged(entries);
         TarHeader.End(output);
         await output.FlushAsync(cancel).ConfigureAwait(false);
@@ -294,7 +294,7 @@ public sealed class BuildContext
             var (ignored, own) = ignore.Judge(path, matched);
             if (ignored && !ignore.MayTakeBackIn(path)) continue;
             var state = Reading(path, FileState.Of);
-            // Bytes that are no UTF-8 come as this character: then there is nothing of that name, or several have become one.
+            // Bytes that are not UTF-8 come as this character: then there is nothing of that name, or several have become one.
             var isUnclear = path.Contains('\uFFFD', StringComparison.Ordinal);
             if (isUnclear && (state is null || names.Count(name => name == names[index]) > 1))
             {

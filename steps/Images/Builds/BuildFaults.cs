@@ -43,9 +43,9 @@ public static partial class BuildFaults
         if (!isFrom && !Fetch().IsMatch(text)) return null;
         var reference = Resolved().Match(text) is { Success: true } match ? match.Groups[1].Value : isFrom ? failure.Instruction[5..].Split(' ')[0] : "";
         var kind = ImagePullException.Classify(text);
-        if (kind == ImagePullFailure.Other) return isFrom && !Fetch().IsMatch(text) ? null : new UnavailableException("registry", $"{what}: {text}; see whether the registry is up", failure);
+        if (kind == ImagePullFailure.Other) return isFrom && !Fetch().IsMatch(text) ? null : new UnavailableException("registry-unreachable", $"{what}: {text}; see whether the registry is up", failure);
         return reference.Length > 0 ? new ImagePullException(kind, reference, text, failure).ToStepFailure()
-            : kind == ImagePullFailure.Unreachable ? new UnavailableException("registry", $"{what}: {text}; see whether it is up and reached from the container engine", failure) : null;
+            : kind == ImagePullFailure.Unreachable ? new UnavailableException("registry-unreachable", $"{what}: {text}; see whether it is up and reached from the container engine", failure) : null;
     }
 
     [GeneratedRegex(@"did not complete successfully: exit code: \d+|executor failed running \[.*\]: exit code: \d+|returned a non-zero code: \d+|while running runtime: exit status \d+")]

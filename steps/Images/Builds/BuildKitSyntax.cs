@@ -17,7 +17,7 @@ public static partial class BuildKitSyntax
     // The first engine whose BuildKit reads here-documents without a front end that the Dockerfile names.
     private const int EngineWithHereDocuments = 23;
 
-    private static readonly string?[] unknownAs = [null, "x", "x.git", "git://x/"];
+    private static readonly string?[] UnknownAs = [null, "x", "x.git", "git://x/"];
 
     /// <summary>What the builder inside an engine does not know, up to the target stage.</summary>
     /// <param name="text">The Dockerfile.</param>
@@ -130,7 +130,7 @@ public static partial class BuildKitSyntax
                 if (DockerfileSources.Predefined().Match(name) is { Success: true } match && match.Value == name && !parameters.Arguments.ContainsKey(name)) yield return $"{word} {name}";
     }
 
-    // What is no flag of any builder is left to the builder: it says so itself.
+    // What is not a flag of any builder is left to the builder: it says so itself.
     private static bool Knows(string word, string flag, EngineKind engine) => (word, flag.ToLowerInvariant()) switch
     {
         ("RUN", "mount") or ("COPY" or "ADD", "chmod") => engine.IsPodman,
@@ -141,7 +141,7 @@ public static partial class BuildKitSyntax
 
     // A variable that only the base image may give is tried as what would make a repository of the whole.
     private static bool MayBeGit(string source, StageVariables variables) => GitAddress().IsMatch(source)
-        || unknownAs.Any(probe => variables.Expand(source, probe) is not { } expanded || GitAddress().IsMatch(expanded));
+        || UnknownAs.Any(probe => variables.Expand(source, probe) is not { } expanded || GitAddress().IsMatch(expanded));
 
     // As BuildKit's ADD tells them: a scheme of git's own, user@host:path, or a path that ends with .git. What begins with
     // github.com/ is a path of the context to it.

@@ -58,7 +58,7 @@ internal sealed partial class BuildProgress(Action<string> onLine, IReadOnlyColl
 
     private void Line(string line)
     {
-        // The engine colours the error stream; colours are no content.
+        // The engine colours the error stream; colours are not content.
         line = Colour().Replace(line, "");
         if (line.Length == 0) return;
         if (StepLine().Match(line) is { Success: true } step)

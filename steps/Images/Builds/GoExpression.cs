@@ -6,7 +6,7 @@ namespace CiSteps.Images;
 /// <summary>Go's regular expressions as far as ignore patterns make them, as .NET's.</summary>
 internal static class GoExpression
 {
-    private static readonly Dictionary<string, string> named = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, string> Named = new(StringComparer.Ordinal)
     {
         ["alnum"] = "0-9A-Za-z",
         ["alpha"] = "A-Za-z",
@@ -62,7 +62,7 @@ internal static class GoExpression
             if (at >= go.Length) return null;
             if (go.AsSpan(at).StartsWith("[:") && go.IndexOf(":]", at + 2, StringComparison.Ordinal) is var end and >= 0)
             {
-                if (!named.TryGetValue(go[(at + 2)..end], out var members)) return null;
+                if (!Named.TryGetValue(go[(at + 2)..end], out var members)) return null;
                 text.Append(members);
                 at = end + 2;
                 continue;
@@ -92,7 +92,7 @@ internal static class GoExpression
     private static string Negated(string members, IReadOnlyList<string> pairs) =>
         $"(?:[^{members}{Halves}]|{(pairs.Count == 0 ? "" : $"(?!{string.Join('|', pairs)})")}{Pair})";
 
-    // A class such as \d is no single character, and begins no range.
+    // A class such as \d is not a single character, and does not begin a range.
     private static (string Text, char? Character)? Member(string go, ref int at)
     {
         if (at >= go.Length) return null;

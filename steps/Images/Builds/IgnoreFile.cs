@@ -18,7 +18,7 @@ internal sealed class IgnoreFile
     public IReadOnlyList<string> Lines { get; }
 
     /// <summary>Reads an ignore file's text.</summary>
-    /// <exception cref="UsageException">A line is no pattern.</exception>
+    /// <exception cref="UsageException">A line is not a pattern.</exception>
     public static IgnoreFile Parse(string text, string source)
     {
         var lines = new List<string>();

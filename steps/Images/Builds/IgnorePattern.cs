@@ -29,16 +29,16 @@ internal sealed class IgnorePattern
     public bool IsException { get; }
 
     /// <summary>Reads a cleaned line.</summary>
-    /// <exception cref="UsageException">It is no pattern.</exception>
+    /// <exception cref="UsageException">It is not a pattern.</exception>
     public static IgnorePattern Parse(string line, string source)
     {
         var isException = line.StartsWith('!');
         var text = isException ? line[1..] : line;
-        if (text.Length == 0) throw new UsageException($"{source}: \"!\" alone is no pattern; say what it takes back");
+        if (text.Length == 0) throw new UsageException($"{source}: \"!\" alone is not a pattern; say what it takes back");
         if (Fault(text) is { } fault) throw new UsageException($"{source}: \"{line}\" {fault}");
         var (form, go) = Translate(text);
         var expression = form == Form.Expression ? GoExpression.Translate(go) : null;
-        return new IgnorePattern(text, isException, $"{source}: \"{line}\" is no pattern that the engine's client understands", form, expression);
+        return new IgnorePattern(text, isException, $"{source}: \"{line}\" is not a pattern that the engine's client understands", form, expression);
     }
 
     /// <exception cref="UsageException">The pattern means nothing. The client too finds that out only when it has a path to match.</exception>

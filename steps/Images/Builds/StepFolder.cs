@@ -12,7 +12,7 @@ internal sealed class StepFolder : IDisposable
     private const string LockName = ".in-use";
 
     // So long may pass between a folder and its lock.
-    private static readonly TimeSpan unlocked = TimeSpan.FromHours(1);
+    private static readonly TimeSpan Unlocked = TimeSpan.FromHours(1);
     private readonly FileStream held;
 
     private StepFolder(string path, FileStream held) => (Path, this.held) = (path, held);
@@ -45,7 +45,7 @@ internal sealed class StepFolder : IDisposable
             {
                 if (!File.Exists(System.IO.Path.Combine(folder, LockName)))
                 {
-                    if (TimeProvider.System.GetUtcNow() - Directory.GetLastWriteTimeUtc(folder) < unlocked) continue;
+                    if (TimeProvider.System.GetUtcNow() - Directory.GetLastWriteTimeUtc(folder) < Unlocked) continue;
                 }
                 else
                 {

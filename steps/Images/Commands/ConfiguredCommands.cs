@@ -67,7 +67,7 @@ public sealed class ConfiguredCommands(
 
     private Task<int> OnAgentAsync(CommandDefinition command, Dictionary<string, string> variables, CommandRun run, CancellationToken cancel)
     {
-        var environment = ChildEnvironment.Removals(context.Settings.Environment);
+        var environment = ChildEnvironment.Removals(context.Options.Environment);
         foreach (var (name, value) in variables) environment[name] = value;
         return ChildProcess.RunAsync(new(command.Run[0], [.. command.Run.Skip(1)], Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)))
         {

@@ -36,7 +36,7 @@ public sealed partial class ContainerEngine
         {
             await AttemptAsync(() => client.Images.CreateImageAsync(
                 // Without a tag the engine would pull all there are.
-                new ImagesCreateParameters { FromImage = parsed.Repository, Tag = parsed.Target, Platform = platform },
+                new ImagesCreateParameters { FromImage = parsed.Repository, Tag = parsed.TagOrDigest, Platform = platform },
                 ToAuth(parsed.Host, credential), new Synchronous<JSONMessage>(Read), cancel), cancel).ConfigureAwait(false);
         }
         catch (EngineRefusalException refusal)
@@ -44,7 +44,7 @@ public sealed partial class ContainerEngine
             throw new ImagePullException(ImagePullException.Classify(refusal.Message), reference, refusal.Message, refusal);
         }
         if (error is not null) throw new ImagePullException(ImagePullException.Classify(error), reference, error);
-        var image = await InspectImageAsync(parsed.Digest is null ? $"{parsed.Repository}:{parsed.Target}" : $"{parsed.Repository}@{parsed.Digest}", cancel).ConfigureAwait(false)
+        var image = await InspectImageAsync(parsed.Digest is null ? $"{parsed.Repository}:{parsed.TagOrDigest}" : $"{parsed.Repository}@{parsed.Digest}", cancel).ConfigureAwait(false)
             ?? throw new ImagePullException(ImagePullFailure.Other, reference, "the engine says that it pulled the image and does not have it");
         digest ??= image.Digests.Select(name => name[(name.IndexOf('@', StringComparison.Ordinal) + 1)..]).FirstOrDefault()
             ?? throw new ImagePullException(ImagePullFailure.Other, reference, "the engine told no digest");
@@ -198,7 +198,7 @@ public sealed partial class ContainerEngine
     /// <param name="progress">Told every few seconds how far it has come.</param>
     /// <param name="cancel">Gives up.</param>
     /// <returns>
-    /// The digest that the engine says it pushed; null when it says none, as podman does. It is no proof of what the registry has:
+    /// The digest that the engine says it pushed; null when it says none, as podman does. It is not proof of what the registry has:
     /// ask that (<see cref="RegistryClient.FindImageAsync"/>).
     /// </returns>
     /// <exception cref="ImagePushException">It was not taken; the exception says in which way.</exception>

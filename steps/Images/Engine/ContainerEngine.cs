@@ -13,7 +13,7 @@ namespace CiSteps.Images;
 public sealed partial class ContainerEngine : IDisposable
 {
     // Docker 19.03's: what the steps ask for is in it, and engines of today refuse what is older themselves.
-    private static readonly System.Version oldestApi = new(1, 40);
+    private static readonly System.Version OldestApi = new(1, 40);
     private readonly DockerClient client;
     private readonly EngineTransport? transport;
     private readonly EngineGreeting greeting = new();
@@ -39,7 +39,7 @@ public sealed partial class ContainerEngine : IDisposable
     public static async Task<ContainerEngine> ConnectAsync(StepContext context, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(context);
-        var engine = await ConnectToAsync(context.Settings.Environment, cancel).ConfigureAwait(false);
+        var engine = await ConnectToAsync(context.Options.Environment, cancel).ConfigureAwait(false);
         context.Log.Info($"engine: {engine.Product} at {engine.Location}");
         return engine;
     }
@@ -165,9 +165,9 @@ public sealed partial class ContainerEngine : IDisposable
             throw NotGreeted(refusal);
         }
         if (!greeting.IsEngine) throw NotAnEngine(null);
-        if (greeting.Api is { } api && api < oldestApi)
+        if (greeting.Api is { } api && api < OldestApi)
         {
-            throw new UsageException($"the container engine at {Location} is too old: it speaks version {api} of the API, and {oldestApi} is needed; "
+            throw new UsageException($"the container engine at {Location} is too old: it speaks version {api} of the API, and {OldestApi} is needed; "
                 + "update it to Docker 19.03 or newer");
         }
     }

@@ -9,7 +9,7 @@ namespace CiSteps.Images;
 internal sealed class DockerContexts
 {
     // docker takes names in any case, and the last of two.
-    private static readonly JsonLimits readAsDocker = JsonLimits.Standard with { AllowsDuplicates = true, IgnoresCase = true };
+    private static readonly JsonLimits ReadAsDocker = JsonLimits.Standard with { AllowsDuplicates = true, IgnoresCase = true };
 
     private DockerContexts(string folder) => Folder = folder;
 
@@ -35,7 +35,7 @@ internal sealed class DockerContexts
         if (Folder.Length == 0 || !File.Exists(path)) return ("", "");
         try
         {
-            var name = OutsideJson.ReadObjectFile(path, readAsDocker).Text("currentContext") ?? "";
+            var name = OutsideJson.ReadObjectFile(path, ReadAsDocker).Text("currentContext") ?? "";
             return (name, $"context \"{name}\", the current one in {path}");
         }
         catch (Exception error) when (IsUnreadable(error))
@@ -58,7 +58,7 @@ internal sealed class DockerContexts
                 + $"or set {EngineLocation.HostVariable} to the container engine's address");
         try
         {
-            var endpoint = OutsideJson.ReadObjectFile(path, readAsDocker).Map("Endpoints", "docker");
+            var endpoint = OutsideJson.ReadObjectFile(path, ReadAsDocker).Map("Endpoints", "docker");
             if (endpoint.Text("Host") is not { Length: > 0 } host)
                 throw new OutsideJsonException(path, "Endpoints.docker.Host", JsonFault.WrongType,
                     "there is not an address in it (Endpoints, docker, Host)");

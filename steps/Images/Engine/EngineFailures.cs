@@ -41,7 +41,7 @@ public enum ImagePullFailure
     /// <summary>The registry does not answer, or not in time, or is overloaded.</summary>
     Unreachable,
 
-    /// <summary>The text is no image reference.</summary>
+    /// <summary>The text is not an image reference.</summary>
     InvalidName,
 
     /// <summary>The registry speaks plain HTTP and the engine insists on HTTPS.</summary>
@@ -71,7 +71,7 @@ public sealed class ImagePullException(ImagePullFailure kind, string reference, 
     public Exception ToStepFailure(string advice = "") => Kind switch
     {
         ImagePullFailure.Unreachable => new Hosting.UnavailableException(
-            "registry", $"the image \"{Reference}\" cannot be pulled because its registry does not answer: {EngineText}", this),
+            "registry-unreachable", $"the image \"{Reference}\" cannot be pulled because its registry does not answer: {EngineText}", this),
         ImagePullFailure.NotFound => new Hosting.UsageException($"the image \"{Reference}\" does not exist: {EngineText}", this),
         ImagePullFailure.Unauthorized => new Hosting.UsageException(
             $"the registry does not give the image \"{Reference}\" (it is missing, or credentials are): {EngineText}; "

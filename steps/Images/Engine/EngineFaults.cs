@@ -27,11 +27,11 @@ public enum EngineFault
 public static partial class EngineFaults
 {
     // The runtime itself is missing or dies.
-    private static readonly string[] broken = ["runc did not terminate successfully", "failed to start shim", "exec: \"runc\"",
+    private static readonly string[] Broken = ["runc did not terminate successfully", "failed to start shim", "exec: \"runc\"",
         "exec: \"crun\"", "exec: \"containerd-shim"];
 
     // Said of any container; what is said of one container is taken out below.
-    private static readonly string[] runtime =
+    private static readonly string[] Runtime =
     [
         "OCI runtime create failed", "OCI runtime start failed", "OCI runtime error", "failed to create shim",
         "failed to create task for container", "failed to create containerd task", "unable to start container process",
@@ -40,7 +40,7 @@ public static partial class EngineFaults
     ];
 
     // The command, its folder, its user or a mount: written by who asked for the container.
-    private static readonly string[] asked =
+    private static readonly string[] Asked =
     [
         "executable file not found", "executable file `", "exec: \"", "exec format error",
         "attempted to invoke a command that was not found",
@@ -50,7 +50,7 @@ public static partial class EngineFaults
     ];
 
     // Said of the engine's own networks. One that does not exist by the name that was asked for is another matter.
-    private static readonly string[] network =
+    private static readonly string[] Network =
     [
         "failed to create endpoint", "could not find bridge", "failed to set up container networking", "iptables failed",
         "failed to setup IP tables", "failed programming external connectivity", "failed to create NAT chain",
@@ -59,16 +59,16 @@ public static partial class EngineFaults
         "unable to create network sandbox", "netavark: ", "error configuring network namespace",
     ];
 
-    private static readonly string[] disk = ["no space left on device", "disk quota exceeded", "not enough space on the disk"];
+    private static readonly string[] Disk = ["no space left on device", "disk quota exceeded", "not enough space on the disk"];
 
-    private static readonly string[] gone =
+    private static readonly string[] Gone =
     [
         "code = Unavailable", "error reading from server: EOF", "transport is closing", "Cannot connect to the Docker daemon",
         "error during connect:",
         "failed to receive status: ", "listing workers for Build: failed", "frontend grpc server closed unexpectedly",
     ];
 
-    private static readonly string[] fetch =
+    private static readonly string[] Fetch =
     [
         "failed to resolve source metadata", "failed to solve with frontend", "resolve image config", "failed to do request",
         "failed to copy", "failed to fetch", "failed to pull", "failed to authorize", "failed to load",
@@ -81,16 +81,16 @@ public static partial class EngineFaults
     public static EngineFault? Find(string text, string? frontEnd = null)
     {
         ArgumentNullException.ThrowIfNull(text);
-        if (Has(text, disk)) return EngineFault.DiskFull;
-        if (Has(text, gone)) return EngineFault.Gone;
-        if (Has(text, network) && !MissingNetwork().IsMatch(text)) return EngineFault.Network;
+        if (Has(text, Disk)) return EngineFault.DiskFull;
+        if (Has(text, Gone)) return EngineFault.Gone;
+        if (Has(text, Network) && !MissingNetwork().IsMatch(text)) return EngineFault.Network;
         // A front end that its registry does not know is misspelt, and that is the author's.
-        if (frontEnd is { Length: > 0 } && text.Contains(NameOf(frontEnd), StringComparison.Ordinal) && Has(text, fetch))
+        if (frontEnd is { Length: > 0 } && text.Contains(NameOf(frontEnd), StringComparison.Ordinal) && Has(text, Fetch))
         {
             var isMisspelt = ImagePullException.Classify(text) is ImagePullFailure.NotFound or ImagePullFailure.InvalidName;
             return isMisspelt ? null : EngineFault.FrontEnd;
         }
-        return Has(text, broken) || (Has(text, runtime) && !Has(text, asked)) ? EngineFault.Runtime : null;
+        return Has(text, Broken) || (Has(text, Runtime) && !Has(text, Asked)) ? EngineFault.Runtime : null;
     }
 
     /// <summary>The fault as a step ends with it.</summary>
@@ -99,7 +99,7 @@ public static partial class EngineFaults
     /// <param name="text">The engine's own text.</param>
     /// <param name="inner">The cause.</param>
     public static UnavailableException ToStepFailure(EngineFault fault, string what, string text, Exception? inner = null) => new(
-        fault == EngineFault.FrontEnd ? "registry" : "engine",
+        fault == EngineFault.FrontEnd ? "registry-unreachable" : "engine",
         $"{what}: {text}; " + fault switch
         {
             EngineFault.DiskFull => "the container engine's disk is full: make room (docker system df, docker system prune)",
@@ -120,7 +120,7 @@ public static partial class EngineFaults
     internal static Exception ToStepFailure(string what, EngineRefusalException refusal)
     {
         // The engine answers 500 for its own failures; for a few of the author's, too, and those are known by their text.
-        var fault = Find(refusal.Message) ?? (refusal.Status >= 500 && !Has(refusal.Message, asked) ? EngineFault.Runtime : null);
+        var fault = Find(refusal.Message) ?? (refusal.Status >= 500 && !Has(refusal.Message, Asked) ? EngineFault.Runtime : null);
         return fault is { } found ? ToStepFailure(found, what, refusal.Message, refusal)
             : new UsageException($"{what}: {refusal.Message}", refusal);
     }

@@ -11,12 +11,12 @@ namespace CiSteps.Images;
 internal static class EngineSilence
 {
     // OpenSSL's words for the alerts that a server sends about the certificate it was shown, or was not shown.
-    private static readonly string[] certificateAlerts =
+    private static readonly string[] CertificateAlerts =
         ["alert bad certificate", "alert certificate", "alert unknown ca", "alert unsupported certificate",
             "alert handshake failure", "alert access denied"];
 
     // What ssh says when it, the other machine's client or the rights there are to be mended by somebody.
-    private static readonly (string Said, string Todo)[] sshTodos =
+    private static readonly (string Said, string Todo)[] SshTodos =
     [
         ("Host key verification failed",
             "put the machine's key into known_hosts of the user that runs the step (ssh-keyscan, or log in once by hand)"),
@@ -35,7 +35,7 @@ internal static class EngineSilence
 
     /// <summary>Whether a failure is the engine's word about our certificate.</summary>
     public static bool IsCertificateAlert(Exception failure) => Chain(failure).Any(one =>
-        certificateAlerts.Any(alert => one.Message.Contains(alert, StringComparison.OrdinalIgnoreCase)));
+        CertificateAlerts.Any(alert => one.Message.Contains(alert, StringComparison.OrdinalIgnoreCase)));
 
     /// <summary>An engine's certificate that is not to be trusted.</summary>
     /// <param name="engine">The engine, with the reason why it is this one.</param>
@@ -103,7 +103,7 @@ internal static class EngineSilence
     {
         var said = $"no container engine answers at \"{location.Address}\" ({location.Reason}): "
             + $"{ended.Message.ReplaceLineEndings(" ")}";
-        foreach (var (words, todo) in sshTodos)
+        foreach (var (words, todo) in SshTodos)
             if (ended.Message.Contains(words, StringComparison.OrdinalIgnoreCase))
                 return new UsageException($"{said}; {todo}", ended);
         return new UnavailableException("engine",

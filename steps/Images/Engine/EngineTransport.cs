@@ -16,7 +16,7 @@ namespace CiSteps.Images;
 /// </summary>
 internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransport>, IDisposable
 {
-    private static readonly TimeSpan longestHandshake = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LongestHandshake = TimeSpan.FromSeconds(30);
     private readonly EngineAddress address;
     private readonly string name;
     private readonly bool verify;
@@ -175,14 +175,14 @@ internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransport>, 
     private static async Task<T> WithinAsync<T>(Func<CancellationToken, Task<T>> call, CancellationToken cancel)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        limit.CancelAfter(longestHandshake);
+        limit.CancelAfter(LongestHandshake);
         try
         {
             return await call(limit.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException late) when (!cancel.IsCancellationRequested)
         {
-            throw new TimeoutException($"no connection within {longestHandshake.TotalSeconds:0} s", late);
+            throw new TimeoutException($"no connection within {LongestHandshake.TotalSeconds:0} s", late);
         }
     }
 

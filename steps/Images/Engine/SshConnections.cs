@@ -69,7 +69,7 @@ internal sealed class SshConnections(EngineAddress address, IReadOnlyDictionary<
 
     private sealed class SshStream : OneWayClosable
     {
-        private static readonly TimeSpan longestEnd = TimeSpan.FromSeconds(5);
+        private static readonly TimeSpan LongestEnd = TimeSpan.FromSeconds(5);
         private readonly Process process;
         private readonly SshConnections owner;
         private readonly Task<string> said;
@@ -125,7 +125,7 @@ internal sealed class SshConnections(EngineAddress address, IReadOnlyDictionary<
 
         private async Task<SshEndedException> EndedAsync(Exception? cause)
         {
-            var text = await said.WaitAsync(longestEnd).ConfigureAwait(false);
+            var text = await said.WaitAsync(LongestEnd).ConfigureAwait(false);
             return new SshEndedException(text, cause);
         }
 

@@ -39,7 +39,7 @@ public sealed partial record ImageReference
     public string Repository => $"{Host}/{Path}";
 
     /// <summary>What a registry is asked for: the digest, else the tag, else <c>latest</c>.</summary>
-    public string Target => Digest ?? Tag ?? "latest";
+    public string TagOrDigest => Digest ?? Tag ?? "latest";
 
     /// <summary>Whether it names a repository alone, without a tag and without a digest.</summary>
     public bool IsRepository => Tag is null && Digest is null;

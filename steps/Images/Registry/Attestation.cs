@@ -28,7 +28,7 @@ public sealed record Attestation(JsonObject Statement, bool IsSigned)
         else await registry.AttachAsync(image, MediaTypes.InToto, statement, notes, cancel).ConfigureAwait(false);
     }
 
-    /// <summary>The statements of one predicate type that are attached to an image. What is no statement of that type is left out.</summary>
+    /// <summary>The statements of one predicate type that are attached to an image. What is not a statement of that type is left out.</summary>
     /// <param name="registry">The client.</param>
     /// <param name="context">The step, with the key to check with.</param>
     /// <param name="image">The image, by digest.</param>

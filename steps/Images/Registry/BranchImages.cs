@@ -45,7 +45,7 @@ public static class BranchImages
     /// <param name="release">The repository of the same service's releases.</param>
     /// <param name="cancel">Gives up.</param>
     /// <exception cref="UsageException">Both are the same, so that nothing could be told apart.</exception>
-    /// <exception cref="UnavailableException">"registry": it does not answer at all.</exception>
+    /// <exception cref="UnavailableException">"registry-unreachable": it does not answer at all.</exception>
     public static async Task<IReadOnlyList<BranchImage>> ListAsync(RegistryClient registry, ImageReference repository, ImageReference release, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(registry);

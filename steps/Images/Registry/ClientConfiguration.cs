@@ -29,7 +29,7 @@ public sealed class ClientConfiguration : IDisposable
     {
         ArgumentNullException.ThrowIfNull(credentials);
         ArgumentNullException.ThrowIfNull(environment);
-        if (credentials.Given.Count == 0 || OperatingSystem.IsWindows()) return new ClientConfiguration(null, new Dictionary<string, string?>());
+        if (credentials.FromEnvironment.Count == 0 || OperatingSystem.IsWindows()) return new ClientConfiguration(null, new Dictionary<string, string?>());
         var users = DockerContexts.FolderOf(environment);
         var (json, source) = Read(users);
         var folder = StepFolder.Create();
@@ -75,7 +75,7 @@ public sealed class ClientConfiguration : IDisposable
         if (users.Store is null)
             foreach (var (host, entry) in users.Auths)
                 if (DockerConfiguration.ReadEntry(users, host, entry) is { } credential) answers[Bare(host)] = Answer(host, credential);
-        foreach (var (host, credential) in credentials.Given)
+        foreach (var (host, credential) in credentials.FromEnvironment)
             answers[host == ImageReference.DockerHub ? DockerConfiguration.HubKey : host] = Answer(host, credential);
         return answers;
     }

@@ -20,9 +20,9 @@ internal sealed record ConfigurationSource(
     string? Store,
     IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Proxies)
 {
-    private static readonly JsonLimits asDockerReads = JsonLimits.Standard with { AllowsDuplicates = true, IgnoresCase = true };
-    private static readonly string[] authFields = ["auth", "username", "password", "identitytoken"];
-    private static readonly string[] proxyFields = ["httpProxy", "httpsProxy", "noProxy", "ftpProxy", "allProxy"];
+    private static readonly JsonLimits AsDockerReads = JsonLimits.Standard with { AllowsDuplicates = true, IgnoresCase = true };
+    private static readonly string[] AuthFields = ["auth", "username", "password", "identitytoken"];
+    private static readonly string[] ProxyFields = ["httpProxy", "httpsProxy", "noProxy", "ftpProxy", "allProxy"];
 
     /// <exception cref="UsageException">It is not JSON, or a part of it has another type than docker gives it.</exception>
     public static ConfigurationSource Parse(string name, byte[] text)
@@ -31,15 +31,15 @@ internal sealed record ConfigurationSource(
         if (text.AsSpan().IndexOfAnyExcept(" \t\r\n"u8) < 0) text = "{}"u8.ToArray();
         try
         {
-            using var document = OutsideJson.ReadDocument(text, name, asDockerReads);
+            using var document = OutsideJson.ReadDocument(text, name, AsDockerReads);
             var root = document.RootElement;
             Require(root, JsonValueKind.Object, "the top", name);
             return new ConfigurationSource(
                 name,
-                Entries(root, "auths", authFields, name),
+                Entries(root, "auths", AuthFields, name),
                 Texts(Find(root, "credHelpers"), "credHelpers", null, name),
                 Find(root, "credsStore") is { } store ? Text(store, "credsStore", name) : null,
-                Entries(root, "proxies", proxyFields, name));
+                Entries(root, "proxies", ProxyFields, name));
         }
         catch (OutsideJsonException error)
         {

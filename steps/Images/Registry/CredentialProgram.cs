@@ -8,7 +8,7 @@ namespace CiSteps.Images;
 internal static class CredentialProgram
 {
     private const int LongestAnswer = 1 << 20;
-    private static readonly TimeSpan longestWait = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(1);
 
     /// <exception cref="CredentialProgramException">It is not installed, cannot be started, or does not end.</exception>
     public static async Task<(int Exit, string Output, string Error)> AskAsync(string program, IReadOnlyList<string> arguments, string question,
@@ -24,7 +24,7 @@ internal static class CredentialProgram
                 Environment = ChildEnvironment.Whole(environment),
                 InheritsEnvironment = false,
                 Input = async (stream, stop) => await stream.WriteAsync(Encoding.UTF8.GetBytes(question), stop).ConfigureAwait(false),
-                TimeLimit = longestWait,
+                TimeLimit = LongestWait,
                 OutputLimit = LongestAnswer,
             }, cancel).ConfigureAwait(false);
         }

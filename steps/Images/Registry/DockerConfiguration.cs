@@ -19,7 +19,7 @@ internal sealed class DockerConfiguration
     private const int LongestComplaint = 300;
 
     // docker's helpers agree on the first; the others are what keychains say through helpers that do not.
-    private static readonly string[] nothingThere =
+    private static readonly string[] NothingThere =
         ["credentials not found", "could not be found in the keychain", "element not found", "no credentials found",
             "secret not found"];
 
@@ -195,7 +195,7 @@ internal sealed class DockerConfiguration
         if (exit != 0)
         {
             // Helpers say so in text, on either stream: there is nothing for this server.
-            if (nothingThere.Any(text => (output + error).Contains(text, StringComparison.OrdinalIgnoreCase))) return null;
+            if (NothingThere.Any(text => (output + error).Contains(text, StringComparison.OrdinalIgnoreCase))) return null;
             var said = string.Join(' ',
                 (error.Trim().Length > 0 ? error : output).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
             throw new CredentialProgramException($"{helper} failed for \"{server}\" (exit {exit}): "

@@ -90,6 +90,6 @@ public sealed partial class RegistryClient
             var json = new JsonObject { ["schemaVersion"] = 2, ["mediaType"] = MediaTypes.OciIndex, ["manifests"] = manifests };
             await PutAsync(tag, RegistryManifest.Read(Encoding.UTF8.GetBytes(json.ToJsonString()), MediaTypes.OciIndex), repeatable: false, cancel).ConfigureAwait(false);
         }
-        throw new Hosting.UnavailableException("registry", $"\"{tag}\" is being written by others all the time; the attachment {artifact.Digest} is stored and not listed");
+        throw new Hosting.UnavailableException("registry-busy", $"\"{tag}\" is being written by others all the time; the attachment {artifact.Digest} is stored and not listed");
     }
 }

@@ -5,7 +5,7 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Images;
 
-/// <summary>Image registries by the distribution API. Absent means the manifest's own 404 and nothing else; overload and silence are <see cref="UnavailableException"/> "registry", credentials that do not suffice <see cref="UsageException"/>.</summary>
+/// <summary>Image registries by the distribution API. Absent means the manifest's own 404 and nothing else; overload and silence are <see cref="UnavailableException"/> "registry-unreachable", credentials that do not suffice <see cref="UsageException"/>.</summary>
 public sealed partial class RegistryClient : IDisposable
 {
     private const string PushRights = "pull,push";
@@ -31,7 +31,7 @@ public sealed partial class RegistryClient : IDisposable
     {
         ArgumentNullException.ThrowIfNull(context);
         return Open(RegistryCredentials.Of(context, registries), plainHttp ? RegistryCredentials.HostsOf(registries) : [],
-            context.Settings.Find(RegistrySettings.CertificateAuthority), context.Log, context.Time);
+            context.Options.Find(RegistryOptions.CertificateAuthority), context.Log, context.Time);
     }
 
     /// <summary>How many HTTP requests were sent so far, those for tokens included.</summary>
@@ -56,7 +56,7 @@ public sealed partial class RegistryClient : IDisposable
         if (!answer.IsSuccess) throw Unexpected("read", reference.ToString(), answer);
         var manifest = RegistryManifest.Read(answer.Body, answer.MediaType);
         if (reference.Digest is { } asked && asked != RegistryManifest.DigestLike(asked, answer.Body))
-            throw new UnavailableException("registry", $"the registry \"{reference.Host}\" was asked for \"{reference}\" and sent bytes of digest {manifest.Digest}; something between here and there changes content");
+            throw new UnavailableException("registry-protocol", $"the registry \"{reference.Host}\" was asked for \"{reference}\" and sent bytes of digest {manifest.Digest}; something between here and there changes content");
         return manifest;
     }
 
@@ -71,7 +71,7 @@ public sealed partial class RegistryClient : IDisposable
     /// <param name="reference">Where the manifest was read.</param>
     /// <param name="manifest">The manifest or index.</param>
     /// <param name="cancel">Gives up.</param>
-    /// <exception cref="UnavailableException">"registry": a part of it cannot be read.</exception>
+    /// <exception cref="UnavailableException">"registry-protocol": a part of it cannot be read.</exception>
     public async Task<RegistryImage> DescribeImageAsync(ImageReference reference, RegistryManifest manifest,
         CancellationToken cancel = default)
     {
@@ -85,7 +85,7 @@ public sealed partial class RegistryClient : IDisposable
         foreach (var entry in manifest.Entries.Where(entry => !entry.IsAttestation && entry.ArtifactType.Length == 0))
         {
             var inner = await FindManifestAsync(reference.WithDigest(entry.Content.Digest), cancel).ConfigureAwait(false)
-                ?? throw new UnavailableException("registry", $"the index \"{reference}\" names the manifest {entry.Content.Digest}, which is not in the registry; push the image again");
+                ?? throw new UnavailableException("registry-protocol", $"the index \"{reference}\" names the manifest {entry.Content.Digest}, which is not in the registry; push the image again");
             if (!inner.IsIndex) images.Add(await DescribeAsync(reference, inner, cancel).ConfigureAwait(false));
         }
         return new RegistryImage(manifest.Digest, manifest.MediaType, images);
@@ -121,7 +121,7 @@ public sealed partial class RegistryClient : IDisposable
             if (now == manifest.Digest) return;
             if (now != expected)
                 throw new RegistryRefusalException(409, "MOVED", $"\"{target}\" was moved to {now ?? "nothing"} by somebody else at the same moment; expected {expected ?? "nothing"}, wanted {manifest.Digest}");
-            if (silence is null) throw new UnavailableException("registry", $"the registry \"{target.Host}\" accepted \"{target}\" and still gives {now ?? "nothing"} for it");
+            if (silence is null) throw new UnavailableException("registry-protocol", $"the registry \"{target.Host}\" accepted \"{target}\" and still gives {now ?? "nothing"} for it");
             if (attempt == 3) throw silence;
         }
     }
@@ -137,7 +137,7 @@ public sealed partial class RegistryClient : IDisposable
         {
             // A list whose last page leads back to an earlier one would never end.
             if (!asked.Add(path))
-                throw new UnavailableException("registry",
+                throw new UnavailableException("registry-protocol",
                     $"the registry \"{repository.Host}\" lists the tags of \"{repository.Repository}\" in a circle");
             var answer = await connection.SendAsync(new RegistryRequest(HttpMethod.Get, repository.Host, repository.Path, path), cancel).ConfigureAwait(false);
             if (IsAbsent(answer)) return [];
@@ -150,7 +150,7 @@ public sealed partial class RegistryClient : IDisposable
 
     /// <summary>Asks the smallest question about a repository, to tell a registry that is down from one thing in it that is
     /// broken.</summary>
-    /// <exception cref="UnavailableException">"registry": it does not answer.</exception>
+    /// <exception cref="UnavailableException">"registry-unreachable": it does not answer.</exception>
     public async Task RequireAnswerAsync(ImageReference repository, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(repository);
@@ -182,7 +182,7 @@ public sealed partial class RegistryClient : IDisposable
         var answer = await connection.SendAsync(new RegistryRequest(HttpMethod.Get, repository.Host, repository.Path, $"/v2/{repository.Path}/blobs/{digest}") { LongestAnswer = longest }, cancel).ConfigureAwait(false);
         if (!answer.IsSuccess) throw Unexpected("read the content", $"{repository.Repository}@{digest}", answer);
         if (RegistryManifest.DigestLike(digest, answer.Body) != digest)
-            throw new UnavailableException("registry", $"the registry \"{repository.Host}\" sent other bytes for {digest} of \"{repository.Repository}\"");
+            throw new UnavailableException("registry-protocol", $"the registry \"{repository.Host}\" sent other bytes for {digest} of \"{repository.Repository}\"");
         return answer.Body;
     }
 
@@ -257,14 +257,14 @@ public sealed partial class RegistryClient : IDisposable
         if (!answer.IsSuccess) throw Refusal($"write \"{target}\"", answer);
         var digest = answer.Header("Docker-Content-Digest") ?? manifest.Digest;
         if (digest != manifest.Digest)
-            throw new UnavailableException("registry", $"the registry \"{target.Host}\" stored \"{target}\" as {digest}, not as {manifest.Digest}: it changes manifests, so a digest means nothing there");
+            throw new UnavailableException("registry-protocol", $"the registry \"{target.Host}\" stored \"{target}\" as {digest}, not as {manifest.Digest}: it changes manifests, so a digest means nothing there");
         hasReferrers[target.Host] = answer.Header("OCI-Subject") is not null || (hasReferrers.TryGetValue(target.Host, out var known) && known);
         return digest;
     }
 
     private async Task<PlatformImage> DescribeAsync(ImageReference reference, RegistryManifest manifest, CancellationToken cancel)
     {
-        if (manifest.Config is not { } config) throw new UnavailableException("registry", $"\"{reference}\" ({manifest.Digest}) is no image: it has no configuration");
+        if (manifest.Config is not { } config) throw new UnavailableException("registry-protocol", $"\"{reference}\" ({manifest.Digest}) is not an image: it has no configuration");
         var labels = new Dictionary<string, string>();
         var platform = "";
         DateTimeOffset? created = null;
@@ -284,8 +284,8 @@ public sealed partial class RegistryClient : IDisposable
             }
             catch (OutsideJsonException error)
             {
-                throw new UnavailableException("registry",
-                    $"\"{reference}\" ({manifest.Digest}) is no image: its configuration cannot be read ({error.Message})",
+                throw new UnavailableException("registry-protocol",
+                    $"\"{reference}\" ({manifest.Digest}) is not an image: its configuration cannot be read ({error.Message})",
                         error);
             }
         }
@@ -293,14 +293,14 @@ public sealed partial class RegistryClient : IDisposable
     }
 
     private static RegistryRequest ManifestRequest(HttpMethod method, ImageReference reference) =>
-        new(method, reference.Host, reference.Path, $"/v2/{reference.Path}/manifests/{reference.Target}") { Accept = MediaTypes.Manifests };
+        new(method, reference.Host, reference.Path, $"/v2/{reference.Path}/manifests/{reference.TagOrDigest}") { Accept = MediaTypes.Manifests };
 
     // A proxy's, a token endpoint's or a mistyped path's 404 is none of these: then nothing is known, and nothing is overwritten.
     private static bool IsAbsent(RegistryAnswer answer) =>
         answer.Status == HttpStatusCode.NotFound && answer.Errors.Any(error => error.Code is "MANIFEST_UNKNOWN" or "NAME_UNKNOWN" or "NOT_FOUND");
 
     private static UnavailableException Unexpected(string verb, string what, RegistryAnswer answer) =>
-        new("registry", $"cannot {verb} \"{what}\": the registry answers {answer.Text}; whether it exists is not known, so nothing is assumed");
+        new("registry-protocol", $"cannot {verb} \"{what}\": the registry answers {answer.Text}; whether it exists is not known, so nothing is assumed");
 
     private static RegistryRefusalException Refusal(string what, RegistryAnswer answer) =>
         new((int)answer.Status, answer.Errors is [var first, ..] ? first.Code : "", $"the registry refused to {what}: {answer.Text}");
@@ -319,10 +319,10 @@ public sealed partial class RegistryClient : IDisposable
         }
         catch (OutsideJsonException error)
         {
-            throw new UnavailableException("registry",
+            throw new UnavailableException("registry-protocol",
                 $"the registry's list of the tags of \"{what}\" is not JSON: {error.Message}", error);
         }
-        throw new UnavailableException("registry",
+        throw new UnavailableException("registry-protocol",
             $"the registry's list of the tags of \"{what}\" is not an object with a list of names in \"tags\"");
     }
 
@@ -333,7 +333,7 @@ public sealed partial class RegistryClient : IDisposable
         return begun.Headers.Location is { } place && Uri.TryCreate(begun.Address, place, out var address)
             && address.Scheme is "http" or "https"
             ? address
-            : throw new UnavailableException("registry",
+            : throw new UnavailableException("registry-protocol",
                 $"the registry \"{repository.Host}\" began an upload to \"{repository.Repository}\" and does not say by an "
                     + "http or https address where it goes on");
     }
@@ -346,6 +346,6 @@ public sealed partial class RegistryClient : IDisposable
         return from >= 0 && until > from && Uri.TryCreate(answer.Address, link[(from + 1)..until], out var next)
             && next.Scheme is "http" or "https"
             ? next.PathAndQuery
-            : throw new UnavailableException("registry", $"the registry says that its list goes on and not where (Link: {link})");
+            : throw new UnavailableException("registry-protocol", $"the registry says that its list goes on and not where (Link: {link})");
     }
 }

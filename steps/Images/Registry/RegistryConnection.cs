@@ -97,7 +97,7 @@ internal sealed class RegistryConnection : IDisposable
     public TimeSpan? ClockDifference { get; private set; }
 
     /// <summary>Sends a request and reads the answer. Success, refusals and absence come back; silence and overload do not.</summary>
-    /// <exception cref="UnavailableException">"registry": no answer, or none but errors of the server's own, after retries.</exception>
+    /// <exception cref="UnavailableException">"registry-unreachable": no answer, or none but errors of the server's own, after retries.</exception>
     /// <exception cref="UsageException">The registry wants credentials, or other ones.</exception>
     public async Task<RegistryAnswer> SendAsync(RegistryRequest request, CancellationToken cancel)
     {
@@ -110,7 +110,7 @@ internal sealed class RegistryConnection : IDisposable
         }
         catch (TransientFailure failure)
         {
-            throw new UnavailableException("registry", $"the registry \"{request.Host}\" does not answer as it should ({what}): {failure.Message}; see whether it is up and reachable from here", failure);
+            throw new UnavailableException("registry-unreachable", $"the registry \"{request.Host}\" does not answer as it should ({what}): {failure.Message}; see whether it is up and reachable from here", failure);
         }
     }
 
@@ -226,7 +226,7 @@ internal sealed class RegistryConnection : IDisposable
         failure.InnerException is AuthenticationException { Message: var text } && text.Contains("certificate", StringComparison.OrdinalIgnoreCase);
 
     private static UsageException Untrusted(string host, Exception failure) =>
-        new($"the certificate of the registry \"{host}\" is not trusted: {failure.InnerException?.Message}; give the authority's PEM file by {RegistrySettings.CertificateAuthority.Variable}", failure);
+        new($"the certificate of the registry \"{host}\" is not trusted: {failure.InnerException?.Message}; give the authority's PEM file by {RegistryOptions.CertificateAuthority.Variable}", failure);
 
     private async Task<RegistryAnswer> AttemptAsync(RegistryRequest request, Uri address, AuthenticationHeaderValue? authorization, CancellationToken cancel)
     {
@@ -267,14 +267,14 @@ internal sealed class RegistryConnection : IDisposable
     private static async Task<byte[]> ReadAsync(HttpResponseMessage response, int longest, CancellationToken cancel)
     {
         if (response.Content.Headers.ContentLength > longest)
-            throw new UnavailableException("registry", $"the registry's answer has {response.Content.Headers.ContentLength} bytes; not more than {longest} are read");
+            throw new UnavailableException("registry-protocol", $"the registry's answer has {response.Content.Headers.ContentLength} bytes; not more than {longest} are read");
         await using var stream = await response.Content.ReadAsStreamAsync(cancel).ConfigureAwait(false);
         var memory = new MemoryStream();
         var buffer = new byte[65536];
         int count;
         while ((count = await stream.ReadAsync(buffer, cancel).ConfigureAwait(false)) > 0)
         {
-            if (memory.Length + count > longest) throw new UnavailableException("registry", $"the registry's answer is longer than {longest} bytes");
+            if (memory.Length + count > longest) throw new UnavailableException("registry-protocol", $"the registry's answer is longer than {longest} bytes");
             memory.Write(buffer, 0, count);
         }
         return memory.ToArray();
@@ -310,9 +310,9 @@ internal sealed class RegistryConnection : IDisposable
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or System.Security.Cryptography.CryptographicException)
         {
-            throw new UsageException($"cannot read certificates from \"{path}\" ({RegistrySettings.CertificateAuthority.Variable}): {error.Message}", error);
+            throw new UsageException($"cannot read certificates from \"{path}\" ({RegistryOptions.CertificateAuthority.Variable}): {error.Message}", error);
         }
-        if (authorities.Count == 0) throw new UsageException($"there is no certificate in \"{path}\" ({RegistrySettings.CertificateAuthority.Variable}); it must be PEM");
+        if (authorities.Count == 0) throw new UsageException($"there is no certificate in \"{path}\" ({RegistryOptions.CertificateAuthority.Variable}); it must be PEM");
         handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
         {
             if (errors == System.Net.Security.SslPolicyErrors.None) return true;

@@ -35,7 +35,7 @@ public sealed class RegistryCredentials
     }
 
     /// <summary>What the environment gives for the pipeline's own registry, by host; empty when it gives nothing.</summary>
-    internal IReadOnlyList<(string Host, RegistryCredential Credential)> Given => own is null ? [] : [.. ownHosts.Select(host => (host, own))];
+    internal IReadOnlyList<(string Host, RegistryCredential Credential)> FromEnvironment => own is null ? [] : [.. ownHosts.Select(host => (host, own))];
 
     /// <summary>No credentials at all, and no proxies.</summary>
     public static RegistryCredentials None { get; } = new(null, [], new Dictionary<string, string>());
@@ -50,7 +50,7 @@ public sealed class RegistryCredentials
     public static RegistryCredentials Of(StepContext context, params IEnumerable<string> registries)
     {
         ArgumentNullException.ThrowIfNull(context);
-        var environment = context.Settings.Environment;
+        var environment = context.Options.Environment;
         var user = environment.GetValueOrDefault(UserVariable) is { Length: > 0 } plain ? plain
             : environment.ContainsKey(UserVariable + "_FILE") ? context.FindSecret(UserVariable) : null;
         var password = context.FindSecret(PasswordVariable);

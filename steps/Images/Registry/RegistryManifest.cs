@@ -50,7 +50,7 @@ public sealed record ContentDescriptor(string MediaType, string Digest, long Siz
 /// <param name="Annotations">Annotations.</param>
 public sealed record IndexEntry(ContentDescriptor Content, string Platform, string ArtifactType, IReadOnlyDictionary<string, string> Annotations)
 {
-    /// <summary>Whether this is no image but a statement about one (BuildKit puts them beside the images, platform <c>unknown/unknown</c>).</summary>
+    /// <summary>Whether this is not an image but a statement about one (BuildKit puts them beside the images, platform <c>unknown/unknown</c>).</summary>
     public bool IsAttestation => Platform == "unknown/unknown" || Annotations.GetValueOrDefault("vnd.docker.reference.type") == "attestation-manifest";
 }
 
@@ -100,7 +100,7 @@ public sealed class RegistryManifest
     /// <summary>Reads a manifest.</summary>
     /// <param name="bytes">Its bytes.</param>
     /// <param name="mediaType">As the registry said; null: as the manifest itself says.</param>
-    /// <exception cref="UnavailableException">"registry": it is not a manifest, or a part of it is not what it must
+    /// <exception cref="UnavailableException">"registry-protocol": it is not a manifest, or a part of it is not what it must
     /// be.</exception>
     public static RegistryManifest Read(byte[] bytes, string? mediaType = null)
     {
@@ -111,7 +111,7 @@ public sealed class RegistryManifest
         }
         catch (OutsideJsonException error)
         {
-            throw new UnavailableException("registry", $"the registry sent something that is not a manifest: {error.Message}",
+            throw new UnavailableException("registry-protocol", $"the registry sent something that is not a manifest: {error.Message}",
                 error);
         }
     }

@@ -19,7 +19,7 @@ internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<Htt
     {
         var parameters = Parse(challenge);
         if (!parameters.TryGetValue("realm", out var realm) || !Uri.TryCreate(realm, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
-            throw new UnavailableException("registry", $"the registry \"{request.Host}\" asks for a token and does not say where from");
+            throw new UnavailableException("registry-protocol", $"the registry \"{request.Host}\" asks for a token and does not say where from");
         if (address.Scheme == "http" && found.Credential is not null && !isPlainAllowed(address.Authority))
             throw new UsageException($"the registry \"{request.Host}\" wants credentials sent to \"{address.Authority}\" by plain HTTP; that is not done");
         var service = parameters.GetValueOrDefault("service");
@@ -44,7 +44,7 @@ internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<Htt
                             + "check user and password"
                         : $"wants credentials (HTTP {status}) and {found.WhyNone}"));
             }
-            throw new UnavailableException("registry", $"the token endpoint {address.Authority} of the registry \"{request.Host}\" answers HTTP {status}; whether the image exists is not known");
+            throw new UnavailableException("registry-protocol", $"the token endpoint {address.Authority} of the registry \"{request.Host}\" answers HTTP {status}; whether the image exists is not known");
         }
         catch (HttpRequestException failure)
         {
@@ -93,10 +93,10 @@ internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<Htt
         var token = RegistryJson.Text(answer, "token") is { Length: > 0 } first ? first
             : RegistryJson.Text(answer, "access_token");
         if (string.IsNullOrEmpty(token))
-            throw new UnavailableException("registry", $"the token endpoint of the registry \"{host}\" sent no token");
+            throw new UnavailableException("registry-protocol", $"the token endpoint of the registry \"{host}\" sent no token");
         // It goes into a header: a line break in it would begin another.
         if (token.AsSpan().ContainsAnyExceptInRange('!', '~'))
-            throw new UnavailableException("registry",
+            throw new UnavailableException("registry-protocol",
                 $"the token endpoint of the registry \"{host}\" sent a token with characters that no token has");
         var life = answer?["expires_in"] is JsonValue seconds && seconds.TryGetValue(out int given) && given > 0
             ? TimeSpan.FromSeconds(given) : ShortestLife;

@@ -97,7 +97,7 @@ internal static class ComponentReading
         if (platform is null) return null;
         var parts = platform.Split('/');
         if (platform.Contains(',', StringComparison.Ordinal)) map.Problem("platform", $"\"{platform}\" of {map.What} names several platforms; {one}");
-        else if (parts.Length is not (2 or 3) || parts.Any(part => part.Length == 0)) map.Problem("platform", $"\"{platform}\" is no platform; write it like linux/amd64");
+        else if (parts.Length is not (2 or 3) || parts.Any(part => part.Length == 0)) map.Problem("platform", $"\"{platform}\" is not a platform; write it like linux/amd64");
         return platform;
     }
 
@@ -110,8 +110,8 @@ internal static class ComponentReading
             if (MapReader.Of(part, Section.BuildSecret, what, problems) is not { } secret) continue;
             var (variable, file) = (secret.OptionalText("env"), secret.OptionalText("file"));
             if (id.Value.Length == 0 || !id.Value.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_' or '.'))
-                problems.Add(id.Place, $"\"{id.Value}\" is not a secret's id: letters, digits, \".\", \"_\" and \"-\"");
-            if ((variable is null) == (file is null)) problems.Add(part.Place, $"{what} needs either \"env\", a variable's name, or \"file\", a path");
+                problems.Add(id.Position, $"\"{id.Value}\" is not a secret's id: letters, digits, \".\", \"_\" and \"-\"");
+            if ((variable is null) == (file is null)) problems.Add(part.Position, $"{what} needs either \"env\", a variable's name, or \"file\", a path");
             if (variable is not null && !ValueReading.IsVariable(variable)) secret.Problem("env", $"\"{variable}\" of {what} is not a variable's name");
             // What the chain itself works with is not the change's to read.
             else if (variable?.StartsWith("CISTEPS_", StringComparison.Ordinal) is true)

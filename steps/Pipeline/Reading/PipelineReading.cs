@@ -42,7 +42,7 @@ internal static class PipelineReading
                 else registry.Problem(key, text);
             }
         var prefix = registry?.OptionalText("branch-prefix") ?? "ci";
-        if (!ValueReading.IsRepositoryPath(prefix)) registry?.Problem("branch-prefix", $"\"{prefix}\" is no part of an image repository's name; write small letters, digits and single . _ - inside");
+        if (!ValueReading.IsRepositoryPath(prefix)) registry?.Problem("branch-prefix", $"\"{prefix}\" is not part of an image repository's name; write small letters, digits and single . _ - inside");
         return new RegistryDefinition(push, pull, prefix, registry?.Switch("plain-http") ?? false);
     }
 
@@ -52,9 +52,9 @@ internal static class PipelineReading
         var target = branches?.OptionalText("target") ?? "main";
         var pattern = branches?.OptionalText("private") ?? "ci/*";
         if (target.Length == 0 || target.IndexOfAny(['*', ' ', ':', '~', '^', '?', '[', '\\']) >= 0 || target.StartsWith("refs/", StringComparison.Ordinal))
-            branches?.Problem("target", $"\"{target}\" is no branch name; write it plainly, such as main");
+            branches?.Problem("target", $"\"{target}\" is not a branch name; write it plainly, such as main");
         if (pattern.Split('*').Length != 2 || pattern.StartsWith("refs/", StringComparison.Ordinal))
-            branches?.Problem("private", $"\"{pattern}\" is no branch pattern with one *; write it like ci/*");
+            branches?.Problem("private", $"\"{pattern}\" is not a branch pattern with one *; write it like ci/*");
         var definition = new BranchesDefinition(target, pattern);
         if (definition.IsPrivate(target)) problems.Add(branches?.Place ?? file.Place, $"the target branch \"{target}\" matches the pattern of private branches \"{pattern}\"; they must differ");
         return definition;
@@ -69,10 +69,10 @@ internal static class PipelineReading
             if (MapReader.Of(part, Section.Owner, $"owner \"{name.Value}\"", problems) is not { } owner) continue;
             var webhook = owner.OptionalText("webhook");
             if (webhook is not null && !ValueReading.IsWebhook(webhook))
-                owner.Problem("webhook", $"\"{webhook}\" is no webhook; write an http(s) URL, or env:NAME for one that an environment variable holds");
+                owner.Problem("webhook", $"\"{webhook}\" is not a webhook; write an http(s) URL, or env:NAME for one that an environment variable holds");
             var email = owner.OptionalText("email");
             if (email is not null && (email.Count(letter => letter == '@') != 1 || email.Contains(' ')))
-                owner.Problem("email", $"\"{email}\" is no e-mail address");
+                owner.Problem("email", $"\"{email}\" is not an e-mail address");
             owners[name.Value] = new OwnerDefinition(name.Value, webhook, email);
         }
         var platform = notifications?.OptionalText("platform");

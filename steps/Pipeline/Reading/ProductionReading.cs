@@ -31,7 +31,7 @@ internal static class ProductionReading
         if (MapReader.Of(part, Section.Target, ComponentReading.Named(part, "production target"), reading.Problems) is not { } map) return null;
         var kubeconfig = map.Text("kubeconfig");
         if (map.Has("kubeconfig") && !ValueReading.IsVariable(kubeconfig))
-            map.Problem("kubeconfig", $"\"{kubeconfig}\" of {map.What} is no name of an environment variable; write the variable that holds the kubeconfig's path");
+            map.Problem("kubeconfig", $"\"{kubeconfig}\" of {map.What} is not a name of an environment variable; write the variable that holds the kubeconfig's path");
         return new ProductionTarget(map.Text("name"), kubeconfig, ValueReading.Label(map, "namespace"), SuiteReading.Components(map, components, reading), Gate(map, reading))
         {
             Settle = map.Duration("settle", ProductionTarget.DefaultSettle),
@@ -43,7 +43,7 @@ internal static class ProductionReading
         if (target.Map("gate", Section.Gate) is not { } map) return null;
         var http = map.Text("http");
         if (map.Has("http") && !(Uri.TryCreate(http, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" or "service" && url.Host.Length > 0))
-            map.Problem("http", $"\"{http}\" of {map.What} is no URL; write http(s)://… or service://name:port/path");
+            map.Problem("http", $"\"{http}\" of {map.What} is not a URL; write http(s)://… or service://name:port/path");
         return new GateDefinition(http, map.Duration("for", TimeSpan.FromSeconds(10)), map.Duration("time-limit", TimeSpan.FromMinutes(2)))
         {
             Status = map.Has("status") ? map.Number("status", 200, 100, 599) : null,

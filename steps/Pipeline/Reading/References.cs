@@ -16,10 +16,10 @@ internal static class References
             var what = ComponentReading.Named(part, "component");
             foreach (var owner in Texts(part, "owners").Concat(Items(part, "unit-tests").SelectMany(test => Items(test, "quarantine")).SelectMany(test => Text(test, "owner"))))
                 if (!notifications.Owners.ContainsKey(owner.Value))
-                    reading.Problems.Add(owner.Place, $"owner \"{owner.Value}\" of {what} is not in notifications.owners{ValueReading.Known(notifications.Owners.Keys)}");
+                    reading.Problems.Add(owner.Position, $"owner \"{owner.Value}\" of {what} is not in notifications.owners{ValueReading.Known(notifications.Owners.Keys)}");
             foreach (var dependency in Texts(part, "depends-on"))
                 if (!names.Contains(dependency.Value))
-                    reading.Problems.Add(dependency.Place, $"component \"{dependency.Value}\", on which {what} depends, is not in \"components\"{ValueReading.Known(names.Order(StringComparer.Ordinal))}");
+                    reading.Problems.Add(dependency.Position, $"component \"{dependency.Value}\", on which {what} depends, is not in \"components\"{ValueReading.Known(names.Order(StringComparer.Ordinal))}");
         }
         Circles(file, components, reading);
     }

@@ -28,9 +28,9 @@ internal static class SuiteReading
         {
             var found = components.FirstOrDefault(component => component.Name == name.Value);
             if (found is null)
-                reading.Problems.Add(name.Place, $"component \"{name.Value}\" of {map.What} is not in \"components\"{ValueReading.Known(components.Select(component => component.Name))}");
+                reading.Problems.Add(name.Position, $"component \"{name.Value}\" of {map.What} is not in \"components\"{ValueReading.Known(components.Select(component => component.Name))}");
             else if (found.Workload is null)
-                reading.Problems.Add(name.Place, $"component \"{name.Value}\" of {map.What} has no \"workload\" that could be rolled out");
+                reading.Problems.Add(name.Position, $"component \"{name.Value}\" of {map.What} has no \"workload\" that could be rolled out");
         }
         return map.Has("components") ? [.. named.Select(name => name.Value)] : [.. components.Where(component => component.Workload is not null).Select(component => component.Name)];
     }

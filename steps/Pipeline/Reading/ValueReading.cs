@@ -41,7 +41,7 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
     {
         var paths = map.TextParts(key);
         foreach (var path in paths)
-            if (WrongPath(path.Value) is { } wrong) problems.Add(path.Place, $"\"{path.Value}\" of \"{key}\" in {map.What} {wrong}");
+            if (WrongPath(path.Value) is { } wrong) problems.Add(path.Position, $"\"{path.Value}\" of \"{key}\" in {map.What} {wrong}");
         return [.. paths.Select(path => Normal(path.Value))];
     }
 
@@ -65,7 +65,7 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
         if (map.OptionalText(key) is not { } written) return null;
         var image = Expanded(written, map.PlaceOf(key));
         if (image.Length == 0 || image.Any(letter => char.IsWhiteSpace(letter) || char.IsControl(letter)) || image.Contains("://", StringComparison.Ordinal))
-            map.Problem(key, $"\"{image}\" is no image reference for \"{key}\" of {map.What}; write host/name:tag or host/name@sha256:…");
+            map.Problem(key, $"\"{image}\" is not an image reference for \"{key}\" of {map.What}; write host/name:tag or host/name@sha256:…");
         return image;
     }
 
@@ -74,8 +74,8 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
         var variables = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var (name, value) in map.Pairs(key))
         {
-            if (name.Value.Length == 0 || name.Value.Contains('=') || name.Value.Contains('\0')) problems.Add(name.Place, $"\"{name.Value}\" in \"{key}\" of {map.What} is no variable's name");
-            variables[name.Value] = Expanded(value.Value, value.Place);
+            if (name.Value.Length == 0 || name.Value.Contains('=') || name.Value.Contains('\0')) problems.Add(name.Position, $"\"{name.Value}\" in \"{key}\" of {map.What} is not a variable's name");
+            variables[name.Value] = Expanded(value.Value, value.Position);
         }
         return variables;
     }
@@ -88,7 +88,7 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
     {
         var text = map.Text(key);
         if (DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var date)) return date;
-        if (map.Has(key)) map.Problem(key, $"\"{text}\" is no date for \"{key}\" of {map.What}; write it like 2030-12-31");
+        if (map.Has(key)) map.Problem(key, $"\"{text}\" is not a date for \"{key}\" of {map.What}; write it like 2030-12-31");
         return default;
     }
 
@@ -101,9 +101,9 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
         foreach (var part in parts.OfType<YamlMap>())
         {
             var name = part.Entries.Select(entry => (entry.Key, Value: entry.Value as YamlText)).FirstOrDefault(entry => entry.Key.Value == "name").Value;
-            if (name is not null && names.Contains(name.Value) && !seen.Add(name.Value)) problems.Add(name.Place, $"there is another {kind} \"{name.Value}\"; names differ");
+            if (name is not null && names.Contains(name.Value) && !seen.Add(name.Value)) problems.Add(name.Position, $"there is another {kind} \"{name.Value}\"; names differ");
         }
-        if (seen.Count == 0) problems.Add(parts.First().Place, $"several {kind}s have the name \"{names.First()}\"; give each a name of its own");
+        if (seen.Count == 0) problems.Add(parts.First().Position, $"several {kind}s have the name \"{names.First()}\"; give each a name of its own");
     }
 
     public static bool IsLabel(string name) => name.Length is > 0 and <= 63 && name[0] != '-' && name[^1] != '-' &&
@@ -171,18 +171,18 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
                 map.Missing("run");
                 return [];
             case YamlText text:
-                if (string.IsNullOrWhiteSpace(text.Value)) problems.Add(text.Place, $"\"run\" of {map.What} is empty");
+                if (string.IsNullOrWhiteSpace(text.Value)) problems.Add(text.Position, $"\"run\" of {map.What} is empty");
                 return ["sh", "-c", text.Value];
             case YamlList list:
-                if (list.Items.Count == 0) problems.Add(list.Place, $"\"run\" of {map.What} is empty");
+                if (list.Items.Count == 0) problems.Add(list.Position, $"\"run\" of {map.What} is empty");
                 return map.Texts("run");
             case var other:
-                problems.Add(other.Place, $"\"run\" of {map.What} must be text for a shell or a list of program and arguments, not {other.Kind}");
+                problems.Add(other.Position, $"\"run\" of {map.What} must be text for a shell or a list of program and arguments, not {other.Kind}");
                 return [];
         }
     }
 
-    private string Expanded(string text, Place place)
+    private string Expanded(string text, Position place)
     {
         var from = 0;
         var expanded = new System.Text.StringBuilder();
@@ -197,7 +197,7 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
                 if (host.Length == 0) problems.Add(place, $"\"${{{name}}}\" stands for registry.push, and there is none");
                 expanded.Append(host);
             }
-            else problems.Add(place, $"\"${{{name}}}\" is no placeholder; only ${{registry}} and ${{pull-registry}} are replaced here");
+            else problems.Add(place, $"\"${{{name}}}\" is not a placeholder; only ${{registry}} and ${{pull-registry}} are replaced here");
             from = end < 0 ? text.Length : end + 1;
         }
         return from == 0 ? text : expanded.Append(text, from, text.Length - from).ToString();

@@ -1,4 +1,4 @@
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 
 namespace CiSteps.Pipeline.Yaml;
 
@@ -14,25 +14,25 @@ internal sealed class MapReader
         (this.map, this.section, What, this.problems) = (map, section, what, problems);
         foreach (var (key, _) in map.Entries)
             if (!section.Keys.Contains(key.Value))
-                problems.Add(key.Place, $"unknown key \"{key.Value}\" in {what}{Nearest(key.Value)}; known keys: {string.Join(", ", section.Keys)}");
+                problems.Add(key.Position, $"unknown key \"{key.Value}\" in {what}{Nearest(key.Value)}; known keys: {string.Join(", ", section.Keys)}");
     }
 
     /// <summary>Which mapping it is, for messages.</summary>
     public string What { get; }
 
-    public Place Place => map.Place;
+    public Position Place => map.Position;
 
     /// <summary>A reader for a part that must be a mapping; null, with a problem, when it is not.</summary>
     public static MapReader? Of(YamlPart part, Section section, string what, Problems problems)
     {
         if (part is YamlMap map) return new MapReader(map, section, what, problems);
-        problems.Add(part.Place, $"{what} must be a mapping with keys of {string.Join(", ", section.Keys)}, not {part.Kind}");
+        problems.Add(part.Position, $"{what} must be a mapping with keys of {string.Join(", ", section.Keys)}, not {part.Kind}");
         return null;
     }
 
     public bool Has(string key) => Find(key) is not null;
 
-    public Place PlaceOf(string key) => Find(key)?.Place ?? map.Place;
+    public Position PlaceOf(string key) => Find(key)?.Position ?? map.Position;
 
     public void Problem(string key, string text) => problems.Add(PlaceOf(key), text);
 
@@ -91,14 +91,14 @@ internal sealed class MapReader
         if (Find(key) is not { } part) return [];
         if (part is not YamlList list)
         {
-            problems.Add(part.Place, $"\"{key}\" of {What} must be a list, not {part.Kind}; write [{(part is YamlText text ? text.Value : "…")}]");
+            problems.Add(part.Position, $"\"{key}\" of {What} must be a list, not {part.Kind}; write [{(part is YamlText text ? text.Value : "…")}]");
             return [];
         }
         var texts = new List<YamlText>();
         foreach (var item in list.Items)
         {
             if (item is YamlText { IsNothing: false } text) texts.Add(text);
-            else problems.Add(item.Place, $"each entry of \"{key}\" of {What} must be text, not {item.Kind}");
+            else problems.Add(item.Position, $"each entry of \"{key}\" of {What} must be text, not {item.Kind}");
         }
         return texts;
     }
@@ -108,7 +108,7 @@ internal sealed class MapReader
     {
         if (Find(key) is not { } part) return [];
         if (part is YamlList list) return list.Items;
-        problems.Add(part.Place, $"\"{key}\" of {What} must be a list, not {part.Kind}");
+        problems.Add(part.Position, $"\"{key}\" of {What} must be a list, not {part.Kind}");
         return [];
     }
 
@@ -119,7 +119,7 @@ internal sealed class MapReader
         foreach (var (name, value) in Entries(key))
         {
             if (value is YamlText text) pairs.Add((name, text.IsNothing ? text with { Value = "" } : text));
-            else problems.Add(value.Place, $"\"{name.Value}\" in \"{key}\" of {What} must be text, not {value.Kind}");
+            else problems.Add(value.Position, $"\"{name.Value}\" in \"{key}\" of {What} must be text, not {value.Kind}");
         }
         return pairs;
     }
@@ -129,7 +129,7 @@ internal sealed class MapReader
     {
         if (Find(key) is not { } part) return [];
         if (part is YamlMap inner) return inner.Entries;
-        problems.Add(part.Place, $"\"{key}\" of {What} must be a mapping, not {part.Kind}");
+        problems.Add(part.Position, $"\"{key}\" of {What} must be a mapping, not {part.Kind}");
         return [];
     }
 
@@ -139,12 +139,12 @@ internal sealed class MapReader
 
     public YamlPart? Find(string key)
     {
-        if (!section.Keys.Contains(key)) throw new InvalidOperationException($"\"{key}\" is no key of {section.Name}");
+        if (!section.Keys.Contains(key)) throw new InvalidOperationException($"\"{key}\" is not a key of {section.Name}");
         foreach (var (name, value) in map.Entries)
         {
             if (name.Value != key) continue;
             if (value is not YamlText { IsNothing: true }) return value;
-            problems.Add(name.Place, $"\"{key}\" of {What} has no value; give one or remove the key");
+            problems.Add(name.Position, $"\"{key}\" of {What} has no value; give one or remove the key");
             return null;
         }
         return null;
@@ -152,13 +152,13 @@ internal sealed class MapReader
 
     public void Missing(string key)
     {
-        if (!map.Entries.Any(entry => entry.Key.Value == key)) problems.Add(map.Place, $"{What} needs \"{key}\"");
+        if (!map.Entries.Any(entry => entry.Key.Value == key)) problems.Add(map.Position, $"{What} needs \"{key}\"");
     }
 
     private string? AsText(YamlPart part, string key)
     {
         if (part is YamlText text) return text.Value;
-        problems.Add(part.Place, $"\"{key}\" of {What} must be text, not {part.Kind}");
+        problems.Add(part.Position, $"\"{key}\" of {What} must be text, not {part.Kind}");
         return null;
     }
 

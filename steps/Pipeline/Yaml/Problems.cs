@@ -9,7 +9,7 @@ internal sealed class Problems(string source)
 
     private readonly SortedSet<(int Line, int Column, string Text)> found = [];
 
-    public void Add(Place place, string text) => found.Add((place.Line, place.Column, text));
+    public void Add(Position place, string text) => found.Add((place.Line, place.Column, text));
 
     /// <exception cref="UsageException">Something was added; one line each, in the file's order.</exception>
     public void ThrowIfAny()

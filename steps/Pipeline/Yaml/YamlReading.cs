@@ -29,7 +29,7 @@ internal sealed class YamlReading
         }
         catch (Exception error) when (error is InvalidOperationException or ArgumentException)
         {
-            // The library's scanner trips over some texts that are no YAML, such as a lost quote, without a place.
+            // The library's scanner trips over some texts that are not YAML, such as a lost quote, without a place.
             problems.Add(At(reading.parser.Current?.End ?? Mark.Empty), "not readable as YAML from here on; look for a quote or bracket that is not closed");
         }
         return null;
@@ -40,7 +40,7 @@ internal sealed class YamlReading
         parser.Consume<StreamStart>();
         if (!parser.TryConsume<DocumentStart>(out _))
         {
-            problems.Add(new Place(1, 1), "the file is empty; it needs at least \"components:\"");
+            problems.Add(new Position(1, 1), "the file is empty; it needs at least \"components:\"");
             return null;
         }
         var root = Part(0);
@@ -90,10 +90,10 @@ internal sealed class YamlReading
         {
             var key = Part(depth + 1);
             var value = Part(depth + 1);
-            if (key is not YamlText name) problems.Add(key.Place, $"a key must be a word, not {key.Kind}");
-            else if (name is { IsPlain: true, Value: "<<" }) problems.Add(key.Place, "merge keys (<<) are not read; write the keys out, or use an alias for a whole value");
+            if (key is not YamlText name) problems.Add(key.Position, $"a key must be a word, not {key.Kind}");
+            else if (name is { IsPlain: true, Value: "<<" }) problems.Add(key.Position, "merge keys (<<) are not read; write the keys out, or use an alias for a whole value");
             else if (entries.Find(entry => entry.Key.Value == name.Value) is { Key: not null } first)
-                problems.Add(key.Place, $"key \"{name.Value}\" stands here again; it was given in line {first.Key.Place.Line} already");
+                problems.Add(key.Position, $"key \"{name.Value}\" stands here again; it was given in line {first.Key.Position.Line} already");
             else entries.Add((name, value));
         }
         return entries;
@@ -124,5 +124,5 @@ internal sealed class YamlReading
             problems.Add(At(mark), $"tag \"{tag.Value}\" is not read; write the plain value");
     }
 
-    private static Place At(Mark mark) => new(Math.Max(1, (int)mark.Line), Math.Max(1, (int)mark.Column));
+    private static Position At(Mark mark) => new(Math.Max(1, (int)mark.Line), Math.Max(1, (int)mark.Column));
 }

@@ -6,11 +6,11 @@ namespace CiSteps.Sandbox.Controllers;
 /// <summary>Binds each persistent volume claim at once: its volume is a folder of this machine that lives as long as the cluster.</summary>
 internal sealed class ClaimBinder
 {
-    private readonly ClusterApi _api;
+    private readonly ClusterApi api;
 
     public ClaimBinder(ClusterApi api, ClusterFeed feed, TimeProvider time, Action<string> report)
     {
-        _api = api;
+        this.api = api;
         Loop = new("volume claims", time, report, Reconcile);
         feed.On(Kinds.PersistentVolumeClaims, (claim, _) => Loop.Add(claim.Key()));
     }
@@ -19,7 +19,7 @@ internal sealed class ClaimBinder
 
     private TimeSpan? Reconcile(ObjectKey key)
     {
-        if (_api.Get(Kinds.PersistentVolumeClaims, key.Namespace, key.Name) is not { } claim || claim.IsBeingDeleted() || claim.Str("status", "phase") == "Bound")
+        if (api.Get(Kinds.PersistentVolumeClaims, key.Namespace, key.Name) is not { } claim || claim.IsBeingDeleted() || claim.Str("status", "phase") == "Bound")
             return null;
         claim["status"] = new JsonObject
         {
@@ -27,7 +27,7 @@ internal sealed class ClaimBinder
             ["accessModes"] = claim.At("spec", "accessModes")?.DeepClone(),
             ["capacity"] = claim.At("spec", "resources", "requests")?.DeepClone(),
         };
-        _api.UpdateStatus(Kinds.PersistentVolumeClaims, claim);
+        api.UpdateStatus(Kinds.PersistentVolumeClaims, claim);
         return null;
     }
 }

@@ -6,18 +6,18 @@ namespace CiSteps.Sandbox.Controllers;
 /// <summary>One watch per kind, shared by all who follow it. Subscribe first, then run.</summary>
 internal sealed class ClusterFeed(ClusterApi api, TimeProvider time)
 {
-    private readonly Dictionary<ResourceType, List<Action<JsonObject, bool>>> _subscribers = [];
+    private readonly Dictionary<ResourceType, List<Action<JsonObject, bool>>> subscribers = [];
 
     /// <summary>Calls <paramref name="changed"/> with every present object and every change; the flag says that it is gone. Calls for one kind never overlap.</summary>
     public void On(ResourceType type, Action<JsonObject, bool> changed)
     {
-        if (!_subscribers.TryGetValue(type, out var list))
-            _subscribers[type] = list = [];
+        if (!subscribers.TryGetValue(type, out var list))
+            subscribers[type] = list = [];
         list.Add(changed);
     }
 
     public Task RunAsync(CancellationToken ct) =>
-        Task.WhenAll(_subscribers.Select(s => FollowAsync(s.Key, s.Value, ct)));
+        Task.WhenAll(subscribers.Select(s => FollowAsync(s.Key, s.Value, ct)));
 
     private async Task FollowAsync(ResourceType type, List<Action<JsonObject, bool>> subscribers, CancellationToken ct)
     {

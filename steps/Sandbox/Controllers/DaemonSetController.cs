@@ -13,17 +13,17 @@ internal sealed class DaemonSetController
         ("node.kubernetes.io/memory-pressure", "NoSchedule"), ("node.kubernetes.io/pid-pressure", "NoSchedule"), ("node.kubernetes.io/unschedulable", "NoSchedule"),
     ];
 
-    private readonly ClusterApi _api;
-    private readonly EventRecorder _events;
-    private readonly TimeProvider _time;
-    private readonly Revisions _revisions;
+    private readonly ClusterApi api;
+    private readonly EventRecorder events;
+    private readonly TimeProvider time;
+    private readonly Revisions revisions;
 
     public DaemonSetController(ClusterApi api, ClusterFeed feed, TimeProvider time, Action<string> report)
     {
-        _api = api;
-        _time = time;
-        _events = new(api, "daemonset-controller", time);
-        _revisions = new(api, Kinds.DaemonSets);
+        this.api = api;
+        this.time = time;
+        events = new(api, "daemonset-controller", time);
+        revisions = new(api, Kinds.DaemonSets);
         Loop = new("daemon sets", time, report, Reconcile);
         feed.On(Kinds.DaemonSets, (set, _) => Loop.Add(set.Key()));
         feed.On(Kinds.Nodes, (_, _) =>
@@ -42,17 +42,17 @@ internal sealed class DaemonSetController
 
     private TimeSpan? Reconcile(ObjectKey key)
     {
-        if (_api.Get(Kinds.DaemonSets, key.Namespace, key.Name) is not { } set || set.IsBeingDeleted())
+        if (api.Get(Kinds.DaemonSets, key.Namespace, key.Name) is not { } set || set.IsBeingDeleted())
             return null;
-        var now = _time.GetUtcNow();
-        var revisions = _revisions.Sync(set);
+        var now = time.GetUtcNow();
+        var revisions = this.revisions.Sync(set);
         var newest = revisions[^1].Name();
-        var pods = Ownership.Claim(_api, Kinds.Pods, set, Kinds.DaemonSets);
+        var pods = Ownership.Claim(api, Kinds.Pods, set, Kinds.DaemonSets);
         var byNode = pods.Where(p => !p.IsBeingDeleted()).ToLookup(NodeOf);
         var failure = false;
         var surges = set.Str("spec", "updateStrategy", "type") != "OnDelete" && Amount(set, "maxSurge", 1) > 0;
         var eligible = new HashSet<string>();
-        foreach (var node in _api.List(Kinds.Nodes).Items)
+        foreach (var node in api.List(Kinds.Nodes).Items)
         {
             var draft = Draft(set, newest, node.Name());
             var fits = Fit.MayRun(draft, node);
@@ -70,7 +70,7 @@ internal sealed class DaemonSetController
         else if (set.Str("spec", "updateStrategy", "type") != "OnDelete")
             Roll(set, newest, pods, eligible, now);
         WriteStatus(set, newest, eligible, now);
-        _revisions.CleanUp(set, revisions, pods, newest);
+        this.revisions.CleanUp(set, revisions, pods, newest);
         return failure ? ReconcileLoop.BackOff : PodReading.NextAvailable(pods, set.Int(0, "spec", "minReadySeconds"), now);
     }
 
@@ -149,13 +149,13 @@ internal sealed class DaemonSetController
     {
         try
         {
-            var pod = _api.Create(Kinds.Pods, set.Namespace(), draft);
-            _events.Normal(set, "SuccessfulCreate", $"Created pod: {pod.Name()}");
+            var pod = api.Create(Kinds.Pods, set.Namespace(), draft);
+            events.Normal(set, "SuccessfulCreate", $"Created pod: {pod.Name()}");
             return true;
         }
         catch (ApiException e)
         {
-            _events.Warning(set, "FailedCreate", $"Error creating: {e.Message}");
+            events.Warning(set, "FailedCreate", $"Error creating: {e.Message}");
             return false;
         }
     }
@@ -164,8 +164,8 @@ internal sealed class DaemonSetController
     {
         try
         {
-            _api.Delete(Kinds.Pods, pod.Namespace(), pod.Name(), new() { PreconditionUid = pod.Uid() });
-            _events.Normal(set, "SuccessfulDelete", $"Deleted pod: {pod.Name()}");
+            api.Delete(Kinds.Pods, pod.Namespace(), pod.Name(), new() { PreconditionUid = pod.Uid() });
+            events.Normal(set, "SuccessfulDelete", $"Deleted pod: {pod.Name()}");
         }
         catch (ApiException e) when (e.Code == 404)
         {
@@ -175,10 +175,10 @@ internal sealed class DaemonSetController
 
     private void WriteStatus(JsonObject set, string newest, HashSet<string> eligible, DateTimeOffset now)
     {
-        if (_api.Get(Kinds.DaemonSets, set.Namespace(), set.Name()) is not { } fresh || fresh.Uid() != set.Uid())
+        if (api.Get(Kinds.DaemonSets, set.Namespace(), set.Name()) is not { } fresh || fresh.Uid() != set.Uid())
             return;
         var minReady = set.Int(0, "spec", "minReadySeconds");
-        var active = _api.List(Kinds.Pods, set.Namespace()).Items.Where(p => Ownership.ControllerOf(p).Str("uid") == set.Uid() && PodReading.IsActive(p)).ToList();
+        var active = api.List(Kinds.Pods, set.Namespace()).Items.Where(p => Ownership.ControllerOf(p).Str("uid") == set.Uid() && PodReading.IsActive(p)).ToList();
         var placed = active.Where(p => eligible.Contains(NodeOf(p))).ToList();
         var available = placed.Count(p => PodReading.IsAvailable(p, minReady, now));
         var status = fresh.Obj("status")?.Copy() ?? new JsonObject();
@@ -193,6 +193,6 @@ internal sealed class DaemonSetController
         if (JsonNode.DeepEquals(status, fresh.Obj("status")))
             return;
         fresh["status"] = status;
-        _api.UpdateStatus(Kinds.DaemonSets, fresh);
+        api.UpdateStatus(Kinds.DaemonSets, fresh);
     }
 }

@@ -7,17 +7,17 @@ namespace CiSteps.Sandbox.Controllers;
 /// <summary>Rolls deployments: makes a replica set per template and moves the replicas over.</summary>
 internal sealed class DeploymentController
 {
-    private readonly ClusterApi _api;
-    private readonly EventRecorder _events;
-    private readonly TimeProvider _time;
-    private readonly DeploymentSets _sets;
+    private readonly ClusterApi api;
+    private readonly EventRecorder events;
+    private readonly TimeProvider time;
+    private readonly DeploymentSets sets;
 
     public DeploymentController(ClusterApi api, ClusterFeed feed, TimeProvider time, Action<string> report)
     {
-        _api = api;
-        _time = time;
-        _events = new(api, "deployment-controller", time);
-        _sets = new(api, _events);
+        this.api = api;
+        this.time = time;
+        events = new(api, "deployment-controller", time);
+        sets = new(api, events);
         Loop = new("deployments", time, report, Reconcile);
         feed.On(Kinds.Deployments, (deployment, _) => Loop.Add(deployment.Key()));
         feed.On(Kinds.ReplicaSets, (set, _) =>
@@ -41,9 +41,9 @@ internal sealed class DeploymentController
 
     private TimeSpan? Reconcile(ObjectKey key)
     {
-        if (_api.Get(Kinds.Deployments, key.Namespace, key.Name) is not { } deployment)
+        if (api.Get(Kinds.Deployments, key.Namespace, key.Name) is not { } deployment)
             return null;
-        var owned = Ownership.Claim(_api, Kinds.ReplicaSets, deployment, Kinds.Deployments).OrderBy(s => s.Created()).ThenBy(Revision).ToList();
+        var owned = Ownership.Claim(api, Kinds.ReplicaSets, deployment, Kinds.Deployments).OrderBy(s => s.Created()).ThenBy(Revision).ToList();
         var status = deployment.Obj("status")?.Copy() ?? new JsonObject();
         if (deployment.IsBeingDeleted())
             return WriteStatus(deployment, status, DeploymentSets.Newest(deployment, owned), owned, progress: false);
@@ -52,15 +52,15 @@ internal sealed class DeploymentController
         if (deployment.Flag("spec", "paused"))
         {
             var present = DeploymentSets.Newest(deployment, owned);
-            _sets.ScaleInPlace(deployment, present, owned);
-            _sets.CleanUp(deployment, present, owned);
+            sets.ScaleInPlace(deployment, present, owned);
+            sets.CleanUp(deployment, present, owned);
             return WriteStatus(deployment, status, present, owned, progress: false);
         }
 
         var newest = DeploymentSets.Newest(deployment, owned);
         if (DeploymentSets.IsRescaled(deployment, owned))
         {
-            _sets.ScaleInPlace(deployment, newest, owned);
+            sets.ScaleInPlace(deployment, newest, owned);
             return WriteStatus(deployment, status, newest, owned, progress: true);
         }
 
@@ -85,7 +85,7 @@ internal sealed class DeploymentController
         var size = DeploymentRollout.NewSize(recreate: false, replicas, surge, mine, counts);
         if (size != mine.Wanted)
         {
-            _sets.Scale(deployment, newest, size, owned);
+            sets.Scale(deployment, newest, size, owned);
             return WriteStatus(deployment, status, newest, owned, progress: true);
         }
 
@@ -96,13 +96,13 @@ internal sealed class DeploymentController
         {
             if (sizes.TryGetValue(set.Name(), out var wanted) && wanted != set.Int(1, "spec", "replicas"))
             {
-                _sets.Scale(deployment, set, wanted, owned);
+                sets.Scale(deployment, set, wanted, owned);
                 moved = true;
             }
         }
 
         if (!moved && DeploymentStatus.IsComplete(deployment, status))
-            _sets.CleanUp(deployment, newest, owned);
+            sets.CleanUp(deployment, newest, owned);
         return WriteStatus(deployment, status, newest, owned, progress: true);
     }
 
@@ -111,7 +111,7 @@ internal sealed class DeploymentController
         var moved = false;
         foreach (var set in owned.Where(s => s.Uid() != newest?.Uid() && s.Int(1, "spec", "replicas") > 0).ToList())
         {
-            _sets.Scale(deployment, set, 0, owned);
+            sets.Scale(deployment, set, 0, owned);
             moved = true;
         }
 
@@ -120,9 +120,9 @@ internal sealed class DeploymentController
 
         newest = EnsureNewest(deployment, status, newest, owned, out var failed);
         if (newest is not null && newest.Int(1, "spec", "replicas") != deployment.Int(1, "spec", "replicas"))
-            _sets.Scale(deployment, newest, deployment.Int(1, "spec", "replicas"), owned);
+            sets.Scale(deployment, newest, deployment.Int(1, "spec", "replicas"), owned);
         if (DeploymentStatus.IsComplete(deployment, status))
-            _sets.CleanUp(deployment, newest, owned);
+            sets.CleanUp(deployment, newest, owned);
         var again = WriteStatus(deployment, status, newest, owned, progress: true);
         return failed ? ReconcileLoop.BackOff : again;
     }
@@ -130,32 +130,32 @@ internal sealed class DeploymentController
     private bool OldPodsRun(JsonObject deployment, JsonObject? newest, List<JsonObject> owned)
     {
         var old = owned.Where(s => s.Uid() != newest?.Uid()).Select(s => s.Uid()).ToHashSet();
-        return _api.List(Kinds.Pods, deployment.Namespace(), LabelSelector.FromObject(deployment.Obj("spec", "selector"))).Items
+        return api.List(Kinds.Pods, deployment.Namespace(), LabelSelector.FromObject(deployment.Obj("spec", "selector"))).Items
             .Any(p => !PodReading.IsFinished(p) && old.Contains(Ownership.ControllerOf(p).Str("uid") ?? ""));
     }
 
     private JsonObject? EnsureNewest(JsonObject deployment, JsonObject status, JsonObject? newest, List<JsonObject> owned, out bool failed)
     {
         failed = false;
-        var now = _time.GetUtcNow();
+        var now = time.GetUtcNow();
         var revision = owned.Where(s => s.Uid() != newest?.Uid()).Select(Revision).DefaultIfEmpty(0).Max() + 1;
         if (newest is not null)
         {
-            newest = _sets.SetRevision(deployment, newest, Math.Max(revision, Revision(newest)), owned) ?? newest;
+            newest = sets.SetRevision(deployment, newest, Math.Max(revision, Revision(newest)), owned) ?? newest;
             if (DeploymentStatus.HasDeadline(deployment) && status.Condition("Progressing") is null)
                 status.SetCondition("Progressing", true, "FoundNewReplicaSet", $"Found new replica set \"{newest.Name()}\"", now, "lastUpdateTime");
-            _sets.MarkRevision(deployment, Revision(newest));
+            sets.MarkRevision(deployment, Revision(newest));
             return newest;
         }
 
         try
         {
-            newest = _sets.Create(deployment, revision, owned, status);
+            newest = sets.Create(deployment, revision, owned, status);
             if (newest is null)
                 return null;
             if (DeploymentStatus.HasDeadline(deployment))
                 status.SetCondition("Progressing", true, "NewReplicaSetCreated", $"Created new replica set \"{newest.Name()}\"", now, "lastUpdateTime");
-            _sets.MarkRevision(deployment, revision);
+            sets.MarkRevision(deployment, revision);
             return newest;
         }
         catch (ApiException e) when (e.Code is 403 or 422 or 400)
@@ -163,7 +163,7 @@ internal sealed class DeploymentController
             var message = $"Failed to create new replica set: {e.Message}";
             if (DeploymentStatus.HasDeadline(deployment))
                 status.SetCondition("Progressing", false, "ReplicaSetCreateError", message, now, "lastUpdateTime");
-            _events.Warning(deployment, "ReplicaSetCreateError", message);
+            events.Warning(deployment, "ReplicaSetCreateError", message);
             failed = true;
             return null;
         }
@@ -178,16 +178,16 @@ internal sealed class DeploymentController
             return;
         var noted = condition.Str("reason") == "DeploymentPaused";
         if (deployment.Flag("spec", "paused") && !noted)
-            status.SetCondition("Progressing", null, "DeploymentPaused", "Deployment is paused", _time.GetUtcNow(), "lastUpdateTime");
+            status.SetCondition("Progressing", null, "DeploymentPaused", "Deployment is paused", time.GetUtcNow(), "lastUpdateTime");
         else if (!deployment.Flag("spec", "paused") && noted)
-            status.SetCondition("Progressing", null, "DeploymentResumed", "Deployment is resumed", _time.GetUtcNow(), "lastUpdateTime");
+            status.SetCondition("Progressing", null, "DeploymentResumed", "Deployment is resumed", time.GetUtcNow(), "lastUpdateTime");
     }
 
     private TimeSpan? WriteStatus(JsonObject deployment, JsonObject draft, JsonObject? newest, List<JsonObject> owned, bool progress)
     {
-        if (_api.Get(Kinds.Deployments, deployment.Namespace(), deployment.Name()) is not { } fresh || fresh.Uid() != deployment.Uid())
+        if (api.Get(Kinds.Deployments, deployment.Namespace(), deployment.Name()) is not { } fresh || fresh.Uid() != deployment.Uid())
             return null;
-        var now = _time.GetUtcNow();
+        var now = time.GetUtcNow();
         var before = fresh.Obj("status");
         var status = DeploymentStatus.Compute(deployment, draft, newest, owned, now);
         if (progress)
@@ -195,7 +195,7 @@ internal sealed class DeploymentController
         if (!JsonNode.DeepEquals(status, before))
         {
             fresh["status"] = status;
-            _api.UpdateStatus(Kinds.Deployments, fresh);
+            api.UpdateStatus(Kinds.Deployments, fresh);
         }
 
         return progress ? DeploymentStatus.DeadlineIn(deployment, status, now) : null;

@@ -6,13 +6,13 @@ namespace CiSteps.Sandbox.Controllers;
 /// <summary>Shows in each pod disruption budget's status what it allows.</summary>
 internal sealed class DisruptionController
 {
-    private readonly ClusterApi _api;
-    private readonly TimeProvider _time;
+    private readonly ClusterApi api;
+    private readonly TimeProvider time;
 
     public DisruptionController(ClusterApi api, ClusterFeed feed, TimeProvider time, Action<string> report)
     {
-        _api = api;
-        _time = time;
+        this.api = api;
+        this.time = time;
         Loop = new("pod disruption budgets", time, report, Reconcile);
         feed.On(Kinds.PodDisruptionBudgets, (budget, _) => Loop.Add(budget.Key()));
         foreach (var type in (ResourceType[])[Kinds.Pods, Kinds.ReplicaSets, Kinds.StatefulSets, Kinds.Deployments])
@@ -29,22 +29,22 @@ internal sealed class DisruptionController
 
     private TimeSpan? Reconcile(ObjectKey key)
     {
-        if (_api.Get(Kinds.PodDisruptionBudgets, key.Namespace, key.Name) is not { } budget || budget.IsBeingDeleted())
+        if (api.Get(Kinds.PodDisruptionBudgets, key.Namespace, key.Name) is not { } budget || budget.IsBeingDeleted())
             return null;
-        var now = DisruptionBudget.Of(_api, budget);
+        var now = DisruptionBudget.Of(api, budget);
         var status = budget.Obj("status")?.Copy() ?? new JsonObject();
         status["observedGeneration"] = budget.Generation();
         status["expectedPods"] = now.Expected;
         status["currentHealthy"] = now.Healthy;
         status["desiredHealthy"] = now.Needed;
         status["disruptionsAllowed"] = now.Allowed;
-        status.SetCondition("DisruptionAllowed", now.Allowed > 0, now.Allowed > 0 ? "SufficientPods" : "InsufficientPods", null, _time.GetUtcNow());
+        status.SetCondition("DisruptionAllowed", now.Allowed > 0, now.Allowed > 0 ? "SufficientPods" : "InsufficientPods", null, time.GetUtcNow());
         if (status.Condition("DisruptionAllowed") is { } condition)
             condition["observedGeneration"] = budget.Generation();
         if (JsonNode.DeepEquals(status, budget.Obj("status")))
             return null;
         budget["status"] = status;
-        _api.UpdateStatus(Kinds.PodDisruptionBudgets, budget);
+        api.UpdateStatus(Kinds.PodDisruptionBudgets, budget);
         return null;
     }
 }

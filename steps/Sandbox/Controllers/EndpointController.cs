@@ -11,11 +11,11 @@ internal sealed class EndpointController
     private const string ManagedByLabel = "endpointslice.kubernetes.io/managed-by";
     private const string Manager = "endpointslice-controller.k8s.io";
 
-    private readonly ClusterApi _api;
+    private readonly ClusterApi api;
 
     public EndpointController(ClusterApi api, ClusterFeed feed, TimeProvider time, Action<string> report)
     {
-        _api = api;
+        this.api = api;
         Loop = new("endpoints", time, report, Reconcile);
         feed.On(Kinds.Services, (service, _) => Loop.Add(service.Key()));
         feed.On(Kinds.Pods, (pod, _) =>
@@ -35,11 +35,11 @@ internal sealed class EndpointController
 
     private TimeSpan? Reconcile(ObjectKey key)
     {
-        var service = _api.Get(Kinds.Services, key.Namespace, key.Name);
+        var service = api.Get(Kinds.Services, key.Namespace, key.Name);
         if (service is null || service.IsBeingDeleted())
         {
             // The slice follows by its owner reference; Endpoints have none and go with the service's name.
-            if (_api.Get(Kinds.Endpoints, key.Namespace, key.Name) is { } orphan && orphan.Label(ManagedByLabel) is null && service is null)
+            if (api.Get(Kinds.Endpoints, key.Namespace, key.Name) is { } orphan && orphan.Label(ManagedByLabel) is null && service is null)
                 Remove(Kinds.Endpoints, orphan);
             foreach (var slice in Slices(key).Where(s => service is null || Ownership.ControllerOf(s).Str("uid") == service.Uid()))
                 Remove(Kinds.EndpointSlices, slice);
@@ -48,7 +48,7 @@ internal sealed class EndpointController
 
         if (service.Obj("spec", "selector") is not { Count: > 0 } || service.Str("spec", "type") == "ExternalName")
             return null;
-        var pods = _api.List(Kinds.Pods, key.Namespace, LabelSelector.Of(service.Map("spec", "selector"))).Items
+        var pods = api.List(Kinds.Pods, key.Namespace, LabelSelector.Of(service.Map("spec", "selector"))).Items
             .Where(p => p.Str("status", "podIP") is not null && !PodReading.IsFinished(p))
             .OrderBy(p => p.Name(), StringComparer.Ordinal).ToList();
         // A named port may be another number in each pod: one group per set of numbers, as the real controller makes one slice per set.
@@ -80,7 +80,7 @@ internal sealed class EndpointController
                     continue;
                 present[i]["endpoints"] = endpoints;
                 present[i]["ports"] = ports;
-                _api.Update(Kinds.EndpointSlices, present[i]);
+                api.Update(Kinds.EndpointSlices, present[i]);
                 continue;
             }
 
@@ -89,7 +89,7 @@ internal sealed class EndpointController
             labels[ManagedByLabel] = Manager;
             if (service.Str("spec", "clusterIP") == "None")
                 labels["service.kubernetes.io/headless"] = "";
-            _api.Create(Kinds.EndpointSlices, service.Namespace(), new JsonObject
+            api.Create(Kinds.EndpointSlices, service.Namespace(), new JsonObject
             {
                 ["apiVersion"] = Kinds.EndpointSlices.ApiVersion,
                 ["kind"] = Kinds.EndpointSlices.Kind,
@@ -159,7 +159,7 @@ internal sealed class EndpointController
             subsets.Add((JsonNode?)subset);
         }
 
-        if (_api.Get(Kinds.Endpoints, service.Namespace(), service.Name()) is { } present)
+        if (api.Get(Kinds.Endpoints, service.Namespace(), service.Name()) is { } present)
         {
             if (JsonNode.DeepEquals(present["subsets"] ?? new JsonArray(), subsets))
                 return;
@@ -167,7 +167,7 @@ internal sealed class EndpointController
                 present.Remove("subsets");
             else
                 present["subsets"] = subsets;
-            _api.Update(Kinds.Endpoints, present);
+            api.Update(Kinds.Endpoints, present);
             return;
         }
 
@@ -179,7 +179,7 @@ internal sealed class EndpointController
         };
         if (subsets.Count > 0)
             made["subsets"] = subsets;
-        _api.Create(Kinds.Endpoints, service.Namespace(), made);
+        api.Create(Kinds.Endpoints, service.Namespace(), made);
     }
 
     private static JsonObject Address(JsonObject pod)
@@ -222,14 +222,14 @@ internal sealed class EndpointController
     }
 
     private IEnumerable<JsonObject> Slices(ObjectKey service) =>
-        _api.List(Kinds.EndpointSlices, service.Namespace, LabelSelector.Of([new(ServiceLabel, service.Name)])).Items
+        api.List(Kinds.EndpointSlices, service.Namespace, LabelSelector.Of([new(ServiceLabel, service.Name)])).Items
             .Where(s => s.Label(ManagedByLabel) == Manager);
 
     private void Remove(ResourceType type, JsonObject obj)
     {
         try
         {
-            _api.Delete(type, obj.Namespace(), obj.Name(), new() { PreconditionUid = obj.Uid() });
+            api.Delete(type, obj.Namespace(), obj.Name(), new() { PreconditionUid = obj.Uid() });
         }
         catch (ApiException e) when (e.Code == 404)
         {

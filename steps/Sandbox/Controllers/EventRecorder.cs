@@ -12,8 +12,8 @@ internal sealed class EventRecorder(ClusterApi api, string component, TimeProvid
     // Events older than this start a new series, as Kubernetes' correlator does with its cache.
     private const int SeriesLimit = 4096;
 
-    private readonly Lock _gate = new();
-    private readonly Dictionary<(string Uid, string FieldPath, string Type, string Reason, string Message), (ObjectKey Key, int Count)> _series = [];
+    private readonly Lock gate = new();
+    private readonly Dictionary<(string Uid, string FieldPath, string Type, string Reason, string Message), (ObjectKey Key, int Count)> series = [];
 
     public void Normal(JsonObject about, string reason, string message, string? fieldPath = null, string? host = null) =>
         Write(about, "Normal", reason, message, fieldPath, host);
@@ -29,25 +29,25 @@ internal sealed class EventRecorder(ClusterApi api, string component, TimeProvid
         var ns = about.Namespace().Length == 0 ? "default" : about.Namespace();
         var now = time.GetUtcNow();
         var series = (about.Uid(), fieldPath ?? "", type, reason, message);
-        lock (_gate)
+        lock (gate)
         {
             try
             {
-                if (_series.TryGetValue(series, out var known) && api.Get(Kinds.Events, known.Key.Namespace, known.Key.Name) is { } present)
+                if (this.series.TryGetValue(series, out var known) && api.Get(Kinds.Events, known.Key.Namespace, known.Key.Name) is { } present)
                 {
                     var again = present.Copy();
                     again["count"] = known.Count + 1;
                     again["lastTimestamp"] = JsonAccess.Stamp(now);
                     api.Update(Kinds.Events, again);
-                    _series[series] = (known.Key, known.Count + 1);
+                    this.series[series] = (known.Key, known.Count + 1);
                     return;
                 }
 
-                var name = $"{about.Name()}.{now.UtcTicks:x}{_series.Count & 0xf:x}";
+                var name = $"{about.Name()}.{now.UtcTicks:x}{this.series.Count & 0xf:x}";
                 api.Create(Kinds.Events, ns, Compose(about, ns, name, type, reason, message, fieldPath, host, now));
-                if (_series.Count > SeriesLimit)
-                    _series.Clear();
-                _series[series] = (new(ns, name), 1);
+                if (this.series.Count > SeriesLimit)
+                    this.series.Clear();
+                this.series[series] = (new(ns, name), 1);
             }
             catch (ApiException)
             {

@@ -10,16 +10,16 @@ internal sealed class JobController
     private static readonly TimeSpan FirstBackOff = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LongestBackOff = TimeSpan.FromMinutes(6);
 
-    private readonly ClusterApi _api;
-    private readonly EventRecorder _events;
-    private readonly TimeProvider _time;
-    private readonly JobTallies _tallies = new();
+    private readonly ClusterApi api;
+    private readonly EventRecorder events;
+    private readonly TimeProvider time;
+    private readonly JobTallies tallies = new();
 
     public JobController(ClusterApi api, ClusterFeed feed, TimeProvider time, Action<string> report)
     {
-        _api = api;
-        _time = time;
-        _events = new(api, "job-controller", time);
+        this.api = api;
+        this.time = time;
+        events = new(api, "job-controller", time);
         Loop = new("jobs", time, report, Reconcile);
         feed.On(Kinds.Jobs, (job, _) => Loop.Add(job.Key()));
         feed.On(Kinds.Pods, (pod, gone) =>
@@ -27,7 +27,7 @@ internal sealed class JobController
             if (Ownership.ControllerKey(pod, Kinds.Jobs) is not { } owner)
                 return;
             // A pod that is removed after it ended still counts; one that vanished unfinished counts as failed.
-            _tallies.Find(owner, Ownership.ControllerOf(pod).Str("uid")!)?.Note(pod, gone);
+            tallies.Find(owner, Ownership.ControllerOf(pod).Str("uid")!)?.Note(pod, gone);
             Loop.Add(owner);
         });
     }
@@ -36,21 +36,21 @@ internal sealed class JobController
 
     private TimeSpan? Reconcile(ObjectKey key)
     {
-        if (_api.Get(Kinds.Jobs, key.Namespace, key.Name) is not { } job)
+        if (api.Get(Kinds.Jobs, key.Namespace, key.Name) is not { } job)
         {
-            _tallies.Forget(key);
+            tallies.Forget(key);
             return null;
         }
 
         if (job.IsBeingDeleted())
             return null;
-        var now = _time.GetUtcNow();
+        var now = time.GetUtcNow();
         var status = job.Obj("status")?.Copy() ?? new JsonObject();
         if (status.IsTrue("Complete") || status.IsTrue("Failed"))
             return Expire(job, status, now);
 
-        var tally = _tallies.Of(job);
-        var pods = Ownership.Claim(_api, Kinds.Pods, job, Kinds.Jobs);
+        var tally = tallies.Of(job);
+        var pods = Ownership.Claim(api, Kinds.Pods, job, Kinds.Jobs);
         foreach (var pod in pods)
             tally.Note(pod, gone: false);
         var active = pods.Where(PodReading.IsActive).ToList();
@@ -81,7 +81,7 @@ internal sealed class JobController
             {
                 status.SetCondition("Suspended", false, "JobResumed", "Job resumed", now, "lastProbeTime");
                 status["startTime"] = JsonAccess.Stamp(now);
-                _events.Normal(job, "Resumed", "Job resumed");
+                events.Normal(job, "Resumed", "Job resumed");
             }
 
             again = Fill(job, tally, active, now);
@@ -155,13 +155,13 @@ internal sealed class JobController
             var index = IsIndexed(job) ? FreeIndex(tally, active) : (int?)null;
             try
             {
-                var pod = _api.Create(Kinds.Pods, job.Namespace(), Pod(job, index));
+                var pod = api.Create(Kinds.Pods, job.Namespace(), Pod(job, index));
                 active.Add(pod);
-                _events.Normal(job, "SuccessfulCreate", $"Created pod: {pod.Name()}");
+                events.Normal(job, "SuccessfulCreate", $"Created pod: {pod.Name()}");
             }
             catch (ApiException e)
             {
-                _events.Warning(job, "FailedCreate", $"Error creating: {e.Message}");
+                events.Warning(job, "FailedCreate", $"Error creating: {e.Message}");
                 return TimeSpan.FromSeconds(1);
             }
         }
@@ -209,9 +209,9 @@ internal sealed class JobController
     {
         try
         {
-            _api.Delete(Kinds.Pods, pod.Namespace(), pod.Name(), new() { PreconditionUid = pod.Uid() });
-            _tallies.Of(job).Dismiss(pod);
-            _events.Normal(job, "SuccessfulDelete", $"Deleted pod: {pod.Name()}");
+            api.Delete(Kinds.Pods, pod.Namespace(), pod.Name(), new() { PreconditionUid = pod.Uid() });
+            tallies.Of(job).Dismiss(pod);
+            events.Normal(job, "SuccessfulDelete", $"Deleted pod: {pod.Name()}");
         }
         catch (ApiException e) when (e.Code == 404)
         {
@@ -225,7 +225,7 @@ internal sealed class JobController
             return;
         status.SetCondition("Suspended", true, "JobSuspended", "Job suspended", now, "lastProbeTime");
         status.Remove("startTime");
-        _events.Normal(job, "Suspended", "Job suspended");
+        events.Normal(job, "Suspended", "Job suspended");
     }
 
     private static void WriteCounters(JsonObject job, JsonObject status, JobTally tally, List<JsonObject> active, int terminating)
@@ -250,18 +250,18 @@ internal sealed class JobController
         if (end.Type == "Complete")
         {
             status["completionTime"] = JsonAccess.Stamp(now);
-            _events.Normal(job, "Completed", "Job completed");
+            events.Normal(job, "Completed", "Job completed");
         }
         else
-            _events.Warning(job, end.Reason, end.Message);
+            events.Warning(job, end.Reason, end.Message);
     }
 
     private void WriteStatus(JsonObject job, JsonObject status)
     {
-        if (_api.Get(Kinds.Jobs, job.Namespace(), job.Name()) is not { } fresh || fresh.Uid() != job.Uid() || JsonNode.DeepEquals(fresh.Obj("status"), status))
+        if (api.Get(Kinds.Jobs, job.Namespace(), job.Name()) is not { } fresh || fresh.Uid() != job.Uid() || JsonNode.DeepEquals(fresh.Obj("status"), status))
             return;
         fresh["status"] = status;
-        _api.UpdateStatus(Kinds.Jobs, fresh);
+        api.UpdateStatus(Kinds.Jobs, fresh);
     }
 
     private TimeSpan? Expire(JsonObject job, JsonObject status, DateTimeOffset now)
@@ -272,7 +272,7 @@ internal sealed class JobController
         var left = ended + TimeSpan.FromSeconds(Math.Min(ttl, int.MaxValue)) - now;
         if (left > TimeSpan.Zero)
             return left;
-        _api.Delete(Kinds.Jobs, job.Namespace(), job.Name(), new() { PreconditionUid = job.Uid(), Propagation = Propagation.Foreground });
+        api.Delete(Kinds.Jobs, job.Namespace(), job.Name(), new() { PreconditionUid = job.Uid(), Propagation = Propagation.Foreground });
         return null;
     }
 }

@@ -6,13 +6,13 @@ namespace CiSteps.Sandbox.Controllers;
 /// <summary>Gives each namespace what a new one has: the service account "default" and, where the authority is known, kube-root-ca.crt.</summary>
 internal sealed class NamespaceFurnisher
 {
-    private readonly ClusterApi _api;
-    private readonly string? _authorityPem;
+    private readonly ClusterApi api;
+    private readonly string? authorityPem;
 
     public NamespaceFurnisher(ClusterApi api, ClusterFeed feed, TimeProvider time, Action<string> report, string? authorityPem)
     {
-        _api = api;
-        _authorityPem = authorityPem;
+        this.api = api;
+        this.authorityPem = authorityPem;
         Loop = new("namespaces", time, report, Reconcile);
         feed.On(Kinds.Namespaces, (ns, _) => Loop.Add(new("", ns.Name())));
         feed.On(Kinds.ServiceAccounts, (account, gone) =>
@@ -31,25 +31,25 @@ internal sealed class NamespaceFurnisher
 
     private TimeSpan? Reconcile(ObjectKey key)
     {
-        var ns = _api.Get(Kinds.Namespaces, null, key.Name);
+        var ns = api.Get(Kinds.Namespaces, null, key.Name);
         if (ns is null || ns.IsBeingDeleted() || ns.Str("status", "phase") == "Terminating")
             return null;
         Ensure(Kinds.ServiceAccounts, key.Name, "default", new());
-        if (_authorityPem is not null)
-            Ensure(Kinds.ConfigMaps, key.Name, "kube-root-ca.crt", new() { ["data"] = new JsonObject { ["ca.crt"] = _authorityPem } });
+        if (authorityPem is not null)
+            Ensure(Kinds.ConfigMaps, key.Name, "kube-root-ca.crt", new() { ["data"] = new JsonObject { ["ca.crt"] = authorityPem } });
         return null;
     }
 
     private void Ensure(ResourceType type, string ns, string name, JsonObject content)
     {
-        if (_api.Get(type, ns, name) is not null)
+        if (api.Get(type, ns, name) is not null)
             return;
         content["apiVersion"] = type.ApiVersion;
         content["kind"] = type.Kind;
         content["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = ns };
         try
         {
-            _api.Create(type, ns, content);
+            api.Create(type, ns, content);
         }
         catch (ApiException e) when (e.Code == 409)
         {

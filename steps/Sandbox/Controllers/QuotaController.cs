@@ -12,11 +12,11 @@ internal sealed class QuotaController
         Kinds.Deployments, Kinds.ReplicaSets, Kinds.StatefulSets, Kinds.DaemonSets, Kinds.Jobs, Kinds.Leases, Kinds.Ingresses,
     ];
 
-    private readonly ClusterApi _api;
+    private readonly ClusterApi api;
 
     public QuotaController(ClusterApi api, ClusterFeed feed, TimeProvider time, Action<string> report)
     {
-        _api = api;
+        this.api = api;
         Loop = new("resource quotas", time, report, Reconcile);
         feed.On(Kinds.ResourceQuotas, (quota, _) => Loop.Add(quota.Key()));
         foreach (var type in Counted.Where(t => t != Kinds.ResourceQuotas && t != Kinds.Leases))
@@ -33,12 +33,12 @@ internal sealed class QuotaController
 
     private TimeSpan? Reconcile(ObjectKey key)
     {
-        if (_api.Get(Kinds.ResourceQuotas, key.Namespace, key.Name) is not { } quota || quota.IsBeingDeleted())
+        if (api.Get(Kinds.ResourceQuotas, key.Namespace, key.Name) is not { } quota || quota.IsBeingDeleted())
             return null;
         var used = new Dictionary<string, decimal>();
         foreach (var type in Counted)
         {
-            foreach (var obj in _api.List(type, key.Namespace).Items.Where(o => QuotaUsage.Applies(quota, type, o)))
+            foreach (var obj in api.List(type, key.Namespace).Items.Where(o => QuotaUsage.Applies(quota, type, o)))
             {
                 foreach (var (resource, amount) in QuotaUsage.Of(type, obj))
                     used[resource] = used.GetValueOrDefault(resource) + amount;
@@ -54,7 +54,7 @@ internal sealed class QuotaController
         if (JsonNode.DeepEquals(status, quota.Obj("status")))
             return null;
         quota["status"] = status;
-        _api.UpdateStatus(Kinds.ResourceQuotas, quota);
+        api.UpdateStatus(Kinds.ResourceQuotas, quota);
         return null;
     }
 }

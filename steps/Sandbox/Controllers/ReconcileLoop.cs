@@ -14,42 +14,42 @@ internal sealed class ReconcileLoop(string name, TimeProvider time, Action<strin
 
     private const int TellAfter = 6;
 
-    private readonly WorkQueue _queue = new(time);
+    private readonly WorkQueue queue = new(time);
 
-    public void Add(ObjectKey key) => _queue.Add(key);
+    public void Add(ObjectKey key) => queue.Add(key);
 
-    public void AddAfter(ObjectKey key, TimeSpan delay) => _queue.AddAfter(key, delay);
+    public void AddAfter(ObjectKey key, TimeSpan delay) => queue.AddAfter(key, delay);
 
-    public void Dispose() => _queue.Dispose();
+    public void Dispose() => queue.Dispose();
 
     public async Task RunAsync(CancellationToken ct)
     {
-        await foreach (var key in _queue.Ready.ReadAllAsync(ct).ConfigureAwait(false))
+        await foreach (var key in queue.Ready.ReadAllAsync(ct).ConfigureAwait(false))
         {
-            _queue.Begin(key);
+            queue.Begin(key);
             try
             {
                 var again = reconcile(key);
                 if (again == BackOff)
                 {
-                    _queue.Retry(key);
+                    queue.Retry(key);
                     continue;
                 }
 
-                _queue.Succeeded(key);
+                queue.Succeeded(key);
                 if (again is { } delay)
-                    _queue.AddAfter(key, delay);
+                    queue.AddAfter(key, delay);
             }
             catch (ApiException e)
             {
                 // Somebody was faster, or the object is gone: look again with fresh eyes. What stays refused is told once.
-                if (_queue.Retry(key) == TellAfter)
+                if (queue.Retry(key) == TellAfter)
                     report($"{name}: '{key}' stays refused: {e.Message}");
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
                 report($"{name}: cannot reconcile '{key}', trying again: {e}");
-                _queue.Retry(key);
+                queue.Retry(key);
             }
         }
     }

@@ -6,15 +6,15 @@ namespace CiSteps.Sandbox.Controllers;
 /// <summary>Keeps as many pods as each replica set asks for.</summary>
 internal sealed class ReplicaSetController
 {
-    private readonly ClusterApi _api;
-    private readonly EventRecorder _events;
-    private readonly TimeProvider _time;
+    private readonly ClusterApi api;
+    private readonly EventRecorder events;
+    private readonly TimeProvider time;
 
     public ReplicaSetController(ClusterApi api, ClusterFeed feed, TimeProvider time, Action<string> report)
     {
-        _api = api;
-        _time = time;
-        _events = new(api, "replicaset-controller", time);
+        this.api = api;
+        this.time = time;
+        events = new(api, "replicaset-controller", time);
         Loop = new("replica sets", time, report, Reconcile);
         feed.On(Kinds.ReplicaSets, (set, _) => Loop.Add(set.Key()));
         feed.On(Kinds.Pods, (pod, _) => OnPod(pod));
@@ -32,7 +32,7 @@ internal sealed class ReplicaSetController
 
         if (Ownership.ControllerOf(pod) is not null || pod.Obj("metadata", "labels") is null)
             return;
-        foreach (var set in _api.List(Kinds.ReplicaSets, pod.Namespace()).Items)
+        foreach (var set in api.List(Kinds.ReplicaSets, pod.Namespace()).Items)
         {
             if (LabelSelector.FromObject(set.Obj("spec", "selector")) is { IsEmpty: false } selector && selector.Matches(pod))
                 Loop.Add(set.Key());
@@ -41,9 +41,9 @@ internal sealed class ReplicaSetController
 
     private TimeSpan? Reconcile(ObjectKey key)
     {
-        if (_api.Get(Kinds.ReplicaSets, key.Namespace, key.Name) is not { } set)
+        if (api.Get(Kinds.ReplicaSets, key.Namespace, key.Name) is not { } set)
             return null;
-        var pods = Ownership.Claim(_api, Kinds.Pods, set, Kinds.ReplicaSets);
+        var pods = Ownership.Claim(api, Kinds.Pods, set, Kinds.ReplicaSets);
         var active = pods.Where(PodReading.IsActive).ToList();
         string? failure = null;
         string? failureReason = null;
@@ -65,7 +65,7 @@ internal sealed class ReplicaSetController
         WriteStatus(set, active, failureReason, failure);
         return failure is not null
             ? ReconcileLoop.BackOff
-            : PodReading.NextAvailable(active, set.Int(0, "spec", "minReadySeconds"), _time.GetUtcNow());
+            : PodReading.NextAvailable(active, set.Int(0, "spec", "minReadySeconds"), time.GetUtcNow());
     }
 
     private string? Create(JsonObject set, int count, List<JsonObject> active)
@@ -74,13 +74,13 @@ internal sealed class ReplicaSetController
         {
             try
             {
-                var pod = _api.Create(Kinds.Pods, set.Namespace(), PodTemplates.Instantiate(set.Obj("spec", "template"), set, Kinds.ReplicaSets));
+                var pod = api.Create(Kinds.Pods, set.Namespace(), PodTemplates.Instantiate(set.Obj("spec", "template"), set, Kinds.ReplicaSets));
                 active.Add(pod);
-                _events.Normal(set, "SuccessfulCreate", $"Created pod: {pod.Name()}");
+                events.Normal(set, "SuccessfulCreate", $"Created pod: {pod.Name()}");
             }
             catch (ApiException e)
             {
-                _events.Warning(set, "FailedCreate", $"Error creating: {e.Message}");
+                events.Warning(set, "FailedCreate", $"Error creating: {e.Message}");
                 return e.Message;
             }
         }
@@ -94,13 +94,13 @@ internal sealed class ReplicaSetController
         {
             try
             {
-                _api.Delete(Kinds.Pods, pod.Namespace(), pod.Name(), new() { PreconditionUid = pod.Uid() });
+                api.Delete(Kinds.Pods, pod.Namespace(), pod.Name(), new() { PreconditionUid = pod.Uid() });
                 active.Remove(pod);
-                _events.Normal(set, "SuccessfulDelete", $"Deleted pod: {pod.Name()}");
+                events.Normal(set, "SuccessfulDelete", $"Deleted pod: {pod.Name()}");
             }
             catch (ApiException e) when (e.Code != 404)
             {
-                _events.Warning(set, "FailedDelete", $"Error deleting: {e.Message}");
+                events.Warning(set, "FailedDelete", $"Error deleting: {e.Message}");
                 return e.Message;
             }
         }
@@ -111,9 +111,9 @@ internal sealed class ReplicaSetController
     private void WriteStatus(JsonObject set, List<JsonObject> active, string? failureReason, string? failure)
     {
         // Read again: creating pods took a while, and only the newest state can be written.
-        if (_api.Get(Kinds.ReplicaSets, set.Namespace(), set.Name()) is not { } fresh || fresh.Uid() != set.Uid())
+        if (api.Get(Kinds.ReplicaSets, set.Namespace(), set.Name()) is not { } fresh || fresh.Uid() != set.Uid())
             return;
-        var now = _time.GetUtcNow();
+        var now = time.GetUtcNow();
         var minReady = set.Int(0, "spec", "minReadySeconds");
         var templateLabels = set.Map("spec", "template", "metadata", "labels").ToList();
         var status = fresh.Obj("status")?.Copy() ?? new JsonObject();
@@ -129,7 +129,7 @@ internal sealed class ReplicaSetController
         if (JsonNode.DeepEquals(status, fresh.Obj("status")))
             return;
         fresh["status"] = status;
-        _api.UpdateStatus(Kinds.ReplicaSets, fresh);
+        api.UpdateStatus(Kinds.ReplicaSets, fresh);
     }
 
     /// <summary>Zero counters are left out, as the API does.</summary>

@@ -7,17 +7,17 @@ namespace CiSteps.Sandbox.Controllers;
 /// <summary>Keeps stateful sets: numbered pods with stable names and volumes, made and removed in order, updated from the last to the first.</summary>
 internal sealed class StatefulSetController
 {
-    private readonly ClusterApi _api;
-    private readonly EventRecorder _events;
-    private readonly TimeProvider _time;
-    private readonly Revisions _revisions;
+    private readonly ClusterApi api;
+    private readonly EventRecorder events;
+    private readonly TimeProvider time;
+    private readonly Revisions revisions;
 
     public StatefulSetController(ClusterApi api, ClusterFeed feed, TimeProvider time, Action<string> report)
     {
-        _api = api;
-        _time = time;
-        _events = new(api, "statefulset-controller", time);
-        _revisions = new(api, Kinds.StatefulSets);
+        this.api = api;
+        this.time = time;
+        events = new(api, "statefulset-controller", time);
+        revisions = new(api, Kinds.StatefulSets);
         Loop = new("stateful sets", time, report, Reconcile);
         feed.On(Kinds.StatefulSets, (set, _) => Loop.Add(set.Key()));
         feed.On(Kinds.Pods, (pod, _) =>
@@ -31,28 +31,28 @@ internal sealed class StatefulSetController
 
     private TimeSpan? Reconcile(ObjectKey key)
     {
-        if (_api.Get(Kinds.StatefulSets, key.Namespace, key.Name) is not { } set)
+        if (api.Get(Kinds.StatefulSets, key.Namespace, key.Name) is not { } set)
             return null;
         if (set.IsBeingDeleted())
             return null;
-        var now = _time.GetUtcNow();
-        var revisions = _revisions.Sync(set);
+        var now = time.GetUtcNow();
+        var revisions = this.revisions.Sync(set);
         var update = revisions[^1];
         var current = revisions.Find(r => r.Name() == set.Str("status", "currentRevision")) ?? update;
-        var pods = Ownership.Claim(_api, Kinds.Pods, set, Kinds.StatefulSets).Where(p => Ordinal(set, p) is not null).ToDictionary(p => Ordinal(set, p)!.Value);
+        var pods = Ownership.Claim(api, Kinds.Pods, set, Kinds.StatefulSets).Where(p => Ordinal(set, p) is not null).ToDictionary(p => Ordinal(set, p)!.Value);
         try
         {
             Step(set, pods, current, update, now);
         }
         catch (ApiException e) when (e.Code is 403 or 422 or 400)
         {
-            _events.Warning(set, "FailedCreate", $"create Pod in StatefulSet {set.Name()} failed error: {e.Message}");
+            events.Warning(set, "FailedCreate", $"create Pod in StatefulSet {set.Name()} failed error: {e.Message}");
             WriteStatus(set, pods, current, update, now);
             return ReconcileLoop.BackOff;
         }
 
         WriteStatus(set, pods, current, update, now);
-        _revisions.CleanUp(set, revisions, pods.Values, current.Name(), update.Name());
+        this.revisions.CleanUp(set, revisions, pods.Values, current.Name(), update.Name());
         return PodReading.NextAvailable(pods.Values, set.Int(0, "spec", "minReadySeconds"), now);
     }
 
@@ -129,8 +129,8 @@ internal sealed class StatefulSetController
         spec["hostname"] = name;
         spec["subdomain"] = set.Str("spec", "serviceName") ?? "";
         AddClaims(set, spec, name);
-        var made = _api.Create(Kinds.Pods, set.Namespace(), pod);
-        _events.Normal(set, "SuccessfulCreate", $"create Pod {name} in StatefulSet {set.Name()} successful");
+        var made = api.Create(Kinds.Pods, set.Namespace(), pod);
+        events.Normal(set, "SuccessfulCreate", $"create Pod {name} in StatefulSet {set.Name()} successful");
         return made;
     }
 
@@ -140,7 +140,7 @@ internal sealed class StatefulSetController
         {
             var volume = template.Name();
             var claim = $"{volume}-{pod}";
-            if (_api.Get(Kinds.PersistentVolumeClaims, set.Namespace(), claim) is null)
+            if (api.Get(Kinds.PersistentVolumeClaims, set.Namespace(), claim) is null)
             {
                 var made = template.Copy();
                 made["apiVersion"] = "v1";
@@ -152,8 +152,8 @@ internal sealed class StatefulSetController
                     ["labels"] = Fields.MapOf(set.Map("spec", "selector", "matchLabels")),
                 };
                 made.Remove("status");
-                _api.Create(Kinds.PersistentVolumeClaims, set.Namespace(), made);
-                _events.Normal(set, "SuccessfulCreate", $"create Claim {claim} Pod {pod} in StatefulSet {set.Name()} success");
+                api.Create(Kinds.PersistentVolumeClaims, set.Namespace(), made);
+                events.Normal(set, "SuccessfulCreate", $"create Claim {claim} Pod {pod} in StatefulSet {set.Name()} success");
             }
 
             if (spec["volumes"] is not JsonArray volumes)
@@ -168,7 +168,7 @@ internal sealed class StatefulSetController
     {
         try
         {
-            _api.Delete(Kinds.Pods, pod.Namespace(), pod.Name(), new() { PreconditionUid = pod.Uid() });
+            api.Delete(Kinds.Pods, pod.Namespace(), pod.Name(), new() { PreconditionUid = pod.Uid() });
         }
         catch (ApiException e) when (e.Code == 404)
         {
@@ -176,14 +176,14 @@ internal sealed class StatefulSetController
         }
 
         if (reason == "RecreatingFailedPod")
-            _events.Warning(set, reason, $"StatefulSet {set.Namespace()}/{set.Name()} is recreating failed Pod {pod.Name()}");
+            events.Warning(set, reason, $"StatefulSet {set.Namespace()}/{set.Name()} is recreating failed Pod {pod.Name()}");
         else
-            _events.Normal(set, reason, $"delete Pod {pod.Name()} in StatefulSet {set.Name()} successful");
+            events.Normal(set, reason, $"delete Pod {pod.Name()} in StatefulSet {set.Name()} successful");
     }
 
     private void WriteStatus(JsonObject set, Dictionary<int, JsonObject> pods, JsonObject current, JsonObject update, DateTimeOffset now)
     {
-        if (_api.Get(Kinds.StatefulSets, set.Namespace(), set.Name()) is not { } fresh || fresh.Uid() != set.Uid())
+        if (api.Get(Kinds.StatefulSets, set.Namespace(), set.Name()) is not { } fresh || fresh.Uid() != set.Uid())
             return;
         var replicas = set.Int(1, "spec", "replicas");
         var active = pods.Values.Where(p => !PodReading.IsFinished(p)).ToList();
@@ -205,6 +205,6 @@ internal sealed class StatefulSetController
         if (JsonNode.DeepEquals(status, fresh.Obj("status")))
             return;
         fresh["status"] = status;
-        _api.UpdateStatus(Kinds.StatefulSets, fresh);
+        api.UpdateStatus(Kinds.StatefulSets, fresh);
     }
 }

@@ -10,24 +10,24 @@ internal sealed class WorkQueue(TimeProvider time) : IDisposable
     // Timers end at 49 days; a key that comes early is looked at and comes back.
     private static readonly TimeSpan LongestDelay = TimeSpan.FromDays(1);
 
-    private readonly Channel<ObjectKey> _ready = Channel.CreateUnbounded<ObjectKey>(new() { SingleReader = true });
-    private readonly Lock _gate = new();
-    private readonly HashSet<ObjectKey> _waiting = [];
-    private readonly Dictionary<ObjectKey, (ITimer Timer, DateTimeOffset Due)> _later = [];
-    private readonly Dictionary<ObjectKey, int> _failures = [];
-    private bool _disposed;
+    private readonly Channel<ObjectKey> ready = Channel.CreateUnbounded<ObjectKey>(new() { SingleReader = true });
+    private readonly Lock gate = new();
+    private readonly HashSet<ObjectKey> waiting = [];
+    private readonly Dictionary<ObjectKey, (ITimer Timer, DateTimeOffset Due)> later = [];
+    private readonly Dictionary<ObjectKey, int> failures = [];
+    private bool disposed;
 
-    public ChannelReader<ObjectKey> Ready => _ready.Reader;
+    public ChannelReader<ObjectKey> Ready => ready.Reader;
 
     public void Add(ObjectKey key)
     {
-        lock (_gate)
+        lock (gate)
         {
-            if (!_waiting.Add(key))
+            if (!waiting.Add(key))
                 return;
         }
 
-        _ready.Writer.TryWrite(key);
+        ready.Writer.TryWrite(key);
     }
 
     /// <summary>Adds the key after a delay, at the latest after a day; of two delays for one key the earlier counts.</summary>
@@ -41,19 +41,19 @@ internal sealed class WorkQueue(TimeProvider time) : IDisposable
 
         if (delay > LongestDelay)
             delay = LongestDelay;
-        lock (_gate)
+        lock (gate)
         {
-            if (_disposed)
+            if (disposed)
                 return;
             var due = time.GetUtcNow() + delay;
-            if (_later.TryGetValue(key, out var present))
+            if (later.TryGetValue(key, out var present))
             {
                 if (present.Due <= due)
                     return;
                 present.Timer.Dispose();
             }
 
-            _later[key] = (time.CreateTimer(_ => Fire(key), null, delay, Timeout.InfiniteTimeSpan), due);
+            later[key] = (time.CreateTimer(_ => Fire(key), null, delay, Timeout.InfiniteTimeSpan), due);
         }
     }
 
@@ -61,8 +61,8 @@ internal sealed class WorkQueue(TimeProvider time) : IDisposable
     public int Retry(ObjectKey key)
     {
         int failures;
-        lock (_gate)
-            failures = _failures[key] = _failures.GetValueOrDefault(key) + 1;
+        lock (gate)
+            failures = this.failures[key] = this.failures.GetValueOrDefault(key) + 1;
         var delay = FirstRetry * Math.Pow(2, Math.Min(failures - 1, 16));
         AddAfter(key, delay < LongestRetry ? delay : LongestRetry);
         return failures;
@@ -71,34 +71,34 @@ internal sealed class WorkQueue(TimeProvider time) : IDisposable
     /// <summary>The key is about to be worked on; an Add from now on queues it again.</summary>
     public void Begin(ObjectKey key)
     {
-        lock (_gate)
-            _waiting.Remove(key);
+        lock (gate)
+            waiting.Remove(key);
     }
 
     public void Succeeded(ObjectKey key)
     {
-        lock (_gate)
-            _failures.Remove(key);
+        lock (gate)
+            failures.Remove(key);
     }
 
     public void Dispose()
     {
-        lock (_gate)
+        lock (gate)
         {
-            _disposed = true;
-            foreach (var (timer, _) in _later.Values)
+            disposed = true;
+            foreach (var (timer, _) in later.Values)
                 timer.Dispose();
-            _later.Clear();
+            later.Clear();
         }
 
-        _ready.Writer.TryComplete();
+        ready.Writer.TryComplete();
     }
 
     private void Fire(ObjectKey key)
     {
-        lock (_gate)
+        lock (gate)
         {
-            if (_later.Remove(key, out var entry))
+            if (later.Remove(key, out var entry))
                 entry.Timer.Dispose();
         }
 

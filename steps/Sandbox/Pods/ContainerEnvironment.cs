@@ -12,7 +12,7 @@ internal sealed class ContainerConfigException(string message) : Exception(messa
 /// <summary>A container's environment: literals, references, whole config maps and secrets, and $(VAR) expansion.</summary>
 internal sealed class ContainerEnvironment(ClusterApi api, JsonObject pod, string? podAddress, string hostAddress)
 {
-    private readonly string _ns = pod.Namespace();
+    private readonly string ns = pod.Namespace();
 
     public IReadOnlyList<KeyValuePair<string, string>> Build(JsonObject container)
     {
@@ -96,7 +96,7 @@ internal sealed class ContainerEnvironment(ClusterApi api, JsonObject pod, strin
         return path switch
         {
             "metadata.name" => pod.Name(),
-            "metadata.namespace" => _ns,
+            "metadata.namespace" => ns,
             "metadata.uid" => pod.Uid(),
             "metadata.labels" => Lines(pod.Map("metadata", "labels")),
             "metadata.annotations" => Lines(pod.Map("metadata", "annotations")),
@@ -152,11 +152,11 @@ internal sealed class ContainerEnvironment(ClusterApi api, JsonObject pod, strin
         var name = reference.Str("name") ?? "";
         var key = reference.Str("key") ?? "";
         var optional = reference.Flag("optional");
-        if (api.Get(type, _ns, name) is not { } source)
+        if (api.Get(type, ns, name) is not { } source)
             return optional ? null : throw new ContainerConfigException($"{word} \"{name}\" not found");
         if (PodVolumes.DataOf(source).TryGetValue(key, out var bytes))
             return Encoding.UTF8.GetString(bytes);
-        return optional ? null : throw new ContainerConfigException($"couldn't find key {key} in {kind} {_ns}/{name}");
+        return optional ? null : throw new ContainerConfigException($"couldn't find key {key} in {kind} {ns}/{name}");
     }
 
     private IEnumerable<KeyValuePair<string, string>> From(JsonObject source)
@@ -164,7 +164,7 @@ internal sealed class ContainerEnvironment(ClusterApi api, JsonObject pod, strin
         var prefix = source.Str("prefix") ?? "";
         var (type, word, reference) = source.Obj("configMapRef") is { } map ? (Kinds.ConfigMaps, "configmap", map) : (Kinds.Secrets, "secret", source.Obj("secretRef"));
         var name = reference.Str("name") ?? "";
-        if (api.Get(type, _ns, name) is not { } found)
+        if (api.Get(type, ns, name) is not { } found)
             return reference.Flag("optional") ? [] : throw new ContainerConfigException($"{word} \"{name}\" not found");
         return PodVolumes.DataOf(found).OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => KeyValuePair.Create(prefix + p.Key, Encoding.UTF8.GetString(p.Value)));
     }
@@ -175,7 +175,7 @@ internal sealed class ContainerEnvironment(ClusterApi api, JsonObject pod, strin
         if (api.Get(Kinds.Services, "default", "kubernetes") is { } own)
             services.Add(own);
         if (pod.At("spec", "enableServiceLinks") is null || pod.Flag("spec", "enableServiceLinks"))
-            services.AddRange(api.List(Kinds.Services, _ns).Items.Where(s => !(_ns == "default" && s.Name() == "kubernetes")));
+            services.AddRange(api.List(Kinds.Services, ns).Items.Where(s => !(ns == "default" && s.Name() == "kubernetes")));
         foreach (var service in services)
         {
             var address = service.Str("spec", "clusterIP");

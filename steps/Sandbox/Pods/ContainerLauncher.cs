@@ -11,11 +11,11 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
     // A failed pull is shown as such for this long before the status says that it is being waited for.
     private static readonly TimeSpan PullErrorShown = TimeSpan.FromSeconds(2);
 
-    private readonly ImagePuller _puller = new(context, pod);
-    private readonly ContainerPlanner _planner = new(context, pod, network, volumes, folder);
-    private readonly TimeProvider _time = context.Time;
-    private readonly string _node = pod.Str("spec", "nodeName") ?? "";
-    private readonly Dictionary<ContainerRun, (DateTimeOffset At, string Message)> _pullFailures = [];
+    private readonly ImagePuller puller = new(context, pod);
+    private readonly ContainerPlanner planner = new(context, pod, network, volumes, folder);
+    private readonly TimeProvider time = context.Time;
+    private readonly string node = pod.Str("spec", "nodeName") ?? "";
+    private readonly Dictionary<ContainerRun, (DateTimeOffset At, string Message)> pullFailures = [];
 
     public static string FieldPath(ContainerRun run) => $"spec.{(run.Role == ContainerRole.App ? "containers" : "initContainers")}{{{run.Name}}}";
 
@@ -24,7 +24,7 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
     {
         if (run.State == RunState.Running)
             return null;
-        var now = _time.GetUtcNow();
+        var now = time.GetUtcNow();
         if (run.LatestEnd is { } end && run.CrashBackOff.Left(end.FinishedAt, now) is var left && left > TimeSpan.Zero)
         {
             NoteCrashLoop(run);
@@ -38,24 +38,24 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
         run.ImageId = ImagePuller.Identity(image, run.ImageText);
         try
         {
-            await StartAsync(run, _planner.Plan(run, image), ct).ConfigureAwait(false);
+            await StartAsync(run, planner.Plan(run, image), ct).ConfigureAwait(false);
             return null;
         }
         catch (ContainerConfigException e)
         {
             // What is missing wakes us when it comes.
-            context.Events.Warning(pod, "Failed", $"Error: {e.Message}", FieldPath(run), _node);
+            context.Events.Warning(pod, "Failed", $"Error: {e.Message}", FieldPath(run), node);
             run.Wait("CreateContainerConfigError", e.Message);
             return null;
         }
         catch (RuntimeRefusalException e) when (run.State != RunState.Running)
         {
-            context.Events.Warning(pod, "Failed", $"Error: {e.Message}", FieldPath(run), _node);
+            context.Events.Warning(pod, "Failed", $"Error: {e.Message}", FieldPath(run), node);
             if (run.State == RunState.Terminated)
                 return null;
             if (run.WaitingReason != "RunContainerError")
                 run.Wait("CreateContainerError", e.Message);
-            return run.LatestEnd is null ? TimeSpan.FromSeconds(5) : run.CrashBackOff.Left(run.LatestEnd.FinishedAt, _time.GetUtcNow());
+            return run.LatestEnd is null ? TimeSpan.FromSeconds(5) : run.CrashBackOff.Left(run.LatestEnd.FinishedAt, time.GetUtcNow());
         }
     }
 
@@ -63,19 +63,19 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
     public async Task StopAsync(ContainerRun run, TimeSpan grace, CancellationToken ct)
     {
         run.IsBeingKilled = true;
-        var started = _time.GetTimestamp();
+        var started = time.GetTimestamp();
         if (run.Spec.Obj("lifecycle", "preStop") is { } hook && grace > TimeSpan.Zero)
             await RunHookAsync(run, hook, "PreStop", grace, ct).ConfigureAwait(false);
-        var left = grace - _time.GetElapsedTime(started);
+        var left = grace - time.GetElapsedTime(started);
         await context.Runtime.StopAsync(run.Id!, left > TimeSpan.FromSeconds(2) ? left : grace < TimeSpan.FromSeconds(2) ? grace : TimeSpan.FromSeconds(2), ct).ConfigureAwait(false);
     }
 
     public async Task NoteEndAsync(ContainerRun run, ContainerFacts? facts, CancellationToken ct)
     {
-        var now = _time.GetUtcNow();
+        var now = time.GetUtcNow();
         var code = facts?.ExitCode ?? 137;
         var reason = facts is { OutOfMemory: true } ? "OOMKilled" : code == 0 ? "Completed" : "Error";
-        var message = _planner.TerminationMessage(run);
+        var message = planner.TerminationMessage(run);
         if (message is null && code != 0 && run.Spec.Str("terminationMessagePolicy") == "FallbackToLogsOnError" && facts is not null)
         {
             using var log = new MemoryStream();
@@ -97,21 +97,21 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
     {
         var again = run.HasRun;
         var id = await context.Runtime.CreateAsync(plan, ct).ConfigureAwait(false);
-        context.Events.Normal(pod, "Created", $"Created container: {run.Name}", FieldPath(run), _node);
+        context.Events.Normal(pod, "Created", $"Created container: {run.Name}", FieldPath(run), node);
         var obsolete = run.PreviousId;
         run.PreviousId = run.Id;
         run.Id = id;
         if (obsolete is not null)
             await context.Runtime.RemoveAsync(obsolete, ct).ConfigureAwait(false);
         if (run.LatestEnd is not null)
-            run.CrashBackOff.Next(_time.GetUtcNow());
+            run.CrashBackOff.Next(time.GetUtcNow());
         try
         {
             await context.Runtime.StartAsync(id, ct).ConfigureAwait(false);
         }
         catch (RuntimeRefusalException e)
         {
-            var now = _time.GetUtcNow();
+            var now = time.GetUtcNow();
             run.FailToStart(new(128, "StartError", e.Message, DateTimeOffset.UnixEpoch, now, id), again);
             // Where nothing is restarted, it has ended for good.
             if (pod.Str("spec", "restartPolicy") != "Never" || run.Role == ContainerRole.Sidecar)
@@ -121,11 +121,11 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
             throw;
         }
 
-        run.Run(_time.GetUtcNow(), again);
-        context.Events.Normal(pod, "Started", $"Started container {run.Name}", FieldPath(run), _node);
+        run.Run(time.GetUtcNow(), again);
+        context.Events.Normal(pod, "Started", $"Started container {run.Name}", FieldPath(run), node);
         if (run.Spec.Obj("lifecycle", "postStart") is { } hook && !await RunHookAsync(run, hook, "PostStart", TimeSpan.FromMinutes(10), ct).ConfigureAwait(false))
         {
-            context.Events.Normal(pod, "Killing", $"FailedPostStartHook", FieldPath(run), _node);
+            context.Events.Normal(pod, "Killing", $"FailedPostStartHook", FieldPath(run), node);
             await context.Runtime.StopAsync(id, TimeSpan.FromSeconds(2), ct).ConfigureAwait(false);
         }
 
@@ -140,15 +140,15 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
             return;
         }
 
-        run.Probes = new(run, new ProbeAttempt(context.Runtime, run.Spec, network.Address!), _time,
-            (kind, text) => context.Events.Warning(pod, "Unhealthy", $"{kind} probe failed: {text}", FieldPath(run), _node),
+        run.Probes = new(run, new ProbeAttempt(context.Runtime, run.Spec, network.Address!), time,
+            (kind, text) => context.Events.Warning(pod, "Unhealthy", $"{kind} probe failed: {text}", FieldPath(run), node),
             (kind, grace) => _ = KillAsync(run, kind, grace),
             wake);
     }
 
     private async Task KillAsync(ContainerRun run, string kind, TimeSpan? grace)
     {
-        context.Events.Normal(pod, "Killing", $"Container {run.Name} failed {kind} probe, will be restarted", FieldPath(run), _node);
+        context.Events.Normal(pod, "Killing", $"Container {run.Name} failed {kind} probe, will be restarted", FieldPath(run), node);
         try
         {
             // The engine's event tells the worker when it has ended.
@@ -164,14 +164,14 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
     {
         if (hook.Num("sleep", "seconds") is { } seconds)
         {
-            await Task.Delay(TimeSpan.FromSeconds(seconds) < limit ? TimeSpan.FromSeconds(seconds) : limit, _time, ct).ConfigureAwait(false);
+            await Task.Delay(TimeSpan.FromSeconds(seconds) < limit ? TimeSpan.FromSeconds(seconds) : limit, time, ct).ConfigureAwait(false);
             return true;
         }
 
         var attempt = new ProbeAttempt(context.Runtime, run.Spec, network.Address!);
         if (await attempt.RunAsync(hook, run.Id!, limit, ct).ConfigureAwait(false) is not { } wrong)
             return true;
-        context.Events.Warning(pod, $"Failed{kind}Hook", $"{kind}Hook failed: {wrong}", FieldPath(run), _node);
+        context.Events.Warning(pod, $"Failed{kind}Hook", $"{kind}Hook failed: {wrong}", FieldPath(run), node);
         return false;
     }
 
@@ -183,7 +183,7 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
         if (run.State == RunState.Waiting && run.WaitingMessage == message)
             return;
         run.Wait("CrashLoopBackOff", message);
-        context.Events.Warning(pod, "BackOff", $"Back-off restarting failed container {run.Name} in pod {pod.Name()}_{pod.Namespace()}({pod.Uid()})", FieldPath(run), _node);
+        context.Events.Warning(pod, "BackOff", $"Back-off restarting failed container {run.Name} in pod {pod.Name()}_{pod.Namespace()}({pod.Uid()})", FieldPath(run), node);
     }
 
     /// <summary>The image, or when to look again for it.</summary>
@@ -191,7 +191,7 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
     {
         if (run.Pull is null)
         {
-            if (_pullFailures.TryGetValue(run, out var failure) && run.PullBackOff.Left(failure.At, now) is var left && left > TimeSpan.Zero)
+            if (pullFailures.TryGetValue(run, out var failure) && run.PullBackOff.Left(failure.At, now) is var left && left > TimeSpan.Zero)
             {
                 var shown = failure.At + PullErrorShown - now;
                 if (shown > TimeSpan.Zero)
@@ -199,14 +199,14 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
                 if (run.WaitingReason == "ErrImagePull")
                 {
                     run.Wait("ImagePullBackOff", $"Back-off pulling image \"{run.ImageText}\": ErrImagePull: {failure.Message}");
-                    context.Events.Normal(pod, "BackOff", $"Back-off pulling image \"{run.ImageText}\"", FieldPath(run), _node);
-                    context.Events.Warning(pod, "Failed", "Error: ImagePullBackOff", FieldPath(run), _node);
+                    context.Events.Normal(pod, "BackOff", $"Back-off pulling image \"{run.ImageText}\"", FieldPath(run), node);
+                    context.Events.Warning(pod, "Failed", "Error: ImagePullBackOff", FieldPath(run), node);
                 }
 
                 return (null, left);
             }
 
-            run.Pull = _puller.EnsureAsync(run, FieldPath(run), _node, ct);
+            run.Pull = puller.EnsureAsync(run, FieldPath(run), node, ct);
             if (!run.Pull.IsCompleted)
                 _ = run.Pull.ContinueWith(_ => wake(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         }
@@ -218,7 +218,7 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
         try
         {
             var image = await pull.ConfigureAwait(false);
-            _pullFailures.Remove(run);
+            pullFailures.Remove(run);
             run.PullBackOff.Reset();
             return (image, null);
         }
@@ -226,9 +226,9 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
         {
             run.Wait(e.Reason, e.Message);
             run.PullBackOff.Next(now);
-            _pullFailures[run] = (now, e.Message);
+            pullFailures[run] = (now, e.Message);
             if (e.Reason is "InvalidImageName" or "ErrImageNeverPull")
-                context.Events.Warning(pod, "Failed", $"Error: {e.Reason}", FieldPath(run), _node);
+                context.Events.Warning(pod, "Failed", $"Error: {e.Reason}", FieldPath(run), node);
             return (null, PullErrorShown);
         }
     }

@@ -153,7 +153,7 @@ internal sealed class BackOff
 {
     private static readonly TimeSpan First = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(300);
-    private DateTimeOffset _last = DateTimeOffset.MinValue;
+    private DateTimeOffset last = DateTimeOffset.MinValue;
 
     /// <summary>The present delay; zero before the first failure.</summary>
     public TimeSpan Delay { get; private set; }
@@ -161,7 +161,7 @@ internal sealed class BackOff
     /// <summary>Time left until the next attempt may be made, counted from the event.</summary>
     public TimeSpan Left(DateTimeOffset since, DateTimeOffset now)
     {
-        if (Delay > TimeSpan.Zero && since - _last > Longest * 2)
+        if (Delay > TimeSpan.Zero && since - last > Longest * 2)
             Delay = TimeSpan.Zero;
         var left = since + Delay - now;
         return left > TimeSpan.Zero ? left : TimeSpan.Zero;
@@ -171,7 +171,7 @@ internal sealed class BackOff
     public void Next(DateTimeOffset now)
     {
         Delay = Delay == TimeSpan.Zero ? First : Delay * 2 < Longest ? Delay * 2 : Longest;
-        _last = now;
+        last = now;
     }
 
     public void Reset() => Delay = TimeSpan.Zero;

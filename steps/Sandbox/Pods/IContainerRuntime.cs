@@ -1,6 +1,6 @@
 namespace CiSteps.Sandbox.Pods;
 
-/// <summary>What the sandbox asks of a container engine. Absent or already stopped containers are no error where stopping or removing is meant.</summary>
+/// <summary>What the sandbox asks of a container engine. Absent or already stopped containers are not errors where stopping or removing is meant.</summary>
 internal interface IContainerRuntime : IAsyncDisposable
 {
     /// <summary>Makes a container and gives its id. Throws <see cref="RuntimeRefusalException"/> with the engine's text.</summary>

@@ -11,18 +11,18 @@ internal sealed class Kubelet(KubeletContext context, string sessionLabel) : ICl
     // Missing a moment of the engine's events must not lose an end: after each break all running containers are looked at.
     private static readonly TimeSpan Reconnect = TimeSpan.FromMilliseconds(500);
 
-    private readonly ConcurrentDictionary<string, PodWorker> _workers = [];
-    private readonly ConcurrentDictionary<string, Task> _running = [];
+    private readonly ConcurrentDictionary<string, PodWorker> workers = [];
+    private readonly ConcurrentDictionary<string, Task> running = [];
 
     /// <summary>The worker of a pod, or null.</summary>
-    public PodWorker? Find(string uid) => _workers.GetValueOrDefault(uid);
+    public PodWorker? Find(string uid) => workers.GetValueOrDefault(uid);
 
     public async Task RunAsync(ClusterApi api, CancellationToken cancel)
     {
         var feed = new ClusterFeed(api, context.Time);
         feed.On(Kinds.Pods, (pod, gone) =>
         {
-            lock (_workers)
+            lock (workers)
                 OnPod(pod, gone, cancel);
         });
         feed.On(Kinds.ConfigMaps, (map, _) => WakeAll(map));
@@ -32,9 +32,9 @@ internal sealed class Kubelet(KubeletContext context, string sessionLabel) : ICl
         feed.On(Kinds.Nodes, (node, gone) =>
         {
             // Pods may have been bound to it before it came. Under the lock, so that none of them goes unseen in between.
-            lock (_workers)
+            lock (workers)
             {
-                foreach (var pod in gone ? [] : api.List(Kinds.Pods).Items.Where(p => p.Str("spec", "nodeName") == node.Name() && !_workers.ContainsKey(p.Uid())))
+                foreach (var pod in gone ? [] : api.List(Kinds.Pods).Items.Where(p => p.Str("spec", "nodeName") == node.Name() && !workers.ContainsKey(p.Uid())))
                     OnPod(pod, gone: false, cancel);
             }
         });
@@ -48,13 +48,13 @@ internal sealed class Kubelet(KubeletContext context, string sessionLabel) : ICl
             // The cluster stops; the engine is cleaned by whoever opened it.
         }
 
-        await Task.WhenAll(_running.Values).ConfigureAwait(false);
+        await Task.WhenAll(running.Values).ConfigureAwait(false);
     }
 
     private void OnPod(JsonObject pod, bool gone, CancellationToken cancel)
     {
         var uid = pod.Uid();
-        if (_workers.TryGetValue(uid, out var worker))
+        if (workers.TryGetValue(uid, out var worker))
         {
             if (gone)
                 worker.Vanish();
@@ -66,8 +66,8 @@ internal sealed class Kubelet(KubeletContext context, string sessionLabel) : ICl
         if (gone || pod.Str("spec", "nodeName") is not { Length: > 0 } node || context.Api.Get(Kinds.Nodes, null, node) is null)
             return;
         var made = new PodWorker(context, pod);
-        _workers[uid] = made;
-        _running[uid] = Task.Run(() => WorkAsync(uid, made, cancel), CancellationToken.None);
+        workers[uid] = made;
+        running[uid] = Task.Run(() => WorkAsync(uid, made, cancel), CancellationToken.None);
     }
 
     private async Task WorkAsync(string uid, PodWorker worker, CancellationToken cancel)
@@ -86,15 +86,15 @@ internal sealed class Kubelet(KubeletContext context, string sessionLabel) : ICl
         }
         finally
         {
-            _workers.TryRemove(uid, out _);
-            _running.TryRemove(uid, out _);
+            workers.TryRemove(uid, out _);
+            running.TryRemove(uid, out _);
             worker.Dispose();
         }
     }
 
     private void WakeAll(JsonObject changed)
     {
-        foreach (var worker in _workers.Values)
+        foreach (var worker in workers.Values)
         {
             if (worker.Namespace == changed.Namespace())
                 worker.Wake();
@@ -122,7 +122,7 @@ internal sealed class Kubelet(KubeletContext context, string sessionLabel) : ICl
             await Task.Delay(Reconnect, context.Time, cancel).ConfigureAwait(false);
             // The look finds what ended before this moment, the stream what ends after it.
             since = context.Time.GetUtcNow();
-            foreach (var worker in _workers.Values)
+            foreach (var worker in workers.Values)
                 worker.LookAgain();
         }
     }

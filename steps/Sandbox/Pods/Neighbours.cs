@@ -15,48 +15,48 @@ internal sealed class Neighbours(JsonObject pod, IReadOnlyList<JsonObject> nodes
     public const string NotWanted = "node(s) didn't satisfy existing pods anti-affinity rules";
     public const string NotSpread = "node(s) didn't match pod topology spread constraints";
 
-    private readonly ILookup<string, JsonObject> _byNode = placed.ToLookup(p => p.Str("spec", "nodeName") ?? "");
-    private readonly List<JsonObject> _near = Required(pod, "podAffinity");
-    private readonly List<JsonObject> _apart = Required(pod, "podAntiAffinity");
-    private readonly List<JsonObject> _spread = [.. pod.Objs("spec", "topologySpreadConstraints").Where(c => c.Str("whenUnsatisfiable") != "ScheduleAnyway")];
-    private readonly List<JsonObject> _wary = [.. placed.Where(p => p.Obj("spec", "affinity", "podAntiAffinity") is not null)];
+    private readonly ILookup<string, JsonObject> byNode = placed.ToLookup(p => p.Str("spec", "nodeName") ?? "");
+    private readonly List<JsonObject> near = Required(pod, "podAffinity");
+    private readonly List<JsonObject> apart = Required(pod, "podAntiAffinity");
+    private readonly List<JsonObject> spread = [.. pod.Objs("spec", "topologySpreadConstraints").Where(c => c.Str("whenUnsatisfiable") != "ScheduleAnyway")];
+    private readonly List<JsonObject> wary = [.. placed.Where(p => p.Obj("spec", "affinity", "podAntiAffinity") is not null)];
 
     /// <summary>Why the pod must not run on this node, in Kubernetes' words; null when it may.</summary>
     public string? Problem(JsonObject node)
     {
-        if (_spread.Exists(c => node.Label(c.Str("topologyKey") ?? "") is null))
+        if (spread.Exists(c => node.Label(c.Str("topologyKey") ?? "") is null))
             return NotSpread + " (missing required label)";
-        if (_spread.Exists(c => !Spreads(c, node)))
+        if (spread.Exists(c => !Spreads(c, node)))
             return NotSpread;
         if (!IsNear(node))
             return "node(s) didn't match pod affinity rules";
-        if (_apart.Exists(t => Around(node, t).Any(p => Means(t, pod, p))))
+        if (apart.Exists(t => Around(node, t).Any(p => Means(t, pod, p))))
             return NotApart;
-        return _wary.Exists(p => Required(p, "podAntiAffinity").Exists(t => Around(node, t).Contains(p) && Means(t, p, pod))) ? NotWanted : null;
+        return wary.Exists(p => Required(p, "podAntiAffinity").Exists(t => Around(node, t).Contains(p) && Means(t, p, pod))) ? NotWanted : null;
     }
 
     private bool IsNear(JsonObject node)
     {
-        if (_near.Count == 0)
+        if (near.Count == 0)
             return true;
-        if (_near.TrueForAll(t => Around(node, t).Any(p => _near.TrueForAll(n => Means(n, pod, p)))))
+        if (near.TrueForAll(t => Around(node, t).Any(p => near.TrueForAll(n => Means(n, pod, p)))))
             return true;
         // The first of a group that wants to be together may run anywhere.
-        return _near.TrueForAll(t => node.Label(t.Str("topologyKey") ?? "") is not null && Means(t, pod, pod))
-            && !placed.Any(p => _near.TrueForAll(t => Means(t, pod, p)));
+        return near.TrueForAll(t => node.Label(t.Str("topologyKey") ?? "") is not null && Means(t, pod, pod))
+            && !placed.Any(p => near.TrueForAll(t => Means(t, pod, p)));
     }
 
     private bool Spreads(JsonObject constraint, JsonObject node)
     {
         var key = constraint.Str("topologyKey") ?? "";
         var counts = new Dictionary<string, int>();
-        foreach (var other in nodes.Where(n => _spread.TrueForAll(c => n.Label(c.Str("topologyKey") ?? "") is not null)))
+        foreach (var other in nodes.Where(n => spread.TrueForAll(c => n.Label(c.Str("topologyKey") ?? "") is not null)))
         {
             if ((constraint.Str("nodeAffinityPolicy") != "Ignore" && !Fit.Selected(pod, other)) || (constraint.Str("nodeTaintsPolicy") == "Honor" && !Fit.MayRun(pod, other)))
                 continue;
             var domain = other.Label(key)!;
             counts[domain] = counts.GetValueOrDefault(domain)
-                + _byNode[other.Name()].Count(p => !p.IsBeingDeleted() && p.Namespace() == pod.Namespace() && Selects(constraint, pod, p));
+                + byNode[other.Name()].Count(p => !p.IsBeingDeleted() && p.Namespace() == pod.Namespace() && Selects(constraint, pod, p));
         }
 
         var least = counts.Count == 0 || counts.Count < constraint.Int(1, "minDomains") ? 0 : counts.Values.Min();
@@ -69,7 +69,7 @@ internal sealed class Neighbours(JsonObject pod, IReadOnlyList<JsonObject> nodes
     private IEnumerable<JsonObject> Around(JsonObject node, JsonObject term)
     {
         var key = term.Str("topologyKey") ?? "";
-        return node.Label(key) is not { } value ? [] : nodes.Where(n => n.Label(key) == value).SelectMany(n => _byNode[n.Name()]);
+        return node.Label(key) is not { } value ? [] : nodes.Where(n => n.Label(key) == value).SelectMany(n => byNode[n.Name()]);
     }
 
     /// <summary>Whether a term of the owner speaks of the other pod.</summary>

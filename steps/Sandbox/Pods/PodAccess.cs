@@ -110,7 +110,7 @@ internal sealed class PodAccess(KubeletContext context, Kubelet kubelet) : IPodA
     /// <summary>Passes on so many bytes and then refuses.</summary>
     private sealed class LimitedStream(Stream inner, long limit) : Stream
     {
-        private long _left = limit;
+        private long left = limit;
 
         public override bool CanRead => false;
         public override bool CanSeek => false;
@@ -120,10 +120,10 @@ internal sealed class PodAccess(KubeletContext context, Kubelet kubelet) : IPodA
 
         public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
         {
-            var part = buffer[..(int)Math.Min(buffer.Length, _left)];
+            var part = buffer[..(int)Math.Min(buffer.Length, left)];
             await inner.WriteAsync(part, cancellationToken).ConfigureAwait(false);
-            _left -= part.Length;
-            if (_left == 0)
+            left -= part.Length;
+            if (left == 0)
                 throw new LimitReachedException();
         }
 

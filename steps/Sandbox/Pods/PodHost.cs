@@ -33,24 +33,24 @@ public sealed class PodHost : IAsyncDisposable
 {
     private const string ClusterLabel = "dev.cisteps.sandbox";
 
-    private readonly IContainerRuntime _runtime;
-    private readonly ClusterNetwork _network;
-    private readonly string _session;
-    private readonly string _folder;
-    private readonly Task<int> _router;
+    private readonly IContainerRuntime runtime;
+    private readonly ClusterNetwork network;
+    private readonly string session;
+    private readonly string folder;
+    private readonly Task<int> router;
 
     private PodHost(IContainerRuntime runtime, ClusterNetwork network, string session, string folder, Task<int> router, Func<ClusterApi, CancellationToken, Task> run)
     {
-        _runtime = runtime;
-        _network = network;
-        _session = session;
-        _folder = folder;
-        _router = router;
+        this.runtime = runtime;
+        this.network = network;
+        this.session = session;
+        this.folder = folder;
+        this.router = router;
         Components = [new Everything(run)];
     }
 
     /// <summary>First three octets of all service addresses, with a dot at the end.</summary>
-    public string ServiceIpPrefix => _network.ServicePrefix;
+    public string ServiceIpPrefix => network.ServicePrefix;
 
     /// <summary>Nodes, scheduler, kubelet and service router; run these with the cluster and let them end before disposing.</summary>
     internal IReadOnlyList<IClusterComponent> Components { get; }
@@ -61,7 +61,7 @@ public sealed class PodHost : IAsyncDisposable
     {
         try
         {
-            await _router.WaitAsync(cancel).ConfigureAwait(false);
+            await router.WaitAsync(cancel).ConfigureAwait(false);
         }
         catch (RuntimeRefusalException e)
         {
@@ -107,7 +107,7 @@ public sealed class PodHost : IAsyncDisposable
             }
             catch (UnavailableException e) when (e.InnerException is RuntimeRefusalException or IOException)
             {
-                // Somebody holds on to it; that is no reason not to start.
+                // Somebody holds on to it; that is not a reason not to start.
                 report(e.Message);
             }
 
@@ -143,10 +143,10 @@ public sealed class PodHost : IAsyncDisposable
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {
-        await ((Task)_router).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await SandboxRemains.RemoveAsync(_runtime, _session, _folder).ConfigureAwait(false);
-        await _runtime.RemoveImagesAsync(PauseImage.Label, CancellationToken.None).ConfigureAwait(false);
-        await _runtime.DisposeAsync().ConfigureAwait(false);
+        await ((Task)router).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await SandboxRemains.RemoveAsync(runtime, session, folder).ConfigureAwait(false);
+        await runtime.RemoveImagesAsync(PauseImage.Label, CancellationToken.None).ConfigureAwait(false);
+        await runtime.DisposeAsync().ConfigureAwait(false);
     }
 
     /// <summary>Removes everything on the engine that sandboxes of dead processes left.</summary>

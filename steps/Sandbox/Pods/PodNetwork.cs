@@ -8,7 +8,7 @@ namespace CiSteps.Sandbox.Pods;
 /// <summary>A pod's network identity: a container that only waits, whose network namespace all containers of the pod join, and the pod's own name resolution files.</summary>
 internal sealed class PodNetwork(KubeletContext context, JsonObject pod, string folder)
 {
-    private string? _id;
+    private string? id;
 
     /// <summary>The pod's address; null before it has one.</summary>
     public string? Address { get; private set; }
@@ -44,14 +44,14 @@ internal sealed class PodNetwork(KubeletContext context, JsonObject pod, string 
             Address = context.Network.Gateway;
         else
         {
-            _id = await PauseImage.CreateAsync(context.Runtime, new(ContainerName, PauseImage.Reference)
+            id = await PauseImage.CreateAsync(context.Runtime, new(ContainerName, PauseImage.Reference)
             {
                 Hostname = Hostname,
                 Network = context.Network.Name,
                 Labels = new Dictionary<string, string>(context.Labels) { [KubeletContext.PodLabel] = pod.Uid(), ["io.kubernetes.pod.name"] = pod.Name(), ["io.kubernetes.pod.namespace"] = pod.Namespace() },
             }, ct).ConfigureAwait(false);
-            await context.Runtime.StartAsync(_id, ct).ConfigureAwait(false);
-            var facts = await context.Runtime.InspectAsync(_id, ct).ConfigureAwait(false)
+            await context.Runtime.StartAsync(id, ct).ConfigureAwait(false);
+            var facts = await context.Runtime.InspectAsync(id, ct).ConfigureAwait(false)
                 ?? throw new RuntimeRefusalException("the pod's network container vanished");
             ProcessId = facts.Pid;
             Address = facts.Addresses.Values.FirstOrDefault(a => a.Length > 0)
@@ -63,9 +63,9 @@ internal sealed class PodNetwork(KubeletContext context, JsonObject pod, string 
 
     public async Task RemoveAsync(CancellationToken ct)
     {
-        if (_id is not null)
-            await context.Runtime.RemoveAsync(_id, ct).ConfigureAwait(false);
-        _id = null;
+        if (id is not null)
+            await context.Runtime.RemoveAsync(id, ct).ConfigureAwait(false);
+        id = null;
     }
 
     private void WriteFiles(string address)

@@ -12,30 +12,30 @@ internal sealed class PodTokens(IssueToken issue, TimeProvider time)
 {
     public const string MountPath = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-    private readonly Lock _gate = new();
-    private readonly Dictionary<(string Uid, string? Audience), (string Token, DateTimeOffset Renew)> _issued = [];
+    private readonly Lock gate = new();
+    private readonly Dictionary<(string Uid, string? Audience), (string Token, DateTimeOffset Renew)> issued = [];
 
     public string For(JsonObject pod, string? audience, long seconds)
     {
         var key = (pod.Uid(), audience);
         var now = time.GetUtcNow();
-        lock (_gate)
+        lock (gate)
         {
-            if (_issued.TryGetValue(key, out var known) && known.Renew > now)
+            if (issued.TryGetValue(key, out var known) && known.Renew > now)
                 return known.Token;
             var lifetime = TimeSpan.FromSeconds(Math.Max(600, seconds));
             var token = issue(pod.Namespace(), pod.Str("spec", "serviceAccountName") ?? "default", audience, lifetime, pod.Name(), pod.Uid());
-            _issued[key] = (token, now + (lifetime * 0.8));
+            issued[key] = (token, now + (lifetime * 0.8));
             return token;
         }
     }
 
     public void Forget(string podUid)
     {
-        lock (_gate)
+        lock (gate)
         {
-            foreach (var key in _issued.Keys.Where(k => k.Uid == podUid).ToList())
-                _issued.Remove(key);
+            foreach (var key in issued.Keys.Where(k => k.Uid == podUid).ToList())
+                issued.Remove(key);
         }
     }
 }

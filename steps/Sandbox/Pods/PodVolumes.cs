@@ -11,7 +11,7 @@ internal sealed class VolumeException(string volume, string message) : Exception
 /// <summary>A pod's volumes as folders of this host.</summary>
 internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, string memoryFolder, string claimsFolder, PodTokens? tokens, TimeProvider time)
 {
-    private ContainerEnvironment _fields = new(api, pod, null, "");
+    private ContainerEnvironment fields = new(api, pod, null, "");
 
     /// <summary>The bytes of a ConfigMap or Secret by key.</summary>
     public static IReadOnlyDictionary<string, byte[]> DataOf(JsonObject source)
@@ -31,7 +31,7 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
     public void Write(JsonObject present)
     {
         pod = present;
-        _fields = new(api, pod, null, "");
+        fields = new(api, pod, null, "");
         foreach (var volume in pod.Objs("spec", "volumes"))
         {
             var name = volume.Str("name") ?? "";
@@ -187,8 +187,8 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
         foreach (var item in source.Objs("items"))
         {
             var text = item.Obj("resourceFieldRef") is { } resource
-                ? _fields.ResourceField(resource, pod.Objs("spec", "containers").First())
-                : _fields.Field(item.Str("fieldRef", "fieldPath") ?? "") ?? "";
+                ? fields.ResourceField(resource, pod.Objs("spec", "containers").First())
+                : fields.Field(item.Str("fieldRef", "fieldPath") ?? "") ?? "";
             files.Add(new(item.Str("path") ?? "", Encoding.UTF8.GetBytes(text), item.Int(mode, "mode")));
         }
 

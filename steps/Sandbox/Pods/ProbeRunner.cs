@@ -13,14 +13,14 @@ internal sealed class ProbeRunner : IAsyncDisposable
     // A day: timers end at 49.
     private const int LongestSeconds = 86400;
 
-    private readonly CancellationTokenSource _stop = new();
-    private readonly ContainerRun _run;
-    private readonly ProbeAttempt _attempt;
-    private readonly TimeProvider _time;
-    private readonly Action<string, string> _unhealthy;
-    private readonly Action<string, TimeSpan?> _kill;
-    private readonly Action _changed;
-    private readonly Task _work;
+    private readonly CancellationTokenSource stop = new();
+    private readonly ContainerRun run;
+    private readonly ProbeAttempt attempt;
+    private readonly TimeProvider time;
+    private readonly Action<string, string> unhealthy;
+    private readonly Action<string, TimeSpan?> kill;
+    private readonly Action changed;
+    private readonly Task work;
 
     /// <param name="run">The container, just started.</param>
     /// <param name="attempt">How to look.</param>
@@ -30,38 +30,38 @@ internal sealed class ProbeRunner : IAsyncDisposable
     /// <param name="changed">Told when the flags of the run changed.</param>
     public ProbeRunner(ContainerRun run, ProbeAttempt attempt, TimeProvider time, Action<string, string> unhealthy, Action<string, TimeSpan?> kill, Action changed)
     {
-        _run = run;
-        _attempt = attempt;
-        _time = time;
-        _unhealthy = unhealthy;
-        _kill = kill;
-        _changed = changed;
+        this.run = run;
+        this.attempt = attempt;
+        this.time = time;
+        this.unhealthy = unhealthy;
+        this.kill = kill;
+        this.changed = changed;
         var startup = run.Spec.Obj("startupProbe");
         run.Started = startup is null;
         run.Ready = run.Started && run.Spec.Obj("readinessProbe") is null;
-        _work = startup is null && run.Spec.Obj("readinessProbe") is null && run.Spec.Obj("livenessProbe") is null
+        work = startup is null && run.Spec.Obj("readinessProbe") is null && run.Spec.Obj("livenessProbe") is null
             ? Task.CompletedTask
             : Task.Run(RunAsync);
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync().ConfigureAwait(false);
+        await stop.CancelAsync().ConfigureAwait(false);
         // The end of its probes must never hide the end of a container.
-        await _work.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        _stop.Dispose();
+        await work.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        stop.Dispose();
     }
 
     private async Task RunAsync()
     {
         try
         {
-            if (_run.Spec.Obj("startupProbe") is { } startup && !await StartAsync(startup).ConfigureAwait(false))
+            if (run.Spec.Obj("startupProbe") is { } startup && !await StartAsync(startup).ConfigureAwait(false))
                 return;
             var tasks = new List<Task>();
-            if (_run.Spec.Obj("readinessProbe") is { } readiness)
+            if (run.Spec.Obj("readinessProbe") is { } readiness)
                 tasks.Add(ReadinessAsync(readiness));
-            if (_run.Spec.Obj("livenessProbe") is { } liveness)
+            if (run.Spec.Obj("livenessProbe") is { } liveness)
                 tasks.Add(LivenessAsync(liveness));
             await Task.WhenAll(tasks).ConfigureAwait(false);
         }
@@ -79,18 +79,18 @@ internal sealed class ProbeRunner : IAsyncDisposable
         {
             if (await LookAsync(probe).ConfigureAwait(false) is not { } wrong)
             {
-                _run.Started = true;
-                _run.Ready = _run.Spec.Obj("readinessProbe") is null;
-                _changed();
+                run.Started = true;
+                run.Ready = run.Spec.Obj("readinessProbe") is null;
+                changed();
                 return true;
             }
 
             if (await FreeAsync(probe).ConfigureAwait(false))
                 continue;
-            _unhealthy("Startup", wrong);
+            unhealthy("Startup", wrong);
             if (++failures >= probe.Int(3, "failureThreshold"))
             {
-                _kill("startup", Grace(probe));
+                kill("startup", Grace(probe));
                 return false;
             }
 
@@ -109,7 +109,7 @@ internal sealed class ProbeRunner : IAsyncDisposable
                 if (await FreeAsync(probe).ConfigureAwait(false))
                     continue;
                 successes = 0;
-                _unhealthy("Readiness", wrong);
+                unhealthy("Readiness", wrong);
                 if (++failures >= probe.Int(3, "failureThreshold"))
                     Set(false);
             }
@@ -125,10 +125,10 @@ internal sealed class ProbeRunner : IAsyncDisposable
 
         void Set(bool ready)
         {
-            if (_run.Ready == ready)
+            if (run.Ready == ready)
                 return;
-            _run.Ready = ready;
-            _changed();
+            run.Ready = ready;
+            changed();
         }
     }
 
@@ -144,10 +144,10 @@ internal sealed class ProbeRunner : IAsyncDisposable
             {
                 if (await FreeAsync(probe).ConfigureAwait(false))
                     continue;
-                _unhealthy("Liveness", wrong);
+                unhealthy("Liveness", wrong);
                 if (++failures >= probe.Int(3, "failureThreshold"))
                 {
-                    _kill("liveness", Grace(probe));
+                    kill("liveness", Grace(probe));
                     return;
                 }
             }
@@ -157,18 +157,18 @@ internal sealed class ProbeRunner : IAsyncDisposable
     }
 
     private Task<string?> LookAsync(JsonObject probe) =>
-        _attempt.RunAsync(probe, _run.Id!, TimeSpan.FromSeconds(Math.Clamp(probe.Int(1, "timeoutSeconds"), 1, LongestSeconds)), _stop.Token);
+        attempt.RunAsync(probe, run.Id!, TimeSpan.FromSeconds(Math.Clamp(probe.Int(1, "timeoutSeconds"), 1, LongestSeconds)), stop.Token);
 
     private async Task<bool> FreeAsync(JsonObject probe)
     {
-        if (probe.Int(0, "initialDelaySeconds") > 0 || _time.GetUtcNow() - _run.StartedAt > FreeTime)
+        if (probe.Int(0, "initialDelaySeconds") > 0 || time.GetUtcNow() - run.StartedAt > FreeTime)
             return false;
-        await Task.Delay(FreePeriod, _time, _stop.Token).ConfigureAwait(false);
+        await Task.Delay(FreePeriod, time, stop.Token).ConfigureAwait(false);
         return true;
     }
 
     private Task DelayAsync(JsonObject probe, string field, int otherwise) =>
-        probe.Int(otherwise, field) is > 0 and var seconds ? Task.Delay(TimeSpan.FromSeconds(Math.Min(seconds, LongestSeconds)), _time, _stop.Token) : Task.CompletedTask;
+        probe.Int(otherwise, field) is > 0 and var seconds ? Task.Delay(TimeSpan.FromSeconds(Math.Min(seconds, LongestSeconds)), time, stop.Token) : Task.CompletedTask;
 
     private static TimeSpan? Grace(JsonObject probe) =>
         probe.Num("terminationGracePeriodSeconds") is { } seconds ? TimeSpan.FromSeconds(seconds) : null;

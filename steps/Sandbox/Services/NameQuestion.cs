@@ -15,13 +15,13 @@ internal sealed class NameQuestion
     public const ushort A = 1, CName = 5, Ptr = 12, Aaaa = 28, Srv = 33, Any = 255;
     public const int NoError = 0, ServerFailure = 2, NoSuchName = 3;
 
-    private readonly byte[] _message;
-    private readonly int _end;
+    private readonly byte[] message;
+    private readonly int end;
 
     private NameQuestion(byte[] message, int end, string name, ushort type)
     {
-        _message = message;
-        _end = end;
+        this.message = message;
+        this.end = end;
         Name = name;
         Type = type;
     }
@@ -31,7 +31,7 @@ internal sealed class NameQuestion
 
     public ushort Type { get; }
 
-    /// <summary>Null for what is no question.</summary>
+    /// <summary>Null for what is not a question.</summary>
     public static NameQuestion? Parse(byte[] message)
     {
         if (message.Length < 17 || (message[2] & 0x80) != 0 || BinaryPrimitives.ReadUInt16BigEndian(message.AsSpan(4)) != 1)
@@ -55,7 +55,7 @@ internal sealed class NameQuestion
     /// <summary>A message that asks for one record of a name.</summary>
     public static byte[] Compose(string name, ushort type) => [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, .. Encode(name), (byte)(type >> 8), (byte)type, 0, 1];
 
-    /// <summary>The data of the records of a type in a reply; what is no reply has none.</summary>
+    /// <summary>The data of the records of a type in a reply; what is not a reply has none.</summary>
     public static IReadOnlyList<byte[]> DataOf(ReadOnlySpan<byte> reply, ushort type)
     {
         var found = new List<byte[]>();
@@ -91,8 +91,8 @@ internal sealed class NameQuestion
     public byte[] Reply(int code, IReadOnlyList<NameRecord> records)
     {
         using var reply = new MemoryStream();
-        reply.Write(_message.AsSpan(0, 12));
-        reply.Write(_message.AsSpan(12, _end - 12));
+        reply.Write(message.AsSpan(0, 12));
+        reply.Write(message.AsSpan(12, end - 12));
         foreach (var record in records)
         {
             reply.Write(Encode(record.Name));
@@ -105,7 +105,7 @@ internal sealed class NameQuestion
         }
 
         var bytes = reply.ToArray();
-        bytes[2] = (byte)(0x84 | (_message[2] & 0x79)); // response, authoritative
+        bytes[2] = (byte)(0x84 | (message[2] & 0x79)); // response, authoritative
         bytes[3] = (byte)(0x80 | code); // recursion available
         BinaryPrimitives.WriteUInt16BigEndian(bytes.AsSpan(6), (ushort)records.Count);
         bytes.AsSpan(8, 4).Clear();

@@ -12,21 +12,21 @@ internal sealed class NameServer : IAsyncDisposable
     // Services may be each other's names, in a circle too.
     private const int LongestChain = 8;
 
-    private readonly ServiceNames _names;
-    private readonly Socket _datagrams;
-    private readonly Socket _streams;
-    private readonly CancellationTokenSource _stop;
-    private readonly IReadOnlyList<IPEndPoint> _upstream;
-    private readonly Task _work;
+    private readonly ServiceNames names;
+    private readonly Socket datagrams;
+    private readonly Socket streams;
+    private readonly CancellationTokenSource stop;
+    private readonly IReadOnlyList<IPEndPoint> upstream;
+    private readonly Task work;
 
     private NameServer(ServiceNames names, Socket datagrams, Socket streams, TimeProvider time, CancellationToken ct)
     {
-        _names = names;
-        _datagrams = datagrams;
-        _streams = streams;
-        _stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        _upstream = HostServers();
-        _work = Task.WhenAll(Task.Run(AnswerDatagramsAsync, CancellationToken.None), Task.Run(() => Accepting.RunAsync(_streams.AcceptAsync, client => _ = AnswerStreamAsync(client), time, _stop.Token), CancellationToken.None));
+        this.names = names;
+        this.datagrams = datagrams;
+        this.streams = streams;
+        stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        upstream = HostServers();
+        work = Task.WhenAll(Task.Run(AnswerDatagramsAsync, CancellationToken.None), Task.Run(() => Accepting.RunAsync(this.streams.AcceptAsync, client => _ = AnswerStreamAsync(client), time, stop.Token), CancellationToken.None));
     }
 
     public static async Task<NameServer> StartAsync(NetworkNamespace where, ClusterNetwork network, ServiceTable table, TimeProvider time, CancellationToken ct)
@@ -39,26 +39,26 @@ internal sealed class NameServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync().ConfigureAwait(false);
-        _datagrams.Dispose();
-        _streams.Dispose();
-        await _work.ConfigureAwait(false);
-        _stop.Dispose();
+        await stop.CancelAsync().ConfigureAwait(false);
+        datagrams.Dispose();
+        streams.Dispose();
+        await work.ConfigureAwait(false);
+        stop.Dispose();
     }
 
     private async Task AnswerDatagramsAsync()
     {
         var buffer = new byte[4096];
         var anyone = new IPEndPoint(IPAddress.Any, 0);
-        while (!_stop.IsCancellationRequested)
+        while (!stop.IsCancellationRequested)
         {
             try
             {
-                var received = await _datagrams.ReceiveFromAsync(buffer, SocketFlags.None, anyone, _stop.Token).ConfigureAwait(false);
+                var received = await datagrams.ReceiveFromAsync(buffer, SocketFlags.None, anyone, stop.Token).ConfigureAwait(false);
                 var question = buffer.AsSpan(0, received.ReceivedBytes).ToArray();
                 _ = AnswerDatagramAsync(question, received.RemoteEndPoint);
             }
-            catch (SocketException) when (!_stop.IsCancellationRequested)
+            catch (SocketException) when (!stop.IsCancellationRequested)
             {
                 // A client that went away before its answer came; the next one is well.
             }
@@ -74,7 +74,7 @@ internal sealed class NameServer : IAsyncDisposable
         try
         {
             if (await AnswerAsync(question).ConfigureAwait(false) is { } answer)
-                await _datagrams.SendToAsync(answer.AsMemory(0, Math.Min(answer.Length, 4096)), SocketFlags.None, client, _stop.Token).ConfigureAwait(false);
+                await datagrams.SendToAsync(answer.AsMemory(0, Math.Min(answer.Length, 4096)), SocketFlags.None, client, stop.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
         {
@@ -88,15 +88,15 @@ internal sealed class NameServer : IAsyncDisposable
         {
             await using var stream = new NetworkStream(client, ownsSocket: true);
             var length = new byte[2];
-            while (await stream.ReadAtLeastAsync(length, 2, throwOnEndOfStream: false, _stop.Token).ConfigureAwait(false) == 2)
+            while (await stream.ReadAtLeastAsync(length, 2, throwOnEndOfStream: false, stop.Token).ConfigureAwait(false) == 2)
             {
                 var question = new byte[BinaryPrimitives.ReadUInt16BigEndian(length)];
-                await stream.ReadExactlyAsync(question, _stop.Token).ConfigureAwait(false);
+                await stream.ReadExactlyAsync(question, stop.Token).ConfigureAwait(false);
                 if (await AnswerAsync(question).ConfigureAwait(false) is not { } answer)
                     return;
                 BinaryPrimitives.WriteUInt16BigEndian(length, (ushort)answer.Length);
-                await stream.WriteAsync(length, _stop.Token).ConfigureAwait(false);
-                await stream.WriteAsync(answer, _stop.Token).ConfigureAwait(false);
+                await stream.WriteAsync(length, stop.Token).ConfigureAwait(false);
+                await stream.WriteAsync(answer, stop.Token).ConfigureAwait(false);
             }
         }
         catch (Exception e) when (e is IOException or OperationCanceledException or SocketException or ObjectDisposedException)
@@ -109,7 +109,7 @@ internal sealed class NameServer : IAsyncDisposable
     {
         if (NameQuestion.Parse(message) is not { } question)
             return null;
-        if (chain < LongestChain && _names.TargetOf(question) is { } target)
+        if (chain < LongestChain && names.TargetOf(question) is { } target)
         {
             var reply = await AnswerAsync(NameQuestion.Compose(target, question.Type), chain + 1).ConfigureAwait(false);
             return question.Reply(NameQuestion.NoError, [
@@ -118,17 +118,17 @@ internal sealed class NameServer : IAsyncDisposable
             ]);
         }
 
-        if (_names.Answer(question) is { } own)
+        if (names.Answer(question) is { } own)
             return own;
         return await AskUpstreamAsync(message).ConfigureAwait(false) ?? question.Reply(NameQuestion.ServerFailure, []);
     }
 
     private async Task<byte[]?> AskUpstreamAsync(byte[] message)
     {
-        foreach (var server in _upstream)
+        foreach (var server in upstream)
         {
             using var socket = new Socket(server.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop.Token);
             limit.CancelAfter(UpstreamLimit);
             try
             {
@@ -137,7 +137,7 @@ internal sealed class NameServer : IAsyncDisposable
                 var received = await socket.ReceiveFromAsync(buffer, SocketFlags.None, new IPEndPoint(server.AddressFamily == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any, 0), limit.Token).ConfigureAwait(false);
                 return buffer[..received.ReceivedBytes];
             }
-            catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !_stop.IsCancellationRequested))
+            catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !stop.IsCancellationRequested))
             {
                 // The next server may answer.
             }

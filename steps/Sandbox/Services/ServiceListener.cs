@@ -6,11 +6,11 @@ namespace CiSteps.Sandbox.Services;
 /// <summary>Takes connections for one port of a service and passes each on to a ready endpoint.</summary>
 internal sealed class ServiceListener : IAsyncDisposable
 {
-    private readonly Socket _socket;
-    private readonly Func<IPEndPoint?, IReadOnlyList<IPEndPoint>> _endpoints;
-    private readonly CancellationTokenSource _stop = new();
-    private readonly CancellationToken _end;
-    private readonly Task _work;
+    private readonly Socket socket;
+    private readonly Func<IPEndPoint?, IReadOnlyList<IPEndPoint>> endpoints;
+    private readonly CancellationTokenSource stop = new();
+    private readonly CancellationToken end;
+    private readonly Task work;
 
     /// <param name="socket">Listening; owned from here on.</param>
     /// <param name="endpoints">The ready endpoints in the order to be tried, for a client.</param>
@@ -18,18 +18,18 @@ internal sealed class ServiceListener : IAsyncDisposable
     /// <param name="end">Ends connections too; disposing only ends taking new ones.</param>
     public ServiceListener(Socket socket, Func<IPEndPoint?, IReadOnlyList<IPEndPoint>> endpoints, TimeProvider time, CancellationToken end)
     {
-        _socket = socket;
-        _endpoints = endpoints;
-        _end = end;
-        _work = Task.Run(() => Accepting.RunAsync(_socket.AcceptAsync, client => _ = Task.Run(() => ServeAsync(client), CancellationToken.None), time, _stop.Token), CancellationToken.None);
+        this.socket = socket;
+        this.endpoints = endpoints;
+        this.end = end;
+        work = Task.Run(() => Accepting.RunAsync(this.socket.AcceptAsync, client => _ = Task.Run(() => ServeAsync(client), CancellationToken.None), time, stop.Token), CancellationToken.None);
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync().ConfigureAwait(false);
-        _socket.Dispose();
-        await _work.ConfigureAwait(false);
-        _stop.Dispose();
+        await stop.CancelAsync().ConfigureAwait(false);
+        socket.Dispose();
+        await work.ConfigureAwait(false);
+        stop.Dispose();
     }
 
     private async Task ServeAsync(Socket client)
@@ -71,17 +71,17 @@ internal sealed class ServiceListener : IAsyncDisposable
 
     private async Task<Socket?> ConnectAsync(IPEndPoint? client)
     {
-        foreach (var endpoint in _endpoints(client))
+        foreach (var endpoint in endpoints(client))
         {
             var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             try
             {
-                using var limit = CancellationTokenSource.CreateLinkedTokenSource(_end);
+                using var limit = CancellationTokenSource.CreateLinkedTokenSource(end);
                 limit.CancelAfter(TimeSpan.FromSeconds(3));
                 await socket.ConnectAsync(endpoint, limit.Token).ConfigureAwait(false);
                 return socket;
             }
-            catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !_end.IsCancellationRequested))
+            catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !end.IsCancellationRequested))
             {
                 // Ending just now: the next one may be well.
                 socket.Dispose();
@@ -98,11 +98,11 @@ internal sealed class ServiceListener : IAsyncDisposable
         {
             while (true)
             {
-                var count = await from.ReceiveAsync(buffer, _end).ConfigureAwait(false);
+                var count = await from.ReceiveAsync(buffer, end).ConfigureAwait(false);
                 if (count == 0)
                     break;
                 for (var sent = 0; sent < count;)
-                    sent += await to.SendAsync(buffer.AsMemory(sent, count - sent), _end).ConfigureAwait(false);
+                    sent += await to.SendAsync(buffer.AsMemory(sent, count - sent), end).ConfigureAwait(false);
             }
 
             to.Shutdown(SocketShutdown.Send);

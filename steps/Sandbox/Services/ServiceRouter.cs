@@ -17,11 +17,11 @@ namespace CiSteps.Sandbox.Services;
 /// <param name="report">Takes one line per port that cannot be served; each attempt is an event of the service besides.</param>
 internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeProvider time, Action<string> report) : IClusterComponent
 {
-    private readonly NetworkNamespace _namespace = new(processId);
-    private readonly ServiceTable _table = new();
-    private readonly Dictionary<ObjectKey, Dictionary<IPEndPoint, (string PortName, ServiceListener Listener)>> _listeners = [];
-    private readonly HashSet<(ObjectKey Service, IPEndPoint Address)> _refused = [];
-    private readonly Dictionary<ObjectKey, int> _turns = [];
+    private readonly NetworkNamespace ns = new(processId);
+    private readonly ServiceTable table = new();
+    private readonly Dictionary<ObjectKey, Dictionary<IPEndPoint, (string PortName, ServiceListener Listener)>> listeners = [];
+    private readonly HashSet<(ObjectKey Service, IPEndPoint Address)> refused = [];
+    private readonly Dictionary<ObjectKey, int> turns = [];
 
     public async Task RunAsync(ClusterApi api, CancellationToken cancel)
     {
@@ -29,15 +29,15 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
         var feed = new ClusterFeed(api, time);
         feed.On(Kinds.Services, (service, gone) =>
         {
-            _table.Set(service, gone);
+            table.Set(service, gone);
             changed.Add(service.Key());
         });
-        feed.On(Kinds.EndpointSlices, (slice, gone) => _table.SetSlice(slice, gone));
+        feed.On(Kinds.EndpointSlices, (slice, gone) => table.SetSlice(slice, gone));
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         try
         {
-            await _namespace.OwnAsync(IPAddress.Parse(network.ServicePrefix + "0"), 24).ConfigureAwait(false);
-            await using var names = await NameServer.StartAsync(_namespace, network, _table, time, cancel).ConfigureAwait(false);
+            await ns.OwnAsync(IPAddress.Parse(network.ServicePrefix + "0"), 24).ConfigureAwait(false);
+            await using var names = await NameServer.StartAsync(ns, network, table, time, cancel).ConfigureAwait(false);
             await Task.WhenAll(feed.RunAsync(cancel), FollowAsync(changed, new(api, "service-router", time), end.Token)).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
@@ -47,7 +47,7 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
         finally
         {
             await end.CancelAsync().ConfigureAwait(false);
-            foreach (var (_, listener) in _listeners.Values.SelectMany(l => l.Values))
+            foreach (var (_, listener) in listeners.Values.SelectMany(l => l.Values))
                 await listener.DisposeAsync().ConfigureAwait(false);
         }
     }
@@ -57,7 +57,7 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
         await foreach (var key in changed.Ready.ReadAllAsync(end).ConfigureAwait(false))
         {
             changed.Begin(key);
-            if (!await ServeAsync(key, _table.Find(key), events, end).ConfigureAwait(false))
+            if (!await ServeAsync(key, table.Find(key), events, end).ConfigureAwait(false))
                 changed.Retry(key);
             else
                 changed.Succeeded(key);
@@ -69,8 +69,8 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
     {
         var wanted = service is null ? [] : Wanted(service);
         var complete = true;
-        if (!_listeners.TryGetValue(key, out var present))
-            _listeners[key] = present = [];
+        if (!listeners.TryGetValue(key, out var present))
+            listeners[key] = present = [];
         foreach (var (address, entry) in present.Where(p => !wanted.TryGetValue(p.Key, out var name) || name != p.Value.PortName).ToList())
         {
             present.Remove(address);
@@ -81,14 +81,14 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
         {
             try
             {
-                var socket = IsServiceAddress(address) ? await _namespace.ListenAsync(address).ConfigureAwait(false) : Listen(address);
+                var socket = IsServiceAddress(address) ? await ns.ListenAsync(address).ConfigureAwait(false) : Listen(address);
                 present[address] = (portName, new ServiceListener(socket, client => Targets(key, portName, client), time, end));
-                _refused.Remove((key, address));
+                refused.Remove((key, address));
             }
             catch (SocketException e)
             {
                 complete = false;
-                if (_refused.Add((key, address)))
+                if (refused.Add((key, address)))
                     report($"service {key}: cannot listen on {address}, trying on: {e.Message}");
                 events.Warning(service!, "FailedToListen", $"cannot listen on {address}: {e.Message}");
             }
@@ -96,10 +96,10 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
 
         if (service is null)
         {
-            _listeners.Remove(key);
-            _refused.RemoveWhere(r => r.Service == key);
-            lock (_turns)
-                _turns.Remove(key);
+            listeners.Remove(key);
+            refused.RemoveWhere(r => r.Service == key);
+            lock (turns)
+                turns.Remove(key);
         }
 
         return complete;
@@ -146,16 +146,16 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
     /// <summary>Ready endpoints, each time beginning with the next one; with client affinity always in the client's own order.</summary>
     private IReadOnlyList<IPEndPoint> Targets(ObjectKey key, string portName, IPEndPoint? client)
     {
-        var targets = _table.Targets(key, portName);
+        var targets = table.Targets(key, portName);
         if (targets.Count < 2)
             return targets;
         int first;
-        if (_table.Find(key).Str("spec", "sessionAffinity") == "ClientIP" && client is not null)
+        if (table.Find(key).Str("spec", "sessionAffinity") == "ClientIP" && client is not null)
             first = (client.Address.GetHashCode() & int.MaxValue) % targets.Count;
         else
         {
-            lock (_turns)
-                first = (_turns[key] = (_turns.GetValueOrDefault(key) + 1) & int.MaxValue) % targets.Count;
+            lock (turns)
+                first = (turns[key] = (turns.GetValueOrDefault(key) + 1) & int.MaxValue) % targets.Count;
         }
 
         return [.. targets.Skip(first), .. targets.Take(first)];

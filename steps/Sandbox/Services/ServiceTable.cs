@@ -17,19 +17,19 @@ internal sealed record ServiceEndpoint(IPAddress Address, string? Hostname, bool
 /// <summary>All services and their endpoints as last seen; read by the proxy for each connection and by the name server for each question.</summary>
 internal sealed class ServiceTable
 {
-    private readonly ConcurrentDictionary<ObjectKey, JsonObject> _services = [];
-    private readonly ConcurrentDictionary<ObjectKey, ConcurrentDictionary<string, IReadOnlyList<ServiceEndpoint>>> _slices = [];
+    private readonly ConcurrentDictionary<ObjectKey, JsonObject> services = [];
+    private readonly ConcurrentDictionary<ObjectKey, ConcurrentDictionary<string, IReadOnlyList<ServiceEndpoint>>> slices = [];
 
-    public IEnumerable<JsonObject> Services => _services.Values;
+    public IEnumerable<JsonObject> Services => services.Values;
 
-    public JsonObject? Find(ObjectKey key) => _services.GetValueOrDefault(key);
+    public JsonObject? Find(ObjectKey key) => services.GetValueOrDefault(key);
 
     public void Set(JsonObject service, bool gone)
     {
         if (gone)
-            _services.TryRemove(service.Key(), out _);
+            services.TryRemove(service.Key(), out _);
         else
-            _services[service.Key()] = service;
+            services[service.Key()] = service;
     }
 
     /// <summary>Takes in a slice and gives the service that it belongs to.</summary>
@@ -38,16 +38,16 @@ internal sealed class ServiceTable
         if (slice.Label("kubernetes.io/service-name") is not { } name)
             return null;
         var key = new ObjectKey(slice.Namespace(), name);
-        var slices = _slices.GetOrAdd(key, _ => new());
+        var slices = this.slices.GetOrAdd(key, _ => new());
         if (!gone)
             slices[slice.Name()] = Read(slice);
         else if (slices.TryRemove(slice.Name(), out _) && slices.IsEmpty)
-            _slices.TryRemove(key, out _);
+            this.slices.TryRemove(key, out _);
         return key;
     }
 
     public IEnumerable<ServiceEndpoint> Endpoints(ObjectKey service) =>
-        _slices.TryGetValue(service, out var slices) ? slices.Values.SelectMany(e => e) : [];
+        this.slices.TryGetValue(service, out var slices) ? slices.Values.SelectMany(e => e) : [];
 
     /// <summary>Where new connections to a port go: ready endpoints; when all are ending, those that still serve.</summary>
     public IReadOnlyList<IPEndPoint> Targets(ObjectKey service, string port)

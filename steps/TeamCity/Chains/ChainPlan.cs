@@ -148,7 +148,7 @@ public static class ChainPlanner
         return spec.FullName(branch) is { } found ? new(branch, found, found == spec.DefaultRef) : null;
     }
 
-    /// <summary>What a member builds when the chain builds a branch that is no default one.</summary>
+    /// <summary>What a member builds when the chain builds a branch that is not a default one.</summary>
     public static MemberBranch MemberOf(SettingsTree tree, BuildConfiguration build, ChainBranch branch)
     {
         var specs = SpecsOf(tree, build);

@@ -18,7 +18,7 @@ internal static class ParameterRules
     {
         foreach (var parameter in tree.Tree.Projects.Values.SelectMany(project => project.Parameters.All).Concat(tree.Tree.Builds.Values.SelectMany(build => build.Parameters.All)))
         {
-            if (!IsName(parameter.Name)) yield return new(parameter.At, "parameter-name", Severity.Warning, $"\"{parameter.Name}\" is no parameter name: letters, digits, dots, underscores, hyphens and stars, a letter first");
+            if (!IsName(parameter.Name)) yield return new(parameter.At, "parameter-name", Severity.Warning, $"\"{parameter.Name}\" is not a parameter name: letters, digits, dots, underscores, hyphens and stars, a letter first");
             if (parameter.Name.StartsWith("reverse.dep.", StringComparison.Ordinal))
                 yield return new(parameter.At, "reverse-dep", Severity.Warning, $"\"{parameter.Name}\" makes the builds before this one customised: they are never reused");
             foreach (var finding in Spec(parameter)) yield return finding;
@@ -66,7 +66,7 @@ internal static class ParameterRules
             yield return new(parameter.At, "parameter-circle", Severity.Warning, $"the parameter \"{parameter.Name}\" refers to itself");
     }
 
-    private static IEnumerable<Finding> Unresolved(EffectiveTree tree, BuildConfiguration build, string value, Place at, HashSet<string> defined)
+    private static IEnumerable<Finding> Unresolved(EffectiveTree tree, BuildConfiguration build, string value, SourceLocation at, HashSet<string> defined)
     {
         foreach (var name in References.In(value).Distinct())
         {

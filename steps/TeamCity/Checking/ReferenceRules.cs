@@ -123,7 +123,7 @@ internal static class ReferenceRules
     private static bool MayBeOfSubproject(string rest) => rest.IndexOf('_', StringComparison.Ordinal) is > 0 and var end && !rest.AsSpan(end + 1).TrimEnd("0123456789").IsEmpty;
 
     // A tree may be one project of a larger server: what bears the name of a project in this tree must be in it, of the rest nobody knows.
-    private static Finding Missing(SettingsTree tree, Place at, string rule, string what, string id)
+    private static Finding Missing(SettingsTree tree, SourceLocation at, string rule, string what, string id)
     {
         var above = tree.Projects.Keys.Where(project => id == project || id.StartsWith(project + "_", StringComparison.Ordinal)).MaxBy(project => project.Length);
         return above is not null && !MayBeOfSubproject(id[above.Length..].TrimStart('_')) ? new(at, rule, Severity.Error, $"there is no {what} \"{id}\"")

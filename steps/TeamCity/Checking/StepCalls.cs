@@ -7,8 +7,8 @@ namespace CiSteps.TeamCity.Checking;
 /// <param name="Step">The executable's name.</param>
 /// <param name="Command">The parameter that names it: a command, or a script's text.</param>
 /// <param name="Arguments">The parameter with its arguments; null in scripts, and where there are none.</param>
-/// <param name="Given">What the recipe's user and the recipe itself set; empty for a plain step.</param>
-internal sealed record StepCall(string Step, Parameter Command, Parameter? Arguments, ParameterSet Given);
+/// <param name="Parameters">What the recipe's user and the recipe itself set; empty for a plain step.</param>
+internal sealed record StepCall(string Step, Parameter Command, Parameter? Arguments, ParameterSet Parameters);
 
 /// <summary>Finds the executables of ours that settings start: as a command, in a script, or through a recipe.</summary>
 internal static partial class StepCalls

@@ -14,7 +14,7 @@ internal static class StructureRules
     {
         var root = source.Root;
         var at = source.Place(root);
-        if (!IsId(id)) tree.Report(at, "id-form", Severity.Error, $"\"{id}\" is no id: letters, digits and underscores, a letter first");
+        if (!IsId(id)) tree.Report(at, "id-form", Severity.Error, $"\"{id}\" is not an id: letters, digits and underscores, a letter first");
         // Servers make longer ones for VCS roots themselves.
         else if (id.Length > 80 && root.Name.LocalName != "vcs-root") tree.Report(at, "id-form", Severity.Error, $"\"{id}\" is longer than the 80 characters that an id may have");
         if (root.Name.LocalName is "project" or "build-type" or "template" or "vcs-root" && !isRecipe)
@@ -22,7 +22,7 @@ internal static class StructureRules
             // Settings that the Kotlin DSL generated have an empty one.
             if ((string?)root.Attribute("uuid") is { Length: > 0 } uuid)
             {
-                if (!Guid.TryParseExact(uuid, "D", out _)) tree.Report(at, "uuid", Severity.Error, $"\"{uuid}\" is no uuid");
+                if (!Guid.TryParseExact(uuid, "D", out _)) tree.Report(at, "uuid", Severity.Error, $"\"{uuid}\" is not a uuid");
             }
             else tree.Report(at, "uuid", Severity.Warning, $"\"{id}\" has no uuid: its history is lost when its id changes");
             Schema(tree, root, at);
@@ -32,7 +32,7 @@ internal static class StructureRules
         foreach (var condition in settings.Elements("requirements").Elements().Concat(settings.Elements("build-runners").Elements("runner").Elements("conditions").Elements()))
         {
             if (!XmlSource.IsConditionKind(condition.Name.LocalName))
-                tree.Report(source.Place(condition), "condition", Severity.Error, $"\"{condition.Name.LocalName}\" is no kind of condition");
+                tree.Report(source.Place(condition), "condition", Severity.Error, $"\"{condition.Name.LocalName}\" is not a kind of condition");
             else if (condition.Name.LocalName is not ("exists" or "not-exists" or "any") && condition.Attribute("value") is null)
                 tree.Report(source.Place(condition), "condition", Severity.Warning, $"the condition on \"{(string?)condition.Attribute("name")}\" has no value");
         }
@@ -42,14 +42,14 @@ internal static class StructureRules
     /// <summary>Whether the text has the form of an external id.</summary>
     public static bool IsId(string id) => id is "_Root" || (id.Length > 0 && char.IsAsciiLetter(id[0]) && id.All(unit => char.IsAsciiLetterOrDigit(unit) || unit == '_'));
 
-    private static void Schema(SettingsTree tree, XElement root, Place at)
+    private static void Schema(SettingsTree tree, XElement root, SourceLocation at)
     {
         const string before = "www.jetbrains.com/teamcity/schemas/";
         var location = (string?)root.Attribute(Instance + "noNamespaceSchemaLocation") ?? "";
         var from = location.IndexOf(before, StringComparison.Ordinal);
         var label = from >= 0 && location.EndsWith("/project-config.xsd", StringComparison.Ordinal) ? location[(from + before.Length)..^"/project-config.xsd".Length] : "";
         if (!Labels.Contains(label))
-            tree.Report(at, "schema", Severity.Warning, location.Length == 0 ? "the file does not say which schema it follows (xsi:noNamespaceSchemaLocation)" : $"\"{location}\" is no schema label that a server is known to write; known are {string.Join(", ", Labels)}");
+            tree.Report(at, "schema", Severity.Warning, location.Length == 0 ? "the file does not say which schema it follows (xsi:noNamespaceSchemaLocation)" : $"\"{location}\" is not a schema label that a server is known to write; known are {string.Join(", ", Labels)}");
     }
 
     private static void Walk(SettingsTree tree, XmlSource source, XElement element, string? parent)

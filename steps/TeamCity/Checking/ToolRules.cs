@@ -64,7 +64,7 @@ public static class ToolRules
     /// <summary>What a command says of itself.</summary>
     private sealed record Help(HashSet<string> Options, HashSet<string> Commands, bool TakesArguments);
 
-    // The first column of the lines that begin with one; what a description mentions is no option of this command.
+    // The first column of the lines that begin with one; what a description mentions is not an option of this command.
     private static Help Read(string text)
     {
         var help = new Help([], [], text.Split('\n').Any(line => line.TrimEnd() == "Arguments:"));
@@ -84,7 +84,7 @@ public static class ToolRules
         {
             if (name.StartsWith(Prefix, StringComparison.Ordinal)) return true;
             if (!seen.Add(name)) continue;
-            var parameter = call.Given.Find(name) ?? build.Parameters.Find(name) ?? tree.ParametersAbove(build).FirstOrDefault(found => found.Name == name);
+            var parameter = call.Parameters.Find(name) ?? build.Parameters.Find(name) ?? tree.ParametersAbove(build).FirstOrDefault(found => found.Name == name);
             if (parameter is not null && Reaches(tree, build, call, parameter.Value, seen)) return true;
         }
         return false;

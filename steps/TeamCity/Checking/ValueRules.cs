@@ -115,12 +115,12 @@ internal static class ValueRules
     {
         if (!known.TryGetValue(option.Name, out var values)) yield return new(option.At, "option", Severity.Warning, $"\"{option.Name}\" is not known as {what}");
         else if (Numbers.Contains(option.Name) && !int.TryParse(option.Value, NumberStyles.None, CultureInfo.InvariantCulture, out _) && !option.Value.Contains('%', StringComparison.Ordinal))
-            yield return new(option.At, "option", Severity.Error, $"\"{option.Value}\" is no value of {option.Name}; it is a number");
+            yield return new(option.At, "option", Severity.Error, $"\"{option.Value}\" is not a value of {option.Name}; it is a number");
         else if (values is not null && !values.Contains(option.Value) && !option.Value.Contains('%', StringComparison.Ordinal))
-            yield return new(option.At, "option", Severity.Error, $"\"{option.Value}\" is no value of {option.Name}; it is one of {string.Join(", ", values)}");
+            yield return new(option.At, "option", Severity.Error, $"\"{option.Value}\" is not a value of {option.Name}; it is one of {string.Join(", ", values)}");
     }
 
-    private static IEnumerable<Finding> Filter(string text, Place at, bool keepsFullNames)
+    private static IEnumerable<Finding> Filter(string text, SourceLocation at, bool keepsFullNames)
     {
         foreach (var line in text.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
@@ -128,7 +128,7 @@ internal static class ValueRules
             if (BranchFilter.IsPullRequestRule(line)) continue;
             var bare = line.StartsWith("+:", StringComparison.Ordinal) || line.StartsWith("-:", StringComparison.Ordinal) ? line[2..] : line;
             if (bare.Length == 0) yield return new(at, "branch-filter", Severity.Error, $"\"{line}\" names no branch");
-            else if (bare == line && line[0] is '+' or '-') yield return new(at, "branch-filter", Severity.Error, $"\"{line}\" is no rule: write +:branch or -:branch");
+            else if (bare == line && line[0] is '+' or '-') yield return new(at, "branch-filter", Severity.Error, $"\"{line}\" is not a rule: write +:branch or -:branch");
             else if (!keepsFullNames && bare.StartsWith("refs/heads/", StringComparison.Ordinal))
                 yield return new(at, "branch-filter", Severity.Warning, $"\"{line}\" is a full name; filters compare logical names");
         }
@@ -149,7 +149,7 @@ internal static class ValueRules
         {
             if (line.StartsWith('#')) continue;
             var signed = line.StartsWith("+:", StringComparison.Ordinal) || line.StartsWith("-:", StringComparison.Ordinal);
-            if (!signed && line[0] is '+' or '-') yield return new(spec.At, "branch-spec", Severity.Error, $"\"{line}\" is no rule: write +:refs/heads/name or -:refs/heads/name");
+            if (!signed && line[0] is '+' or '-') yield return new(spec.At, "branch-spec", Severity.Error, $"\"{line}\" is not a rule: write +:refs/heads/name or -:refs/heads/name");
             if (line.Count(unit => unit == '*') > 1) yield return new(spec.At, "branch-spec", Severity.Error, $"\"{line}\" has more than one star");
             if (line.Count(unit => unit == '(') != line.Count(unit => unit == ')') || line.Count(unit => unit == '(') > 1)
                 yield return new(spec.At, "branch-spec", Severity.Error, $"the brackets in \"{line}\" do not go together");

@@ -1,6 +1,6 @@
 using CiSteps.Hosting;
 using CiSteps.Hosting.Display;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.TeamCity.Parameters;
 using CiSteps.TeamCity.Settings;
 
@@ -23,7 +23,7 @@ public sealed class Installation
 
     private const string Tool = "teamcity.tool.";
 
-    private static readonly TimeSpan between = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Between = TimeSpan.FromSeconds(1);
 
     private readonly ProgramContext context;
     private readonly InstallRequest request;
@@ -164,7 +164,7 @@ public sealed class Installation
                     if (now.Stamp == last?.Stamp && await MissingAsync(either.Token).ConfigureAwait(false) is null) return now;
                 }
                 last = now ?? last;
-                await Task.Delay(between, context.Time, either.Token).ConfigureAwait(false);
+                await Task.Delay(Between, context.Time, either.Token).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested && !cancel.IsCancellationRequested)

@@ -26,7 +26,7 @@ internal sealed record ImportStatus(string Stamp, bool IsWarning, string Message
 /// <summary>The few calls of TeamCity's REST API that an installation needs. Reads and the one PUT are repeated when the server stumbles; a POST never is.</summary>
 internal sealed class TeamCityServer : IDisposable
 {
-    private static readonly TimeSpan limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     private readonly HttpClient http;
     private readonly BuildLog log;
@@ -40,7 +40,7 @@ internal sealed class TeamCityServer : IDisposable
     public TeamCityServer(Uri address, string token, BuildLog log, TimeProvider time)
     {
         // A redirect would carry the token to an address that nobody gave.
-        http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }) { BaseAddress = new Uri(address.ToString().TrimEnd('/') + "/app/rest/"), Timeout = limit };
+        http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }) { BaseAddress = new Uri(address.ToString().TrimEnd('/') + "/app/rest/"), Timeout = Limit };
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
         http.DefaultRequestHeaders.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
         (Address, this.log, this.time) = (address, log, time);

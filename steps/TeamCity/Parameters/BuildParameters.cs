@@ -48,7 +48,7 @@ public sealed class BuildParameters
 
     /// <summary>The text with all references replaced.</summary>
     /// <exception cref="UsageException">A reference is unknown or circular; names the place.</exception>
-    public string Resolve(string text, Place at) => References.Replace(text, name =>
+    public string Resolve(string text, SourceLocation at) => References.Replace(text, name =>
         Find(name, []) ?? throw new UsageException($"{at}: nothing defines the parameter \"{name}\"; on a server no agent would be compatible with this build"));
 
     /// <summary>All values by name, resolved; what cannot be resolved here is left out, as it is only an error where it is used.</summary>
@@ -75,7 +75,7 @@ public sealed class BuildParameters
         }
     }
 
-    private static Place Nowhere { get; } = new("ci-steps", 0);
+    private static SourceLocation Nowhere { get; } = new("ci-steps", 0);
 
     private string? Find(string name, List<string> within)
     {

@@ -92,14 +92,14 @@ public static partial class ServiceSettings
         foreach (var branch in (string[])[target, pattern.Replace("*", "x", StringComparison.Ordinal)])
         {
             if (branch.StartsWith("refs/", StringComparison.Ordinal)) throw new UsageException($"give the branch \"{branch}\" by its name, without refs/heads/");
-            if (!BranchName().IsMatch(branch)) throw new UsageException($"\"{branch}\" is no branch's name");
+            if (!BranchName().IsMatch(branch)) throw new UsageException($"\"{branch}\" is not a branch's name");
         }
         // Else a push to the target branch would start both chains.
         if (new BranchSpec("refs/heads/none", pattern).LogicalName(target) is not null)
             throw new UsageException($"the pattern of private branches \"{pattern}\" takes the target branch \"{target}\" too; give one that does not, such as ci/*");
         // The message holds no part of the address: whatever it is, it may be a secret.
         if (request.Repository.Length == 0 || request.Repository.Any(unit => char.IsWhiteSpace(unit) || char.IsControl(unit)))
-            throw new UsageException("--repository is no address: it is empty or holds a blank; give it as git clone takes it");
+            throw new UsageException("--repository is not an address: it is empty or holds a blank; give it as git clone takes it");
         if (request.Repository.Contains('%', StringComparison.Ordinal))
             throw new UsageException("the repository's address holds a \"%\", which TeamCity reads as a parameter's; give another form of it (ssh), or set it in the VCS root afterwards, with %% for each %");
         if (!Uri.TryCreate(request.Repository, UriKind.Absolute, out var address)) return;

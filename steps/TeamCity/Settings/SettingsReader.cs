@@ -17,7 +17,7 @@ public static class SettingsReader
         if (Directory.Exists(Path.Combine(root, ".teamcity"))) root = Path.Combine(root, ".teamcity");
         var tree = new SettingsTree(root);
         if (File.Exists(Path.Combine(root, "project-config.xml")))
-            tree.Report(new Place("project-config.xml", 1), "project-file", Severity.Error, "project-config.xml stands directly in .teamcity; a server writes .teamcity/<project id>/project-config.xml");
+            tree.Report(new SourceLocation("project-config.xml", 1), "project-file", Severity.Error, "project-config.xml stands directly in .teamcity; a server writes .teamcity/<project id>/project-config.xml");
         foreach (var projectFolder in Projects(root, folder))
         {
             try
@@ -26,7 +26,7 @@ public static class SettingsReader
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
-                tree.Report(new Place(Relative(tree, projectFolder), 1), "project-file", Severity.Error, $"cannot be read: {error.Message}");
+                tree.Report(new SourceLocation(Relative(tree, projectFolder), 1), "project-file", Severity.Error, $"cannot be read: {error.Message}");
             }
         }
         if (tree.Projects.Count == 0 && (File.Exists(Path.Combine(root, "settings.kts")) || File.Exists(Path.Combine(root, "pom.xml"))))
@@ -57,7 +57,7 @@ public static class SettingsReader
         {
             // The Kotlin format keeps other folders here; a folder with build types and no project is broken.
             if (Directory.Exists(Path.Combine(folder, "buildTypes")))
-                tree.Report(new Place(Relative(tree, config), 1), "project-file", Severity.Warning, $"the project \"{id}\" has no project-config.xml");
+                tree.Report(new SourceLocation(Relative(tree, config), 1), "project-file", Severity.Warning, $"the project \"{id}\" has no project-config.xml");
             return;
         }
         if (Open(tree, config, "project") is { } opened)
@@ -114,11 +114,11 @@ public static class SettingsReader
         }
         catch (XmlException error)
         {
-            tree.Report(new Place(name, Math.Max(1, error.LineNumber)), "xml", Severity.Error, $"not well-formed XML: {error.Message}");
+            tree.Report(new SourceLocation(name, Math.Max(1, error.LineNumber)), "xml", Severity.Error, $"not well-formed XML: {error.Message}");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            tree.Report(new Place(name, 1), "xml", Severity.Error, $"cannot be read: {error.Message}");
+            tree.Report(new SourceLocation(name, 1), "xml", Severity.Error, $"cannot be read: {error.Message}");
         }
         return null;
     }

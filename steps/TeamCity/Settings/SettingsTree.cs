@@ -6,7 +6,7 @@ namespace CiSteps.TeamCity.Settings;
 /// <param name="Rule">Kebab-case name of the rule.</param>
 /// <param name="Severity">How bad it is.</param>
 /// <param name="Message">What, which one in quotes, what to do.</param>
-public sealed record Finding(Place At, string Rule, Severity Severity, string Message)
+public sealed record Finding(SourceLocation At, string Rule, Severity Severity, string Message)
 {
     public override string ToString() => $"{At}: {Rule}: {Message}";
 }
@@ -86,7 +86,7 @@ public sealed class SettingsTree
         if (!recipes.TryAdd(recipe.Id, recipe)) copies.Add(recipe);
     }
 
-    internal void Report(Place at, string rule, Severity severity, string message) => findings.Add(new(at, rule, severity, message));
+    internal void Report(SourceLocation at, string rule, Severity severity, string message) => findings.Add(new(at, rule, severity, message));
 
     private string? RootAbove(Project project) => project.Id != "_Root" && projects.ContainsKey("_Root") ? "_Root" : null;
 }

@@ -16,7 +16,7 @@ internal sealed class XmlSource(string file, XElement root)
 
     public static bool IsConditionKind(string name) => ConditionKinds.Contains(name);
 
-    public Place Place(XObject at) => new(file, at is IXmlLineInfo line && line.HasLineInfo() ? line.LineNumber : 1);
+    public SourceLocation Place(XObject at) => new(file, at is IXmlLineInfo line && line.HasLineInfo() ? line.LineNumber : 1);
 
     public static string? Attribute(XElement element, string name) => (string?)element.Attribute(name);
 

@@ -10,7 +10,7 @@ internal static class ReportJson
     /// <summary>Such a report is held in memory; a larger one is refused.</summary>
     public const int LongestReport = 256 * 1024 * 1024;
 
-    private static readonly JsonLimits limits = new(LongestReport);
+    private static readonly JsonLimits Limits = new(LongestReport);
 
     public static bool IsFormat(ReportFormat format) => format is ReportFormat.Ctrf or ReportFormat.Jest or ReportFormat.Mocha;
 
@@ -71,9 +71,9 @@ internal static class ReportJson
         var bytes = new byte[stream.Length];
         stream.ReadExactly(bytes);
         // The parser knows UTF-8 only; a mark of another encoding says which it is.
-        if (bytes is not ([0xff, 0xfe, ..] or [0xfe, 0xff, ..])) return OutsideJson.ReadDocument(bytes, "", limits);
+        if (bytes is not ([0xff, 0xfe, ..] or [0xfe, 0xff, ..])) return OutsideJson.ReadDocument(bytes, "", Limits);
         using var text = new StreamReader(new MemoryStream(bytes), Encoding.UTF8, detectEncodingFromByteOrderMarks: true);
-        return OutsideJson.ReadDocument(text.ReadToEnd(), "", limits);
+        return OutsideJson.ReadDocument(text.ReadToEnd(), "", Limits);
     }
 
     private static ReportFormat FormatOf(JsonPart root) =>

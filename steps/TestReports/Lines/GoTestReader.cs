@@ -82,7 +82,7 @@ internal sealed partial class GoTestReader(string source, string root) : ILineRe
         return new TestReport(source, ReportFormat.GoJson, cases, fault);
     }
 
-    /// <summary>What an event prints; null when it prints nothing. The line itself when it is no event.</summary>
+    /// <summary>What an event prints; null when it prints nothing. The line itself when it is not an event.</summary>
     public static string? OutputOf(string line)
     {
         try

@@ -8,8 +8,8 @@ namespace CiSteps.TestReports.Lines;
 /// </summary>
 internal sealed class TapDiagnostics
 {
-    private static readonly string[] wanted = ["expected", "wanted", "want", "expect"];
-    private static readonly string[] found = ["found", "got", "actual", "received", "have"];
+    private static readonly string[] Wanted = ["expected", "wanted", "want", "expect"];
+    private static readonly string[] Found = ["found", "got", "actual", "received", "have"];
     private readonly Dictionary<string, string> values = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>What failed: a message, or what was expected and what came instead; null when neither is there.</summary>
@@ -18,7 +18,7 @@ internal sealed class TapDiagnostics
         get
         {
             if ((Find("error") ?? Find("message")) is { } message) return message;
-            var (expected, actual) = (First(wanted), First(found));
+            var (expected, actual) = (First(Wanted), First(Found));
             var operation = Find("operator") is { } word ? $" ({word})" : "";
             return expected is not null && actual is not null ? $"expected {expected}, found {actual}{operation}"
                 : actual is not null ? $"found {actual}{operation}"

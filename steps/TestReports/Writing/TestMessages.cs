@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Messages;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 
 namespace CiSteps.TestReports;
 

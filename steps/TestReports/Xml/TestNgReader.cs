@@ -3,7 +3,7 @@ using System.Xml;
 namespace CiSteps.TestReports.Xml;
 
 /// <summary>
-/// TestNG's <c>testng-results.xml</c>. Configuration methods count only when they fail; a try that TestNG ran again is no test of
+/// TestNG's <c>testng-results.xml</c>. Configuration methods count only when they fail; a try that TestNG ran again is not a test of
 /// its own.
 /// </summary>
 internal static class TestNgReader

@@ -1,6 +1,6 @@
 using CiSteps.Clusters;
 using CiSteps.Hosting;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Testbeds.Pool;
 
 namespace CiSteps.Testbeds.Claims;
@@ -8,7 +8,7 @@ namespace CiSteps.Testbeds.Claims;
 /// <summary>Waiting for a set of claims to be bound, with a deadline and a line about the queue at least every ten seconds.</summary>
 internal sealed class ClaimWait(Cluster management, string ns, string chain, IReadOnlySet<string> names, TimeSpan wait)
 {
-    private static readonly TimeSpan interval = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(8);
 
     public async Task<IReadOnlyList<TestbedClaim>> BoundAsync(CancellationToken cancel)
     {
@@ -34,16 +34,16 @@ internal sealed class ClaimWait(Cluster management, string ns, string chain, IRe
                 seen.Add(claim.Name);
                 if (claim.Phase == ClaimPhase.Pending && claim.Reason is "NoSuchClass" or "TooManyAsked")
                     throw new UsageException($"suite \"{claim.Suite}\" cannot have a testbed: {claim.Message}; correct the class in ci-steps.yaml or add to the pool");
-                if (claim.Phase == ClaimPhase.Expired) throw new UnavailableException("none-free", await NoneFreeAsync(cancel).ConfigureAwait(false));
+                if (claim.Phase == ClaimPhase.Expired) throw new UnavailableException("no-testbed-free", await NoneFreeAsync(cancel).ConfigureAwait(false));
                 if (claim.Phase != ClaimPhase.Bound) continue;
                 bound[claim.Name] = claim;
                 if (bound.Count == names.Count) return [.. bound.Values];
             }
-            throw new UnavailableException("none-free", await NoneFreeAsync(cancel).ConfigureAwait(false));
+            throw new UnavailableException("no-testbed-free", await NoneFreeAsync(cancel).ConfigureAwait(false));
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancel.IsCancellationRequested)
         {
-            throw new UnavailableException("none-free", await NoneFreeAsync(cancel).ConfigureAwait(false));
+            throw new UnavailableException("no-testbed-free", await NoneFreeAsync(cancel).ConfigureAwait(false));
         }
         finally
         {
@@ -59,7 +59,7 @@ internal sealed class ClaimWait(Cluster management, string ns, string chain, IRe
     {
         try
         {
-            using var timer = new PeriodicTimer(interval, management.Time);
+            using var timer = new PeriodicTimer(Interval, management.Time);
             while (await timer.WaitForNextTickAsync(cancel).ConfigureAwait(false))
             {
                 try

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Testbeds.Pool;
 
 namespace CiSteps.Testbeds.Claims;
@@ -22,8 +22,8 @@ public sealed class ClusterLock : ITestbeds
     private const string ProcessAnnotation = PoolKinds.Group + "/process";
 
     // Holder and waiter may have different clocks.
-    private static readonly TimeSpan clockMargin = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan progressInterval = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan ClockMargin = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ProgressInterval = TimeSpan.FromSeconds(8);
 
     private readonly Cluster cluster;
     private readonly string kubeconfig;
@@ -66,13 +66,13 @@ public sealed class ClusterLock : ITestbeds
                 return [.. Holds(written).Where(held => names.Contains(held.Claim))];
             }
             if (now >= deadline)
-                throw new UnavailableException("none-free", $"the cluster \"{cluster.Context}\" was not free within {Durations.Show(wait)}; it is held by {Who(lease!)} until {Ends(lease!).ToLocalTime():HH:mm:ss} unless renewed; wait longer with --wait, or run the step again");
-            if (now - told >= progressInterval)
+                throw new UnavailableException("no-testbed-free", $"the cluster \"{cluster.Context}\" was not free within {Durations.Show(wait)}; it is held by {Who(lease!)} until {Ends(lease!).ToLocalTime():HH:mm:ss} unless renewed; wait longer with --wait, or run the step again");
+            if (now - told >= ProgressInterval)
             {
                 cluster.Log.Progress($"waiting for the cluster \"{cluster.Context}\": held by {Who(lease!)} until {Ends(lease!).ToLocalTime():HH:mm:ss} unless renewed");
                 told = now;
             }
-            await ChangeAsync(lease!, Earlier(Earlier(deadline, now + progressInterval), Ends(lease!) + clockMargin), cancel).ConfigureAwait(false);
+            await ChangeAsync(lease!, Earlier(Earlier(deadline, now + ProgressInterval), Ends(lease!) + ClockMargin), cancel).ConfigureAwait(false);
         }
     }
 
@@ -147,7 +147,7 @@ public sealed class ClusterLock : ITestbeds
     private static bool IsHeldBy(string chain, JsonObject lease, DateTimeOffset now) => lease.Text("spec", "holderIdentity") == chain && Ends(lease) > now;
 
     private static bool IsOpenTo(string chain, JsonObject? lease, DateTimeOffset now) =>
-        lease is null || lease.Text("spec", "holderIdentity") is null or "" || lease.Text("spec", "holderIdentity") == chain || Ends(lease) + clockMargin <= now;
+        lease is null || lease.Text("spec", "holderIdentity") is null or "" || lease.Text("spec", "holderIdentity") == chain || Ends(lease) + ClockMargin <= now;
 
     private JsonObject Taken(JsonObject? lease, string chain, ClaimRequest request, DateTimeOffset now)
     {

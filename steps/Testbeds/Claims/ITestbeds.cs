@@ -20,7 +20,7 @@ public sealed record ClaimRequest(RunIdentity Run, IReadOnlyList<TestbedWish> Wi
     public static ClaimRequest Of(RunIdentity run, IReadOnlyList<TestbedWish> wishes)
     {
         ArgumentNullException.ThrowIfNull(run);
-        return new(run, wishes, $"build {run.BuildNumber} of {run.Branch}", run.IsDefaultBranch ? 100 : run.Dirty ? 10 : 50);
+        return new(run, wishes, $"build {run.BuildNumber} of {run.Branch}", run.IsTargetBranch ? 100 : run.Dirty ? 10 : 50);
     }
 }
 
@@ -32,7 +32,7 @@ public interface ITestbeds : IDisposable
     /// <param name="wait">How long to wait; on its end, and on cancel, what this call claimed is withdrawn.</param>
     /// <param name="cancel">Stops it.</param>
     /// <returns>One per wish, in its order.</returns>
-    /// <exception cref="UnavailableException"><c>none-free</c>: not in time; the message names who holds what.</exception>
+    /// <exception cref="UnavailableException"><c>no-testbed-free</c>: not in time; the message names who holds what.</exception>
     /// <exception cref="UsageException">The pool has no such class, or never so many.</exception>
     Task<IReadOnlyList<HeldTestbed>> ClaimAsync(ClaimRequest request, TimeSpan wait, CancellationToken cancel);
 

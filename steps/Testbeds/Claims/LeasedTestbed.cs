@@ -75,7 +75,7 @@ public sealed class LeasedTestbed : IAsyncDisposable
                 var left = leaseDuration - time.GetElapsedTime(renewed);
                 if (left <= TimeSpan.Zero)
                 {
-                    await LoseAsync($"the pool could not be reached for {Hosting.Settings.Durations.Show(leaseDuration)}").ConfigureAwait(false);
+                    await LoseAsync($"the pool could not be reached for {Hosting.Options.Durations.Show(leaseDuration)}").ConfigureAwait(false);
                     return;
                 }
                 using var limit = new CancellationTokenSource(left, time);

@@ -9,7 +9,7 @@ namespace CiSteps.Testbeds.Claims;
 /// <summary>The pool as its users see it: claims in the management cluster. The pool's controller (<see cref="PoolController"/>) serves them.</summary>
 public sealed class TestbedClaims : ITestbeds
 {
-    private static readonly TimeSpan withdrawalLimit = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan WithdrawalLimit = TimeSpan.FromSeconds(15);
 
     private readonly Cluster management;
     private readonly string ns;
@@ -192,7 +192,7 @@ public sealed class TestbedClaims : ITestbeds
     private async Task WithdrawAsync(IEnumerable<string> names)
     {
         // Also when we were asked to stop: that is exactly when claims must not stay behind.
-        using var limit = new CancellationTokenSource(withdrawalLimit, management.Time);
+        using var limit = new CancellationTokenSource(WithdrawalLimit, management.Time);
         foreach (var name in names)
         {
             try

@@ -7,8 +7,8 @@ namespace CiSteps.Testbeds.Cleaning;
 /// <summary>Removes from a cluster all that its baseline does not have, and proves it by looking again.</summary>
 internal static class Cleaner
 {
-    private static readonly TimeSpan firstPause = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan longestPause = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(3);
 
     /// <summary>Cleans until nothing is left.</summary>
     /// <returns>What was removed, in a few words.</returns>
@@ -17,7 +17,7 @@ internal static class Cleaner
     {
         var started = cluster.Time.GetTimestamp();
         var removed = new SortedSet<string>(StringComparer.Ordinal);
-        var pause = firstPause;
+        var pause = FirstPause;
         while (true)
         {
             var plan = CleaningPlan.For(await TestbedContents.TakeAsync(cluster, cancel).ConfigureAwait(false), baseline);
@@ -33,7 +33,7 @@ internal static class Cleaner
             }
             // Deletion is the cluster's own work and there is no one thing to watch: look again, less and less often.
             await Task.Delay(pause, cluster.Time, cancel).ConfigureAwait(false);
-            pause = pause * 2 < longestPause ? pause * 2 : longestPause;
+            pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
         }
     }
 
@@ -60,7 +60,7 @@ internal static class Cleaner
     private static string Stuck(CleaningPlan plan, TimeSpan limit)
     {
         var first = plan.Leftovers.FirstOrDefault(item => item.Finalizers.Count > 0) ?? plan.Leftovers[0];
-        return $"{Count.Of(plan.Leftovers.Count, "leftover stays", "leftovers stay")} after {Hosting.Settings.Durations.Show(limit)}: {string.Join(", ", plan.Leftovers.Take(3).Select(item => item.Title))}" +
+        return $"{Count.Of(plan.Leftovers.Count, "leftover stays", "leftovers stay")} after {Hosting.Options.Durations.Show(limit)}: {string.Join(", ", plan.Leftovers.Take(3).Select(item => item.Title))}" +
             (first.Finalizers.Count > 0 ? $"; {first.Title} waits for its finalizers {string.Join(", ", first.Finalizers)}" : "");
     }
 }

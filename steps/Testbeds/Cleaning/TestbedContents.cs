@@ -25,7 +25,7 @@ internal static class TestbedContents
 {
     private const int AtOnce = 8;
 
-    private static readonly HashSet<string> ownMatter = new(StringComparer.Ordinal)
+    private static readonly HashSet<string> OwnMatter = new(StringComparer.Ordinal)
     {
         "Event", "Endpoints", "EndpointSlice", "Node", "CSINode", "IPAddress", "ServiceCIDR", "ComponentStatus", "FlowSchema",
         "PriorityLevelConfiguration", "APIService", "LeaseCandidate", "NodeMetrics", "PodMetrics", "CertificateSigningRequest", "VolumeAttachment",
@@ -57,7 +57,7 @@ internal static class TestbedContents
 
     // What a cluster makes and removes by itself, and what it puts into each namespace.
     private static bool IsOwnMatter(Kind kind, JsonObject item) =>
-        ownMatter.Contains(kind.Name) || (kind.Name, item.Name()) switch
+        OwnMatter.Contains(kind.Name) || (kind.Name, item.Name()) switch
         {
             ("ConfigMap", "kube-root-ca.crt") or ("ServiceAccount", "default") => true,
             ("Service", "kubernetes") => item.Text("metadata", "namespace") == "default",

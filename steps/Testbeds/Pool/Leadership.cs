@@ -5,7 +5,7 @@ using CiSteps.Hosting;
 namespace CiSteps.Testbeds.Pool;
 
 /// <summary>
-/// One controller works, others stand by: cleaning and revoking are no conditional writes, so two at once would take each other's
+/// One controller works, others stand by: cleaning and revoking are not conditional writes, so two at once would take each other's
 /// testbeds apart. A Lease in the private namespace says who works; a silent leader is replaced, measured by the waiting one's own clock.
 /// </summary>
 internal sealed class Leadership(Cluster management, string ns, TimeSpan duration)
@@ -15,7 +15,7 @@ internal sealed class Leadership(Cluster management, string ns, TimeSpan duratio
     /// <summary>Silence after which a leader is replaced.</summary>
     public static TimeSpan Usual { get; } = TimeSpan.FromSeconds(15);
 
-    private static readonly TimeSpan resignationLimit = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan ResignationLimit = TimeSpan.FromSeconds(3);
 
     private readonly TimeSpan renewal = duration / 4;
     private readonly TimeSpan look = duration / 12;
@@ -105,7 +105,7 @@ internal sealed class Leadership(Cluster management, string ns, TimeSpan duratio
     /// <summary>Lets the next one in at once instead of after the silence.</summary>
     private async Task ResignAsync()
     {
-        using var limit = new CancellationTokenSource(resignationLimit, management.Time);
+        using var limit = new CancellationTokenSource(ResignationLimit, management.Time);
         try
         {
             if (await management.FindAsync(Kinds.Lease.Path(ns, Name), limit.Token).ConfigureAwait(false) is { } lease && lease.Text("spec", "holderIdentity") == identity)

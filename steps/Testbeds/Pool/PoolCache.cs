@@ -96,7 +96,7 @@ internal sealed class KindCache(Action changed)
             foreach (var name in items.Keys.Where(name => !seen.Contains(name)).ToList()) items.Remove(name);
     }
 
-    // Versions are opaque by the letter and rising numbers on every server there is; what is no number counts as new.
+    // Versions are opaque by the letter and rising numbers on every server there is; what is not a number counts as new.
     private static long Version(JsonObject item) =>
         long.TryParse(item.Text("metadata", "resourceVersion"), out var version) ? version : long.MaxValue;
 }

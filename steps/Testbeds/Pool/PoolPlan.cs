@@ -83,14 +83,14 @@ internal sealed record PoolPlan(
             }
             var bound = claim.BoundAt ?? claim.Created;
             if (deadlines.IsPast(bound + times.TimeToLive))
-                found.Add(new(claim, "TimeToLive", $"its time to live of {Hosting.Settings.Durations.Show(times.TimeToLive)} is over"));
+                found.Add(new(claim, "TimeToLive", $"its time to live of {Hosting.Options.Durations.Show(times.TimeToLive)} is over"));
             else if (claim.Holder is null)
             {
                 if (deadlines.IsPast(bound + times.HandOverGrace))
-                    found.Add(new(claim, "NotPickedUp", $"it was not picked up within {Hosting.Settings.Durations.Show(times.HandOverGrace)}"));
+                    found.Add(new(claim, "NotPickedUp", $"it was not picked up within {Hosting.Options.Durations.Show(times.HandOverGrace)}"));
             }
             else if (deadlines.IsPast(now - state.Silence.GetValueOrDefault(claim.Uid) + times.LeaseDuration))
-                found.Add(new(claim, "Silent", $"its holder \"{claim.Holder}\" has been silent for more than {Hosting.Settings.Durations.Show(times.LeaseDuration)}"));
+                found.Add(new(claim, "Silent", $"its holder \"{claim.Holder}\" has been silent for more than {Hosting.Options.Durations.Show(times.LeaseDuration)}"));
         }
         return found;
     }

@@ -21,10 +21,10 @@ internal sealed record TestbedClass(JsonObject Json)
     public TimeSpan CleaningLimit { get; } = Json.Seconds("spec", "cleaningLimitSeconds") ?? TimeSpan.FromMinutes(5);
 
     /// <summary>The provider's own settings: the member of spec that bears its name.</summary>
-    public JsonObject Settings { get; } = Json.At("spec", Json.Text("spec", "provider") ?? "static") as JsonObject ?? [];
+    public JsonObject ProviderSpec { get; } = Json.At("spec", Json.Text("spec", "provider") ?? "static") as JsonObject ?? [];
 
     /// <summary>How many testbeds there are when all is well.</summary>
-    public int Capacity => Provider == "namespace" ? Warm : (Settings["members"] as JsonArray)?.Count ?? 0;
+    public int Capacity => Provider == "namespace" ? Warm : (ProviderSpec["members"] as JsonArray)?.Count ?? 0;
 
     /// <summary>The class's lease times; a claim may ask for shorter ones.</summary>
     public LeaseTimes Lease { get; } = new(

@@ -9,7 +9,7 @@ namespace CiSteps.Testbeds.Pool;
 internal sealed class TestbedWork(Cluster management, PoolOptions options, IReadOnlyDictionary<string, ITestbedProvider> providers,
     KindCache testbeds, KindCache claims, Action wake) : IAsyncDisposable
 {
-    private static readonly TimeSpan longestPause = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
 
     private readonly ConcurrentDictionary<string, Task> running = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, DateTimeOffset> notBefore = new(StringComparer.Ordinal);
@@ -186,7 +186,7 @@ internal sealed class TestbedWork(Cluster management, PoolOptions options, IRead
             management.Log.Warning($"the state of testbed \"{testbed.Name}\" could not be written: {second.Message}");
         }
         var pause = TimeSpan.FromSeconds(Math.Pow(2, Math.Min(failures - 1, 6)));
-        notBefore[testbed.Name] = management.Time.GetUtcNow() + (pause < longestPause ? pause : longestPause);
+        notBefore[testbed.Name] = management.Time.GetUtcNow() + (pause < LongestPause ? pause : LongestPause);
         management.Log.Warning(quarantined
             ? $"testbed \"{testbed.Name}\" is quarantined after {failures} failures: {error.Message}; mend it, then: kubectl annotate testbed {testbed.Name} {PoolKinds.RetryAnnotation}=now -n {options.Namespace}"
             : $"testbed \"{testbed.Name}\" failed while {testbed.Phase} ({failures} of {most}): {error.Message}");

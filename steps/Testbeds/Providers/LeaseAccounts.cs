@@ -9,9 +9,9 @@ namespace CiSteps.Testbeds.Providers;
 internal static class LeaseAccounts
 {
     // Servers refuse shorter tokens.
-    private static readonly TimeSpan shortestToken = TimeSpan.FromMinutes(10);
-    private static readonly TimeSpan firstPause = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan longestPause = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan ShortestToken = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
 
     /// <summary>Makes the namespace that accounts live in.</summary>
     public static async Task PrepareAsync(Cluster cluster, CancellationToken cancel) =>
@@ -50,7 +50,7 @@ internal static class LeaseAccounts
         {
             ["apiVersion"] = "authentication.k8s.io/v1",
             ["kind"] = "TokenRequest",
-            ["spec"] = new JsonObject { ["expirationSeconds"] = (long)(validFor > shortestToken ? validFor : shortestToken).TotalSeconds },
+            ["spec"] = new JsonObject { ["expirationSeconds"] = (long)(validFor > ShortestToken ? validFor : ShortestToken).TotalSeconds },
         }, cancel).ConfigureAwait(false);
         var token = answer.Text("status", "token") ?? throw new TestbedBrokenException($"the API server {cluster.Server} answered a token request without a token");
         // A connection and a log of its own: the mask of the pool's log would grow by each lease's token for ever.
@@ -77,7 +77,7 @@ internal static class LeaseAccounts
         // A connection and a log of its own, as above.
         using var lease = Cluster.Open(kubeconfig, new BuildLog(TextWriter.Null, forServer: false), cluster.Time);
         var started = cluster.Time.GetTimestamp();
-        for (var pause = firstPause; ; pause = pause * 2 < longestPause ? pause * 2 : longestPause)
+        for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
         {
             try
             {
@@ -88,7 +88,7 @@ internal static class LeaseAccounts
                 return;
             }
             if (cluster.Time.GetElapsedTime(started) > limit)
-                throw new TestbedBrokenException($"the credentials of the last lease still work {Hosting.Settings.Durations.Show(limit)} after they were revoked");
+                throw new TestbedBrokenException($"the credentials of the last lease still work {Hosting.Options.Durations.Show(limit)} after they were revoked");
             await Task.Delay(pause, cluster.Time, cancel).ConfigureAwait(false);
         }
     }

@@ -12,7 +12,7 @@ namespace CiSteps.Testbeds.Providers;
 /// </summary>
 internal sealed class NamespaceProvider(Cluster management, PoolOptions options) : ITestbedProvider, IDisposable
 {
-    private static readonly Kind networkPolicy = new("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", true);
+    private static readonly Kind NetworkPolicy = new("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", true);
 
     private readonly ConcurrentDictionary<string, (string Kubeconfig, Cluster Cluster)> connections = new(StringComparer.Ordinal);
 
@@ -85,14 +85,14 @@ internal sealed class NamespaceProvider(Cluster management, PoolOptions options)
             ["pod-security.kubernetes.io/enforce"] = "baseline",
         }, null, its.CleaningLimit, cancel).ConfigureAwait(false);
         var made = 1;
-        if (its.Settings["quota"] is JsonObject { Count: > 0 } quota)
+        if (its.ProviderSpec["quota"] is JsonObject { Count: > 0 } quota)
         {
             var fence = Object(Kinds.ResourceQuota, "testbed", ns);
             fence["spec"] = new JsonObject { ["hard"] = quota.DeepClone() };
             await cluster.TryCreateAsync(Kinds.ResourceQuota, ns, fence, cancel).ConfigureAwait(false);
             made++;
         }
-        var policy = Object(networkPolicy, "testbed", ns);
+        var policy = Object(NetworkPolicy, "testbed", ns);
         policy["spec"] = new JsonObject
         {
             ["podSelector"] = new JsonObject(),
@@ -101,7 +101,7 @@ internal sealed class NamespaceProvider(Cluster management, PoolOptions options)
         };
         try
         {
-            await cluster.TryCreateAsync(networkPolicy, ns, policy, cancel).ConfigureAwait(false);
+            await cluster.TryCreateAsync(NetworkPolicy, ns, policy, cancel).ConfigureAwait(false);
             made++;
         }
         catch (ClusterApiException absent) when (absent.Code == 404)
@@ -113,7 +113,7 @@ internal sealed class NamespaceProvider(Cluster management, PoolOptions options)
 
     private async Task<(string Kubeconfig, Cluster Cluster)> ConnectAsync(TestbedClass its, CancellationToken cancel)
     {
-        var kubeconfig = await StaticProvider.KubeconfigAsync(management, options, its.Settings, cancel).ConfigureAwait(false);
+        var kubeconfig = await StaticProvider.KubeconfigAsync(management, options, its.ProviderSpec, cancel).ConfigureAwait(false);
         if (connections.TryGetValue(its.Name, out var known) && known.Kubeconfig == kubeconfig) return known;
         return connections[its.Name] = (kubeconfig, Cluster.Open(kubeconfig, management.Log, management.Time));
     }

@@ -13,7 +13,7 @@ namespace CiSteps.Testbeds.Providers;
 /// </summary>
 internal sealed class StaticProvider(Cluster management, PoolOptions options) : ITestbedProvider, IDisposable
 {
-    private static readonly TimeSpan probeLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(10);
 
     private readonly ConcurrentDictionary<string, (string Kubeconfig, Cluster Cluster)> connections = new(StringComparer.Ordinal);
 
@@ -65,7 +65,7 @@ internal sealed class StaticProvider(Cluster management, PoolOptions options) : 
     internal static async Task ProbeAsync(Cluster cluster, CancellationToken cancel)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        limit.CancelAfter(probeLimit);
+        limit.CancelAfter(ProbeLimit);
         try
         {
             var (nodes, _) = await cluster.ListAsync(Kinds.Node.Collection(null), null, null, limit.Token).ConfigureAwait(false);
@@ -73,7 +73,7 @@ internal sealed class StaticProvider(Cluster management, PoolOptions options) : 
         }
         catch (OperationCanceledException late) when (!cancel.IsCancellationRequested)
         {
-            throw new TestbedBrokenException($"its API server {cluster.Server} gave no answer within {Hosting.Settings.Durations.Show(probeLimit)}", late);
+            throw new TestbedBrokenException($"its API server {cluster.Server} gave no answer within {Hosting.Options.Durations.Show(ProbeLimit)}", late);
         }
     }
 
@@ -109,5 +109,5 @@ internal sealed class StaticProvider(Cluster management, PoolOptions options) : 
         }
     }
 
-    private static IEnumerable<JsonObject> Entries(TestbedClass its) => (its.Settings["members"] as JsonArray ?? []).OfType<JsonObject>();
+    private static IEnumerable<JsonObject> Entries(TestbedClass its) => (its.ProviderSpec["members"] as JsonArray ?? []).OfType<JsonObject>();
 }

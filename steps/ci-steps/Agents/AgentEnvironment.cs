@@ -1,7 +1,7 @@
 using System.Globalization;
 using CiSteps.Cli.Chains;
 using CiSteps.Hosting;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.TeamCity.Chains;
 using CiSteps.TeamCity.Parameters;
 using CiSteps.TeamCity.Settings;

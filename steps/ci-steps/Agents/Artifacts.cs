@@ -8,7 +8,7 @@ internal static class Artifacts
 {
     private static readonly string[] ArchiveEndings = [".zip", ".7z", ".jar", ".tar.gz", ".tgz", ".tar"];
 
-    /// <summary>Publishes what the rules name. A rule that matches nothing is no failure, as on a server.</summary>
+    /// <summary>Publishes what the rules name. A rule that matches nothing is not a failure, as on a server.</summary>
     /// <param name="rules">Lines <c>path =&gt; target</c>; <c>-:</c> in front excludes.</param>
     /// <param name="checkout">What the paths are relative to.</param>
     /// <param name="artifacts">The build's artifact folder.</param>

@@ -12,10 +12,10 @@ namespace CiSteps.Cli.Agents;
 /// <summary>What all builds of a run share.</summary>
 /// <param name="ToolsFolder">What <c>teamcity.tool.*</c> stands for.</param>
 /// <param name="OuterEnvironment">This process's environment; see <see cref="AgentEnvironment"/> for what of it is handed on.</param>
-/// <param name="Given">Parameters given from outside, by full name; with <c>configuration:</c> in front for one configuration only.</param>
+/// <param name="Parameters">Parameters given from outside, by full name; with <c>configuration:</c> in front for one configuration only.</param>
 /// <param name="Urls">Repository address by VCS root id.</param>
 /// <param name="Grace">How long a step may clean up when it is stopped.</param>
-internal sealed record ExecutionOptions(string ToolsFolder, IReadOnlyDictionary<string, string> OuterEnvironment, IReadOnlyDictionary<string, string> Given,
+internal sealed record ExecutionOptions(string ToolsFolder, IReadOnlyDictionary<string, string> OuterEnvironment, IReadOnlyDictionary<string, string> Parameters,
     IReadOnlyDictionary<string, string> Urls, TimeSpan Grace);
 
 /// <summary>Runs one build on one agent: checkout, artifacts of dependencies, steps, artifacts.</summary>
@@ -32,7 +32,7 @@ internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Worksp
         try
         {
             run.StartedAt ??= time.GetUtcNow();
-            await RunOnAgentAsync(run, log, limit, either.Token).ConfigureAwait(false);
+            await RunOnAgentAsync(run, log, limit, either.Token);
             Conclude(run, stop.IsCancellationRequested, limit.IsCancellationRequested);
         }
         catch (UsageException failure)
@@ -64,7 +64,7 @@ internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Worksp
         run.Id = workspace.Next("build-id").ToString(CultureInfo.InvariantCulture);
         var place = PlaceOf(run, counter);
         var parameters = new BuildParameters(tree, build, options.ToolsFolder);
-        foreach (var (name, value) in options.Given)
+        foreach (var (name, value) in options.Parameters)
         {
             var colon = name.IndexOf(':', StringComparison.Ordinal);
             if (colon < 0) parameters.Set(name, value);
@@ -87,15 +87,14 @@ internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Worksp
                 throw new UsageException($"{requirement.At}: no agent fits: required is {ConditionCheck.Show(requirement)}");
         if (Directory.Exists(place.Temp)) Directory.Delete(place.Temp, recursive: true);
         Directory.CreateDirectory(place.Temp);
-        await PrepareCheckoutAsync(run, place, parameters.Find("teamcity.git.fetchAllHeads") == "true", log, stop)
-            .ConfigureAwait(false);
+        await PrepareCheckoutAsync(run, place, parameters.Find("teamcity.git.fetchAllHeads") == "true", log, stop);
         FetchArtifacts(run, place, log);
         if (build["executionTimeoutMin"] is { } minutes && int.TryParse(parameters.Resolve(minutes, build.At), CultureInfo.InvariantCulture, out var most) && most > 0)
         {
             using var timer = time.CreateTimer(_ => limit.Cancel(), null, TimeSpan.FromMinutes(most), Timeout.InfiniteTimeSpan);
-            await new StepSequence(tree, run, parameters, place, options, time, log, changed).RunAsync(stop).ConfigureAwait(false);
+            await new StepSequence(tree, run, parameters, place, options, time, log, changed).RunAsync(stop);
         }
-        else await new StepSequence(tree, run, parameters, place, options, time, log, changed).RunAsync(stop).ConfigureAwait(false);
+        else await new StepSequence(tree, run, parameters, place, options, time, log, changed).RunAsync(stop);
 
         foreach (var (name, value) in run.SetParameters) parameters.Set(name, value);
         run.Parameters = parameters.ResolveAll().Where(pair => !parameters.IsPassword(pair.Key) && !pair.Key.StartsWith("dep.", StringComparison.Ordinal))
@@ -131,9 +130,9 @@ internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Worksp
             if (root.Type != "jetbrains.git") throw new UsageException($"{root.At}: ci-steps knows git only; \"{root.Id}\" is of type {root.Type}");
             if (entry.CheckoutRules.Count > 0) throw new UsageException($"{entry.At}: ci-steps does not know checkout rules");
             var url = UrlOf(root);
-            var mirror = await checkout.MirrorAsync(url, stop).ConfigureAwait(false);
+            var mirror = await checkout.MirrorAsync(url, stop);
             await Checkout.PrepareAsync(place.Checkout, mirror, url, root, chain.Branch, chain.Revisions[root.Id],
-                run.Build["cleanBuild"] == "true", allHeads, stop).ConfigureAwait(false);
+                run.Build["cleanBuild"] == "true", allHeads, stop);
             log.Write($"checked out {chain.Revisions[root.Id]} of {url} in {place.Checkout}");
         }
     }

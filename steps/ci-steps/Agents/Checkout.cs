@@ -17,15 +17,15 @@ internal sealed class Checkout(string mirrorsFolder) : IDisposable
     public async Task<string> MirrorAsync(string url, CancellationToken cancel)
     {
         var mirror = Path.Combine(mirrorsFolder, Hash(url) + ".git");
-        await mirrorGate.WaitAsync(cancel).ConfigureAwait(false);
+        await mirrorGate.WaitAsync(cancel);
         try
         {
             if (!File.Exists(Path.Combine(mirror, "HEAD")))
             {
                 Directory.CreateDirectory(mirror);
-                await Git.RunAsync(mirror, ["init", "-q", "--bare"], cancel).ConfigureAwait(false);
+                await Git.RunAsync(mirror, ["init", "-q", "--bare"], cancel);
             }
-            await Git.RunAsync(mirror, ["fetch", "-q", "--prune", url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"], cancel).ConfigureAwait(false);
+            await Git.RunAsync(mirror, ["fetch", "-q", "--prune", url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"], cancel);
             return mirror;
         }
         finally
@@ -49,17 +49,17 @@ internal sealed class Checkout(string mirrorsFolder) : IDisposable
         var git = Path.Combine(folder, ".git");
         if (!Directory.Exists(git))
         {
-            await Git.RunAsync(folder, ["init", "-q"], cancel).ConfigureAwait(false);
-            await File.WriteAllTextAsync(Path.Combine(git, "objects", "info", "alternates"), Path.Combine(mirror, "objects") + "\n", cancel).ConfigureAwait(false);
-            await Git.RunAsync(folder, ["remote", "add", "origin", url], cancel).ConfigureAwait(false);
+            await Git.RunAsync(folder, ["init", "-q"], cancel);
+            await File.WriteAllTextAsync(Path.Combine(git, "objects", "info", "alternates"), Path.Combine(mirror, "objects") + "\n", cancel);
+            await Git.RunAsync(folder, ["remote", "add", "origin", url], cancel);
         }
         var shortName = branch.FullName.StartsWith("refs/heads/", StringComparison.Ordinal) ? branch.FullName["refs/heads/".Length..] : branch.FullName;
         var heads = allHeads ? "+refs/heads/*:refs/remotes/origin/*" : $"+{branch.FullName}:refs/remotes/origin/{shortName}";
-        await Git.RunAsync(folder, ["fetch", "-q", mirror, heads, "+refs/tags/*:refs/tags/*"], cancel).ConfigureAwait(false);
+        await Git.RunAsync(folder, ["fetch", "-q", mirror, heads, "+refs/tags/*:refs/tags/*"], cancel);
         var last = Path.Combine(git, LastBranch);
-        var before = await ReadAsync(last, cancel).ConfigureAwait(false);
-        await Git.RunAsync(folder, ["checkout", "-q", "-f", "--detach", revision], cancel).ConfigureAwait(false);
-        await File.WriteAllTextAsync(last, branch.FullName, cancel).ConfigureAwait(false);
+        var before = await ReadAsync(last, cancel);
+        await Git.RunAsync(folder, ["checkout", "-q", "-f", "--detach", revision], cancel);
+        await File.WriteAllTextAsync(last, branch.FullName, cancel);
         var policy = root.Parameters["agentCleanPolicy"] ?? "ON_BRANCH_CHANGE";
         if (policy == "ALWAYS" || (policy == "ON_BRANCH_CHANGE" && before != branch.FullName))
         {
@@ -69,14 +69,14 @@ internal sealed class Checkout(string mirrorsFolder) : IDisposable
                 "NON_IGNORED_ONLY" => [],
                 _ => ["-x"],
             };
-            await Git.RunAsync(folder, ["clean", "-q", "-f", "-f", "-d", .. which], cancel).ConfigureAwait(false);
+            await Git.RunAsync(folder, ["clean", "-q", "-f", "-f", "-d", .. which], cancel);
         }
     }
 
     public void Dispose() => mirrorGate.Dispose();
 
     private static async Task<string> ReadAsync(string file, CancellationToken cancel) =>
-        File.Exists(file) ? await File.ReadAllTextAsync(file, cancel).ConfigureAwait(false) : "";
+        File.Exists(file) ? await File.ReadAllTextAsync(file, cancel) : "";
 
     private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..16];
 }

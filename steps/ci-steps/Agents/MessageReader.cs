@@ -149,7 +149,7 @@ internal sealed class MessageReader(BuildRun build, Action<string> log, Action<s
             set => isDisabled = value;
         }
 
-        /// <summary>Whether a test that passes is no failure any more, although it failed in an earlier try.</summary>
+        /// <summary>Whether a test that passes is not a failure any more, although it failed in an earlier try.</summary>
         public bool? ForgivesEarlierTries
         {
             get => forgives ?? around?.ForgivesEarlierTries;

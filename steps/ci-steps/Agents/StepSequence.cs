@@ -29,7 +29,7 @@ internal sealed class StepSequence(SettingsTree tree, BuildRun run, BuildParamet
             }
             // execute_always runs in spite of a stop; a second stop would end it, and there is none here but the grace.
             using var own = interrupted ? new CancellationTokenSource(options.Grace, time) : CancellationTokenSource.CreateLinkedTokenSource(stop);
-            var step = await RunStepAsync(runner, scope, own.Token).ConfigureAwait(false);
+            var step = await RunStepAsync(runner, scope, own.Token);
             run.Steps.Add(step);
             if (runner.Id.Length > 0) parameters.Set($"teamcity.build.step.status.{runner.Id}", step.Outcome);
             failedBefore |= step.Outcome != "success";
@@ -84,9 +84,9 @@ internal sealed class StepSequence(SettingsTree tree, BuildRun run, BuildParamet
             Environment = environment.ToDictionary(pair => pair.Key, pair => (string?)pair.Value),
             InheritsEnvironment = false,
         };
-        var (exit, stopped) = await RunAsync(command, reader, runner, stop).ConfigureAwait(false);
+        var (exit, stopped) = await RunAsync(command, reader, runner, stop);
         var took = time.GetElapsedTime(started);
-        log.Write($"step {NameOf(runner)} ended with exit code {exit} after {Hosting.Settings.Durations.Show(took)}");
+        log.Write($"step {NameOf(runner)} ended with exit code {exit} after {Hosting.Options.Durations.Show(took)}");
         if (stopped) return new(NameOf(runner), "cancelled", exit, took);
         if (exit == 0 || run.Build["shouldFailBuildOnBadExitCode"] == "false") return new(NameOf(runner), "success", exit, took);
         run.Fail($"exit-code-{runner.Id}", $"{NameOf(runner)} ended with exit code {exit}");
@@ -110,7 +110,7 @@ internal sealed class StepSequence(SettingsTree tree, BuildRun run, BuildParamet
                 {
                     lock (gate) reader.Read(line, isError);
                 },
-            }, stop).ConfigureAwait(false);
+            }, stop);
             return (exit, false);
         }
         catch (ChildStoppedException stopped)

@@ -52,9 +52,9 @@ internal sealed class ChainExecution : IDisposable
     public async Task RunAsync(CancellationToken stop)
     {
         using var closing = new CancellationTokenSource();
-        await using var registration = stop.Register(() => closing.CancelAfter(ClosingTime)).ConfigureAwait(false);
+        await using var registration = stop.Register(() => closing.CancelAfter(ClosingTime));
         foreach (var build in plan.Builds) tasks[build.Id] = RunWhenReadyAsync(runs[build.Id], stop, closing.Token);
-        await Task.WhenAll(tasks.Values).ConfigureAwait(false);
+        await Task.WhenAll(tasks.Values);
     }
 
     public void Dispose() => checkout.Dispose();
@@ -63,7 +63,7 @@ internal sealed class ChainExecution : IDisposable
     {
         var upstream = run.Build.SnapshotDependencies.Where(dependency => runs.ContainsKey(dependency.SourceId)).ToList();
         run.Doing = upstream.Count == 0 ? "" : "waits for " + string.Join(", ", upstream.Select(dependency => runs[dependency.SourceId].Build.Name));
-        await Task.WhenAll(upstream.Select(dependency => tasks[dependency.SourceId])).ConfigureAwait(false);
+        await Task.WhenAll(upstream.Select(dependency => tasks[dependency.SourceId]));
         var verdict = DependencyVerdicts.Of(upstream.Select(dependency => (dependency, runs[dependency.SourceId].State)));
         var isClosing = DependencyVerdicts.RunsWhatever(run.Build);
         foreach (var dependency in upstream)
@@ -90,7 +90,7 @@ internal sealed class ChainExecution : IDisposable
             End(run, run.Problems.Count > 0 ? BuildState.Failed : BuildState.Succeeded);
             return;
         }
-        await RunOnAgentAsync(run, token).ConfigureAwait(false);
+        await RunOnAgentAsync(run, token);
     }
 
     private async Task RunOnAgentAsync(BuildRun run, CancellationToken stop)
@@ -99,7 +99,7 @@ internal sealed class ChainExecution : IDisposable
         string agent;
         try
         {
-            agent = await agents.Reader.ReadAsync(stop).ConfigureAwait(false);
+            agent = await agents.Reader.ReadAsync(stop);
         }
         catch (OperationCanceledException)
         {
@@ -114,7 +114,7 @@ internal sealed class ChainExecution : IDisposable
             run.State = BuildState.Running;
             run.Doing = BuildRun.Starting;
             changed(run);
-            await executor.RunAsync(run, stop).ConfigureAwait(false);
+            await executor.RunAsync(run, stop);
         }
         finally
         {

@@ -1,6 +1,6 @@
 using CiSteps.Hosting;
 using CiSteps.Hosting.Display;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.TeamCity.Branches;
 using CiSteps.TeamCity.Chains;
 using CiSteps.TeamCity.Settings;
@@ -13,8 +13,8 @@ internal static class PlanCommand
     private const string Reuse = "take-started-build-with-same-revisions";
     private const string FromBehind = "reverse.dep.";
 
-    private static readonly Setting<string> Build = Setting.Text("build", "configuration to run by hand; default: what the triggers queue");
-    private static readonly Setting<string> Branch = Setting.Text("branch", "branch that is built", "<default>");
+    private static readonly StepOption<string> Build = StepOption.Text("build", "configuration to run by hand; default: what the triggers queue");
+    private static readonly StepOption<string> Branch = StepOption.Text("branch", "branch that is built", "<default>");
 
     public static ProgramCommand Create() => new("plan", "Prints what a server would queue for a branch or a configuration: order, parallelism, reuse, who stops whom.",
         [Build, Branch, RunCommand.Project], Run)
@@ -27,15 +27,15 @@ internal static class PlanCommand
         // What is broken elsewhere in a big tree does not hide this chain.
         var tree = SettingsReader.Read(RunSession.FindSettings(context.Argument));
         var broken = tree.Findings.Where(finding => finding.Severity == Severity.Error).Select(finding => finding.At.File).Distinct().Count();
-        if (broken > 0) await context.Error.WriteLineAsync($"{Count.Of(broken, "file of the settings is", "files of the settings are")} broken, see ci-steps check; the plan is made of the others").ConfigureAwait(false);
-        var branch = context.Settings.Get(Branch);
-        var project = context.Settings.Find(RunCommand.Project);
-        if (project is not null && context.Settings.Find(Build) is not null) throw new UsageException("--project chooses among triggers, --build names one configuration; give one of the two");
-        var plan = context.Settings.Find(Build) is { } build ? ChainPlanner.ByHand(tree, build, branch) : ChainPlanner.Triggered(tree, branch, project);
-        foreach (var gap in plan.Gaps) await context.Error.WriteLineAsync($"{gap}; the server may have more to queue").ConfigureAwait(false);
+        if (broken > 0) await context.Error.WriteLineAsync($"{Count.Of(broken, "file of the settings is", "files of the settings are")} broken, see ci-steps check; the plan is made of the others");
+        var branch = context.Options.Get(Branch);
+        var project = context.Options.Find(RunCommand.Project);
+        if (project is not null && context.Options.Find(Build) is not null) throw new UsageException("--project chooses among triggers, --build names one configuration; give one of the two");
+        var plan = context.Options.Find(Build) is { } build ? ChainPlanner.ByHand(tree, build, branch) : ChainPlanner.Triggered(tree, branch, project);
+        foreach (var gap in plan.Gaps) await context.Error.WriteLineAsync($"{gap}; the server may have more to queue");
         if (plan.Others.Count > 0)
-            await context.Error.WriteLineAsync($"other repositories' triggers take a branch \"{branch}\" too and are a plan of their own (--project or --build): {string.Join(", ", plan.Others)}").ConfigureAwait(false);
-        await context.Output.WriteLineAsync($"branch {plan.Branch.Name}{(plan.Branch.IsDefault ? " (default)" : "")}; {Count.Of(plan.Builds.Count, "build")}, asked for: {string.Join(", ", plan.Tops)}").ConfigureAwait(false);
+            await context.Error.WriteLineAsync($"other repositories' triggers take a branch \"{branch}\" too and are a plan of their own (--project or --build): {string.Join(", ", plan.Others)}");
+        await context.Output.WriteLineAsync($"branch {plan.Branch.Name}{(plan.Branch.IsDefault ? " (default)" : "")}; {Count.Of(plan.Builds.Count, "build")}, asked for: {string.Join(", ", plan.Tops)}");
         var rebuilt = Rebuilt(tree);
         var round = 0;
         foreach (var builds in plan.Rounds())
@@ -43,9 +43,9 @@ internal static class PlanCommand
             round++;
             foreach (var planned in builds)
             {
-                await context.Output.WriteLineAsync($"{round,3}. {planned.Id}{Traits(tree, planned, plan.Branch)}").ConfigureAwait(false);
+                await context.Output.WriteLineAsync($"{round,3}. {planned.Id}{Traits(tree, planned, plan.Branch)}");
                 foreach (var dependency in planned.SnapshotDependencies)
-                    await context.Output.WriteLineAsync($"       after {dependency.SourceId}: {Show(dependency, rebuilt)}").ConfigureAwait(false);
+                    await context.Output.WriteLineAsync($"       after {dependency.SourceId}: {Show(dependency, rebuilt)}");
             }
         }
         return ExitCode.Done;

@@ -1,7 +1,7 @@
 using CiSteps.Cli.Displays;
 using CiSteps.Cli.Records;
 using CiSteps.Hosting;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.TeamCity.Settings;
 
 namespace CiSteps.Cli.Commands;
@@ -11,9 +11,9 @@ namespace CiSteps.Cli.Commands;
 /// </summary>
 internal static class ReportCommand
 {
-    private static readonly Setting<string> Chain = Setting.Text("chain", "number of the chain; default: the last one");
-    private static readonly Setting<string> Branch = Setting.Text("branch", "the last chain of this branch");
-    private static readonly Setting<string> Page = Setting.Text("report", "also write the HTML report to this file");
+    private static readonly StepOption<string> Chain = StepOption.Text("chain", "number of the chain; default: the last one");
+    private static readonly StepOption<string> Branch = StepOption.Text("branch", "the last chain of this branch");
+    private static readonly StepOption<string> Page = StepOption.Text("report", "also write the HTML report to this file");
 
     public static ProgramCommand Create() => new("report",
         "Shows what a chain on this machine came to and writes its report anew, from what the run recorded; runs nothing.",
@@ -24,7 +24,7 @@ internal static class ReportCommand
 
     private static async Task<int> RunAsync(ProgramContext context, CancellationToken cancel)
     {
-        var settings = context.Settings;
+        var settings = context.Options;
         var chain = Find(settings, Path.GetFullPath(settings.Find(RunCommand.WorkspaceFolder) ?? DefaultWorkspace(settings)));
         var builds = chain.ReadBuilds();
         var (succeeded, report) = (chain.Succeeded(builds), chain.ReportFile);
@@ -37,19 +37,19 @@ internal static class ReportCommand
             throw new UsageException($"the report \"{report}\" cannot be written: {failure.Message}", failure);
         }
         foreach (var line in ClosingTable.Of(chain, builds, succeeded, report))
-            await context.Output.WriteLineAsync(line).ConfigureAwait(false);
+            await context.Output.WriteLineAsync(line);
         if (settings.Find(Page) is { } file) RunCommand.CopyReport(report, file);
         if (settings.Find(RunCommand.SummaryFile) is { } summary) Summary.Write(summary, [(chain, builds, succeeded, report)]);
         return ExitCode.Done;
     }
 
-    private static string DefaultWorkspace(StepSettings settings)
+    private static string DefaultWorkspace(OptionValues settings)
     {
         var folder = RunSession.FindSettings(settings.Find(RunCommand.SettingsFolder));
         return RunSession.DefaultWorkspace(settings, SettingsTree.Load(folder));
     }
 
-    private static ChainRecord Find(StepSettings settings, string workspace)
+    private static ChainRecord Find(OptionValues settings, string workspace)
     {
         var (id, branch, chains) = (settings.Find(Chain), settings.Find(Branch), Workspace.ChainsOf(workspace));
         if (id is not null && branch is not null) throw new UsageException("give --chain or --branch, not both");

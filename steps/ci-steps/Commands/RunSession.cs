@@ -5,7 +5,7 @@ using CiSteps.Cli.Displays;
 using CiSteps.Cli.Records;
 using CiSteps.Cli.Sandboxes;
 using CiSteps.Hosting;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Pipeline;
 using CiSteps.Reports;
 using CiSteps.TeamCity.Chains;
@@ -39,17 +39,17 @@ internal sealed class RunSession
     /// <exception cref="UsageException">Something of it is wrong.</exception>
     public static async Task<RunSession> OpenAsync(ProgramContext context, CancellationToken cancel)
     {
-        var settings = context.Settings;
+        var settings = context.Options;
         var tree = SettingsTree.Load(FindSettings(settings.Find(RunCommand.SettingsFolder)));
         var tools = Path.TrimEndingDirectorySeparator(Path.GetFullPath(settings.Find(RunCommand.Tools) ?? AppContext.BaseDirectory));
         if (!Directory.Exists(tools)) throw new UsageException($"the folder of executables \"{tools}\" does not exist; give --tools");
         var repository = settings.Find(RunCommand.Repository);
         if (repository is not null && Directory.Exists(repository)) repository = Path.GetFullPath(repository);
-        var branch = settings.Find(RunCommand.Branch) ?? await CurrentBranchAsync(cancel).ConfigureAwait(false);
+        var branch = settings.Find(RunCommand.Branch) ?? await CurrentBranchAsync(cancel);
         var workspace = Workspace.Open(settings.Find(RunCommand.WorkspaceFolder) ?? DefaultWorkspace(settings, tree));
         var given = new Dictionary<string, string>(StringComparer.Ordinal);
         if (settings.Find(RunCommand.Parameters) is { } file) ReadParameters(file, given);
-        foreach (var parameter in context.Given["param"]) Give(given, parameter, "--param");
+        foreach (var parameter in context.Repeated["param"]) Give(given, parameter, "--param");
         var urls = repository is null ? new Dictionary<string, string>()
             : tree.VcsRoots.Values.Where(root => IsBuilt(tree, root.Id)).ToDictionary(root => root.Id, _ => repository, StringComparer.Ordinal);
         var agents = settings.Find(RunCommand.Agents) is { } count ? int.Parse(count, CultureInfo.InvariantCulture) : Environment.ProcessorCount;
@@ -57,7 +57,7 @@ internal sealed class RunSession
     }
 
     /// <summary>The workspace folder of the repository that is asked for, or that the settings build.</summary>
-    public static string DefaultWorkspace(StepSettings settings, SettingsTree tree)
+    public static string DefaultWorkspace(OptionValues settings, SettingsTree tree)
     {
         var repository = settings.Find(RunCommand.Repository);
         if (repository is not null && Directory.Exists(repository)) repository = Path.GetFullPath(repository);
@@ -103,18 +103,18 @@ internal sealed class RunSession
     /// <summary>Brings clusters up when the settings ask for some and none are given; the caller disposes what it gets.</summary>
     public async Task<RunSandbox> EnsureClustersAsync(ProgramContext context, ChainDisplay display, CancellationToken cancel)
     {
-        var missing = context.Settings.Get(RunCommand.NoSandbox) ? [] : RunSandbox.Missing(tree, name =>
-            options.Given.Keys.Any(given => given == name || given.EndsWith(":" + name, StringComparison.Ordinal))
+        var missing = context.Options.Get(RunCommand.NoSandbox) ? [] : RunSandbox.Missing(tree, name =>
+            options.Parameters.Keys.Any(given => given == name || given.EndsWith(":" + name, StringComparison.Ordinal))
             || options.OuterEnvironment.GetValueOrDefault(name["env.".Length..]) is { Length: > 0 });
         // Before anything is brought up: is there a chain to run at all?
         var plan = ChainPlanner.Triggered(tree, BranchName, project).Complete();
         RefuseMissingTools(plan);
         var log = new BuildLog(TextWriter.Null, forServer: false);
-        var sandbox = await RunSandbox.EnsureAsync(missing, missing.Count == 0 ? null : await PipelineOfAsync(plan, cancel).ConfigureAwait(false), SandboxCommands.Folder(context.Settings),
-            context.Settings.Get(RunCommand.Keep), display.Say, log, time, cancel).ConfigureAwait(false);
-        var given = new Dictionary<string, string>(options.Given, StringComparer.Ordinal);
+        var sandbox = await RunSandbox.EnsureAsync(missing, missing.Count == 0 ? null : await PipelineOfAsync(plan, cancel), SandboxCommands.Folder(context.Options),
+            context.Options.Get(RunCommand.Keep), display.Say, log, time, cancel);
+        var given = new Dictionary<string, string>(options.Parameters, StringComparer.Ordinal);
         foreach (var (name, value) in sandbox.Parameters) given[name] = value;
-        options = options with { Given = given };
+        options = options with { Parameters = given };
         return sandbox;
     }
 
@@ -123,10 +123,10 @@ internal sealed class RunSession
         var rootId = plan.Builds.SelectMany(build => build.VcsEntries).Select(entry => entry.RootId).FirstOrDefault();
         if (rootId is null || !tree.VcsRoots.TryGetValue(rootId, out var root)) return null;
         using var checkout = new Checkout(Workspace.MirrorsFolder);
-        var mirror = await checkout.MirrorAsync(options.Urls.GetValueOrDefault(rootId) ?? root.Parameters["url"] ?? "", cancel).ConfigureAwait(false);
+        var mirror = await checkout.MirrorAsync(options.Urls.GetValueOrDefault(rootId) ?? root.Parameters["url"] ?? "", cancel);
         try
         {
-            return PipelineFile.Parse(await Git.RunAsync(mirror, ["show", $"{plan.Branch.FullName}:ci-steps.yaml"], cancel).ConfigureAwait(false), "ci-steps.yaml");
+            return PipelineFile.Parse(await Git.RunAsync(mirror, ["show", $"{plan.Branch.FullName}:ci-steps.yaml"], cancel), "ci-steps.yaml");
         }
         catch (Exception failure) when (failure is UsageException or UnavailableException)
         {
@@ -139,8 +139,8 @@ internal sealed class RunSession
     public async Task<(ChainRecord Chain, IReadOnlyList<BuildRun> Builds, bool Succeeded, string Report)> RunBranchAsync(string branch, ChainDisplay display, CancellationToken cancel)
     {
         var plan = ChainPlanner.Triggered(tree, branch, project).Complete();
-        var chain = await NewChainAsync(plan, cancel).ConfigureAwait(false);
-        return await ExecuteAsync(plan, chain, null, display, cancel).ConfigureAwait(false);
+        var chain = await NewChainAsync(plan, cancel);
+        return await ExecuteAsync(plan, chain, null, display, cancel);
     }
 
     /// <summary>Runs one configuration on what the branch's last chain handed over.</summary>
@@ -153,14 +153,14 @@ internal sealed class RunSession
             ?? throw new UsageException($"no chain of \"{BranchName}\" has run in the workspace {Workspace.Folder}; run the whole chain first");
         var before = whole.Builds.Where(other => other.Id != build.Id).Select(chain.ReadBuild).Where(run => run is not null)
             .ToDictionary(run => run!.Build.Id, run => run!, StringComparer.Ordinal);
-        return await ExecuteAsync(new ChainPlan(whole.Branch, [build.Id], [build]), chain, before, display, cancel).ConfigureAwait(false);
+        return await ExecuteAsync(new ChainPlan(whole.Branch, [build.Id], [build]), chain, before, display, cancel);
     }
 
     /// <summary>The default branch's name when it is elsewhere now than when the chain began; null when it is not, or was what the chain built.</summary>
     public async Task<string?> FindMovedDefaultAsync(ChainRecord chain, CancellationToken cancel)
     {
         if (chain.Branch.IsDefault || defaultBefore is null) return null;
-        var tips = await Git.TipsAsync(chain.Repository, cancel).ConfigureAwait(false);
+        var tips = await Git.TipsAsync(chain.Repository, cancel);
         return tips.GetValueOrDefault(defaultBefore.Value.Ref) is { } now && now != defaultBefore.Value.Tip
             ? defaultBefore.Value.Ref["refs/heads/".Length..] : null;
     }
@@ -175,7 +175,7 @@ internal sealed class RunSession
         {
             if (!tree.VcsRoots.TryGetValue(id, out var root)) throw new UsageException($"there is no VCS root \"{id}\" in {tree.Folder}");
             address = options.Urls.GetValueOrDefault(id) ?? root.Parameters["url"] ?? "";
-            var tips = await Git.TipsAsync(address, cancel).ConfigureAwait(false);
+            var tips = await Git.TipsAsync(address, cancel);
             if (!tips.TryGetValue(plan.Branch.FullName, out var tip))
                 throw new UsageException($"the repository \"{address}\" has no branch \"{plan.Branch.FullName}\"; push it first");
             revisions[id] = tip;
@@ -196,7 +196,7 @@ internal sealed class RunSession
     {
         using var execution = new ChainExecution(tree, plan, chain, Workspace, agents, options, time, display.Changed, before);
         display.Start(chain, execution.Builds);
-        await execution.RunAsync(cancel).ConfigureAwait(false);
+        await execution.RunAsync(cancel);
         var report = chain.ReportFile;
         // Also the builds that an earlier run of this chain left: one step that ran again is still a part of the whole.
         BuildReport.Of(chain, chain.ReadBuilds()).Write(report);
@@ -227,11 +227,11 @@ internal sealed class RunSession
     {
         try
         {
-            return (await Git.RunAsync(Directory.GetCurrentDirectory(), ["symbolic-ref", "--short", "HEAD"], cancel).ConfigureAwait(false)).Trim();
+            return (await Git.RunAsync(Directory.GetCurrentDirectory(), ["symbolic-ref", "--short", "HEAD"], cancel)).Trim();
         }
         catch (UnavailableException)
         {
-            throw new UsageException("which branch? this folder is no git work tree on a branch; give --branch");
+            throw new UsageException("which branch? this folder is not a git work tree on a branch; give --branch");
         }
     }
 }

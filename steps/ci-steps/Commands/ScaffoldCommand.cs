@@ -1,7 +1,7 @@
 using CiSteps.Cli.Scaffolding;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Display;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Repositories;
 using CiSteps.TeamCity.Scaffolding;
 using CiSteps.TeamCity.Settings;
@@ -11,20 +11,20 @@ namespace CiSteps.Cli.Commands;
 /// <summary><c>ci-steps scaffold</c>: settings for one more service, and a first ci-steps.yaml.</summary>
 internal static class ScaffoldCommand
 {
-    private static readonly Setting<string> Service = Setting.Text("service", "the service's name, such as greeter-api; its projects get ids of their own from it");
-    private static readonly Setting<string> Repository = Setting.Text("repository", "address of its repository");
-    private static readonly Setting<string> Target = Setting.Text("target-branch", "branch that releases come from", "main");
-    private static readonly Setting<string> Private = Setting.Text("private-branches", "pattern of the branches that the branch chain builds", "ci/*");
-    private static readonly Setting<string> WorkTree = Setting.Text("work-tree", "also write a first ci-steps.yaml to this checkout of the service, unless it has one; what to see to is marked in it");
-    private static readonly Setting<bool> Overwrite = Setting.Switch("overwrite", "write files that exist with other content, too");
-    private static readonly Setting<bool> DryRun = Setting.Switch("dry-run", "print what would change and write nothing");
+    private static readonly StepOption<string> Service = StepOption.Text("service", "the service's name, such as greeter-api; its projects get ids of their own from it");
+    private static readonly StepOption<string> Repository = StepOption.Text("repository", "address of its repository");
+    private static readonly StepOption<string> Target = StepOption.Text("target-branch", "branch that releases come from", "main");
+    private static readonly StepOption<string> Private = StepOption.Text("private-branches", "pattern of the branches that the branch chain builds", "ci/*");
+    private static readonly StepOption<string> WorkTree = StepOption.Text("work-tree", "also write a first ci-steps.yaml to this checkout of the service, unless it has one; what to see to is marked in it");
+    private static readonly StepOption<bool> Overwrite = StepOption.Switch("overwrite", "write files that exist with other content, too");
+    private static readonly StepOption<bool> DryRun = StepOption.Switch("dry-run", "print what would change and write nothing");
 
     public static ProgramCommand Create() => new("scaffold", "Writes the TeamCity settings of one more service from those of this tree; shows what changes and overwrites nothing unasked.",
         [Service, Repository, Target, Private, RunCommand.SettingsFolder, WorkTree, Overwrite, DryRun], RunAsync);
 
     private static async Task<int> RunAsync(ProgramContext context, CancellationToken cancel)
     {
-        var settings = context.Settings;
+        var settings = context.Options;
         var request = new ServiceRequest(settings.Get(Service), settings.Get(Repository), settings.Get(Target), settings.Get(Private));
         var folder = Path.GetFullPath(RunSession.FindSettings(settings.Find(RunCommand.SettingsFolder)));
         if (Directory.Exists(Path.Combine(folder, ".teamcity"))) folder = Path.Combine(folder, ".teamcity");
@@ -38,30 +38,30 @@ internal static class ScaffoldCommand
         }
         var added = files.Where(file => !File.Exists(file.Key)).ToList();
         var changed = files.Where(file => File.Exists(file.Key) && File.ReadAllText(file.Key) != file.Value).ToList();
-        foreach (var (path, _) in added) await context.Output.WriteLineAsync($"new      {Shown(folder, path)}").ConfigureAwait(false);
+        foreach (var (path, _) in added) await context.Output.WriteLineAsync($"new      {Shown(folder, path)}");
         foreach (var (path, text) in changed)
         {
-            await context.Output.WriteLineAsync($"changed  {Shown(folder, path)}").ConfigureAwait(false);
-            foreach (var line in LineDiff.Of(await File.ReadAllTextAsync(path, cancel).ConfigureAwait(false), text)) await context.Output.WriteLineAsync("  " + line).ConfigureAwait(false);
+            await context.Output.WriteLineAsync($"changed  {Shown(folder, path)}");
+            foreach (var line in LineDiff.Of(await File.ReadAllTextAsync(path, cancel), text)) await context.Output.WriteLineAsync("  " + line);
         }
         if (added.Count + changed.Count == 0)
         {
-            await context.Output.WriteLineAsync($"the settings of {request.Service} are up to date: {Count.Of(files.Count, "file")}").ConfigureAwait(false);
+            await context.Output.WriteLineAsync($"the settings of {request.Service} are up to date: {Count.Of(files.Count, "file")}");
             return ExitCode.Done;
         }
         if (settings.Get(DryRun)) return ExitCode.Done;
         if (changed.Count > 0 && !settings.Get(Overwrite))
         {
-            await context.Error.WriteLineAsync($"ci-steps: {Count.Of(changed.Count, "file exists", "files exist")} with other content, so nothing was written; look at the lines above, then give --overwrite or keep them").ConfigureAwait(false);
+            await context.Error.WriteLineAsync($"ci-steps: {Count.Of(changed.Count, "file exists", "files exist")} with other content, so nothing was written; look at the lines above, then give --overwrite or keep them");
             return ExitCode.Refused;
         }
         foreach (var (path, text) in added.Concat(changed))
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            await File.WriteAllTextAsync(path, text, cancel).ConfigureAwait(false);
+            await File.WriteAllTextAsync(path, text, cancel);
         }
-        await context.Output.WriteLineAsync("set what is the service's own in its projects: secrets (ci-steps install --prepare), registry user, kubeconfigs").ConfigureAwait(false);
-        await context.Output.WriteLineAsync($"{added.Count} new and {Count.Of(changed.Count, "changed file")} written; check them with ci-steps check, then commit them to the settings repository").ConfigureAwait(false);
+        await context.Output.WriteLineAsync("set what is the service's own in its projects: secrets (ci-steps install --prepare), registry user, kubeconfigs");
+        await context.Output.WriteLineAsync($"{added.Count} new and {Count.Of(changed.Count, "changed file")} written; check them with ci-steps check, then commit them to the settings repository");
         return ExitCode.Done;
     }
 

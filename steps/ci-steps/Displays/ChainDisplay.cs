@@ -1,7 +1,7 @@
 using CiSteps.Cli.Chains;
 using CiSteps.Cli.Records;
 using CiSteps.Hosting.Display;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.TeamCity.Chains;
 
 namespace CiSteps.Cli.Displays;

@@ -1,7 +1,7 @@
 using CiSteps.Cli.Chains;
 using CiSteps.Cli.Records;
 using CiSteps.Hosting.Display;
-using CiSteps.Hosting.Settings;
+using CiSteps.Hosting.Options;
 using CiSteps.Reports;
 using CiSteps.TeamCity.Chains;
 

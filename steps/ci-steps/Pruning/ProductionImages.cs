@@ -12,21 +12,21 @@ namespace CiSteps.Cli.Pruning;
 internal static partial class ProductionImages
 {
     // Replica sets and revisions hold earlier templates; the history of promotions stands in a ConfigMap.
-    private static readonly Kind[] kinds = [Kinds.Pod, Kinds.Deployment, Kinds.ReplicaSet, Kinds.StatefulSet, Kinds.DaemonSet, Kinds.ControllerRevision, Kinds.Job, Kinds.ConfigMap];
+    private static readonly Kind[] Holders = [Kinds.Pod, Kinds.Deployment, Kinds.ReplicaSet, Kinds.StatefulSet, Kinds.DaemonSet, Kinds.ControllerRevision, Kinds.Job, Kinds.ConfigMap];
 
-    private static readonly (string ApiVersion, string Kind)[] sometimes = [("batch/v1", "CronJob")];
+    private static readonly (string ApiVersion, string Kind)[] Sometimes = [("batch/v1", "CronJob")];
 
     /// <summary>Adds digests and <c>repository:tag</c> with where they were found. Too much is better than too little: whatever looks like one counts.</summary>
     /// <exception cref="UnavailableException">The cluster does not answer, or does not let this kubeconfig read.</exception>
     public static async Task ReadAsync(ProductionTarget target, string kubeconfig, Dictionary<string, string> found, StepContext context, CancellationToken cancel)
     {
-        using var cluster = await Cluster.ConnectAsync(kubeconfig, context.Log, context.Time, cancel).ConfigureAwait(false);
-        var all = kinds.ToList();
-        foreach (var (version, name) in sometimes)
-            if (await cluster.FindKindAsync(version, name, cancel).ConfigureAwait(false) is { } kind) all.Add(kind);
+        using var cluster = await Cluster.ConnectAsync(kubeconfig, context.Log, context.Time, cancel);
+        var all = Holders.ToList();
+        foreach (var (version, name) in Sometimes)
+            if (await cluster.FindKindAsync(version, name, cancel) is { } kind) all.Add(kind);
         foreach (var kind in all)
         {
-            foreach (var item in await ListAsync(cluster, kind, target.Namespace, cancel).ConfigureAwait(false))
+            foreach (var item in await ListAsync(cluster, kind, target.Namespace, cancel))
                 foreach (var name in In(item)) found.TryAdd(name, $"{kind.Name} {(string?)item["metadata"]?["name"]} of {target.Name}");
         }
     }
@@ -53,7 +53,7 @@ internal static partial class ProductionImages
     {
         try
         {
-            return (await cluster.ListAsync(kind.Collection(ns), null, null, cancel).ConfigureAwait(false)).Items;
+            return (await cluster.ListAsync(kind.Collection(ns), null, null, cancel)).Items;
         }
         catch (ClusterApiException failure)
         {

@@ -27,7 +27,7 @@ internal sealed record ChainRecord(
     string Repository)
 {
     // A build of many thousand failed tests with their messages.
-    private static readonly JsonLimits limits = new(1L << 30);
+    private static readonly JsonLimits Limits = new(1L << 30);
 
     /// <summary>All its builds in order: id, name, and whether it runs however the others end.</summary>
     public IReadOnlyList<(string Id, string Name, bool Closes)> Builds { get; init; } = [];
@@ -112,7 +112,7 @@ internal sealed record ChainRecord(
     /// <summary>Brings back all builds of this chain in order, as they were recorded: the settings may have changed since.</summary>
     public IReadOnlyList<BuildRun> ReadBuilds() => [.. Builds.Select(build =>
     {
-        var bare = BuildConfiguration.Named(build.Id, build.Name, new Place("chain.json", 1));
+        var bare = BuildConfiguration.Named(build.Id, build.Name, new SourceLocation("chain.json", 1));
         if (ReadBuild(bare, build.Closes) is { } run) return run;
         var missing = new BuildRun(bare, FolderOf(build.Id)) { State = BuildState.Cancelled, Closes = build.Closes };
         missing.Fail("no-record", "it left no record of its end: it still runs, or the run was killed");
@@ -177,7 +177,7 @@ internal sealed record ChainRecord(
         if (!File.Exists(file)) return null;
         try
         {
-            return read(OutsideJson.ReadObjectFile(file, limits));
+            return read(OutsideJson.ReadObjectFile(file, Limits));
         }
         catch (OutsideJsonException)
         {

@@ -11,7 +11,7 @@ namespace CiSteps.Cli.Sandboxes;
 /// <summary>Clusters for a run on a machine that has none: taken from a sandbox that is up, or brought up for the run.</summary>
 internal sealed class RunSandbox : IAsyncDisposable
 {
-    private const string Testbeds = "env.CISTEPS_TESTBED_KUBECONFIG";
+    private const string Testbeds = "env.CISTEPS_POOL_KUBECONFIG";
     private const string Production = "env.CISTEPS_PRODUCTION_KUBECONFIG";
     private const string UsualClass = "small";
     private const string FolderPrefix = "run-";
@@ -30,7 +30,7 @@ internal sealed class RunSandbox : IAsyncDisposable
     public static IReadOnlyList<string> Missing(SettingsTree tree, Func<string, bool> given)
     {
         // One cluster under a lock needs no pool.
-        if (given("env.CISTEPS_KUBECONFIG") || given("env.CISTEPS_TESTBED_KUBECONFIG_CONTENT")) return [.. new[] { Production }.Where(Asked)];
+        if (given("env.CISTEPS_KUBECONFIG") || given("env.CISTEPS_POOL_KUBECONFIG_CONTENT")) return [.. new[] { Production }.Where(Asked)];
         return [.. new[] { Testbeds, Production }.Where(Asked)];
 
         bool Asked(string name) => !given(name)
@@ -52,7 +52,7 @@ internal sealed class RunSandbox : IAsyncDisposable
     {
         if (missing.Count == 0) return new(null, stateFolder, new Dictionary<string, string>());
         ForgetDead(stateFolder);
-        using var only = keep ? await SandboxState.LockAsync(stateFolder, time, cancel).ConfigureAwait(false) : null;
+        using var only = keep ? await SandboxState.LockAsync(stateFolder, time, cancel) : null;
         if (SandboxState.Read(stateFolder) is { IsAlive: true } running)
         {
             say($"using the sandbox that is up ({string.Join(", ", running.Clusters)})");
@@ -63,20 +63,20 @@ internal sealed class RunSandbox : IAsyncDisposable
         if (keep)
         {
             if (plan.Pool.Count > 1) throw new UsageException("a sandbox that is kept has one testbed class, and ci-steps.yaml asks for several; bring it up yourself (ci-steps sandbox up), or leave --keep away");
-            await SandboxCommands.StartDetachedAsync(stateFolder, plan, plan.Pool.Keys.FirstOrDefault() ?? UsualClass, cancel).ConfigureAwait(false);
-            await FurnishAsync(plan, pipeline, stateFolder, log, time, cancel).ConfigureAwait(false);
+            await SandboxCommands.StartDetachedAsync(stateFolder, plan, plan.Pool.Keys.FirstOrDefault() ?? UsualClass, cancel);
+            await FurnishAsync(plan, pipeline, stateFolder, log, time, cancel);
             return new(null, stateFolder, Named(missing, stateFolder, plan.Clusters));
         }
         var folder = Path.Combine(stateFolder, FolderPrefix + Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
-        var host = await SandboxHost.StartAsync(plan, folder, log, time, cancel).ConfigureAwait(false);
+        var host = await SandboxHost.StartAsync(plan, folder, log, time, cancel);
         try
         {
-            await FurnishAsync(plan, pipeline, folder, log, time, cancel).ConfigureAwait(false);
+            await FurnishAsync(plan, pipeline, folder, log, time, cancel);
             return new(host, folder, Named(missing, folder, plan.Clusters));
         }
         catch
         {
-            await host.DisposeAsync().ConfigureAwait(false);
+            await host.DisposeAsync();
             Directory.Delete(folder, true);
             throw;
         }
@@ -111,9 +111,9 @@ internal sealed class RunSandbox : IAsyncDisposable
     {
         var namespaces = (pipeline?.Production?.Waves ?? []).SelectMany(wave => wave.Targets).Select(target => target.Namespace).Distinct(StringComparer.Ordinal).Where(name => name != "default").ToList();
         if (!plan.Clusters.Contains(SandboxPlan.Production) || namespaces.Count == 0) return;
-        using var production = await Cluster.ConnectAsync(SandboxHost.KubeconfigOf(folder, SandboxPlan.Production), log, time, cancel).ConfigureAwait(false);
+        using var production = await Cluster.ConnectAsync(SandboxHost.KubeconfigOf(folder, SandboxPlan.Production), log, time, cancel);
         var manifests = ManifestSet.Parse(string.Join("---\n", namespaces.Select(name => $"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n")), "the sandbox's production namespaces");
-        if (await production.ApplyAsync(manifests, dryRun: false, cancel).ConfigureAwait(false) is { } failure)
+        if (await production.ApplyAsync(manifests, dryRun: false, cancel) is { } failure)
             throw new UnavailableException("sandbox", $"the sandbox's production cluster does not take its namespaces: {failure.Text}");
     }
 
@@ -121,7 +121,7 @@ internal sealed class RunSandbox : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (host is null) return;
-        await host.DisposeAsync().ConfigureAwait(false);
+        await host.DisposeAsync();
         Directory.Delete(folder, true);
     }
 

@@ -20,7 +20,7 @@ internal sealed record SandboxPlan(IReadOnlyList<string> Clusters, IReadOnlyDict
         if (names.Count == 0) throw new UsageException("no sandbox cluster is named; --clusters takes names with commas between them");
         foreach (var name in names)
             if (name.Length is 0 or > 40 || !name.All(unit => char.IsAsciiLetterLower(unit) || char.IsAsciiDigit(unit) || unit == '-') || !char.IsAsciiLetterLower(name[0]))
-                throw new UsageException($"\"{name}\" is no name for a sandbox cluster: lower-case letters, digits and -, a letter first, at most 40");
+                throw new UsageException($"\"{name}\" is not a name for a sandbox cluster: lower-case letters, digits and -, a letter first, at most 40");
         if (names.GroupBy(name => name).FirstOrDefault(group => group.Count() > 1) is { } doubled) throw new UsageException($"the sandbox cluster \"{doubled.Key}\" is named twice");
         if (!pool) return new(names, new Dictionary<string, IReadOnlyList<string>>());
         var testbeds = names.Where(name => name is not (Management or Production)).ToList();
@@ -59,23 +59,23 @@ internal sealed class SandboxHost : IAsyncDisposable
             var starting = plan.Clusters.Select(name => SandboxCluster.StartAsync(new SandboxOptions { Name = name, KubeconfigPath = KubeconfigOf(folder, name), Log = log.Info }, time, cancel)).ToList();
             try
             {
-                await Task.WhenAll(starting).ConfigureAwait(false);
+                await Task.WhenAll(starting);
             }
             finally
             {
                 host.clusters.AddRange(starting.Where(task => task.IsCompletedSuccessfully).Select(task => task.Result));
             }
-            if (plan.Pool.Count > 0) await host.StartPoolAsync(plan, log, time, cancel).ConfigureAwait(false);
+            if (plan.Pool.Count > 0) await host.StartPoolAsync(plan, log, time, cancel);
             return host;
         }
         catch (IOException failure)
         {
-            await host.DisposeAsync().ConfigureAwait(false);
+            await host.DisposeAsync();
             throw new UsageException($"a sandbox cluster cannot be brought up: {failure.Message}", failure);
         }
         catch
         {
-            await host.DisposeAsync().ConfigureAwait(false);
+            await host.DisposeAsync();
             throw;
         }
     }
@@ -83,10 +83,10 @@ internal sealed class SandboxHost : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        await stop.CancelAsync().ConfigureAwait(false);
+        await stop.CancelAsync();
         await pool.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         management?.Dispose();
-        await Task.WhenAll(clusters.Select(cluster => cluster.DisposeAsync().AsTask())).ConfigureAwait(false);
+        await Task.WhenAll(clusters.Select(cluster => cluster.DisposeAsync().AsTask()));
         foreach (var cluster in clusters) File.Delete(KubeconfigOf(folder, cluster.Name));
         clusters.Clear();
         stop.Dispose();
@@ -95,13 +95,13 @@ internal sealed class SandboxHost : IAsyncDisposable
     private async Task StartPoolAsync(SandboxPlan plan, BuildLog log, TimeProvider time, CancellationToken cancel)
     {
         var options = new PoolOptions();
-        management = await Cluster.ConnectAsync(KubeconfigOf(folder, SandboxPlan.Management), log, time, cancel).ConfigureAwait(false);
-        await PoolInstallation.ApplyAsync(management, options, cancel).ConfigureAwait(false);
+        management = await Cluster.ConnectAsync(KubeconfigOf(folder, SandboxPlan.Management), log, time, cancel);
+        await PoolInstallation.ApplyAsync(management, options, cancel);
         foreach (var (name, members) in plan.Pool)
         {
             var kubeconfigs = new Dictionary<string, string>(StringComparer.Ordinal);
-            foreach (var member in members) kubeconfigs[member] = await File.ReadAllTextAsync(KubeconfigOf(folder, member), cancel).ConfigureAwait(false);
-            await PoolInstallation.PutStaticClassAsync(management, options, name, kubeconfigs, cancel: cancel).ConfigureAwait(false);
+            foreach (var member in members) kubeconfigs[member] = await File.ReadAllTextAsync(KubeconfigOf(folder, member), cancel);
+            await PoolInstallation.PutStaticClassAsync(management, options, name, kubeconfigs, cancel: cancel);
         }
         pool = Task.Run(() => PoolController.RunAsync(management, options with { Install = false }, stop.Token), CancellationToken.None);
     }

@@ -63,7 +63,7 @@ internal sealed record SandboxState(int ProcessId, string StartedAt, IReadOnlyLi
             }
             catch (IOException error) when (error.HResult is LockedOnLinux or LockedOnMacOs or LockedOnWindows)
             {
-                await Task.Delay(LockLook, time, cancel).ConfigureAwait(false);
+                await Task.Delay(LockLook, time, cancel);
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {

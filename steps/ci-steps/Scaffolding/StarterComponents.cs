@@ -23,10 +23,10 @@ internal static partial class StarterComponents
     // Nobody writes a manifest of this size; data may be.
     private const long LargestManifest = 1 << 20;
 
-    private static readonly string[] ignored = ["node_modules", "bin", "obj", "vendor", "artifacts", "target", "dist", "venv", "__pycache__"];
+    private static readonly string[] Ignored = ["node_modules", "bin", "obj", "vendor", "artifacts", "target", "dist", "venv", "__pycache__"];
 
     // Folders that are about building, not about a component of their own.
-    private static readonly string[] nameless = ["docker", "build", "deploy", "container", "containers", "ci", "images", "package"];
+    private static readonly string[] Nameless = ["docker", "build", "deploy", "container", "containers", "ci", "images", "package"];
 
     /// <summary>The components, and what a person has to see to.</summary>
     /// <param name="folder">The work tree.</param>
@@ -80,7 +80,7 @@ internal static partial class StarterComponents
     private static string Own(string dockerfile)
     {
         var own = FolderOf(dockerfile);
-        return nameless.Contains(Path.GetFileName(own)) ? FolderOf(own) : own;
+        return Nameless.Contains(Path.GetFileName(own)) ? FolderOf(own) : own;
     }
 
     // What the Dockerfile copies tells which folder it is meant to be built in: its own, or the repository's root.
@@ -97,7 +97,7 @@ internal static partial class StarterComponents
         return StarterPipeline.Slug(part) is { Length: > 0 } named ? named : own.Length > 0 && StarterPipeline.Slug(Path.GetFileName(own)) is { Length: > 0 } folder ? folder : service;
     }
 
-    // What is no manifest, such as a chart's template, is passed over.
+    // What is not a manifest, such as a chart's template, is passed over.
     private static List<StarterWorkload> WorkloadsIn(string folder, IReadOnlyList<string> files)
     {
         var read = files.Where(file => Path.GetExtension(file) is not ".json" && ManifestSet.IsManifestFile(file))
@@ -131,10 +131,10 @@ internal static partial class StarterComponents
 
     private static bool IsWorkload(Manifest item) => item.Kind is "Deployment" or "StatefulSet" or "DaemonSet" && item.ContainerNames.Count > 0 && StarterPipeline.Slug(item.Name) == item.Name;
 
-    // What is hidden, made by a build or a template of folders (whose name no glob can hold) is no source.
+    // What is hidden, made by a build or a template of folders (whose name no glob can hold) is not a source.
     private static List<string> Files(string folder) =>
         [.. Directory.EnumerateFiles(folder, "*", new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 6, AttributesToSkip = FileAttributes.Hidden | FileAttributes.ReparsePoint, IgnoreInaccessible = true })
-            .Select(file => Path.GetRelativePath(folder, file).Replace('\\', '/')).Where(file => !file.Split('/').Any(part => part.StartsWith('.') || part.AsSpan().ContainsAny("{}*?!") || ignored.Contains(part))).Order(StringComparer.Ordinal)];
+            .Select(file => Path.GetRelativePath(folder, file).Replace('\\', '/')).Where(file => !file.Split('/').Any(part => part.StartsWith('.') || part.AsSpan().ContainsAny("{}*?!") || Ignored.Contains(part))).Order(StringComparer.Ordinal)];
 
     private static bool IsBelow(string path, string folder) => folder.Length == 0 || path == folder || path.StartsWith(folder + "/", StringComparison.Ordinal);
 

@@ -10,8 +10,8 @@ namespace CiSteps.Sandbox.Tests.Conformance;
 [SetUpFixture]
 internal sealed class ConformanceCluster
 {
-    private static LocalEngine? engine;
-    private static SandboxCluster? sandbox;
+    private static LocalEngine? Engine;
+    private static SandboxCluster? Sandbox;
 
     public static string KubeconfigPath { get; private set; } = "";
 
@@ -32,10 +32,10 @@ internal sealed class ConformanceCluster
         }
         else
         {
-            engine = await LocalEngine.OpenAsync();
-            Image = image ?? (await engine.MakeBaseImageAsync()).ToString();
-            sandbox = await SandboxCluster.StartAsync(new() { Name = "conformance", Log = TestContext.Progress.WriteLine });
-            KubeconfigPath = sandbox.KubeconfigPath;
+            Engine = await LocalEngine.OpenAsync();
+            Image = image ?? (await Engine.MakeBaseImageAsync()).ToString();
+            Sandbox = await SandboxCluster.StartAsync(new() { Name = "conformance", Log = TestContext.Progress.WriteLine });
+            KubeconfigPath = Sandbox.KubeconfigPath;
         }
         Client = Connect();
     }
@@ -45,10 +45,10 @@ internal sealed class ConformanceCluster
     {
         // Null when a failure before it is the one to be told.
         Client?.Dispose();
-        if (sandbox is not null)
-            await sandbox.DisposeAsync();
-        if (engine is not null)
-            await engine.DisposeAsync();
+        if (Sandbox is not null)
+            await Sandbox.DisposeAsync();
+        if (Engine is not null)
+            await Engine.DisposeAsync();
     }
 
     /// <summary>A client of the administrator's, or of whoever has this token.</summary>

@@ -8,7 +8,7 @@ namespace CiSteps.Sandbox.Tests.Pods;
 [Category("NeedsDocker")]
 public sealed class PodFailures
 {
-    private readonly RunningCluster _cluster = SharedCluster.Cluster;
+    private readonly RunningCluster cluster = SharedCluster.Cluster;
 
     private static JsonObject? Container(JsonObject pod) => pod.Objs("status", "containerStatuses").FirstOrDefault();
 
@@ -17,23 +17,23 @@ public sealed class PodFailures
     [Test]
     public async Task A_container_that_keeps_ending_is_restarted_and_then_backed_off()
     {
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"crash"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo run; echo last words > /dev/termination-log; exit 7"]}]}}""");
-        var pod = await _cluster.UntilAsync(Kinds.Pods, "crash", p => Waiting(p) == "CrashLoopBackOff");
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"crash"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo run; echo last words > /dev/termination-log; exit 7"]}]}}""");
+        var pod = await cluster.UntilAsync(Kinds.Pods, "crash", p => Waiting(p) == "CrashLoopBackOff");
         Assert.That(Container(pod).Int(0, "restartCount"), Is.EqualTo(1), "the first restart is immediate");
         Assert.That(Container(pod).Str("state", "waiting", "message"), Does.StartWith("back-off 10s restarting failed container=app pod=crash_default("));
         Assert.That(Container(pod).Num("lastState", "terminated", "exitCode"), Is.EqualTo(7));
         Assert.That(Container(pod).Str("lastState", "terminated", "reason"), Is.EqualTo("Error"));
         Assert.That(Container(pod).Str("lastState", "terminated", "message"), Is.EqualTo("last words\n"));
         Assert.That(pod.Str("status", "phase"), Is.EqualTo("Running"));
-        Assert.That(await _cluster.LogAsync("crash", new() { Previous = true }), Is.EqualTo("run\n"));
-        Assert.That(_cluster.EventsOf("crash"), Has.Some.StartsWith("BackOff: Back-off restarting failed container app in pod crash_default("));
+        Assert.That(await cluster.LogAsync("crash", new() { Previous = true }), Is.EqualTo("run\n"));
+        Assert.That(cluster.EventsOf("crash"), Has.Some.StartsWith("BackOff: Back-off restarting failed container app in pod crash_default("));
     }
 
     [Test]
     public async Task Memory_beyond_the_limit_is_OOMKilled()
     {
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"hungry"},"spec":{"restartPolicy":"Never","containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","tail /dev/zero"],"resources":{"limits":{"memory":"16Mi"}}}]}}""");
-        var pod = await _cluster.UntilAsync(Kinds.Pods, "hungry", p => p.Str("status", "phase") == "Failed");
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"hungry"},"spec":{"restartPolicy":"Never","containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","tail /dev/zero"],"resources":{"limits":{"memory":"16Mi"}}}]}}""");
+        var pod = await cluster.UntilAsync(Kinds.Pods, "hungry", p => p.Str("status", "phase") == "Failed");
         Assert.That(Container(pod).Str("state", "terminated", "reason"), Is.EqualTo("OOMKilled"));
         Assert.That(Container(pod).Num("state", "terminated", "exitCode"), Is.EqualTo(137));
     }
@@ -41,12 +41,12 @@ public sealed class PodFailures
     [Test]
     public async Task An_absent_image_is_ErrImagePull_and_then_ImagePullBackOff()
     {
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"noimage"},"spec":{"containers":[{"name":"app","image":"localhost:1/nothing/there:1"}]}}""");
-        await _cluster.UntilAsync(Kinds.Pods, "noimage", p => Waiting(p) == "ErrImagePull");
-        var pod = await _cluster.UntilAsync(Kinds.Pods, "noimage", p => Waiting(p) == "ImagePullBackOff");
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"noimage"},"spec":{"containers":[{"name":"app","image":"localhost:1/nothing/there:1"}]}}""");
+        await cluster.UntilAsync(Kinds.Pods, "noimage", p => Waiting(p) == "ErrImagePull");
+        var pod = await cluster.UntilAsync(Kinds.Pods, "noimage", p => Waiting(p) == "ImagePullBackOff");
         Assert.That(Container(pod).Str("state", "waiting", "message"), Does.StartWith("Back-off pulling image \"localhost:1/nothing/there:1\": ErrImagePull: "));
         Assert.That(pod.Str("status", "phase"), Is.EqualTo("Pending"));
-        Assert.That(_cluster.EventsOf("noimage"), Has.Some.StartsWith("Failed: Failed to pull image \"localhost:1/nothing/there:1\": ")
+        Assert.That(cluster.EventsOf("noimage"), Has.Some.StartsWith("Failed: Failed to pull image \"localhost:1/nothing/there:1\": ")
             .And.Some.EqualTo("Failed: Error: ErrImagePull").And.Some.EqualTo("BackOff: Back-off pulling image \"localhost:1/nothing/there:1\""));
     }
 
@@ -56,62 +56,62 @@ public sealed class PodFailures
     {
         var name = reason.ToLowerInvariant();
         var pullPolicy = policy is null ? "" : $",\"imagePullPolicy\":\"{policy}\"";
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"NAME"},"spec":{"containers":[{"name":"app","image":"REFERENCE" POLICY}]}}""".Replace("NAME", name).Replace("REFERENCE", image).Replace("POLICY", pullPolicy));
-        await _cluster.UntilAsync(Kinds.Pods, name, p => Waiting(p) == reason);
-        Assert.That(_cluster.EventsOf(name), Has.Some.EqualTo($"Failed: Error: {reason}"));
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"NAME"},"spec":{"containers":[{"name":"app","image":"REFERENCE" POLICY}]}}""".Replace("NAME", name).Replace("REFERENCE", image).Replace("POLICY", pullPolicy));
+        await cluster.UntilAsync(Kinds.Pods, name, p => Waiting(p) == reason);
+        Assert.That(cluster.EventsOf(name), Has.Some.EqualTo($"Failed: Error: {reason}"));
     }
 
     [Test]
     public async Task A_missing_key_holds_the_container_until_it_comes()
     {
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"waits"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo $COLOR; sleep 1000"],"env":[{"name":"COLOR","valueFrom":{"configMapKeyRef":{"name":"colors","key":"first"}}}]}]}}""");
-        var pod = await _cluster.UntilAsync(Kinds.Pods, "waits", p => Waiting(p) == "CreateContainerConfigError");
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"waits"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo $COLOR; sleep 1000"],"env":[{"name":"COLOR","valueFrom":{"configMapKeyRef":{"name":"colors","key":"first"}}}]}]}}""");
+        var pod = await cluster.UntilAsync(Kinds.Pods, "waits", p => Waiting(p) == "CreateContainerConfigError");
         Assert.That(Container(pod).Str("state", "waiting", "message"), Is.EqualTo("configmap \"colors\" not found"));
-        _cluster.Create(Kinds.ConfigMaps, """{"metadata":{"name":"colors"},"data":{"first":"red"}}""");
-        await _cluster.UntilReadyAsync("waits");
+        cluster.Create(Kinds.ConfigMaps, """{"metadata":{"name":"colors"},"data":{"first":"red"}}""");
+        await cluster.UntilReadyAsync("waits");
     }
 
     [Test]
     public async Task A_command_that_does_not_exist_is_a_RunContainerError()
     {
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"nocommand"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["/no/such/program"]}]}}""");
-        var pod = await _cluster.UntilAsync(Kinds.Pods, "nocommand", p => Waiting(p) == "RunContainerError");
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"nocommand"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["/no/such/program"]}]}}""");
+        var pod = await cluster.UntilAsync(Kinds.Pods, "nocommand", p => Waiting(p) == "RunContainerError");
         Assert.That(Container(pod).Str("lastState", "terminated", "reason"), Is.EqualTo("StartError"));
         Assert.That(Container(pod).Str("state", "waiting", "message"), Does.Contain("/no/such/program"));
-        await _cluster.UntilAsync(Kinds.Pods, "nocommand", p => Waiting(p) == "CrashLoopBackOff");
+        await cluster.UntilAsync(Kinds.Pods, "nocommand", p => Waiting(p) == "CrashLoopBackOff");
     }
 
     [Test]
     public async Task A_missing_volume_source_holds_the_pod_until_it_comes()
     {
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"unmounted"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"volumeMounts":[{"name":"s","mountPath":"/s"}]}],"volumes":[{"name":"s","secret":{"secretName":"late"}}]}}""");
-        await _cluster.UntilEventAsync(e => e.Str("involvedObject", "name") == "unmounted" && e.Str("reason") == "FailedMount" && e.Str("message") == "MountVolume.SetUp failed for volume \"s\" : secret \"late\" not found");
-        _cluster.Create(Kinds.Secrets, """{"metadata":{"name":"late"},"data":{"key":"dmFsdWU="}}""");
-        await _cluster.UntilReadyAsync("unmounted");
-        Assert.That(await _cluster.ExecAsync("unmounted", "cat", "/s/key"), Is.EqualTo((0, "value")));
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"unmounted"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"volumeMounts":[{"name":"s","mountPath":"/s"}]}],"volumes":[{"name":"s","secret":{"secretName":"late"}}]}}""");
+        await cluster.UntilEventAsync(e => e.Str("involvedObject", "name") == "unmounted" && e.Str("reason") == "FailedMount" && e.Str("message") == "MountVolume.SetUp failed for volume \"s\" : secret \"late\" not found");
+        cluster.Create(Kinds.Secrets, """{"metadata":{"name":"late"},"data":{"key":"dmFsdWU="}}""");
+        await cluster.UntilReadyAsync("unmounted");
+        Assert.That(await cluster.ExecAsync("unmounted", "cat", "/s/key"), Is.EqualTo((0, "value")));
     }
 
     [Test]
     public async Task A_pod_that_fits_nowhere_is_unschedulable_until_room_is_made()
     {
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"huge"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"resources":{"requests":{"cpu":"64"}}}]}}""");
-        var pod = await _cluster.UntilAsync(Kinds.Pods, "huge", p => p.Obj("status").Condition("PodScheduled").Str("reason") == "Unschedulable");
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"huge"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"resources":{"requests":{"cpu":"64"}}}]}}""");
+        var pod = await cluster.UntilAsync(Kinds.Pods, "huge", p => p.Obj("status").Condition("PodScheduled").Str("reason") == "Unschedulable");
         Assert.That(pod.Obj("status").Condition("PodScheduled").Str("message"), Is.EqualTo("0/2 nodes are available: 2 Insufficient cpu. no new claims to deallocate, preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod."));
-        Assert.That(_cluster.EventsOf("huge"), Has.Some.StartsWith("FailedScheduling: 0/2 nodes are available: 2 Insufficient cpu."));
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"elsewhere"},"spec":{"nodeSelector":{"disk":"ssd"},"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}""");
-        await _cluster.UntilAsync(Kinds.Pods, "elsewhere", p => p.Obj("status").Condition("PodScheduled").Str("message")?.StartsWith("0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.") == true);
-        _cluster.Change(Kinds.Nodes, "node-2", n => n.Ensure("metadata").Ensure("labels")["disk"] = "ssd", "");
-        var placed = await _cluster.UntilReadyAsync("elsewhere");
+        Assert.That(cluster.EventsOf("huge"), Has.Some.StartsWith("FailedScheduling: 0/2 nodes are available: 2 Insufficient cpu."));
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"elsewhere"},"spec":{"nodeSelector":{"disk":"ssd"},"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}""");
+        await cluster.UntilAsync(Kinds.Pods, "elsewhere", p => p.Obj("status").Condition("PodScheduled").Str("message")?.StartsWith("0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.") == true);
+        cluster.Change(Kinds.Nodes, "node-2", n => n.Ensure("metadata").Ensure("labels")["disk"] = "ssd", "");
+        var placed = await cluster.UntilReadyAsync("elsewhere");
         Assert.That(placed.Str("spec", "nodeName"), Is.EqualTo("node-2"));
     }
 
     [Test]
     public async Task A_pod_waits_for_its_claim()
     {
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"claims"},"spec":{"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"volumeMounts":[{"name":"data","mountPath":"/data"}]}],"volumes":[{"name":"data","persistentVolumeClaim":{"claimName":"later"}}]}}""");
-        var pod = await _cluster.UntilAsync(Kinds.Pods, "claims", p => p.Obj("status").Condition("PodScheduled").Str("status") == "False");
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"claims"},"spec":{"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"volumeMounts":[{"name":"data","mountPath":"/data"}]}],"volumes":[{"name":"data","persistentVolumeClaim":{"claimName":"later"}}]}}""");
+        var pod = await cluster.UntilAsync(Kinds.Pods, "claims", p => p.Obj("status").Condition("PodScheduled").Str("status") == "False");
         Assert.That(pod.Obj("status").Condition("PodScheduled").Str("message"), Does.StartWith("0/2 nodes are available: persistentvolumeclaim \"later\" not found. "));
-        _cluster.Create(Kinds.PersistentVolumeClaims, """{"metadata":{"name":"later"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}""");
-        await _cluster.UntilAsync(Kinds.Pods, "claims", p => p.Obj("status").IsTrue("Ready"));
+        cluster.Create(Kinds.PersistentVolumeClaims, """{"metadata":{"name":"later"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}""");
+        await cluster.UntilAsync(Kinds.Pods, "claims", p => p.Obj("status").IsTrue("Ready"));
     }
 }

@@ -7,91 +7,91 @@ namespace CiSteps.Sandbox.Tests.Pods;
 [Category("NeedsDocker")]
 public sealed class PodLifecycle
 {
-    private readonly RunningCluster _cluster = SharedCluster.Cluster;
+    private readonly RunningCluster cluster = SharedCluster.Cluster;
 
     [Test]
     public async Task A_failing_liveness_probe_restarts_the_container()
     {
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"sick"},"spec":{"terminationGracePeriodSeconds":1,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","touch /tmp/ok; sleep 1000"],"livenessProbe":{"exec":{"command":["cat","/tmp/ok"]},"periodSeconds":1,"failureThreshold":1}}]}}""");
-        await _cluster.UntilReadyAsync("sick");
-        await _cluster.ExecAsync("sick", "rm", "/tmp/ok");
-        var pod = await _cluster.UntilAsync(Kinds.Pods, "sick", p => p.Objs("status", "containerStatuses").Single().Int(0, "restartCount") == 1);
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"sick"},"spec":{"terminationGracePeriodSeconds":1,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","touch /tmp/ok; sleep 1000"],"livenessProbe":{"exec":{"command":["cat","/tmp/ok"]},"periodSeconds":1,"failureThreshold":1}}]}}""");
+        await cluster.UntilReadyAsync("sick");
+        await cluster.ExecAsync("sick", "rm", "/tmp/ok");
+        var pod = await cluster.UntilAsync(Kinds.Pods, "sick", p => p.Objs("status", "containerStatuses").Single().Int(0, "restartCount") == 1);
         Assert.That(pod.Objs("status", "containerStatuses").Single().Num("lastState", "terminated", "exitCode"), Is.EqualTo(137));
-        Assert.That(_cluster.EventsOf("sick"), Has.Some.StartsWith("Unhealthy: Liveness probe failed: cat: can't open '/tmp/ok'").And.Some.EqualTo("Killing: Container app failed liveness probe, will be restarted"));
+        Assert.That(cluster.EventsOf("sick"), Has.Some.StartsWith("Unhealthy: Liveness probe failed: cat: can't open '/tmp/ok'").And.Some.EqualTo("Killing: Container app failed liveness probe, will be restarted"));
     }
 
     [Test]
     public async Task Readiness_comes_and_goes_with_its_probe()
     {
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"moody","labels":{"app":"moody"}},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","mkdir /tmp/w; touch /tmp/w/ok; exec httpd -f -p 80 -h /tmp/w"],"readinessProbe":{"httpGet":{"path":"/ok","port":80},"periodSeconds":1,"failureThreshold":1}}]}}""");
-        _cluster.Create(Kinds.Services, """{"metadata":{"name":"moody"},"spec":{"selector":{"app":"moody"},"ports":[{"port":80}]}}""");
-        await _cluster.UntilReadyAsync("moody");
-        await _cluster.UntilAsync(Kinds.Endpoints, "moody", e => e.Objs("subsets").Any(s => s.Objs("addresses").Any()));
-        await _cluster.ExecAsync("moody", "rm", "/tmp/w/ok");
-        var pod = await _cluster.UntilAsync(Kinds.Pods, "moody", p => p.Obj("status").Condition("Ready").Str("status") == "False");
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"moody","labels":{"app":"moody"}},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","mkdir /tmp/w; touch /tmp/w/ok; exec httpd -f -p 80 -h /tmp/w"],"readinessProbe":{"httpGet":{"path":"/ok","port":80},"periodSeconds":1,"failureThreshold":1}}]}}""");
+        cluster.Create(Kinds.Services, """{"metadata":{"name":"moody"},"spec":{"selector":{"app":"moody"},"ports":[{"port":80}]}}""");
+        await cluster.UntilReadyAsync("moody");
+        await cluster.UntilAsync(Kinds.Endpoints, "moody", e => e.Objs("subsets").Any(s => s.Objs("addresses").Any()));
+        await cluster.ExecAsync("moody", "rm", "/tmp/w/ok");
+        var pod = await cluster.UntilAsync(Kinds.Pods, "moody", p => p.Obj("status").Condition("Ready").Str("status") == "False");
         Assert.That(pod.Obj("status").Condition("Ready").Str("message"), Is.EqualTo("containers with unready status: [app]"));
-        await _cluster.UntilAsync(Kinds.Endpoints, "moody", e => e.Objs("subsets").Any(s => s.Objs("notReadyAddresses").Any()));
-        Assert.That(_cluster.EventsOf("moody"), Has.Some.EqualTo("Unhealthy: Readiness probe failed: HTTP probe failed with statuscode: 404"));
+        await cluster.UntilAsync(Kinds.Endpoints, "moody", e => e.Objs("subsets").Any(s => s.Objs("notReadyAddresses").Any()));
+        Assert.That(cluster.EventsOf("moody"), Has.Some.EqualTo("Unhealthy: Readiness probe failed: HTTP probe failed with statuscode: 404"));
     }
 
     [Test]
     public async Task A_deadline_of_years_lets_a_pod_live_and_end()
     {
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"patient"},"spec":{"restartPolicy":"Never","activeDeadlineSeconds":2147483647,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","while ! test -e /tmp/go; do sleep 0.1; done"]}]}}""");
-        await _cluster.UntilReadyAsync("patient");
-        await _cluster.ExecAsync("patient", "touch", "/tmp/go");
-        await _cluster.UntilAsync(Kinds.Pods, "patient", p => p.Str("status", "phase") == "Succeeded");
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"patient"},"spec":{"restartPolicy":"Never","activeDeadlineSeconds":2147483647,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","while ! test -e /tmp/go; do sleep 0.1; done"]}]}}""");
+        await cluster.UntilReadyAsync("patient");
+        await cluster.ExecAsync("patient", "touch", "/tmp/go");
+        await cluster.UntilAsync(Kinds.Pods, "patient", p => p.Str("status", "phase") == "Succeeded");
     }
 
     [Test]
     public async Task A_deleted_pod_gets_its_grace_and_its_hook()
     {
-        _cluster.Create(Kinds.ConfigMaps, """{"metadata":{"name":"unused"}}""");
-        _cluster.Create(Kinds.Pods, """
+        cluster.Create(Kinds.ConfigMaps, """{"metadata":{"name":"unused"}}""");
+        cluster.Create(Kinds.Pods, """
             {"metadata":{"name":"polite"},"spec":{"terminationGracePeriodSeconds":20,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","trap 'echo term; exit 0' TERM; sleep 1000 & wait"],
             "lifecycle":{"preStop":{"exec":{"command":["sh","-c","echo hook > /proc/1/fd/1"]}}}}]}}
             """);
-        await _cluster.UntilReadyAsync("polite");
+        await cluster.UntilReadyAsync("polite");
         using var log = new MemoryStream();
-        var following = _cluster.Api.Pods!.LogsAsync("default", "polite", new() { Follow = true }, log, CancellationToken.None);
+        var following = cluster.Api.Pods!.LogsAsync("default", "polite", new() { Follow = true }, log, CancellationToken.None);
         var started = TimeProvider.System.GetTimestamp();
-        _cluster.Api.Delete(Kinds.Pods, "default", "polite");
-        await _cluster.UntilGoneAsync(Kinds.Pods, "polite");
+        cluster.Api.Delete(Kinds.Pods, "default", "polite");
+        await cluster.UntilGoneAsync(Kinds.Pods, "polite");
         await following;
         Assert.That(System.Text.Encoding.UTF8.GetString(log.ToArray()), Is.EqualTo("hook\nterm\n"));
         Assert.That(TimeProvider.System.GetElapsedTime(started), Is.LessThan(TimeSpan.FromSeconds(10)));
-        Assert.That(_cluster.EventsOf("polite"), Has.Some.EqualTo("Killing: Stopping container app"));
+        Assert.That(cluster.EventsOf("polite"), Has.Some.EqualTo("Killing: Stopping container app"));
     }
 
     [Test]
     public async Task A_deaf_container_is_killed_after_the_grace_period()
     {
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"deaf"},"spec":{"terminationGracePeriodSeconds":2,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","trap '' TERM; while true; do sleep 1; done"]}]}}""");
-        await _cluster.UntilReadyAsync("deaf");
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"deaf"},"spec":{"terminationGracePeriodSeconds":2,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","trap '' TERM; while true; do sleep 1; done"]}]}}""");
+        await cluster.UntilReadyAsync("deaf");
         var started = TimeProvider.System.GetTimestamp();
-        _cluster.Api.Delete(Kinds.Pods, "default", "deaf");
-        await _cluster.UntilGoneAsync(Kinds.Pods, "deaf");
+        cluster.Api.Delete(Kinds.Pods, "default", "deaf");
+        await cluster.UntilGoneAsync(Kinds.Pods, "deaf");
         Assert.That(TimeProvider.System.GetElapsedTime(started).TotalSeconds, Is.InRange(1.5, 8));
     }
 
     [Test]
     public async Task Logs_can_be_cut_by_lines_bytes_and_time()
     {
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"chatty"},"spec":{"restartPolicy":"Never","containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","seq 1 5; sleep 1; echo err >&2"]}]}}""");
-        await _cluster.UntilAsync(Kinds.Pods, "chatty", p => p.Str("status", "phase") == "Succeeded");
-        Assert.That(await _cluster.LogAsync("chatty"), Is.EqualTo("1\n2\n3\n4\n5\nerr\n"));
-        Assert.That(await _cluster.LogAsync("chatty", new() { TailLines = 2 }), Is.EqualTo("5\nerr\n"));
-        Assert.That(await _cluster.LogAsync("chatty", new() { LimitBytes = 3 }), Is.EqualTo("1\n2"));
-        Assert.That(await _cluster.LogAsync("chatty", new() { TailLines = 1, Timestamps = true }), Does.Match(@"^\d{4}-\d\d-\d\dT[0-9:.]+Z err\n$"));
-        Assert.That(await _cluster.LogAsync("chatty", new() { SinceTime = DateTimeOffset.UtcNow.AddMinutes(5) }), Is.Empty);
-        Assert.That(async () => await _cluster.LogAsync("chatty", new() { Container = "nobody" }), Throws.TypeOf<ApiException>().With.Message.EqualTo("container nobody is not valid for pod chatty"));
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"chatty"},"spec":{"restartPolicy":"Never","containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","seq 1 5; sleep 1; echo err >&2"]}]}}""");
+        await cluster.UntilAsync(Kinds.Pods, "chatty", p => p.Str("status", "phase") == "Succeeded");
+        Assert.That(await cluster.LogAsync("chatty"), Is.EqualTo("1\n2\n3\n4\n5\nerr\n"));
+        Assert.That(await cluster.LogAsync("chatty", new() { TailLines = 2 }), Is.EqualTo("5\nerr\n"));
+        Assert.That(await cluster.LogAsync("chatty", new() { LimitBytes = 3 }), Is.EqualTo("1\n2"));
+        Assert.That(await cluster.LogAsync("chatty", new() { TailLines = 1, Timestamps = true }), Does.Match(@"^\d{4}-\d\d-\d\dT[0-9:.]+Z err\n$"));
+        Assert.That(await cluster.LogAsync("chatty", new() { SinceTime = DateTimeOffset.UtcNow.AddMinutes(5) }), Is.Empty);
+        Assert.That(async () => await cluster.LogAsync("chatty", new() { Container = "nobody" }), Throws.TypeOf<ApiException>().With.Message.EqualTo("container nobody is not valid for pod chatty"));
     }
 
     [Test]
     public async Task A_pod_beyond_its_deadline_fails()
     {
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"late-pod"},"spec":{"activeDeadlineSeconds":1,"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}""");
-        var pod = await _cluster.UntilAsync(Kinds.Pods, "late-pod", p => p.Str("status", "phase") == "Failed");
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"late-pod"},"spec":{"activeDeadlineSeconds":1,"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}""");
+        var pod = await cluster.UntilAsync(Kinds.Pods, "late-pod", p => p.Str("status", "phase") == "Failed");
         Assert.That(pod.Str("status", "reason"), Is.EqualTo("DeadlineExceeded"));
     }
 }

@@ -9,31 +9,31 @@ namespace CiSteps.Sandbox.Tests.Pods;
 [Category("NeedsDocker")]
 public sealed class PrivateImages
 {
-    private readonly RunningCluster _cluster = SharedCluster.Cluster;
+    private readonly RunningCluster cluster = SharedCluster.Cluster;
 
     [Test]
     public async Task A_pull_secret_of_the_pod_or_its_account_opens_the_registry_and_the_status_names_the_digest()
     {
         await using var registry = await LocalRegistry.StartAsync(RegistryAccess.Basic);
         var reference = registry.Reference("team/app");
-        await _cluster.Engine.MakeBaseImageAsync(reference.Repository, "1");
-        var pushed = await _cluster.Engine.PushAsync(reference, LocalRegistry.Credential);
-        await _cluster.Engine.Engine.RemoveImageAsync(reference.ToString(), force: true);
+        await cluster.Engine.MakeBaseImageAsync(reference.Repository, "1");
+        var pushed = await cluster.Engine.PushAsync(reference, LocalRegistry.Credential);
+        await cluster.Engine.Engine.RemoveImageAsync(reference.ToString(), force: true);
         var pod = """{"metadata":{"name":"NAME"},"spec":{MORE"containers":[{"name":"app","image":"REF","command":["sleep","1000"]}],"terminationGracePeriodSeconds":0}}""".Replace("REF", reference.ToString());
 
-        _cluster.Create(Kinds.Pods, pod.Replace("NAME", "locked-out").Replace("MORE", ""));
-        var refused = await _cluster.UntilAsync(Kinds.Pods, "locked-out", p => p.Objs("status", "containerStatuses").Any(c => c.Str("state", "waiting", "reason") == "ErrImagePull"));
+        cluster.Create(Kinds.Pods, pod.Replace("NAME", "locked-out").Replace("MORE", ""));
+        var refused = await cluster.UntilAsync(Kinds.Pods, "locked-out", p => p.Objs("status", "containerStatuses").Any(c => c.Str("state", "waiting", "reason") == "ErrImagePull"));
         Assert.That(refused.Objs("status", "containerStatuses").Single().Str("state", "waiting", "message"), Does.Contain("basic auth"));
 
         var auth = Convert.ToBase64String(Encoding.UTF8.GetBytes($"{LocalRegistry.User}:{LocalRegistry.Password}"));
         var config = Convert.ToBase64String(Encoding.UTF8.GetBytes($"{{\"auths\":{{\"http://{registry.Host}\":{{\"auth\":\"{auth}\"}}}}}}"));
-        _cluster.Create(Kinds.Secrets, """{"metadata":{"name":"pull"},"type":"kubernetes.io/dockerconfigjson","data":{".dockerconfigjson":"CONFIG"}}""".Replace("CONFIG", config));
-        _cluster.Create(Kinds.Pods, pod.Replace("NAME", "let-in").Replace("MORE", "\"imagePullSecrets\":[{\"name\":\"pull\"}],"));
-        var running = await _cluster.UntilReadyAsync("let-in");
+        cluster.Create(Kinds.Secrets, """{"metadata":{"name":"pull"},"type":"kubernetes.io/dockerconfigjson","data":{".dockerconfigjson":"CONFIG"}}""".Replace("CONFIG", config));
+        cluster.Create(Kinds.Pods, pod.Replace("NAME", "let-in").Replace("MORE", "\"imagePullSecrets\":[{\"name\":\"pull\"}],"));
+        var running = await cluster.UntilReadyAsync("let-in");
         Assert.That(running.Objs("status", "containerStatuses").Single().Str("imageID"), Is.EqualTo($"{reference.Repository}@{pushed}"));
 
-        _cluster.Create(Kinds.ServiceAccounts, """{"metadata":{"name":"puller"},"imagePullSecrets":[{"name":"pull"}]}""");
-        _cluster.Create(Kinds.Pods, pod.Replace("NAME", "let-in-too").Replace("MORE", "\"serviceAccountName\":\"puller\","));
-        await _cluster.UntilReadyAsync("let-in-too");
+        cluster.Create(Kinds.ServiceAccounts, """{"metadata":{"name":"puller"},"imagePullSecrets":[{"name":"pull"}]}""");
+        cluster.Create(Kinds.Pods, pod.Replace("NAME", "let-in-too").Replace("MORE", "\"serviceAccountName\":\"puller\","));
+        await cluster.UntilReadyAsync("let-in-too");
     }
 }

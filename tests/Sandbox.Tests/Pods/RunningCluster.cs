@@ -14,19 +14,19 @@ internal sealed class RunningCluster : IAsyncDisposable
     // A pod's specification where only its being there matters.
     private const string Sleeper = """{"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}""";
 
-    private readonly CancellationTokenSource _stop = new();
-    private readonly LocalEngine _engine;
-    private readonly PodHost _host;
-    private readonly Task _running;
+    private readonly CancellationTokenSource stop = new();
+    private readonly LocalEngine engine;
+    private readonly PodHost host;
+    private readonly Task running;
 
     private RunningCluster(LocalEngine engine, PodHost host, string image)
     {
-        _engine = engine;
-        _host = host;
+        this.engine = engine;
+        this.host = host;
         Image = image;
         Api = new ClusterApi(new ClusterApiOptions { ServiceIpPrefix = host.ServiceIpPrefix });
         IEnumerable<IClusterComponent> components = [.. ClusterApi.CreateComponents(), new ControllerSet(TimeProvider.System, Report, "no certificate, only a file"), .. host.Components];
-        _running = Task.WhenAll(components.Select(c => Task.Run(() => RunAsync(c))));
+        running = Task.WhenAll(components.Select(c => Task.Run(() => RunAsync(c))));
     }
 
     public ClusterApi Api { get; }
@@ -34,7 +34,7 @@ internal sealed class RunningCluster : IAsyncDisposable
     /// <summary>An image with a shell and the usual tools.</summary>
     public string Image { get; }
 
-    public LocalEngine Engine => _engine;
+    public LocalEngine Engine => engine;
 
     /// <summary>What the components reported; a healthy run reports nothing.</summary>
     public List<string> Reports { get; } = [];
@@ -49,23 +49,23 @@ internal sealed class RunningCluster : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
-        await _running;
-        await _host.DisposeAsync();
-        await _engine.DisposeAsync();
-        _stop.Dispose();
+        await stop.CancelAsync();
+        await running;
+        await host.DisposeAsync();
+        await engine.DisposeAsync();
+        stop.Dispose();
     }
 
     /// <summary>Creates an object from JSON in which IMAGE stands for the image.</summary>
     public JsonObject Create(ResourceType type, string json, string ns = "default") =>
         Api.Create(type, ns, Addressed(type, (JsonObject)JsonNode.Parse(json.Replace("SLEEPER", Sleeper).Replace("IMAGE", Image))!));
 
-    private int _addresses = 20;
+    private int addresses = 20;
 
     private JsonObject Addressed(ResourceType type, JsonObject obj)
     {
         if (type == Kinds.Services && obj.Str("spec", "clusterIP") is null)
-            obj.Obj("spec")!["clusterIP"] = _host.ServiceIpPrefix + Interlocked.Increment(ref _addresses);
+            obj.Obj("spec")!["clusterIP"] = host.ServiceIpPrefix + Interlocked.Increment(ref addresses);
         return obj;
     }
 
@@ -171,9 +171,9 @@ internal sealed class RunningCluster : IAsyncDisposable
     {
         try
         {
-            await component.RunAsync(Api, _stop.Token);
+            await component.RunAsync(Api, stop.Token);
         }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             // The test is over.
         }

@@ -8,59 +8,59 @@ namespace CiSteps.Sandbox.Tests.Pods;
 [Category("NeedsDocker")]
 public sealed class Workloads
 {
-    private readonly RunningCluster _cluster = SharedCluster.Cluster;
+    private readonly RunningCluster cluster = SharedCluster.Cluster;
 
     [Test]
     public async Task A_stateful_set_has_stable_names_in_order_and_updates_from_the_last()
     {
-        _cluster.Create(Kinds.Services, """{"metadata":{"name":"db"},"spec":{"clusterIP":"None","selector":{"app":"db"},"ports":[{"port":80,"name":"http"}]}}""");
-        _cluster.Create(Kinds.StatefulSets, """{"metadata":{"name":"db"},"spec":{"replicas":2,"serviceName":"db","selector":{"matchLabels":{"app":"db"}},"template":{"metadata":{"labels":{"app":"db"}},"spec":SLEEPER}}}""");
-        var set = await _cluster.UntilAsync(Kinds.StatefulSets, "db", s => s.Int(0, "status", "readyReplicas") == 2);
-        Assert.That(_cluster.PodsOf("db").Select(p => p.Name()), Is.EqualTo(new[] { "db-0", "db-1" }));
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"db-client"},"spec":SLEEPER}""");
-        await _cluster.UntilReadyAsync("db-client");
-        var address = _cluster.PodsOf("db")[1].Str("status", "podIP")!;
-        var (code, output) = await _cluster.ExecAsync("db-client", "nslookup", "db-1.db.default.svc.cluster.local");
+        cluster.Create(Kinds.Services, """{"metadata":{"name":"db"},"spec":{"clusterIP":"None","selector":{"app":"db"},"ports":[{"port":80,"name":"http"}]}}""");
+        cluster.Create(Kinds.StatefulSets, """{"metadata":{"name":"db"},"spec":{"replicas":2,"serviceName":"db","selector":{"matchLabels":{"app":"db"}},"template":{"metadata":{"labels":{"app":"db"}},"spec":SLEEPER}}}""");
+        var set = await cluster.UntilAsync(Kinds.StatefulSets, "db", s => s.Int(0, "status", "readyReplicas") == 2);
+        Assert.That(cluster.PodsOf("db").Select(p => p.Name()), Is.EqualTo(new[] { "db-0", "db-1" }));
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"db-client"},"spec":SLEEPER}""");
+        await cluster.UntilReadyAsync("db-client");
+        var address = cluster.PodsOf("db")[1].Str("status", "podIP")!;
+        var (code, output) = await cluster.ExecAsync("db-client", "nslookup", "db-1.db.default.svc.cluster.local");
         Assert.That(output, Does.Contain(address), $"exit {code}");
-        Assert.That((await _cluster.ExecAsync("db-client", "nslookup", "db.default.svc.cluster.local")).Output, Does.Contain(address));
+        Assert.That((await cluster.ExecAsync("db-client", "nslookup", "db.default.svc.cluster.local")).Output, Does.Contain(address));
 
         var before = set.Str("status", "updateRevision");
-        _cluster.Change(Kinds.StatefulSets, "db", s => s.Ensure("spec").Ensure("template").Ensure("metadata").Ensure("annotations")["v"] = "2");
-        set = await _cluster.UntilAsync(Kinds.StatefulSets, "db", s => s.Str("status", "currentRevision") is { } c && c != before && c == s.Str("status", "updateRevision") && s.Int(0, "status", "readyReplicas") == 2);
-        Assert.That(_cluster.PodsOf("db").Select(p => p.Annotation("v")), Is.All.EqualTo("2"));
-        var created = _cluster.PodsOf("db").ToDictionary(p => p.Name(), p => p.Created());
+        cluster.Change(Kinds.StatefulSets, "db", s => s.Ensure("spec").Ensure("template").Ensure("metadata").Ensure("annotations")["v"] = "2");
+        set = await cluster.UntilAsync(Kinds.StatefulSets, "db", s => s.Str("status", "currentRevision") is { } c && c != before && c == s.Str("status", "updateRevision") && s.Int(0, "status", "readyReplicas") == 2);
+        Assert.That(cluster.PodsOf("db").Select(p => p.Annotation("v")), Is.All.EqualTo("2"));
+        var created = cluster.PodsOf("db").ToDictionary(p => p.Name(), p => p.Created());
         Assert.That(created["db-1"], Is.LessThanOrEqualTo(created["db-0"]));
-        Assert.That(_cluster.Api.List(Kinds.ControllerRevisions, "default").Items.Count(r => Ownership.ControllerOf(r).Str("uid") == set.Uid()), Is.EqualTo(2));
+        Assert.That(cluster.Api.List(Kinds.ControllerRevisions, "default").Items.Count(r => Ownership.ControllerOf(r).Str("uid") == set.Uid()), Is.EqualTo(2));
 
-        _cluster.Change(Kinds.StatefulSets, "db", s => s.Obj("spec")!["replicas"] = 1);
-        await _cluster.UntilGoneAsync(Kinds.Pods, "db-1");
-        Assert.That(_cluster.PodsOf("db").Select(p => p.Name()), Is.EqualTo(new[] { "db-0" }));
+        cluster.Change(Kinds.StatefulSets, "db", s => s.Obj("spec")!["replicas"] = 1);
+        await cluster.UntilGoneAsync(Kinds.Pods, "db-1");
+        Assert.That(cluster.PodsOf("db").Select(p => p.Name()), Is.EqualTo(new[] { "db-0" }));
     }
 
     [Test]
     public async Task A_daemon_set_has_a_pod_on_each_node_that_fits()
     {
-        _cluster.Create(Kinds.DaemonSets, """{"metadata":{"name":"agent"},"spec":{"selector":{"matchLabels":{"app":"agent"}},"template":{"metadata":{"labels":{"app":"agent"}},"spec":SLEEPER}}}""");
-        await _cluster.UntilAsync(Kinds.DaemonSets, "agent", d => d.Int(0, "status", "numberAvailable") == 2);
-        Assert.That(_cluster.PodsOf("agent").Select(p => p.Str("spec", "nodeName")), Is.EquivalentTo(new[] { "node-1", "node-2" }));
-        _cluster.Change(Kinds.DaemonSets, "agent", d => d.Ensure("spec").Ensure("template").Ensure("metadata").Ensure("annotations")["v"] = "2");
-        await _cluster.UntilAsync(Kinds.DaemonSets, "agent", d => d.Int(0, "status", "updatedNumberScheduled") == 2 && d.Int(0, "status", "numberAvailable") == 2 && d.Num("status", "observedGeneration") == d.Generation());
+        cluster.Create(Kinds.DaemonSets, """{"metadata":{"name":"agent"},"spec":{"selector":{"matchLabels":{"app":"agent"}},"template":{"metadata":{"labels":{"app":"agent"}},"spec":SLEEPER}}}""");
+        await cluster.UntilAsync(Kinds.DaemonSets, "agent", d => d.Int(0, "status", "numberAvailable") == 2);
+        Assert.That(cluster.PodsOf("agent").Select(p => p.Str("spec", "nodeName")), Is.EquivalentTo(new[] { "node-1", "node-2" }));
+        cluster.Change(Kinds.DaemonSets, "agent", d => d.Ensure("spec").Ensure("template").Ensure("metadata").Ensure("annotations")["v"] = "2");
+        await cluster.UntilAsync(Kinds.DaemonSets, "agent", d => d.Int(0, "status", "updatedNumberScheduled") == 2 && d.Int(0, "status", "numberAvailable") == 2 && d.Num("status", "observedGeneration") == d.Generation());
     }
 
     [Test]
     public async Task A_stuck_roll_out_exceeds_its_deadline_keeps_serving_and_is_undone_by_its_old_template()
     {
-        _cluster.Create(Kinds.Deployments, """{"metadata":{"name":"stuck"},"spec":{"replicas":2,"progressDeadlineSeconds":2,"selector":{"matchLabels":{"app":"stuck"}},"template":{"metadata":{"labels":{"app":"stuck"}},"spec":SLEEPER}}}""");
-        await _cluster.UntilAsync(Kinds.Deployments, "stuck", d => d.Int(0, "status", "availableReplicas") == 2);
-        _cluster.Change(Kinds.Deployments, "stuck", d => d.Objs("spec", "template", "spec", "containers").First()["image"] = "localhost:1/absent:1");
-        var failed = await _cluster.UntilAsync(Kinds.Deployments, "stuck", d => d.Obj("status").Condition("Progressing").Str("reason") == "ProgressDeadlineExceeded");
+        cluster.Create(Kinds.Deployments, """{"metadata":{"name":"stuck"},"spec":{"replicas":2,"progressDeadlineSeconds":2,"selector":{"matchLabels":{"app":"stuck"}},"template":{"metadata":{"labels":{"app":"stuck"}},"spec":SLEEPER}}}""");
+        await cluster.UntilAsync(Kinds.Deployments, "stuck", d => d.Int(0, "status", "availableReplicas") == 2);
+        cluster.Change(Kinds.Deployments, "stuck", d => d.Objs("spec", "template", "spec", "containers").First()["image"] = "localhost:1/absent:1");
+        var failed = await cluster.UntilAsync(Kinds.Deployments, "stuck", d => d.Obj("status").Condition("Progressing").Str("reason") == "ProgressDeadlineExceeded");
         Assert.That(failed.Obj("status").Condition("Progressing").Str("message"), Does.Match("^ReplicaSet \"stuck-[a-z0-9]+\" has timed out progressing.$"));
         Assert.That(failed.Int(0, "status", "availableReplicas"), Is.EqualTo(2));
         Assert.That(failed.Annotation("deployment.kubernetes.io/revision"), Is.EqualTo("2"));
-        _cluster.Change(Kinds.Deployments, "stuck", d => d.Objs("spec", "template", "spec", "containers").First()["image"] = _cluster.Image);
-        var undone = await _cluster.UntilAsync(Kinds.Deployments, "stuck", d => d.Obj("status").Condition("Progressing").Str("reason") == "NewReplicaSetAvailable" && d.Num("status", "observedGeneration") == d.Generation() && d.Int(0, "status", "updatedReplicas") == 2);
+        cluster.Change(Kinds.Deployments, "stuck", d => d.Objs("spec", "template", "spec", "containers").First()["image"] = cluster.Image);
+        var undone = await cluster.UntilAsync(Kinds.Deployments, "stuck", d => d.Obj("status").Condition("Progressing").Str("reason") == "NewReplicaSetAvailable" && d.Num("status", "observedGeneration") == d.Generation() && d.Int(0, "status", "updatedReplicas") == 2);
         Assert.That(undone.Annotation("deployment.kubernetes.io/revision"), Is.EqualTo("3"));
-        var sets = _cluster.Api.List(Kinds.ReplicaSets, "default", LabelSelector.Of([new("app", "stuck")])).Items;
+        var sets = cluster.Api.List(Kinds.ReplicaSets, "default", LabelSelector.Of([new("app", "stuck")])).Items;
         Assert.That(sets, Has.Count.EqualTo(2), "the first set serves again, under a new revision");
         Assert.That(sets.Single(s => s.Int(1, "spec", "replicas") == 2).Annotation("deployment.kubernetes.io/revision-history"), Is.EqualTo("1"));
     }
@@ -68,43 +68,43 @@ public sealed class Workloads
     [Test]
     public async Task A_paused_deployment_waits_and_scales_but_does_not_roll()
     {
-        _cluster.Create(Kinds.Deployments, """{"metadata":{"name":"paused"},"spec":{"replicas":1,"selector":{"matchLabels":{"app":"paused"}},"template":{"metadata":{"labels":{"app":"paused"}},"spec":SLEEPER}}}""");
-        await _cluster.UntilAsync(Kinds.Deployments, "paused", d => d.Int(0, "status", "availableReplicas") == 1);
-        _cluster.Change(Kinds.Deployments, "paused", d =>
+        cluster.Create(Kinds.Deployments, """{"metadata":{"name":"paused"},"spec":{"replicas":1,"selector":{"matchLabels":{"app":"paused"}},"template":{"metadata":{"labels":{"app":"paused"}},"spec":SLEEPER}}}""");
+        await cluster.UntilAsync(Kinds.Deployments, "paused", d => d.Int(0, "status", "availableReplicas") == 1);
+        cluster.Change(Kinds.Deployments, "paused", d =>
         {
             d.Obj("spec")!["paused"] = true;
             d.Obj("spec")!["replicas"] = 2;
             d.Ensure("spec").Ensure("template").Ensure("metadata").Ensure("annotations")["v"] = "2";
         });
-        var held = await _cluster.UntilAsync(Kinds.Deployments, "paused", d => d.Int(0, "status", "availableReplicas") == 2);
+        var held = await cluster.UntilAsync(Kinds.Deployments, "paused", d => d.Int(0, "status", "availableReplicas") == 2);
         Assert.That(held.Obj("status").Condition("Progressing").Str("reason"), Is.EqualTo("DeploymentPaused"));
         Assert.That(held.Int(0, "status", "updatedReplicas"), Is.Zero);
-        Assert.That(_cluster.PodsOf("paused").Select(p => p.Annotation("v")), Is.All.Null);
-        _cluster.Change(Kinds.Deployments, "paused", d => d.Obj("spec")!.Remove("paused"));
-        await _cluster.UntilAsync(Kinds.Deployments, "paused", d => d.Int(0, "status", "updatedReplicas") == 2 && d.Int(0, "status", "replicas") == 2 && d.Int(0, "status", "availableReplicas") == 2);
+        Assert.That(cluster.PodsOf("paused").Select(p => p.Annotation("v")), Is.All.Null);
+        cluster.Change(Kinds.Deployments, "paused", d => d.Obj("spec")!.Remove("paused"));
+        await cluster.UntilAsync(Kinds.Deployments, "paused", d => d.Int(0, "status", "updatedReplicas") == 2 && d.Int(0, "status", "replicas") == 2 && d.Int(0, "status", "availableReplicas") == 2);
     }
 
     [Test]
     public async Task Recreate_ends_all_old_pods_before_the_new_ones_start()
     {
-        _cluster.Create(Kinds.Deployments, """{"metadata":{"name":"again"},"spec":{"replicas":2,"strategy":{"type":"Recreate"},"selector":{"matchLabels":{"app":"again"}},"template":{"metadata":{"labels":{"app":"again"}},"spec":SLEEPER}}}""");
-        await _cluster.UntilAsync(Kinds.Deployments, "again", d => d.Int(0, "status", "availableReplicas") == 2);
+        cluster.Create(Kinds.Deployments, """{"metadata":{"name":"again"},"spec":{"replicas":2,"strategy":{"type":"Recreate"},"selector":{"matchLabels":{"app":"again"}},"template":{"metadata":{"labels":{"app":"again"}},"spec":SLEEPER}}}""");
+        await cluster.UntilAsync(Kinds.Deployments, "again", d => d.Int(0, "status", "availableReplicas") == 2);
         var most = 0;
         using var stop = new CancellationTokenSource();
         var counting = Task.Run(async () =>
         {
             try
             {
-                await foreach (var _ in _cluster.Api.WatchAsync(Kinds.Pods, "default", 0, stop.Token))
-                    most = Math.Max(most, _cluster.PodsOf("again").Count);
+                await foreach (var _ in cluster.Api.WatchAsync(Kinds.Pods, "default", 0, stop.Token))
+                    most = Math.Max(most, cluster.PodsOf("again").Count);
             }
             catch (OperationCanceledException)
             {
                 // Enough.
             }
         });
-        _cluster.Change(Kinds.Deployments, "again", d => d.Ensure("spec").Ensure("template").Ensure("metadata").Ensure("annotations")["v"] = "2");
-        await _cluster.UntilAsync(Kinds.Deployments, "again", d => d.Num("status", "observedGeneration") == d.Generation() && d.Int(0, "status", "updatedReplicas") == 2 && d.Int(0, "status", "availableReplicas") == 2);
+        cluster.Change(Kinds.Deployments, "again", d => d.Ensure("spec").Ensure("template").Ensure("metadata").Ensure("annotations")["v"] = "2");
+        await cluster.UntilAsync(Kinds.Deployments, "again", d => d.Num("status", "observedGeneration") == d.Generation() && d.Int(0, "status", "updatedReplicas") == 2 && d.Int(0, "status", "availableReplicas") == 2);
         await stop.CancelAsync();
         await counting;
         Assert.That(most, Is.EqualTo(2));
@@ -115,40 +115,40 @@ public sealed class Workloads
     public async Task A_job_gives_up_at_its_limit_of_restarts(int limit, int restarts)
     {
         var name = $"restarts-{limit}";
-        _cluster.Create(Kinds.Jobs, $$$"""{"metadata":{"name":"{{{name}}}"},"spec":{"backoffLimit":{{{limit}}},"template":{"spec":{"schedulerName":"nobody","restartPolicy":"OnFailure","containers":[{"name":"t","image":"IMAGE"}]} } } }""");
-        await _cluster.UntilAsync(Kinds.Jobs, name, j => j.Num("status", "active") == 1);
-        var pod = _cluster.Api.List(Kinds.Pods, "default").Items.Single(p => p.Label("job-name") == name);
+        cluster.Create(Kinds.Jobs, $$$"""{"metadata":{"name":"{{{name}}}"},"spec":{"backoffLimit":{{{limit}}},"template":{"spec":{"schedulerName":"nobody","restartPolicy":"OnFailure","containers":[{"name":"t","image":"IMAGE"}]} } } }""");
+        await cluster.UntilAsync(Kinds.Jobs, name, j => j.Num("status", "active") == 1);
+        var pod = cluster.Api.List(Kinds.Pods, "default").Items.Single(p => p.Label("job-name") == name);
         pod["status"] = JsonNode.Parse("""{"phase":"Running","containerStatuses":[{"name":"t","restartCount":COUNT}]}""".Replace("COUNT", $"{restarts}"));
-        _cluster.Api.UpdateStatus(Kinds.Pods, pod);
+        cluster.Api.UpdateStatus(Kinds.Pods, pod);
 
-        var job = await _cluster.UntilAsync(Kinds.Jobs, name, j => j.Obj("status").Condition("FailureTarget") is not null);
+        var job = await cluster.UntilAsync(Kinds.Jobs, name, j => j.Obj("status").Condition("FailureTarget") is not null);
         Assert.That(job.Obj("status").Condition("FailureTarget").Str("reason"), Is.EqualTo("BackoffLimitExceeded"));
     }
 
     [Test]
     public void A_job_that_wants_what_nobody_acts_on_is_refused() => Assert.That(
-        () => _cluster.Create(Kinds.Jobs, """{"metadata":{"name":"picky"},"spec":{"backoffLimitPerIndex":1,"completions":2,"completionMode":"Indexed","template":{"spec":{"restartPolicy":"Never","containers":[{"name":"t","image":"IMAGE"}]}}}}"""),
+        () => cluster.Create(Kinds.Jobs, """{"metadata":{"name":"picky"},"spec":{"backoffLimitPerIndex":1,"completions":2,"completionMode":"Indexed","template":{"spec":{"restartPolicy":"Never","containers":[{"name":"t","image":"IMAGE"}]}}}}"""),
         Throws.TypeOf<ApiException>().With.Message.Contains("spec.backoffLimitPerIndex: Forbidden: the sandbox does not act on it"));
 
     [Test]
     public async Task Jobs_run_in_parallel_retry_and_expire()
     {
-        _cluster.Create(Kinds.Jobs, """{"metadata":{"name":"many"},"spec":{"completions":3,"parallelism":2,"completionMode":"Indexed","ttlSecondsAfterFinished":1,"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"t","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo $JOB_COMPLETION_INDEX"]}]}}}}""");
-        _cluster.Create(Kinds.Jobs, """{"metadata":{"name":"slow"},"spec":{"activeDeadlineSeconds":1,"template":{"spec":{"restartPolicy":"Never","terminationGracePeriodSeconds":0,"containers":[{"name":"t","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}}}""");
-        var many = await _cluster.UntilAsync(Kinds.Jobs, "many", j => j.Obj("status").IsTrue("Complete"));
+        cluster.Create(Kinds.Jobs, """{"metadata":{"name":"many"},"spec":{"completions":3,"parallelism":2,"completionMode":"Indexed","ttlSecondsAfterFinished":1,"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"t","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo $JOB_COMPLETION_INDEX"]}]}}}}""");
+        cluster.Create(Kinds.Jobs, """{"metadata":{"name":"slow"},"spec":{"activeDeadlineSeconds":1,"template":{"spec":{"restartPolicy":"Never","terminationGracePeriodSeconds":0,"containers":[{"name":"t","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}}}""");
+        var many = await cluster.UntilAsync(Kinds.Jobs, "many", j => j.Obj("status").IsTrue("Complete"));
         Assert.That((many.Int(0, "status", "succeeded"), many.Str("status", "completedIndexes")), Is.EqualTo((3, "0-2")));
-        var slow = await _cluster.UntilAsync(Kinds.Jobs, "slow", j => j.Obj("status").IsTrue("Failed"));
+        var slow = await cluster.UntilAsync(Kinds.Jobs, "slow", j => j.Obj("status").IsTrue("Failed"));
         Assert.That(slow.Obj("status").Condition("Failed").Str("reason"), Is.EqualTo("DeadlineExceeded"));
-        await _cluster.UntilGoneAsync(Kinds.Jobs, "many");
+        await cluster.UntilGoneAsync(Kinds.Jobs, "many");
     }
 
     [Test]
     public async Task A_quota_shows_what_is_used()
     {
-        _cluster.Create(Kinds.Namespaces, """{"metadata":{"name":"fenced"}}""", "");
-        _cluster.Create(Kinds.ResourceQuotas, """{"metadata":{"name":"q"},"spec":{"hard":{"pods":"4","requests.memory":"1Gi","count/configmaps":"5"}}}""", "fenced");
-        _cluster.Create(Kinds.Pods, """{"metadata":{"name":"p"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"resources":{"requests":{"memory":"128Mi"}}}]}}""", "fenced");
-        var quota = await _cluster.UntilAsync(Kinds.ResourceQuotas, "q", q => q.Str("status", "used", "pods") == "1", "fenced");
+        cluster.Create(Kinds.Namespaces, """{"metadata":{"name":"fenced"}}""", "");
+        cluster.Create(Kinds.ResourceQuotas, """{"metadata":{"name":"q"},"spec":{"hard":{"pods":"4","requests.memory":"1Gi","count/configmaps":"5"}}}""", "fenced");
+        cluster.Create(Kinds.Pods, """{"metadata":{"name":"p"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"resources":{"requests":{"memory":"128Mi"}}}]}}""", "fenced");
+        var quota = await cluster.UntilAsync(Kinds.ResourceQuotas, "q", q => q.Str("status", "used", "pods") == "1", "fenced");
         Assert.That(quota.Str("status", "used", "requests.memory"), Is.EqualTo("128Mi"));
     }
 }

@@ -5,11 +5,11 @@ namespace CiSteps.Sandbox.Api.Auth;
 /// <summary>What somebody wants to do.</summary>
 /// <param name="Verb">Such as <c>get</c>.</param>
 /// <param name="Group">API group.</param>
-/// <param name="Resource">Plural; null for a path that is no resource.</param>
+/// <param name="Resource">Plural; null for a path that is not a resource.</param>
 /// <param name="Subresource">Such as <c>status</c>.</param>
 /// <param name="Namespace">Null or empty for cluster scope or all namespaces.</param>
 /// <param name="Name">Object's name, where the request has one.</param>
-/// <param name="Path">Path that is no resource.</param>
+/// <param name="Path">Path that is not a resource.</param>
 internal sealed record Attributes(string Verb, string Group, string? Resource, string? Subresource, string? Namespace, string? Name, string? Path = null)
 {
     public string FullResource => Subresource is { Length: > 0 } ? $"{Resource}/{Subresource}" : Resource ?? "";

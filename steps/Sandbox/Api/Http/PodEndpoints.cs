@@ -52,7 +52,7 @@ internal sealed class PodEndpoints(ClusterApi api)
         };
         if (pod.Str("spec", "nodeName") is not { Length: > 0 })
         {
-            // No node has it yet: there is no log, and that is no error.
+            // No node has it yet: there is no log, and that is not an error.
             context.Response.StatusCode = StatusCodes.Status204NoContent;
             return;
         }

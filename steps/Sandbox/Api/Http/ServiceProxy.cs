@@ -7,13 +7,13 @@ namespace CiSteps.Sandbox.Api.Http;
 internal sealed class ServiceProxy(ClusterApi api)
 {
     // Of one connection to the next, not of the exchange: hop-by-hop, and what the client's own library sets.
-    private static readonly HashSet<string> own = new(StringComparer.OrdinalIgnoreCase)
+    private static readonly HashSet<string> Own = new(StringComparer.OrdinalIgnoreCase)
     {
         "Authorization", "Connection", "Host", "Keep-Alive", "Proxy-Authorization", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "Content-Length",
     };
 
     // Endpoints come and go with their pods: connections are not kept.
-    private static readonly HttpClient http = new(new SocketsHttpHandler
+    private static readonly HttpClient Http = new(new SocketsHttpHandler
     {
         AllowAutoRedirect = false, UseCookies = false, UseProxy = false, PooledConnectionLifetime = TimeSpan.Zero, ConnectTimeout = TimeSpan.FromSeconds(5),
     })
@@ -32,15 +32,15 @@ internal sealed class ServiceProxy(ClusterApi api)
         if (context.Request.ContentLength > 0) forwarded.Content = new StreamContent(context.Request.Body);
         foreach (var (header, values) in context.Request.Headers)
         {
-            if (own.Contains(header)) continue;
+            if (Own.Contains(header)) continue;
             if (!forwarded.Headers.TryAddWithoutValidation(header, values.ToArray())) forwarded.Content?.Headers.TryAddWithoutValidation(header, values.ToArray());
         }
         try
         {
-            using var answer = await http.SendAsync(forwarded, HttpCompletionOption.ResponseHeadersRead, context.RequestAborted).ConfigureAwait(false);
+            using var answer = await Http.SendAsync(forwarded, HttpCompletionOption.ResponseHeadersRead, context.RequestAborted).ConfigureAwait(false);
             context.Response.StatusCode = (int)answer.StatusCode;
             foreach (var (header, values) in answer.Headers.Concat(answer.Content.Headers))
-                if (!own.Contains(header)) context.Response.Headers[header] = values.ToArray();
+                if (!Own.Contains(header)) context.Response.Headers[header] = values.ToArray();
             await answer.Content.CopyToAsync(context.Response.Body, context.RequestAborted).ConfigureAwait(false);
         }
         catch (Exception error) when (!context.Response.HasStarted && (error is HttpRequestException || error is OperationCanceledException && !context.RequestAborted.IsCancellationRequested))

@@ -168,7 +168,7 @@ internal sealed class Subresources(ClusterApi api, ServiceAccountTokens tokens, 
 
     private void CheckBudgets(JsonObject pod)
     {
-        // A pod that serves nobody, or goes anyway, is no disruption.
+        // A pod that serves nobody, or goes anyway, is not a disruption.
         if (PodReading.Phase(pod) != "Running" || pod.IsBeingDeleted())
             return;
         var budgets = api.List(Kinds.PodDisruptionBudgets, pod.Namespace()).Items.Where(b => DisruptionBudget.Selects(b, pod)).ToList();

@@ -45,7 +45,7 @@ internal static class ServerSideApply
         return merged;
     }
 
-    /// <summary>What the same tool once wrote by client-side apply becomes the first applier's, so that moving over is no conflict.</summary>
+    /// <summary>What the same tool once wrote by client-side apply becomes the first applier's, so that moving over is not a conflict.</summary>
     private static void AdoptClientSideApply(JsonObject? live, Manager? own, List<Manager> others, string manager, Dictionary<string, JsonNode?> wanted)
     {
         if (own is not null || manager != "kubectl" || live?.At("metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration") is null)

@@ -8,27 +8,27 @@ using CiSteps.Repositories;
 namespace CiSteps.Promote;
 
 /// <summary>A component in a target, with the manifests that go there.</summary>
-internal sealed record Place(string Wave, ProductionTarget Target, ComponentDefinition Component, CertifiedImage Image, ManifestSet Manifests)
+internal sealed record Destination(string Wave, ProductionTarget Target, ComponentDefinition Component, CertifiedImage Image, ManifestSet Manifests)
 {
     /// <summary>Component and target, for people.</summary>
     public string Title => $"{Component.Name} in {Target.Name}";
 }
 
 /// <summary>Which components go where, with manifests read from the commit.</summary>
-internal static class Places
+internal static class Destinations
 {
-    private static readonly IReadOnlyDictionary<string, string> managed = new Dictionary<string, string> { [Labels.ManagedBy] = Cluster.FieldManager };
+    private static readonly IReadOnlyDictionary<string, string> Managed = new Dictionary<string, string> { [Labels.ManagedBy] = Cluster.FieldManager };
 
     /// <summary>All places in the order of the waves.</summary>
     /// <exception cref="UsageException">A manifest is missing or wrong.</exception>
-    public static IReadOnlyList<Place> Of(ChainRun run, ProductionDefinition production, IReadOnlyList<CertifiedImage> images, IReadOnlySet<string>? wanted, StepContext context)
+    public static IReadOnlyList<Destination> Of(ChainRun run, ProductionDefinition production, IReadOnlyList<CertifiedImage> images, IReadOnlySet<string>? wanted, StepContext context)
     {
-        var places = new List<Place>();
+        var places = new List<Destination>();
         foreach (var wave in production.Waves)
             foreach (var target in wave.Targets.Where(target => wanted?.Contains(target.Name) != false).Select(target => WithSecrets(target, context)).ToList())
                 foreach (var component in run.Change.Components.Where(component => component.Workload is not null && target.Components.Contains(component.Name)))
                     if (images.FirstOrDefault(image => image.Component == component.Name) is { } image)
-                        places.Add(new Place(wave.Name, target, component, image,
+                        places.Add(new Destination(wave.Name, target, component, image,
                             Prepare(ManifestSet.Load(context.WorkTree, component.Workload!.Manifests), component, target, image,
                                 image.Digest, run.Policy.Registry)));
         return places;
@@ -43,7 +43,7 @@ internal static class Places
         string Value(string name, string written)
         {
             if (!written.StartsWith("env:", StringComparison.Ordinal)) return written;
-            if (context.Settings.Environment.GetValueOrDefault(written[4..]) is not { Length: > 0 } value)
+            if (context.Options.Environment.GetValueOrDefault(written[4..]) is not { Length: > 0 } value)
                 throw new UsageException($"the gate of the production target \"{target.Name}\" takes its header \"{name}\" from the environment variable {written[4..]}, which is not set");
             context.Log.Mask.Add(value);
             return value;
@@ -51,7 +51,7 @@ internal static class Places
     }
 
     /// <summary>The manifests of an earlier commit at an earlier digest; null when this clone does not have them.</summary>
-    public static ManifestSet? AtCommit(ChainRun run, Place place, string commit, string digest)
+    public static ManifestSet? AtCommit(ChainRun run, Destination place, string commit, string digest)
     {
         if (run.Repository.FindCommit(commit) is null) return null;
         try
@@ -76,7 +76,7 @@ internal static class Places
                 ? $"{image.PullRepository}@{digest}"
                 : pair.ToPull(name) is var pulled && pulled != name ? pulled : null)
             .RefusingMovingImages()
-            .Into(target.Namespace, TestbedScope.Cluster, managed, withNamespace: true);
+            .Into(target.Namespace, TestbedScope.Cluster, Managed, withNamespace: true);
 
         // Docker Hub's names have several forms: what they mean is compared.
         static bool Means(string name, string repository) =>
@@ -98,7 +98,7 @@ internal static class Places
 }
 
 /// <summary>Connections to the targets, one per kubeconfig.</summary>
-internal sealed class OpenTargets(World world, StepContext context) : IDisposable
+internal sealed class OpenTargets(Ports world, StepContext context) : IDisposable
 {
     private readonly Dictionary<string, IProduction> open = new(StringComparer.Ordinal);
 
@@ -107,9 +107,9 @@ internal sealed class OpenTargets(World world, StepContext context) : IDisposabl
     public async Task<IProduction> OpenAsync(ProductionTarget target, CancellationToken cancel)
     {
         if (open.TryGetValue(target.Kubeconfig, out var known)) return known;
-        if (target.FindKubeconfig(context.Settings.Environment) is not { } kubeconfig)
+        if (target.FindKubeconfig(context.Options.Environment) is not { } kubeconfig)
             throw new UsageException($"the target \"{target.Name}\" takes its kubeconfig from the environment variable {target.Kubeconfig}, which is not set; set it to the path of the kubeconfig, or to its content");
-        return open[target.Kubeconfig] = await world.Connect(kubeconfig, context.Log, context.Time, cancel).ConfigureAwait(false);
+        return open[target.Kubeconfig] = await world.Connect(kubeconfig, context.Log, context.Time, cancel);
     }
 
     public IProduction this[ProductionTarget target] => open[target.Kubeconfig];

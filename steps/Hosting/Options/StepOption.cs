@@ -1,9 +1,9 @@
-namespace CiSteps.Hosting.Settings;
+namespace CiSteps.Hosting.Options;
 
 /// <summary>One thing that can be told to a step. Its places, strongest first: option <c>--name</c>, environment <c>CISTEPS_NAME</c>, the build server's properties, the default.</summary>
-public abstract class Setting
+public abstract class StepOption
 {
-    private protected Setting(string name, string description, string? fallback, IReadOnlyList<string> properties)
+    private protected StepOption(string name, string description, string? fallback, IReadOnlyList<string> properties)
     {
         (Name, Description, Fallback, Properties) = (name, description, fallback, properties);
         Variable = "CISTEPS_" + name.ToUpperInvariant().Replace('-', '_');
@@ -29,20 +29,20 @@ public abstract class Setting
 
     internal abstract void Check(string text);
 
-    /// <summary>A setting that is text as it is.</summary>
-    public static Setting<string> Text(string name, string description, string? fallback = null, params IReadOnlyList<string> properties) =>
+    /// <summary>An option that is text as it is.</summary>
+    public static StepOption<string> Text(string name, string description, string? fallback = null, params IReadOnlyList<string> properties) =>
         new(name, description, text => text, fallback, properties);
 
     /// <summary>A switch: present, or <c>true</c>/<c>false</c>.</summary>
-    public static Setting<bool> Switch(string name, string description, params IReadOnlyList<string> properties) =>
-        new SwitchSetting(name, description, properties);
+    public static StepOption<bool> Switch(string name, string description, params IReadOnlyList<string> properties) =>
+        new SwitchOption(name, description, properties);
 
     /// <summary>A length of time such as <c>90s</c>, <c>5m</c>, <c>1h30m</c>.</summary>
-    public static Setting<TimeSpan> Duration(string name, string description, string? fallback = null, params IReadOnlyList<string> properties) =>
+    public static StepOption<TimeSpan> Duration(string name, string description, string? fallback = null, params IReadOnlyList<string> properties) =>
         new(name, description, Durations.Parse, fallback, properties);
 
-    private sealed class SwitchSetting(string name, string description, IReadOnlyList<string> properties)
-        : Setting<bool>(name, description, ParseSwitch, "false", properties)
+    private sealed class SwitchOption(string name, string description, IReadOnlyList<string> properties)
+        : StepOption<bool>(name, description, ParseSwitch, "false", properties)
     {
         public override bool IsSwitch => true;
 
@@ -55,14 +55,14 @@ public abstract class Setting
     }
 }
 
-/// <summary>A setting with its type.</summary>
+/// <summary>An option with its type.</summary>
 /// <typeparam name="T">What the text is read as.</typeparam>
-public class Setting<T> : Setting
+public class StepOption<T> : StepOption
 {
     private readonly Func<string, T> parse;
 
-    /// <summary>A setting with a reader of its own; the reader throws <see cref="FormatException"/> with what to do.</summary>
-    public Setting(string name, string description, Func<string, T> parse, string? fallback = null, IReadOnlyList<string>? properties = null)
+    /// <summary>An option with a reader of its own; the reader throws <see cref="FormatException"/> with what to do.</summary>
+    public StepOption(string name, string description, Func<string, T> parse, string? fallback = null, IReadOnlyList<string>? properties = null)
         : base(name, description, fallback, properties ?? []) => this.parse = parse;
 
     internal T Read(string text) => parse(text);

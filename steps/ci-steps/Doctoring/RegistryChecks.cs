@@ -6,38 +6,38 @@ using CiSteps.Pipeline;
 namespace CiSteps.Cli.Doctoring;
 
 /// <summary>The registry: pulling, pushing where private branches push, tagging where releases are, and its clock.</summary>
-internal sealed class RegistryLooks(StepContext context, PipelineDefinition pipeline)
+internal sealed class RegistryChecks(StepContext context, PipelineDefinition pipeline)
 {
     private const string LogIn = "log in with your engine's client, or set CISTEPS_REGISTRY_USER and CISTEPS_REGISTRY_PASSWORD";
 
-    private static readonly TimeSpan largestSkew = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LargestSkew = TimeSpan.FromSeconds(30);
 
-    public async Task<IReadOnlyList<Look>> AllAsync(CancellationToken cancel)
+    public async Task<IReadOnlyList<DoctorCheck>> AllAsync(CancellationToken cancel)
     {
         var registry = pipeline.Registry;
-        var push = context.Settings.Find(ChainRun.Registry) ?? registry.Push;
+        var push = context.Options.Find(ChainRun.Registry) ?? registry.Push;
         if (pipeline.Components.FirstOrDefault(component => component.Image is not null) is not { } component) return [new("registry", null, "no component has an image")];
-        var looks = new List<Look>();
+        var looks = new List<DoctorCheck>();
         try
         {
             using var client = RegistryClient.Open(context, registry.PlainHttp, push, registry.Pull);
             var released = ImageReference.Parse($"{push}/{component.Name}:{component.Major}-production");
-            var digest = await client.FindDigestAsync(released, cancel).ConfigureAwait(false);
+            var digest = await client.FindDigestAsync(released, cancel);
             looks.Add(new("registry, pulling", true, $"{push} answers; {component.Name} " + (digest is null ? "has no production tag yet" : $"is production ready at {digest[..Math.Min(19, digest.Length)]}")));
             looks.Add(Clock(client.ClockDifference));
             var branch = $"{push}/{registry.BranchPrefix}/{component.Name}";
-            looks.Add(await PushAsync(client, ImageReference.Parse(branch)).ConfigureAwait(false) is { } noPush
+            looks.Add(await PushAsync(client, ImageReference.Parse(branch)) is { } noPush
                 ? new("registry, pushing", false, noPush, $"image-build pushes private branches' images to {branch}: give this user that right")
                 : new("registry, pushing", true, $"may push to {branch}, as image-build does"));
             // Which side this is, a registry cannot say.
-            looks.Add(await PushAsync(client, released).ConfigureAwait(false) is { } noTag
+            looks.Add(await PushAsync(client, released) is { } noTag
                 ? new("registry, tagging", null, noTag, $"as it should be on the branch side; certify needs the right to push to {released.Repository}")
                 : new("registry, tagging", true, $"may push and tag {released.Repository}, as certify does; the branch side's user should not"));
-            if (registry.Pull != push) looks.Add(await NodesAsync(client, ImageReference.Parse($"{registry.Pull}/{component.Name}:{component.Major}-production")).ConfigureAwait(false));
+            if (registry.Pull != push) looks.Add(await NodesAsync(client, ImageReference.Parse($"{registry.Pull}/{component.Name}:{component.Major}-production")));
         }
-        catch (Exception failure) when (Look.IsFinding(failure))
+        catch (Exception failure) when (DoctorCheck.IsFinding(failure))
         {
-            looks.Add(Look.Failed(looks.Count == 0 ? "registry" : "registry, pushing", failure, failure is UnavailableException ? $"see whether {push} is a registry, is up and can be reached from here; ci-steps.yaml names it as registry.push" : LogIn));
+            looks.Add(DoctorCheck.Failed(looks.Count == 0 ? "registry" : "registry, pushing", failure, failure is UnavailableException ? $"see whether {push} is a registry, is up and can be reached from here; ci-steps.yaml names it as registry.push" : LogIn));
         }
         return looks;
 
@@ -45,7 +45,7 @@ internal sealed class RegistryLooks(StepContext context, PipelineDefinition pipe
         {
             try
             {
-                await client.TryPushAsync(repository, cancel).ConfigureAwait(false);
+                await client.TryPushAsync(repository, cancel);
                 return null;
             }
             catch (Exception failure) when (failure is UsageException or RegistryRefusalException)
@@ -54,24 +54,24 @@ internal sealed class RegistryLooks(StepContext context, PipelineDefinition pipe
             }
         }
 
-        async Task<Look> NodesAsync(RegistryClient client, ImageReference image)
+        async Task<DoctorCheck> NodesAsync(RegistryClient client, ImageReference image)
         {
             try
             {
-                await client.FindDigestAsync(image, cancel).ConfigureAwait(false);
+                await client.FindDigestAsync(image, cancel);
                 return new("registry of the nodes", true, $"{registry.Pull} answers from here too");
             }
-            catch (Exception failure) when (Look.IsFinding(failure))
+            catch (Exception failure) when (DoctorCheck.IsFinding(failure))
             {
                 return new("registry of the nodes", null, failure.Message, "cluster nodes pull from there; it need not be reached from here");
             }
         }
     }
 
-    private static Look Clock(TimeSpan? difference)
+    private static DoctorCheck Clock(TimeSpan? difference)
     {
         if (difference is not { } found) return new("clock", null, "the registry tells no time");
         var skew = found.Duration();
-        return new("clock", skew <= largestSkew, $"{skew.TotalSeconds.ToString("0", CultureInfo.InvariantCulture)} s from the registry's", skew <= largestSkew ? "" : "leases and certificates need a right clock: set up time synchronisation");
+        return new("clock", skew <= LargestSkew, $"{skew.TotalSeconds.ToString("0", CultureInfo.InvariantCulture)} s from the registry's", skew <= LargestSkew ? "" : "leases and certificates need a right clock: set up time synchronisation");
     }
 }

@@ -7,33 +7,33 @@ using CiSteps.Repositories;
 namespace CiSteps.Cli.Doctoring;
 
 /// <summary>This machine: git and its origin, the engine, room on disks, what the build server gives.</summary>
-internal sealed class MachineLooks(StepContext context)
+internal sealed class MachineChecks(StepContext context)
 {
     private const string AllHeads = "teamcity.git.fetchAllHeads";
     private const double Gigabyte = 1L << 30;
 
     // What no build of a private branch may see.
-    private static readonly string[] releaseSecrets = ["CISTEPS_SIGNING_KEY", "CISTEPS_PRODUCTION_"];
+    private static readonly string[] ReleaseSecrets = ["CISTEPS_SIGNING_KEY", "CISTEPS_PRODUCTION_"];
 
     private string? engineFolder;
 
-    public async Task<IReadOnlyList<Look>> GitAsync(CancellationToken cancel)
+    public async Task<IReadOnlyList<DoctorCheck>> GitAsync(CancellationToken cancel)
     {
-        var (exit, version, _) = await GitAsync(["--version"], null, cancel).ConfigureAwait(false);
+        var (exit, version, _) = await GitAsync(["--version"], null, cancel);
         if (exit != 0) return [new("git", false, "there is no git that runs", "install git: agents check out with it, and ci-steps too")];
-        var (hasOrigin, url, _) = await GitAsync(["remote", "get-url", "origin"], null, cancel).ConfigureAwait(false);
-        if (hasOrigin != 0) return [new("git", true, version), new("git origin", null, $"{context.WorkTree} is no clone of anything, so nothing could be asked")];
+        var (hasOrigin, url, _) = await GitAsync(["remote", "get-url", "origin"], null, cancel);
+        if (hasOrigin != 0) return [new("git", true, version), new("git origin", null, $"{context.WorkTree} is not a clone of anything, so nothing could be asked")];
         var token = context.FindSecret(OriginRemote.TokenVariable);
         MaskCredentials(url);
         var (address, rights) = (OriginRemote.WithoutCredentials(url), Rights(url, token));
-        var (read, _, why) = await GitAsync(["ls-remote", "--heads", "origin"], rights, cancel).ConfigureAwait(false);
+        var (read, _, why) = await GitAsync(["ls-remote", "--heads", "origin"], rights, cancel);
         // The clone on an agent was made with rights of the build server's own, which no step has.
         bool? unless = token is null ? null : false;
-        var history = await HistoryAsync(read == 0, cancel).ConfigureAwait(false);
+        var history = await HistoryAsync(read == 0, cancel);
         if (read != 0)
         {
             // A laptop goes on without an answer, and tests everything; on a build server what the checkout fetched has to do.
-            var known = context.IsOnServer && context.Settings.Properties.Find(AllHeads) != "true" ? false : unless;
+            var known = context.IsOnServer && context.Options.Properties.Find(AllHeads) != "true" ? false : unless;
             return
             [
                 new("git", true, version),
@@ -46,7 +46,7 @@ internal sealed class MachineLooks(StepContext context)
             ];
         }
         // Nothing is sent: the server is asked for the right to push, as it is before every push.
-        var (push, _, refused) = await GitAsync(["push", "--dry-run", "--no-verify", "origin", "HEAD:refs/heads/cisteps-doctor"], rights, cancel).ConfigureAwait(false);
+        var (push, _, refused) = await GitAsync(["push", "--dry-run", "--no-verify", "origin", "HEAD:refs/heads/cisteps-doctor"], rights, cancel);
         return
         [
             new("git", true, version), new("git origin", true, $"{address} answers"), history,
@@ -56,12 +56,12 @@ internal sealed class MachineLooks(StepContext context)
     }
 
     // What the checkout holds of what the steps compare with.
-    private async Task<Look> HistoryAsync(bool canAsk, CancellationToken cancel)
+    private async Task<DoctorCheck> HistoryAsync(bool canAsk, CancellationToken cancel)
     {
         const string Subject = "git history";
-        var (_, shallow, _) = await GitAsync(["rev-parse", "--is-shallow-repository"], null, cancel).ConfigureAwait(false);
+        var (_, shallow, _) = await GitAsync(["rev-parse", "--is-shallow-repository"], null, cancel);
         var (_, remembered, _) = await GitAsync(["for-each-ref", "--format=%(refname:short)", "refs/remotes/origin"], null,
-            cancel).ConfigureAwait(false);
+            cancel);
         var branches = remembered.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length;
         if (shallow == "true")
             return new(Subject, canAsk ? null : false, "the history is cut off (a shallow clone)",
@@ -73,38 +73,38 @@ internal sealed class MachineLooks(StepContext context)
             (canAsk ? ", and the steps fetch the target's tip where it is not there" : ""));
     }
 
-    public async Task<IReadOnlyList<Look>> EngineAsync(CancellationToken cancel)
+    public async Task<IReadOnlyList<DoctorCheck>> EngineAsync(CancellationToken cancel)
     {
         try
         {
-            var environment = context.Settings.Environment;
-            using var engine = await ContainerEngine.ConnectToAsync(environment, cancel).ConfigureAwait(false);
-            var found = await engine.DescribeAsync(cancel).ConfigureAwait(false);
+            var environment = context.Options.Environment;
+            using var engine = await ContainerEngine.ConnectToAsync(environment, cancel);
+            var found = await engine.DescribeAsync(cancel);
             if (found.IsLocal && Directory.Exists(found.DataFolder)) engineFolder = found.DataFolder;
             var machine = string.Create(CultureInfo.InvariantCulture, $"{found.Platform}, {found.Cpus} cores, {found.MemoryBytes / Gigabyte:0} GiB");
             return
             [
                 new("engine", true, $"{engine.Product} at {engine.Location}, {machine}"
                     + (engine.IsLocal ? "" : "; it is another machine's, so commands with an image of their own do not run here")),
-                await BuildxAsync(engine.Location, cancel).ConfigureAwait(false),
+                await BuildxAsync(engine.Location, cancel),
             ];
         }
-        catch (Exception failure) when (Look.IsFinding(failure))
+        catch (Exception failure) when (DoctorCheck.IsFinding(failure))
         {
-            return [Look.Failed("engine", failure, $"start a container engine, let this user reach it, or set {EngineLocation.HostVariable}")];
+            return [DoctorCheck.Failed("engine", failure, $"start a container engine, let this user reach it, or set {EngineLocation.HostVariable}")];
         }
     }
 
     // Builds work without it; then Dockerfiles that use BuildKit's syntax are refused.
-    private async Task<Look> BuildxAsync(EngineLocation location, CancellationToken cancel)
+    private async Task<DoctorCheck> BuildxAsync(EngineLocation location, CancellationToken cancel)
     {
         const string Subject = "docker buildx";
         const string Advice = "install docker's client with its buildx plug-in for Dockerfiles that use BuildKit's syntax";
-        var environment = context.Settings.Environment.ToDictionary(pair => pair.Key, pair => (string?)pair.Value, StringComparer.Ordinal);
+        var environment = context.Options.Environment.ToDictionary(pair => pair.Key, pair => (string?)pair.Value, StringComparer.Ordinal);
         foreach (var (name, value) in location.ClientEnvironment) environment[name] = value;
         try
         {
-            var (exit, output, error) = await ChildProcess.CaptureAsync(new("docker", ["buildx", "version"], context.WorkTree) { Environment = environment }, cancel).ConfigureAwait(false);
+            var (exit, output, error) = await ChildProcess.CaptureAsync(new("docker", ["buildx", "version"], context.WorkTree) { Environment = environment }, cancel);
             var said = (exit == 0 ? output : error).Trim().Split('\n')[0];
             return exit == 0 ? new(Subject, true, said) : new(Subject, null, $"is not installed, builds take the engine's own builder: {said}", Advice);
         }
@@ -115,15 +115,15 @@ internal sealed class MachineLooks(StepContext context)
     }
 
     /// <summary>Each disk that the steps fill, once.</summary>
-    public IEnumerable<Look> Disks()
+    public IEnumerable<DoctorCheck> Disks()
     {
-        var least = context.Settings.Get(DoctorCommand.LeastDisk);
+        var least = context.Options.Get(DoctorCommand.LeastDisk);
         var places = new List<(string Subject, string Folder)> { ("disk of the work tree", context.WorkTree), ("disk for temporary files", Path.GetTempPath()) };
         if (engineFolder is not null) places.Add(("disk of the engine", engineFolder));
         return places.Select(place => Disk(place.Subject, place.Folder, least));
     }
 
-    public IEnumerable<Look> BuildParameters()
+    public IEnumerable<DoctorCheck> BuildParameters()
     {
         const string Subject = "build parameters";
         if (!context.IsOnServer)
@@ -132,17 +132,17 @@ internal sealed class MachineLooks(StepContext context)
             yield break;
         }
         string[] needed = ["teamcity.build.branch", "build.vcs.number", "build.number", "teamcity.build.checkoutDir"];
-        var missing = needed.Where(name => context.Settings.Properties.Find(name) is not { Length: > 0 }).ToList();
-        yield return missing.Count == 0 ? new(Subject, true, $"branch {context.Settings.Properties.Find(needed[0])}, build number {context.Settings.Properties.Find(needed[2])}")
+        var missing = needed.Where(name => context.Options.Properties.Find(name) is not { Length: > 0 }).ToList();
+        yield return missing.Count == 0 ? new(Subject, true, $"branch {context.Options.Properties.Find(needed[0])}, build number {context.Options.Properties.Find(needed[2])}")
             : new(Subject, false, $"the build server gives no {string.Join(", ", missing)}", "attach the VCS root to the configuration, with a branch specification");
-        if (context.Settings.Properties.Find("teamcity.build.branch.is_default") == "true") yield break;
-        var reachable = context.Settings.Environment.Keys.Where(name => releaseSecrets.Any(secret => name.StartsWith(secret, StringComparison.Ordinal)) && context.Settings.Environment[name].Length > 0)
+        if (context.Options.Properties.Find("teamcity.build.branch.is_default") == "true") yield break;
+        var reachable = context.Options.Environment.Keys.Where(name => ReleaseSecrets.Any(secret => name.StartsWith(secret, StringComparison.Ordinal)) && context.Options.Environment[name].Length > 0)
             .Order(StringComparer.Ordinal).ToList();
         if (reachable.Count > 0)
             yield return new("trust", false, $"a build of a private branch can read {string.Join(", ", reachable)}", "such parameters belong to the release side's projects and configurations only");
     }
 
-    private static Look Disk(string subject, string folder, double least)
+    private static DoctorCheck Disk(string subject, string folder, double least)
     {
         try
         {
@@ -152,7 +152,7 @@ internal sealed class MachineLooks(StepContext context)
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            return Look.Failed(subject, failure, $"{folder} has to be a folder that this user can reach: make it, or name another (TMPDIR for temporary files)");
+            return DoctorCheck.Failed(subject, failure, $"{folder} has to be a folder that this user can reach: make it, or name another (TMPDIR for temporary files)");
         }
     }
 
@@ -172,7 +172,7 @@ internal sealed class MachineLooks(StepContext context)
     private Dictionary<string, string?>? Rights(string url, string? token)
     {
         if (token is null || !url.StartsWith("http", StringComparison.OrdinalIgnoreCase)) return null;
-        var user = context.Settings.Environment.GetValueOrDefault("CISTEPS_GIT_USER") is { Length: > 0 } given ? given : "x-access-token";
+        var user = context.Options.Environment.GetValueOrDefault("CISTEPS_GIT_USER") is { Length: > 0 } given ? given : "x-access-token";
         return new()
         {
             ["GIT_CONFIG_COUNT"] = "1",
@@ -185,7 +185,7 @@ internal sealed class MachineLooks(StepContext context)
     {
         try
         {
-            var (exit, output, error) = await GitProgram.CaptureAsync(context.WorkTree, arguments, more, cancel).ConfigureAwait(false);
+            var (exit, output, error) = await GitProgram.CaptureAsync(context.WorkTree, arguments, more, cancel);
             return (exit, output.Trim(), error.Trim().Split('\n')[^1]);
         }
         catch (UsageException)

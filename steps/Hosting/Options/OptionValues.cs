@@ -1,17 +1,17 @@
 using System.CommandLine;
 using System.Diagnostics.CodeAnalysis;
 
-namespace CiSteps.Hosting.Settings;
+namespace CiSteps.Hosting.Options;
 
-/// <summary>The settings of one invocation, each with the place that it came from.</summary>
-public sealed class StepSettings
+/// <summary>The options of one invocation, each with the place that it came from.</summary>
+public sealed class OptionValues
 {
     private readonly ParseResult parsed;
     private readonly IReadOnlyDictionary<string, Option<string?>> options;
     private readonly IReadOnlyDictionary<string, string> environment;
     private readonly BuildServerProperties properties;
 
-    internal StepSettings(ParseResult parsed, IReadOnlyDictionary<string, Option<string?>> options,
+    internal OptionValues(ParseResult parsed, IReadOnlyDictionary<string, Option<string?>> options,
         IReadOnlyDictionary<string, string> environment, BuildServerProperties properties) =>
         (this.parsed, this.options, this.environment, this.properties) = (parsed, options, environment, properties);
 
@@ -23,14 +23,14 @@ public sealed class StepSettings
 
     /// <summary>The value.</summary>
     /// <exception cref="UsageException">Given nowhere, or not readable.</exception>
-    public T Get<T>(Setting<T> setting) => TryGet(setting, out var value)
+    public T Get<T>(StepOption<T> setting) => TryGet(setting, out var value)
         ? value
         : throw new UsageException($"\"{setting.Name}\" is not set: give --{setting.Name} or {setting.Variable}" +
             (setting.Properties.Count == 0 ? "" : $", or on a build server the parameter {setting.Properties[0]}") + $" ({setting.Description})") { Fault = Fault.Environment };
 
     /// <summary>The value, if it is given anywhere.</summary>
     /// <exception cref="UsageException">Given but not readable.</exception>
-    public bool TryGet<T>(Setting<T> setting, [MaybeNullWhen(false)] out T value)
+    public bool TryGet<T>(StepOption<T> setting, [MaybeNullWhen(false)] out T value)
     {
         value = default;
         if (Find(setting) is not { } found) return false;
@@ -46,9 +46,9 @@ public sealed class StepSettings
     }
 
     /// <summary>The value, or null.</summary>
-    public string? Find(Setting<string> setting) => TryGet(setting, out var value) ? value : null;
+    public string? Find(StepOption<string> setting) => TryGet(setting, out var value) ? value : null;
 
-    internal (string Text, string Source)? Find(Setting setting)
+    internal (string Text, string Source)? Find(StepOption setting)
     {
         if (options.TryGetValue(setting.Name, out var option) && parsed.GetResult(option) is { Implicit: false })
             return (parsed.GetValue(option) ?? "true", $"option --{setting.Name}");

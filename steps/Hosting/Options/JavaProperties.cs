@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace CiSteps.Hosting.Settings;
+namespace CiSteps.Hosting.Options;
 
 /// <summary>Java's .properties text: ISO-8859-1 with escapes, as TeamCity writes its build properties files.</summary>
 public static class JavaProperties

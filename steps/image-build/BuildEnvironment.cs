@@ -11,7 +11,7 @@ namespace CiSteps.ImageBuild;
 /// <param name="Text">The Dockerfile.</param>
 /// <param name="Parameters">What the Dockerfile is read with.</param>
 /// <param name="Secrets">Arguments for buildx, which hold names and paths only.</param>
-internal sealed record BuildSetting(EngineLocation Location, EngineKind Kind, BuilderChoice Builder, string Text, DockerfileParameters Parameters, IReadOnlyList<string> Secrets)
+internal sealed record BuildEnvironment(EngineLocation Location, EngineKind Kind, BuilderChoice Builder, string Text, DockerfileParameters Parameters, IReadOnlyList<string> Secrets)
 {
     /// <summary>
     /// Build arguments: the image's own, and for the engine's own builder the proxies of docker's configuration. buildx finds
@@ -27,14 +27,14 @@ internal sealed record BuildSetting(EngineLocation Location, EngineKind Kind, Bu
 
     /// <summary>Looks at all that a component's build needs.</summary>
     /// <exception cref="UsageException">Something is missing, or the builder does not know the Dockerfile's syntax.</exception>
-    public static async Task<BuildSetting> OfAsync(StepContext context, ComponentDefinition component, EngineLocation location, EngineKind kind, string enginePlatform, CancellationToken cancel)
+    public static async Task<BuildEnvironment> OfAsync(StepContext context, ComponentDefinition component, EngineLocation location, EngineKind kind, string enginePlatform, CancellationToken cancel)
     {
         var image = component.Image!;
         RefuseSecretArguments(context, component);
         var secrets = BuildSecrets.Find(context, component);
         var text = ReadDockerfile(context, image);
         var parameters = ParametersOf(image) with { EnginePlatform = enginePlatform };
-        var builder = await BuilderChoice.OfAsync(context, image.Builder, kind, location, cancel).ConfigureAwait(false);
+        var builder = await BuilderChoice.OfAsync(context, image.Builder, kind, location, cancel);
         if (builder.IsBuildx) RefuseForOldBuildKit(text, parameters, kind);
         else
         {
@@ -44,7 +44,7 @@ internal sealed record BuildSetting(EngineLocation Location, EngineKind Kind, Bu
         }
         // A name that stays empty, a stage that is missing: known from the file alone.
         _ = DockerfileSources.Read(text, parameters);
-        return new BuildSetting(location, kind, builder, text, parameters, secrets) { Arguments = ArgumentsOf(context, image, location, builder) };
+        return new BuildEnvironment(location, kind, builder, text, parameters, secrets) { Arguments = ArgumentsOf(context, image, location, builder) };
     }
 
     /// <summary>A component's Dockerfile.</summary>
@@ -69,7 +69,7 @@ internal sealed record BuildSetting(EngineLocation Location, EngineKind Kind, Bu
     // For either builder the log learns the passwords in them.
     private static Dictionary<string, string> ArgumentsOf(StepContext context, ImageDefinition image, EngineLocation location, BuilderChoice builder)
     {
-        var proxies = ProxyArguments.For(context.Settings.Environment, location.Address, context.Log);
+        var proxies = ProxyArguments.For(context.Options.Environment, location.Address, context.Log);
         var arguments = image.Arguments.ToDictionary(StringComparer.Ordinal);
         if (!builder.IsBuildx)
             foreach (var (name, value) in proxies) arguments.TryAdd(name, value);
