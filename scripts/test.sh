@@ -74,9 +74,19 @@ run_project() { # run_project PROJECT   tests one project; says how it went, and
     fi
     # In one piece: two projects run at once.
     say "$(grep -vE '^\s*$' "$logs/$name.log" | tail -n 60)
+$(failed_tests "$results/$name.trx")
   $name: FAILED, $((SECONDS - started))s"
     # A host that died leaves no results, or results without a failure: it counts as one.
     grep -q 'failed="[1-9]' "$results/$name.trx" 2>/dev/null || touch "$results/$name.crashed"
+}
+
+failed_tests() { # failed_tests TRX   the names and first lines of what failed: the quiet logger tells numbers only
+    [ -f "$1" ] || return 0
+    awk '/<UnitTestResult /{ name = ""; if (match($0, /outcome="(Failed|Error|Timeout|Aborted)"/)) { match($0, /testName="[^"]*"/)
+            name = substr($0, RSTART + 10, RLENGTH - 11) } }
+        name != "" && /<Message>/ { print "    failed: " name; inside = 1; lines = 0 }
+        inside { sub(/.*<Message>/, ""); end = sub(/<\/Message>.*/, ""); if (lines++ < 12) print "      " $0; if (end) { inside = 0; name = "" } }' "$1" |
+        sed 's/&lt;/</g; s/&gt;/>/g; s/&quot;/"/g; s/&#xD;//g; s/&amp;/\&/g'
 }
 
 run_one_by_one() { # run_one_by_one PROJECT…

@@ -11,8 +11,8 @@ namespace CiSteps.Fixtures;
 
 /// <summary>
 /// A registry in memory whose one repository has thousands of tags, on a free loopback port: pages with links, manifests by tag
-/// and by
-/// digest, configurations, deletion. It counts what it is asked.
+/// and by digest, configurations, deletion. It counts what it is asked, and holds the first question for a manifest until another
+/// comes, so that who asks several at once is seen to.
 /// </summary>
 public sealed class CrowdedRegistry : IAsyncDisposable
 {
@@ -25,8 +25,10 @@ public sealed class CrowdedRegistry : IAsyncDisposable
     private readonly ConcurrentDictionary<string, byte[]> content = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, bool> deleted = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, int> asked = new(StringComparer.Ordinal);
+    private readonly TaskCompletionSource company = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int underWay;
     private int mostAtOnce;
+    private readonly Lazy<Task> aloneLongEnough = new(() => Task.Delay(TimeSpan.FromSeconds(20)));
 
     private CrowdedRegistry(WebApplication application, string repository) =>
         (this.application, this.repository) = (application, repository);
@@ -92,6 +94,9 @@ public sealed class CrowdedRegistry : IAsyncDisposable
                 : path.Contains("/manifests/", StringComparison.Ordinal) ? "manifest"
                 : path.Contains("/blobs/", StringComparison.Ordinal) ? "blob" : "other";
             asked.AddOrUpdate($"{context.Request.Method} {kind}", 1, (_, count) => count + 1);
+            if (now > 1) company.TrySetResult();
+            // Who asks one after another is answered late, and mostAtOnce tells of it.
+            if (kind == "manifest") await Task.WhenAny(company.Task, aloneLongEnough.Value);
             if (kind == "other" || !path.StartsWith($"/v2/{repository}/", StringComparison.Ordinal))
                 await WriteAsync(context, 404, Absent);
             else if (kind == "tags") await ListAsync(context);

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Options;
 using CiSteps.Fixtures;
 using CiSteps.Hosting.Evidence;
 
@@ -84,7 +85,7 @@ public sealed class EvidenceFiles
         await step.RunAsync(context =>
         {
             context.Run = TestStep.Run;
-            context.Options.Get(Settings.StepOption.Duration("nothing-known", "a time"));
+            context.Options.Get(StepOption.Duration("nothing-known", "a time"));
             return Outcome.Done("x");
         }, "--work-tree", folder.Path);
         Assert.That((await ReadAsync(done: false)).Evidence!.Fault, Is.EqualTo(Fault.Environment));

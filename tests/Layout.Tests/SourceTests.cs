@@ -41,6 +41,11 @@ public sealed partial class The_sources
     public void Test_everything_that_they_test() => Assert.That(Tests.Where(path => !path.StartsWith("tests/Layout.Tests/", StringComparison.Ordinal))
         .SelectMany(path => Source.Places(path, Skips())), Is.Empty);
 
+    // A program has no context to come back to; a library does not know who calls it.
+    [Test]
+    public void Leave_the_context_in_libraries_only() => Assert.That(Source.Steps.Where(project => project.IsExecutable)
+        .SelectMany(project => project.Sources).SelectMany(path => Source.Places(path, LeavesTheContext())), Is.Empty);
+
     [Test]
     public void Are_named_for_subjects()
     {
@@ -106,4 +111,7 @@ public sealed partial class The_sources
 
     [GeneratedRegex(@"(?<![\w.])/(?:wt|root|home/\w+)/|/work/(?:shared|main)|/tmp/dev\b")]
     private static partial Regex Machines();
+
+    [GeneratedRegex(@"\.ConfigureAwait\(false\)")]
+    private static partial Regex LeavesTheContext();
 }

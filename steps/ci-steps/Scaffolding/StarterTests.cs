@@ -5,7 +5,7 @@ using CiSteps.Hosting.Json;
 namespace CiSteps.Cli.Scaffolding;
 
 /// <summary>A test run for a first ci-steps.yaml.</summary>
-/// <param name="Name">Its name.</param>
+/// <param name="Name">Name of the run in <c>unit-tests:</c>.</param>
 /// <param name="Folder">Where the command runs, relative to the repository; empty for its root.</param>
 /// <param name="Command">What runs; null when a person has to choose it.</param>
 /// <param name="Reports">Report files below the folder; null when the output is the report.</param>
@@ -17,7 +17,7 @@ internal sealed record StarterTest(string Name, string Folder, string? Command, 
 internal static class StarterTests
 {
     /// <summary>All that are found.</summary>
-    /// <param name="folder">The work tree.</param>
+    /// <param name="folder">Root of the work tree.</param>
     /// <param name="files">The component's files, relative to it.</param>
     public static IReadOnlyList<StarterTest> In(string folder, IReadOnlyList<string> files)
     {
