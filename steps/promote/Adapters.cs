@@ -68,12 +68,12 @@ internal static class Adapters
     {
         private readonly HttpClient http = new() { Timeout = TimeSpan.FromSeconds(10) };
 
-        public async Task<IHold> HoldAsync(Destination place, string holder, CancellationToken cancel)
+        public async Task<IHold> HoldAsync(Destination place, string holder, TimeSpan duration, CancellationToken cancel)
         {
             var (ns, name) = (place.Target.Namespace, "cisteps-promote-" + place.Component.Workload!.Name);
             try
             {
-                return await TargetLease.TakeAsync(cluster, ns, name, holder, cancel);
+                return await TargetLease.TakeAsync(cluster, ns, name, holder, duration, cancel);
             }
             catch (ClusterApiException absent) when (absent.Code == 404)
             {
@@ -82,7 +82,7 @@ internal static class Adapters
                     throw new UsageException($"the namespace \"{ns}\" of the production target \"{place.Target.Name}\" does not exist; " +
                         "make it, or add it to the component's manifests", absent);
                 if (await cluster.ApplyAsync(own, dryRun: false, cancel) is { } denied) throw new RefusedException("rollout-failed", denied.Text);
-                return await TargetLease.TakeAsync(cluster, ns, name, holder, cancel);
+                return await TargetLease.TakeAsync(cluster, ns, name, holder, duration, cancel);
             }
         }
 

@@ -20,13 +20,14 @@ internal sealed class TargetLease : IHold
     private readonly Cluster cluster;
     private readonly string path;
     private readonly string holder;
+    private readonly TimeSpan duration;
     private readonly CancellationTokenSource lost = new();
     private readonly CancellationTokenSource over = new();
     private readonly Task renewing;
 
-    private TargetLease(Cluster cluster, string path, string holder)
+    private TargetLease(Cluster cluster, string path, string holder, TimeSpan duration)
     {
-        (this.cluster, this.path, this.holder) = (cluster, path, holder);
+        (this.cluster, this.path, this.holder, this.duration) = (cluster, path, holder, duration);
         renewing = RenewAsync(over.Token);
     }
 
@@ -38,10 +39,11 @@ internal sealed class TargetLease : IHold
     /// <param name="ns">The lease's namespace.</param>
     /// <param name="name">Its name.</param>
     /// <param name="holder">Who takes it; another each time.</param>
+    /// <param name="duration">How long it lasts after it was renewed last.</param>
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="UnavailableException"><c>target-held</c>: somebody else renews it.</exception>
     /// <exception cref="ClusterApiException">404: the namespace does not exist.</exception>
-    public static async Task<TargetLease> TakeAsync(Cluster cluster, string ns, string name, string holder, CancellationToken cancel)
+    public static async Task<TargetLease> TakeAsync(Cluster cluster, string ns, string name, string holder, TimeSpan duration, CancellationToken cancel)
     {
         var path = Kinds.Lease.Path(ns, name);
         (string Version, long Since)? seen = null;
@@ -51,7 +53,7 @@ internal sealed class TargetLease : IHold
             var other = lease.Text("spec", "holderIdentity") is { Length: > 0 } held && held != holder ? held : null;
             if (other is null)
             {
-                if (await WriteAsync(cluster, ns, name, path, lease, holder, cancel)) return new TargetLease(cluster, path, holder);
+                if (await WriteAsync(cluster, ns, name, path, lease, holder, duration, cancel)) return new TargetLease(cluster, path, holder, duration);
                 continue;
             }
             var version = lease.Text("metadata", "resourceVersion") ?? "";
@@ -65,7 +67,7 @@ internal sealed class TargetLease : IHold
             else if (cluster.Time.GetElapsedTime(seen.Value.Since) >= lasts)
             {
                 cluster.Log.Warning($"{other} has not renewed the lease \"{name}\" of namespace \"{ns}\" for {Durations.Show(lasts)}: it is taken over");
-                if (await WriteAsync(cluster, ns, name, path, lease, holder, cancel)) return new TargetLease(cluster, path, holder);
+                if (await WriteAsync(cluster, ns, name, path, lease, holder, duration, cancel)) return new TargetLease(cluster, path, holder, duration);
                 continue;
             }
             await ChangeAsync(cluster, ns, name, version, lasts - cluster.Time.GetElapsedTime(seen.Value.Since), cancel);
@@ -134,7 +136,7 @@ internal sealed class TargetLease : IHold
         }
     }
 
-    private static async Task<bool> WriteAsync(Cluster cluster, string ns, string name, string path, JsonObject? lease, string holder, CancellationToken cancel)
+    private static async Task<bool> WriteAsync(Cluster cluster, string ns, string name, string path, JsonObject? lease, string holder, TimeSpan duration, CancellationToken cancel)
     {
         var now = Time(cluster);
         var spec = new JsonObject
@@ -207,13 +209,13 @@ internal sealed class Leases : IAsyncDisposable
     public CancellationToken Lost => (lost ??= CancellationTokenSource.CreateLinkedTokenSource([.. held.Select(one => one.Lost)])).Token;
 
     /// <summary>Takes them all, or none.</summary>
-    public static async Task<Leases> TakeAsync(IReadOnlyList<Destination> places, OpenTargets clusters, string holder, CancellationToken cancel)
+    public static async Task<Leases> TakeAsync(IReadOnlyList<Destination> places, OpenTargets clusters, string holder, TimeSpan duration, CancellationToken cancel)
     {
         var leases = new Leases();
         try
         {
             foreach (var place in places.DistinctBy(place => (place.Target.Kubeconfig, place.Target.Namespace, place.Component.Workload!.Name)))
-                leases.held.Add(await clusters[place.Target].HoldAsync(place, holder, cancel));
+                leases.held.Add(await clusters[place.Target].HoldAsync(place, holder, duration, cancel));
             return leases;
         }
         catch

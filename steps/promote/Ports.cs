@@ -55,9 +55,10 @@ internal interface IProduction : IDisposable
     /// <summary>Takes the lease of a workload, renews it until it is disposed of, and gives it back then.</summary>
     /// <param name="place">The namespace's own manifest may be applied where the namespace does not exist yet.</param>
     /// <param name="holder">Who takes it, for people; another each time.</param>
+    /// <param name="duration">How long it lasts when its holder dies.</param>
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="UnavailableException">Somebody else has it; says who, and until when.</exception>
-    Task<IHold> HoldAsync(Destination place, string holder, CancellationToken cancel);
+    Task<IHold> HoldAsync(Destination place, string holder, TimeSpan duration, CancellationToken cancel);
 
     /// <summary>The workload; null when it is not there yet.</summary>
     Task<LiveWorkload?> FindAsync(WorkloadDefinition workload, string ns, CancellationToken cancel);

@@ -16,9 +16,12 @@ internal static class PromoteCommand
 
     internal static readonly StepOption<string> AllowBarred = StepOption.Text("allow-barred", "digest (sha256:…) that may be promoted although an earlier roll-out of it failed");
 
+    internal static readonly StepOption<TimeSpan> Lease = StepOption.Duration("lease",
+        "how long production stays held for a promote that has died; one that lives renews it", "30s");
+
     public static StepCommand Create(Ports? world = null) => new(
         "promote",
         "Reads what certify tagged; rolls it out to production wave by wave, by digest, behind health gates; rolls back and bars the digest when that fails; hands over what runs where. Default branch only.",
-        [.. ChainRun.Options, .. Adapters.Options, Target, Who, RequireSigned, AllowBarred],
+        [.. ChainRun.Options, .. Adapters.Options, Target, Who, RequireSigned, AllowBarred, Lease],
         (context, cancel) => new PromoteStep(world ?? Adapters.World, context).RunAsync(cancel));
 }

@@ -31,7 +31,7 @@ internal sealed class PromoteStep(Ports world, StepContext context)
         var plan = await PlanAsync();
         if (!plan.Writes || context.DryRun) return Say(plan, facts);
 
-        await using var leases = await Leases.TakeAsync(places, clusters, Holder(run), cancel);
+        await using var leases = await Leases.TakeAsync(places, clusters, Holder(run), context.Options.Get(PromoteCommand.Lease), cancel);
         // What was read before may have been somebody else's work under way.
         plan = await PlanAsync();
         if (!plan.Writes) return Say(plan, facts);

@@ -99,7 +99,7 @@ internal sealed class ScriptedWorld : IImages, IProduction
         return null;
     }, cancel);
 
-    public async Task<IHold> HoldAsync(Destination place, string holder, CancellationToken cancel) => await DoAsync($"hold {place.Target.Namespace}", () =>
+    public async Task<IHold> HoldAsync(Destination place, string holder, TimeSpan duration, CancellationToken cancel) => await DoAsync($"hold {place.Target.Namespace}", () =>
         held.Add(place.Target.Namespace) ? new Held(this, place.Target.Namespace) : throw new UnavailableException("target-held", "build 6 is promoting there"), cancel);
 
     public Task<LiveWorkload?> FindAsync(WorkloadDefinition workload, string ns, CancellationToken cancel) => DoAsync($"find {ns}", () => Live.GetValueOrDefault(ns), cancel);
