@@ -106,7 +106,8 @@ internal static class Adapters
 
         public Task<ManifestSet> SnapshotAsync(ManifestSet manifests, CancellationToken cancel) => cluster.SnapshotAsync(manifests, cancel);
 
-        public Task<StepFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel) => cluster.ApplyAsync(manifests, dryRun: false, cancel);
+        public Task<StepFailure?> ApplyAsync(ManifestSet manifests, TimeSpan jobLimit, CancellationToken cancel) =>
+            cluster.ApplyAfterJobsAsync(manifests, jobLimit, cancel);
 
         public Task<RolloutResult> RollOutAsync(RolloutTarget target, CancellationToken cancel) => Rollout.WatchAsync(cluster, target, cluster.Log, cancel);
 

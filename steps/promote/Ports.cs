@@ -69,8 +69,9 @@ internal interface IProduction : IDisposable
     /// <summary>The objects of a set as they are in the cluster now, ready to be applied again; those that are not there are left out.</summary>
     Task<ManifestSet> SnapshotAsync(ManifestSet manifests, CancellationToken cancel);
 
-    /// <summary>Applies manifests; null when they are in the cluster.</summary>
-    Task<StepFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel);
+    /// <summary>Applies manifests; null when they are in the cluster. Their Jobs come before their workloads and are waited
+    /// for.</summary>
+    Task<StepFailure?> ApplyAsync(ManifestSet manifests, TimeSpan jobLimit, CancellationToken cancel);
 
     /// <summary>Takes a workload away; what else its manifests made stays.</summary>
     Task RemoveAsync(WorkloadDefinition workload, string ns, CancellationToken cancel);

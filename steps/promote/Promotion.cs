@@ -119,7 +119,7 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         {
             snapshots[place] = await patience.AskAsync(token => cluster.SnapshotAsync(place.Manifests, token), cancel);
             var manifests = Records.Marked(place, place.Manifests, move.Image.Digest, run.Identity.Commit, run.Identity.BuildNumber, move.Destination.Fingerprint);
-            if (await patience.AskAsync(token => cluster.ApplyAsync(manifests, token), cancel) is { } denied) return denied;
+            if (await patience.AskAsync(token => cluster.ApplyAsync(manifests, place.Component.Workload.TimeLimit, token), cancel) is { } denied) return denied;
         }
         catch (UsageException wrong)
         {

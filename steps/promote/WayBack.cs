@@ -100,7 +100,7 @@ internal sealed class WayBack(StepContext context, ChainRun run, IImages registr
                 return false;
             }
             log.Progress($"rolling {place.Title} back to {good}");
-            if (await patience.AskAsync(token => cluster.ApplyAsync(earlier, token), cancel) is not { } denied) return true;
+            if (await patience.AskAsync(token => cluster.ApplyAsync(earlier, place.Component.Workload!.TimeLimit, token), cancel) is not { } denied) return true;
             failed.Add($"{place.Title} could NOT be rolled back to {good}: {denied.Text}");
         }
         catch (Exception broken) when (IsOutside(broken))
@@ -114,12 +114,13 @@ internal sealed class WayBack(StepContext context, ChainRun run, IImages registr
     private async Task<ManifestSet?> EarlierAsync(Destination place, Return back, IReadOnlyDictionary<Destination, ManifestSet> snapshots, Patience patience, CancellationToken cancel)
     {
         var (workload, good) = (place.Component.Workload!, back.Digest!);
+        // A migration of an earlier version is not run backwards.
         if (back.Written is { Commit.Length: > 0 } entry && Destinations.AtCommit(run, place, entry.Commit, good) is { } written)
-            return Records.Marked(place, written, good, entry.Commit, entry.Build, written.Fingerprint());
+            return Records.Marked(place, written.Where(item => item.Kind != "Job"), good, entry.Commit, entry.Build, written.Fingerprint());
         var before = snapshots.GetValueOrDefault(place)
             ?? await patience.AskAsync(token => clusters[place.Target].SnapshotAsync(place.Manifests, token), cancel);
         return before.Has(workload.Kind, workload.Name)
-            ? Records.Marked(place, before.WithImage(workload.Kind, workload.Name, workload.Container, $"{place.Image.PullRepository}@{good}"), good, "", "", "")
+            ? Records.Marked(place, before.Where(item => item.Kind != "Job").WithImage(workload.Kind, workload.Name, workload.Container, $"{place.Image.PullRepository}@{good}"), good, "", "", "")
             : null;
     }
 

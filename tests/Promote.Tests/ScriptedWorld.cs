@@ -114,7 +114,7 @@ internal sealed class ScriptedWorld : IImages, IProduction
             ? manifests.WithImage("Deployment", "greeter", "greeter", $"{Repository}@{live.Digest}") : ManifestSet.Empty, cancel);
     }
 
-    public Task<StepFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel)
+    public Task<StepFailure?> ApplyAsync(ManifestSet manifests, TimeSpan jobLimit, CancellationToken cancel)
     {
         var deployment = manifests.Items.First(item => item.Kind == "Deployment");
         var image = (string)deployment.Json["spec"]!["template"]!["spec"]!["containers"]![0]!["image"]!;
