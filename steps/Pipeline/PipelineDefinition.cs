@@ -184,7 +184,21 @@ public sealed record SuiteTestsDefinition(string? Job, CommandDefinition? Comman
 
 /// <summary>Production (<c>production:</c>).</summary>
 /// <param name="Waves">One after the other; the targets of one wave in order.</param>
-public sealed record ProductionDefinition(IReadOnlyList<WaveDefinition> Waves);
+public sealed record ProductionDefinition(IReadOnlyList<WaveDefinition> Waves)
+{
+    /// <summary>When nothing is rolled out, unless somebody overrides it by its name.</summary>
+    public IReadOnlyList<FreezeDefinition> Freezes { get; init; } = [];
+}
+
+/// <summary>A time in which production stays as it is.</summary>
+/// <param name="Name">Its name, by which it is overridden.</param>
+/// <param name="From">When it begins.</param>
+/// <param name="Until">When it ends.</param>
+public sealed record FreezeDefinition(string Name, DateTimeOffset From, DateTimeOffset Until)
+{
+    /// <summary>Whether it holds at a moment.</summary>
+    public bool Holds(DateTimeOffset now) => now >= From && now < Until;
+}
 
 /// <summary>A wave of targets.</summary>
 /// <param name="Name">Name in messages and reports.</param>

@@ -86,6 +86,8 @@ internal static class Adapters
             }
         }
 
+        public Task<IReadOnlyList<string>> LackAsync(Destination place, CancellationToken cancel) => Rights.LackAsync(cluster, place, cancel);
+
         public Task<string?> LookAsync(RolloutTarget target, CancellationToken cancel) => Rollout.LookAsync(cluster, target, cancel);
 
         public Task<StepFailure> GuardAsync(RolloutTarget target, CancellationToken cancel) => Rollout.GuardAsync(cluster, target, cancel);

@@ -20,11 +20,17 @@ internal static class Destinations
     private static readonly IReadOnlyDictionary<string, string> Managed = new Dictionary<string, string> { [Labels.ManagedBy] = Cluster.FieldManager };
 
     /// <summary>All places in the order of the waves.</summary>
+    /// <param name="run">The run.</param>
+    /// <param name="production">The waves.</param>
+    /// <param name="images">What certify handed over.</param>
+    /// <param name="wanted">Targets by name; null for all.</param>
+    /// <param name="until">The last wave that counts; null for all.</param>
+    /// <param name="context">Where the manifests are.</param>
     /// <exception cref="UsageException">A manifest is missing or wrong.</exception>
-    public static IReadOnlyList<Destination> Of(ChainRun run, ProductionDefinition production, IReadOnlyList<CertifiedImage> images, IReadOnlySet<string>? wanted, StepContext context)
+    public static IReadOnlyList<Destination> Of(ChainRun run, ProductionDefinition production, IReadOnlyList<CertifiedImage> images, IReadOnlySet<string>? wanted, string? until, StepContext context)
     {
         var places = new List<Destination>();
-        foreach (var wave in production.Waves)
+        foreach (var wave in production.Waves.TakeWhile((_, at) => until is null || !production.Waves.Take(at).Any(before => before.Name == until)))
             foreach (var target in wave.Targets.Where(target => wanted?.Contains(target.Name) != false).Select(target => WithSecrets(target, context)).ToList())
                 foreach (var component in run.Change.Components.Where(component => component.Workload is not null && target.Components.Contains(component.Name)))
                     if (images.FirstOrDefault(image => image.Component == component.Name) is { } image)

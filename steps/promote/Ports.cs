@@ -60,6 +60,9 @@ internal interface IProduction : IDisposable
     /// <exception cref="UnavailableException">Somebody else has it; says who, and until when.</exception>
     Task<IHold> HoldAsync(Destination place, string holder, TimeSpan duration, CancellationToken cancel);
 
+    /// <summary>Rights that are needed there and that this user does not have, for people; empty when it has all.</summary>
+    Task<IReadOnlyList<string>> LackAsync(Destination place, CancellationToken cancel);
+
     /// <summary>The workload; null when it is not there yet.</summary>
     Task<LiveWorkload?> FindAsync(WorkloadDefinition workload, string ns, CancellationToken cancel);
 

@@ -16,12 +16,20 @@ internal static class PromoteCommand
 
     internal static readonly StepOption<string> AllowBarred = StepOption.Text("allow-barred", "digest (sha256:…) that may be promoted although an earlier roll-out of it failed");
 
+    internal static readonly StepOption<string> OverrideFreeze = StepOption.Text("override-freeze",
+        "name of the freeze of ci-steps.yaml in which production is changed all the same");
+
+    internal static readonly StepOption<string> OnlyWave = StepOption.Text("only-wave",
+        "wave that is rolled out and no other; those before it must be settled");
+
+    internal static readonly StepOption<bool> History = StepOption.Switch("history", "print what was promoted where, and stop");
+
     internal static readonly StepOption<TimeSpan> Lease = StepOption.Duration("lease",
         "how long production stays held for a promote that has died; one that lives renews it", "30s");
 
     public static StepCommand Create(Ports? world = null) => new(
         "promote",
         "Reads what certify tagged; rolls it out to production wave by wave, by digest, behind health gates; rolls back and bars the digest when that fails; hands over what runs where. Default branch only.",
-        [.. ChainRun.Options, .. Adapters.Options, Target, Who, RequireSigned, AllowBarred, Lease],
+        [.. ChainRun.Options, .. Adapters.Options, Target, Who, RequireSigned, AllowBarred, OverrideFreeze, OnlyWave, History, Lease],
         (context, cancel) => new PromoteStep(world ?? Adapters.World, context).RunAsync(cancel));
 }

@@ -1,4 +1,5 @@
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Images;
 using CiSteps.Pipeline;
@@ -11,6 +12,7 @@ internal sealed class PromoteStep(Ports world, StepContext context)
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
         using var run = await ChainRun.OpenAsync(context, cancel, mustKnow: true);
+        if (context.Options.Get(PromoteCommand.History)) return await ShowHistoryAsync(run, cancel);
         if (Unfit(run) is { } unfit) return unfit;
         if (!context.Evidence.TryReadDone("certify", out var certified, out var why)) return Outcome.Refused("no-evidence", $"{why}; only what certify tagged in this run is promoted");
         if (!certified.Run.IsTargetBranch)
@@ -25,15 +27,18 @@ internal sealed class PromoteStep(Ports world, StepContext context)
         var allowed = context.Options.Find(PromoteCommand.AllowBarred);
         // What is wrong with the images alone is said before a cluster is asked, and before a target has to be named.
         if (PromotionPlan.AboutImages(await ReadAsync(registry, run, handOver, cancel), allowed) is { } early) return Early(early);
-        var places = Destinations.Of(run, production, handOver, Wanted(production), context);
+        var places = Destinations.Of(run, production, handOver, Wanted(production), Until(production), context);
         using var clusters = new OpenTargets(world, context);
         var facts = new Facts(registry, clusters, places);
         var plan = await PlanAsync();
+        if (Forbidden(production, plan) is { } forbidden) return forbidden;
         if (!plan.Writes || context.DryRun) return Say(plan, facts);
+        await CheckRightsAsync(places, clusters, cancel);
 
         await using var leases = await Leases.TakeAsync(places, clusters, Holder(run), context.Options.Get(PromoteCommand.Lease), cancel);
         // What was read before may have been somebody else's work under way.
         plan = await PlanAsync();
+        if (Forbidden(production, plan) is { } since) return since;
         if (!plan.Writes) return Say(plan, facts);
         foreach (var settled in plan.Settled) context.Log.Info($"{settled.Title} runs {settled.Live!.Digest} already");
         foreach (var move in plan.Rollouts)
@@ -51,6 +56,42 @@ internal sealed class PromoteStep(Ports world, StepContext context)
             return PromotionPlan.AboutImages(images, allowed)
                 ?? PromotionPlan.For(images, await facts.ReadAsync(cancel), run.Identity.Commit, allowed);
         }
+    }
+
+    // What a person decided about when, and in which order. The way back is never forbidden.
+    private Outcome? Forbidden(ProductionDefinition production, PromotionPlan plan)
+    {
+        if (plan.Rollouts.Count == 0) return null;
+        var overridden = context.Options.Find(PromoteCommand.OverrideFreeze);
+        if (overridden is not null && !production.Freezes.Any(freeze => freeze.Name == overridden))
+            throw new UsageException($"--override-freeze names \"{overridden}\", and ci-steps.yaml has no such freeze; it has {string.Join(", ", production.Freezes.Select(freeze => $"\"{freeze.Name}\""))}");
+        if (production.Freezes.FirstOrDefault(freeze => freeze.Holds(context.Time.GetUtcNow()) && freeze.Name != overridden) is { } frozen)
+            return Outcome.Refused("frozen", $"production is frozen by \"{frozen.Name}\" until {frozen.Until.UtcDateTime:yyyy-MM-dd HH:mm}Z; run promote again then, or with --override-freeze {frozen.Name}", Fault.Nobody);
+        return context.Options.Find(PromoteCommand.OnlyWave) is { } only && plan.Rollouts.FirstOrDefault(move => move.Destination.Wave != only) is { } earlier
+            ? Outcome.Refused("wave-order", $"wave \"{only}\" comes after wave \"{earlier.Destination.Wave}\", where {earlier.Destination.Title} is not settled; roll that out first", Fault.Environment) : null;
+    }
+
+    // Before the first write: half a roll-out is a bad time to learn of a missing right.
+    private async Task CheckRightsAsync(IReadOnlyList<Destination> places, OpenTargets clusters, CancellationToken cancel)
+    {
+        var lack = new List<string>();
+        foreach (var place in places)
+            lack.AddRange((await clusters[place.Target].LackAsync(place, cancel)).Select(right => $"{right} (target \"{place.Target.Name}\")"));
+        if (lack.Count > 0)
+            throw new UsageException($"the kubeconfig of production lacks rights that promote needs, so nothing was touched: {string.Join(", ", lack.Distinct())}; give its user those") { Fault = Fault.Environment };
+    }
+
+    private async Task<Outcome> ShowHistoryAsync(ChainRun run, CancellationToken cancel)
+    {
+        if (run.Policy.Production is not { } production) return Outcome.Done("ci-steps.yaml names no production targets");
+        using var clusters = new OpenTargets(world, context);
+        var rows = new List<string[]>();
+        foreach (var target in production.Waves.SelectMany(wave => wave.Targets))
+            foreach (var component in target.Components)
+                foreach (var entry in await (await clusters.OpenAsync(target, cancel)).HistoryAsync(target.Namespace, component, cancel))
+                    rows.Add([target.Name, component, entry.When, entry.Result, PlannedRollout.Short(entry.Digest), $"build {entry.Build}", entry.Who]);
+        foreach (var line in Table.Lines(rows)) context.Log.Info(line);
+        return Outcome.Done($"{Count.Of(rows.Count, "line")} of history");
     }
 
     private static Outcome Early(PromotionPlan plan) => plan.Refusal is { } no ? Outcome.Refused(no.Reason, no.Text) : Done(plan.Superseded!, []);
@@ -106,6 +147,13 @@ internal sealed class PromoteStep(Ports world, StepContext context)
                 && await run.IsAncestorAsync(run.Identity.Commit, commit, cancel);
         }
         return new CertifiedFacts(image, tagged, newer, commit, barred);
+    }
+
+    private string? Until(ProductionDefinition production)
+    {
+        if (context.Options.Find(PromoteCommand.OnlyWave) is not { } only) return null;
+        return production.Waves.Any(wave => wave.Name == only) ? only
+            : throw new UsageException($"--only-wave names \"{only}\", and ci-steps.yaml has no such wave; it has {string.Join(", ", production.Waves.Select(wave => $"\"{wave.Name}\""))}");
     }
 
     private IReadOnlySet<string>? Wanted(ProductionDefinition production)

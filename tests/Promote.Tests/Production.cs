@@ -12,7 +12,7 @@ internal sealed class Production : IDisposable
     public const string KubeconfigVariable = "SHOP_KUBECONFIG";
     private readonly GitRepositories git = new();
 
-    public Production(string registry, string? waves = null, string timeLimit = "1m")
+    public Production(string registry, string? waves = null, string timeLimit = "1m", string freezes = "[]")
     {
         Registry = registry;
         Clone = git.Clone();
@@ -25,6 +25,7 @@ internal sealed class Production : IDisposable
                 image: { context: greeter }
                 workload: { manifests: [greeter/k8s], kind: Deployment, name: greeter, container: greeter, time-limit: {{timeLimit}} }
             production:
+              freezes: {{freezes}}
               waves:
             """ + "\n" + (waves ?? Wave("all", "shop")));
         Clone.Write("greeter/Dockerfile", "FROM scratch\n");

@@ -102,6 +102,11 @@ internal sealed class ScriptedWorld : IImages, IProduction
     public async Task<IHold> HoldAsync(Destination place, string holder, TimeSpan duration, CancellationToken cancel) => await DoAsync($"hold {place.Target.Namespace}", () =>
         held.Add(place.Target.Namespace) ? new Held(this, place.Target.Namespace) : throw new UnavailableException("target-held", "build 6 is promoting there"), cancel);
 
+    /// <summary>Rights that the user does not have.</summary>
+    public List<string> Lack { get; } = [];
+
+    public Task<IReadOnlyList<string>> LackAsync(Destination place, CancellationToken cancel) => DoAsync<IReadOnlyList<string>>($"rights {place.Target.Namespace}", () => Lack, cancel);
+
     public Task<LiveWorkload?> FindAsync(WorkloadDefinition workload, string ns, CancellationToken cancel) => DoAsync($"find {ns}", () => Live.GetValueOrDefault(ns), cancel);
 
     public Task<string?> LookAsync(RolloutTarget target, CancellationToken cancel) =>

@@ -138,7 +138,7 @@ internal sealed class Whatever_breaks
                 Assert.That((workload.Digest, workload.State), Is.EqualTo(((string?)null, "unknown")).Or.EqualTo(((string?)world.Live[workload.Target].Digest, world.Histories.GetValueOrDefault(workload.Target)?[0].Result ?? "never promoted")), what);
             Assert.That(production.HandOver().Workloads.Any(workload => workload.State == "unknown"), Is.EqualTo(world.Calls.Count >= at), what);
             if (exit == ExitCode.Unavailable)
-                Assert.That((production.Reason(), production.Text()), Is.EqualTo(("cluster-unreachable", production.Text())), what);
+                Assert.That((production.Reason(), production.Text().Contains("run promote again", StringComparison.Ordinal)), Is.EqualTo(("cluster-unreachable", true)), what);
             world.Before = (_, _) => { };
 
             Assert.That(await RunAsync(world), Is.EqualTo(ExitCode.Done), $"{what}\nthen\n{production.Output}");

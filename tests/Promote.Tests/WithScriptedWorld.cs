@@ -336,6 +336,57 @@ internal sealed class WithScriptedWorld
         Assert.That(world.Calls, Has.None.StartsWith("hold"), "reading needs no lease");
     }
 
+    [Test]
+    public async Task Touches_nothing_while_production_is_frozen_unless_told_by_the_freezes_name()
+    {
+        production.Dispose();
+        production = new Production("registry.example", OneWave, timeLimit: "500ms",
+            freezes: "[{ name: year-end, from: 2020-01-01T00:00, until: 2199-01-01T00:00, zone: Europe/Berlin }]");
+        production.Environment[Production.KubeconfigVariable] = "kubeconfig";
+        await CertifiedAsync();
+
+        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count), Is.EqualTo((ExitCode.Refused, "frozen", 0)), production.Output);
+        Assert.That(production.Text(), Does.Contain("\"year-end\"").And.Contain("2198-12-31 23:00Z").And.Contain("--override-freeze year-end"));
+        Assert.That(await RunAsync("--override-freeze", "other"), Is.EqualTo(ExitCode.Usage), production.Output);
+        Assert.That(await RunAsync("--override-freeze", "year-end"), Is.EqualTo(ExitCode.Done), production.Output);
+    }
+
+    [Test]
+    public async Task Rolls_out_one_wave_alone_and_only_in_their_order()
+    {
+        Begin(TwoWaves, "one", "two");
+        await CertifiedAsync();
+
+        Assert.That((await RunAsync("--only-wave", "second"), production.Reason(), world.Writes.Count), Is.EqualTo((ExitCode.Refused, "wave-order", 0)), production.Output);
+        Assert.That(await RunAsync("--only-wave", "third"), Is.EqualTo(ExitCode.Usage), production.Output);
+        Assert.That(await RunAsync("--only-wave", "first"), Is.EqualTo(ExitCode.Done), production.Output);
+        Assert.That((world.Live["one"].Digest, world.Live["two"].Digest), Is.EqualTo((New, Old)));
+        Assert.That(await RunAsync("--only-wave", "second"), Is.EqualTo(ExitCode.Done), production.Output);
+        Assert.That((world.Live["one"].Digest, world.Live["two"].Digest), Is.EqualTo((New, New)));
+    }
+
+    [Test]
+    public async Task Asks_for_its_rights_before_the_first_write()
+    {
+        await CertifiedAsync();
+        world.Lack.Add("patch deployments.apps");
+
+        Assert.That((await RunAsync(), world.Writes.Count), Is.EqualTo((ExitCode.Usage, 0)), production.Output);
+        Assert.That(production.Output, Does.Contain("patch deployments.apps (target \"shop\")"));
+        Assert.That(world.Calls, Has.None.StartsWith("hold"));
+    }
+
+    [Test]
+    public async Task Prints_what_was_promoted_where()
+    {
+        await CertifiedAsync();
+        await RunAsync();
+        world.Calls.Clear();
+
+        Assert.That((await RunAsync("--history"), world.Writes.Count), Is.EqualTo((ExitCode.Done, 0)), production.Output);
+        Assert.That(production.Output, Does.Match("shop +greeter +20.*promoted +sha256:111111111111 +build 7"));
+    }
+
     private const string ImageBar = "barred-11111111111111111111111111111111";
 
     private Task CertifiedAsync() => production.CertifiedAsync("7", production.Image(New, Old));

@@ -15,7 +15,10 @@ internal static class ProductionReading
         var targets = parts.OfType<YamlMap>().SelectMany(wave => wave.Entries.Where(entry => entry.Key.Value == "targets"))
             .SelectMany(entry => entry.Value is YamlList list ? list.Items : []).ToList();
         reading.Unique(targets, waves.SelectMany(wave => wave.Targets), target => target.Name, "production target");
-        return new ProductionDefinition(waves);
+        var freezes = map.Items("freezes").ToList();
+        var frozen = freezes.Select(part => Freeze(part, reading)).OfType<FreezeDefinition>().ToList();
+        reading.Unique(freezes, frozen, freeze => freeze.Name, "freeze");
+        return new ProductionDefinition(waves) { Freezes = frozen };
     }
 
     private static WaveDefinition? Wave(YamlPart part, IReadOnlyList<ComponentDefinition> components, ValueReading reading)
@@ -24,6 +27,29 @@ internal static class ProductionReading
         if (!map.Has("targets")) map.Missing("targets");
         return new WaveDefinition(map.Text("name"), [.. map.Items("targets").Select(target => Target(target, components, reading)).OfType<ProductionTarget>()],
             map.Duration("soak", TimeSpan.Zero));
+    }
+
+    private static FreezeDefinition? Freeze(YamlPart part, ValueReading reading)
+    {
+        if (MapReader.Of(part, Section.Freeze, ComponentReading.Named(part, "freeze"), reading.Problems) is not { } map) return null;
+        var zone = map.OptionalText("zone") ?? "UTC";
+        if (!TimeZoneInfo.TryFindSystemTimeZoneById(zone, out var place))
+        {
+            map.Problem("zone", $"\"{zone}\" of {map.What} is not a time zone that this machine knows; write one such as Europe/Berlin");
+            place = TimeZoneInfo.Utc;
+        }
+        var (from, until) = (Moment("from"), Moment("until"));
+        if (until <= from && from != DateTimeOffset.MinValue) map.Problem("until", $"\"until\" of {map.What} is not after \"from\"");
+        return new FreezeDefinition(map.Text("name"), from, until);
+
+        DateTimeOffset Moment(string key)
+        {
+            var text = map.Text(key);
+            if (DateTime.TryParseExact(text, "yyyy-MM-dd'T'HH:mm", System.Globalization.CultureInfo.InvariantCulture, System.Globalization.DateTimeStyles.None, out var local))
+                return new DateTimeOffset(local, place.GetUtcOffset(local));
+            if (map.Has(key)) map.Problem(key, $"\"{text}\" of {map.What} is not a time; write it like 2026-12-20T18:00");
+            return DateTimeOffset.MinValue;
+        }
     }
 
     private static ProductionTarget? Target(YamlPart part, IReadOnlyList<ComponentDefinition> components, ValueReading reading)
