@@ -6,7 +6,7 @@ namespace CiSteps.Pipeline.Yaml;
 internal sealed record Section(string Name, params IReadOnlyList<string> Keys)
 {
     public static Section Pipeline { get; } = new("pipeline", "registry", "branches", "components", "integration", "production", "notifications");
-    public static Section Registry { get; } = new("registry-protocol", "push", "pull", "branch-prefix", "plain-http");
+    public static Section Registry { get; } = new("registry", "push", "pull", "branch-prefix", "plain-http");
     public static Section Branches { get; } = new("branches", "target", "private");
     public static Section Component { get; } = new("component", "name", "paths", "owners", "major", "depends-on", "unit-tests", "pre-build", "image", "workload");
     public static Section TestRun { get; } = new("testRun", "name", "run", "image", "folder", "env", "reports", "format", "time-limit", "silence-limit", "retry", "quarantine");
