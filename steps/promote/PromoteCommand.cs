@@ -24,12 +24,17 @@ internal static class PromoteCommand
 
     internal static readonly StepOption<bool> History = StepOption.Switch("history", "print what was promoted where, and stop");
 
+    internal static readonly StepOption<bool> RollBack = StepOption.Switch("roll-back",
+        "go back to what ran before, tags too; needs no certificate, and is never frozen");
+
+    internal static readonly StepOption<string> To = StepOption.Text("to", "digest (sha256:…) that --roll-back goes back to; default: what ran before");
+
     internal static readonly StepOption<TimeSpan> Lease = StepOption.Duration("lease",
         "how long production stays held for a promote that has died; one that lives renews it", "30s");
 
     public static StepCommand Create(Ports? world = null) => new(
         "promote",
         "Reads what certify tagged; rolls it out to production wave by wave, by digest, behind health gates; rolls back and bars the digest when that fails; hands over what runs where. Default branch only.",
-        [.. ChainRun.Options, .. Adapters.Options, Target, Who, RequireSigned, AllowBarred, OverrideFreeze, OnlyWave, History, Lease],
+        [.. ChainRun.Options, .. Adapters.Options, Target, Who, RequireSigned, AllowBarred, OverrideFreeze, OnlyWave, History, RollBack, To, Lease],
         (context, cancel) => new PromoteStep(world ?? Adapters.World, context).RunAsync(cancel));
 }

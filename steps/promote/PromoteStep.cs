@@ -14,6 +14,8 @@ internal sealed class PromoteStep(Ports world, StepContext context)
         using var run = await ChainRun.OpenAsync(context, cancel, mustKnow: true);
         if (context.Options.Get(PromoteCommand.History)) return await ShowHistoryAsync(run, cancel);
         if (Unfit(run) is { } unfit) return unfit;
+        if (context.Options.Get(PromoteCommand.RollBack)) return await RollBackAsync(run, cancel);
+        if (context.Options.Find(PromoteCommand.To) is not null) throw new UsageException("--to says where --roll-back goes back to; give both");
         if (!context.Evidence.TryReadDone("certify", out var certified, out var why)) return Outcome.Refused("no-evidence", $"{why}; only what certify tagged in this run is promoted");
         if (!certified.Run.IsTargetBranch)
             return Outcome.Refused("not-certified", $"certify's evidence is of branch \"{certified.Run.Branch}\"; only " +
@@ -56,6 +58,17 @@ internal sealed class PromoteStep(Ports world, StepContext context)
             return PromotionPlan.AboutImages(images, allowed)
                 ?? PromotionPlan.For(images, await facts.ReadAsync(cancel), run.Identity.Commit, allowed);
         }
+    }
+
+    private async Task<Outcome> RollBackAsync(ChainRun run, CancellationToken cancel)
+    {
+        if (run.Policy.Production is not { } production) return Done("nothing to roll back: ci-steps.yaml names no production targets", []);
+        var to = context.Options.Find(PromoteCommand.To);
+        if (to is not null && !ImageReference.IsDigest(to)) throw new UsageException($"--to \"{to}\" is not a digest; write sha256:…, as --history shows it");
+        using var registry = world.Images(context, run.Policy);
+        using var clusters = new OpenTargets(world, context);
+        return await new RollBack(context, run, registry, clusters).RunAsync(production, Wanted(production), to,
+            places => Leases.TakeAsync(places, clusters, Holder(run), context.Options.Get(PromoteCommand.Lease), cancel), cancel);
     }
 
     // What a person decided about when, and in which order. The way back is never forbidden.

@@ -214,14 +214,14 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
     }
 
     // The loudest there is: production is not what anybody wants, and nobody but a person will change that.
-    private static Outcome NotBack(string text, IReadOnlyList<string> said, IReadOnlyList<string> failed) =>
+    public static Outcome NotBack(string text, IReadOnlyList<string> said, IReadOnlyList<string> failed) =>
         Outcome.Refused("rollback-failed", $"PRODUCTION NEEDS A PERSON NOW: the way back did not end well: {string.Join("; ", failed)}. What led to it: {text}." +
             (said.Count == 0 ? "" : $" Done: {string.Join("; ", said)}.") + " Mend that, and run promote again: it goes on with the way back", Fault.Unknown);
 
     private async Task<Returned> ReturnAsync(CertifiedImage image, bool? isOwn, TimeSpan time, CancellationToken limit)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit, leases.Lost);
-        return await new WayBack(context, run, registry, clusters, facts, records).RunAsync(image, isOwn, snapshots, time, either.Token);
+        return await new WayBack(context, run, registry, clusters, facts, records).RunAsync(image, isOwn, snapshots, time, null, either.Token);
     }
 
     private async Task<Outcome> StoppedAsync(PromotionPlan plan)

@@ -39,25 +39,28 @@ internal sealed record ReturnPlan(IReadOnlyList<Return> Returns, bool Bars)
     /// <param name="places">Its places as they are now, in the order of the waves.</param>
     /// <param name="commit">The commit that its manifests are of.</param>
     /// <param name="isOwn">Whether its own pods or its own gate said no.</param>
-    public static ReturnPlan For(CertifiedImage image, IReadOnlyList<DestinationFacts> places, string commit, bool isOwn)
+    /// <param name="to">The version that a person wants back; null: what ran before.</param>
+    public static ReturnPlan For(CertifiedImage image, IReadOnlyList<DestinationFacts> places, string commit, bool isOwn, string? to = null)
     {
-        var returns = places.Reverse().Select(place => Of(image, place, commit)).ToList();
+        var returns = places.Reverse().Select(place => Of(image, place, commit, to)).ToList();
         // The same image with earlier manifests is what runs then: it cannot be barred.
         return new ReturnPlan(returns, isOwn && !returns.Exists(back => back.Digest == image.Digest));
     }
 
-    private static Return Of(CertifiedImage image, DestinationFacts place, string commit)
+    private static Return Of(CertifiedImage image, DestinationFacts place, string commit, string? to)
     {
         var bad = image.Digest;
         var newest = place.History.Count > 0 ? place.History[0] : null;
         var isUnderWay = newest is { IsUnderWay: true } && newest.IsAbout(bad);
         // Manifests alone are back when the last line says so, although the digest is the same.
         var isBack = newest is { IsUnderWay: false, IsWayBack: true } && newest.IsAbout(bad) && newest.Digest == place.Live?.Digest;
+        if (to == bad) return new(place, ReturnKind.NotNeeded, null, null);
         if (!isUnderWay && (isBack || place.Live?.Digest != bad && place.Live?.Recorded != bad)) return new(place, ReturnKind.NotNeeded, null, null);
 
         var ours = place.History.FirstOrDefault(entry => entry.IsAbout(bad));
         var before = ours is null ? null : ours.IsWayBack ? ours.Digest : ours.Previous;
         if (before is "") before = null;
+        before = to ?? before;
         var written = place.History.FirstOrDefault(entry => entry.IsGood && (before is null || before == bad
             ? entry.Digest != bad || entry.Commit != commit && entry.Commit.Length > 0
             : entry.Digest == before));

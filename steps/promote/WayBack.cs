@@ -25,9 +25,10 @@ internal sealed class WayBack(StepContext context, ChainRun run, IImages registr
     /// <param name="isOwn">Whether its own pods or its own gate said no; null when nobody did, since the build was stopped.</param>
     /// <param name="snapshots">What was in the places before this run's first write, as far as it wrote.</param>
     /// <param name="time">How long all of it may take.</param>
+    /// <param name="to">The version that a person wants back; null: what ran before.</param>
     /// <param name="cancel">Ends when that is over, or when the leases are lost.</param>
     public async Task<Returned> RunAsync(CertifiedImage image, bool? isOwn, IReadOnlyDictionary<Destination, ManifestSet> snapshots, TimeSpan time,
-        CancellationToken cancel)
+        string? to, CancellationToken cancel)
     {
         var (said, failed) = (new List<string>(), new List<string>());
         var patience = new Patience(time, log, context.Time);
@@ -35,7 +36,7 @@ internal sealed class WayBack(StepContext context, ChainRun run, IImages registr
         try
         {
             var now = await patience.AskAsync(facts.ReadAsync, cancel);
-            plan = ReturnPlan.For(image, [.. now.Where(place => place.Component.Name == image.Component)], run.Identity.Commit, isOwn == true);
+            plan = ReturnPlan.For(image, [.. now.Where(place => place.Component.Name == image.Component)], run.Identity.Commit, isOwn == true, to);
         }
         catch (Exception broken) when (IsOutside(broken))
         {

@@ -387,6 +387,26 @@ internal sealed class WithScriptedWorld
         Assert.That(production.Output, Does.Match("shop +greeter +20.*promoted +sha256:111111111111 +build 7"));
     }
 
+    [Test]
+    public async Task Goes_back_when_a_person_says_so_and_the_tags_follow()
+    {
+        Begin(TwoWaves, "one", "two");
+        await CertifiedAsync();
+        await RunAsync();
+        world.Calls.Clear();
+
+        Assert.That((await RunAsync("--roll-back", "--dry-run"), world.Writes.Count), Is.EqualTo((ExitCode.Done, 0)), production.Output);
+        Assert.That(await RunAsync("--roll-back"), Is.EqualTo(ExitCode.Done), production.Output);
+        Assert.That((world.Live["one"].Digest, world.Live["two"].Digest), Is.EqualTo((Old, Old)));
+        Assert.That(world.Tags, Is.EquivalentTo(new Dictionary<string, string> { ["1-production"] = Old, ["latest"] = Old }));
+        Assert.That(production.HandOver().Workloads.Select(workload => (workload.Digest, workload.State)), Is.All.EqualTo(((string?)Old, "rolled back")));
+
+        Assert.That(await RunAsync("--roll-back", "--to", New), Is.EqualTo(ExitCode.Done), production.Output);
+        Assert.That((world.Live["one"].Digest, world.Live["two"].Digest), Is.EqualTo((New, New)));
+        Assert.That(await RunAsync("--roll-back", "--to", "1.7"), Is.EqualTo(ExitCode.Usage), production.Output);
+        Assert.That(await RunAsync("--to", New), Is.EqualTo(ExitCode.Usage), production.Output);
+    }
+
     private const string ImageBar = "barred-11111111111111111111111111111111";
 
     private Task CertifiedAsync() => production.CertifiedAsync("7", production.Image(New, Old));
