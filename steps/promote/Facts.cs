@@ -14,7 +14,8 @@ internal sealed class Facts(IImages registry, OpenTargets clusters, IReadOnlyLis
     public IReadOnlyList<Destination> Places => places;
 
     /// <summary>The place that facts are of.</summary>
-    public Destination Of(DestinationFacts facts) => places.First(place => place.Target == facts.Target && place.Component == facts.Component);
+    public Destination Of(DestinationFacts facts) => places.First(place => place.Target == facts.Target
+        && place.Component == facts.Component);
 
     /// <summary>All places as they are now.</summary>
     public async Task<IReadOnlyList<DestinationFacts>> ReadAsync(CancellationToken cancel)
@@ -33,7 +34,8 @@ internal sealed class Facts(IImages registry, OpenTargets clusters, IReadOnlyLis
         // Asked only where it decides: whether what is there serves.
         var missing = live?.Digest == place.Image.Digest
             ? await cluster.LookAsync(await TargetAsync(place, place.Image.Digest, cancel), cancel) : null;
-        return new DestinationFacts(place.Wave, place.Target, place.Component, live, place.Manifests.Fingerprint()) { History = history, Missing = missing };
+        return new DestinationFacts(place.Wave, place.Target, place.Component, live, place.Manifests.Fingerprint()) { History =
+            history, Missing = missing };
     }
 
     /// <summary>What is to be rolled out in a place, with all names that nodes may have for the digest. They are read before
@@ -53,6 +55,7 @@ internal sealed class Facts(IImages registry, OpenTargets clusters, IReadOnlyLis
     private static RolloutTarget Target(Destination place, IReadOnlyCollection<string> digests)
     {
         var workload = place.Component.Workload!;
-        return new RolloutTarget(workload.Kind, place.Target.Namespace, workload.Name, workload.Container, digests, workload.TimeLimit);
+        return new RolloutTarget(workload.Kind, place.Target.Namespace, workload.Name, workload.Container, digests,
+            workload.TimeLimit);
     }
 }

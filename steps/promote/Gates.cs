@@ -25,7 +25,8 @@ internal static class Gates
     /// <param name="cancel">Stops it.</param>
     /// <returns>Null when it passed; else why not.</returns>
     /// <exception cref="UnavailableException">There was no answer when the limit was over: that is not a verdict.</exception>
-    public static async Task<StepFailure?> PassAsync(IProduction cluster, GateDefinition gate, string ns, string target, bool soaks,
+    public static async Task<StepFailure?> PassAsync(IProduction cluster, GateDefinition gate, string ns, string target,
+        bool soaks,
         BuildLog log, TimeProvider time, CancellationToken cancel)
     {
         log.Progress($"health gate of {target}: {gate.Http} for {Durations.Show(gate.For)}");
@@ -56,7 +57,8 @@ internal static class Gates
             }
             else
             {
-                if (healthySince is not null) log.Warning($"health gate of {target}: {answer?.Text ?? silence!.Message}; it begins anew");
+                if (healthySince is not null) log.Warning($"health gate of {target}: {answer?.Text ?? silence!.Message}; it " +
+                    "begins anew");
                 healthySince = null;
             }
             if (healthySince is { } good && time.GetElapsedTime(good) >= gate.For)
@@ -67,16 +69,22 @@ internal static class Gates
             if (waited >= longest || healthySince is null && time.GetElapsedTime(limitSince) >= gate.TimeLimit)
             {
                 if (silence is not null)
-                    throw new UnavailableException(silence.Reason, $"the health gate {gate.Http} of {target} gives no answer after {Durations.Show(waited)}: {silence.Message}", silence);
-                return new StepFailure("unhealthy", $"the health gate {gate.Http} of {target} is not healthy after {Durations.Show(waited)}: " +
-                    $"{(answer!.IsHealthy ? "it was never healthy for long enough" : answer.Text)}; the diagnosis shows what the pods wrote")
+                    throw new UnavailableException(silence.Reason,
+                        $"the health gate {gate.Http} of {target} gives no answer after {Durations.Show(waited)}: " +
+                        $"{silence.Message}", silence);
+                return new StepFailure("unhealthy",
+                    $"the health gate {gate.Http} of {target} is not healthy after {Durations.Show(waited)}: " +
+                    $"{(answer!.IsHealthy ? "it was never healthy for long enough" : answer.Text)}; the diagnosis shows what " +
+                        "the pods wrote")
                 {
                     IsOwn = answer.IsOwn,
                 };
             }
             if (time.GetElapsedTime(spoke) >= News)
             {
-                log.Progress($"health gate of {target}: {(answer is { IsHealthy: true } ? "healthy" : $"not healthy yet ({answer?.Text ?? silence!.Message})")} after {Durations.Show(waited)}");
+                log.Progress($"health gate of {target}: " +
+                    $"{(answer is { IsHealthy: true } ? "healthy" : $"not healthy yet ({answer?.Text ?? silence!.Message})")} " +
+                    $"after {Durations.Show(waited)}");
                 spoke = now;
             }
             await Task.Delay(gate.For < MostBetween ? gate.For : MostBetween, time, cancel);
@@ -87,7 +95,9 @@ internal static class Gates
     public static async Task WaitAsync(TimeSpan length, string what, BuildLog log, TimeProvider time, CancellationToken cancel)
     {
         var started = time.GetTimestamp();
-        await using var words = time.CreateTimer(_ => log.Progress($"waiting for {what} ({Durations.Show(time.GetElapsedTime(started))} of {Durations.Show(length)})"), null, TimeSpan.Zero, News);
+        await using var words = time.CreateTimer(_ =>
+            log.Progress($"waiting for {what} ({Durations.Show(time.GetElapsedTime(started))} of {Durations.Show(length)})"),
+            null, TimeSpan.Zero, News);
         await Task.Delay(length, time, cancel);
     }
 }

@@ -38,7 +38,8 @@ internal static class Results
 /// <param name="Who">Who promoted.</param>
 /// <param name="When">UTC, to the second.</param>
 /// <param name="Result">One of <see cref="Results"/>.</param>
-internal sealed record HistoryEntry(string Digest, string? Previous, string Commit, string Build, string Who, string When, string Result)
+internal sealed record HistoryEntry(string Digest, string? Previous, string Commit, string Build, string Who, string When,
+    string Result)
 {
     /// <summary>Whether it says what is under way rather than how it ended.</summary>
     public bool IsUnderWay => Result is Results.RollingOut or Results.RollingBack or Results.Unknown;
@@ -53,7 +54,8 @@ internal sealed record HistoryEntry(string Digest, string? Previous, string Comm
     public bool IsWayBack => Result is Results.RollingBack or Results.RolledBack or Results.Unhealthy;
 }
 
-/// <summary>The ConfigMap <c>cisteps-history</c> of a production namespace: per component what was promoted, by whom, when. No secrets, readable with kubectl.</summary>
+/// <summary>The ConfigMap <c>cisteps-history</c> of a production namespace: per component what was promoted, by whom, when. No
+/// secrets, readable with kubectl.</summary>
 internal sealed class History(Cluster cluster, string ns)
 {
     private const string Name = "cisteps-history";
@@ -67,7 +69,8 @@ internal sealed class History(Cluster cluster, string ns)
         return Parse(map.Text("data", component), component);
     }
 
-    /// <summary>Adds an entry at the front, in place of one that says what was under way; two at once both stay, one twice is once.</summary>
+    /// <summary>Adds an entry at the front, in place of one that says what was under way; two at once both stay, one twice is
+    /// once.</summary>
     public async Task AddAsync(string component, HistoryEntry entry, CancellationToken cancel)
     {
         for (var attempt = 1; ; attempt++)
@@ -84,7 +87,8 @@ internal sealed class History(Cluster cluster, string ns)
                     {
                         ["apiVersion"] = "v1",
                         ["kind"] = "ConfigMap",
-                        ["metadata"] = new JsonObject { ["name"] = Name, ["namespace"] = ns, ["labels"] = new JsonObject { [Labels.ManagedBy] = Cluster.FieldManager } },
+                        ["metadata"] = new JsonObject { ["name"] = Name, ["namespace"] = ns,
+                            ["labels"] = new JsonObject { [Labels.ManagedBy] = Cluster.FieldManager } },
                         ["data"] = new JsonObject { [component] = text },
                     }, cancel);
                     return;
@@ -112,8 +116,10 @@ internal sealed class History(Cluster cluster, string ns)
         }
         catch (OutsideJsonException wrong)
         {
-            throw new RefusedException("history-unreadable", $"what was promoted of \"{component}\" is written in the ConfigMap \"{Name}\" of " +
-                $"namespace \"{ns}\", which cannot be read: {wrong.What}; mend that entry, or take it out when what runs there is known to be good");
+            throw new RefusedException("history-unreadable",
+                $"what was promoted of \"{component}\" is written in the ConfigMap \"{Name}\" of " +
+                $"namespace \"{ns}\", which cannot be read: {wrong.What}; mend that entry, or take it out when what runs there " +
+                    "is known to be good");
         }
     }
 

@@ -43,7 +43,8 @@ internal sealed class TargetLease : IHold
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="UnavailableException"><c>target-held</c>: somebody else renews it.</exception>
     /// <exception cref="ClusterApiException">404: the namespace does not exist.</exception>
-    public static async Task<TargetLease> TakeAsync(Cluster cluster, string ns, string name, string holder, TimeSpan duration, CancellationToken cancel)
+    public static async Task<TargetLease> TakeAsync(Cluster cluster, string ns, string name, string holder, TimeSpan duration,
+        CancellationToken cancel)
     {
         var path = Kinds.Lease.Path(ns, name);
         (string Version, long Since)? seen = null;
@@ -53,7 +54,8 @@ internal sealed class TargetLease : IHold
             var other = lease.Text("spec", "holderIdentity") is { Length: > 0 } held && held != holder ? held : null;
             if (other is null)
             {
-                if (await WriteAsync(cluster, ns, name, path, lease, holder, duration, cancel)) return new TargetLease(cluster, path, holder, duration);
+                if (await WriteAsync(cluster, ns, name, path, lease, holder, duration, cancel)) return new TargetLease(cluster,
+                    path, holder, duration);
                 continue;
             }
             var version = lease.Text("metadata", "resourceVersion") ?? "";
@@ -61,13 +63,16 @@ internal sealed class TargetLease : IHold
             if (seen is null)
             {
                 seen = (version, cluster.Time.GetTimestamp());
-                cluster.Log.Info($"the lease \"{name}\" of namespace \"{ns}\" is {other}'s; it is taken over when it is not renewed for {Durations.Show(lasts)}");
+                cluster.Log.Info($"the lease \"{name}\" of namespace \"{ns}\" is {other}'s; it is taken over when it is not " +
+                    $"renewed for {Durations.Show(lasts)}");
             }
             else if (version != seen.Value.Version) throw Held(ns, name, other, lease!, lasts);
             else if (cluster.Time.GetElapsedTime(seen.Value.Since) >= lasts)
             {
-                cluster.Log.Warning($"{other} has not renewed the lease \"{name}\" of namespace \"{ns}\" for {Durations.Show(lasts)}: it is taken over");
-                if (await WriteAsync(cluster, ns, name, path, lease, holder, duration, cancel)) return new TargetLease(cluster, path, holder, duration);
+                cluster.Log.Warning($"{other} has not renewed the lease \"{name}\" of namespace \"{ns}\" for " +
+                    $"{Durations.Show(lasts)}: it is taken over");
+                if (await WriteAsync(cluster, ns, name, path, lease, holder, duration, cancel)) return new TargetLease(cluster,
+                    path, holder, duration);
                 continue;
             }
             await ChangeAsync(cluster, ns, name, version, lasts - cluster.Time.GetElapsedTime(seen.Value.Since), cancel);
@@ -92,7 +97,8 @@ internal sealed class TargetLease : IHold
             }
             catch (Exception broken) when (broken is UnavailableException or ClusterApiException or OperationCanceledException)
             {
-                cluster.Log.Warning($"the lease {path} could not be given back ({broken.Message}); it ends by itself within {Durations.Show(Duration)}");
+                cluster.Log.Warning($"the lease {path} could not be given back ({broken.Message}); it ends by itself within " +
+                    $"{Durations.Show(Duration)}");
             }
         }
         lost.Dispose();
@@ -108,12 +114,14 @@ internal sealed class TargetLease : IHold
             while (await ticks.WaitForNextTickAsync(end))
             {
                 // What does not answer in time may have been taken by then.
-                using var limit = new CancellationTokenSource(Duration - cluster.Time.GetElapsedTime(renewed) is { } left && left > TimeSpan.Zero ? left : TimeSpan.Zero, cluster.Time);
+                using var limit = new CancellationTokenSource(Duration - cluster.Time.GetElapsedTime(renewed) is { } left
+                    && left > TimeSpan.Zero ? left : TimeSpan.Zero, cluster.Time);
                 using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, end);
                 try
                 {
                     var now = cluster.Time.GetTimestamp();
-                    if (await cluster.FindAsync(path, either.Token) is not { } lease || lease.Text("spec", "holderIdentity") != holder)
+                    if (await cluster.FindAsync(path, either.Token) is not { } lease
+                        || lease.Text("spec", "holderIdentity") != holder)
                     {
                         await lost.CancelAsync();
                         return;
@@ -122,7 +130,8 @@ internal sealed class TargetLease : IHold
                     await cluster.ReplaceAsync(path, lease, either.Token);
                     renewed = now;
                 }
-                catch (Exception broken) when (broken is UnavailableException or ClusterApiException || broken is OperationCanceledException && !end.IsCancellationRequested)
+                catch (Exception broken) when (broken is UnavailableException or ClusterApiException
+                    || broken is OperationCanceledException && !end.IsCancellationRequested)
                 {
                     if (cluster.Time.GetElapsedTime(renewed) < Duration) continue;
                     await lost.CancelAsync();
@@ -136,7 +145,8 @@ internal sealed class TargetLease : IHold
         }
     }
 
-    private static async Task<bool> WriteAsync(Cluster cluster, string ns, string name, string path, JsonObject? lease, string holder, TimeSpan duration, CancellationToken cancel)
+    private static async Task<bool> WriteAsync(Cluster cluster, string ns, string name, string path, JsonObject? lease,
+        string holder, TimeSpan duration, CancellationToken cancel)
     {
         var now = Time(cluster);
         var spec = new JsonObject
@@ -155,7 +165,8 @@ internal sealed class TargetLease : IHold
                 {
                     ["apiVersion"] = Kinds.Lease.ApiVersion,
                     ["kind"] = Kinds.Lease.Name,
-                    ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = ns, ["labels"] = new JsonObject { [Labels.ManagedBy] = Cluster.FieldManager } },
+                    ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = ns,
+                        ["labels"] = new JsonObject { [Labels.ManagedBy] = Cluster.FieldManager } },
                     ["spec"] = spec,
                 }, cancel);
             }
@@ -175,20 +186,25 @@ internal sealed class TargetLease : IHold
 
     private static UnavailableException Held(string ns, string name, string other, JsonObject lease, TimeSpan lasts)
     {
-        var until = DateTimeOffset.TryParse(lease.Text("spec", "renewTime"), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var renewed)
+        var until = DateTimeOffset.TryParse(lease.Text("spec", "renewTime"), CultureInfo.InvariantCulture,
+            DateTimeStyles.AssumeUniversal, out var renewed)
             ? $" until {(renewed + lasts).ToUniversalTime():HH:mm:ss}Z unless it renews it" : "";
-        return new UnavailableException("target-held", $"{other} is promoting there: it has the lease \"{name}\" of namespace \"{ns}\"{until}; " +
+        return new UnavailableException("target-held",
+            $"{other} is promoting there: it has the lease \"{name}\" of namespace \"{ns}\"{until}; " +
             "nothing was touched; run promote again when that one has ended");
     }
 
-    private static async Task ChangeAsync(Cluster cluster, string ns, string name, string version, TimeSpan longest, CancellationToken cancel)
+    private static async Task ChangeAsync(Cluster cluster, string ns, string name, string version, TimeSpan longest,
+        CancellationToken cancel)
     {
         using var limit = new CancellationTokenSource(longest > TimeSpan.Zero ? longest : TimeSpan.Zero, cluster.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
         try
         {
-            await foreach (var change in cluster.WatchAsync(Kinds.Lease.Collection(ns), null, "metadata.name=" + name, either.Token))
-                if (change.Kind == ChangeKind.Gone || change.Kind == ChangeKind.Present && change.Item.Text("metadata", "resourceVersion") != version) return;
+            await foreach (var change in cluster.WatchAsync(Kinds.Lease.Collection(ns), null, "metadata.name=" + name,
+                either.Token))
+                if (change.Kind == ChangeKind.Gone || change.Kind == ChangeKind.Present
+                    && change.Item.Text("metadata", "resourceVersion") != version) return;
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
@@ -196,7 +212,8 @@ internal sealed class TargetLease : IHold
         }
     }
 
-    private static string Time(Cluster cluster) => cluster.Time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
+    private static string Time(Cluster cluster) => cluster.Time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'",
+        CultureInfo.InvariantCulture);
 }
 
 /// <summary>The leases of all places that a run may write to, taken together before the first write.</summary>
@@ -206,15 +223,18 @@ internal sealed class Leases : IAsyncDisposable
     private CancellationTokenSource? lost;
 
     /// <summary>Cancelled when one of them is lost.</summary>
-    public CancellationToken Lost => (lost ??= CancellationTokenSource.CreateLinkedTokenSource([.. held.Select(one => one.Lost)])).Token;
+    public CancellationToken Lost =>
+        (lost ??= CancellationTokenSource.CreateLinkedTokenSource([.. held.Select(one => one.Lost)])).Token;
 
     /// <summary>Takes them all, or none.</summary>
-    public static async Task<Leases> TakeAsync(IReadOnlyList<Destination> places, OpenTargets clusters, string holder, TimeSpan duration, CancellationToken cancel)
+    public static async Task<Leases> TakeAsync(IReadOnlyList<Destination> places, OpenTargets clusters, string holder,
+        TimeSpan duration, CancellationToken cancel)
     {
         var leases = new Leases();
         try
         {
-            foreach (var place in places.DistinctBy(place => (place.Target.Kubeconfig, place.Target.Namespace, place.Component.Workload!.Name)))
+            foreach (var place in places.DistinctBy(place => (place.Target.Kubeconfig, place.Target.Namespace,
+                place.Component.Workload!.Name)))
                 leases.held.Add(await clusters[place.Target].HoldAsync(place, holder, duration, cancel));
             return leases;
         }

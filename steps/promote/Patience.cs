@@ -15,7 +15,8 @@ internal sealed class Patience(TimeSpan limit, BuildLog log, TimeProvider time)
     private readonly TimeSpan between = limit < TimeSpan.FromSeconds(4) ? limit / 4 : TimeSpan.FromSeconds(1);
 
     /// <summary>Asks until there is an answer.</summary>
-    /// <exception cref="UnavailableException">The outage lasts longer than the limit, or is one that waiting does not end.</exception>
+    /// <exception cref="UnavailableException">The outage lasts longer than the limit, or is one that waiting does not
+    /// end.</exception>
     public async Task<T> AskAsync<T>(Func<CancellationToken, Task<T>> ask, CancellationToken cancel)
     {
         long? since = null;
@@ -30,7 +31,8 @@ internal sealed class Patience(TimeSpan limit, BuildLog log, TimeProvider time)
                 since ??= time.GetTimestamp();
                 var left = limit - time.GetElapsedTime(since.Value);
                 if (left <= TimeSpan.Zero) throw;
-                log.Warning($"{gone.Message}; that says nothing about the image, so it is asked again for {Durations.Show(left)}");
+                log.Warning($"{gone.Message}; that says nothing about the image, so it is asked again for " +
+                    $"{Durations.Show(left)}");
                 await Task.Delay(left < between ? left : between, time, cancel);
             }
         }

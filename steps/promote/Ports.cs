@@ -69,7 +69,8 @@ internal interface IProduction : IDisposable
     /// <summary>What is missing for a workload to be rolled out and serve; null when it does.</summary>
     Task<string?> LookAsync(RolloutTarget target, CancellationToken cancel);
 
-    /// <summary>The objects of a set as they are in the cluster now, ready to be applied again; those that are not there are left out.</summary>
+    /// <summary>The objects of a set as they are in the cluster now, ready to be applied again; those that are not there are
+    /// left out.</summary>
     Task<ManifestSet> SnapshotAsync(ManifestSet manifests, CancellationToken cancel);
 
     /// <summary>Applies manifests; null when they are in the cluster. Their Jobs come before their workloads and are waited

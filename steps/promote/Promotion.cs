@@ -8,7 +8,8 @@ using CiSteps.Pipeline;
 namespace CiSteps.Promote;
 
 /// <summary>Does a plan: roll out, ask the gates, write down; and the way back when one of these fails.</summary>
-internal sealed class Promotion(StepContext context, ChainRun run, IImages registry, OpenTargets clusters, Facts facts, Records records, Leases leases)
+internal sealed class Promotion(StepContext context, ChainRun run, IImages registry, OpenTargets clusters, Facts facts,
+    Records records, Leases leases)
 {
     // Going back has its own time and is not given up when the build is stopped: half a roll-out is worse than a late end.
     private static readonly TimeSpan TimeToReturn = TimeSpan.FromMinutes(10);
@@ -35,9 +36,12 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
             if (await TagForwardAsync(plan, working.Token) is { } behind) return await EndAsync(plan, behind);
             if (await ForwardAsync(production, plan, working.Token) is { } setback) return await BackAsync(plan, setback);
             var text = plan.Rollouts.Count == 0 ? "production runs these images already"
-                : string.Join("; ", plan.Rollouts.Select(move => $"{move.Image.Component} runs {PlannedRollout.Short(move.Image.Digest)} in {move.Destination.Target.Name}"));
+                : string.Join("; ", plan.Rollouts.Select(move =>
+                    $"{move.Image.Component} runs {PlannedRollout.Short(move.Image.Digest)} in {move.Destination.Target.Name}"));
             return (await EndAsync(plan, Outcome.Done(text)))
-                .Attesting(PredicateTypes.StepOutcome, [], [.. plan.Rollouts.Select(move => Subject.Image(move.Image.Repository, move.Image.Digest)).DistinctBy(subject => subject.Digest)]);
+                .Attesting(PredicateTypes.StepOutcome, [],
+                    [.. plan.Rollouts.Select(move => Subject.Image(move.Image.Repository, move.Image.Digest))
+                    .DistinctBy(subject => subject.Digest)]);
         }
         catch (UnavailableException gone)
         {
@@ -45,11 +49,13 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         }
         catch (ClusterApiException refusal)
         {
-            return await UnknownAsync(plan, new UnavailableException("cluster-refused", $"the cluster answered what was not expected: {refusal.Message}", refusal));
+            return await UnknownAsync(plan, new UnavailableException("cluster-refused",
+                $"the cluster answered what was not expected: {refusal.Message}", refusal));
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested && leases.Lost.IsCancellationRequested)
         {
-            return await UnknownAsync(plan, new UnavailableException("lease-lost", "the lease of a target could not be renewed, or somebody else has it now"));
+            return await UnknownAsync(plan, new UnavailableException("lease-lost",
+                "the lease of a target could not be renewed, or somebody else has it now"));
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
@@ -70,7 +76,8 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         }
         var (reason, text) = plan.Refusal!.Value;
         return await EndAsync(plan, failed.Count > 0 ? NotBack(text, said, failed)
-            : Outcome.Refused(reason, $"{text}; an earlier run had not taken it back to the end, which is done now: {string.Join("; ", said)}"));
+            : Outcome.Refused(reason,
+                $"{text}; an earlier run had not taken it back to the end, which is done now: {string.Join("; ", said)}"));
     }
 
     private async Task<Setback?> ForwardAsync(ProductionDefinition production, PromotionPlan plan, CancellationToken cancel)
@@ -102,7 +109,8 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         if (inWave.Count > 0) return TimeSpan.Zero;
         var latest = plan.Settled.Where(place => place.Wave == wave.Name && place.History.Count > 0)
             .Select(place => DateTimeOffset.TryParse(place.History[0].When, System.Globalization.CultureInfo.InvariantCulture,
-                System.Globalization.DateTimeStyles.AssumeUniversal, out var when) ? when : DateTimeOffset.MinValue).DefaultIfEmpty(DateTimeOffset.MinValue).Max();
+                System.Globalization.DateTimeStyles.AssumeUniversal, out var when) ? when : DateTimeOffset.MinValue)
+                    .DefaultIfEmpty(DateTimeOffset.MinValue).Max();
         return context.Time.GetUtcNow() - latest;
     }
 
@@ -118,8 +126,10 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         try
         {
             snapshots[place] = await patience.AskAsync(token => cluster.SnapshotAsync(place.Manifests, token), cancel);
-            var manifests = Records.Marked(place, place.Manifests, move.Image.Digest, run.Identity.Commit, run.Identity.BuildNumber, move.Destination.Fingerprint);
-            if (await patience.AskAsync(token => cluster.ApplyAsync(manifests, place.Component.Workload.TimeLimit, token), cancel) is { } denied) return denied;
+            var manifests = Records.Marked(place, place.Manifests, move.Image.Digest, run.Identity.Commit,
+                run.Identity.BuildNumber, move.Destination.Fingerprint);
+            if (await patience.AskAsync(token => cluster.ApplyAsync(manifests, place.Component.Workload.TimeLimit, token),
+                cancel) is { } denied) return denied;
         }
         catch (UsageException wrong)
         {
@@ -127,7 +137,8 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         }
         var rolled = await patience.AskAsync(token => cluster.RollOutAsync(target, token), cancel);
         if (rolled.Failure is { } failure) return failure;
-        if (await HoldsAsync(place, target, place.Target.Gate, place.Target.Settle, soaks: false, cancel) is { } unhealthy) return unhealthy;
+        if (await HoldsAsync(place, target, place.Target.Gate, place.Target.Settle, soaks: false,
+            cancel) is { } unhealthy) return unhealthy;
         // It runs and is healthy: a stop from here on waits for the history.
         using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, TimeForHistory, context.Time, cancel);
         await records.TryWriteAsync(place, Entry(move, Results.Promoted), patience, finishing.Token);
@@ -136,7 +147,8 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
     }
 
     // Its pods hold and its gate is healthy, both at once and to the end; whichever says no first.
-    private async Task<StepFailure?> HoldsAsync(Destination place, RolloutTarget target, GateDefinition? gate, TimeSpan settle, bool soaks, CancellationToken cancel)
+    private async Task<StepFailure?> HoldsAsync(Destination place, RolloutTarget target, GateDefinition? gate, TimeSpan settle,
+        bool soaks, CancellationToken cancel)
     {
         var cluster = clusters[place.Target];
         var patience = new Patience(place.Component.Workload!.TimeLimit, log, context.Time);
@@ -159,7 +171,8 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         async Task<StepFailure?> CalmAsync(CancellationToken token)
         {
             var started = context.Time.GetTimestamp();
-            if (gate is not null && await Gates.PassAsync(cluster, gate, place.Target.Namespace, place.Target.Name, soaks, log, context.Time, token) is { } unhealthy) return unhealthy;
+            if (gate is not null && await Gates.PassAsync(cluster, gate, place.Target.Namespace, place.Target.Name, soaks, log,
+                context.Time, token) is { } unhealthy) return unhealthy;
             var left = settle - context.Time.GetElapsedTime(started);
             if (left > TimeSpan.Zero) await Gates.WaitAsync(left, $"{place.Title} to settle", log, context.Time, token);
             return null;
@@ -171,14 +184,16 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
     {
         log.Info($"wave {wave.Name} soaks for {Durations.Show(length)}");
         var soaking = plan.Rollouts.Where(move => move.Destination.Wave == wave.Name)
-            .Concat(plan.Settled.Where(place => place.Wave == wave.Name).Select(place => new PlannedRollout(place, facts.Of(place).Image, Before(place), null))).ToList();
+            .Concat(plan.Settled.Where(place => place.Wave == wave.Name)
+                .Select(place => new PlannedRollout(place, facts.Of(place).Image, Before(place), null))).ToList();
         using var first = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var all = soaking.Select(async move =>
         {
             var place = facts.Of(move.Destination);
             var gate = place.Target.Gate is { } asked ? asked with { For = length, TimeLimit = SoakLimit } : null;
             var target = await facts.TargetAsync(place, move.Image.Digest, first.Token);
-            return await HoldsAsync(place, target, gate, length, soaks: true, first.Token) is { } failure ? new Setback(move, failure) : null;
+            return await HoldsAsync(place, target, gate, length, soaks: true, first.Token) is { } failure
+                ? new Setback(move, failure) : null;
         }).ToList();
         Setback? found = null;
         Exception? outage = null;
@@ -208,26 +223,34 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         await DiagnoseAsync(culprit);
         using var limit = new CancellationTokenSource(TimeToReturn, context.Time);
         var back = await ReturnAsync(culprit.Image, failure.IsOwn, TimeToReturn, limit.Token);
-        var text = $"{culprit.Image.Component} at {culprit.Image.Digest} failed in {culprit.Destination.Target.Name} ({failure.Reason}): {failure.Text}";
+        var text = $"{culprit.Image.Component} at {culprit.Image.Digest} failed in {culprit.Destination.Target.Name} " +
+            $"({failure.Reason}): {failure.Text}";
         return await EndAsync(plan, back.Failed.Count > 0 ? NotBack(text, back.Said, back.Failed)
-            : Outcome.Refused("rollout-failed", $"{text}; {back.Text}{(failure.IsOwn ? "" : "; when that is mended, run certify and promote again")}", failure.Fault));
+            : Outcome.Refused("rollout-failed",
+                $"{text}; {back.Text}{(failure.IsOwn ? "" : "; when that is mended, run certify and promote again")}",
+                failure.Fault));
     }
 
     // The loudest there is: production is not what anybody wants, and nobody but a person will change that.
     public static Outcome NotBack(string text, IReadOnlyList<string> said, IReadOnlyList<string> failed) =>
-        Outcome.Refused("rollback-failed", $"PRODUCTION NEEDS A PERSON NOW: the way back did not end well: {string.Join("; ", failed)}. What led to it: {text}." +
-            (said.Count == 0 ? "" : $" Done: {string.Join("; ", said)}.") + " Mend that, and run promote again: it goes on with the way back", Fault.Unknown);
+        Outcome.Refused("rollback-failed",
+            $"PRODUCTION NEEDS A PERSON NOW: the way back did not end well: {string.Join("; ", failed)}. What led to it: " +
+            $"{text}." +
+            (said.Count == 0 ? "" : $" Done: {string.Join("; ", said)}.")
+                + " Mend that, and run promote again: it goes on with the way back", Fault.Unknown);
 
     private async Task<Returned> ReturnAsync(CertifiedImage image, bool? isOwn, TimeSpan time, CancellationToken limit)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit, leases.Lost);
-        return await new WayBack(context, run, registry, clusters, facts, records).RunAsync(image, isOwn, snapshots, time, null, either.Token);
+        return await new WayBack(context, run, registry, clusters, facts, records).RunAsync(image, isOwn, snapshots, time,
+            null, either.Token);
     }
 
     private async Task<Outcome> StoppedAsync(PromotionPlan plan)
     {
         // Before the first write there is nothing to put back.
-        if (current is null && done.Count == 0) return await EndAsync(plan, Outcome.Cancelled("stopped before anything was rolled out; run promote again to go on"));
+        if (current is null && done.Count == 0) return await EndAsync(plan,
+            Outcome.Cancelled("stopped before anything was rolled out; run promote again to go on"));
         var (said, failed) = (new List<string>(), new List<string>());
         using var limit = new CancellationTokenSource(TimeToReturnWhenStopped, context.Time);
         foreach (var image in done.Append(current).OfType<PlannedRollout>().Select(move => move.Image).Distinct())
@@ -236,8 +259,10 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
             said.AddRange(back.Said);
             failed.AddRange(back.Failed);
         }
-        var when = current is null ? "while a wave soaked" : $"while {current.Image.Component} was rolled out to {current.Destination.Target.Name}";
-        return await EndAsync(plan, Outcome.Cancelled($"stopped {when}; {(said.Count + failed.Count == 0 ? "nothing was rolled out" : string.Join("; ", said))}" +
+        var when = current is null ? "while a wave soaked"
+            : $"while {current.Image.Component} was rolled out to {current.Destination.Target.Name}";
+        return await EndAsync(plan,
+            Outcome.Cancelled($"stopped {when}; {(said.Count + failed.Count == 0 ? "nothing was rolled out" : string.Join("; ", said))}" +
             (failed.Count == 0 ? "" : $"; NOT back: {string.Join("; ", failed)}") + "; run promote again to go on"));
     }
 
@@ -248,13 +273,18 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         if (current is { } move)
         {
             using var limit = new CancellationTokenSource(TimeForHistory, context.Time);
-            if (gone.Reason != "lease-lost") await records.TryWriteAsync(facts.Of(move.Destination), Entry(move, Results.Unknown), new Patience(Min(TimeForHistory, move.Destination.Component.Workload!.TimeLimit), log, context.Time), limit.Token);
-            at = $"; whether {move.Destination.Title} serves {move.Image.Digest} is unknown: nothing was taken back and nothing barred";
+            if (gone.Reason != "lease-lost") await records.TryWriteAsync(facts.Of(move.Destination),
+                Entry(move, Results.Unknown), new Patience(Min(TimeForHistory, move.Destination.Component.Workload!.TimeLimit),
+                log, context.Time), limit.Token);
+            at = $"; whether {move.Destination.Title} serves {move.Image.Digest} is unknown: nothing was taken back and nothing " +
+                "barred";
         }
-        return await EndAsync(plan, Outcome.Unavailable(gone.Reason, $"{gone.Message}{at}; run promote again: it finds out and goes on or back"));
+        return await EndAsync(plan, Outcome.Unavailable(gone.Reason,
+            $"{gone.Message}{at}; run promote again: it finds out and goes on or back"));
     }
 
-    // The tags that an earlier run moved back with the image stand first where certify left them: what comes after is the same then.
+    // The tags that an earlier run moved back with the image stand first where certify left them: what comes after is the same
+    // then.
     private async Task<Outcome?> TagForwardAsync(PromotionPlan plan, CancellationToken cancel)
     {
         foreach (var behind in plan.TagsBehind)
@@ -264,7 +294,9 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
             var latest = await registry.FindDigestAsync(production.WithTag("latest"), cancel);
             foreach (var (tag, from) in new[] { (production, behind.Tagged), (production.WithTag("latest"), latest) })
                 if ((tag == production || from == behind.Tagged) && !await registry.TagAsync(tag, image.Digest, from, cancel))
-                    return Outcome.Refused("tag-moved", $"\"{tag}\" could not be moved to {image.Digest}: somebody moved it at the same moment; see who, and certify again what should run", Fault.Unknown);
+                    return Outcome.Refused("tag-moved",
+                        $"\"{tag}\" could not be moved to {image.Digest}: somebody moved it at the same moment; see who, and " +
+                        "certify again what should run", Fault.Unknown);
         }
         return null;
     }
@@ -275,7 +307,8 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         using var limit = new CancellationTokenSource(TimeToDiagnose, context.Time);
         try
         {
-            await clusters[target].DiagnoseAsync(target.Namespace, Path.Combine(context.Evidence.FolderOf(context.Step), "diagnosis", target.Name), limit.Token);
+            await clusters[target].DiagnoseAsync(target.Namespace, Path.Combine(context.Evidence.FolderOf(context.Step),
+                "diagnosis", target.Name), limit.Token);
         }
         catch (Exception broken) when (broken is UnavailableException or ClusterApiException or OperationCanceledException)
         {
@@ -286,13 +319,15 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
 
     private static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;
 
-    private HistoryEntry Entry(PlannedRollout move, string result) => records.Entry(move.Image.Digest, move.Previous, run.Identity.Commit, result);
+    private HistoryEntry Entry(PlannedRollout move, string result) => records.Entry(move.Image.Digest, move.Previous,
+        run.Identity.Commit, result);
 
     // What is said of production is read from it, after the last write.
     private async Task<Outcome> EndAsync(PromotionPlan plan, Outcome outcome)
     {
         var previous = plan.Rollouts.ToDictionary(move => facts.Of(move.Destination), move => move.Previous);
         foreach (var place in plan.Settled) previous.TryAdd(facts.Of(place), Before(place));
-        return outcome.HandingOver(new PromoteHandOver(await records.StateAsync(facts, previous)), HandOverJson.Default.PromoteHandOver);
+        return outcome.HandingOver(new PromoteHandOver(await records.StateAsync(facts, previous)),
+            HandOverJson.Default.PromoteHandOver);
     }
 }

@@ -10,7 +10,8 @@ namespace CiSteps.Promote;
 /// <param name="TaggedIsNewer">Whether that digest was built from a commit that contains ours.</param>
 /// <param name="TaggedCommit">The commit that it was built from; null when unknown.</param>
 /// <param name="IsBarred">Whether a failed roll-out barred our digest.</param>
-internal sealed record CertifiedFacts(CertifiedImage Image, string? Tagged, bool TaggedIsNewer, string? TaggedCommit, bool IsBarred);
+internal sealed record CertifiedFacts(CertifiedImage Image, string? Tagged, bool TaggedIsNewer, string? TaggedCommit,
+    bool IsBarred);
 
 /// <summary>What is known of one component in one target.</summary>
 /// <param name="Wave">The wave's name.</param>
@@ -18,12 +19,14 @@ internal sealed record CertifiedFacts(CertifiedImage Image, string? Tagged, bool
 /// <param name="Component">The component.</param>
 /// <param name="Live">What is there; null when nothing is.</param>
 /// <param name="Fingerprint">Of the manifests that would be applied.</param>
-internal sealed record DestinationFacts(string Wave, ProductionTarget Target, ComponentDefinition Component, LiveWorkload? Live, string Fingerprint)
+internal sealed record DestinationFacts(string Wave, ProductionTarget Target, ComponentDefinition Component,
+    LiveWorkload? Live, string Fingerprint)
 {
     /// <summary>What was promoted there, newest first.</summary>
     public IReadOnlyList<HistoryEntry> History { get; init; } = [];
 
-    /// <summary>What the workload lacks to be rolled out and serve; null when it does, or when it does not have our image anyway.</summary>
+    /// <summary>What the workload lacks to be rolled out and serve; null when it does, or when it does not have our image
+    /// anyway.</summary>
     public string? Missing { get; init; }
 
     /// <summary>Component and target, for people.</summary>
@@ -37,9 +40,11 @@ internal sealed record DestinationFacts(string Wave, ProductionTarget Target, Co
 /// <param name="Drift">What somebody changed by hand; null when nobody did.</param>
 internal sealed record PlannedRollout(DestinationFacts Destination, CertifiedImage Image, string? Previous, string? Drift)
 {
-    public override string ToString() => $"{Destination.Title} (wave {Destination.Wave}): " + (Destination.Live?.Digest == Image.Digest && Previous != Image.Digest
+    public override string ToString() => $"{Destination.Title} (wave {Destination.Wave}): "
+        + (Destination.Live?.Digest == Image.Digest && Previous != Image.Digest
         ? $"go on with {Short(Image.Digest)}, which {Destination.Missing ?? "was not seen to serve"}"
-        : $"{(Previous is null ? "nothing" : Short(Previous))} to {Short(Image.Digest)}{(Previous == Image.Digest ? ", new manifests" : "")}");
+        : $"{(Previous is null ? "nothing" : Short(Previous))} to " +
+            $"{Short(Image.Digest)}{(Previous == Image.Digest ? ", new manifests" : "")}");
 
     internal static string Short(string digest) => digest.Length > 19 ? digest[..19] : digest;
 }
@@ -49,7 +54,8 @@ internal sealed record PlannedRollout(DestinationFacts Destination, CertifiedIma
 /// <param name="Settled">Places that run the image already.</param>
 /// <param name="Refusal">Why nothing may be done; null when it may.</param>
 /// <param name="Superseded">Why nothing needs to be done: a newer commit is certified. Null otherwise.</param>
-internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IReadOnlyList<DestinationFacts> Settled, (string Reason, string Text)? Refusal, string? Superseded)
+internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IReadOnlyList<DestinationFacts> Settled,
+    (string Reason, string Text)? Refusal, string? Superseded)
 {
     /// <summary>Barred images that an earlier run did not take back to the end: that is finished before it is refused.</summary>
     public IReadOnlyList<CertifiedFacts> HalfBack { get; init; } = [];
@@ -71,7 +77,9 @@ internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IRe
             // What is barred is refused in the end, but production may be half-way back from it.
             if (facts.Tagged == facts.Image.Digest || IsBarred(facts, allowedBarred)) continue;
             if (facts.TaggedIsNewer)
-                return new PromotionPlan([], [], null, $"superseded by {Commit(facts.TaggedCommit)}: the tag \"{facts.Image.ProductionTag}\" of \"{facts.Image.Repository}\" points to its newer image {facts.Tagged}, which its own chain promotes");
+                return new PromotionPlan([], [], null,
+                    $"superseded by {Commit(facts.TaggedCommit)}: the tag \"{facts.Image.ProductionTag}\" of " +
+                    $"\"{facts.Image.Repository}\" points to its newer image {facts.Tagged}, which its own chain promotes");
             // An earlier run may have moved it back: the clusters' history tells.
             if (facts.Tagged != facts.Image.PreviousDigest) return TagMoved(facts);
         }
@@ -83,16 +91,21 @@ internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IRe
     /// <param name="places">The places, in the order of the waves.</param>
     /// <param name="commit">The commit that the manifests are of.</param>
     /// <param name="allowedBarred">A barred digest that may be promoted all the same; null for none.</param>
-    public static PromotionPlan For(IReadOnlyList<CertifiedFacts> images, IReadOnlyList<DestinationFacts> places, string commit, string? allowedBarred = null)
+    public static PromotionPlan For(IReadOnlyList<CertifiedFacts> images, IReadOnlyList<DestinationFacts> places,
+        string commit, string? allowedBarred = null)
     {
         if (images.FirstOrDefault(facts => IsBarred(facts, allowedBarred)) is { } barred)
         {
             var half = images.Where(facts => IsBarred(facts, allowedBarred)
-                && (facts.Tagged == facts.Image.Digest || ReturnPlan.For(facts.Image, Of(facts, places), commit, isOwn: true).Returns.Any(back => back.IsNeeded))).ToList();
-            return Refuse("barred", $"{barred.Image.Component} at {barred.Image.Digest} is barred: an earlier roll-out of it failed and was rolled back (tag \"{BarTag(barred.Image.Digest)}\" in \"{barred.Image.Repository}\"); fix the change, or allow this digest by name with --allow-barred {barred.Image.Digest}") with { HalfBack = half };
+                && (facts.Tagged == facts.Image.Digest || ReturnPlan.For(facts.Image, Of(facts, places), commit,
+                    isOwn: true).Returns.Any(back => back.IsNeeded))).ToList();
+            return Refuse("barred", $"{barred.Image.Component} at {barred.Image.Digest} is barred: an earlier roll-out of it " +
+                $"failed and was rolled back (tag \"{BarTag(barred.Image.Digest)}\" in \"{barred.Image.Repository}\"); fix the " +
+                $"change, or allow this digest by name with --allow-barred {barred.Image.Digest}") with { HalfBack = half };
         }
         var behind = images.Where(facts => facts.Tagged != facts.Image.Digest).ToList();
-        if (behind.Find(facts => !Of(facts, places).Any(place => WasTakenBack(place, facts.Image.Digest))) is { } moved) return TagMoved(moved);
+        if (behind.Find(facts => !Of(facts, places)
+            .Any(place => WasTakenBack(place, facts.Image.Digest))) is { } moved) return TagMoved(moved);
 
         var moves = new List<PlannedRollout>();
         var settled = new List<DestinationFacts>();
@@ -101,9 +114,13 @@ internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IRe
             if (images.FirstOrDefault(facts => facts.Image.Component == place.Component.Name)?.Image is not { } image) continue;
             var live = place.Live;
             var drift = live is { Recorded: { } recorded, Digest: var digest } && digest != recorded
-                ? $"{place.Component.Name} in {place.Target.Name} was promoted at {recorded} and runs {digest ?? "an image without digest"}: somebody changed it by hand; that is what a rollback would go back to" : null;
-            var isThere = live is not null && live.Digest == image.Digest && live.Recorded == image.Digest && live.Fingerprint == place.Fingerprint;
-            var hasPassed = place.History.Count > 0 && place.History[0] is { IsGood: true } newest && newest.Digest == image.Digest;
+                ? $"{place.Component.Name} in {place.Target.Name} was promoted at {recorded} and runs " +
+                    $"{digest ?? "an image without digest"}: somebody changed it by hand; that is what a rollback would go back " +
+                    "to" : null;
+            var isThere = live is not null && live.Digest == image.Digest && live.Recorded == image.Digest
+                && live.Fingerprint == place.Fingerprint;
+            var hasPassed = place.History.Count > 0 && place.History[0] is { IsGood: true } newest
+                && newest.Digest == image.Digest;
             if (isThere && hasPassed && place.Missing is null) settled.Add(place);
             else moves.Add(new PlannedRollout(place, image, Previous(place, image, commit), drift));
         }
@@ -114,7 +131,8 @@ internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IRe
         [.. places.Where(place => place.Component.Name == facts.Image.Component)];
 
     // Our own way back moves the tags; a person who does so means something by it.
-    private static bool WasTakenBack(DestinationFacts place, string digest) => place.History.Count > 0 && place.History[0] is var newest
+    private static bool WasTakenBack(DestinationFacts place, string digest) => place.History.Count > 0
+        && place.History[0] is var newest
         && newest.IsAbout(digest) && (newest.IsWayBack || newest.Result == Results.Removed);
 
     private static bool IsBarred(CertifiedFacts facts, string? allowed) => facts.IsBarred && facts.Image.Digest != allowed;
@@ -132,11 +150,16 @@ internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IRe
     {
         var (image, tagged) = (facts.Image, facts.Tagged);
         return tagged is null
-            ? Refuse("not-certified", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" does not exist, although certify handed it over; run certify again")
-            : Refuse("tag-moved", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to {tagged}{(facts.TaggedCommit is null ? "" : $" of commit {Commit(facts.TaggedCommit)}")}, not to {image.Digest} that certify handed over; somebody moved it back, so certify again what should run");
+            ? Refuse("not-certified", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" does not exist, although " +
+                "certify handed it over; run certify again")
+            : Refuse("tag-moved",
+                $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to " +
+                $"{tagged}{(facts.TaggedCommit is null ? "" : $" of commit {Commit(facts.TaggedCommit)}")}, not to " +
+                $"{image.Digest} that certify handed over; somebody moved it back, so certify again what should run");
     }
 
     private static PromotionPlan Refuse(string reason, string text) => new([], [], (reason, text), null);
 
-    private static string Commit(string? commit) => commit is null ? "an unknown commit" : commit.Length > 12 ? commit[..12] : commit;
+    private static string Commit(string? commit) => commit is null ? "an unknown commit" : commit.Length > 12 ? commit[..12]
+        : commit;
 }

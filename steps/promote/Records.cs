@@ -12,7 +12,8 @@ internal sealed class Records(StepContext context, ChainRun run, OpenTargets clu
     private static readonly TimeSpan TimeToLook = TimeSpan.FromSeconds(8);
 
     /// <summary>A line of the history, of now and of whoever does it.</summary>
-    public HistoryEntry Entry(string digest, string? previous, string commit, string result) => new(digest, previous, commit, run.Identity.BuildNumber,
+    public HistoryEntry Entry(string digest, string? previous, string commit, string result) =>
+        new(digest, previous, commit, run.Identity.BuildNumber,
         context.Options.Find(PromoteCommand.Who) ?? Environment.UserName,
         context.Time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture), result);
 
@@ -26,7 +27,8 @@ internal sealed class Records(StepContext context, ChainRun run, OpenTargets clu
         }
         catch (ClusterApiException refusal)
         {
-            throw new UnavailableException("cluster-refused", $"the history of {place.Title} could not be written: {refusal.Message}", refusal);
+            throw new UnavailableException("cluster-refused",
+                $"the history of {place.Title} could not be written: {refusal.Message}", refusal);
         }
     }
 
@@ -57,19 +59,24 @@ internal sealed class Records(StepContext context, ChainRun run, OpenTargets clu
                 var cluster = clusters[place.Target];
                 var live = await cluster.FindAsync(place.Component.Workload!, place.Target.Namespace, limit.Token);
                 var history = await cluster.HistoryAsync(place.Target.Namespace, place.Component.Name, limit.Token);
-                (digest, said) = (live?.Digest, live is null ? "nothing runs" : history.Count > 0 ? history[0].Result : "never promoted");
+                (digest, said) = (live?.Digest, live is null ? "nothing runs" : history.Count > 0 ? history[0].Result
+                    : "never promoted");
             }
-            catch (Exception broken) when (broken is UnavailableException or UsageException or RefusedException or ClusterApiException or OperationCanceledException)
+            catch (Exception broken) when (
+                broken is UnavailableException or UsageException or RefusedException or ClusterApiException or OperationCanceledException)
             {
-                context.Log.Warning($"it is not known what {place.Component.Name} runs in {place.Target.Name} now: {broken.Message}");
+                context.Log.Warning($"it is not known what {place.Component.Name} runs in {place.Target.Name} now: " +
+                    $"{broken.Message}");
             }
-            state.Add(new PromotedWorkload(place.Component.Name, place.Target.Name, digest, previous.GetValueOrDefault(place)) { State = said });
+            state.Add(new PromotedWorkload(place.Component.Name, place.Target.Name, digest,
+                previous.GetValueOrDefault(place)) { State = said });
         }
         return state;
     }
 
     /// <summary>Manifests with what the workload says of itself.</summary>
-    public static ManifestSet Marked(Destination place, ManifestSet manifests, string digest, string commit, string build, string fingerprint) =>
+    public static ManifestSet Marked(Destination place, ManifestSet manifests, string digest, string commit, string build,
+        string fingerprint) =>
         manifests.WithAnnotations(place.Component.Workload!.Kind, place.Component.Workload.Name, new Dictionary<string, string>
         {
             [Annotations.Digest] = digest,

@@ -29,7 +29,8 @@ internal sealed record Return(DestinationFacts Place, ReturnKind Kind, string? D
     public bool IsNeeded => Kind is not ReturnKind.NotNeeded;
 }
 
-/// <summary>How an image is taken back everywhere: what it began, in the opposite order. A digest that fails in one place is wanted in none.</summary>
+/// <summary>How an image is taken back everywhere: what it began, in the opposite order. A digest that fails in one place is
+/// wanted in none.</summary>
 /// <param name="Returns">One per place, the last first.</param>
 /// <param name="Bars">Whether the digest is barred.</param>
 internal sealed record ReturnPlan(IReadOnlyList<Return> Returns, bool Bars)
@@ -40,7 +41,8 @@ internal sealed record ReturnPlan(IReadOnlyList<Return> Returns, bool Bars)
     /// <param name="commit">The commit that its manifests are of.</param>
     /// <param name="isOwn">Whether its own pods or its own gate said no.</param>
     /// <param name="to">The version that a person wants back; null: what ran before.</param>
-    public static ReturnPlan For(CertifiedImage image, IReadOnlyList<DestinationFacts> places, string commit, bool isOwn, string? to = null)
+    public static ReturnPlan For(CertifiedImage image, IReadOnlyList<DestinationFacts> places, string commit, bool isOwn,
+        string? to = null)
     {
         var returns = places.Reverse().Select(place => Of(image, place, commit, to)).ToList();
         // The same image with earlier manifests is what runs then: it cannot be barred.
@@ -53,9 +55,11 @@ internal sealed record ReturnPlan(IReadOnlyList<Return> Returns, bool Bars)
         var newest = place.History.Count > 0 ? place.History[0] : null;
         var isUnderWay = newest is { IsUnderWay: true } && newest.IsAbout(bad);
         // Manifests alone are back when the last line says so, although the digest is the same.
-        var isBack = newest is { IsUnderWay: false, IsWayBack: true } && newest.IsAbout(bad) && newest.Digest == place.Live?.Digest;
+        var isBack = newest is { IsUnderWay: false, IsWayBack: true } && newest.IsAbout(bad)
+            && newest.Digest == place.Live?.Digest;
         if (to == bad) return new(place, ReturnKind.NotNeeded, null, null);
-        if (!isUnderWay && (isBack || place.Live?.Digest != bad && place.Live?.Recorded != bad)) return new(place, ReturnKind.NotNeeded, null, null);
+        if (!isUnderWay && (isBack || place.Live?.Digest != bad && place.Live?.Recorded != bad)) return new(place,
+            ReturnKind.NotNeeded, null, null);
 
         var ours = place.History.FirstOrDefault(entry => entry.IsAbout(bad));
         var before = ours is null ? null : ours.IsWayBack ? ours.Digest : ours.Previous;

@@ -17,20 +17,25 @@ internal static class Rights
     public static async Task<IReadOnlyList<string>> LackAsync(Cluster cluster, Destination place, CancellationToken cancel)
     {
         var needs = new List<(string Group, string Resource, string Verb, string? Namespace)>();
-        foreach (var (group, resource, verbs) in always) needs.AddRange(verbs.Select(verb => (group, resource, verb, (string?)place.Target.Namespace)));
+        foreach (var (group, resource, verbs) in always) needs.AddRange(verbs.Select(verb =>
+            (group, resource, verb, (string?)place.Target.Namespace)));
         var workload = Kinds.Workload(place.Component.Workload!.Kind);
-        var revisions = place.Component.Workload.Kind switch { "Deployment" => Kinds.ReplicaSet, "DaemonSet" => Kinds.ControllerRevision, _ => null };
+        var revisions = place.Component.Workload.Kind switch { "Deployment" => Kinds.ReplicaSet, "DaemonSet" =>
+            Kinds.ControllerRevision, _ => null };
         foreach (var kind in new[] { workload, revisions }.OfType<Kind>())
-            needs.AddRange(((string[])["list", "watch"]).Select(verb => (kind.Group, kind.Plural, verb, (string?)place.Target.Namespace)));
+            needs.AddRange(((string[])["list", "watch"])
+                .Select(verb => (kind.Group, kind.Plural, verb, (string?)place.Target.Namespace)));
         foreach (var item in place.Manifests.Items.DistinctBy(item => (item.ApiVersion, item.Kind, item.Namespace)))
         {
             // A kind whose definition comes with the manifests is not known yet; the apply says so when it is not there then.
             if (await cluster.FindKindAsync(item.ApiVersion, item.Kind, cancel) is not { } kind) continue;
-            string[] verbs = item.Kind == "Job" ? ["get", "list", "watch", "patch", "create", "delete"] : ["get", "patch", "create"];
+            string[] verbs = item.Kind == "Job" ? ["get", "list", "watch", "patch", "create", "delete"]
+                : ["get", "patch", "create"];
             needs.AddRange(verbs.Select(verb => (kind.Group, kind.Plural, verb, kind.Namespaced ? item.Namespace : null)));
         }
         var answers = await Task.WhenAll(needs.Distinct().Select(async need =>
             (need, May: await cluster.MayAsync(need.Verb, need.Group, need.Resource, need.Namespace, cancel))));
-        return [.. answers.Where(answer => !answer.May).Select(answer => $"{answer.need.Verb} {answer.need.Resource}{(answer.need.Group.Length == 0 ? "" : "." + answer.need.Group)}")];
+        return [.. answers.Where(answer => !answer.May)
+            .Select(answer => $"{answer.need.Verb} {answer.need.Resource}{(answer.need.Group.Length == 0 ? "" : "." + answer.need.Group)}")];
     }
 }

@@ -16,7 +16,8 @@ public sealed partial class Cluster
 
     private static readonly HashSet<string> afterJobs = new(StringComparer.Ordinal)
     {
-        "DaemonSet", "Pod", "ReplicationController", "ReplicaSet", "Deployment", "StatefulSet", "HorizontalPodAutoscaler", "CronJob", "Ingress",
+        "DaemonSet", "Pod", "ReplicationController", "ReplicaSet", "Deployment", "StatefulSet", "HorizontalPodAutoscaler",
+            "CronJob", "Ingress",
     };
 
     /// <summary>
@@ -44,7 +45,8 @@ public sealed partial class Cluster
     private async Task<StepFailure?> RunAsync(Manifest job, TimeSpan limit, CancellationToken cancel)
     {
         var (ns, path) = (job.Namespace ?? "default", Kinds.Job.Path(job.Namespace ?? "default", job.Name));
-        var template = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(job.Json["spec"]?.ToJsonString() ?? "")))[..32];
+        var template = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(job.Json["spec"]?.ToJsonString()
+            ?? "")))[..32];
         if (await FindAsync(path, cancel).ConfigureAwait(false) is { } live)
         {
             var isSame = live.Annotation(JobTemplate) == template;
@@ -55,7 +57,8 @@ public sealed partial class Cluster
             }
             if (!isSame || Conditions.Find(live, "Failed") is { Status: "True" })
             {
-                Log.Info(isSame ? $"{job.Title} failed before: it is run anew" : $"{job.Title} has another template now: the old one is replaced");
+                Log.Info(isSame ? $"{job.Title} failed before: it is run anew"
+                    : $"{job.Title} has another template now: the old one is replaced");
                 await DeleteAsync(path, live.Uid(), cancel).ConfigureAwait(false);
                 await AwaitGoneAsync(Kinds.Job, ns, job.Name, timeToReplace, cancel).ConfigureAwait(false);
             }
@@ -75,9 +78,11 @@ public sealed partial class Cluster
         using var either = CancellationTokenSource.CreateLinkedTokenSource(end.Token, cancel);
         try
         {
-            await foreach (var change in WatchAsync(Kinds.Job.Collection(ns), null, "metadata.name=" + job.Name, either.Token).ConfigureAwait(false))
+            await foreach (var change in WatchAsync(Kinds.Job.Collection(ns), null, "metadata.name=" + job.Name, either.Token)
+                .ConfigureAwait(false))
             {
-                if (change.Kind == ChangeKind.Gone) return new StepFailure("job-gone", $"{job.Title} was taken away while it ran; somebody else works in namespace \"{ns}\"", Fault.Unknown);
+                if (change.Kind == ChangeKind.Gone) return new StepFailure("job-gone",
+                    $"{job.Title} was taken away while it ran; somebody else works in namespace \"{ns}\"", Fault.Unknown);
                 if (change.Kind != ChangeKind.Present) continue;
                 if (Conditions.Find(change.Item, "Complete") is { Status: "True" })
                 {
@@ -86,13 +91,16 @@ public sealed partial class Cluster
                 }
                 if (Conditions.Find(change.Item, "Failed") is { Status: "True" } failed)
                     // Its containers ran and said no, or it had no time to: only the first says something about them.
-                    return new StepFailure("job-failed", $"{job.Title} failed: {failed.Reason}, {failed.Message}; its log is in the diagnosis") { IsOwn = failed.Reason == "BackoffLimitExceeded" };
+                    return new StepFailure("job-failed",
+                        $"{job.Title} failed: {failed.Reason}, {failed.Message}; its log is in the diagnosis") { IsOwn =
+                        failed.Reason == "BackoffLimitExceeded" };
             }
             throw new InvalidOperationException("a watch ended by itself");
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            return new StepFailure("job-timeout", $"{job.Title} did not end within {Durations.Show(limit)}; the diagnosis says what its pods do", Fault.Unknown);
+            return new StepFailure("job-timeout",
+                $"{job.Title} did not end within {Durations.Show(limit)}; the diagnosis says what its pods do", Fault.Unknown);
         }
     }
 }

@@ -57,7 +57,8 @@ public static partial class Rollout
             }
             catch (ClusterApiException error)
             {
-                throw new UnavailableException("cluster-unreachable", $"the cluster does not list its {name}: {error.Message}", error);
+                throw new UnavailableException("cluster-unreachable", $"the cluster does not list its {name}: {error.Message}",
+                    error);
             }
         }
         var state = RolloutJudge.Judge(view, target);
@@ -112,5 +113,6 @@ public static partial class Rollout
     }
 
     private static StepFailure Broken(RolloutTarget target, string what) =>
-        new("does-not-hold", $"{target.Title} was rolled out and does not hold: {what}; its log is in the diagnosis") { IsOwn = true };
+        new("does-not-hold", $"{target.Title} was rolled out and does not hold: {what}; its log is in the diagnosis") { IsOwn =
+            true };
 }
