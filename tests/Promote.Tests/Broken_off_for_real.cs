@@ -51,10 +51,12 @@ internal sealed class Broken_off_for_real
             var what = await BreakAsync(waves, $"{kind}{at}", at, process => process.Kill());
             var again = await waves.RunAsync();
             // The dead one's lease ends by itself where the next run had nothing to write.
-            Assert.That((await waves.StateAsync()).Replace(", held", ""), Is.EqualTo(undisturbed), $"killed after write {at}, {what}\n{waves.Output}");
+            Assert.That((await waves.StateAsync()).Replace(", held", ""), Is.EqualTo(undisturbed),
+                $"killed after write {at}, {what}\n{waves.Output}");
             Assert.That(again, Is.EqualTo(exit), $"killed after write {at}, {what}\n{waves.Output}");
             if (waves.Production.Predicate()["handOver"] is not null && waves.Production.HandOver().Workloads.Count > 0)
-                Assert.That(waves.Production.HandOver().Workloads.Select(workload => waves.Name(workload.Digest)), Is.All.EqualTo(secondWaveFails ? "old" : "new"), what);
+                Assert.That(waves.Production.HandOver().Workloads.Select(workload => waves.Name(workload.Digest)),
+                    Is.All.EqualTo(secondWaveFails ? "old" : "new"), what);
         });
     }
 
@@ -68,12 +70,17 @@ internal sealed class Broken_off_for_real
             var ended = -1;
             var what = await BreakAsync(waves, $"st{at}", at, process => Signal(process.Id, 15), code => ended = code);
             var state = await waves.StateAsync();
-            Assert.That(ended, Is.EqualTo(ExitCode.Cancelled).Or.EqualTo(ExitCode.Done), $"stopped after write {at}, {what}\n{state}");
-            Assert.That(state, Does.Not.Contain(ended == ExitCode.Done ? "runs old" : "runs new").And.Not.Contain("held").And.Not.Contain("barred"), $"stopped after write {at}, {what}: exit {ended}");
+            Assert.That(ended, Is.EqualTo(ExitCode.Cancelled).Or.EqualTo(ExitCode.Done),
+                $"stopped after write {at}, {what}\n{state}");
+            Assert.That(state, Does.Not.Contain(ended == ExitCode.Done ? "runs old"
+                : "runs new").And.Not.Contain("held").And.Not.Contain("barred"),
+                $"stopped after write {at}, {what}: exit {ended}");
             if (what.Contains("deployments", StringComparison.Ordinal) && ended == ExitCode.Cancelled)
-                Assert.That(state, Does.Contain("1-production=old").And.Contain("latest=old"), $"stopped after write {at}, {what}");
+                Assert.That(state, Does.Contain("1-production=old").And.Contain("latest=old"),
+                    $"stopped after write {at}, {what}");
             Assert.That(await waves.RunAsync(), Is.EqualTo(ExitCode.Done), $"stopped after write {at}, {what}\n{waves.Output}");
-            Assert.That((await waves.StateAsync()).Split('\n').Select(line => line.Split(", ")[0]), Is.EqualTo(undisturbed.Split('\n').Select(line => line.Split(", ")[0])), what);
+            Assert.That((await waves.StateAsync()).Split('\n').Select(line => line.Split(", ")[0]),
+                Is.EqualTo(undisturbed.Split('\n').Select(line => line.Split(", ")[0])), what);
         });
     }
 
@@ -87,7 +94,8 @@ internal sealed class Broken_off_for_real
         using var other = waves.Start();
         await Task.WhenAll(one.WaitForExitAsync(), other.WaitForExitAsync());
 
-        Assert.That(new[] { one.ExitCode, other.ExitCode }, Has.Some.EqualTo(exit).And.All.EqualTo(exit).Or.EquivalentTo(new[] { exit, ExitCode.Unavailable }));
+        Assert.That(new[] { one.ExitCode, other.ExitCode },
+            Has.Some.EqualTo(exit).And.All.EqualTo(exit).Or.EquivalentTo(new[] { exit, ExitCode.Unavailable }));
         Assert.That(await waves.StateAsync(), Is.EqualTo(undisturbed));
         Assert.That(await waves.RunAsync(), Is.EqualTo(exit), waves.Output);
         Assert.That(await waves.StateAsync(), Is.EqualTo(undisturbed));
@@ -99,7 +107,8 @@ internal sealed class Broken_off_for_real
         using var waves = await TwoWaves.BeginAsync(world, "away", secondWaveFails: false, gateUrl);
         var away = false;
         listeners["away"] = write => away |= write.Contains("deployments/greeter", StringComparison.Ordinal);
-        world.ToCluster.IsAway = request => away && request.Headers.UserAgent.ToString().StartsWith("cisteps", StringComparison.Ordinal);
+        world.ToCluster.IsAway = request => away && request.Headers.UserAgent.ToString()
+            .StartsWith("cisteps", StringComparison.Ordinal);
         int exit;
         try
         {
@@ -113,12 +122,15 @@ internal sealed class Broken_off_for_real
         }
 
         Assert.That((exit, waves.Production.Reason()), Is.EqualTo((ExitCode.Unavailable, "cluster-unreachable")), waves.Output);
-        Assert.That(waves.Production.Text(), Does.Contain("is unknown").And.Contain("nothing barred").And.Contain("run promote again"));
-        Assert.That(waves.Production.HandOver().Workloads.First(workload => workload.Target == "one"), Has.Property("State").EqualTo("unknown").And.Property("Digest").Null);
+        Assert.That(waves.Production.Text(), Does.Contain("is unknown").And.Contain("nothing barred").And.Contain(
+            "run promote again"));
+        Assert.That(waves.Production.HandOver().Workloads.First(workload => workload.Target == "one"), Has.Property("State")
+            .EqualTo("unknown").And.Property("Digest").Null);
         Assert.That(await waves.StateAsync(), Does.Contain("one runs new").And.Contain("two runs old").And.Not.Contain("barred"));
 
         Assert.That(await waves.RunAsync(), Is.EqualTo(ExitCode.Done), waves.Output);
-        Assert.That(await waves.StateAsync(), Does.Contain("one runs new: promoted new, promoted old").And.Contain("two runs new: promoted new, promoted old"));
+        Assert.That(await waves.StateAsync(), Does.Contain("one runs new: promoted new, promoted old").And.Contain(
+            "two runs new: promoted new, promoted old"));
     }
 
     [Test]
@@ -152,7 +164,8 @@ internal sealed class Broken_off_for_real
     }
 
     // Runs the executable and breaks it right after its nth write.
-    private async Task<string> BreakAsync(TwoWaves waves, string id, int at, Action<System.Diagnostics.Process> breaks, Action<int>? ended = null)
+    private async Task<string> BreakAsync(TwoWaves waves, string id, int at, Action<System.Diagnostics.Process> breaks,
+        Action<int>? ended = null)
     {
         var (seen, what) = (0, "never");
         var started = new TaskCompletionSource<System.Diagnostics.Process>();
@@ -173,10 +186,12 @@ internal sealed class Broken_off_for_real
     // A lease that is renewed says nothing of the run; how often it is depends on how long that takes.
     private void Tell(string write)
     {
-        if (write.StartsWith("PUT", StringComparison.Ordinal) && write.Contains("/leases/", StringComparison.Ordinal) && !write.Contains("\"holderIdentity\":\"\"", StringComparison.Ordinal)
+        if (write.StartsWith("PUT", StringComparison.Ordinal) && write.Contains("/leases/", StringComparison.Ordinal)
+            && !write.Contains("\"holderIdentity\":\"\"", StringComparison.Ordinal)
             && write.Contains("resourceVersion", StringComparison.Ordinal) && !IsTaken(write)) return;
         foreach (var (id, listener) in listeners)
-            if (write.Contains($"-{id}/", StringComparison.Ordinal) || write.Contains($"/{id}/", StringComparison.Ordinal)) listener(write);
+            if (write.Contains($"-{id}/", StringComparison.Ordinal)
+                || write.Contains($"/{id}/", StringComparison.Ordinal)) listener(write);
     }
 
     private static bool IsTaken(string write)

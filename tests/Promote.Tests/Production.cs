@@ -43,7 +43,8 @@ internal sealed class Production : IDisposable
 
     public Dictionary<string, string> Environment { get; } = new() { ["TEAMCITY_VERSION"] = "2025.11" };
 
-    public static string Wave(string name, string target, string more = "", string ns = "shop", string gate = "http: service://greeter:80/healthz, for: 1s, time-limit: 10s",
+    public static string Wave(string name, string target, string more = "", string ns = "shop",
+        string gate = "http: service://greeter:80/healthz, for: 1s, time-limit: 10s",
         string settle = "1s") => $$"""
             - name: {{name}}
               targets:
@@ -52,7 +53,8 @@ internal sealed class Production : IDisposable
 
         """;
 
-    public CertifiedImage Image(string digest, string? previous = null) => new("greeter", $"{Registry}/greeter", $"{Registry}/greeter", digest, "1.7", "1-production", previous);
+    public CertifiedImage Image(string digest, string? previous = null) => new("greeter", $"{Registry}/greeter",
+        $"{Registry}/greeter", digest, "1.7", "1-production", previous);
 
     public async Task CertifiedAsync(string build, params IReadOnlyList<CertifiedImage> images)
     {
@@ -79,13 +81,16 @@ internal sealed class Production : IDisposable
         return exit;
     }
 
-    public JsonObject Predicate() => (JsonObject)JsonNode.Parse(File.ReadAllText(Path.Combine(Clone.Folder, ".ci-steps/evidence/promote/statement.json")))!["predicate"]!["cisteps"]!;
+    public JsonObject Predicate() =>
+        (JsonObject)JsonNode.Parse(File.ReadAllText(Path.Combine(Clone.Folder,
+        ".ci-steps/evidence/promote/statement.json")))!["predicate"]!["cisteps"]!;
 
     public string Reason() => (string)Predicate()["reason"]!;
 
     public string Text() => (string)Predicate()["text"]!;
 
-    public PromoteHandOver HandOver() => System.Text.Json.JsonSerializer.Deserialize(Predicate()["handOver"], HandOverJson.Default.PromoteHandOver)!;
+    public PromoteHandOver HandOver() => System.Text.Json.JsonSerializer.Deserialize(Predicate()["handOver"],
+        HandOverJson.Default.PromoteHandOver)!;
 
     public void Dispose() => git.Dispose();
 }

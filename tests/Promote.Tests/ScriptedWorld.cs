@@ -9,7 +9,8 @@ namespace CiSteps.Promote.Tests;
 internal sealed class KilledException() : Exception("killed");
 
 /// <summary>
-/// A registry and a production cluster that keep what is written to them, in memory, and answer as they are told: each call can be
+/// A registry and a production cluster that keep what is written to them, in memory, and answer as they are told: each call can
+/// be
 /// made to fail, before or after it did its work.
 /// </summary>
 internal sealed class ScriptedWorld : IImages, IProduction
@@ -74,40 +75,50 @@ internal sealed class ScriptedWorld : IImages, IProduction
     }
 
     /// <summary>All that is outside, as text.</summary>
-    public string State => string.Join("\n", Tags.OrderBy(tag => tag.Key, StringComparer.Ordinal).Select(tag => $"{tag.Key}={tag.Value[..9]}")
-        .Concat(Live.OrderBy(live => live.Key, StringComparer.Ordinal).Select(live => $"{live.Key} runs {live.Value.Digest![..9]}"))
+    public string State => string.Join("\n", Tags.OrderBy(tag => tag.Key, StringComparer.Ordinal)
+        .Select(tag => $"{tag.Key}={tag.Value[..9]}")
+        .Concat(Live.OrderBy(live => live.Key, StringComparer.Ordinal)
+            .Select(live => $"{live.Key} runs {live.Value.Digest![..9]}"))
         .Concat(Histories.OrderBy(history => history.Key, StringComparer.Ordinal).Select(history =>
             $"{history.Key}: {string.Join(", ", history.Value.Select(entry => $"{entry.Result} {(entry.Digest.Length > 8 ? entry.Digest[..9] : "nothing")}"))}")));
 
-    public Task<string?> FindDigestAsync(ImageReference image, CancellationToken cancel) => DoAsync("digest", () => Tags.GetValueOrDefault(image.Tag!), cancel);
+    public Task<string?> FindDigestAsync(ImageReference image, CancellationToken cancel) =>
+        DoAsync("digest", () => Tags.GetValueOrDefault(image.Tag!), cancel);
 
     public Task<IReadOnlyCollection<string>> DigestsOfAsync(ImageReference image, CancellationToken cancel) =>
         DoAsync<IReadOnlyCollection<string>>("digests", () => [image.Digest!], cancel);
 
-    public Task<string?> CommitOfAsync(ImageReference image, CancellationToken cancel) => DoAsync("commit", () => Commits.GetValueOrDefault(image.Digest!), cancel);
+    public Task<string?> CommitOfAsync(ImageReference image, CancellationToken cancel) =>
+        DoAsync("commit", () => Commits.GetValueOrDefault(image.Digest!), cancel);
 
-    public Task<bool> TagAsync(ImageReference tag, string digest, string? expected, CancellationToken cancel) => DoAsync($"TAG {Short(tag.Tag!)} {Short(digest)}", () =>
+    public Task<bool> TagAsync(ImageReference tag, string digest, string? expected, CancellationToken cancel) =>
+        DoAsync($"TAG {Short(tag.Tag!)} {Short(digest)}", () =>
     {
         if (Tags.GetValueOrDefault(tag.Tag!) is { } now && now != expected && now != digest) return false;
         Tags[tag.Tag!] = digest;
         return true;
     }, cancel);
 
-    public Task<string?> UntagAsync(ImageReference tag, string expected, CancellationToken cancel) => DoAsync<string?>($"UNTAG {Short(tag.Tag!)}", () =>
+    public Task<string?> UntagAsync(ImageReference tag, string expected, CancellationToken cancel) =>
+        DoAsync<string?>($"UNTAG {Short(tag.Tag!)}", () =>
     {
         if (Tags.GetValueOrDefault(tag.Tag!) == expected) Tags.Remove(tag.Tag!);
         return null;
     }, cancel);
 
-    public async Task<IHold> HoldAsync(Destination place, string holder, TimeSpan duration, CancellationToken cancel) => await DoAsync($"hold {place.Target.Namespace}", () =>
-        held.Add(place.Target.Namespace) ? new Held(this, place.Target.Namespace) : throw new UnavailableException("target-held", "build 6 is promoting there"), cancel);
+    public async Task<IHold> HoldAsync(Destination place, string holder, TimeSpan duration, CancellationToken cancel) =>
+        await DoAsync($"hold {place.Target.Namespace}", () =>
+        held.Add(place.Target.Namespace) ? new Held(this, place.Target.Namespace)
+            : throw new UnavailableException("target-held", "build 6 is promoting there"), cancel);
 
     /// <summary>Rights that the user does not have.</summary>
     public List<string> Lack { get; } = [];
 
-    public Task<IReadOnlyList<string>> LackAsync(Destination place, CancellationToken cancel) => DoAsync<IReadOnlyList<string>>($"rights {place.Target.Namespace}", () => Lack, cancel);
+    public Task<IReadOnlyList<string>> LackAsync(Destination place, CancellationToken cancel) =>
+        DoAsync<IReadOnlyList<string>>($"rights {place.Target.Namespace}", () => Lack, cancel);
 
-    public Task<LiveWorkload?> FindAsync(WorkloadDefinition workload, string ns, CancellationToken cancel) => DoAsync($"find {ns}", () => Live.GetValueOrDefault(ns), cancel);
+    public Task<LiveWorkload?> FindAsync(WorkloadDefinition workload, string ns, CancellationToken cancel) =>
+        DoAsync($"find {ns}", () => Live.GetValueOrDefault(ns), cancel);
 
     public Task<string?> LookAsync(RolloutTarget target, CancellationToken cancel) =>
         DoAsync($"look {target.Namespace}", () => Fails(target.Namespace, Live[target.Namespace].Digest!)?.Text, cancel);
@@ -123,19 +134,24 @@ internal sealed class ScriptedWorld : IImages, IProduction
     {
         var deployment = manifests.Items.First(item => item.Kind == "Deployment");
         var image = (string)deployment.Json["spec"]!["template"]!["spec"]!["containers"]![0]!["image"]!;
-        var (digest, notes) = (image[(image.IndexOf('@', StringComparison.Ordinal) + 1)..], deployment.Json["metadata"]!["annotations"]!);
+        var (digest, notes) = (image[(image.IndexOf('@', StringComparison.Ordinal) + 1)..],
+            deployment.Json["metadata"]!["annotations"]!);
         return DoAsync($"APPLY {deployment.Namespace} {Short(digest)}", () =>
         {
             if (Denies(digest) is { } denied) return denied;
-            Live[deployment.Namespace!] = new LiveWorkload(digest, (string?)notes[Annotations.Digest], (string?)notes[Annotations.Manifests]);
+            Live[deployment.Namespace!] = new LiveWorkload(digest, (string?)notes[Annotations.Digest],
+                (string?)notes[Annotations.Manifests]);
             return null;
         }, cancel);
     }
 
-    public Task RemoveAsync(WorkloadDefinition workload, string ns, CancellationToken cancel) => DoAsync($"REMOVE {ns}", () => Live.Remove(ns), cancel);
+    public Task RemoveAsync(WorkloadDefinition workload, string ns, CancellationToken cancel) =>
+        DoAsync($"REMOVE {ns}", () => Live.Remove(ns), cancel);
 
-    public Task<RolloutResult> RollOutAsync(RolloutTarget target, CancellationToken cancel) => DoAsync($"roll {target.Namespace}", () =>
-        new RolloutResult(Fails(target.Namespace, Live[target.Namespace].Digest!), ["pod"], Live[target.Namespace].Digest), cancel);
+    public Task<RolloutResult> RollOutAsync(RolloutTarget target, CancellationToken cancel) =>
+        DoAsync($"roll {target.Namespace}", () =>
+        new RolloutResult(Fails(target.Namespace, Live[target.Namespace].Digest!), ["pod"], Live[target.Namespace].Digest),
+            cancel);
 
     public async Task<StepFailure> GuardAsync(RolloutTarget target, CancellationToken cancel)
     {
@@ -144,12 +160,14 @@ internal sealed class ScriptedWorld : IImages, IProduction
         throw new InvalidOperationException("it waits without end");
     }
 
-    public Task<GateAnswer> AskAsync(GateDefinition gate, string ns, CancellationToken cancel) => DoAsync($"ask {ns}", () => Gate(ns), cancel);
+    public Task<GateAnswer> AskAsync(GateDefinition gate, string ns, CancellationToken cancel) =>
+        DoAsync($"ask {ns}", () => Gate(ns), cancel);
 
     public Task<IReadOnlyList<HistoryEntry>> HistoryAsync(string ns, string component, CancellationToken cancel) =>
         DoAsync<IReadOnlyList<HistoryEntry>>($"history {ns}", () => [.. Histories.GetValueOrDefault(ns) ?? []], cancel);
 
-    public Task RecordAsync(string ns, string component, HistoryEntry entry, CancellationToken cancel) => DoAsync($"RECORD {ns} {entry.Result}", () =>
+    public Task RecordAsync(string ns, string component, HistoryEntry entry, CancellationToken cancel) =>
+        DoAsync($"RECORD {ns} {entry.Result}", () =>
     {
         if (!Histories.TryGetValue(ns, out var entries)) Histories[ns] = entries = [];
         if (entries.Count > 0 && entries[0].IsUnderWay) entries.RemoveAt(0);
@@ -157,7 +175,8 @@ internal sealed class ScriptedWorld : IImages, IProduction
         return true;
     }, cancel);
 
-    public Task DiagnoseAsync(string ns, string folder, CancellationToken cancel) => DoAsync($"diagnose {ns}", () => true, cancel);
+    public Task DiagnoseAsync(string ns, string folder, CancellationToken cancel) => DoAsync($"diagnose {ns}", () => true,
+        cancel);
 
     public void Dispose()
     {

@@ -10,7 +10,8 @@ using CiSteps.Images;
 
 namespace CiSteps.Promote.Tests;
 
-/// <summary>A real registry and a cluster with its API and controllers; what a kubelet says of pods is said for it at once.</summary>
+/// <summary>A real registry and a cluster with its API and controllers; what a kubelet says of pods is said for it at
+/// once.</summary>
 internal sealed class RealWorld : IAsyncDisposable
 {
     private readonly LocalRegistry registry;
@@ -18,7 +19,8 @@ internal sealed class RealWorld : IAsyncDisposable
     private readonly CancellationTokenSource end = new();
     private readonly Task kubelet;
 
-    private RealWorld(LocalRegistry registry, SandboxFixture sandbox, WritesProxy toRegistry, WritesProxy toCluster, RegistryClient client)
+    private RealWorld(LocalRegistry registry, SandboxFixture sandbox, WritesProxy toRegistry, WritesProxy toCluster,
+        RegistryClient client)
     {
         (this.registry, this.sandbox, ToRegistry, ToCluster, Client) = (registry, sandbox, toRegistry, toCluster, client);
         Cluster = Cluster.Open(sandbox.Kubeconfig, BuildLog.Silent, TimeProvider.System);
@@ -65,10 +67,12 @@ internal sealed class RealWorld : IAsyncDisposable
         var name = ImageReference.Parse($"{registry.Host}/{repository}:new");
         var configuration = new JsonObject
         {
-            ["architecture"] = "amd64", ["os"] = "linux", ["rootfs"] = new JsonObject { ["type"] = "layers", ["diff_ids"] = new JsonArray() },
+            ["architecture"] = "amd64", ["os"] = "linux", ["rootfs"] = new JsonObject { ["type"] = "layers",
+                ["diff_ids"] = new JsonArray() },
             ["config"] = new JsonObject { ["Labels"] = new JsonObject { [ImageName.RevisionLabel] = commit, ["text"] = text } },
         };
-        var blob = await Client.UploadBlobAsync(name, Encoding.UTF8.GetBytes(configuration.ToJsonString()), "application/vnd.oci.image.config.v1+json");
+        var blob = await Client.UploadBlobAsync(name, Encoding.UTF8.GetBytes(configuration.ToJsonString()),
+            "application/vnd.oci.image.config.v1+json");
         var manifest = RegistryManifest.Read(Encoding.UTF8.GetBytes(new JsonObject
         {
             ["schemaVersion"] = 2, ["mediaType"] = MediaTypes.OciManifest,
@@ -94,7 +98,8 @@ internal sealed class RealWorld : IAsyncDisposable
 
     private static HttpClient Upstream(SandboxFixture sandbox)
     {
-        string Part(string name) => Encoding.ASCII.GetString(Convert.FromBase64String(sandbox.Kubeconfig.Split('\n').First(line => line.Contains(name, StringComparison.Ordinal)).Split(": ")[1].Trim()));
+        string Part(string name) => Encoding.ASCII.GetString(Convert.FromBase64String(sandbox.Kubeconfig.Split('\n')
+            .First(line => line.Contains(name, StringComparison.Ordinal)).Split(": ")[1].Trim()));
         using var pem = X509Certificate2.CreateFromPem(Part("client-certificate-data"), Part("client-key-data"));
         var certificate = X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null);
         var handler = new SocketsHttpHandler
@@ -107,7 +112,8 @@ internal sealed class RealWorld : IAsyncDisposable
             },
             AutomaticDecompression = DecompressionMethods.None,
         };
-        return new HttpClient(new WithoutToken { InnerHandler = handler }) { BaseAddress = new Uri(sandbox.Url), Timeout = Timeout.InfiniteTimeSpan };
+        return new HttpClient(new WithoutToken { InnerHandler = handler }) { BaseAddress = new Uri(sandbox.Url),
+            Timeout = Timeout.InfiniteTimeSpan };
     }
 
     // The proxy comes with its own certificate.
@@ -126,7 +132,8 @@ internal sealed class RealWorld : IAsyncDisposable
         {
             await foreach (var change in Cluster.WatchAsync(Kinds.Pod.Collection(null), null, null, stop))
             {
-                if (change.Kind != ChangeKind.Present || change.Item["status"]?["conditions"]?.AsArray().Any(one => (string?)one!["type"] == "Ready") == true) continue;
+                if (change.Kind != ChangeKind.Present || change.Item["status"]?["conditions"]?.AsArray()
+                    .Any(one => (string?)one!["type"] == "Ready") == true) continue;
                 await SayAsync(change.Item, stop);
             }
         }
@@ -159,14 +166,16 @@ internal sealed class RealWorld : IAsyncDisposable
     }
 }
 
-/// <summary>One service in two waves of its own namespaces, at its first version; the second is certified and has to be promoted.</summary>
+/// <summary>One service in two waves of its own namespaces, at its first version; the second is certified and has to be
+/// promoted.</summary>
 internal sealed class TwoWaves : IDisposable
 {
     private readonly RealWorld world;
     private readonly string id;
     private readonly Production production;
 
-    private TwoWaves(RealWorld world, string id, Production production) => (this.world, this.id, this.production) = (world, id, production);
+    private TwoWaves(RealWorld world, string id, Production production) => (this.world, this.id, this.production) =
+        (world, id, production);
 
     public string Old { get; private set; } = "";
 
@@ -182,11 +191,13 @@ internal sealed class TwoWaves : IDisposable
 
     public static async Task<TwoWaves> BeginAsync(RealWorld world, string id, bool secondWaveFails, string gate)
     {
-        var production = new Production($"{world.ToRegistry.Host}/{id}", Wave("first", "one") + Wave("second", "two"), timeLimit: "5s");
+        var production = new Production($"{world.ToRegistry.Host}/{id}", Wave("first", "one") + Wave("second", "two"),
+            timeLimit: "5s");
         var waves = new TwoWaves(world, id, production);
         production.Environment[Production.KubeconfigVariable] = world.Kubeconfig;
         foreach (var ns in new[] { waves.First, waves.Second })
-            await world.Cluster.CreateAsync(Kinds.Namespace.Collection(null), new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = ns } }, default);
+            await world.Cluster.CreateAsync(Kinds.Namespace.Collection(null), new JsonObject { ["apiVersion"] = "v1",
+                ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = ns } }, default);
         waves.Old = await world.PushAsync($"{id}/greeter", "old", production.Clone.Head, "1-production", "latest");
         await production.CertifiedAsync("6", production.Image(waves.Old));
         Assert.That(await waves.RunAsync("6"), Is.EqualTo(ExitCode.Done), production.Output);
@@ -197,7 +208,8 @@ internal sealed class TwoWaves : IDisposable
         await production.CertifiedAsync("7", production.Image(waves.New, waves.Old));
         return waves;
 
-        string Wave(string name, string target) => Production.Wave(name, target, ns: $"{target}-{id}", gate: $"http: \"{gate}\", for: 1ms, time-limit: 2s", settle: "1ms");
+        string Wave(string name, string target) => Production.Wave(name, target, ns: $"{target}-{id}",
+            gate: $"http: \"{gate}\", for: 1ms, time-limit: 2s", settle: "1ms");
     }
 
     public Task<int> RunAsync(string build = "7") => production.RunAsync(PromoteCommand.Create(), build, "--lease", "2s");
@@ -206,7 +218,8 @@ internal sealed class TwoWaves : IDisposable
     public System.Diagnostics.Process Start()
     {
         var start = new System.Diagnostics.ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "promote"),
-            ["--work-tree", production.Clone.Folder, "--build-number", "7", "--lease", "2s"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+            ["--work-tree", production.Clone.Folder, "--build-number", "7", "--lease", "2s"]) { RedirectStandardOutput = true,
+                RedirectStandardError = true };
         foreach (var (name, value) in production.Environment) start.Environment[name] = value;
         var process = System.Diagnostics.Process.Start(start)!;
         process.OutputDataReceived += (_, _) => { };
@@ -221,8 +234,10 @@ internal sealed class TwoWaves : IDisposable
     {
         var lines = new List<string>();
         var repository = ImageReference.Parse($"{world.RegistryHost}/{id}/greeter:x");
-        foreach (var tag in (await world.Client.ListTagsAsync(repository)).Order(StringComparer.Ordinal).Where(tag => !tag.StartsWith("sha256-", StringComparison.Ordinal)))
-            if (await world.Client.FindDigestAsync(repository.WithTag(tag)) is { } digest) lines.Add($"{(tag.StartsWith("barred", StringComparison.Ordinal) ? "barred" : tag)}={Name(digest)}");
+        foreach (var tag in (await world.Client.ListTagsAsync(repository)).Order(StringComparer.Ordinal)
+            .Where(tag => !tag.StartsWith("sha256-", StringComparison.Ordinal)))
+            if (await world.Client.FindDigestAsync(repository.WithTag(tag)) is { } digest) lines.Add(
+                $"{(tag.StartsWith("barred", StringComparison.Ordinal) ? "barred" : tag)}={Name(digest)}");
         foreach (var ns in new[] { First, Second })
         {
             var live = await world.Cluster.GetAsync(Kinds.Deployment.Path(ns, "greeter"), default);
@@ -235,7 +250,8 @@ internal sealed class TwoWaves : IDisposable
         return string.Join("\n", lines);
     }
 
-    public string Name(string? image) => image is null ? "nothing" : image.EndsWith(New, StringComparison.Ordinal) ? "new" : image.EndsWith(Old, StringComparison.Ordinal) ? "old" : image;
+    public string Name(string? image) => image is null ? "nothing" : image.EndsWith(New, StringComparison.Ordinal) ? "new"
+        : image.EndsWith(Old, StringComparison.Ordinal) ? "old" : image;
 
     public void Dispose() => production.Dispose();
 }

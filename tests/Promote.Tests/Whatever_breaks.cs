@@ -29,7 +29,8 @@ internal sealed class Whatever_breaks
     public void TearDown() => production.Dispose();
 
     [Test]
-    public async Task Killed_at_any_call_the_next_run_ends_as_if_nothing_had_been([Values] bool secondWaveFails, [Values] bool afterTheWork)
+    public async Task Killed_at_any_call_the_next_run_ends_as_if_nothing_had_been([Values] bool secondWaveFails,
+        [Values] bool afterTheWork)
     {
         var (undisturbed, exit) = await UndisturbedAsync(secondWaveFails);
         for (var at = 1; at <= undisturbed.Calls.Count; at++)
@@ -53,7 +54,8 @@ internal sealed class Whatever_breaks
             Assert.That(again, Is.EqualTo(exit), $"{what}\n{production.Output}");
             // Production settled before the kill, or barred by it: the answer is the same, and the evidence says what runs.
             if (production.Predicate()["handOver"] is not null && production.HandOver().Workloads.Count > 0)
-                Assert.That(production.HandOver().Workloads.Select(workload => workload.Digest), Is.All.EqualTo(secondWaveFails ? Old : New), what);
+                Assert.That(production.HandOver().Workloads.Select(workload => workload.Digest),
+                    Is.All.EqualTo(secondWaveFails ? Old : New), what);
         }
     }
 
@@ -85,7 +87,8 @@ internal sealed class Whatever_breaks
             world.Before = (_, _) => { };
 
             Assert.That(await RunAsync(world), Is.EqualTo(ExitCode.Done), $"{what}\nthen\n{production.Output}");
-            Assert.That((world.Live["one"].Digest, world.Live["two"].Digest, world.Tags["1-production"], world.Tags["latest"]), Is.EqualTo((New, New, New, New)), what);
+            Assert.That((world.Live["one"].Digest, world.Live["two"].Digest, world.Tags["1-production"], world.Tags["latest"]),
+                Is.EqualTo((New, New, New, New)), what);
         }
         Assert.That(ends, Is.EquivalentTo(new[] { ExitCode.Cancelled, ExitCode.Done }));
     }
@@ -135,10 +138,14 @@ internal sealed class Whatever_breaks
             Assert.That(world.Live.Values.Select(live => live.Digest), Has.None.Null);
             // What could be read before it went away is stated, the rest is unknown.
             foreach (var workload in production.HandOver().Workloads)
-                Assert.That((workload.Digest, workload.State), Is.EqualTo(((string?)null, "unknown")).Or.EqualTo(((string?)world.Live[workload.Target].Digest, world.Histories.GetValueOrDefault(workload.Target)?[0].Result ?? "never promoted")), what);
-            Assert.That(production.HandOver().Workloads.Any(workload => workload.State == "unknown"), Is.EqualTo(world.Calls.Count >= at), what);
+                Assert.That((workload.Digest, workload.State),
+                    Is.EqualTo(((string?)null, "unknown")).Or.EqualTo(((string?)world.Live[workload.Target].Digest,
+                    world.Histories.GetValueOrDefault(workload.Target)?[0].Result ?? "never promoted")), what);
+            Assert.That(production.HandOver().Workloads.Any(workload => workload.State == "unknown"),
+                Is.EqualTo(world.Calls.Count >= at), what);
             if (exit == ExitCode.Unavailable)
-                Assert.That((production.Reason(), production.Text().Contains("run promote again", StringComparison.Ordinal)), Is.EqualTo(("cluster-unreachable", true)), what);
+                Assert.That((production.Reason(), production.Text().Contains("run promote again", StringComparison.Ordinal)),
+                    Is.EqualTo(("cluster-unreachable", true)), what);
             world.Before = (_, _) => { };
 
             Assert.That(await RunAsync(world), Is.EqualTo(ExitCode.Done), $"{what}\nthen\n{production.Output}");
@@ -161,7 +168,8 @@ internal sealed class Whatever_breaks
     private static ScriptedWorld Begin(bool secondWaveFails)
     {
         var world = ScriptedWorld.Running(Old, "one", "two");
-        if (secondWaveFails) world.Fails = (ns, digest) => ns == "two" && digest == New ? new StepFailure("crash-loop", "it crashed") { IsOwn = true } : null;
+        if (secondWaveFails) world.Fails = (ns, digest) => ns == "two" && digest == New
+            ? new StepFailure("crash-loop", "it crashed") { IsOwn = true } : null;
         return world;
     }
 

@@ -12,7 +12,8 @@ internal sealed class WithScriptedWorld
     private const string Old = ScriptedWorld.Old;
     private const string Gate = "http: service://greeter:80/healthz, for: 1ms, time-limit: 200ms";
     private static readonly string OneWave = Production.Wave("all", "shop", gate: Gate, settle: "1ms");
-    private static readonly string TwoWaves = Production.Wave("first", "one", ns: "one", gate: Gate, settle: "1ms") + Production.Wave("second", "two", ns: "two", gate: Gate, settle: "1ms");
+    private static readonly string TwoWaves = Production.Wave("first", "one", ns: "one", gate: Gate, settle: "1ms")
+        + Production.Wave("second", "two", ns: "two", gate: Gate, settle: "1ms");
     private static readonly StepFailure Crashed = new("crash-loop", "it crashed") { IsOwn = true };
 
     private Production production = null!;
@@ -43,7 +44,8 @@ internal sealed class WithScriptedWorld
 
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), production.Output);
 
-        Assert.That(world.Writes, Is.EqualTo(new[] { "RECORD shop rolling out", "APPLY shop sha256:11", "RECORD shop promoted" }));
+        Assert.That(world.Writes, Is.EqualTo(new[] { "RECORD shop rolling out", "APPLY shop sha256:11",
+            "RECORD shop promoted" }));
         Assert.That(production.HandOver().Workloads.Single(), Is.EqualTo(new PromotedWorkload("greeter", "shop", New, Old)));
     }
 
@@ -58,9 +60,11 @@ internal sealed class WithScriptedWorld
         Assert.That((exit, production.Reason()), Is.EqualTo((ExitCode.Refused, "rollout-failed")), production.Output);
         Assert.Multiple(() =>
         {
-            Assert.That(world.Writes.Skip(2), Is.EqualTo(new[] { "TAG barred-11 sha256:11", "RECORD shop rolling back", "APPLY shop sha256:00", "TAG 1-product sha256:00", "TAG latest sha256:00", "RECORD shop rolled back" }));
+            Assert.That(world.Writes.Skip(2), Is.EqualTo(new[] { "TAG barred-11 sha256:11", "RECORD shop rolling back",
+                "APPLY shop sha256:00", "TAG 1-product sha256:00", "TAG latest sha256:00", "RECORD shop rolled back" }));
             Assert.That(production.Text(), Does.Contain("it crashed").And.Contain("rolled back").And.Contain("barred"));
-            Assert.That(production.HandOver().Workloads.Single(), Is.EqualTo(new PromotedWorkload("greeter", "shop", Old, Old) { State = "rolled back" }));
+            Assert.That(production.HandOver().Workloads.Single(),
+                Is.EqualTo(new PromotedWorkload("greeter", "shop", Old, Old) { State = "rolled back" }));
         });
     }
 
@@ -73,7 +77,8 @@ internal sealed class WithScriptedWorld
         var exit = await RunAsync();
 
         Assert.That((exit, production.Reason()), Is.EqualTo((ExitCode.Refused, "rollout-failed")), production.Output);
-        Assert.That(production.Text(), Does.Contain("unhealthy").And.Contain("out of order").And.Contain("and healthy").And.Contain("is barred"));
+        Assert.That(production.Text(), Does.Contain("unhealthy").And.Contain("out of order").And.Contain(
+            "and healthy").And.Contain("is barred"));
     }
 
     [Test]
@@ -81,7 +86,8 @@ internal sealed class WithScriptedWorld
     {
         await CertifiedAsync();
         world.Gate = _ => throw new UnavailableException("gate-silent", "nobody there");
-        world.Breaks = ns => world.Live[ns].Digest == New ? new StepFailure("does-not-hold", "it was started again") { IsOwn = true } : null;
+        world.Breaks = ns => world.Live[ns].Digest == New ? new StepFailure("does-not-hold", "it was started again") { IsOwn =
+            true } : null;
         world.After = (_, what) =>
         {
             if (what == "APPLY shop sha256:00") world.Gate = _ => GateAnswer.Healthy;
@@ -96,16 +102,19 @@ internal sealed class WithScriptedWorld
     public async Task Bars_nothing_for_a_fault_that_is_not_the_images(string fault)
     {
         await CertifiedAsync();
-        if (fault == "quota") world.Fails = (_, digest) => digest == New ? new StepFailure("quota", "it does not fit the quota") : null;
+        if (fault == "quota") world.Fails = (_, digest) => digest == New
+            ? new StepFailure("quota", "it does not fit the quota") : null;
         else world.Before = (_, what) =>
         {
-            if (what == "APPLY shop sha256:11") throw new UsageException("the cluster does not take Job \"migrate\": field is immutable");
+            if (what == "APPLY shop sha256:11") throw new UsageException(
+                "the cluster does not take Job \"migrate\": field is immutable");
         };
 
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Refused), production.Output);
 
         Assert.That(production.Text(), Does.Contain("is not barred").And.Contain("run certify and promote again"));
-        Assert.That(world.Tags, Is.EquivalentTo(new Dictionary<string, string> { ["1-production"] = Old, ["latest"] = Old }), "tags follow the cluster");
+        Assert.That(world.Tags, Is.EquivalentTo(new Dictionary<string, string> { ["1-production"] = Old, ["latest"] = Old }),
+            "tags follow the cluster");
         Assert.That(world.Live["shop"].Digest, Is.EqualTo(Old));
 
         // The quota has gone: the same digest goes out, without certify.
@@ -125,9 +134,11 @@ internal sealed class WithScriptedWorld
         var exit = await RunAsync();
 
         Assert.That((exit, production.Reason()), Is.EqualTo((ExitCode.Refused, "rollback-failed")), production.Output);
-        Assert.That(production.Text(), Does.StartWith("PRODUCTION NEEDS A PERSON NOW").And.Contain("a webhook denies it").And.Contain("it crashed"));
+        Assert.That(production.Text(),
+            Does.StartWith("PRODUCTION NEEDS A PERSON NOW").And.Contain("a webhook denies it").And.Contain("it crashed"));
         Assert.That(production.Output, Does.Contain("promote.rollback-failed"));
-        Assert.That(production.HandOver().Workloads.Single(), Is.EqualTo(new PromotedWorkload("greeter", "shop", New, Old) { State = "rolling back" }));
+        Assert.That(production.HandOver().Workloads.Single(),
+            Is.EqualTo(new PromotedWorkload("greeter", "shop", New, Old) { State = "rolling back" }));
         Assert.That(world.Tags["1-production"], Is.EqualTo(Old), "no dependent takes a barred digest");
 
         // The next run goes on with the way back.
@@ -148,7 +159,8 @@ internal sealed class WithScriptedWorld
         await RunAsync();
 
         Assert.That(world.Live.Values.Select(live => live.Digest), Is.All.EqualTo(Old), production.Output);
-        Assert.That(production.Text(), Does.Contain("greeter in two is rolled back").And.Contain("greeter in one is rolled back"));
+        Assert.That(production.Text(),
+            Does.Contain("greeter in two is rolled back").And.Contain("greeter in one is rolled back"));
     }
 
     [Test]
@@ -162,7 +174,8 @@ internal sealed class WithScriptedWorld
 
         Assert.That(world.Tags.Keys, Is.EqualTo(new[] { ImageBar }), production.Output);
         Assert.That(world.Live, Is.Empty);
-        Assert.That(production.HandOver().Workloads.Single(), Is.EqualTo(new PromotedWorkload("greeter", "shop", null, null) { State = "nothing runs" }));
+        Assert.That(production.HandOver().Workloads.Single(),
+            Is.EqualTo(new PromotedWorkload("greeter", "shop", null, null) { State = "nothing runs" }));
     }
 
     [Test]
@@ -170,7 +183,8 @@ internal sealed class WithScriptedWorld
     {
         Begin(TwoWaves, "one", "two");
         await CertifiedAsync();
-        world.Fails = (_, digest) => digest == New ? new StepFailure("rollout-timeout", "it never gets ready") { IsOwn = true } : null;
+        world.Fails = (_, digest) => digest == New ? new StepFailure("rollout-timeout", "it never gets ready") { IsOwn = true }
+            : null;
         world.After = (_, what) =>
         {
             if (what.StartsWith("APPLY", StringComparison.Ordinal)) throw new KilledException();
@@ -224,7 +238,8 @@ internal sealed class WithScriptedWorld
         production.Clone.Commit("greeter/x", "x");
         await CertifiedAsync();
 
-        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count), Is.EqualTo((ExitCode.Refused, "not-target-branch", 0)), production.Output);
+        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count),
+            Is.EqualTo((ExitCode.Refused, "not-target-branch", 0)), production.Output);
     }
 
     [Test]
@@ -233,7 +248,8 @@ internal sealed class WithScriptedWorld
         await CertifiedAsync();
         production.Clone.Write("greeter/Dockerfile", "FROM other\n");
 
-        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count), Is.EqualTo((ExitCode.Refused, "dirty", 0)), production.Output);
+        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count), Is.EqualTo((ExitCode.Refused, "dirty", 0)),
+            production.Output);
     }
 
     [TestCase("8", "is of commit")]
@@ -251,9 +267,11 @@ internal sealed class WithScriptedWorld
     {
         await CertifiedAsync();
         var file = Path.Combine(production.Clone.Folder, ".ci-steps/evidence/certify/statement.json");
-        await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file)).Replace("\"baseUnknown\": false", "\"baseUnknown\": true"));
+        await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file)).Replace("\"baseUnknown\": false",
+            "\"baseUnknown\": true"));
 
-        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count), Is.EqualTo((ExitCode.Refused, "base-unknown", 0)), production.Output);
+        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count),
+            Is.EqualTo((ExitCode.Refused, "base-unknown", 0)), production.Output);
     }
 
     [Test]
@@ -265,7 +283,8 @@ internal sealed class WithScriptedWorld
         await CertifiedAsync();
         production.Environment["CISTEPS_SIGNING_KEY"] = key.ExportPkcs8PrivateKeyPem();
 
-        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count), Is.EqualTo((ExitCode.Refused, "bad-signature", 0)), production.Output);
+        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count),
+            Is.EqualTo((ExitCode.Refused, "bad-signature", 0)), production.Output);
     }
 
     [Test]
@@ -273,7 +292,8 @@ internal sealed class WithScriptedWorld
     {
         await CertifiedAsync();
 
-        Assert.That((await RunAsync("--require-signed"), production.Reason()), Is.EqualTo((ExitCode.Refused, "not-signed")), production.Output);
+        Assert.That((await RunAsync("--require-signed"), production.Reason()), Is.EqualTo((ExitCode.Refused, "not-signed")),
+            production.Output);
     }
 
     [Test]
@@ -299,7 +319,8 @@ internal sealed class WithScriptedWorld
         await CertifiedAsync();
         world.Tags["1-production"] = Old;
 
-        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count), Is.EqualTo((ExitCode.Refused, "tag-moved", 0)), production.Output);
+        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count),
+            Is.EqualTo((ExitCode.Refused, "tag-moved", 0)), production.Output);
     }
 
     [Test]
@@ -321,7 +342,8 @@ internal sealed class WithScriptedWorld
         Assert.That((await RunAsync(), world.Writes.Count), Is.EqualTo((ExitCode.Usage, 0)), production.Output);
         Assert.That(await RunAsync("--target", "elsewhere"), Is.EqualTo(ExitCode.Usage));
         Assert.That((await RunAsync("--dry-run"), world.Writes.Count), Is.EqualTo((ExitCode.Done, 0)), production.Output);
-        Assert.That((await RunAsync("--target", "shop"), world.Writes.Count > 0), Is.EqualTo((ExitCode.Done, true)), production.Output);
+        Assert.That((await RunAsync("--target", "shop"), world.Writes.Count > 0), Is.EqualTo((ExitCode.Done, true)),
+            production.Output);
     }
 
     [Test]
@@ -345,8 +367,10 @@ internal sealed class WithScriptedWorld
         production.Environment[Production.KubeconfigVariable] = "kubeconfig";
         await CertifiedAsync();
 
-        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count), Is.EqualTo((ExitCode.Refused, "frozen", 0)), production.Output);
-        Assert.That(production.Text(), Does.Contain("\"year-end\"").And.Contain("2198-12-31 23:00Z").And.Contain("--override-freeze year-end"));
+        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count), Is.EqualTo((ExitCode.Refused, "frozen", 0)),
+            production.Output);
+        Assert.That(production.Text(), Does.Contain("\"year-end\"").And.Contain("2198-12-31 23:00Z").And.Contain(
+            "--override-freeze year-end"));
         Assert.That(await RunAsync("--override-freeze", "other"), Is.EqualTo(ExitCode.Usage), production.Output);
         Assert.That(await RunAsync("--override-freeze", "year-end"), Is.EqualTo(ExitCode.Done), production.Output);
     }
@@ -357,7 +381,8 @@ internal sealed class WithScriptedWorld
         Begin(TwoWaves, "one", "two");
         await CertifiedAsync();
 
-        Assert.That((await RunAsync("--only-wave", "second"), production.Reason(), world.Writes.Count), Is.EqualTo((ExitCode.Refused, "wave-order", 0)), production.Output);
+        Assert.That((await RunAsync("--only-wave", "second"), production.Reason(), world.Writes.Count),
+            Is.EqualTo((ExitCode.Refused, "wave-order", 0)), production.Output);
         Assert.That(await RunAsync("--only-wave", "third"), Is.EqualTo(ExitCode.Usage), production.Output);
         Assert.That(await RunAsync("--only-wave", "first"), Is.EqualTo(ExitCode.Done), production.Output);
         Assert.That((world.Live["one"].Digest, world.Live["two"].Digest), Is.EqualTo((New, Old)));
@@ -395,11 +420,13 @@ internal sealed class WithScriptedWorld
         await RunAsync();
         world.Calls.Clear();
 
-        Assert.That((await RunAsync("--roll-back", "--dry-run"), world.Writes.Count), Is.EqualTo((ExitCode.Done, 0)), production.Output);
+        Assert.That((await RunAsync("--roll-back", "--dry-run"), world.Writes.Count), Is.EqualTo((ExitCode.Done, 0)),
+            production.Output);
         Assert.That(await RunAsync("--roll-back"), Is.EqualTo(ExitCode.Done), production.Output);
         Assert.That((world.Live["one"].Digest, world.Live["two"].Digest), Is.EqualTo((Old, Old)));
         Assert.That(world.Tags, Is.EquivalentTo(new Dictionary<string, string> { ["1-production"] = Old, ["latest"] = Old }));
-        Assert.That(production.HandOver().Workloads.Select(workload => (workload.Digest, workload.State)), Is.All.EqualTo(((string?)Old, "rolled back")));
+        Assert.That(production.HandOver().Workloads.Select(workload => (workload.Digest, workload.State)),
+            Is.All.EqualTo(((string?)Old, "rolled back")));
 
         Assert.That(await RunAsync("--roll-back", "--to", New), Is.EqualTo(ExitCode.Done), production.Output);
         Assert.That((world.Live["one"].Digest, world.Live["two"].Digest), Is.EqualTo((New, New)));

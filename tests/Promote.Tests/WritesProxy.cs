@@ -33,7 +33,8 @@ internal sealed class WritesProxy : IAsyncDisposable
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http1));
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols =
+            HttpProtocols.Http1));
         var app = builder.Build();
         var proxy = new WritesProxy(app, upstream);
         app.Run(proxy.AnswerAsync);
@@ -67,16 +68,20 @@ internal sealed class WritesProxy : IAsyncDisposable
             if (asked.ContentType is not null) request.Content.Headers.TryAddWithoutValidation("Content-Type", asked.ContentType);
         }
         foreach (var (name, value) in asked.Headers)
-            if (!NotPassedOn.Contains(name, StringComparer.OrdinalIgnoreCase)) request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)value!);
+            if (!NotPassedOn.Contains(name, StringComparer.OrdinalIgnoreCase)) request.Headers.TryAddWithoutValidation(name,
+                (IEnumerable<string?>)value!);
         try
         {
-            using var answer = await upstream.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, context.RequestAborted);
+            using var answer = await upstream.SendAsync(request, HttpCompletionOption.ResponseHeadersRead,
+                context.RequestAborted);
             if (!HttpMethods.IsGet(asked.Method) && !HttpMethods.IsHead(asked.Method) && answer.IsSuccessStatusCode)
                 Written($"{asked.Method} {asked.Path} {System.Text.Encoding.UTF8.GetString(body.ToArray())}");
             context.Response.StatusCode = (int)answer.StatusCode;
             foreach (var (name, values) in answer.Headers.Concat(answer.Content.Headers))
-                if (name is not ("Transfer-Encoding" or "Connection" or "Location")) context.Response.Headers[name] = values.ToArray();
-            if (answer.Headers.Location is { } location) context.Response.Headers.Location = location.IsAbsoluteUri ? location.PathAndQuery : location.ToString();
+                if (name is not ("Transfer-Encoding" or "Connection" or "Location")) context.Response.Headers[name] =
+                    values.ToArray();
+            if (answer.Headers.Location is { } location) context.Response.Headers.Location = location.IsAbsoluteUri
+                ? location.PathAndQuery : location.ToString();
             await using var from = await answer.Content.ReadAsStreamAsync(context.RequestAborted);
             var buffer = new byte[16384];
             int read;
