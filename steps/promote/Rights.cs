@@ -6,7 +6,7 @@ namespace CiSteps.Promote;
 internal static class Rights
 {
     // What a roll-out is followed by; the rest it can do without (see Rollout).
-    private static readonly (string Group, string Resource, string[] Verbs)[] always =
+    private static readonly (string Group, string Resource, string[] Verbs)[] Always =
     [
         ("", "pods", ["list", "watch"]),
         ("", "configmaps", ["get", "create", "update"]),
@@ -17,7 +17,7 @@ internal static class Rights
     public static async Task<IReadOnlyList<string>> LackAsync(Cluster cluster, Destination place, CancellationToken cancel)
     {
         var needs = new List<(string Group, string Resource, string Verb, string? Namespace)>();
-        foreach (var (group, resource, verbs) in always) needs.AddRange(verbs.Select(verb =>
+        foreach (var (group, resource, verbs) in Always) needs.AddRange(verbs.Select(verb =>
             (group, resource, verb, (string?)place.Target.Namespace)));
         var workload = Kinds.Workload(place.Component.Workload!.Kind);
         var revisions = place.Component.Workload.Kind switch { "Deployment" => Kinds.ReplicaSet, "DaemonSet" =>

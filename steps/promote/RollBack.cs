@@ -10,7 +10,7 @@ namespace CiSteps.Promote;
 /// needed for it.</summary>
 internal sealed class RollBack(StepContext context, ChainRun run, IImages registry, OpenTargets clusters)
 {
-    private static readonly TimeSpan timeToReturn = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan TimeToReturn = TimeSpan.FromMinutes(10);
 
     /// <summary>Takes back what runs in the destinations.</summary>
     /// <param name="production">Where.</param>
@@ -38,7 +38,7 @@ internal sealed class RollBack(StepContext context, ChainRun run, IImages regist
         if (context.DryRun) return Outcome.Done($"would roll back: {text}");
 
         await using var leases = await take(places);
-        using var limit = new CancellationTokenSource(timeToReturn, context.Time);
+        using var limit = new CancellationTokenSource(TimeToReturn, context.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, leases.Lost);
         var records = new Records(context, run, clusters);
         var (said, failed) = (new List<string>(), new List<string>());
@@ -48,7 +48,7 @@ internal sealed class RollBack(StepContext context, ChainRun run, IImages regist
             var goal = plan.Returns.Select(back => back.Digest).OfType<string>().FirstOrDefault();
             var back = await new WayBack(context, run, registry, clusters, facts, records)
                 .RunAsync(image with { PreviousDigest = goal }, isOwn: null, new Dictionary<Destination, ManifestSet>(),
-                    timeToReturn, to, either.Token);
+                    TimeToReturn, to, either.Token);
             said.AddRange(back.Said);
             failed.AddRange(back.Failed);
         }

@@ -12,9 +12,9 @@ public sealed partial class Cluster
 {
     private const string JobTemplate = "cisteps.dev/job-template";
 
-    private static readonly TimeSpan timeToReplace = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan TimeToReplace = TimeSpan.FromMinutes(1);
 
-    private static readonly HashSet<string> afterJobs = new(StringComparer.Ordinal)
+    private static readonly HashSet<string> AfterJobs = new(StringComparer.Ordinal)
     {
         "DaemonSet", "Pod", "ReplicationController", "ReplicaSet", "Deployment", "StatefulSet", "HorizontalPodAutoscaler",
             "CronJob", "Ingress",
@@ -34,7 +34,7 @@ public sealed partial class Cluster
         ArgumentNullException.ThrowIfNull(manifests);
         var jobs = manifests.Where(item => item is { Kind: "Job", ApiVersion: "batch/v1" });
         if (jobs.Items.Count == 0) return await ApplyAsync(manifests, dryRun: false, cancel).ConfigureAwait(false);
-        var later = manifests.Where(item => afterJobs.Contains(item.Kind));
+        var later = manifests.Where(item => AfterJobs.Contains(item.Kind));
         var first = manifests.Where(item => !jobs.Items.Contains(item) && !later.Items.Contains(item));
         if (await ApplyAsync(first, dryRun: false, cancel).ConfigureAwait(false) is { } denied) return denied;
         foreach (var job in jobs.Items)
@@ -60,7 +60,7 @@ public sealed partial class Cluster
                 Log.Info(isSame ? $"{job.Title} failed before: it is run anew"
                     : $"{job.Title} has another template now: the old one is replaced");
                 await DeleteAsync(path, live.Uid(), cancel).ConfigureAwait(false);
-                await AwaitGoneAsync(Kinds.Job, ns, job.Name, timeToReplace, cancel).ConfigureAwait(false);
+                await AwaitGoneAsync(Kinds.Job, ns, job.Name, TimeToReplace, cancel).ConfigureAwait(false);
             }
         }
         var marked = job with { Json = (JsonObject)job.Json.DeepClone() };
