@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Text;
+using CiSteps.Hosting.Options;
 
 namespace CiSteps.Hosting;
 
@@ -126,7 +127,7 @@ public static class ChildProcess
             await stopping.CancelAsync().ConfigureAwait(false);
             await DrainAsync(Task.WhenAll(streams, feeding)).ConfigureAwait(false);
             if (cancel.IsCancellationRequested) throw new ChildStoppedException(process.ExitCode, cancel);
-            throw new ChildLimitException($"did not end within {command.TimeLimit!.Value.TotalSeconds:0} s");
+            throw new ChildLimitException($"did not end within {Durations.Show(command.TimeLimit!.Value)}");
         }
         await stopping.CancelAsync().ConfigureAwait(false);
         if (command.OnLeft is { } onLeft && tree.EndRest() is { Count: > 0 } left) onLeft(left);

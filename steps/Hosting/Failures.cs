@@ -12,7 +12,7 @@ public sealed class UsageException(string message, Exception? inner = null) : Ex
 /// <summary>An outside system did not answer, or not as its protocol says, after retries. Ends the step with <see cref="ExitCode.Unavailable"/>.</summary>
 /// <param name="reason">Stable kebab-case word for the problem's identity, such as <c>registry</c>.</param>
 /// <param name="message">What was asked of whom, what came back, and what to do about it.</param>
-/// <param name="inner">The cause.</param>
+/// <param name="inner">What was caught; null where it was found without an exception.</param>
 public sealed class UnavailableException(string reason, string message, Exception? inner = null) : Exception(message, inner)
 {
     /// <summary>Stable kebab-case word that names the system or the kind of failure.</summary>

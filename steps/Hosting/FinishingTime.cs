@@ -13,7 +13,7 @@ public sealed class FinishingTime : IDisposable
     /// <param name="calm">How long it may take.</param>
     /// <param name="whenStopped">How long it may still take once the step is asked to stop; well below
     /// the half minute that a step has then.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="time">Clock that all waiting and all limits go by.</param>
     /// <param name="cancel">The step's own token.</param>
     public FinishingTime(TimeSpan calm, TimeSpan whenStopped, TimeProvider time, CancellationToken cancel)
     {

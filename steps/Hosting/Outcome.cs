@@ -43,6 +43,9 @@ public sealed record Outcome
     /// <summary>The step worked and the answer is no.</summary>
     public static Outcome Refused(string reason, string text, Fault fault = Fault.Change) => new(ExitCode.Refused, reason, text, fault);
 
+    /// <summary>The step judged, and its plan says no.</summary>
+    public static Outcome Refused(Refusal refusal) => Refused(refusal.Reason, refusal.Text, refusal.Fault);
+
     /// <summary>Something outside was not to be had in time.</summary>
     public static Outcome Unavailable(string reason, string text) => new(ExitCode.Unavailable, reason, text, Fault.World);
 

@@ -34,7 +34,7 @@ public sealed record ProgramCommand(string Name, string Description, IReadOnlyLi
 /// <param name="Log">Where it speaks.</param>
 /// <param name="Output">Where plain answers go (tables, JSON, paths).</param>
 /// <param name="Error">Where usage goes.</param>
-/// <param name="Time">The clock.</param>
+/// <param name="Time">Clock that all waiting and all limits go by.</param>
 /// <param name="Coloured">Whether a person at a terminal reads the output.</param>
 public sealed record ProgramContext(OptionValues Options, string? Argument, BuildLog Log, TextWriter Output, TextWriter Error, TimeProvider Time, bool Coloured)
 {
@@ -60,7 +60,7 @@ public static class ProgramHost
     /// <param name="output">What the build server or a person reads.</param>
     /// <param name="error">Usage errors and bug traces.</param>
     /// <param name="environment">Environment variables.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="time">Clock that all waiting and all limits go by.</param>
     /// <param name="coloured">Terminal colours.</param>
     /// <param name="stop">Stops the program from outside.</param>
     public static async Task<int> RunAsync(ProgramCommand program, string[] args, TextWriter output, TextWriter error,

@@ -18,7 +18,7 @@ public sealed record RunIdentity(
     public bool BaseUnknown { get; init; }
 
     /// <summary>First 12 digits of the commit, for tags and messages.</summary>
-    public string ShortCommit => Commit.Length > 12 ? Commit[..12] : Commit;
+    public string ShortCommit => ShortId.Of(Commit);
 
     /// <summary>Stable id of the chain run, the same in each of its steps: build number and short commit.</summary>
     public string Chain => $"{BuildNumber}-{ShortCommit}";

@@ -12,7 +12,7 @@ public static class RunningProcess
 
     /// <summary>The process's start, by which it differs from a later one of the same number; null when it does not
     /// live.</summary>
-    /// <param name="id">Its number.</param>
+    /// <param name="id">Its process id.</param>
     public static string? StartOf(int id)
     {
         if (Directory.Exists("/proc")) return ReadStart(id);
@@ -29,7 +29,7 @@ public static class RunningProcess
 
     /// <summary>Asks a process to stop (SIGTERM) and waits until it has ended or the grace is over. Windows has no such
     /// question.</summary>
-    /// <param name="process">The process.</param>
+    /// <param name="process">A process that has been started.</param>
     /// <param name="grace">How long it may take; zero: it is not asked.</param>
     /// <param name="time">The clock of the grace.</param>
     /// <param name="cancel">Ends the waiting, then throws.</param>

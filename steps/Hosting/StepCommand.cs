@@ -20,7 +20,7 @@ public sealed record StepCommand(
     /// away at the start.</summary>
     public IReadOnlyList<string> Keeps { get; init; } = [];
 
-    /// <summary>The checkout.</summary>
+    /// <summary>Option: the folder of the checkout.</summary>
     public static StepOption<string> WorkTree { get; } = StepOption.Text("work-tree", "folder of the checkout", ".", "teamcity.build.checkoutDir");
 
     /// <summary>ci-steps.yaml, relative to the checkout.</summary>

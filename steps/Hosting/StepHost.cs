@@ -32,12 +32,12 @@ public static class StepHost
     internal static string[] WithoutEmpty(string[] args) => [.. args.Where(arg => !(arg.StartsWith("--", StringComparison.Ordinal) && arg.IndexOf('=', StringComparison.Ordinal) == arg.Length - 1))];
 
     /// <summary>Runs the step in this process with everything given, for tests.</summary>
-    /// <param name="step">The step.</param>
+    /// <param name="step">Name, options and work.</param>
     /// <param name="args">The command line.</param>
     /// <param name="output">What the build server or a person reads.</param>
     /// <param name="error">Usage errors and bug traces.</param>
     /// <param name="environment">Environment variables.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="time">Clock that all waiting and all limits go by.</param>
     /// <param name="coloured">Terminal colours.</param>
     /// <param name="stop">Stops the step from outside.</param>
     public static async Task<int> RunAsync(StepCommand step, string[] args, TextWriter output, TextWriter error,
@@ -139,7 +139,7 @@ public static class StepHost
         }
         catch (RefusedException failure)
         {
-            outcome = Outcome.Refused(failure.Reason, failure.Message);
+            outcome = Outcome.Refused(failure.Reason, failure.Message, Fault.Environment);
         }
         catch (UnavailableException failure)
         {

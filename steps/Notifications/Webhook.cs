@@ -16,7 +16,7 @@ public static class Webhook
     private static readonly MediaTypeHeaderValue Json = new("application/json");
 
     /// <summary>The address of a team's webhook; null when it has none here.</summary>
-    /// <param name="owner">The team.</param>
+    /// <param name="owner">Team of the pipeline file, with the address that is posted to.</param>
     /// <param name="secret">Gives the secret in an environment variable; null when it is not set.</param>
     /// <param name="why">Why there is no address, and how the team can be told all the same; empty when there is one.</param>
     public static string? AddressOf(OwnerDefinition owner, Func<string, string?> secret, out string why)

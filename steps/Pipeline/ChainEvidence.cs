@@ -31,7 +31,7 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
         {
             if (!context.Evidence.TryReadDone(step, out var evidence, out var why))
                 return (null, Outcome.Refused("no-evidence",
-                    $"nothing is {done} without evidence of this very run: {why}; run {step} for this commit first"));
+                    $"nothing is {done} without evidence of this very run: {why}; run {step} for this commit first", Fault.Environment));
             if (Unfit(evidence, requireSigned) is { } unfit) return (null, unfit);
             found.Add(evidence);
         }
@@ -56,19 +56,19 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
         var step = evidence.Step;
         if (evidence.Run.Dirty)
             return Outcome.Refused("dirty", $"\"{step}\" ran on files that are not committed, so it says nothing about the " +
-                "commit; commit them and run the chain");
+                "commit; commit them and run the chain", Fault.Environment);
         if (evidence.Run.BaseUnknown)
             return Outcome.Refused("base-unknown", $"\"{step}\" ran where the target branch could not be read, so nobody knows " +
-                "what it judged by: run the chain where the origin answers");
+                "what it judged by: run the chain where the origin answers", Fault.Environment);
         return requireSigned && !evidence.IsSigned
             ? Outcome.Refused("not-signed", $"the evidence of \"{step}\" has no valid signature and --{RequireSignedName} is " +
-                $"set: give all steps of the chain {Signing.SigningKey}, and this one the key to check with")
+                $"set: give all steps of the chain {Signing.SigningKey}, and this one the key to check with", Fault.Environment)
             : null;
     }
 
     /// <summary>What the target branch's pipeline file asks for, as it is now, and the evidence does not show; null when it shows
     /// all.</summary>
-    /// <param name="run">The run.</param>
+    /// <param name="run">The run that reads: its change, its repository, its identity.</param>
     /// <param name="policy">The target's file now.</param>
     /// <param name="changedPaths">What the change touches; null on the target branch, where each component has its own commit to
     /// compare with.</param>
@@ -97,7 +97,7 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
         if (UnitTests.Components.FirstOrDefault(tested => tested.Component == image.Component) is not { } unit)
             return $"unit-test of this run says nothing about \"{image.Component}\": run it again";
         if (unit.Failed > 0) return $"unit-test counted {unit.Failed} failed tests of \"{image.Component}\"";
-        foreach (var suite in policy.Suites.Where(suite => suite.Components.Contains(image.Component)))
+        foreach (var suite in policy.SuitesFor([image.Component]))
         {
             if (Integration.Suites.FirstOrDefault(result => result.Suite == suite.Name) is not { } result)
                 return $"suite \"{suite.Name}\", which component \"{image.Component}\" has to pass, did not run: run " +
@@ -141,7 +141,7 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
             // Without any of its components there is nothing that it could be run on.
             var suite = policy.File.Suites.First(suite => suite.Name == name);
             if (run.Change.Components.Any(component => component is { Workload: not null, Image: not null }
-                && suite.Components.Contains(component.Name)) && !Integration.Suites.Any(result => result.Suite == name))
+                && suite.Covers(component.Name)) && !Integration.Suites.Any(result => result.Suite == name))
                 return $"suite \"{name}\" counts as changed ({path} changed) and did not run: run the chain again";
         }
         return null;
@@ -172,7 +172,7 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
         if (judgedBy is null) return $"\"{statement.Step}\" was judged by the change's own {run.Change.Source}, and " +
             $"\"{target}\" has one now";
         if (run.Repository.FindCommit(judgedBy) is null || !run.Repository.IsAncestor(judgedBy, policy.Commit))
-            return $"\"{statement.Step}\" was judged by the file at {judgedBy[..Math.Min(12, judgedBy.Length)]}, which is not " +
+            return $"\"{statement.Step}\" was judged by the file at {ShortId.Of(judgedBy)}, which is not " +
                 $"in the history of \"{target}\"";
         var then = run.PolicyAt(judgedBy).File;
         var suite = Integration.Suites.FirstOrDefault(result => policy.File.Suites.Any(suite => suite.Name == result.Suite)

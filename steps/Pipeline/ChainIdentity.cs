@@ -19,7 +19,7 @@ internal static class ChainIdentity
         var head = repository.HeadCommit;
         if (context.Options.Find(StepCommand.Commit) is not { } asked) return head;
         if (head.StartsWith(asked, StringComparison.OrdinalIgnoreCase) && asked.Length >= 7) return head;
-        throw new UsageException($"commit \"{asked}\" is to be built, but {head[..12]} is checked out in \"{repository.Folder}\": check it out first, or leave --commit away");
+        throw new UsageException($"commit \"{asked}\" is to be built, but {ShortId.Of(head)} is checked out in \"{repository.Folder}\": check it out first, or leave --commit away");
     }
 
     public static RunIdentity Of(StepContext context, WorkRepository repository, string commit, string target, PipelineDefinition? change)

@@ -13,13 +13,11 @@ public sealed class ChainRun : IDisposable
     private readonly bool hasTarget;
     private string? baseCommit;
 
-    private ChainRun(StepContext context, WorkRepository repository, RunIdentity identity, PipelineDefinition change,
-        JudgingFile policy,
+    private ChainRun(StepContext context, WorkRepository repository, PipelineDefinition change, JudgingFile policy,
         PolicySource source, OriginView view, string? targetTip)
     {
-        (this.context, Repository, Identity, Change, this.source, this.view) = (context, repository, identity, change, source,
-            view);
-        (Policy, hasTarget, TargetTip) = (policy.File, targetTip is not null, targetTip ?? identity.Commit);
+        (this.context, Repository, Change, this.source, this.view) = (context, repository, change, source, view);
+        (Policy, hasTarget, TargetTip) = (policy.File, targetTip is not null, targetTip ?? Identity.Commit);
     }
 
     /// <summary>The registry that steps push to, above the file's.</summary>
@@ -37,8 +35,8 @@ public sealed class ChainRun : IDisposable
     /// <summary>The checkout's repository.</summary>
     public WorkRepository Repository { get; }
 
-    /// <summary>Which run this is; the step context has it too.</summary>
-    public RunIdentity Identity { get; private set; }
+    /// <summary>Which run this is, as the step's context has it.</summary>
+    public RunIdentity Identity => context.Run!;
 
     /// <summary>The work tree's pipeline file: what builds the change.</summary>
     public PipelineDefinition Change { get; }
@@ -76,8 +74,7 @@ public sealed class ChainRun : IDisposable
         }
         catch (Exception failure) when (!view.MustKnow && failure is UsageException or UnavailableException)
         {
-            Identity = Identity with { BaseUnknown = true };
-            context.Run = Identity;
+            context.Run = Identity with { BaseUnknown = true };
             SayUnknown(context, failure.Message);
             return null;
         }
@@ -146,7 +143,7 @@ public sealed class ChainRun : IDisposable
     }
 
     /// <summary>Reads the work tree, asks the origin, decides which run this is, and reads both pipeline files.</summary>
-    /// <param name="context">The step.</param>
+    /// <param name="context">The step that asks: its options, log, clock and environment.</param>
     /// <param name="cancel">Stops it.</param>
     /// <param name="mustKnow">Whether the step has no business without the target branch's tip: then a laptop is as strict as a
     /// build server.</param>
@@ -190,7 +187,7 @@ public sealed class ChainRun : IDisposable
         if (!view.Tips.Branches.TryGetValue(Identity.Branch, out var tip) || tip == Identity.Commit) return null;
         if (Repository.FindCommit(tip) is not null
             && await IsAncestorAsync(tip, Identity.Commit, cancel).ConfigureAwait(false)) return null;
-        var text = $"superseded by {tip[..12]}: \"{Identity.Branch}\" has moved on since this chain began with {Identity.ShortCommit}; the chain of the newer commit goes on";
+        var text = $"superseded by {ShortId.Of(tip)}: \"{Identity.Branch}\" has moved on since this chain began with {Identity.ShortCommit}; the chain of the newer commit goes on";
         if (context.IsOnServer) return Outcome.Refused("superseded", text, Fault.Nobody);
         context.Log.Warning(text);
         return null;
@@ -243,9 +240,9 @@ public sealed class ChainRun : IDisposable
         identity = identity with { PolicyCommit = policy.Commit };
         context.Run = identity;
         if (policy.Commit is not null && PolicyDifferences.Between(change, policy.File) is { Count: > 0 } differences)
-            context.Log.Warning($"{path} here and at \"{target}\" ({policy.Commit[..12]}) differ in what \"{target}\" decides, " +
+            context.Log.Warning($"{path} here and at \"{target}\" ({ShortId.Of(policy.Commit)}) differ in what \"{target}\" decides, " +
                 $"and its file counts: {string.Join(", ", differences)}");
-        return new ChainRun(context, repository, identity, change, policy, source, view, tip);
+        return new ChainRun(context, repository, change, policy, source, view, tip);
     }
 
     private static void SayUnknown(StepContext context, string why) => context.Log.Warning(

@@ -1,7 +1,9 @@
+using CiSteps.Hosting;
+
 namespace CiSteps.Pipeline;
 
 /// <summary>Whether a change touches a component.</summary>
-/// <param name="Component">The component.</param>
+/// <param name="Component">By the pipeline file that was asked.</param>
 /// <param name="Changed">Whether it counts as changed.</param>
 /// <param name="Reason">Why, in a few words for people.</param>
 public sealed record ComponentChange(ComponentDefinition Component, bool Changed, string Reason);

@@ -39,7 +39,7 @@ public sealed partial class NamedPaths
 
     /// <summary>Whether a path relative to the repository's root is named, or lies in a folder that is. What lies in the build
     /// context counts unless the context is the whole repository, which is what paths are for.</summary>
-    /// <param name="path">The path.</param>
+    /// <param name="path">From the root of the repository, with /.</param>
     /// <param name="isOthers">Whether a path is covered by another component's paths: what that has in a build context that both
     /// share is its own.</param>
     public bool Matches(string path, Func<string, bool>? isOthers = null)

@@ -21,7 +21,7 @@ internal enum OriginAnswer
 
 /// <summary>The origin's branches as a step sees them.</summary>
 /// <param name="Remote">The origin; null when there is none.</param>
-/// <param name="Tips">Its branches.</param>
+/// <param name="Tips">Branches of the origin with their commits, as it answered or the clone remembers them.</param>
 /// <param name="Answer">How much they can be relied on.</param>
 /// <param name="Why">Why there was no answer; empty when there was one.</param>
 /// <param name="MustKnow">Whether the step ends where there is no answer: on a build server, and where it has no business without
@@ -81,7 +81,7 @@ internal sealed record OriginView(OriginRemote? Remote, OriginTips Tips, OriginA
     {
         if (Answer != OriginAnswer.Now || !Tips.Branches.TryGetValue(branch, out var tip)
             || repository.FindCommit(tip) is not null) return this;
-        context.Log.Info($"\"{branch}\" at {tip[..12]} is not in this clone; fetching it from {Remote!.Url}");
+        context.Log.Info($"\"{branch}\" at {ShortId.Of(tip)} is not in this clone; fetching it from {Remote!.Url}");
         try
         {
             var fetched = await Remote.FetchAsync(branch, cancel).ConfigureAwait(false);

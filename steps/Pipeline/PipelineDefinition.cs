@@ -151,7 +151,7 @@ public sealed record WorkloadDefinition(IReadOnlyList<string> Manifests, string 
 /// <param name="Namespace">Namespace to deploy into; made and removed by the step.</param>
 /// <param name="Manifests">Deployed before everything else (files or folders).</param>
 /// <param name="Dependents">Services that stand beside the one under test.</param>
-/// <param name="Tests">The tests.</param>
+/// <param name="Tests">A job in the cluster, or a command beside it.</param>
 /// <param name="TimeLimit">For the whole suite; 15 minutes unless given.</param>
 public sealed record SuiteDefinition(
     string Name,

@@ -26,7 +26,7 @@ public static class PipelineFile
     }
 
     /// <summary>Reads a file.</summary>
-    /// <param name="path">Its path.</param>
+    /// <param name="path">Absolute path of the file.</param>
     /// <param name="sourceName">Name for messages; the path's last part unless given.</param>
     /// <param name="registry">Hosts that stand above the file's.</param>
     /// <exception cref="UsageException">There is no such file, or it is wrong.</exception>

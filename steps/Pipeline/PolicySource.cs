@@ -35,7 +35,7 @@ internal sealed class PolicySource(StepContext context, WorkRepository repositor
         string judged;
         try
         {
-            judged = PipelineFile.Parse(text, $"{path} at {known} ({tip[..12]})", registry).Branches.Target;
+            judged = PipelineFile.Parse(text, $"{path} at {known} ({ShortId.Of(tip)})", registry).Branches.Target;
         }
         catch (UsageException) when (target == known)
         {
@@ -63,7 +63,7 @@ internal sealed class PolicySource(StepContext context, WorkRepository repositor
         PipelineDefinition policy;
         try
         {
-            policy = PipelineFile.Parse(text, $"{path} at {target} ({tip![..12]})", registry);
+            policy = PipelineFile.Parse(text, $"{path} at {target} ({ShortId.Of(tip!)})", registry);
         }
         catch (UsageException failure) when (!identity.IsTargetBranch)
         {

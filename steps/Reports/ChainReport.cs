@@ -8,7 +8,7 @@ namespace CiSteps.Reports;
 /// <param name="Outcome">done, failed, not started, cancelled.</param>
 /// <param name="From">When it began.</param>
 /// <param name="To">When it ended.</param>
-/// <param name="Text">Its sentence.</param>
+/// <param name="Text">What the step concluded, in one sentence.</param>
 public sealed record ReportRow(string Name, string Outcome, DateTimeOffset? From, DateTimeOffset? To, string Text)
 {
     /// <summary>Shown as what went wrong.</summary>

@@ -24,7 +24,7 @@ public enum Audience
 /// <param name="FailedStep">The first step that is not done; null when all are.</param>
 /// <param name="Reason">Its reason word; <c>missing</c>, <c>unreadable</c>, <c>other-run</c> or
 /// <c>bad-signature</c> when there is no evidence of it to use.</param>
-/// <param name="Text">Its sentence.</param>
+/// <param name="Text">What the failed step said, in one sentence.</param>
 /// <param name="Fault">Whose fault it was.</param>
 public sealed record ChainVerdict(string? FailedStep, string Reason, string Text, Fault Fault)
 {

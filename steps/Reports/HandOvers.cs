@@ -1,3 +1,4 @@
+using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 
 namespace CiSteps.Reports;
@@ -27,29 +28,26 @@ public static class HandOvers
                 "unit-test" => Each(evidence.HandOverAs(json.UnitTestHandOver)?.Components, component =>
                     component.Changed ? $"{component.Component}: {component.Passed} passed" + (component.Failed > 0 ? $", {component.Failed} failed" : "") : $"{component.Component}: untouched"),
                 "image-build" => Each(evidence.HandOverAs(json.ImageBuildHandOver)?.Images, image =>
-                    $"{image.Component}:{image.Tag}@{Short(image.Digest)}" + (image.Built ? "" : " (not built)")),
+                    $"{image.Component}:{image.Tag}@{ShortId.Of(image.Digest)}" + (image.Built ? "" : " (not built)")),
                 "reserve-testbed" => Each(evidence.HandOverAs(json.ReserveHandOver)?.Testbeds, held => $"{held.Testbed} for {held.Suite} (lease {held.Lease})"),
                 "integration-deploy" => Each(evidence.HandOverAs(json.IntegrationHandOver)?.Suites, suite =>
                     $"{suite.Suite}: {suite.Passed} passed" + (suite.Failed > 0 ? $", {suite.Failed} failed" : "")),
-                "merge" => evidence.HandOverAs(json.MergeHandOver) is { } merged ? [$"{merged.Target} -> {merged.Merged[..Math.Min(8, merged.Merged.Length)]}"] : [],
-                "certify" => Each(evidence.HandOverAs(json.CertifyHandOver)?.Images, image => $"{image.Component}@{Short(image.Digest)} as {image.VersionTag}, {image.ProductionTag}"),
-                "promote" => Each(evidence.HandOverAs(json.PromoteHandOver)?.Workloads, workload =>
-                    $"{workload.Component}{(workload.Digest is null ? "" : $"@{Short(workload.Digest)}")} in {workload.Target}{(workload.State == "promoted" ? "" : $" ({workload.State})")}"),
+                "merge" => evidence.HandOverAs(json.MergeHandOver) is { } merged ? [$"{merged.Target} -> {ShortId.Of(merged.Merged)}"] : [],
+                "certify" => Each(evidence.HandOverAs(json.CertifyHandOver)?.Images, image => $"{image.Component}@{ShortId.Of(image.Digest)} as {image.VersionTag}, {image.ProductionTag}"),
+                "promote" => Each(evidence.HandOverAs(json.PromoteHandOver)?.Workloads, Promoted),
                 _ => [],
             };
         }
-        catch (CiSteps.Hosting.UsageException)
+        catch (UsageException)
         {
             // Another version's evidence: the sentence still stands.
             return [];
         }
     }
 
-    private static IReadOnlyList<string> Each<T>(IReadOnlyList<T>? items, Func<T, string> show) => items is null ? [] : [.. items.Select(show)];
+    private static string Promoted(PromotedWorkload workload) =>
+        $"{workload.Component}{(workload.Digest is null ? "" : $"@{ShortId.Of(workload.Digest)}")} in {workload.Target}" +
+        (workload.State == "promoted" ? "" : $" ({workload.State})");
 
-    private static string Short(string digest)
-    {
-        var hex = digest[(digest.IndexOf(':', StringComparison.Ordinal) + 1)..];
-        return hex[..Math.Min(12, hex.Length)];
-    }
+    private static IReadOnlyList<string> Each<T>(IReadOnlyList<T>? items, Func<T, string> show) => items is null ? [] : [.. items.Select(show)];
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using CiSteps.Hosting.Options;
 using CiSteps.Hosting;
 
 namespace CiSteps.Repositories;
@@ -53,7 +54,7 @@ public static class GitProgram
     }
 
     /// <summary>Fetches references; the clone's own references stay as they are but for those that the refspecs name.</summary>
-    /// <param name="folder">The clone.</param>
+    /// <param name="folder">Folder that git is run in.</param>
     /// <param name="remote">The remote's name.</param>
     /// <param name="address">Its address as configured, for the rights.</param>
     /// <param name="url">Its address without credentials, for messages.</param>
@@ -62,7 +63,7 @@ public static class GitProgram
     /// <param name="more">More options, such as <c>--deepen=50</c>.</param>
     /// <param name="access">Rights for https; null for none.</param>
     /// <param name="limit">How long it may take.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="time">Clock that all waiting and all limits go by.</param>
     /// <param name="log">Told of tries that failed.</param>
     /// <param name="cancel">Ends the program.</param>
     /// <exception cref="UnavailableException">The remote does not answer.</exception>
@@ -87,7 +88,7 @@ public static class GitProgram
             }
             catch (OperationCanceledException) when (late.IsCancellationRequested && !token.IsCancellationRequested)
             {
-                throw new UnavailableException("git-unreachable", $"{doing} at \"{url}\": no end within {limit.TotalMinutes:0} minutes; " +
+                throw new UnavailableException("git-unreachable", $"{doing} at \"{url}\": no end within {Durations.Show(limit)}; " +
                     "run the step again when it answers");
             }
             catch (UsageException missing) when (missing.Message.StartsWith("cannot start", StringComparison.Ordinal))

@@ -71,7 +71,7 @@ public sealed class OriginRemote
     private readonly BuildLog log;
 
     /// <summary>The remote of a repository.</summary>
-    /// <param name="repository">The clone.</param>
+    /// <param name="repository">Clone whose origin it is.</param>
     /// <param name="access">Rights for https; null for none.</param>
     /// <param name="time">Clock of the pauses between tries.</param>
     /// <param name="log">Told of tries that failed.</param>
@@ -169,7 +169,7 @@ public sealed class OriginRemote
         if (tip is null) return new PushResult(PushEnd.Accepted, "");
         return tip == expectedTip
             ? await PushAsync($":refs/heads/{branch}", cancel).ConfigureAwait(false)
-            : new PushResult(PushEnd.Moved, $"\"{branch}\" is at {WorkRepository.Short(tip)} now");
+            : new PushResult(PushEnd.Moved, $"\"{branch}\" is at {ShortId.Of(tip)} now");
     }
 
     /// <summary>An address without credentials; an ssh user stays, being part of the address.</summary>

@@ -96,9 +96,9 @@ public sealed class WorkRepository : IDisposable
     {
         if (FindMergeBase(one, other) is { } found) return found;
         throw new UsageException(IsShallow
-            ? $"the history of this clone is cut off before the common ancestor of {Short(one)} and {Short(other)}: fetch the rest (git fetch --unshallow), " +
+            ? $"the history of this clone is cut off before the common ancestor of {ShortId.Of(one)} and {ShortId.Of(other)}: fetch the rest (git fetch --unshallow), " +
               "or let the checkout be complete (in TeamCity: no shallow clone, teamcity.git.shallowClone=false)"
-            : $"commits {Short(one)} and {Short(other)} have no common ancestor: the target branch " +
+            : $"commits {ShortId.Of(one)} and {ShortId.Of(other)} have no common ancestor: the target branch " +
                 "may have been rewritten; start the branch anew from the target branch");
     }
 
@@ -136,7 +136,7 @@ public sealed class WorkRepository : IDisposable
     /// <summary>As <see cref="Files"/>, of a tree by its id.</summary>
     /// <exception cref="UsageException">The clone does not have it.</exception>
     public IEnumerable<(string Path, string Id)> FilesOfTree(string tree) => FilesOf(repository.Lookup<Tree>(tree)
-        ?? throw new UsageException($"this clone does not have the tree {Short(tree)}: run the step again"), "");
+        ?? throw new UsageException($"this clone does not have the tree {ShortId.Of(tree)}: run the step again"), "");
 
     /// <summary>When a commit was made, by its committer.</summary>
     public DateTimeOffset CommitTime(string commit) => GitFailure.Translate(Folder, () => Get(commit).Committer.When);
@@ -158,7 +158,7 @@ public sealed class WorkRepository : IDisposable
             SortBy = CommitSortStrategies.Topological | CommitSortStrategies.Time,
         });
         return (IReadOnlyList<string>)[.. walk.Where(commit => touching.Count == 0 || Touches(commit, touching)).Take(most)
-            .Select(commit => $"{Short(commit.Sha)} \"{commit.MessageShort}\" by {commit.Author.Name}")];
+            .Select(commit => $"{ShortId.Of(commit.Sha)} \"{commit.MessageShort}\" by {commit.Author.Name}")];
     });
 
     /// <summary>The merge commit on a branch's own line that brought a commit in, with the tip before it; null when it came in another way.</summary>
@@ -216,10 +216,8 @@ public sealed class WorkRepository : IDisposable
         return File.Exists(Path.Combine(path, "HEAD")) && Directory.Exists(Path.Combine(path, "objects")) ? path : null;
     }
 
-    internal static string Short(string commit) => commit.Length > 12 ? commit[..12] : commit;
-
     internal Commit Get(string commit) => repository.Lookup<Commit>(commit)
-        ?? throw new UsageException($"this clone does not have commit {Short(commit)}: fetch it" +
+        ?? throw new UsageException($"this clone does not have commit {ShortId.Of(commit)}: fetch it" +
             (IsShallow ? " (the clone is shallow: git fetch --unshallow)" : ""));
 
     private Dictionary<string, string> TipsBelow(string prefix) => GitFailure.Translate(Folder, () =>

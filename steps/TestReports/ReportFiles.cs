@@ -1,34 +1,22 @@
-using System.Text;
-using System.Text.RegularExpressions;
+using CiSteps.Hosting;
 
 namespace CiSteps.TestReports;
 
 /// <summary>The report files of a run: found by globs, removed before it starts, refused when they are older than its start.</summary>
 /// <param name="root">Absolute path of the repository's root.</param>
-/// <param name="globs">Globs relative to it: <c>*</c> and <c>?</c> within a name, <c>**</c> for any folders.</param>
+/// <param name="globs">Globs relative to it, as <see cref="PathGlobs"/> reads them.</param>
 public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
 {
     // File systems keep times in steps of up to two seconds.
     private static readonly TimeSpan Granularity = TimeSpan.FromSeconds(2);
 
+    private readonly PathGlobs matcher = PathGlobs.Parse(globs);
+
     /// <summary>Paths relative to the root, with slashes, sorted.</summary>
-    public IReadOnlyList<string> Find()
-    {
-        var found = new SortedSet<string>(StringComparer.Ordinal);
-        foreach (var glob in globs)
-        {
-            var normal = Normal(glob);
-            var pattern = ToRegex(normal);
-            var wild = normal.IndexOfAny(['*', '?']);
-            var fixedPart = wild < 0 ? Path.GetDirectoryName(normal) ?? "" : normal[..wild];
-            var start = fixedPart.LastIndexOf('/') is >= 0 and var slash && wild >= 0 ? fixedPart[..slash] : wild < 0 ? fixedPart : "";
-            Walk(Path.Combine(root, start), start.Replace('\\', '/'), pattern, found);
-        }
-        return [.. found];
-    }
+    public IReadOnlyList<string> Find() => matcher.FilesUnder(root);
 
     /// <summary>Whether a path relative to the root is one that the globs name.</summary>
-    public bool Matches(string path) => globs.Any(glob => ToRegex(Normal(glob)).IsMatch(path));
+    public bool Matches(string path) => matcher.Matches(path);
 
     /// <summary>Deletes what an earlier run left. Only files that look like reports, and none that the caller wants kept (files under version control).</summary>
     /// <param name="keep">Whether a relative path must stay.</param>
@@ -81,47 +69,5 @@ public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
             // In a circle, or not for this user: reading it says so.
             return path;
         }
-    }
-
-    private static string Normal(string glob)
-    {
-        var normal = glob.Replace('\\', '/');
-        while (normal.StartsWith("./", StringComparison.Ordinal)) normal = normal[2..];
-        return normal;
-    }
-
-    private static void Walk(string folder, string relative, Regex pattern, SortedSet<string> found)
-    {
-        if (!Directory.Exists(folder)) return;
-        foreach (var entry in new DirectoryInfo(folder).EnumerateFileSystemInfos())
-        {
-            var path = relative.Length == 0 ? entry.Name : relative + "/" + entry.Name;
-            if (entry is FileInfo)
-            {
-                if (pattern.IsMatch(path)) found.Add(path);
-            }
-            // Links could lead out of the work tree or in circles.
-            else if (entry.LinkTarget is null && entry.Name is not (".git" or ".ci-steps")) Walk(entry.FullName, path, pattern, found);
-        }
-    }
-
-    private static Regex ToRegex(string glob)
-    {
-        var text = new StringBuilder("^");
-        for (var at = 0; at < glob.Length; at++)
-        {
-            if (glob.AsSpan(at).StartsWith("**/"))
-            {
-                text.Append("(?:[^/]+/)*");
-                at += 2;
-            }
-            else if (glob.AsSpan(at).SequenceEqual("**"))
-            {
-                text.Append(".*");
-                at++;
-            }
-            else text.Append(glob[at] switch { '*' => "[^/]*", '?' => "[^/]", _ => Regex.Escape(glob[at].ToString()) });
-        }
-        return new Regex(text.Append('$').ToString(), RegexOptions.CultureInvariant);
     }
 }

@@ -8,7 +8,7 @@ namespace CiSteps.TestReports;
 public static class ReportReader
 {
     /// <summary>Reads a file.</summary>
-    /// <param name="path">The file.</param>
+    /// <param name="path">Path of the report on disk.</param>
     /// <param name="format">What it should be.</param>
     /// <param name="source">Its name in messages; the path unless given.</param>
     /// <param name="root">The work tree, whose path is cut off names; empty: names stay.</param>

@@ -1,3 +1,4 @@
+using CiSteps.Hosting;
 using CiSteps.Images;
 
 namespace CiSteps.Certify;
@@ -43,25 +44,25 @@ internal sealed record ReleaseFacts(string Component, ImageReference Image, bool
     string? Lack, string VersionTag, string? VersionDigest, MovingTag Production, MovingTag Latest);
 
 /// <summary>One write.</summary>
-/// <param name="Tag">The tag.</param>
+/// <param name="Tag">Name of the tag, in the release repository.</param>
 /// <param name="Moves">Whether it may have pointed elsewhere before.</param>
 /// <param name="From">What it points to now; null when it is absent.</param>
 internal sealed record TagWrite(string Tag, bool Moves, string? From);
 
 /// <summary>The decision for one component.</summary>
 /// <param name="Facts">What it rests on.</param>
-/// <param name="Refusal">Reason and text of a refusal; null when it is certified.</param>
+/// <param name="Refusal">Why it is not certified; null when it is certified.</param>
 /// <param name="Writes">Tags to write, moving ones last.</param>
 /// <param name="IsSuperseded">Whether production is ahead of us already.</param>
 /// <param name="Text">The same for people.</param>
-internal sealed record Certification(ReleaseFacts Facts, (string Reason, string Text)? Refusal, IReadOnlyList<TagWrite> Writes, bool IsSuperseded, string Text);
+internal sealed record Certification(ReleaseFacts Facts, Refusal? Refusal, IReadOnlyList<TagWrite> Writes, bool IsSuperseded, string Text);
 
 /// <summary>What certify does.</summary>
 /// <param name="Components">One decision per component.</param>
 internal sealed record CertifyPlan(IReadOnlyList<Certification> Components)
 {
     /// <summary>The first refusal; null when there is none. With one, nothing at all is written.</summary>
-    public (string Reason, string Text)? Refusal => Components.Select(component => component.Refusal).FirstOrDefault(refusal => refusal is not null);
+    public Refusal? Refusal => Components.Select(component => component.Refusal).FirstOrDefault(refusal => refusal is not null);
 
     /// <summary>The decision for people, a line per component.</summary>
     public string Text => Components.Count == 0 ? "no image to certify" : string.Join('\n', Components.Select(component => component.Text));
@@ -81,7 +82,7 @@ internal sealed record CertifyPlan(IReadOnlyList<Certification> Components)
                 writes.Add(new TagWrite(moving.Tag, Moves: true, moving.Image?.Digest));
         var name = $"{facts.Component}: {facts.Image}";
         return new(facts, null, writes, isBehind, isBehind
-            ? $"{name} is superseded: {facts.Production.Tag} points to the newer commit {Short(facts.Production.Image!.Revision)}" + (writes.Count > 0 ? $"; only {facts.VersionTag} is written" : "")
+            ? $"{name} is superseded: {facts.Production.Tag} points to the newer commit {ShortId.OrUnknown(facts.Production.Image!.Revision)}" + (writes.Count > 0 ? $"; only {facts.VersionTag} is written" : "")
             : writes.Count == 0 ? $"{name} is certified already as {facts.VersionTag}, {facts.Production.Tag}"
             : $"{name}: " + string.Join(", ", writes.Select(write => write.From is null ? $"write {write.Tag}" : $"move {write.Tag} from {write.From}")));
     }
@@ -94,30 +95,28 @@ internal sealed record CertifyPlan(IReadOnlyList<Certification> Components)
             : $"{facts.Component}: unchanged here, {facts.Production.Tag} has moved on to {facts.Production.Image?.Digest ?? "nothing"} since");
     }
 
-    private static (string Reason, string Text)? Refuse(string commit, ReleaseFacts facts, bool allowOlder)
+    private static Refusal? Refuse(string commit, ReleaseFacts facts, bool allowOlder)
     {
-        if (facts.Lack is { } lack) return ("no-evidence", lack);
+        if (facts.Lack is { } lack) return new("no-evidence", lack, Fault.Environment);
         if (facts.Image.Repository != facts.ExpectedRepository)
-            return ("not-released", $"\"{facts.Image}\" is not an image of the release repository \"{facts.ExpectedRepository}\": run image-build on the target branch");
+            return new("not-released", $"\"{facts.Image}\" is not an image of the release repository \"{facts.ExpectedRepository}\": run image-build on the target branch", Fault.Environment);
         if (facts.Registered is not { } registered)
-            return ("digest-missing", $"\"{facts.Image}\" is not in the registry (any more): run image-build again");
+            return new("digest-missing", $"\"{facts.Image}\" is not in the registry (any more): run image-build again", Fault.World);
         if (registered.Revision != commit)
-            return ("other-commit", $"\"{facts.Image}\" says that it was built from {Short(registered.Revision)}, not from {Short(commit)}: run image-build for this commit");
+            return new("other-commit", $"\"{facts.Image}\" says that it was built from {ShortId.OrUnknown(registered.Revision)}, not from {ShortId.OrUnknown(commit)}: run image-build for this commit", Fault.Environment);
         if (facts.IsBarred)
-            return ("barred", $"\"{facts.Image}\" was barred after a roll-back and must not be released again: fix the cause and build anew, or remove the tag \"{ImageName.BarredTag(facts.Image.Digest!)}\" from its repository");
+            return new("barred", $"\"{facts.Image}\" was barred after a roll-back and must not be released again: fix the cause and build anew, or remove the tag \"{ImageName.BarredTag(facts.Image.Digest!)}\" from its repository", Fault.Change);
         if (facts.VersionDigest is { } taken && taken != facts.Image.Digest)
-            return ("version-taken", $"the version tag \"{facts.Image.Repository}:{facts.VersionTag}\" belongs to another image ({taken}) and is never moved: run the chain with a new build number");
+            return new("version-taken", $"the version tag \"{facts.Image.Repository}:{facts.VersionTag}\" belongs to another image ({taken}) and is never moved: run the chain with a new build number", Fault.Environment);
         if (facts.Production.Image is { } production && production.Digest != facts.Image.Digest && !allowOlder)
         {
             if (facts.Production.Ancestry == Ancestry.Apart)
-                return ("history-rewritten", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from {Short(production.Revision)}, which is not an ancestor of {Short(commit)}: the target branch was rewritten; if that was meant, run certify with --allow-older");
+                return new("history-rewritten", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from {ShortId.OrUnknown(production.Revision)}, which is not an ancestor of {ShortId.OrUnknown(commit)}: the target branch was rewritten; if that was meant, run certify with --allow-older", Fault.Environment);
             if (facts.Production.Ancestry == Ancestry.Unknown)
-                return ("unknown-commit", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from " +
-                    $"{Short(production.Revision)}, which neither this clone nor the target branch has, so it may be newer " +
-                        $"than {Short(commit)}: see what it is, and run certify with --allow-older if it may be replaced");
+                return new("unknown-commit", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from " +
+                    $"{ShortId.OrUnknown(production.Revision)}, which neither this clone nor the target branch has, so it may be newer " +
+                        $"than {ShortId.OrUnknown(commit)}: see what it is, and run certify with --allow-older if it may be replaced", Fault.Environment);
         }
         return null;
     }
-
-    private static string Short(string? commit) => commit is null ? "an unknown commit" : commit[..Math.Min(12, commit.Length)];
 }

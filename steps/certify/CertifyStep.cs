@@ -19,15 +19,15 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
         if (refusal is not null) return refusal;
         if (evidence!.Lack(run, new JudgingFile(run.Policy, run.Identity.PolicyCommit), null) is { } untested)
             return Outcome.Refused("no-evidence", $"the evidence does not show what \"{run.Policy.Branches.Target}\" asks for " +
-                $"at {run.TargetTip[..12]}: {untested}; run the chain for this commit");
+                $"at {ShortId.Of(run.TargetTip)}: {untested}; run the chain for this commit", Fault.Environment);
         if (context.Options.Get(CertifyCommand.RequireSigned))
             foreach (var image in evidence!.Images.Images.Where(image => image.Built).Select(image => ImageReference.Of(image.Repository, image.Digest)))
-                if (ProvenanceCheck.LackOf(image, run.Identity.Commit, await registry.ProvenanceAsync(image, cancel)) is { } lack) return Outcome.Refused("not-signed", lack);
+                if (ProvenanceCheck.LackOf(image, run.Identity.Commit, await registry.ProvenanceAsync(image, cancel)) is { } lack) return Outcome.Refused("not-signed", lack, Fault.Environment);
         var facts = new List<ReleaseFacts>();
         foreach (var image in evidence!.Images.Images) facts.Add(await GatherAsync(image, evidence, cancel));
         var plan = CertifyPlan.For(run.Identity.Commit, facts, context.Options.Get(CertifyCommand.AllowOlder));
         context.Log.Info(plan.Text);
-        if (plan.Refusal is { } no) return Outcome.Refused(no.Reason, no.Text);
+        if (plan.Refusal is { } no) return Outcome.Refused(no);
         if (context.DryRun) return Outcome.Done(plan.Text);
         var earlier = context.Evidence.TryRead("certify", out var own, out _) ? own.HandOverAs(HandOverJson.Default.CertifyHandOver) : null;
         cancel.ThrowIfCancellationRequested();
@@ -41,9 +41,10 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
     {
         var identity = run.Identity;
         if (!identity.IsTargetBranch)
-            return Outcome.Refused("not-target-branch", $"\"{identity.Branch}\" is not the target branch \"{run.Policy.Branches.Target}\": only what is merged is certified");
+            return Outcome.Refused("not-target-branch", $"\"{identity.Branch}\" is not the target branch \"{run.Policy.Branches.Target}\": only what is merged is certified", Fault.Environment);
         return identity.Dirty
-            ? Outcome.Refused("dirty", "the work tree has changes that are not committed, so no image is from what is here; run certify on a clean checkout") : null;
+            ? Outcome.Refused("dirty", "the work tree has changes that are not committed, so no image is from what is here; run certify on a clean checkout",
+                Fault.Environment) : null;
     }
 
     private async Task<ReleaseFacts> GatherAsync(BuiltImage image, ChainEvidence evidence, CancellationToken cancel)
@@ -147,8 +148,8 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
             // A second run finds the tag moved: what it pointed to before is in the first run's evidence.
             var previous = before is not null ? before.From
                 : earlier?.Images.FirstOrDefault(image => image.Component == facts.Component && image.Digest == facts.Image.Digest)?.PreviousDigest;
-            var pull = evidence.Images.Images.First(image => image.Component == facts.Component).PullRepository;
-            certified.Add(new CertifiedImage(facts.Component, facts.Image.Repository, pull, facts.Image.Digest!, facts.VersionTag, facts.Production.Tag, previous));
+            certified.Add(new CertifiedImage(facts.Component, facts.Image.Repository, facts.Image.Digest!, facts.VersionTag,
+                facts.Production.Tag, previous));
             if (component.Writes.Count > 0) await AttachAsync(facts, evidence, finishing.Token);
         }
         var now = plan.Components.Where(component => component.Writes.Any(write => write.Moves)).ToList();
@@ -165,18 +166,9 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
 
     private async Task AttachAsync(ReleaseFacts facts, ChainEvidence evidence, CancellationToken cancel)
     {
-        var colon = facts.Image.Digest!.IndexOf(':', StringComparison.Ordinal);
-        var statement = new JsonObject
-        {
-            ["_type"] = "https://in-toto.io/Statement/v1",
-            ["subject"] = new JsonArray((JsonNode)new JsonObject
-            {
-                ["name"] = facts.Image.Repository,
-                ["digest"] = new JsonObject { [facts.Image.Digest[..colon]] = facts.Image.Digest[(colon + 1)..] },
-            }),
-            ["predicateType"] = PredicateTypes.VerificationSummary,
-            ["predicate"] = Summary(evidence, $"{facts.Image.Repository}:{facts.VersionTag}"),
-        };
+        var statement = StatementJson.Write(PredicateTypes.VerificationSummary,
+            Summary(evidence, $"{facts.Image.Repository}:{facts.VersionTag}"),
+            Subject.Image(facts.Image.Repository, facts.Image.Digest!));
         try
         {
             await registry.AttachAsync(facts.Image, PredicateTypes.VerificationSummary, Encoding.UTF8.GetBytes(context.Log.Mask.Apply(statement.ToJsonString())), cancel);

@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using CiSteps.Hosting;
+using CiSteps.Hosting.Evidence;
 using CiSteps.Images;
 
 namespace CiSteps.Certify;
@@ -11,14 +13,14 @@ internal static class ProvenanceCheck
     {
         if (attached.Count == 0 || attached.Any(one => one.IsSigned && Speaks(one.Statement, image.Digest!, commit))) return null;
         return attached.Any(one => one.IsSigned)
-            ? $"the signed provenance beside \"{image}\" is of another image or another commit than {commit[..12]}: run image-build again with a new build number"
+            ? $"the signed provenance beside \"{image}\" is of another image or another commit than {ShortId.Of(commit)}: run image-build again with a new build number"
             : $"the provenance beside \"{image}\" has no valid signature and --require-signed is set: run image-build again with CISTEPS_SIGNING_KEY and a new build number, and give this step the key to check with";
     }
 
     private static bool Speaks(JsonObject statement, string digest, string commit)
     {
-        var colon = digest.IndexOf(':', StringComparison.Ordinal);
-        return Items(statement["subject"]).Any(subject => Is(subject["digest"]?[digest[..colon]], digest[(colon + 1)..]))
+        var image = Subject.Image("", digest);
+        return Items(statement["subject"]).Any(subject => Is(subject["digest"]?[image.Algorithm], image.Digest))
             && Items(statement["predicate"]?["buildDefinition"]?["resolvedDependencies"]).Any(material => Is(material["digest"]?["gitCommit"], commit));
     }
 

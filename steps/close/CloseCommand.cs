@@ -13,7 +13,7 @@ internal static class CloseCommand
         "the chain's steps in order, with commas; default: those of the branch or the release chain",
         null, "cisteps.chain.steps");
 
-    /// <summary>The command.</summary>
+    /// <summary>The step as executables and tests start it.</summary>
     /// <param name="http">Posts notifications; null for a client of its own.</param>
     public static StepCommand Create(HttpClient? http = null) => new("close",
         "Ends a chain whatever happened: gives its testbeds back, tells the owner once, writes the report.",

@@ -5,9 +5,9 @@ using CiSteps.Pipeline;
 namespace CiSteps.ImageBuild;
 
 /// <summary>What one image is built with: engine, builder, Dockerfile and secrets, all of it looked at before anything is built.</summary>
-/// <param name="Location">The engine.</param>
+/// <param name="Location">Engine that builds.</param>
 /// <param name="Kind">Whose it is.</param>
-/// <param name="Builder">The builder.</param>
+/// <param name="Builder">BuildKit, or the engine's own builder.</param>
 /// <param name="Text">The Dockerfile.</param>
 /// <param name="Parameters">What the Dockerfile is read with.</param>
 /// <param name="Secrets">Arguments for buildx, which hold names and paths only.</param>
@@ -27,14 +27,16 @@ internal sealed record BuildEnvironment(EngineLocation Location, EngineKind Kind
 
     /// <summary>Looks at all that a component's build needs.</summary>
     /// <exception cref="UsageException">Something is missing, or the builder does not know the Dockerfile's syntax.</exception>
-    public static async Task<BuildEnvironment> OfAsync(StepContext context, ComponentDefinition component, EngineLocation location, EngineKind kind, string enginePlatform, CancellationToken cancel)
+    public static async Task<BuildEnvironment> OfAsync(
+        StepContext context, ComponentDefinition component, EngineLocation location, EngineKind kind, string enginePlatform,
+        BuildxSearch search, CancellationToken cancel)
     {
         var image = component.Image!;
         RefuseSecretArguments(context, component);
         var secrets = BuildSecrets.Find(context, component);
         var text = ReadDockerfile(context, image);
         var parameters = ParametersOf(image) with { EnginePlatform = enginePlatform };
-        var builder = await BuilderChoice.OfAsync(context, image.Builder, kind, location, cancel);
+        var builder = await BuilderChoice.OfAsync(image.Builder, search, cancel);
         if (builder.IsBuildx) RefuseForOldBuildKit(text, parameters, kind);
         else
         {
@@ -86,7 +88,7 @@ internal sealed record BuildEnvironment(EngineLocation Location, EngineKind Kind
 
     /// <summary>Refuses a base image whose triggers the engine's own builder does not know: they go off in this build.</summary>
     /// <param name="source">The base as the Dockerfile names it.</param>
-    /// <param name="local">The image.</param>
+    /// <param name="local">Image on the engine.</param>
     /// <exception cref="UsageException">There is such a trigger.</exception>
     public void RequireKnownTriggers(DockerfileSource source, LocalImage local)
     {

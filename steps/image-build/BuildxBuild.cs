@@ -5,17 +5,18 @@ using CiSteps.Images;
 namespace CiSteps.ImageBuild;
 
 /// <summary>A build by <c>docker buildx</c> in the very engine that the step speaks to. It gets the same context and leaves the image there.</summary>
-/// <param name="context">The step.</param>
-/// <param name="program">docker's client.</param>
-/// <param name="location">The engine.</param>
+/// <param name="context">The step that asks: its options, log, clock and environment.</param>
+/// <param name="program">buildx, as it was found.</param>
+/// <param name="location">Engine that buildx is pointed to.</param>
 /// <param name="credentials">For the images that layers are taken from, and for bases.</param>
-internal sealed partial class BuildxBuild(StepContext context, string program, EngineLocation location, RegistryCredentials credentials)
+internal sealed partial class BuildxBuild(
+    StepContext context, BuildxProgram program, EngineLocation location, RegistryCredentials credentials)
 {
     private const int KeptLines = 20;
 
     /// <summary>Builds.</summary>
     /// <param name="build">What to build.</param>
-    /// <param name="files">The context.</param>
+    /// <param name="files">Folder or archive that the Dockerfile copies from.</param>
     /// <param name="cacheFrom">Images in the registry whose layers may be used again.</param>
     /// <param name="secrets">Arguments for secrets and ssh.</param>
     /// <param name="cancel">Stops the build.</param>
@@ -39,32 +40,38 @@ internal sealed partial class BuildxBuild(StepContext context, string program, E
         return ImageReference.IsDigest(id) ? new EngineBuildResult(id, said.Steps, said.Cached) : throw new UnavailableException("engine", "docker buildx ended well and named no image");
     }
 
-    /// <summary>A command of docker's client. Its environment is the step's own, without what belongs to the chain, and with the
-    /// engine that
+    /// <summary>A command of buildx. Its environment is the step's own, without what belongs to the chain, and with the engine that
     /// the step speaks to.</summary>
     public static ChildCommand Command(
-        StepContext context, string program, IReadOnlyList<string> arguments, EngineLocation location, ClientConfiguration? configuration = null)
+        StepContext context,
+        BuildxProgram program,
+        IReadOnlyList<string> arguments,
+        EngineLocation location,
+        ClientConfiguration? configuration = null)
     {
         var environment = ChildEnvironment.Whole(context.Options.Environment);
         foreach (var (name, value) in location.ClientEnvironment) environment[name] = value;
         // Somebody's current builder may be a machine elsewhere: the image has to be on this engine.
         environment["BUILDX_BUILDER"] = null;
         environment["DOCKER_BUILDKIT"] = "1";
+        // It would ask git five or six times for a provenance that is not wanted of it.
+        environment["BUILDX_GIT_INFO"] = "0";
         foreach (var (name, value) in configuration?.Environment ?? new Dictionary<string, string?>()) environment[name] = value;
-        return new(program, arguments, context.WorkTree) { Environment = environment, InheritsEnvironment = false };
+        return new(program.Path, [.. program.First, .. arguments], context.WorkTree) { Environment = environment, InheritsEnvironment = false };
     }
 
     private IEnumerable<string> Arguments(
         EngineBuild build, IReadOnlyList<ImageReference> cacheFrom, IReadOnlyList<string> secrets, string idFile, ContextFolder files)
     {
-        yield return "buildx";
         yield return "build";
         yield return "--builder=" + location.Builder;
         yield return "--progress=plain";
         // A plain image: provenance is ours to attach, beside the image and not inside an index.
         yield return "--provenance=false";
         yield return "--sbom=false";
-        yield return "--load";
+        // Into the engine. Where that keeps layers packed (the containerd store), it unpacks them when a container wants them, and
+        // nobody here does; there an image's id is the digest of its manifest, which older ones of buildx do not tell unasked.
+        yield return "--output=type=image,unpack=false,prefer-image-digest=true";
         yield return "--iidfile=" + idFile;
         yield return "--file=" + files.Dockerfile;
         if (build.Name is { } name) yield return "--tag=" + name;

@@ -18,7 +18,12 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         var files = BuildContext.Open(Path.Combine(context.WorkTree, image.Context), Path.GetFullPath(Path.Combine(context.WorkTree, image.Dockerfile)));
         var sources = DockerfileSources.Read(setting.Text, setting.Parameters);
         // The engine's own builder leaves the front end out of account; then it is not part of the image.
-        var (bases, resolved) = await PullBasesAsync(sources, setting, cancel);
+        var pulling = PullBasesAsync(sources, setting, cancel);
+        // All of it takes its time, and none waits for another.
+        var looking = Task.Run(files.LookAhead, cancel);
+        var naming = setting.Builder.IsBuildx ? CacheSourcesAsync(cancel) : Task.FromResult<IReadOnlyList<ImageReference>>([]);
+        await Task.WhenAll(pulling, looking, naming);
+        var (bases, resolved) = await pulling;
         var labels = order.Labels.ToDictionary();
         labels[ImageName.BasesLabel] = BaseImage.Write(bases);
         if (ComponentInputs.Of(run, order.Component, bases) is { } inputs) labels[ImageName.InputsLabel] = inputs;
@@ -33,7 +38,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         EngineBuildResult result;
         try
         {
-            result = await BuildAsync(build, files, setting, cancel);
+            result = await BuildAsync(build, files, await naming, setting, cancel);
         }
         catch (ImageBuildException failure) when (BuildFaults.Find(failure, $"cannot build \"{order.Component.Name}\"", BuildFaults.FrontEndOf(setting.Text, image.Dockerfile)) is { } fault)
         {
@@ -41,16 +46,16 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
             if (fault.InnerException is ImagePullException { Kind: ImagePullFailure.Unauthorized } pull) throw await ToStepFailureAsync(pull, cancel);
             throw fault;
         }
-        await RequireSameBasesAsync(resolved, cancel);
-        await RequireResultAsync(result.Id, setting, cancel);
+        await Task.WhenAll(RequireSameBasesAsync(resolved, cancel), RequireResultAsync(result.Id, setting, cancel));
         return new LocalBuild(result.Id, bases, result.Cached, result.Steps);
     }
 
-    private async Task<EngineBuildResult> BuildAsync(EngineBuild build, BuildContext files, BuildEnvironment setting, CancellationToken cancel)
+    private async Task<EngineBuildResult> BuildAsync(
+        EngineBuild build, BuildContext files, IReadOnlyList<ImageReference> cacheFrom, BuildEnvironment setting, CancellationToken cancel)
     {
         if (setting.Builder.Program is { } program)
             return await new BuildxBuild(context, program, setting.Location, credentials)
-                .RunAsync(build, files, await CacheSourcesAsync(cancel), setting.Secrets, cancel);
+                .RunAsync(build, files, cacheFrom, setting.Secrets, cancel);
         build = build with { CacheFrom = await PullCacheAsync(cancel) };
         return setting.Kind.IsPodman || !EngineBuild.CanLabelAfterwards(build.Labels) ? await SendAsync(build, files, cancel)
             : await BuildThenLabelAsync(build, files, cancel);
@@ -131,8 +136,7 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         {
             var pulled = await engine.PullAsync(source.Reference, await credentials.FindAsync(name.Host, cancel),
                 far => context.Log.Progress($"pulling {name}: {far}"), wanted, cancel);
-            var there = await engine.InspectImageAsync(source.Reference, cancel) ?? await engine.InspectImageAsync(pulled.Id, cancel);
-            return (pulled.Digest, there ?? throw new UnavailableException("engine", $"the engine pulled \"{source.Reference}\" and does not have it"));
+            return (pulled.Digest, pulled.Local);
         }
         catch (ImagePullException failure) when (source.Use == DockerfileUse.FrontEnd)
         {

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using CiSteps.Hosting;
 using CiSteps.Pipeline;
 
 namespace CiSteps.ImageBuild;

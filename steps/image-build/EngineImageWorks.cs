@@ -15,6 +15,7 @@ internal sealed class EngineImageWorks : IImageWorks
     private readonly RegistryClient registry;
     private ContainerEngine? engine;
     private (ContainerEngine Engine, EngineKind Kind, string Platform)? known;
+    private BuildxSearch? search;
 
     public EngineImageWorks(StepContext context, ChainRun run)
     {
@@ -53,7 +54,16 @@ internal sealed class EngineImageWorks : IImageWorks
     {
         var setting = await SettingAsync(order.Component, cancel);
         var (working, _, _) = await EngineAsync(cancel);
-        return await new ComponentBuild(context, run, working, registry, credentials, order).RunAsync(setting, cancel);
+        try
+        {
+            return await new ComponentBuild(context, run, working, registry, credentials, order).RunAsync(setting, cancel);
+        }
+        catch (ImageBuildException failure) when (failure.Instruction.Length == 0 && setting.Builder.IsBuildx)
+        {
+            // That may be anybody's fault, buildx's too.
+            if (await search!.WhyNotAsync(cancel) is not { Length: > 0 } why) throw;
+            throw BuilderChoice.NotToBeHad(order.Component.Image!.Builder, why, failure);
+        }
     }
 
     public async Task<(string Digest, bool IsOurs)> PublishAsync(ImageReference name, string id, CancellationToken cancel)
@@ -121,16 +131,19 @@ internal sealed class EngineImageWorks : IImageWorks
     private async Task<BuildEnvironment> SettingAsync(ComponentDefinition component, CancellationToken cancel)
     {
         var (working, kind, platform) = await EngineAsync(cancel);
-        return await BuildEnvironment.OfAsync(context, component, working.Location, kind, platform, cancel);
+        search ??= new BuildxSearch(context, working, kind);
+        return await BuildEnvironment.OfAsync(context, component, working.Location, kind, platform, search, cancel);
     }
 
     private async Task<(ContainerEngine Engine, EngineKind Kind, string Platform)> EngineAsync(CancellationToken cancel)
     {
         if (known is { } there) return there;
         engine = await ContainerEngine.ConnectAsync(context, cancel);
-        await EngineLabels.SweepAsync(engine, context.Log, cancel);
-        var platform = (await engine.DescribeAsync(cancel)).Platform;
-        var found = (engine, await engine.KindAsync(cancel), platform);
+        var sweeping = EngineLabels.SweepAsync(engine, context.Log, cancel);
+        var naming = engine.IdentifyAsync(cancel);
+        await Task.WhenAll(sweeping, naming);
+        var (kind, platform) = await naming;
+        var found = (engine, kind, platform);
         known = found;
         return found;
     }

@@ -7,9 +7,9 @@ using CiSteps.Pipeline;
 namespace CiSteps.ImageBuild;
 
 /// <summary>An image to be built.</summary>
-/// <param name="Component">Its component.</param>
+/// <param name="Component">Component whose image it becomes.</param>
 /// <param name="Name">Repository and tag.</param>
-/// <param name="Labels">Its labels.</param>
+/// <param name="Labels">Labels that the image gets, name to value.</param>
 /// <param name="CacheFrom">Images in the registry whose layers may be used again, when the engine has none of this component.</param>
 internal sealed record ImageOrder(ComponentDefinition Component, ImageReference Name, IReadOnlyDictionary<string, string> Labels, IReadOnlyList<ImageReference> CacheFrom);
 

@@ -1,3 +1,4 @@
+using CiSteps.Hosting;
 using CiSteps.Images;
 
 namespace CiSteps.ImageBuild;
@@ -82,7 +83,7 @@ internal sealed record ImageBuildPlan(IReadOnlyList<ImageAction> Actions)
         return existing.Revision == facts.Commit && existing.Version == component.Name.Tag && !facts.Dirty
             ? new(component, ImageAct.AlreadyDone, $"{component.Component}: {component.Name} is already in the registry, built from this commit ({existing.Digest})")
             : new(component, ImageAct.Refuse, $"the tag \"{component.Name}\" is taken by another image ({existing.Digest}, " +
-                (existing.Revision is null ? "of unknown origin" : $"built from {existing.Revision[..Math.Min(12, existing.Revision.Length)]} as \"{existing.Version}\"") +
+                (existing.Revision is null ? "of unknown origin" : $"built from {ShortId.Of(existing.Revision)} as \"{existing.Version}\"") +
                 "); an image's tag is never overwritten: run the chain with a new build number");
     }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using CiSteps.Hosting;
+using CiSteps.Hosting.Display;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Images;
 using CiSteps.Pipeline;
@@ -45,7 +46,7 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
     {
         var identity = run.Identity;
         var withImage = run.Change.Components.Where(component => component.Image is not null).ToList();
-        context.Log.Progress($"reading {withImage.Count} component{(withImage.Count == 1 ? "" : "s")} from the registry {registry.Push}");
+        context.Log.Progress($"reading {Count.Of(withImage.Count, "component")} from the registry {registry.Push}");
         var certified = new Dictionary<string, TaggedImage?>(StringComparer.Ordinal);
         foreach (var component in withImage) certified[component.Name] = await works.FindAsync(CertifiedName(component), cancel);
         var changes = await ChangesAsync(certified, cancel);
@@ -229,7 +230,7 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
     {
         var built = images.Where(image => image.Built).ToList();
         var text = built.Count == 0
-            ? images.Count == 0 ? "no image to build" : $"nothing to build: {images.Count} certified image{(images.Count == 1 ? " stands" : "s stand")}"
+            ? images.Count == 0 ? "no image to build" : $"nothing to build: {Count.Of(images.Count, "certified image stands", "certified images stand")}"
             : $"built {string.Join(", ", built.Select(image => $"{image.Component} {image.Tag}"))}" + (images.Count > built.Count ? $"; {images.Count - built.Count} certified unchanged" : "");
         var outcome = Outcome.Done(text)
             .HandingOver(new ImageBuildHandOver(images), HandOverJson.Default.ImageBuildHandOver)
@@ -251,9 +252,6 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
     private ImageReference CertifiedName(ComponentDefinition component) =>
         ImageName.Repository(registry.Push, registry.BranchPrefix, component.Name, isDefaultBranch: true).WithTag(ImageName.ProductionTag(component.Major));
 
-    private BuiltImage Image(ComponentFacts facts, ImageReference name, string digest, bool built)
-    {
-        var pull = RegistryPair.Parse(registry.Push, registry.Pull).ToPull(name);
-        return new BuiltImage(facts.Component, name.Repository, pull.Repository, name.Tag!, digest, built);
-    }
+    private static BuiltImage Image(ComponentFacts facts, ImageReference name, string digest, bool built) =>
+        new(facts.Component, name.Repository, name.Tag!, digest, built);
 }

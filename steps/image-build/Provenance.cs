@@ -90,7 +90,7 @@ internal sealed class Provenance(StepContext context, ChainRun run, DateTimeOffs
 
     private static JsonObject Digest(string digest)
     {
-        var colon = digest.IndexOf(':', StringComparison.Ordinal);
-        return new JsonObject { [digest[..colon]] = digest[(colon + 1)..] };
+        var image = Subject.Image("", digest);
+        return new JsonObject { [image.Algorithm] = image.Digest };
     }
 }

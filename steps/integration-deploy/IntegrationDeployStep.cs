@@ -35,7 +35,7 @@ internal sealed class IntegrationDeployStep(Ports world, StepContext context)
             { ChangedSuites = changed, Touched = await run.TouchedOfTargetAsync(cancel) });
         foreach (var (suite, reason) in plan.Skipped) context.Log.Info($"suite \"{suite}\" is left out: {reason}");
         foreach (var suite in plan.Suites) context.Log.Info(suite.ToString());
-        if (plan.Refusal is { } refusal) return Outcome.Refused(refusal.Reason, refusal.Text);
+        if (plan.Refusal is { } refusal) return Outcome.Refused(refusal);
         if (plan.Suites.Count == 0)
             return Outcome.Done("nothing to test: " + (run.Policy.Suites.Count > 0 ? "no suite concerns what changed"
                     : run.Change.Suites.Count > 0 ? $"\"{run.Policy.Branches.Target}\" has no integration suites, and this change's count once they are there" : "there are no integration suites"))

@@ -1,3 +1,4 @@
+using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Images;
 using CiSteps.Pipeline;
@@ -25,16 +26,19 @@ internal sealed record IntegrationFacts(
 }
 
 /// <summary>A service under test.</summary>
-/// <param name="Component">The component.</param>
+/// <param name="Component">Its paths, image and workload, by the change's file.</param>
 /// <param name="Image">Its image of this chain.</param>
+/// <param name="Pushed">That image as steps name it, by digest.</param>
+/// <param name="Pulled">The same as cluster nodes pull it.</param>
 /// <param name="BaseDigest">What production runs now and the roll-out starts from; null when there is none, or the same.</param>
-internal sealed record ServiceUnderTest(ComponentDefinition Component, BuiltImage Image, string? BaseDigest)
+internal sealed record ServiceUnderTest(ComponentDefinition Component, BuiltImage Image, ImageReference Pushed, ImageReference Pulled,
+    string? BaseDigest)
 {
     public WorkloadDefinition Workload => Component.Workload!;
 }
 
 /// <summary>A service that stands beside the one under test.</summary>
-/// <param name="Dependent">Its definition.</param>
+/// <param name="Dependent">Image, major version and workload, by the target's file.</param>
 /// <param name="Image">The pinned image as cluster nodes pull it.</param>
 /// <param name="Pinned">What it is pinned to.</param>
 internal sealed record PlannedDependent(DependentDefinition Dependent, ImageReference Image, PinnedDependent Pinned);
@@ -44,18 +48,16 @@ internal sealed record PlannedSuite(SuiteDefinition Suite, IReadOnlyList<Service
 {
     public override string ToString() =>
         $"suite \"{Suite.Name}\" on testbed \"{Testbed.Testbed}\", namespace \"{Suite.Namespace}\": "
-        + string.Concat(Dependents.Select(each => $"{each.Dependent.Name} at {Short(each.Pinned.Digest)} ({each.Pinned.Source}), "))
-        + string.Join(", ", Services.Select(each => each.BaseDigest is null ? $"{each.Component.Name} at {Short(each.Image.Digest)}" : $"{each.Component.Name} rolled from {Short(each.BaseDigest)} to {Short(each.Image.Digest)}"))
+        + string.Concat(Dependents.Select(each => $"{each.Dependent.Name} at {ShortId.Of(each.Pinned.Digest)} ({each.Pinned.Source}), "))
+        + string.Join(", ", Services.Select(each => each.BaseDigest is null ? $"{each.Component.Name} at {ShortId.Of(each.Image.Digest)}" : $"{each.Component.Name} rolled from {ShortId.Of(each.BaseDigest)} to {ShortId.Of(each.Image.Digest)}"))
         + $", then {(Suite.Tests.Job is { } job ? $"the job {job}" : string.Join(' ', Suite.Tests.Command!.Run))}";
-
-    private static string Short(string digest) => digest.Length > 19 ? digest[..19] : digest;
 }
 
 /// <summary>What integration-deploy will do.</summary>
 /// <param name="Suites">Suites to run.</param>
 /// <param name="Skipped">Suites left out, and why.</param>
 /// <param name="Refusal">Why it cannot be done; null when it can.</param>
-internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IReadOnlyList<(string Suite, string Why)> Skipped, (string Reason, string Text)? Refusal)
+internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IReadOnlyList<(string Suite, string Why)> Skipped, Refusal? Refusal)
 {
     /// <summary>How a production tag is asked for and remembered.</summary>
     public static ImageReference ProductionName(ImageReference repository, int major) =>
@@ -79,7 +81,7 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
             || components.Any(component => images.Any(image => image.Component == component.Name && image.Built)));
 
     /// <summary>Decides. Pure.</summary>
-    /// <exception cref="Hosting.UsageException">A dependent's image is not an image reference.</exception>
+    /// <exception cref="UsageException">A dependent's image is not an image reference.</exception>
     public static IntegrationPlan For(IntegrationFacts facts)
     {
         var registry = RegistryPair.Parse(facts.Policy.Registry.Push, facts.Policy.Registry.Pull);
@@ -89,7 +91,7 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
         {
             var components = ComponentsOf(suite, facts.Change);
             if (TakenOut.Of(suite, facts.Policy, facts.Change).FirstOrDefault(facts.Touched.Contains) is { } missing)
-                return Refuse("component-taken-out", TakenOut.Sentence(suite.Name, missing));
+                return Refuse("component-taken-out", TakenOut.Sentence(suite.Name, missing), Fault.Change);
             if (components.Count == 0)
             {
                 skipped.Add((suite.Name, "the change has none of its components"));
@@ -104,10 +106,12 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
             foreach (var component in components)
             {
                 if (facts.Images.FirstOrDefault(image => image.Component == component.Name) is not { } image)
-                    return Refuse("no-image", $"suite \"{suite.Name}\" needs the component \"{component.Name}\", and image-build handed over no image of it: it was neither built by this chain nor certified before; change it once so that it is built, or take it out of the suite");
+                    return Refuse("no-image", $"suite \"{suite.Name}\" needs the component \"{component.Name}\", and image-build handed over no image of it: it was neither built by this chain nor certified before; change it once so that it is built, or take it out of the suite", Fault.Change);
                 var production = facts.Production.GetValueOrDefault(ProductionName(ReleaseRepository(facts.Policy.Registry,
                     component.Name), component.Major));
-                services.Add(new ServiceUnderTest(component, image, image.Built && production is not null && production != image.Digest ? production : null));
+                var pushed = ImageReference.Of(image.Repository, image.Digest);
+                services.Add(new ServiceUnderTest(component, image, pushed, registry.ToPull(pushed),
+                    image.Built && production is not null && production != image.Digest ? production : null));
             }
             var dependents = new List<PlannedDependent>();
             foreach (var dependent in suite.Dependents)
@@ -120,17 +124,17 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
                 else if (bootstrap is not null && facts.Production.GetValueOrDefault(bootstrap) is { } first)
                     dependents.Add(Pinned(dependent, bootstrap, first, "bootstrap"));
                 else if (dependent.Bootstrap is { } absent)
-                    return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and neither the tag \"{tag}\" of \"{dependent.Image}\" nor its bootstrap image \"{absent}\" exists; push the bootstrap image");
+                    return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and neither the tag \"{tag}\" of \"{dependent.Image}\" nor its bootstrap image \"{absent}\" exists; push the bootstrap image", Fault.World);
                 else
-                    return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and \"{dependent.Image}\" has no tag \"{tag}\": no image of it is production ready yet; certify one, or name a bootstrap image for it in ci-steps.yaml");
+                    return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and \"{dependent.Image}\" has no tag \"{tag}\": no image of it is production ready yet; certify one, or name a bootstrap image for it in ci-steps.yaml", Fault.World);
             }
             if (facts.Testbeds.FirstOrDefault(held => held.Suite == suite.Name) is not { } testbed)
-                return Refuse("no-testbed", $"reserve-testbed of this run holds no testbed for suite \"{suite.Name}\"; run reserve-testbed again");
+                return Refuse("no-testbed", $"reserve-testbed of this run holds no testbed for suite \"{suite.Name}\"; run reserve-testbed again", Fault.Environment);
             suites.Add(new PlannedSuite(suite, services, dependents, testbed, facts.Policy.Registry));
         }
         return new IntegrationPlan(suites, skipped, null);
 
-        IntegrationPlan Refuse(string reason, string text) => new(suites, skipped, (reason, text));
+        IntegrationPlan Refuse(string reason, string text, Fault fault) => new(suites, skipped, new Refusal(reason, text, fault));
 
         PlannedDependent Pinned(DependentDefinition dependent, ImageReference image, string digest, string source) =>
             new(dependent, registry.ToPull(image).WithDigest(digest),

@@ -27,13 +27,13 @@ internal sealed record SuiteDeployment(
         var pair = RegistryPair.Parse(registry.Push, registry.Pull);
         ManifestSet Pinned(ManifestSet set) => set.WithImages(image => Pin(image, plan, registry, pair)).RefusingMovingImages();
 
-        var first = Pinned(ManifestSet.Load(workTree, suite.Manifests));
-        var dependents = plan.Dependents.Select(each => (each, Pinned(ManifestSet.Load(workTree, each.Dependent.Workload.Manifests)
+        var first = Pinned(ManifestFiles.Load(workTree, suite.Manifests));
+        var dependents = plan.Dependents.Select(each => (each, Pinned(ManifestFiles.Load(workTree, each.Dependent.Workload.Manifests)
             .WithImage(each.Dependent.Workload.Kind, each.Dependent.Workload.Name, each.Dependent.Workload.Container, each.Image.ToString())))).ToList();
         var services = plan.Services.Select(service =>
         {
-            var manifests = ManifestSet.Load(workTree, service.Workload.Manifests);
-            var now = Pinned(Image(manifests, service.Workload, $"{service.Image.PullRepository}@{service.Image.Digest}"));
+            var manifests = ManifestFiles.Load(workTree, service.Workload.Manifests);
+            var now = Pinned(Image(manifests, service.Workload, service.Pulled.ToString()));
             var start = service.BaseDigest is null ? null : Pinned(Image(Earlier(run, service.Workload) ?? manifests, service.Workload,
                 pair.ToPull(IntegrationPlan.ReleaseRepository(registry, service.Component.Name)
                     .WithDigest(service.BaseDigest)).ToString()));
@@ -46,7 +46,7 @@ internal sealed record SuiteDeployment(
 
     private static Manifest ReadJob(string workTree, string path, Func<ManifestSet, ManifestSet> pinned)
     {
-        var set = pinned(ManifestSet.Load(workTree, [path]));
+        var set = pinned(ManifestFiles.Load(workTree, [path]));
         return set.Items is [var job] ? TestJob.Once(job) : throw new UsageException($"\"{path}\" has {Count.Of(set.Items.Count, "object")}; the tests' manifest holds one Job, and what it needs goes to the suite's manifests");
     }
 
@@ -56,7 +56,8 @@ internal sealed record SuiteDeployment(
         if (run.Identity.IsTargetBranch) return null;
         try
         {
-            var set = FromCommit(run.Repository, run.TargetTip, workload.Manifests);
+            var set = ManifestFiles.LoadFrom(run.Repository.Files(run.TargetTip).Select(file => file.Path),
+                file => run.Repository.ReadFile(run.TargetTip, file), ShortId.Of(run.TargetTip), workload.Manifests);
             return set.Has(workload.Kind, workload.Name) ? set.WithImage(workload.Kind, workload.Name, workload.Container, "checked") : null;
         }
         catch (UsageException)
@@ -66,27 +67,15 @@ internal sealed record SuiteDeployment(
         }
     }
 
-    private static ManifestSet FromCommit(WorkRepository repository, string commit, IReadOnlyList<string> paths)
-    {
-        var set = ManifestSet.Empty;
-        foreach (var path in paths)
-        {
-            var inside = path.TrimEnd('/') + "/";
-            foreach (var (file, _) in repository.Files(commit).Where(file => file.Path == path || file.Path.StartsWith(inside, StringComparison.Ordinal) && ManifestSet.IsManifestFile(file.Path)).OrderBy(file => file.Path, StringComparer.Ordinal))
-                set = set.And(ManifestSet.Parse(repository.ReadFile(commit, file) ?? "", $"{file} at {commit[..12]}"));
-        }
-        return set;
-    }
-
     // A service's or dependent's repository without tag and digest stands for what this chain decided; what lies on the push host is pulled from the pull host.
     private static string? Pin(string image, PlannedSuite plan, RegistryDefinition registry, RegistryPair pair)
     {
         if (ImageReference.TryParse(image, out var name, out _) && name.IsRepository)
         {
-            if (plan.Services.FirstOrDefault(service => image == service.Component.Name || Is(service.Image.Repository)
-                || Is(service.Image.PullRepository)
+            if (plan.Services.FirstOrDefault(service => image == service.Component.Name || name.Repository == service.Pushed.Repository
+                || name.Repository == service.Pulled.Repository
                 || name == IntegrationPlan.ReleaseRepository(registry, service.Component.Name)) is { } own)
-                return $"{own.Image.PullRepository}@{own.Image.Digest}";
+                return own.Pulled.ToString();
             if (plan.Dependents.FirstOrDefault(each =>
                 image == each.Dependent.Name || Is(each.Dependent.Image) || name.Repository == each.Image.Repository) is { } other)
                 return other.Image.ToString();
@@ -99,7 +88,7 @@ internal sealed record SuiteDeployment(
 }
 
 /// <summary>A service's manifests.</summary>
-/// <param name="Service">The service.</param>
+/// <param name="Service">What is under test, and from which image the roll-out starts.</param>
 /// <param name="Start">With the image that the roll-out starts from; null when it is deployed afresh.</param>
 /// <param name="New">With the image under test.</param>
 internal sealed record ServiceDeployment(ServiceUnderTest Service, ManifestSet? Start, ManifestSet New);

@@ -189,7 +189,7 @@ internal sealed class SuiteRun(Ports world, StepContext context, IImages registr
             var image = each.Service.Image;
             log.Info($"{(each.Start is null ? "deploying" : "rolling")} {each.Service.Component.Name} {(each.Start is null ? "at" : "to")} {image.Digest} ({image.Tag})");
             if (await cluster.ApplyAsync(here(each.New), cancel) is { } denied) return denied;
-            var end = await RollOutAsync(cluster, ns, each.Service.Workload, ImageReference.Of(image.Repository, image.Digest), cancel);
+            var end = await RollOutAsync(cluster, ns, each.Service.Workload, each.Service.Pushed, cancel);
             if (end.Failure is { } failure) return failure;
             served.Add(image);
         }

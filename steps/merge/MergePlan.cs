@@ -1,3 +1,4 @@
+using CiSteps.Hosting;
 using CiSteps.Repositories;
 
 namespace CiSteps.Merge;
@@ -27,7 +28,7 @@ internal enum WhenMoved
 /// <param name="Merge">What merging gives; null when there is nothing to merge.</param>
 /// <param name="Overlap">Components that both this change and the target's new commits touch.</param>
 /// <param name="OtherCommits">The target's new commits, newest first: those that touch conflicting files when there are conflicts.</param>
-/// <param name="WhenMoved">The policy.</param>
+/// <param name="WhenMoved">What counts when the target has moved since the tests.</param>
 /// <param name="Lack">What the target's pipeline file at its tip asks for and the evidence does not show; null when it shows
 /// all.</param>
 internal sealed record MergeFacts(
@@ -48,50 +49,51 @@ internal enum MergeAct
     Land,
 }
 
-/// <summary>The decision.</summary>
+/// <summary>What merge does, and why.</summary>
 /// <param name="Act">What to do.</param>
 /// <param name="Reason">Kebab-case word of a refusal.</param>
 /// <param name="Text">One sentence.</param>
-internal sealed record MergePlan(MergeAct Act, string Reason, string Text)
+/// <param name="Fault">Whose fault a refusal is.</param>
+internal sealed record MergePlan(MergeAct Act, string Reason, string Text, Fault Fault = Fault.Nobody)
 {
     private const int MostNamed = 10;
 
     public static MergePlan For(MergeFacts facts)
     {
-        var tested = Short(facts.Tested);
+        var tested = ShortId.Of(facts.Tested);
         if (facts.TargetTip is null)
-            return Refuse("no-target", $"there is no branch \"{facts.Target}\" on the origin to merge into: push its first commit by hand");
+            return Refuse("no-target", $"there is no branch \"{facts.Target}\" on the origin to merge into: push its first commit by hand", Fault.Environment);
         if (facts.IsMerged)
             return new(MergeAct.Nothing, "", $"{tested} of \"{facts.Branch}\" is in \"{facts.Target}\" already, nothing to do");
         if (facts.BranchTip is null)
-            return Refuse("superseded", $"\"{facts.Branch}\" is gone from the origin: nobody wants it merged any more; push it again to start a new chain");
+            return Refuse("superseded", $"\"{facts.Branch}\" is gone from the origin: nobody wants it merged any more; push it again to start a new chain", Fault.Nobody);
         if (facts.BranchTip != facts.Tested)
-            return Refuse("superseded", $"superseded by {Short(facts.BranchTip)}: \"{facts.Branch}\" has moved on since this chain tested {tested}; the chain of the newer commit merges");
+            return Refuse("superseded", $"superseded by {ShortId.Of(facts.BranchTip)}: \"{facts.Branch}\" has moved on since this chain tested {tested}; the chain of the newer commit merges", Fault.Nobody);
         if (facts.Lack is { } lack)
             return Refuse("not-tested", $"the evidence does not show what \"{facts.Target}\" asks for at " +
-                $"{Short(facts.TargetTip)}: {lack}; run the chain for this commit");
+                $"{ShortId.Of(facts.TargetTip)}: {lack}; run the chain for this commit", Fault.Environment);
         if (facts.Merge is not { } merge)
             throw new ArgumentException("there is something to merge and no result of it", nameof(facts));
         if (merge.Tree is null)
             return Refuse("conflict", $"\"{facts.Branch}\" and \"{facts.Target}\" both changed {Listed(merge.Conflicts.Select(path => $"\"{path}\""))}" +
                 (facts.OtherCommits.Count == 0 ? "" : $"; there by {Listed(facts.OtherCommits)}") + $": {Rebase(facts)}");
         if (!facts.HasMoved || merge.Tree == facts.TestedTree)
-            return Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\" ({Short(facts.TargetTip)}): the result is the tree that was tested");
+            return Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\" ({ShortId.Of(facts.TargetTip)}): the result is the tree that was tested");
         return facts.WhenMoved switch
         {
-            WhenMoved.Retest => Refuse("moved", $"\"{facts.Target}\" has moved to {Short(facts.TargetTip)} since {tested} was tested, and only what was tested as a whole may land: {Rebase(facts)}"),
+            WhenMoved.Retest => Refuse("moved", $"\"{facts.Target}\" has moved to {ShortId.Of(facts.TargetTip)} since {tested} was tested, and only what was tested as a whole may land: {Rebase(facts)}"),
             WhenMoved.Overlap when facts.Overlap.Count > 0 => Refuse("moved",
-                $"\"{facts.Target}\" has moved to {Short(facts.TargetTip)} since {tested} was tested, and both changed {Listed(facts.Overlap.Select(name => $"\"{name}\""))}" +
+                $"\"{facts.Target}\" has moved to {ShortId.Of(facts.TargetTip)} since {tested} was tested, and both changed {Listed(facts.Overlap.Select(name => $"\"{name}\""))}" +
                 (facts.OtherCommits.Count == 0 ? "" : $"; there by {Listed(facts.OtherCommits)}") + $": {Rebase(facts)}"),
-            WhenMoved.Overlap => Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\", which has moved to {Short(facts.TargetTip)} since: " +
+            WhenMoved.Overlap => Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\", which has moved to {ShortId.Of(facts.TargetTip)} since: " +
                 "nothing of the components that this change touches changed there; the release chain tests the result"),
-            _ => Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\", which has moved to {Short(facts.TargetTip)} since: there is no conflict; the release chain tests the result"),
+            _ => Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\", which has moved to {ShortId.Of(facts.TargetTip)} since: there is no conflict; the release chain tests the result"),
         };
     }
 
     private static MergePlan Land(string text) => new(MergeAct.Land, "", text);
 
-    private static MergePlan Refuse(string reason, string text) => new(MergeAct.Refuse, reason, text);
+    private static MergePlan Refuse(string reason, string text, Fault fault = Fault.Change) => new(MergeAct.Refuse, reason, text, fault);
 
     private static string Rebase(MergeFacts facts) => $"rebase \"{facts.Branch}\" on \"{facts.Target}\" or merge \"{facts.Target}\" into it, and push";
 
@@ -100,6 +102,4 @@ internal sealed record MergePlan(MergeAct Act, string Reason, string Text)
         var all = things.ToList();
         return string.Join(", ", all.Take(MostNamed)) + (all.Count > MostNamed ? $" and {all.Count - MostNamed} more" : "");
     }
-
-    private static string Short(string commit) => commit.Length > 12 ? commit[..12] : commit;
 }

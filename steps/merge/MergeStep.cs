@@ -25,7 +25,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
             var facts = await GatherAsync(evidence!, cancel);
             var plan = MergePlan.For(facts);
             context.Log.Info(plan.Text);
-            if (plan.Act == MergeAct.Refuse) return Outcome.Refused(plan.Reason, plan.Text);
+            if (plan.Act == MergeAct.Refuse) return Outcome.Refused(plan.Reason, plan.Text, plan.Fault);
             if (plan.Act == MergeAct.Nothing) return await AlreadyAsync(facts, plan, cancel);
             if (context.DryRun) return Outcome.Done(plan.Text);
             if (await LandAsync(facts, evidence!, cancel) is { } outcome) return outcome;
@@ -38,11 +38,13 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     {
         var identity = run.Identity;
         if (identity.IsTargetBranch)
-            return Outcome.Refused("default-branch", $"\"{identity.Branch}\" is the target branch itself; merge runs in the chain of a private branch ({run.Policy.Branches.Private})");
+            return Outcome.Refused("default-branch", $"\"{identity.Branch}\" is the target branch itself; merge runs in the chain of a private branch ({run.Policy.Branches.Private})",
+                Fault.Environment);
         if (!run.Policy.Branches.IsPrivate(identity.Branch))
             return Outcome.Refused("not-private", $"\"{identity.Branch}\" is not a private branch: its name does not fit \"{run.Policy.Branches.Private}\"; push the change to one that does");
         return identity.Dirty
-            ? Outcome.Refused("dirty", "the work tree has changes that are not committed, so what was tested is not what would be merged; commit them and run the chain")
+            ? Outcome.Refused("dirty", "the work tree has changes that are not committed, so what was tested is not what would be merged; commit them and run the chain",
+                Fault.Environment)
             : null;
     }
 
@@ -99,7 +101,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         var commit = TreeMerge.Commit(run.Repository, facts.Merge!.Tree!, into: facts.TargetTip!, from: identity.Commit, Message(evidence),
             context.Options.Get(MergeCommand.CommitterName), context.Options.Get(MergeCommand.CommitterEmail), context.Time.GetUtcNow());
         cancel.ThrowIfCancellationRequested();
-        context.Log.Progress($"pushing {commit[..12]} to \"{target}\"");
+        context.Log.Progress($"pushing {ShortId.Of(commit)} to \"{target}\"");
         // A push that has begun may land whatever happens here: a stop waits for the answer, and what landed is the verdict.
         using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, TimeForThePush, context.Time, cancel);
         PushResult push;
@@ -109,7 +111,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         }
         catch (OperationCanceledException) when (finishing.Token.IsCancellationRequested)
         {
-            return Outcome.Cancelled($"stopped while {commit[..12]} was pushed to \"{target}\", and the origin did not say " +
+            return Outcome.Cancelled($"stopped while {ShortId.Of(commit)} was pushed to \"{target}\", and the origin did not say " +
                 "whether it landed: run merge again, it reads what is there");
         }
         switch (push.End)
@@ -150,7 +152,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
 
     private async Task<Outcome> LandedAsync(MergeFacts facts, string commit, CancellationToken cancel)
     {
-        var outcome = Merged($"merged \"{facts.Branch}\" into \"{facts.Target}\" as {commit[..12]}", facts.TargetTip!, commit, facts.TestedTree);
+        var outcome = Merged($"merged \"{facts.Branch}\" into \"{facts.Target}\" as {ShortId.Of(commit)}", facts.TargetTip!, commit, facts.TestedTree);
         return await DeletedAsync(facts, outcome, cancel);
     }
 

@@ -3,13 +3,19 @@ using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Images;
 using CiSteps.Pipeline;
-using CiSteps.Repositories;
 
 namespace CiSteps.Promote;
 
 /// <summary>A component in a target, with the manifests that go there.</summary>
+/// <param name="Wave">The wave's name.</param>
+/// <param name="Target">Cluster, namespace and gate.</param>
+/// <param name="Component">Its workload, by the change's file.</param>
+/// <param name="Image">What certify handed over.</param>
+/// <param name="Pushed">The certified image as steps name it, by digest.</param>
+/// <param name="Pulled">The same as the target's nodes pull it.</param>
+/// <param name="Manifests">What is applied.</param>
 internal sealed record Destination(string Wave, ProductionTarget Target, ComponentDefinition Component, CertifiedImage Image,
-    ManifestSet Manifests)
+    ImageReference Pushed, ImageReference Pulled, ManifestSet Manifests)
 {
     /// <summary>Component and target, for people.</summary>
     public string Title => $"{Component.Name} in {Target.Name}";
@@ -18,8 +24,7 @@ internal sealed record Destination(string Wave, ProductionTarget Target, Compone
 /// <summary>Which components go where, with manifests read from the commit.</summary>
 internal static class Destinations
 {
-    private static readonly IReadOnlyDictionary<string, string> Managed = new Dictionary<string,
-        string> { [Labels.ManagedBy] = Cluster.FieldManager };
+    private static readonly IReadOnlyDictionary<string, string> Managed = new Dictionary<string, string> { [Labels.ManagedBy] = Cluster.FieldManager };
 
     /// <summary>All places in the order of the waves.</summary>
     /// <param name="run">The run.</param>
@@ -29,20 +34,23 @@ internal static class Destinations
     /// <param name="until">The last wave that counts; null for all.</param>
     /// <param name="context">Where the manifests are.</param>
     /// <exception cref="UsageException">A manifest is missing or wrong.</exception>
-    public static IReadOnlyList<Destination> Of(ChainRun run, ProductionDefinition production,
-        IReadOnlyList<CertifiedImage> images, IReadOnlySet<string>? wanted, string? until, StepContext context)
+    public static IReadOnlyList<Destination> Of(ChainRun run, ProductionDefinition production, IReadOnlyList<CertifiedImage> images, IReadOnlySet<string>? wanted,
+        string? until, StepContext context)
     {
         var places = new List<Destination>();
-        foreach (var wave in production.Waves.TakeWhile((_, at) => until is null || !production.Waves.Take(at)
-            .Any(before => before.Name == until)))
+        var registry = RegistryPair.Parse(run.Policy.Registry.Push, run.Policy.Registry.Pull);
+        foreach (var wave in production.Waves.TakeWhile((_, at) =>
+            until is null || !production.Waves.Take(at).Any(before => before.Name == until)))
             foreach (var target in wave.Targets.Where(target => wanted?.Contains(target.Name) != false)
                 .Select(target => WithSecrets(target, context)).ToList())
-                foreach (var component in run.Change.Components.Where(component => component.Workload is not null
-                    && target.Components.Contains(component.Name)))
+                foreach (var component in run.Change.Components.Where(component => component.Workload is not null && target.Components.Contains(component.Name)))
                     if (images.FirstOrDefault(image => image.Component == component.Name) is { } image)
-                        places.Add(new Destination(wave.Name, target, component, image,
-                            Prepare(ManifestSet.Load(context.WorkTree, component.Workload!.Manifests), component, target, image,
-                                image.Digest, run.Policy.Registry)));
+                    {
+                        var pushed = ImageReference.Of(image.Repository, image.Digest);
+                        var manifests = ManifestFiles.Load(context.WorkTree, component.Workload!.Manifests);
+                        places.Add(new Destination(wave.Name, target, component, image, pushed, registry.ToPull(pushed),
+                            Prepare(manifests, component, target, pushed, image.Digest, registry)));
+                    }
         return places;
     }
 
@@ -70,9 +78,10 @@ internal static class Destinations
         if (run.Repository.FindCommit(commit) is null) return null;
         try
         {
-            var set = FromCommit(run.Repository, commit, place.Component.Workload!.Manifests);
-            return set.Items.Count == 0 ? null : Prepare(set, place.Component, place.Target, place.Image, digest,
-                run.Policy.Registry);
+            var set = ManifestFiles.LoadFrom(run.Repository.Files(commit).Select(file => file.Path),
+                file => run.Repository.ReadFile(commit, file), ShortId.Of(commit), place.Component.Workload!.Manifests);
+            return set.Items.Count == 0 ? null : Prepare(set, place.Component, place.Target, place.Pushed, digest,
+                RegistryPair.Parse(run.Policy.Registry.Push, run.Policy.Registry.Pull));
         }
         catch (UsageException)
         {
@@ -82,36 +91,19 @@ internal static class Destinations
     }
 
     private static ManifestSet Prepare(ManifestSet set, ComponentDefinition component, ProductionTarget target,
-        CertifiedImage image, string digest, RegistryDefinition registry)
+        ImageReference pushed, string digest, RegistryPair registry)
     {
         var workload = component.Workload!;
-        var pair = RegistryPair.Parse(registry.Push, registry.Pull);
-        return set.WithImage(workload.Kind, workload.Name, workload.Container, $"{image.PullRepository}@{digest}")
-            .WithImages(name => name == component.Name || Means(name, image.Repository) || Means(name, image.PullRepository)
-                ? $"{image.PullRepository}@{digest}"
-                : pair.ToPull(name) is var pulled && pulled != name ? pulled : null)
+        var pulled = registry.ToPull(pushed).WithDigest(digest);
+        return set.WithImage(workload.Kind, workload.Name, workload.Container, pulled.ToString())
+            .WithImages(name => name == component.Name || Means(name) ? pulled.ToString()
+                : registry.ToPull(name) is var other && other != name ? other : null)
             .RefusingMovingImages()
             .Into(target.Namespace, TestbedScope.Cluster, Managed, withNamespace: true);
 
         // Docker Hub's names have several forms: what they mean is compared.
-        static bool Means(string name, string repository) =>
-            ImageReference.TryParse(name, out var one, out _) && ImageReference.TryParse(repository, out var other, out _)
-                && one == other;
-    }
-
-    private static ManifestSet FromCommit(WorkRepository repository, string commit, IReadOnlyList<string> paths)
-    {
-        var set = ManifestSet.Empty;
-        foreach (var path in paths)
-        {
-            var inside = path.TrimEnd('/') + "/";
-            foreach (var (file, _) in repository.Files(commit).Where(file => file.Path == path
-                || file.Path.StartsWith(inside, StringComparison.Ordinal)
-                && Path.GetExtension(file.Path) is ".yaml" or ".yml" or ".json").OrderBy(file => file.Path,
-                StringComparer.Ordinal))
-                set = set.And(ManifestSet.Parse(repository.ReadFile(commit, file) ?? "", $"{file} at {commit[..12]}"));
-        }
-        return set;
+        bool Means(string name) => ImageReference.TryParse(name, out var one, out _) && one.IsRepository
+            && (one.Repository == pushed.Repository || one.Repository == pulled.Repository);
     }
 }
 
@@ -126,8 +118,7 @@ internal sealed class OpenTargets(Ports world, StepContext context) : IDisposabl
     {
         if (open.TryGetValue(target.Kubeconfig, out var known)) return known;
         if (target.FindKubeconfig(context.Options.Environment) is not { } kubeconfig)
-            throw new UsageException($"the target \"{target.Name}\" takes its kubeconfig from the environment variable " +
-                $"{target.Kubeconfig}, which is not set; set it to the path of the kubeconfig, or to its content");
+            throw new UsageException($"the target \"{target.Name}\" takes its kubeconfig from the environment variable {target.Kubeconfig}, which is not set; set it to the path of the kubeconfig, or to its content");
         return open[target.Kubeconfig] = await world.Connect(kubeconfig, context.Log, context.Time, cancel);
     }
 

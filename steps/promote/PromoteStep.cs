@@ -18,10 +18,11 @@ internal sealed class PromoteStep(Ports world, StepContext context)
         if (context.Options.Find(PromoteCommand.To) is not null) throw new UsageException(
             "--to says where --roll-back goes back to; give both");
         if (!context.Evidence.TryReadDone("certify", out var certified, out var why)) return Outcome.Refused("no-evidence",
-            $"{why}; only what certify tagged in this run is promoted");
+            $"{why}; only what certify tagged in this run is promoted",
+                Fault.Environment);
         if (!certified.Run.IsTargetBranch)
             return Outcome.Refused("not-certified", $"certify's evidence is of branch \"{certified.Run.Branch}\"; only " +
-                "committed work of the target branch reaches production");
+                "committed work of the target branch reaches production", Fault.Environment);
         if (ChainEvidence.Unfit(certified, context.Options.Get(PromoteCommand.RequireSigned)) is { } unusable) return unusable;
         var handOver = certified.RequiredHandOverAs(HandOverJson.Default.CertifyHandOver).Images;
         if (handOver.Count == 0) return Done("nothing to promote: certify tagged no image", []);
@@ -119,13 +120,13 @@ internal sealed class PromoteStep(Ports world, StepContext context)
             foreach (var component in target.Components)
                 foreach (var entry in await (await clusters.OpenAsync(target, cancel)).HistoryAsync(target.Namespace,
                     component, cancel))
-                    rows.Add([target.Name, component, entry.When, entry.Result, PlannedRollout.Short(entry.Digest),
+                    rows.Add([target.Name, component, entry.When, entry.Result, ShortId.Of(entry.Digest),
                         $"build {entry.Build}", entry.Who]);
         foreach (var line in Table.Lines(rows)) context.Log.Info(line);
         return Outcome.Done($"{Count.Of(rows.Count, "line")} of history");
     }
 
-    private static Outcome Early(PromotionPlan plan) => plan.Refusal is { } no ? Outcome.Refused(no.Reason, no.Text)
+    private static Outcome Early(PromotionPlan plan) => plan.Refusal is { } no ? Outcome.Refused(no)
         : Done(plan.Superseded!, []);
 
     // What there is without a write.
@@ -164,9 +165,10 @@ internal sealed class PromoteStep(Ports world, StepContext context)
         var identity = run.Identity;
         if (!identity.IsTargetBranch) return Outcome.Refused("not-target-branch",
             $"branch \"{identity.Branch}\" is not promoted: only \"{run.Policy.Branches.Target}\" reaches production; merge it " +
-            "first");
+            "first", Fault.Environment);
         if (identity.Dirty) return Outcome.Refused("dirty",
-            "the work tree has uncommitted changes; only committed work of the target branch reaches production");
+            "the work tree has uncommitted changes; only committed work of the target branch reaches production",
+            Fault.Environment);
         return null;
     }
 

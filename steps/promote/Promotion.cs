@@ -37,7 +37,7 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
             if (await ForwardAsync(production, plan, working.Token) is { } setback) return await BackAsync(plan, setback);
             var text = plan.Rollouts.Count == 0 ? "production runs these images already"
                 : string.Join("; ", plan.Rollouts.Select(move =>
-                    $"{move.Image.Component} runs {PlannedRollout.Short(move.Image.Digest)} in {move.Destination.Target.Name}"));
+                    $"{move.Image.Component} runs {ShortId.Of(move.Image.Digest)} in {move.Destination.Target.Name}"));
             return (await EndAsync(plan, Outcome.Done(text)))
                 .Attesting(PredicateTypes.StepOutcome, [],
                     [.. plan.Rollouts.Select(move => Subject.Image(move.Image.Repository, move.Image.Digest))
@@ -74,10 +74,10 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
             said.AddRange(back.Said);
             failed.AddRange(back.Failed);
         }
-        var (reason, text) = plan.Refusal!.Value;
+        var (reason, text, fault) = plan.Refusal!.Value;
         return await EndAsync(plan, failed.Count > 0 ? NotBack(text, said, failed)
             : Outcome.Refused(reason,
-                $"{text}; an earlier run had not taken it back to the end, which is done now: {string.Join("; ", said)}"));
+                $"{text}; an earlier run had not taken it back to the end, which is done now: {string.Join("; ", said)}", fault));
     }
 
     private async Task<Setback?> ForwardAsync(ProductionDefinition production, PromotionPlan plan, CancellationToken cancel)

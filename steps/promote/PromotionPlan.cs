@@ -1,3 +1,4 @@
+using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Images;
 using CiSteps.Pipeline;
@@ -42,11 +43,10 @@ internal sealed record PlannedRollout(DestinationFacts Destination, CertifiedIma
 {
     public override string ToString() => $"{Destination.Title} (wave {Destination.Wave}): "
         + (Destination.Live?.Digest == Image.Digest && Previous != Image.Digest
-        ? $"go on with {Short(Image.Digest)}, which {Destination.Missing ?? "was not seen to serve"}"
-        : $"{(Previous is null ? "nothing" : Short(Previous))} to " +
-            $"{Short(Image.Digest)}{(Previous == Image.Digest ? ", new manifests" : "")}");
+        ? $"go on with {ShortId.Of(Image.Digest)}, which {Destination.Missing ?? "was not seen to serve"}"
+        : $"{(Previous is null ? "nothing" : ShortId.Of(Previous))} to " +
+            $"{ShortId.Of(Image.Digest)}{(Previous == Image.Digest ? ", new manifests" : "")}");
 
-    internal static string Short(string digest) => digest.Length > 19 ? digest[..19] : digest;
 }
 
 /// <summary>What promote will do.</summary>
@@ -55,7 +55,7 @@ internal sealed record PlannedRollout(DestinationFacts Destination, CertifiedIma
 /// <param name="Refusal">Why nothing may be done; null when it may.</param>
 /// <param name="Superseded">Why nothing needs to be done: a newer commit is certified. Null otherwise.</param>
 internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IReadOnlyList<DestinationFacts> Settled,
-    (string Reason, string Text)? Refusal, string? Superseded)
+    Refusal? Refusal, string? Superseded)
 {
     /// <summary>Barred images that an earlier run did not take back to the end: that is finished before it is refused.</summary>
     public IReadOnlyList<CertifiedFacts> HalfBack { get; init; } = [];
@@ -78,7 +78,7 @@ internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IRe
             if (facts.Tagged == facts.Image.Digest || IsBarred(facts, allowedBarred)) continue;
             if (facts.TaggedIsNewer)
                 return new PromotionPlan([], [], null,
-                    $"superseded by {Commit(facts.TaggedCommit)}: the tag \"{facts.Image.ProductionTag}\" of " +
+                    $"superseded by {ShortId.OrUnknown(facts.TaggedCommit)}: the tag \"{facts.Image.ProductionTag}\" of " +
                     $"\"{facts.Image.Repository}\" points to its newer image {facts.Tagged}, which its own chain promotes");
             // An earlier run may have moved it back: the clusters' history tells.
             if (facts.Tagged != facts.Image.PreviousDigest) return TagMoved(facts);
@@ -101,7 +101,7 @@ internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IRe
                     isOwn: true).Returns.Any(back => back.IsNeeded))).ToList();
             return Refuse("barred", $"{barred.Image.Component} at {barred.Image.Digest} is barred: an earlier roll-out of it " +
                 $"failed and was rolled back (tag \"{BarTag(barred.Image.Digest)}\" in \"{barred.Image.Repository}\"); fix the " +
-                $"change, or allow this digest by name with --allow-barred {barred.Image.Digest}") with { HalfBack = half };
+                $"change, or allow this digest by name with --allow-barred {barred.Image.Digest}", Fault.Change) with { HalfBack = half };
         }
         var behind = images.Where(facts => facts.Tagged != facts.Image.Digest).ToList();
         if (behind.Find(facts => !Of(facts, places)
@@ -151,15 +151,13 @@ internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IRe
         var (image, tagged) = (facts.Image, facts.Tagged);
         return tagged is null
             ? Refuse("not-certified", $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" does not exist, although " +
-                "certify handed it over; run certify again")
+                "certify handed it over; run certify again", Fault.World)
             : Refuse("tag-moved",
                 $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to " +
-                $"{tagged}{(facts.TaggedCommit is null ? "" : $" of commit {Commit(facts.TaggedCommit)}")}, not to " +
-                $"{image.Digest} that certify handed over; somebody moved it back, so certify again what should run");
+                $"{tagged}{(facts.TaggedCommit is null ? "" : $" of commit {ShortId.OrUnknown(facts.TaggedCommit)}")}, not to " +
+                $"{image.Digest} that certify handed over; somebody moved it back, so certify again what should run", Fault.World);
     }
 
-    private static PromotionPlan Refuse(string reason, string text) => new([], [], (reason, text), null);
-
-    private static string Commit(string? commit) => commit is null ? "an unknown commit" : commit.Length > 12 ? commit[..12]
-        : commit;
+    private static PromotionPlan Refuse(string reason, string text, Fault fault) =>
+        new([], [], new Refusal(reason, text, fault), null);
 }

@@ -76,8 +76,7 @@ internal sealed class RollBack(StepContext context, ChainRun run, IImages regist
                 "them back with --target") { Fault = Fault.Environment };
         var definition = run.Policy.Registry;
         var release = ImageName.Repository(definition.Push, definition.BranchPrefix, component.Name, isDefaultBranch: true);
-        return new CertifiedImage(component.Name, release.Repository, RegistryPair.Parse(definition.Push, definition.Pull)
-            .ToPull(release.Repository),
+        return new CertifiedImage(component.Name, release.Repository,
             running.Min!, "", ImageName.ProductionTag(component.Major), null);
     }
 }

@@ -139,7 +139,7 @@ internal sealed class WayBack(StepContext context, ChainRun run, IImages registr
             ?? await patience.AskAsync(token => clusters[place.Target].SnapshotAsync(place.Manifests, token), cancel);
         return before.Has(workload.Kind, workload.Name)
             ? Records.Marked(place, before.Where(item => item.Kind != "Job").WithImage(workload.Kind, workload.Name,
-                workload.Container, $"{place.Image.PullRepository}@{good}"), good, "", "", "")
+                workload.Container, place.Pulled.WithDigest(good).ToString()), good, "", "", "")
             : null;
     }
 

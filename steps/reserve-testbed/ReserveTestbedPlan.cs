@@ -19,7 +19,7 @@ internal sealed record ReserveTestbedPlan(IReadOnlyList<TestbedWish> Wishes, IRe
         IReadOnlySet<string> changed)
     {
         var built = images.Where(image => image.Built).Select(image => image.Component).ToHashSet(StringComparer.Ordinal);
-        return [.. policy.Suites.Where(suite => suite.Components.Any(built.Contains)
+        return [.. policy.Suites.Where(suite => built.Any(suite.Covers)
             || changed.Contains(suite.Name) && images.Any(image => suite.Covers(image.Component))).Select(suite =>
                 new TestbedWish(suite.Name, suite.Class))];
     }

@@ -26,6 +26,6 @@ internal sealed class CertifiedCommits(StepContext context, ChainRun run) : ICer
         if (image.Label(ImageName.RevisionLabel) is not { Length: > 0 } revision) return (null, $"\"{reference}\" has no label {ImageName.RevisionLabel}");
         if (await run.FindCommitAsync(revision, cancel) is not { } commit) return (null,
             $"neither this clone nor the target branch has the certified commit {revision}");
-        return (commit, $"certified at {commit[..12]}");
+        return (commit, $"certified at {ShortId.Of(commit)}");
     }
 }

@@ -1,9 +1,10 @@
+using CiSteps.Hosting.Display;
 using CiSteps.Pipeline;
 
 namespace CiSteps.UnitTest;
 
 /// <summary>What of one component is to be done.</summary>
-/// <param name="Component">The component.</param>
+/// <param name="Component">By the change's pipeline file.</param>
 /// <param name="Changed">Whether the change touches it.</param>
 /// <param name="Reason">Why, or why not.</param>
 /// <param name="Runs">Test runs to do, with the quarantine that counts; none when it is not tested.</param>
@@ -50,12 +51,13 @@ internal sealed record UnitTestPlan(IReadOnlyList<PlannedComponent> Components, 
     /// <summary>The plan as lines for people.</summary>
     public IEnumerable<string> Lines()
     {
-        var width = Components.Count == 0 ? 0 : Components.Max(planned => planned.Component.Name.Length);
-        foreach (var planned in Components)
+        return Table.Lines([.. Components.Select(Row)], gap: 2);
+
+        static string[] Row(PlannedComponent planned)
         {
             var work = planned.Runs.Count > 0 ? "test: " + string.Join(", ", planned.Runs.Select(run => run.Name))
                 : planned.Component.UnitTests.Count == 0 && planned.Changed ? "no tests" : "skip";
-            yield return $"{planned.Component.Name.PadRight(width)}  {work}  ({planned.Reason})";
+            return [planned.Component.Name, work, $"({planned.Reason})"];
         }
     }
 

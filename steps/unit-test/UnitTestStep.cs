@@ -62,7 +62,7 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
         }
         var changes = await run.ChangesAsync(commits, cancel);
         var ancestor = await run.BaseAsync(cancel);
-        if (ancestor is not null) context.Log.Info($"{run.ChangedSince(ancestor).Count} files changed since {ancestor[..12]}");
+        if (ancestor is not null) context.Log.Info($"{run.ChangedSince(ancestor).Count} files changed since {ShortId.Of(ancestor)}");
         return UnitTestPlan.For(changes, run.Change, run.Policy, settings.Get(UnitTestCommand.All), only,
             ancestor ?? (commits.Values.Distinct().ToList() is [{ } one] ? one : ""));
     }
@@ -122,7 +122,7 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
 }
 
 /// <summary>A component's runs once they are over.</summary>
-/// <param name="Planned">The component.</param>
+/// <param name="Planned">What was to be tested, and why.</param>
 /// <param name="Runs">What could be run.</param>
 /// <param name="Broken">Why runs could not be done: bad input, or something outside that did not answer.</param>
 internal sealed record TestedRuns(PlannedComponent Planned, IReadOnlyList<FinishedRun> Runs, IReadOnlyList<Exception> Broken);

@@ -23,7 +23,7 @@ internal static class FailedRollout
         await table.CompareAsync($"failed roll-out reported, progress deadline {Deadline} s (usual: 600 s)", 3, async () =>
         {
             var name = Apply();
-            var failure = await cluster.ApplyAsync(ManifestSet.Load(folder.Path, [$"{name}.yaml"]), dryRun: false, CancellationToken.None);
+            var failure = await cluster.ApplyAsync(ManifestFiles.Load(folder.Path, [$"{name}.yaml"]), dryRun: false, CancellationToken.None);
             if (failure is not null) throw new InvalidOperationException(failure.Text);
             var result = await Rollout.WatchAsync(cluster, new RolloutTarget("Deployment", "default", name, "app", [], TimeSpan.FromMinutes(5)), log, CancellationToken.None);
             if (result.Failure is null) throw new InvalidOperationException("the roll-out succeeded");

@@ -11,7 +11,7 @@ internal sealed class Table
     public Table(TextWriter output)
     {
         this.output = output;
-        output.WriteLine($"{Environment.ProcessorCount} processors, .NET {Environment.Version}; medians unless a line says otherwise\n");
+        output.WriteLine($"{Environment.ProcessorCount} processors, .NET {Environment.Version}; medians and, of several turns, the least\n");
         output.WriteLine("| what | ours | instead | that takes | ratio |\n|---|---|---|---|---|");
     }
 
@@ -29,7 +29,9 @@ internal sealed class Table
     /// <param name="instead">What a user would do instead.</param>
     /// <param name="theirs">That.</param>
     /// <param name="before">Done before each, outside the clock.</param>
-    public async Task CompareAsync(string what, int times, Func<Task> ours, string instead, Func<Task> theirs, Func<Task>? before = null)
+    /// <param name="remark">What to say of ours behind its times.</param>
+    public async Task CompareAsync(string what, int times, Func<Task> ours, string instead, Func<Task> theirs,
+        Func<Task>? before = null, Func<string>? remark = null)
     {
         var (one, other) = (new List<TimeSpan>(), new List<TimeSpan>());
         for (var round = 0; round <= times; round++)
@@ -41,7 +43,7 @@ internal sealed class Table
                 if (round > 0) taken.Add(time);
             }
         }
-        Add(what, Show(Median(one)), instead, Show(Median(other)), Median(one) / Median(other));
+        Add(what, ShowAll(one) + remark?.Invoke(), instead, ShowAll(other), Median(one) / Median(other));
     }
 
     public static async Task<TimeSpan> TimeAsync(Func<Task> work)
@@ -68,6 +70,9 @@ internal sealed class Table
         < 1000 => $"{Plain(time.TotalMilliseconds, "0")} ms",
         _ => $"{Plain(time.TotalSeconds, "0.00")} s",
     };
+
+    private static string ShowAll(List<TimeSpan> times) =>
+        times.Count > 1 ? $"{Show(Median(times))} (least {Show(times.Min())})" : Show(Median(times));
 
     private static string Plain(double number, string format) => number.ToString(format, CultureInfo.InvariantCulture);
 }

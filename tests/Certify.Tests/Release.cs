@@ -4,8 +4,6 @@ using CiSteps.Fixtures;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Images;
-using CiSteps.Pipeline;
-using Microsoft.Extensions.Time.Testing;
 
 namespace CiSteps.Certify.Tests;
 
@@ -65,16 +63,16 @@ internal sealed class Release : IDisposable
     /// <summary>Writes the evidence of the steps before certify.</summary>
     public async Task PassedAsync(string digest, string build, string? but = null, string? suiteDigest = null, int failed = 0, bool built = true, string? repository = null)
     {
-        var image = new BuiltImage("service", repository ?? $"{registry}/{Repository}", "pull.example:5000/service", $"2.{build}-{Clone.Head[..12]}", digest, built);
+        var image = new BuiltImage("service", repository ?? $"{registry}/{Repository}", $"2.{build}-{Clone.Head[..12]}", digest, built);
         if (but != "unit-test")
-            await StateAsync("unit-test", build, Outcome.Done("passed")
+            await Clone.StateAsync("unit-test", build, Outcome.Done("passed")
                 .HandingOver(new UnitTestHandOver("", [new TestedComponent("service", true, "", 3, failed, 0, 0),
-                    new TestedComponent("other", false, "", 0, 0, 0, 0)]), HandOverJson.Default.UnitTestHandOver));
+                    new TestedComponent("other", false, "", 0, 0, 0, 0)]), HandOverJson.Default.UnitTestHandOver), Environment);
         if (but != "image-build")
-            await StateAsync("image-build", build, Outcome.Done("built").HandingOver(new ImageBuildHandOver([image]), HandOverJson.Default.ImageBuildHandOver));
+            await Clone.StateAsync("image-build", build, Outcome.Done("built").HandingOver(new ImageBuildHandOver([image]), HandOverJson.Default.ImageBuildHandOver), Environment);
         if (but != "integration-deploy")
-            await StateAsync("integration-deploy", build, Outcome.Done("passed").HandingOver(new IntegrationHandOver(
-                built ? [new SuiteResult("smoke", ["service"], [image with { Digest = suiteDigest ?? digest }], [], 3, 0, 0, true)] : []), HandOverJson.Default.IntegrationHandOver));
+            await Clone.StateAsync("integration-deploy", build, Outcome.Done("passed").HandingOver(new IntegrationHandOver(
+                built ? [new SuiteResult("smoke", ["service"], [image with { Digest = suiteDigest ?? digest }], [], 3, 0, 0, true)] : []), HandOverJson.Default.IntegrationHandOver), Environment);
     }
 
     public Task<int> RunAsync(StepCommand step, string build, params string[] more) =>
@@ -82,23 +80,11 @@ internal sealed class Release : IDisposable
 
     public async Task<int> RunAsync(StepCommand step, string build, CancellationToken stop, params string[] more)
     {
-        using var output = new StringWriter();
-        var exit = await StepHost.RunAsync(step, ["--work-tree", Clone.Folder, "--build-number", build, .. more], output, output,
-            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] =
-                System.Environment.GetEnvironmentVariable("PATH")! }, stop: stop);
-        Output = output.ToString();
+        (var exit, Output) = await Clone.RunAsync(step, build, Environment, more, stop: stop);
         return exit;
     }
 
-    public CertifyHandOver HandOver() => System.Text.Json.JsonSerializer.Deserialize(
-        JsonNode.Parse(File.ReadAllText(Path.Combine(Clone.Folder, ".ci-steps/evidence/certify/statement.json")))!["predicate"]!["cisteps"]!["handOver"], HandOverJson.Default.CertifyHandOver)!;
+    public CertifyHandOver HandOver() => Clone.HandedOver("certify", HandOverJson.Default.CertifyHandOver);
 
     public void Dispose() => git.Dispose();
-
-    private Task StateAsync(string step, string build, Outcome outcome) =>
-        StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Options, async (context, cancel) =>
-        {
-            using var run = await ChainRun.OpenAsync(context, cancel);
-            return outcome;
-        }), ["--work-tree", Clone.Folder, "--build-number", build], TextWriter.Null, TextWriter.Null, Environment, new FakeTimeProvider());
 }

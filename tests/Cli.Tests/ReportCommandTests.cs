@@ -61,7 +61,7 @@ public sealed class Reporting_from_the_command_line
         var summary = Path.Combine(git.Folder, "summary.json");
         var (exit, said, error) = await RunAsync("report", "--workspace", Workspace, "--report", copy, "--summary", summary);
         Assert.That((exit, error), Is.EqualTo((0, "")));
-        Assert.That(said, Does.StartWith("chain 0001: ci/x at ").And.Contain(": failed\n"));
+        Assert.That(said, Does.StartWith("run 0001: ci/x at ").And.Contain(": failed\n"));
         Assert.That(output, Does.EndWith(said));
         Assert.That(File.ReadAllText(Record("0001", "report.html")), Is.EqualTo(page));
         Assert.That(File.ReadAllText(copy), Is.EqualTo(page));
@@ -73,9 +73,9 @@ public sealed class Reporting_from_the_command_line
     public async Task Takes_the_last_chain_or_the_one_that_is_named()
     {
         await RunToyAsync();
-        Assert.That((await RunAsync("report", "--workspace", Workspace)).Output, Does.StartWith("chain 0002: "));
-        Assert.That((await RunAsync("report", "--workspace", Workspace, "--branch", "ci/x")).Output, Does.StartWith("chain 0002: "));
-        Assert.That((await RunAsync("report", "--workspace", Workspace, "--chain", "1")).Output, Does.StartWith("chain 0001: "));
+        Assert.That((await RunAsync("report", "--workspace", Workspace)).Output, Does.StartWith("run 0002: "));
+        Assert.That((await RunAsync("report", "--workspace", Workspace, "--branch", "ci/x")).Output, Does.StartWith("run 0002: "));
+        Assert.That((await RunAsync("report", "--workspace", Workspace, "--run", "1")).Output, Does.StartWith("run 0001: "));
     }
 
     [Test]
@@ -90,9 +90,9 @@ public sealed class Reporting_from_the_command_line
         Assert.That(said.Split('\n').Count(line => line.Contains(Word, StringComparison.Ordinal)), Is.EqualTo(2));
     }
 
-    [TestCase("has no chain \"7\"", "--chain", "7")]
+    [TestCase("does not have a run \"7\"", "--run", "7")]
     [TestCase("no chain of \"ci/y\" has run", "--branch", "ci/y")]
-    [TestCase("not both", "--branch", "ci/x", "--chain", "1")]
+    [TestCase("not both", "--branch", "ci/x", "--run", "1")]
     public async Task Refuses_a_chain_that_is_not_there(string why, params string[] arguments)
     {
         var (exit, _, error) = await RunAsync(["report", "--workspace", Workspace, .. arguments]);

@@ -199,12 +199,7 @@ public sealed class Closing_a_chain
         Assert.That(webhooks.Posted, Is.EqualTo(new[] { "/greeters" }), "the owners are told all the same");
     }
 
-    private Task<int> StateAsync(string step, Outcome outcome, string build = "7") =>
-        RunAsync(new StepCommand(step, "States.", ChainRun.Options, async (context, cancel) =>
-    {
-        using var run = await ChainRun.OpenAsync(context, cancel);
-        return outcome;
-    }), [], build);
+    private Task StateAsync(string step, Outcome outcome, string build = "7") => clone.StateAsync(step, build, outcome, environment);
 
     private async Task<int> RunAsync(params string[] more)
     {
@@ -214,11 +209,7 @@ public sealed class Closing_a_chain
 
     private async Task<int> RunAsync(StepCommand step, string[] more, string build = "7", CancellationToken stop = default)
     {
-        using var text = new StringWriter();
-        var exit = await StepHost.RunAsync(step, ["--work-tree", clone.Folder, "--build-number", build, .. more], text, text,
-            new Dictionary<string, string>(environment) { ["HOME"] = git.Folder, ["PATH"] =
-                Environment.GetEnvironmentVariable("PATH")! }, stop: stop);
-        output = text.ToString();
+        (var exit, output) = await clone.RunAsync(step, build, environment, more, stop: stop);
         return exit;
     }
 

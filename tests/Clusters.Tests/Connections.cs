@@ -95,6 +95,7 @@ internal sealed class Connections
         var kubeconfig = server.Kubeconfig.Replace("token: fake-token-of-the-test", "exec: {apiVersion: client.authentication.k8s.io/v1, command: /bin/evil}", StringComparison.Ordinal);
 
         var failure = await Assert.ThrowsAsync<UsageException>(() => Cluster.ConnectAsync(kubeconfig, log, time));
+        Assert.That(failure.Fault, Is.EqualTo(Fault.Environment));
 
         Assert.That(failure!.Message, Does.Contain("\"/bin/evil\"").And.Contain("CISTEPS_KUBECONFIG_PLUGINS"));
     }
@@ -136,6 +137,7 @@ internal sealed class Connections
     public async Task Refuses_what_is_no_usable_kubeconfig(string kubeconfig, string expected)
     {
         var failure = await Assert.ThrowsAsync<UsageException>(() => Cluster.ConnectAsync(kubeconfig, log, time));
+        Assert.That(failure.Fault, Is.EqualTo(Fault.Environment));
 
         Assert.That(failure!.Message, Does.Contain(expected));
     }

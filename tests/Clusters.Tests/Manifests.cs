@@ -60,7 +60,7 @@ internal sealed class Manifests
     [Test]
     public void Takes_any_number_of_documents_and_no_empty_ones()
     {
-        var set = ManifestSet.Parse("---\n# nothing\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\n---\nkind: List\napiVersion: v1\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: b}}\n---\n", "x.yaml");
+        var set = ManifestFiles.Parse("---\n# nothing\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\n---\nkind: List\napiVersion: v1\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: b}}\n---\n", "x.yaml");
 
         Assert.That(set.Items.Select(item => item.Title), Is.EqualTo(new[] { "ConfigMap \"a\"", "Secret \"b\"" }));
         Assert.That(set.Items[0].Source, Is.EqualTo("x.yaml:4"));
@@ -73,7 +73,8 @@ internal sealed class Manifests
     [TestCase("a: &a [*a]\n", "x.yaml:")]
     public void Says_where_a_manifest_is_wrong(string yaml, string expected)
     {
-        var failure = Assert.Throws<UsageException>(() => ManifestSet.Parse(yaml, "x.yaml"));
+        var failure = Assert.Throws<UsageException>(() => ManifestFiles.Parse(yaml, "x.yaml"));
+        Assert.That(failure.Fault, Is.EqualTo(Fault.Change));
 
         Assert.That(failure!.Message, Does.StartWith(expected));
     }
@@ -88,16 +89,16 @@ internal sealed class Manifests
 
         Assert.Multiple(() =>
         {
-            Assert.That(ManifestSet.Load(folder.Path, ["k8s"]).Items.Select(item => item.Name), Is.EqualTo(new[] { "a", "b" }));
-            Assert.That(() => ManifestSet.Load(folder.Path, ["../elsewhere"]), Throws.TypeOf<UsageException>().With.Message.Contains("outside the checkout"));
-            Assert.That(() => ManifestSet.Load(folder.Path, ["gone.yaml"]), Throws.TypeOf<UsageException>().With.Message.Contains("\"gone.yaml\" do not exist"));
+            Assert.That(ManifestFiles.Load(folder.Path, ["k8s"]).Items.Select(item => item.Name), Is.EqualTo(new[] { "a", "b" }));
+            Assert.That(() => ManifestFiles.Load(folder.Path, ["../elsewhere"]), Throws.TypeOf<UsageException>().With.Message.Contains("outside the checkout"));
+            Assert.That(() => ManifestFiles.Load(folder.Path, ["gone.yaml"]), Throws.TypeOf<UsageException>().With.Message.Contains("\"gone.yaml\" do not exist"));
         });
     }
 
     [Test]
     public void Pins_the_one_container_and_refuses_what_moves()
     {
-        var set = ManifestSet.Parse(Deployment, "greeter.yaml");
+        var set = ManifestFiles.Parse(Deployment, "greeter.yaml");
 
         Assert.That(() => set.RefusingMovingImages(), Throws.TypeOf<UsageException>().With.Message.Contains("\"registry.example/greeter\""));
         var pinned = set.WithImage("Deployment", "greeter", "greeter", "registry.example/greeter@sha256:1").RefusingMovingImages();
@@ -112,7 +113,7 @@ internal sealed class Manifests
     [TestCase("busybox@sha256:aa", false)]
     public void Knows_which_images_move(string image, bool moves)
     {
-        var set = ManifestSet.Parse($"{{apiVersion: v1, kind: Pod, metadata: {{name: a}}, spec: {{containers: [{{name: a, image: \"{image}\"}}]}}}}", "x");
+        var set = ManifestFiles.Parse($"{{apiVersion: v1, kind: Pod, metadata: {{name: a}}, spec: {{containers: [{{name: a, image: \"{image}\"}}]}}}}", "x");
 
         Assert.That(() => set.RefusingMovingImages(), moves ? Throws.TypeOf<UsageException>() : Throws.Nothing);
     }
@@ -120,7 +121,7 @@ internal sealed class Manifests
     [Test]
     public void Says_which_workload_or_container_is_missing()
     {
-        var set = ManifestSet.Parse(Deployment, "greeter.yaml");
+        var set = ManifestFiles.Parse(Deployment, "greeter.yaml");
 
         Assert.Multiple(() =>
         {
@@ -132,7 +133,7 @@ internal sealed class Manifests
     [Test]
     public void Puts_objects_into_the_namespace_and_labels_them_and_their_pods()
     {
-        var set = ManifestSet.Parse(Deployment + "\n---\n{apiVersion: v1, kind: Namespace, metadata: {name: tests}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: elsewhere}}", "x.yaml");
+        var set = ManifestFiles.Parse(Deployment + "\n---\n{apiVersion: v1, kind: Namespace, metadata: {name: tests}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: elsewhere}}", "x.yaml");
 
         var there = set.Into("tests", TestbedScope.Cluster, Labels);
 
@@ -151,7 +152,7 @@ internal sealed class Manifests
     [TestCase("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: elsewhere}}", "asks for the namespace \"elsewhere\"")]
     public void Keeps_a_fenced_testbed_fenced(string yaml, string expected)
     {
-        var set = ManifestSet.Parse(yaml, "x.yaml");
+        var set = ManifestFiles.Parse(yaml, "x.yaml");
 
         Assert.That(() => set.Into("tests", TestbedScope.Namespace, Labels), Throws.TypeOf<UsageException>().With.Message.Contains(expected));
     }
@@ -160,7 +161,7 @@ internal sealed class Manifests
     public void Orders_kinds_as_a_cluster_can_take_them()
     {
         string[] kinds = ["Deployment", "MyResource", "ClusterRole", "Service", "ConfigMap", "Namespace", "CustomResourceDefinition", "Job"];
-        var set = kinds.Select(kind => ManifestSet.Parse($"{{apiVersion: v1, kind: {kind}, metadata: {{name: a}}}}", "x")).Aggregate((all, next) => all.And(next));
+        var set = kinds.Select(kind => ManifestFiles.Parse($"{{apiVersion: v1, kind: {kind}, metadata: {{name: a}}}}", "x")).Aggregate((all, next) => all.And(next));
 
         Assert.That(set.InKindOrder().Items.Select(item => item.Kind), Is.EqualTo(new[] { "Namespace", "CustomResourceDefinition", "ClusterRole", "ConfigMap", "Service", "Deployment", "Job", "MyResource" }));
     }
@@ -168,7 +169,7 @@ internal sealed class Manifests
     [Test]
     public void Shows_no_secret()
     {
-        var text = ManifestSet.Parse("{apiVersion: v1, kind: Secret, metadata: {name: s}, data: {password: aHVudGVyMg==}, stringData: {key: hunter3}}", "x").ToText();
+        var text = ManifestFiles.Parse("{apiVersion: v1, kind: Secret, metadata: {name: s}, data: {password: aHVudGVyMg==}, stringData: {key: hunter3}}", "x").ToText();
 
         Assert.That(text, Does.Not.Contain("aHVudGVyMg==").And.Not.Contain("hunter3"));
         Assert.That(text, Does.Contain("password"));
@@ -177,7 +178,7 @@ internal sealed class Manifests
     [Test]
     public void Makes_a_test_job_run_once()
     {
-        var job = ManifestSet.Parse("{apiVersion: batch/v1, kind: Job, metadata: {name: t}, spec: {backoffLimit: 6, ttlSecondsAfterFinished: 1, template: {spec: {restartPolicy: OnFailure, containers: [{name: t, image: \"t:1\"}]}}}}", "x").Items[0];
+        var job = ManifestFiles.Parse("{apiVersion: batch/v1, kind: Job, metadata: {name: t}, spec: {backoffLimit: 6, ttlSecondsAfterFinished: 1, template: {spec: {restartPolicy: OnFailure, containers: [{name: t, image: \"t:1\"}]}}}}", "x").Items[0];
 
         var once = TestJob.Once(job);
 
@@ -188,12 +189,12 @@ internal sealed class Manifests
     [Test]
     public void Gives_the_same_fingerprint_to_the_same_manifests_only()
     {
-        var one = ManifestSet.Parse(Deployment, "a.yaml");
+        var one = ManifestFiles.Parse(Deployment, "a.yaml");
         var other = one.WithImage("Deployment", "greeter", "side", "side:4");
 
         Assert.Multiple(() =>
         {
-            Assert.That(one.Fingerprint(), Is.EqualTo(ManifestSet.Parse(Deployment, "elsewhere.yaml").Fingerprint()));
+            Assert.That(one.Fingerprint(), Is.EqualTo(ManifestFiles.Parse(Deployment, "elsewhere.yaml").Fingerprint()));
             Assert.That(one.Fingerprint(), Is.Not.EqualTo(other.Fingerprint()));
         });
     }

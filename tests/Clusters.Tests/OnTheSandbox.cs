@@ -35,7 +35,7 @@ internal sealed class OnTheSandbox
     public async Task Applies_in_order_and_twice_without_a_change()
     {
         await cluster.CreateNamespaceAsync("tests", Ours, DateTimeOffset.UnixEpoch, Limit, default);
-        var set = ManifestSet.Parse("""
+        var set = ManifestFiles.Parse("""
             apiVersion: apps/v1
             kind: Deployment
             metadata: {name: web}
@@ -60,7 +60,7 @@ internal sealed class OnTheSandbox
     public async Task Keeps_nothing_of_a_dry_run()
     {
         await cluster.CreateNamespaceAsync("tests", Ours, null, Limit, default);
-        var set = ManifestSet.Parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}", "x").Into("tests", TestbedScope.Cluster, Ours);
+        var set = ManifestFiles.Parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}", "x").Into("tests", TestbedScope.Cluster, Ours);
 
         await cluster.ApplyAsync(set, dryRun: true, default);
 
@@ -76,7 +76,7 @@ internal sealed class OnTheSandbox
     public async Task Says_which_manifest_the_cluster_does_not_take(string yaml, string expected)
     {
         await cluster.CreateNamespaceAsync("tests", Ours, null, Limit, default);
-        var set = ManifestSet.Parse(yaml, "x.yaml").Into("tests", TestbedScope.Cluster, Ours);
+        var set = ManifestFiles.Parse(yaml, "x.yaml").Into("tests", TestbedScope.Cluster, Ours);
 
         var failure = await Assert.ThrowsAsync<UsageException>(() => cluster.ApplyAsync(set, dryRun: false, default));
 
@@ -86,7 +86,7 @@ internal sealed class OnTheSandbox
     [Test]
     public async Task Waits_for_a_definition_before_its_objects()
     {
-        var set = ManifestSet.Parse("""
+        var set = ManifestFiles.Parse("""
             {apiVersion: shop.example/v1, kind: Gadget, metadata: {name: g, namespace: default}, size: 3}
             ---
             apiVersion: apiextensions.k8s.io/v1
@@ -177,9 +177,9 @@ internal sealed class OnTheSandbox
     [Test]
     public async Task Goes_back_to_what_was_there()
     {
-        var before = ManifestSet.Parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: default}, data: {a: one}}", "x");
+        var before = ManifestFiles.Parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: default}, data: {a: one}}", "x");
         await cluster.ApplyAsync(before, dryRun: false, default);
-        var after = ManifestSet.Parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: default}, data: {a: two}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: new, namespace: default}}", "x");
+        var after = ManifestFiles.Parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: default}, data: {a: two}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: new, namespace: default}}", "x");
 
         var snapshot = await cluster.SnapshotAsync(after, default);
         await cluster.ApplyAsync(after, dryRun: false, default);

@@ -15,7 +15,7 @@ internal sealed class RunningTests
     private BuildLog log = null!;
     private List<string> lines = null!;
 
-    private static Manifest Job => TestJob.Once(ManifestSet.Parse("{apiVersion: batch/v1, kind: Job, metadata: {name: tests, namespace: shop}, spec: {template: {spec: {containers: [{name: tests, image: \"t:1\"}]}}}}", "job.yaml").Items[0]);
+    private static Manifest Job => TestJob.Once(ManifestFiles.Parse("{apiVersion: batch/v1, kind: Job, metadata: {name: tests, namespace: shop}, spec: {template: {spec: {containers: [{name: tests, image: \"t:1\"}]}}}}", "job.yaml").Items[0]);
 
     [SetUp]
     public async Task SetUp()

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
@@ -31,6 +32,9 @@ public sealed record EngineStyle(string Name, string Version, string Api, string
         new("podman 4.3", "4.3.1", "1.41", "1.24", HasContainerdStore: false, IsPodman: true),
     ];
 
+    /// <summary>Whether it says that it builds with BuildKit where nobody says with what, as Docker does since 23.</summary>
+    public bool OffersBuildKit => !IsPodman && int.Parse(Version.Split('.')[0], CultureInfo.InvariantCulture) >= 23;
+
     /// <inheritdoc />
     public override string ToString() => Name;
 }
@@ -41,6 +45,7 @@ public sealed record EngineStyle(string Name, string Version, string Api, string
 /// </summary>
 public sealed partial class StandInEngine : IAsyncDisposable
 {
+    private const string SocketPrefix = "http://unix:";
     private readonly WebApplication application;
     private readonly EngineStyle style;
     private readonly RegistryClient registry;
@@ -51,7 +56,8 @@ public sealed partial class StandInEngine : IAsyncDisposable
     private StandInEngine(WebApplication application, EngineStyle style, RegistryClient registry) => (this.application, this.style, this.registry) = (application, style, registry);
 
     /// <summary>For <c>DOCKER_HOST</c>.</summary>
-    public string Address => "tcp://" + new Uri(application.Urls.First()).Authority;
+    public string Address => application.Urls.First() is var url && url.StartsWith(SocketPrefix, StringComparison.Ordinal)
+        ? "unix://" + url[SocketPrefix.Length..] : "tcp://" + new Uri(url).Authority;
 
     /// <summary>How many builds it was asked for.</summary>
     public int Builds => builds;
@@ -95,12 +101,13 @@ public sealed partial class StandInEngine : IAsyncDisposable
     /// <summary>Starts one.</summary>
     /// <param name="style">Which.</param>
     /// <param name="registry">The registry that it pulls from and pushes to.</param>
-    public static async Task<StandInEngine> StartAsync(EngineStyle style, LocalRegistry registry)
+    /// <param name="socket">Path of the socket that it listens on; null: a port of its own.</param>
+    public static async Task<StandInEngine> StartAsync(EngineStyle style, LocalRegistry registry, string? socket = null)
     {
         ArgumentNullException.ThrowIfNull(registry);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.WebHost.UseUrls(socket is null ? "http://127.0.0.1:0" : SocketPrefix + socket);
         builder.WebHost.ConfigureKestrel(options => options.Limits.MaxRequestBodySize = null);
         var engine = new StandInEngine(builder.Build(), style, registry.Connect());
         engine.application.Run(engine.AnswerAsync);
@@ -145,6 +152,7 @@ public sealed partial class StandInEngine : IAsyncDisposable
         {
             case (_, "/_ping"):
                 context.Response.Headers["Api-Version"] = style.Api;
+                if (style.OffersBuildKit) context.Response.Headers["Builder-Version"] = "2";
                 await context.Response.WriteAsync("OK");
                 break;
             case ("GET", "/version"):

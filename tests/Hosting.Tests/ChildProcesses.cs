@@ -191,7 +191,7 @@ public sealed class ChildProcesses
         Assert.That(() => ChildProcess.CaptureAsync(new("sh", ["-c", "sleep 600 & echo $! > grandchild; wait"], folder.Path)
         {
             TimeLimit = TimeSpan.FromSeconds(1),
-        }), Throws.TypeOf<ChildLimitException>().With.Message.EqualTo("did not end within 1 s"));
+        }), Throws.TypeOf<ChildLimitException>().With.Message.EqualTo("did not end within 1s"));
         var grandchild = int.Parse(File.ReadAllText(folder.Of("grandchild")), CultureInfo.InvariantCulture);
         Assert.That(() => RunningProcess.StartOf(grandchild), Is.Null.After(5000, 20));
     }

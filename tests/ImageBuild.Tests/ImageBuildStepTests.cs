@@ -100,8 +100,8 @@ public sealed class ImageBuildStepTests
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), repository.Output);
         Assert.That(repository.Images(), Is.EqualTo(new[]
         {
-            new BuiltImage("service", $"{Host}/ci/service", "pull.example:5000/ci/service", name.Tag!, Digest, true),
-            new BuiltImage("other", $"{Host}/other", "pull.example:5000/other", "1.9-some", Other, false),
+            new BuiltImage("service", $"{Host}/ci/service", name.Tag!, Digest, true),
+            new BuiltImage("other", $"{Host}/other", "1.9-some", Other, false),
         }));
     }
 

@@ -52,7 +52,6 @@ public sealed class RealImageTests
         Assert.That(handOver, Has.Count.EqualTo(1));
         Assert.That((string?)handOver[0]!["digest"], Is.EqualTo(digest));
         Assert.That((string?)handOver[0]!["repository"], Is.EqualTo($"{registry.Host}/ci/service"));
-        Assert.That((string?)handOver[0]!["pullRepository"], Is.EqualTo("pull.example:5000/ci/service"));
         Assert.That((bool?)handOver[0]!["built"], Is.True);
 
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "7"), Is.EqualTo(ExitCode.Done), repository.Output);

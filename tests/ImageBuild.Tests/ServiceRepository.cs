@@ -46,7 +46,7 @@ internal sealed class ServiceRepository : IDisposable
 
     public string Output { get; private set; } = "";
 
-    public string Evidence(string step) => File.ReadAllText(System.IO.Path.Combine(Clone.Folder, ".ci-steps", "evidence", step, "statement.json"));
+    public string Evidence(string step) => File.ReadAllText(Clone.Evidence(step));
 
     public void Write(string path, string text)
     {
@@ -84,15 +84,10 @@ internal sealed class ServiceRepository : IDisposable
 
     /// <summary>What image-build handed over.</summary>
     public IReadOnlyList<BuiltImage> Images() =>
-        JsonNode.Parse(Evidence("image-build"))!["predicate"]!["cisteps"]!["handOver"]!.Deserialize(HandOverJson.Default.ImageBuildHandOver)!.Images;
+        Clone.HandedOver("image-build", HandOverJson.Default.ImageBuildHandOver).Images;
 
     /// <summary>Writes the evidence of another step.</summary>
-    public Task StateAsync(string step, string buildNumber, Outcome outcome) =>
-        RunAsync(new StepCommand(step, "States.", ChainRun.Options, async (context, cancel) =>
-    {
-        using var run = await ChainRun.OpenAsync(context, cancel);
-        return outcome;
-    }), buildNumber);
+    public Task StateAsync(string step, string buildNumber, Outcome outcome) => Clone.StateAsync(step, buildNumber, outcome, Environment);
 
     /// <summary>Variables of the step: the engine, and the plug-ins of docker's client where the tests are run with a configuration of their own.</summary>
     public Dictionary<string, string> Environment { get; } = System.Environment.GetEnvironmentVariable("DOCKER_CONFIG") is { Length: > 0 } configuration

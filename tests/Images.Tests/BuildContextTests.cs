@@ -262,6 +262,20 @@ public sealed class BuildContextTests
     }
 
     [Test]
+    public void What_was_seen_ahead_is_what_counts()
+    {
+        folder.Write("a", "x");
+        var ahead = Context();
+        ahead.LookAhead();
+        folder.Write("a", "xy");
+        using var opened = ahead.OpenFolder();
+        Assert.That(opened.RequireUnchanged,
+            Throws.TypeOf<UsageException>().With.Message.Contains("\"a\" of the build context grew"));
+        Assert.That(() => TarAsync(ahead),
+            Throws.TypeOf<UsageException>().With.Message.Contains("\"a\" of the build context grew"));
+    }
+
+    [Test]
     public async Task Says_what_is_missing()
     {
         Assert.That(Assert.Throws<UsageException>(() => BuildContext.Open(folder.Of("none"), folder.Of("Dockerfile")))!.Message, Does.Contain("none"));

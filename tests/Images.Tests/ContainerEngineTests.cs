@@ -244,8 +244,14 @@ public sealed class ContainerEngineTests
 
     private async Task<List<OutputLine>> LinesAsync(string id, LogOptions options)
     {
-        var lines = new List<OutputLine>();
-        await foreach (var line in engine.ReadLogsAsync(id, options)) lines.Add(line);
-        return lines;
+        var (output, error) = (new MemoryStream(), new MemoryStream());
+        await engine.CopyLogsAsync(id, options, output, error);
+        return [.. Lines(output, false), .. Lines(error, true)];
+
+        static IEnumerable<OutputLine> Lines(MemoryStream from, bool isError) => Encoding.UTF8.GetString(from.ToArray())
+            .ReplaceLineEndings("\n").TrimEnd('\n').Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(line => new OutputLine(line, isError));
     }
+
+    private sealed record OutputLine(string Text, bool IsError);
 }

@@ -22,6 +22,7 @@ internal sealed class Planning
         {
             Assert.That(plan.Refusal, Is.Null);
             Assert.That(suite.Services.Single().BaseDigest, Is.EqualTo(Old));
+            Assert.That(suite.Services.Single().Pulled.ToString(), Is.EqualTo($"pull.example/ci/greeter@{New}"));
             Assert.That(suite.Dependents.Single().Pinned, Is.EqualTo(new PinnedDependent("quotes", "push.example/quotes", Quotes, "2-production")));
             Assert.That(suite.Dependents.Single().Image.Repository, Is.EqualTo("pull.example/quotes"));
             Assert.That(suite.ToString(), Does.Contain("greeter rolled from sha256:000000000000 to sha256:111111111111"));
@@ -93,7 +94,7 @@ internal sealed class Planning
             new SuiteTestsDefinition("job.yaml", null, [], "tap"), TimeSpan.FromMinutes(1));
         var definition = new PipelineDefinition(Registry, new BranchesDefinition("main", "ci/*"), [component], [suite], null, new NotificationsDefinition(new Dictionary<string, OwnerDefinition>(), null), "ci-steps.yaml");
         return IntegrationPlan.For(new IntegrationFacts(definition, definition,
-            [new BuiltImage("greeter", "push.example/ci/greeter", "pull.example/ci/greeter", "1.7-abc", New, built)],
+            [new BuiltImage("greeter", "push.example/ci/greeter", "1.7-abc", New, built)],
             production.ToDictionary(pair => ImageReference.Parse(pair.Key), pair => pair.Value),
             held ? [new HeldTestbed("smoke", "small", "claim", "bed-1", 3)] : [])
             { ChangedSuites = changed ? new HashSet<string> { "smoke" } : [] });

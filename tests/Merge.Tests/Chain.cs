@@ -60,11 +60,11 @@ internal sealed class Chain : IDisposable
     public static async Task Passed(GitClone clone, bool suite = true, bool built = true, string digest = Digest,
         string[]? but = null, string build = "17", string? key = null, string? alsoRan = null)
     {
-        var image = new BuiltImage("app", "localhost:5000/ci/app", "localhost:5000/ci/app", "1.17-x", Digest, built);
+        var image = new BuiltImage("app", "localhost:5000/ci/app", "1.17-x", Digest, built);
         but ??= [];
         var environment = key is null ? [] : new Dictionary<string, string> { ["CISTEPS_SIGNING_KEY"] = key };
         if (!but.Contains("unit-test"))
-            await Stated(clone, "unit-test", build, async run =>
+            await clone.StateAsync("unit-test", build, async run =>
                 Outcome.Done("passed").HandingOver(new UnitTestHandOver("",
                     [.. (await run.ChangesAsync(new Dictionary<string, string?>(), default))
                 .Select(change => new TestedComponent(change.Component.Name, change.Changed, "", change.Component.Name == "app"
@@ -72,27 +72,13 @@ internal sealed class Chain : IDisposable
                         ? Array.Empty<string>() : [alsoRan]] })]),
                 HandOverJson.Default.UnitTestHandOver), environment);
         if (!but.Contains("image-build"))
-            await Stated(clone, "image-build", build, _ =>
-                Task.FromResult(Outcome.Done("built").HandingOver(new ImageBuildHandOver([image]),
-                    HandOverJson.Default.ImageBuildHandOver)), environment);
+            await clone.StateAsync("image-build", build, Outcome.Done("built")
+                .HandingOver(new ImageBuildHandOver([image]), HandOverJson.Default.ImageBuildHandOver), environment);
         if (!but.Contains("integration-deploy"))
-            await Stated(clone, "integration-deploy", build, _ =>
-                Task.FromResult(Outcome.Done("passed").HandingOver(new IntegrationHandOver(
+            await clone.StateAsync("integration-deploy", build, Outcome.Done("passed").HandingOver(new IntegrationHandOver(
                 suite ? [new SuiteResult("smoke", ["app"], [image with { Digest = digest }], [], 3, 0, 0, true)] : []),
-                    HandOverJson.Default.IntegrationHandOver)), environment);
+                HandOverJson.Default.IntegrationHandOver), environment);
     }
-
-    public static Task Stated(GitClone clone, string step, string build, Outcome outcome) =>
-        Stated(clone, step, build, _ => Task.FromResult(outcome));
-
-    public static Task Stated(GitClone clone, string step, string build, Func<ChainRun, Task<Outcome>> outcome, Dictionary<string,
-        string>? environment = null) =>
-        StepHost.RunAsync(new StepCommand(step, "States.", ChainRun.Options, async (context, cancel) =>
-        {
-            using var run = await ChainRun.OpenAsync(context, cancel);
-            return await outcome(run);
-        }), ["--work-tree", clone.Folder, "--build-number", build], TextWriter.Null, TextWriter.Null, environment ?? [],
-            new FakeTimeProvider());
 
     /// <summary>Runs merge in a clone.</summary>
     public static async Task<Ended> Merge(GitClone clone, params string[] args) => await Merge(clone, null, args);

@@ -140,7 +140,7 @@ public sealed class A_merge_is_judged
     public async Task Not_on_a_missing_hand_over_as_if_nothing_had_been_built(string step)
     {
         await Chain.Passed(clone, but: [step]);
-        await Chain.Stated(clone, step, "17", Outcome.Done("done"));
+        await clone.StateAsync(step, "17", Outcome.Done("done"));
         (await Chain.Merge(clone)).Was(ExitCode.Usage, $"\"{step}\"", "handed nothing over");
         Assert.That(chain.Main, Is.EqualTo(chain.Start));
     }

@@ -202,6 +202,7 @@ public sealed class Merging
         await Chain.Passed(clone);
         clone.Write("app/a", "not committed");
         (await Chain.Merge(clone)).Was(ExitCode.Refused, "merge.dirty");
+        Assert.That((string?)clone.Stated("merge")["fault"], Is.EqualTo("environment"));
     }
 
     [Test]
@@ -237,7 +238,7 @@ public sealed class Merging
     {
         var clone = Changed();
         await Chain.Passed(clone, but: ["unit-test"]);
-        await Chain.Stated(clone, "unit-test", "17", Outcome.Refused("failed", "2 tests failed"));
+        await clone.StateAsync("unit-test", "17", Outcome.Refused("failed", "2 tests failed"));
         (await Chain.Merge(clone)).Was(ExitCode.Refused, "2 tests failed");
     }
 

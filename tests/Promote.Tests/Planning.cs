@@ -9,7 +9,7 @@ internal sealed class Planning
     private const string New = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
     private const string Old = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
     private const string Other = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
-    private static readonly CertifiedImage Image = new("greeter", "r/greeter", "r/greeter", New, "1.7", "1-production", Old);
+    private static readonly CertifiedImage Image = new("greeter", "r/greeter", New, "1.7", "1-production", Old);
     private static readonly ComponentDefinition Component = new("greeter", [], [], 1, [], [], null, null,
         new WorkloadDefinition([], "Deployment", "greeter", "greeter", TimeSpan.FromMinutes(1)));
 

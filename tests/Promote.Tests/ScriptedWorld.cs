@@ -28,6 +28,9 @@ internal sealed class ScriptedWorld : IImages, IProduction
     /// <summary>Commits that images say they were built from.</summary>
     public Dictionary<string, string> Commits { get; } = [];
 
+    /// <summary>Images that were applied.</summary>
+    public List<string> Applied { get; } = [];
+
     /// <summary>What runs, by namespace.</summary>
     public Dictionary<string, LiveWorkload> Live { get; } = [];
 
@@ -139,6 +142,7 @@ internal sealed class ScriptedWorld : IImages, IProduction
         return DoAsync($"APPLY {deployment.Namespace} {Short(digest)}", () =>
         {
             if (Denies(digest) is { } denied) return denied;
+            Applied.Add(image);
             Live[deployment.Namespace!] = new LiveWorkload(digest, (string?)notes[Annotations.Digest],
                 (string?)notes[Annotations.Manifests]);
             return null;

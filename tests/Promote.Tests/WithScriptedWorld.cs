@@ -239,7 +239,9 @@ internal sealed class WithScriptedWorld
         await CertifiedAsync();
 
         Assert.That((await RunAsync(), production.Reason(), world.Writes.Count),
-            Is.EqualTo((ExitCode.Refused, "not-target-branch", 0)), production.Output);
+            Is.EqualTo((ExitCode.Refused, "not-target-branch", 0)),
+            production.Output);
+        Assert.That((string?)production.Predicate()["fault"], Is.EqualTo("environment"));
     }
 
     [Test]
@@ -432,6 +434,17 @@ internal sealed class WithScriptedWorld
         Assert.That((world.Live["one"].Digest, world.Live["two"].Digest), Is.EqualTo((New, New)));
         Assert.That(await RunAsync("--roll-back", "--to", "1.7"), Is.EqualTo(ExitCode.Usage), production.Output);
         Assert.That(await RunAsync("--to", New), Is.EqualTo(ExitCode.Usage), production.Output);
+    }
+
+    [Test]
+    public async Task Deploys_and_goes_back_by_the_name_that_nodes_pull()
+    {
+        await CertifiedAsync();
+        world.Fails = (_, digest) => digest == New ? Crashed : null;
+
+        await RunAsync("--registry-pull", "pull.example/cache");
+
+        Assert.That(world.Applied, Is.EqualTo(new[] { $"pull.example/cache/greeter@{New}", $"pull.example/cache/greeter@{Old}" }));
     }
 
     private const string ImageBar = "barred-11111111111111111111111111111111";

@@ -1,8 +1,6 @@
-using System.Text.Json.Nodes;
 using CiSteps.Fixtures;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
-using CiSteps.Pipeline;
 using CiSteps.Testbeds.Claims;
 
 namespace CiSteps.ReserveTestbed.Tests;
@@ -50,29 +48,23 @@ internal sealed class Chain : IDisposable
 
     private RunIdentity Run => new("file://" + git.Origin, "ci/greeting", false, clone.Head, "17", false);
 
-    public async Task BuiltAsync(params (string Component, bool Built)[] images) =>
-        await StepHost.RunAsync(new StepCommand("image-build", "Builds.", ChainRun.Options, async (context, cancel) =>
-        {
-            using var run = await ChainRun.OpenAsync(context, cancel);
-            return Outcome.Done("built").HandingOver(new ImageBuildHandOver([.. images.Select(image =>
-                new BuiltImage(image.Component, "r/" + image.Component, "r/" + image.Component, "1.17-x", "sha256:" +
-                    new string('1', 64), image.Built))]), HandOverJson.Default.ImageBuildHandOver);
-        }), ["--work-tree", Folder, "--build-number", "17"], TextWriter.Null, TextWriter.Null, new Dictionary<string, string>());
+    public Task BuiltAsync(params (string Component, bool Built)[] images) => clone.StateAsync("image-build", "17",
+        Outcome.Done("built").HandingOver(new ImageBuildHandOver([.. images.Select(image =>
+            new BuiltImage(image.Component, "r/" + image.Component, "1.17-x", "sha256:" + new string('1', 64), image.Built))]),
+        HandOverJson.Default.ImageBuildHandOver));
 
     public async Task<(int Exit, string Output)> ReserveAsync(ITestbeds? testbeds, params string[] arguments)
     {
-        var output = new StringWriter();
-        var exit = await StepHost.RunAsync(ReserveTestbedCommand.Create(testbeds is null ? null : (_, _) => Task.FromResult(testbeds)),
-            ["--work-tree", Folder, "--build-number", "17", .. arguments], output, output, new Dictionary<string, string>());
-        return (exit, output.ToString());
+        var step = ReserveTestbedCommand.Create(testbeds is null ? null : (_, _) => Task.FromResult(testbeds));
+        return await clone.RunAsync(step, "17", new Dictionary<string, string>(), arguments);
     }
 
     /// <summary>What the step handed over, as <c>suite:testbed</c>.</summary>
-    public IReadOnlyList<string> HandedOver()
-    {
-        new EvidenceStore(Path.Combine(Folder, ".ci-steps/evidence")).TryReadAny("reserve-testbed", out var evidence, out _);
-        return [.. evidence!.HandOverAs(HandOverJson.Default.ReserveHandOver)!.Testbeds.Select(held => $"{held.Suite}:{held.Testbed}")];
-    }
+    public IReadOnlyList<string> HandedOver() =>
+    [
+        .. clone.HandedOver("reserve-testbed", HandOverJson.Default.ReserveHandOver).Testbeds
+            .Select(held => $"{held.Suite}:{held.Testbed}"),
+    ];
 
     public void Dispose() => git.Dispose();
 }

@@ -10,7 +10,10 @@ public sealed class Files
     [TestCase("a/*.xml", "a/TEST-1.xml,a/x.xml")]
     [TestCase("a/**", "a/TEST-1.xml,a/b/TEST-2.xml,a/x.xml")]
     [TestCase("a/b/TEST-2.xml", "a/b/TEST-2.xml")]
-    [TestCase("./a/TEST-?.xml", "a/TEST-1.xml")]
+    [TestCase("a/TEST-?.xml", "a/TEST-1.xml")]
+    [TestCase("{a,a/b}/TEST-*.xml", "a/TEST-1.xml,a/b/TEST-2.xml")]
+    [TestCase("linked/*.xml", "linked/TEST-1.xml,linked/x.xml")]
+    [TestCase("l*/*.xml", "")]
     [TestCase("none/*.xml", "")]
     [TestCase("*.xml", "top.xml")]
     public void Globs_find_what_they_name(string glob, string expected)
@@ -18,8 +21,24 @@ public sealed class Files
         using var folder = new TestFolder();
         foreach (var file in new[] { "a/TEST-1.xml", "a/b/TEST-2.xml", "a/x.xml", "top.xml", ".git/TEST-3.xml", ".ci-steps/TEST-4.xml" }) folder.Write(file, Report);
         Directory.CreateSymbolicLink(folder.Of("a/circle"), folder.Path);
+        Directory.CreateSymbolicLink(folder.Of("linked"), folder.Of("a"));
 
         Assert.That(string.Join(',', new ReportFiles(folder.Path, [glob]).Find()), Is.EqualTo(expected));
+    }
+
+    [Test]
+    public void Several_globs_are_one_list_in_which_the_last_that_matches_decides()
+    {
+        using var folder = new TestFolder();
+        foreach (var file in new[] { "a/1.xml", "a/old/2.xml" }) folder.Write(file, Report);
+
+        var files = new ReportFiles(folder.Path, ["a/**", "!a/old/**"]);
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(files.Find(), Is.EqualTo(new[] { "a/1.xml" }));
+            Assert.That(files.Matches("a/old/2.xml"), Is.False);
+        });
     }
 
     [Test]

@@ -5,7 +5,7 @@ using CiSteps.Hosting.Json;
 namespace CiSteps.Clusters;
 
 /// <summary>One object in a cluster.</summary>
-/// <param name="Kind">Its kind.</param>
+/// <param name="Kind">Kind, with group and plural.</param>
 /// <param name="Namespace">Its namespace; null for a cluster-wide object.</param>
 /// <param name="Name">metadata.name.</param>
 /// <param name="Uid">Its uid: a second object of the same name is another one.</param>
@@ -19,7 +19,7 @@ public sealed record InventoryItem(Kind Kind, string? Namespace, string Name, st
 }
 
 /// <summary>What is in a cluster: kinds, names and uids, without contents. Two inventories are compared to see what was left behind.</summary>
-public sealed class Inventory
+internal sealed class Inventory
 {
     // Kinds that come and go by themselves, or that only show others' state.
     private static readonly HashSet<string> VolatileKinds = new(StringComparer.Ordinal)
@@ -45,7 +45,7 @@ public sealed class Inventory
     public IReadOnlyList<InventoryItem> Items { get; }
 
     /// <summary>Lists everything of all kinds that can be listed and deleted, without what clusters make by themselves (events, leases, endpoints).</summary>
-    /// <param name="cluster">The cluster.</param>
+    /// <param name="cluster">Cluster to list.</param>
     /// <param name="ns">Only this namespace's objects; null for all, cluster-wide objects too.</param>
     /// <param name="labels">Label selector; null for all.</param>
     /// <param name="cancel">Stops it.</param>

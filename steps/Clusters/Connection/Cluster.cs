@@ -40,13 +40,13 @@ public sealed partial class Cluster : IDisposable
     /// <summary>Where waiting and retries are told.</summary>
     public BuildLog Log { get; }
 
-    /// <summary>The clock.</summary>
+    /// <summary>Clock that all waiting on this cluster goes by.</summary>
     public TimeProvider Time { get; }
 
     /// <summary>Opens a connection and asks the server's version.</summary>
     /// <param name="kubeconfig">Path of a kubeconfig, or its content.</param>
     /// <param name="log">Told of retries; its mask learns the credentials.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="time">Clock that all waiting and all limits go by.</param>
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="UsageException">The kubeconfig cannot be read or used.</exception>
     /// <exception cref="UnavailableException">Nobody answers there, or not to these credentials.</exception>
@@ -89,7 +89,7 @@ public sealed partial class Cluster : IDisposable
         }
         catch (Exception error) when (error is k8s.Exceptions.KubeConfigException or System.Security.Cryptography.CryptographicException or FormatException or IOException)
         {
-            throw new UsageException($"the kubeconfig's context \"{context}\" cannot be used: {error.Message}", error);
+            throw new UsageException($"the kubeconfig's context \"{context}\" cannot be used: {error.Message}", error) { Fault = Fault.Environment };
         }
     }
 

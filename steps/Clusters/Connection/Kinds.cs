@@ -63,7 +63,7 @@ public static class Kinds
         "Deployment" => Deployment,
         "StatefulSet" => StatefulSet,
         "DaemonSet" => DaemonSet,
-        _ => throw new UsageException($"workload kind \"{kind}\" cannot be rolled out; give Deployment, StatefulSet or DaemonSet"),
+        _ => throw new UsageException($"workload kind \"{kind}\" cannot be rolled out; give Deployment, StatefulSet or DaemonSet") { Fault = Fault.Change },
     };
 }
 

@@ -18,9 +18,9 @@ internal static class Kubeconfig
         var source = file is null ? "the kubeconfig" : $"the kubeconfig \"{file}\"";
         var document = YamlDocuments.Parse(text, source) is [var only] ? only.Value as JsonObject : null;
         if (document is null || (string?)document["kind"] != "Config" && document["clusters"] is null)
-            throw new UsageException($"{source} is not a kubeconfig: it has no clusters; give the path of a kubeconfig, or its content");
+            throw new UsageException($"{source} is not a kubeconfig: it has no clusters; give the path of a kubeconfig, or its content") { Fault = Fault.Environment };
         var context = (string?)document["current-context"] ?? "";
-        if (context.Length == 0) throw new UsageException($"{source} has no current-context; set one with kubectl config use-context");
+        if (context.Length == 0) throw new UsageException($"{source} has no current-context; set one with kubectl config use-context") { Fault = Fault.Environment };
         RefuseUnlistedPlugins(document, source, plugins);
         try
         {
@@ -36,7 +36,7 @@ internal static class Kubeconfig
         // The client's loader throws many kinds for what is always the same: this text is not usable.
         catch (Exception error) when (error is not (OutOfMemoryException or UsageException or OperationCanceledException))
         {
-            throw new UsageException($"{source} cannot be used: {error.Message}; check it with kubectl cluster-info", error);
+            throw new UsageException($"{source} cannot be used: {error.Message}; check it with kubectl cluster-info", error) { Fault = Fault.Environment };
         }
     }
 
@@ -79,7 +79,7 @@ internal static class Kubeconfig
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new UsageException($"cannot read the kubeconfig \"{pathOrText}\": {error.Message}; give the path of a kubeconfig, or its content", error);
+            throw new UsageException($"cannot read the kubeconfig \"{pathOrText}\": {error.Message}; give the path of a kubeconfig, or its content", error) { Fault = Fault.Environment };
         }
     }
 
@@ -92,7 +92,7 @@ internal static class Kubeconfig
             if ((user?["user"] as JsonObject)?["exec"] is not JsonObject exec) continue;
             var command = (string?)exec["command"] ?? "";
             if (!allowed.Contains(command, StringComparer.Ordinal))
-                throw new UsageException($"{source} wants to run the credential plugin \"{command}\"; name it in {PluginsVariable} to allow that, or use a token or client certificate");
+                throw new UsageException($"{source} wants to run the credential plugin \"{command}\"; name it in {PluginsVariable} to allow that, or use a token or client certificate") { Fault = Fault.Environment };
         }
     }
 }

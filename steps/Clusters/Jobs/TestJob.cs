@@ -30,9 +30,9 @@ public static class TestJob
     public static Manifest Once(Manifest job)
     {
         ArgumentNullException.ThrowIfNull(job);
-        if (job.Kind != "Job") throw new UsageException($"{job.Source}: tests must be a Job, not {job.Title}; give the path of a manifest with one Job");
+        if (job.Kind != "Job") throw new UsageException($"{job.Source}: tests must be a Job, not {job.Title}; give the path of a manifest with one Job") { Fault = Fault.Change };
         var copy = job with { Json = (JsonObject)job.Json.DeepClone() };
-        if (copy.Json["spec"] is not JsonObject spec || copy.PodSpec is not { } pod) throw new UsageException($"{job.Source}: {job.Title} needs spec.template.spec");
+        if (copy.Json["spec"] is not JsonObject spec || copy.PodSpec is not { } pod) throw new UsageException($"{job.Source}: {job.Title} needs spec.template.spec") { Fault = Fault.Change };
         spec["backoffLimit"] = 0;
         spec["completions"] = 1;
         spec["parallelism"] = 1;
@@ -43,7 +43,7 @@ public static class TestJob
     }
 
     /// <summary>Runs the job: an older one of the same name is removed first; every line is handed on as it comes; ends with the container, with a reason why it cannot run, or with the time.</summary>
-    /// <param name="cluster">The cluster.</param>
+    /// <param name="cluster">Cluster in which the job runs.</param>
     /// <param name="job">From <see cref="Once"/>, with namespace, labels and images set.</param>
     /// <param name="timeLimit">For the whole run.</param>
     /// <param name="log">Progress while there is no output.</param>

@@ -36,7 +36,7 @@ public sealed partial class Cluster
         foreach (var item in manifests.InKindOrder().Items)
         {
             var kind = await FindKindAsync(item.ApiVersion, item.Kind, cancel).ConfigureAwait(false)
-                ?? throw new UsageException($"{item.Source}: the cluster {Server.Host} does not know the kind {item.Kind} in \"{item.ApiVersion}\"; correct apiVersion, or deploy its definition with the suite's manifests");
+                ?? throw new UsageException($"{item.Source}: the cluster {Server.Host} does not know the kind {item.Kind} in \"{item.ApiVersion}\"; correct apiVersion, or deploy its definition with the suite's manifests") { Fault = Fault.Change };
             try
             {
                 var body = (JsonObject)item.Json.DeepClone();
@@ -53,9 +53,9 @@ public sealed partial class Cluster
                         ? new StepFailure("quota", $"{item.Title} does not fit the quota of namespace \"{item.Namespace}\": {error.Said}; ask for less, or raise the quota")
                         : new StepFailure("denied", $"{item.Title} was denied: {error.Said}; change the manifest ({item.Source}) or the policy that denies it");
                 if (error.Code == 404)
-                    throw new UsageException($"{item.Source}: {item.Title} cannot be applied: {error.Said}; its namespace \"{item.Namespace}\" must exist", error);
+                    throw new UsageException($"{item.Source}: {item.Title} cannot be applied: {error.Said}; its namespace \"{item.Namespace}\" must exist", error) { Fault = Fault.Change };
                 if (error.Code is 400 or 409 or 415 or 422 or 500)
-                    throw new UsageException($"{item.Source}: the cluster does not take {item.Title}: {error.Said}; correct the manifest", error);
+                    throw new UsageException($"{item.Source}: the cluster does not take {item.Title}: {error.Said}; correct the manifest", error) { Fault = Fault.Change };
                 throw new UnavailableException("cluster-unreachable", $"the cluster did not take {item.Title}: {error.Message}", error);
             }
             if (item.Kind == "CustomResourceDefinition" && !dryRun) await AwaitDefinitionAsync(kind, item.Name, cancel).ConfigureAwait(false);
@@ -74,7 +74,7 @@ public sealed partial class Cluster
                 if (change.Kind != ChangeKind.Present) continue;
                 if (Conditions.Find(change.Item, "Established") is { Status: "True" }) return;
                 if (Conditions.Find(change.Item, "NamesAccepted") is { Status: "False" } refused)
-                    throw new UsageException($"the cluster does not accept the names of CustomResourceDefinition \"{name}\": {refused.Message}");
+                    throw new UsageException($"the cluster does not accept the names of CustomResourceDefinition \"{name}\": {refused.Message}") { Fault = Fault.Change };
             }
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)

@@ -16,7 +16,7 @@ public enum TestbedScope
     Namespace,
 }
 
-/// <summary>Manifests on their way to a cluster. Every operation gives a new set and leaves this one alone.</summary>
+/// <summary>Manifests on their way to a cluster, as <see cref="ManifestFiles"/> reads them. Every operation gives a new set and leaves this one alone.</summary>
 public sealed class ManifestSet
 {
     private ManifestSet(IReadOnlyList<Manifest> items) => Items = items;
@@ -29,83 +29,6 @@ public sealed class ManifestSet
 
     /// <summary>No manifests.</summary>
     public static ManifestSet Empty { get; } = new([]);
-
-    /// <summary>Reads files and folders (all <c>*.yaml</c>, <c>*.yml</c>, <c>*.json</c> below, by name).</summary>
-    /// <param name="root">Folder that the paths are relative to, and must stay in.</param>
-    /// <param name="paths">Files or folders.</param>
-    /// <exception cref="UsageException">A path is missing or outside, or a file is not a manifest.</exception>
-    public static ManifestSet Load(string root, IEnumerable<string> paths)
-    {
-        ArgumentNullException.ThrowIfNull(paths);
-        var items = new List<Manifest>();
-        var inside = Path.GetFullPath(root);
-        foreach (var path in paths)
-        {
-            var full = Path.GetFullPath(Path.Combine(inside, path));
-            if (!full.StartsWith(inside.TrimEnd(Path.DirectorySeparatorChar) + Path.DirectorySeparatorChar, StringComparison.Ordinal) && full != inside)
-                throw new UsageException($"the manifests \"{path}\" are outside the checkout; give a path inside it");
-            if (Directory.Exists(full))
-            {
-                var files = Directory.EnumerateFiles(full, "*", SearchOption.AllDirectories)
-                    .Where(IsManifestFile).Order(StringComparer.Ordinal).ToList();
-                if (files.Count == 0) throw new UsageException($"the folder \"{path}\" has no manifests (*.yaml, *.yml, *.json)");
-                foreach (var file in files) items.AddRange(Read(file, Path.GetRelativePath(inside, file)));
-            }
-            else if (File.Exists(full)) items.AddRange(Read(full, path));
-            else throw new UsageException($"the manifests \"{path}\" do not exist in {inside}; correct the path in ci-steps.yaml");
-        }
-        return new ManifestSet(items);
-
-        static IReadOnlyList<Manifest> Read(string file, string name)
-        {
-            try
-            {
-                return Parse(File.ReadAllText(file), name).Items;
-            }
-            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-            {
-                throw new UsageException($"cannot read \"{name}\": {error.Message}", error);
-            }
-        }
-    }
-
-    /// <summary>Whether a file in a folder of manifests is one, by its name; kustomizations are for another program.</summary>
-    public static bool IsManifestFile(string path) =>
-        Path.GetExtension(path) is ".yaml" or ".yml" or ".json" && Path.GetFileName(path) is not ("kustomization.yaml" or "kustomization.yml");
-
-    /// <summary>Reads YAML or JSON text, any number of documents; lists are taken apart, empty documents left out.</summary>
-    /// <exception cref="UsageException">It is not YAML, or a document is not a manifest; with line and column.</exception>
-    public static ManifestSet Parse(string text, string source)
-    {
-        var items = new List<Manifest>();
-        foreach (var (value, line) in YamlDocuments.Parse(text, source)) Add(value, $"{source}:{line}");
-        return new ManifestSet(items);
-
-        void Add(JsonNode? value, string where)
-        {
-            if (value is not JsonObject item) throw new UsageException($"{where}: this is not a manifest: it needs apiVersion, kind and metadata");
-            if (Text(item["kind"]) is not { Length: > 0 } kind) throw new UsageException($"{where}: a manifest needs \"kind\"");
-            if (Text(item["apiVersion"]) is not { Length: > 0 }) throw new UsageException($"{where}: the {kind} needs \"apiVersion\"");
-            if (kind.EndsWith("List", StringComparison.Ordinal) && item["items"] is JsonArray list)
-            {
-                foreach (var part in list) Add(part?.DeepClone(), where);
-                return;
-            }
-            if (item["metadata"] is not JsonObject metadata || Text(metadata["name"]) is not { Length: > 0 }) throw new UsageException($"{where}: the {kind} needs \"metadata.name\"");
-            var manifest = new Manifest(item, where);
-            try
-            {
-                manifest.CheckTypes();
-            }
-            catch (OutsideJsonException wrong)
-            {
-                throw new UsageException($"{where}: the {kind} \"{manifest.Name}\" is not one: {wrong.What}", wrong);
-            }
-            items.Add(manifest);
-        }
-
-        static string? Text(JsonNode? node) => node is JsonValue value && value.GetValueKind() == JsonValueKind.String ? (string?)value : null;
-    }
 
     /// <summary>This set and then the other.</summary>
     public ManifestSet And(ManifestSet other)
@@ -135,11 +58,11 @@ public sealed class ManifestSet
             found = true;
             var copy = item with { Json = (JsonObject)item.Json.DeepClone() };
             var target = copy.Containers.FirstOrDefault(candidate => candidate.Container.Text("name") == container).Container
-                ?? throw new UsageException($"{item.Source}: {item.Title} has no container \"{container}\"; it has {string.Join(", ", item.Containers.Select(each => $"\"{each.Container.Text("name")}\""))}");
+                ?? throw new UsageException($"{item.Source}: {item.Title} has no container \"{container}\"; it has {string.Join(", ", item.Containers.Select(each => $"\"{each.Container.Text("name")}\""))}") { Fault = Fault.Change };
             target["image"] = image;
             return copy;
         }).ToList();
-        return found ? new ManifestSet(items) : throw new UsageException($"the manifests have no {kind} \"{name}\" ({Sources()}); correct the workload in ci-steps.yaml");
+        return found ? new ManifestSet(items) : throw new UsageException($"the manifests have no {kind} \"{name}\" ({Sources()}); correct the workload in ci-steps.yaml") { Fault = Fault.Change };
     }
 
     /// <summary>Replaces images, of all containers of all pods.</summary>
@@ -189,11 +112,11 @@ public sealed class ManifestSet
             .Where(each => IsMoving(each.Image))
             .Select(each => $"{each.item.Source}: container \"{each.Name}\" of {each.item.Title} has the image \"{each.Image}\"").ToList();
         return moving.Count == 0 ? this : throw new UsageException(
-            $"images must be named by digest or full tag, so that what was tested is what runs: {string.Join("; ", moving)}");
+            $"images must be named by digest or full tag, so that what was tested is what runs: {string.Join("; ", moving)}") { Fault = Fault.Change };
     }
 
     /// <summary>Puts all objects into a namespace, and adds labels to them and to the pods that they make.</summary>
-    /// <param name="ns">The namespace.</param>
+    /// <param name="ns">Namespace for all that does not keep one of its own.</param>
     /// <param name="scope">What may be deployed. In a cluster-wide testbed objects keep a namespace of their own.</param>
     /// <param name="labels">Labels to add.</param>
     /// <param name="withNamespace">Whether a manifest of the namespace itself stays in the set; otherwise the caller makes it.</param>
@@ -227,7 +150,7 @@ public sealed class ManifestSet
             items.Add(copy);
         }
         return wrong.Count == 0 ? new ManifestSet(items) : throw new UsageException(
-            $"this testbed is the one namespace \"{ns}\", and these manifests reach outside it: {string.Join("; ", wrong)}; take them out, or give the suite a testbed class of scope cluster");
+            $"this testbed is the one namespace \"{ns}\", and these manifests reach outside it: {string.Join("; ", wrong)}; take them out, or give the suite a testbed class of scope cluster") { Fault = Fault.Change };
     }
 
     /// <summary>In the order in which a cluster can take them: namespaces, definitions, rights, configuration, services, workloads.</summary>

@@ -31,13 +31,13 @@ internal static class YamlDocuments
         catch (YamlException error)
         {
             var inner = error.InnerException is { } cause && error.Message.Contains("Exception", StringComparison.Ordinal) ? cause.Message : error.Message;
-            throw new UsageException($"{source}:{error.Start.Line}:{error.Start.Column}: this is not YAML: {inner}", error);
+            throw new UsageException($"{source}:{error.Start.Line}:{error.Start.Column}: this is not YAML: {inner}", error) { Fault = Fault.Change };
         }
     }
 
     private static JsonNode? Convert(YamlNode node, string source, ref int budget, int depth)
     {
-        if (--budget < 0 || depth > 200) throw new UsageException($"{source}:{node.Start.Line}: the document is nested or repeated beyond reason; write it without aliases");
+        if (--budget < 0 || depth > 200) throw new UsageException($"{source}:{node.Start.Line}: the document is nested or repeated beyond reason; write it without aliases") { Fault = Fault.Change };
         switch (node)
         {
             case YamlScalarNode scalar:
@@ -51,7 +51,7 @@ internal static class YamlDocuments
                 var merged = new List<YamlNode>();
                 foreach (var (key, value) in mapping.Children)
                 {
-                    if (key is not YamlScalarNode name) throw new UsageException($"{source}:{key.Start.Line}:{key.Start.Column}: a key must be a single word");
+                    if (key is not YamlScalarNode name) throw new UsageException($"{source}:{key.Start.Line}:{key.Start.Column}: a key must be a single word") { Fault = Fault.Change };
                     if (name.Value == "<<" && name.Style == ScalarStyle.Plain)
                     {
                         if (value is YamlSequenceNode several) merged.AddRange(several.Children);
@@ -62,7 +62,7 @@ internal static class YamlDocuments
                 }
                 foreach (var from in merged)
                 {
-                    if (Convert(from, source, ref budget, depth + 1) is not JsonObject defaults) throw new UsageException($"{source}:{from.Start.Line}: \"<<\" takes a mapping");
+                    if (Convert(from, source, ref budget, depth + 1) is not JsonObject defaults) throw new UsageException($"{source}:{from.Start.Line}: \"<<\" takes a mapping") { Fault = Fault.Change };
                     foreach (var (name, value) in defaults)
                         if (!result.ContainsKey(name)) result[name] = value?.DeepClone();
                 }

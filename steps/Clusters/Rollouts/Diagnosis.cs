@@ -19,8 +19,8 @@ public static class Diagnosis
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
     /// <summary>Collects the diagnosis; never throws for what the cluster does not give.</summary>
-    /// <param name="cluster">The cluster.</param>
-    /// <param name="ns">The namespace.</param>
+    /// <param name="cluster">Cluster to look at; nothing there is changed.</param>
+    /// <param name="ns">Namespace to look at.</param>
     /// <param name="folder">Where the files go; made if missing.</param>
     /// <param name="log">Where the short block goes.</param>
     /// <param name="cancel">Stops it.</param>

@@ -12,7 +12,7 @@ public static partial class Rollout
     private static readonly TimeSpan News = TimeSpan.FromSeconds(8);
 
     /// <summary>Waits for a roll-out to be done or to have failed.</summary>
-    /// <param name="cluster">The cluster.</param>
+    /// <param name="cluster">Cluster that the workload was applied to.</param>
     /// <param name="target">What is rolled out.</param>
     /// <param name="log">Progress, at least every ten seconds.</param>
     /// <param name="cancel">Stops waiting.</param>

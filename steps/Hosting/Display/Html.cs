@@ -24,7 +24,7 @@ public sealed class Html
     /// <summary>One piece after another.</summary>
     public static Html Each<T>(IEnumerable<T> items, Func<T, Html> show) => new(string.Concat(items.Select(item => show(item).markup)));
 
-    /// <summary>The markup.</summary>
+    /// <summary>Encoded text that may be written into a page as it is.</summary>
     public override string ToString() => markup;
 }
 

@@ -30,7 +30,7 @@ public enum Ink
 /// <summary>Lines for a person, each with the seconds since the beginning, and a last line that changes. Not safe for use by several threads at once.</summary>
 /// <param name="output">Where lines go.</param>
 /// <param name="coloured">Whether that is a terminal with colours; without one nothing but plain lines is written.</param>
-/// <param name="time">The clock.</param>
+/// <param name="time">Clock that all waiting and all limits go by.</param>
 public sealed class Terminal(TextWriter output, bool coloured, TimeProvider time)
 {
     private readonly long started = time.GetTimestamp();
@@ -43,8 +43,8 @@ public sealed class Terminal(TextWriter output, bool coloured, TimeProvider time
 
     /// <summary>Writes a text, which may have several lines.</summary>
     /// <param name="before">In front of each line, without colour.</param>
-    /// <param name="text">The text.</param>
-    /// <param name="ink">Its colour.</param>
+    /// <param name="text">What stands in the line, without an end of line.</param>
+    /// <param name="ink">Colour, where the terminal shows any.</param>
     public void Write(string before, string text, Ink ink)
     {
         Wipe();

@@ -26,11 +26,10 @@ public sealed record UnitTestHandOver(string Base, IReadOnlyList<TestedComponent
 /// <summary>An image of one component, known by its digest from here on.</summary>
 /// <param name="Component">Its name in ci-steps.yaml.</param>
 /// <param name="Repository">Repository on the push host, <c>host/path</c>.</param>
-/// <param name="PullRepository">The same repository as a cluster's nodes reach it.</param>
 /// <param name="Tag"><c>major.build-hash</c>.</param>
 /// <param name="Digest"><c>sha256:…</c> of the manifest or index in the registry.</param>
 /// <param name="Built">Whether this run built it; false for the certified image of an untouched component.</param>
-public sealed record BuiltImage(string Component, string Repository, string PullRepository, string Tag, string Digest, bool Built);
+public sealed record BuiltImage(string Component, string Repository, string Tag, string Digest, bool Built);
 
 /// <summary>image-build's hand-over.</summary>
 /// <param name="Images">One per component that has an image.</param>
@@ -82,13 +81,12 @@ public sealed record MergeHandOver(string Target, string Before, string Merged, 
 /// <summary>One component's certification.</summary>
 /// <param name="Component">Its name in ci-steps.yaml.</param>
 /// <param name="Repository">Repository on the push host.</param>
-/// <param name="PullRepository">The same repository as a cluster's nodes reach it.</param>
 /// <param name="Digest"><c>sha256:…</c>.</param>
 /// <param name="VersionTag">The write-once tag.</param>
 /// <param name="ProductionTag">The moving tag, <c>&lt;major&gt;-production</c>.</param>
 /// <param name="PreviousDigest">What the moving tag pointed to before; null the first time.</param>
-public sealed record CertifiedImage(string Component, string Repository, string PullRepository, string Digest, string VersionTag,
-    string ProductionTag, string? PreviousDigest);
+public sealed record CertifiedImage(string Component, string Repository, string Digest, string VersionTag, string ProductionTag,
+    string? PreviousDigest);
 
 /// <summary>certify's hand-over.</summary>
 /// <param name="Images">One per certified component.</param>

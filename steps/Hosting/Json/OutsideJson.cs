@@ -33,7 +33,7 @@ public static class OutsideJson
     private static readonly ConditionalWeakTable<JsonNode, string> Documents = [];
 
     /// <summary>Reads an object.</summary>
-    /// <param name="utf8">The document.</param>
+    /// <param name="utf8">The document in UTF-8, with or without a byte order mark.</param>
     /// <param name="document">What it is, for people.</param>
     /// <param name="limits">How much is read; <see cref="JsonLimits.Standard"/> when left out.</param>
     /// <exception cref="OutsideJsonException">It is not a sound JSON object.</exception>

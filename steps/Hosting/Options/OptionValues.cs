@@ -21,7 +21,7 @@ public sealed class OptionValues
     /// <summary>The build server's properties; empty on a laptop.</summary>
     public BuildServerProperties Properties => properties;
 
-    /// <summary>The value.</summary>
+    /// <summary>What an option came to, by command line, environment, server, file or default.</summary>
     /// <exception cref="UsageException">Given nowhere, or not readable.</exception>
     public T Get<T>(StepOption<T> setting) => TryGet(setting, out var value)
         ? value

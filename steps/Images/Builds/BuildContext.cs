@@ -28,6 +28,7 @@ public sealed class BuildContext
     private readonly byte[]? outsideDockerfile;
     private readonly byte[]? ignoreSent;
     private readonly byte[] ignoreRead;
+    private List<ContextEntry>? looked;
 
     private BuildContext(
         string folder,
@@ -96,11 +97,18 @@ public sealed class BuildContext
     public IReadOnlyList<string> List() =>
         [.. Look().Select(entry => entry.Path + (entry.State.Kind == FileKind.Folder ? "/" : ""))];
 
+    /// <summary>
+    /// Looks through the context ahead of <see cref="StreamAsync"/> or <see cref="OpenFolder"/>, which take what was found here
+    /// and refuse what has become of it since.
+    /// </summary>
+    /// <exception cref="UsageException">A folder cannot be read, or holds what no image can.</exception>
+    public void LookAhead() => looked = Look();
+
     /// <summary>The context for a builder that reads the folder itself.</summary>
     /// <exception cref="UsageException">A folder cannot be read, or holds what no image can.</exception>
     public ContextFolder OpenFolder()
     {
-        var before = Look();
+        var before = looked ?? Look();
         // The raw text, for a line that is cleaned twice may mean something else; a last line without an end gets one.
         byte[] lines = [.. ignoreRead, .. Encoding.UTF8.GetBytes($"\n{OwnFolder}\n")];
         return new ContextFolder(folder, file, lines, () => RequireUnchanged(before));
@@ -120,7 +128,7 @@ public sealed class BuildContext
     {
         ArgumentNullException.ThrowIfNull(read);
         // What can be refused is refused before anything is sent.
-        var entries = Look();
+        var entries = looked ?? Look();
         const int pauseAt = 4 << 20, resumeAt = 1 << 20;
         var pipe = new Pipe(new PipeOptions(
             minimumSegmentSize: PieceBytes, pauseWriterThreshold: pauseAt, resumeWriterThreshold: resumeAt));

@@ -22,7 +22,7 @@ public static partial class BuildKitSyntax
     /// <summary>What the builder inside an engine does not know, up to the target stage.</summary>
     /// <param name="text">The Dockerfile.</param>
     /// <param name="parameters">What it is built with.</param>
-    /// <param name="engine">The engine.</param>
+    /// <param name="engine">The engine that would build.</param>
     /// <exception cref="Hosting.UsageException">A here-document is not closed.</exception>
     public static IReadOnlyList<UnknownSyntax> OfEngine(string text, DockerfileParameters parameters, EngineKind engine)
     {
@@ -51,10 +51,10 @@ public static partial class BuildKitSyntax
     }
 
     /// <summary>What the builder inside an engine does not know in the triggers (<c>ONBUILD</c>) of a base image.</summary>
-    /// <param name="triggers">Its triggers.</param>
+    /// <param name="triggers">ONBUILD instructions of the base image, in their order.</param>
     /// <param name="environment">Its variables, each <c>name=value</c>.</param>
     /// <param name="parameters">What the Dockerfile that builds on it is built with.</param>
-    /// <param name="engine">The engine.</param>
+    /// <param name="engine">The engine that would build.</param>
     /// <returns>The triggers, each with its place among them as its line, from 1.</returns>
     public static IReadOnlyList<UnknownSyntax> OfTriggers(
         IReadOnlyList<string> triggers,

@@ -65,7 +65,7 @@ internal sealed partial class Dockerfile
     public IReadOnlyList<DockerfileInstruction> Instructions { get; }
 
     /// <summary>Reads a Dockerfile.</summary>
-    /// <param name="text">Its text.</param>
+    /// <param name="text">All of the Dockerfile.</param>
     /// <param name="name">Its path, for messages.</param>
     /// <exception cref="UsageException">A here-document is not closed.</exception>
     public static Dockerfile Parse(string text, string name) => new Reader(text, name).Read();

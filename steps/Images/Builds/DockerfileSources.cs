@@ -62,7 +62,7 @@ public static partial class DockerfileSources
     }
 
     /// <summary>What the triggers (<c>ONBUILD</c>) of a base image take from other images.</summary>
-    /// <param name="triggers">Its triggers.</param>
+    /// <param name="triggers">ONBUILD instructions of the base image, in their order.</param>
     /// <param name="line">Line of the FROM that sets them off.</param>
     public static IReadOnlyList<DockerfileSource> OfTriggers(IReadOnlyList<string> triggers, int line)
     {

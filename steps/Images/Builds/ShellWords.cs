@@ -21,7 +21,7 @@ internal sealed class ShellWords
         (this.text, this.escape, this.find, this.keepsQuotes, this.keepsEscapes) = (text, escape, find, keepsQuotes, keepsEscapes);
 
     /// <summary>A word with its variables replaced and its quotes taken off.</summary>
-    /// <param name="text">The word.</param>
+    /// <param name="text">A word as it stands in the Dockerfile, quotes and variables included.</param>
     /// <param name="escape">The file's escape character.</param>
     /// <param name="find">A variable's value; null when it is not set.</param>
     /// <exception cref="UsageException">It is not well formed, or it demands a variable that is not set.</exception>

@@ -39,7 +39,7 @@ internal sealed class StageVariables(char escape, IReadOnlyDictionary<string, st
     }
 
     /// <summary>A text with its variables replaced; null when it cannot be told.</summary>
-    /// <param name="text">The text.</param>
+    /// <param name="text">Text with variables in it.</param>
     /// <param name="unknown">What stands for a variable that nothing here sets: the base image may; null: it is not set.</param>
     public string? Expand(string text, string? unknown)
     {

@@ -21,7 +21,7 @@ internal static class TarHeader
     private const long LargestNumber = 0x1_FFFF_FFFF;
 
     /// <summary>Writes the header of an entry of user and group 0, as docker's client has it.</summary>
-    /// <param name="output">The archive.</param>
+    /// <param name="output">Where the archive is written to.</param>
     /// <param name="kind">One of the kinds above.</param>
     /// <param name="name">Path with slashes, a folder's with one at its end.</param>
     /// <param name="mode">Permissions with set-user, set-group and sticky bits.</param>

@@ -6,7 +6,7 @@ namespace CiSteps.Images;
 /// <param name="Image">The image's reference.</param>
 /// <param name="Run">Program and arguments; they replace the image's own.</param>
 /// <param name="WorkTree">Absolute path of the work tree; it has the same path inside, so that paths in reports agree.</param>
-public sealed record ContainerCommand(string Image, IReadOnlyList<string> Run, string WorkTree)
+internal sealed record ContainerCommand(string Image, IReadOnlyList<string> Run, string WorkTree)
 {
     /// <summary>Working directory relative to the work tree.</summary>
     public string Folder { get; init; } = ".";
@@ -31,10 +31,10 @@ public sealed record ContainerCommand(string Image, IReadOnlyList<string> Run, s
 public sealed record CommandResult(int Exit, bool OutOfMemory, string ImageId);
 
 /// <summary>Runs commands in containers as if they ran here: the same files at the same path, the same user (nothing that belongs to root stays behind), output line by line.</summary>
-public sealed class CommandContainer(ContainerEngine engine, RegistryCredentials credentials, BuildLog log)
+internal sealed class CommandContainer(ContainerEngine engine, RegistryCredentials credentials, BuildLog log)
 {
     /// <summary>Runs a command to its end; the container is removed in any case.</summary>
-    /// <param name="command">The command.</param>
+    /// <param name="command">Image, command line, environment and mounts.</param>
     /// <param name="onLine">Gets each line and whether it came from the error stream.</param>
     /// <param name="onOutput">Told of any output, also of a line that has not ended yet.</param>
     /// <param name="cancel">Kills the container with all that runs in it, then throws.</param>

@@ -30,7 +30,7 @@ public sealed record CommandRun(Action<string, bool> OnLine)
 /// <summary>The one way to run a command of ci-steps.yaml: as a child process without what belongs to the chain, or in a
 /// container of the local engine,
 /// which is looked for only then. What a command leaves running ends with it.</summary>
-/// <param name="context">The step.</param>
+/// <param name="context">The step that asks: its options, log, clock and environment.</param>
 /// <param name="log">Where it is said what was ended.</param>
 /// <param name="credentials">For the images that commands run in.</param>
 /// <param name="connect">The step's own connection to the engine, which stays the step's; null: one is made when it is
@@ -42,7 +42,7 @@ public sealed class ConfiguredCommands(
     private ContainerEngine? engine;
 
     /// <summary>Runs a command to its end.</summary>
-    /// <param name="command">The command.</param>
+    /// <param name="command">The command as ci-steps.yaml has it.</param>
     /// <param name="run">What the step adds.</param>
     /// <param name="cancel">Ends it with all that it started, then throws.</param>
     /// <returns>The exit code.</returns>

@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Runtime.CompilerServices;
-using System.Threading.Channels;
 using Docker.DotNet;
 using Docker.DotNet.Models;
 
@@ -91,55 +89,9 @@ public sealed partial class ContainerEngine
         await CopyAsync(stream, output, error, cancel).ConfigureAwait(false);
     }
 
-    /// <summary>A container's output line by line; a line without an end comes in pieces of 64 Ki characters.</summary>
-    public async IAsyncEnumerable<OutputLine> ReadLogsAsync(string id, LogOptions options, [EnumeratorCancellation] CancellationToken cancel = default)
-    {
-        ArgumentNullException.ThrowIfNull(options);
-        var lines = Channel.CreateBounded<OutputLine>(1024);
-        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        var reading = ReadAsync();
-        try
-        {
-            await foreach (var line in lines.Reader.ReadAllAsync(cancel).ConfigureAwait(false)) yield return line;
-        }
-        finally
-        {
-            await ending.CancelAsync().ConfigureAwait(false);
-            await reading.ConfigureAwait(false);
-        }
-
-        async Task ReadAsync()
-        {
-            try
-            {
-                using var stream = await OpenLogsAsync(id, options, ending.Token).ConfigureAwait(false);
-                var output = new LineSplitter(text => lines.Writer.WriteAsync(new OutputLine(text, false), ending.Token));
-                var error = new LineSplitter(text => lines.Writer.WriteAsync(new OutputLine(text, true), ending.Token));
-                var buffer = new byte[65536];
-                while (true)
-                {
-                    var read = await CallAsync(() => stream.ReadOutputAsync(buffer, 0, buffer.Length, ending.Token), ending.Token).ConfigureAwait(false);
-                    if (read.EOF) break;
-                    await (read.Target == MultiplexedStream.TargetStream.StandardError ? error : output).AddAsync(buffer.AsMemory(0, read.Count)).ConfigureAwait(false);
-                }
-                await output.EndAsync().ConfigureAwait(false);
-                await error.EndAsync().ConfigureAwait(false);
-                lines.Writer.TryComplete();
-            }
-            catch (OperationCanceledException) when (ending.IsCancellationRequested)
-            {
-                lines.Writer.TryComplete();
-            }
-            catch (Exception failure) when (failure is EngineRefusalException or Hosting.UnavailableException)
-            {
-                lines.Writer.TryComplete(failure);
-            }
-        }
-    }
-
     /// <summary>Runs a command in a running container.</summary>
-    /// <param name="id">The container.</param>
-    /// <param name="spec">The command.</param>
+    /// <param name="id">Id or name of a container that runs.</param>
+    /// <param name="spec">Command line, environment, user, streams.</param>
     /// <param name="input">Standard input, read to its end; needs <see cref="ExecSpec.Stdin"/>.</param>
     /// <param name="output">Gets the output stream (with a terminal: everything).</param>
     /// <param name="error">Gets the error stream.</param>
@@ -210,10 +162,6 @@ public sealed partial class ContainerEngine
             return ValueTask.CompletedTask;
         }
     }
-
-    /// <summary>Changes the size of a container's terminal.</summary>
-    public Task ResizeContainerAsync(string id, int columns, int rows, CancellationToken cancel = default) =>
-        AttemptAsync(() => client.Containers.ResizeContainerTtyAsync(id, new ContainerResizeParameters { Width = columns, Height = rows }, cancel), cancel);
 
     internal async Task<int> RunExecAsync(string exec, bool tty, Stream? input, Stream output, Stream error, CancellationToken cancel)
     {

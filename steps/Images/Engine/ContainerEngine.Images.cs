@@ -48,7 +48,7 @@ public sealed partial class ContainerEngine
             ?? throw new ImagePullException(ImagePullFailure.Other, reference, "the engine says that it pulled the image and does not have it");
         digest ??= image.Digests.Select(name => name[(name.IndexOf('@', StringComparison.Ordinal) + 1)..]).FirstOrDefault()
             ?? throw new ImagePullException(ImagePullFailure.Other, reference, "the engine told no digest");
-        return new PulledImage(image.Id, digest);
+        return new PulledImage(image.Id, digest) { Local = image };
     }
 
     /// <summary>A local image; null when there is none of that reference or id.</summary>
@@ -231,11 +231,16 @@ public sealed partial class ContainerEngine
         return digest;
     }
 
-    /// <summary>Which engine this is: docker's or podman's, whose builders know different Dockerfiles.</summary>
-    public async Task<EngineKind> KindAsync(CancellationToken cancel = default)
+    /// <summary>Which engine this is, docker's or podman's, whose builders know different Dockerfiles; and the platform of images that
+    /// it builds without being told which.</summary>
+    public async Task<(EngineKind Kind, string Platform)> IdentifyAsync(CancellationToken cancel = default)
     {
         var version = await CallAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
-        return EngineKind.Of(version.Version ?? "", (version.Components ?? []).Any(part => part.Name?.Contains("podman", StringComparison.OrdinalIgnoreCase) is true));
+        var isPodman = (version.Components ?? []).Any(part => part.Name?.Contains("podman", StringComparison.OrdinalIgnoreCase) is true);
+        // Which ARM it is only the much larger answer says.
+        var platform = version is { Os.Length: > 0, Arch: "amd64" or "arm64" } ? $"{version.Os}/{version.Arch}"
+            : (await DescribeAsync(cancel).ConfigureAwait(false)).Platform;
+        return (EngineKind.Of(version.Version ?? "", isPodman), platform);
     }
 
     [GeneratedRegex(@"digest: (sha256:[0-9a-f]{64})\b")]

@@ -82,6 +82,10 @@ public sealed partial class ContainerEngine : IDisposable
     /// <summary>Name and version as it gives them, such as <c>docker 28.5.2</c> or <c>podman 4.3.1</c>.</summary>
     public string Product => greeting.Product;
 
+    /// <summary>Whether it says that it builds with BuildKit where nobody says with what. Engines before 23 have it and do not
+    /// say so.</summary>
+    public bool PrefersBuildKit => greeting.PrefersBuildKit;
+
     /// <summary>Whether the engine runs on this machine, so that its containers see this machine's files.</summary>
     public bool IsLocal => Location.IsLocal;
 

@@ -46,7 +46,7 @@ internal sealed class DockerContexts
     }
 
     /// <summary>A context's engine.</summary>
-    /// <param name="name">The context.</param>
+    /// <param name="name">Name of a context of docker's client.</param>
     /// <param name="source">Where its name stands, for the message.</param>
     /// <exception cref="UsageException">There is no such context, or it cannot be read.</exception>
     public (string Address, EngineTls? Tls) Read(string name, string source)

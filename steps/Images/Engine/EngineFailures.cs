@@ -3,7 +3,7 @@ namespace CiSteps.Images;
 /// <summary>The container engine understood a request and refused it.</summary>
 /// <param name="status">HTTP status of the answer; 0 when the refusal came within a stream.</param>
 /// <param name="text">The engine's own text.</param>
-/// <param name="inner">The cause.</param>
+/// <param name="inner">What was caught; null where it was found without an exception.</param>
 public sealed class EngineRefusalException(int status, string text, Exception? inner = null) : Exception(text, inner)
 {
     /// <summary>HTTP status of the engine's answer; 0 when the refusal came within a stream.</summary>
@@ -52,7 +52,7 @@ public enum ImagePullFailure
 /// <param name="kind">The class of failure.</param>
 /// <param name="reference">What was to be pulled.</param>
 /// <param name="text">The engine's own text.</param>
-/// <param name="inner">The cause.</param>
+/// <param name="inner">What was caught; null where it was found without an exception.</param>
 public sealed class ImagePullException(ImagePullFailure kind, string reference, string text, Exception? inner = null)
     : Exception($"cannot pull \"{reference}\": {text}", inner)
 {

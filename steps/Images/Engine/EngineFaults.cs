@@ -97,7 +97,7 @@ public static partial class EngineFaults
     /// <param name="fault">What was found.</param>
     /// <param name="what">What was being done, such as <c>cannot build "web"</c>.</param>
     /// <param name="text">The engine's own text.</param>
-    /// <param name="inner">The cause.</param>
+    /// <param name="inner">What was caught; null where it was found without an exception.</param>
     public static UnavailableException ToStepFailure(EngineFault fault, string what, string text, Exception? inner = null) => new(
         fault == EngineFault.FrontEnd ? "registry-unreachable" : "engine",
         $"{what}: {text}; " + fault switch

@@ -28,6 +28,9 @@ internal sealed class EngineGreeting : IAuthProvider
     /// <summary>The newest version of the API that it serves; null when it does not say.</summary>
     public Version? Api => api;
 
+    /// <summary>Whether it builds with BuildKit where nobody says with what; engines before 23 do not say.</summary>
+    public bool PrefersBuildKit { get; private set; }
+
     /// <summary>Whether the answer was a container engine's.</summary>
     public bool IsEngine => status is >= 200 and < 300 && (api is not null || body.Trim() == "OK");
 
@@ -57,6 +60,7 @@ internal sealed class EngineGreeting : IAuthProvider
             greeting.status = (int)answer.StatusCode;
             greeting.body = await answer.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false);
             greeting.server = Header(answer, "Server");
+            greeting.PrefersBuildKit = Header(answer, "Builder-Version") == "2";
             greeting.api = Version.TryParse(Header(answer, "Api-Version"), out var version) ? version : null;
             return answer;
         }

@@ -5,7 +5,7 @@ using CiSteps.Hosting;
 namespace CiSteps.Images;
 
 /// <summary>TLS to an engine as docker's own client has it: ca.pem, cert.pem and key.pem of one folder.</summary>
-/// <param name="Folder">The folder.</param>
+/// <param name="Folder">Folder with ca.pem, cert.pem and key.pem.</param>
 /// <param name="Verify">Whether the engine has to show a certificate that is trusted.</param>
 /// <param name="Source">What named the folder, for messages.</param>
 /// <param name="IsAsked">Whether a variable asks for TLS; a folder alone only says where certificates are.</param>

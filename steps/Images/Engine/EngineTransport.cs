@@ -2,6 +2,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
+using CiSteps.Hosting.Options;
 using CiSteps.Hosting;
 using Docker.DotNet.Handler.Abstractions;
 using Microsoft.Extensions.Logging;
@@ -182,7 +183,7 @@ internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransport>, 
         }
         catch (OperationCanceledException late) when (!cancel.IsCancellationRequested)
         {
-            throw new TimeoutException($"no connection within {LongestHandshake.TotalSeconds:0} s", late);
+            throw new TimeoutException($"no connection within {Durations.Show(LongestHandshake)}", late);
         }
     }
 

@@ -154,6 +154,6 @@ internal sealed class SshConnections(EngineAddress address, IReadOnlyDictionary<
 
 /// <summary>ssh, or what it ran on the other machine, ended before the engine answered.</summary>
 /// <param name="said">What it said on its error stream.</param>
-/// <param name="inner">The cause.</param>
+/// <param name="inner">What was caught; null where it was found without an exception.</param>
 internal sealed class SshEndedException(string said, Exception? inner)
     : IOException(said.Length > 0 ? said : "ssh ended without a word", inner);

@@ -66,18 +66,15 @@ public static class ImageName
     /// </summary>
     public static string ReferrersTag(string digest)
     {
-        ArgumentNullException.ThrowIfNull(digest);
-        var colon = digest.IndexOf(':', StringComparison.Ordinal);
-        var (algorithm, digits) = (digest[..colon], digest[(colon + 1)..]);
+        var (algorithm, digits) = ImageReference.PartsOf(digest);
         return $"{algorithm[..Math.Min(32, algorithm.Length)]}-{digits[..Math.Min(64, digits.Length)]}";
     }
 
     /// <summary>The tag that marks a digest that must not be certified or promoted again; it points to that digest.</summary>
     public static string BarredTag(string digest)
     {
-        ArgumentNullException.ThrowIfNull(digest);
-        var hexadecimal = digest[(digest.IndexOf(':', StringComparison.Ordinal) + 1)..];
-        return "barred-" + hexadecimal[..Math.Min(32, hexadecimal.Length)];
+        var digits = ImageReference.PartsOf(digest).Digits;
+        return "barred-" + digits[..Math.Min(32, digits.Length)];
     }
 
     private static string Checked(string tag, string buildNumber) => ImageReference.IsTag(tag)

@@ -52,7 +52,7 @@ public sealed partial record ImageReference
 
     /// <summary>Reads a reference.</summary>
     /// <param name="text">What to read.</param>
-    /// <param name="reference">The reference.</param>
+    /// <param name="reference">What was read; null where the text is not one.</param>
     /// <param name="why">What is wrong with the text, when it is not one.</param>
     public static bool TryParse(string? text, [NotNullWhen(true)] out ImageReference? reference, out string why)
     {
@@ -136,6 +136,14 @@ public sealed partial record ImageReference
     public override string ToString() => Repository + Ending;
 
     internal string Ending => (Tag is null ? "" : ":" + Tag) + (Digest is null ? "" : "@" + Digest);
+
+    // A digest's algorithm and its hexadecimal digits.
+    internal static (string Algorithm, string Digits) PartsOf(string digest)
+    {
+        ArgumentNullException.ThrowIfNull(digest);
+        var colon = digest.IndexOf(':', StringComparison.Ordinal);
+        return (digest[..Math.Max(0, colon)], digest[(colon + 1)..]);
+    }
 
     internal static bool IsHost(string first) =>
         first == "localhost" || first.AsSpan().IndexOfAny('.', ':') >= 0 || first.Any(char.IsUpper);

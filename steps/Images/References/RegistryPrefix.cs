@@ -31,7 +31,7 @@ public sealed record RegistryPrefix
 
     /// <summary>Reads a prefix.</summary>
     /// <param name="text">What to read.</param>
-    /// <param name="prefix">The prefix.</param>
+    /// <param name="prefix">What was read; null where the text is not one.</param>
     /// <param name="why">What is wrong with the text, when it is not one.</param>
     public static bool TryParse(string? text, [NotNullWhen(true)] out RegistryPrefix? prefix, out string why)
     {

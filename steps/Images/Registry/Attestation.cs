@@ -6,14 +6,14 @@ using CiSteps.Hosting.Json;
 namespace CiSteps.Images;
 
 /// <summary>An in-toto statement that is attached to an image as an OCI referrer: in a DSSE envelope when the step has a key, bare when it has none.</summary>
-/// <param name="Statement">The statement.</param>
+/// <param name="Statement">The in-toto statement, read; not yet judged.</param>
 /// <param name="IsSigned">Whether the known key signed it. False when there is no key to check with.</param>
 public sealed record Attestation(JsonObject Statement, bool IsSigned)
 {
     private const string PredicateAnnotation = "in-toto.io/predicate-type";
 
     /// <summary>Attaches a statement.</summary>
-    /// <param name="registry">The client.</param>
+    /// <param name="registry">Client with the credentials for this registry.</param>
     /// <param name="context">The step, with its key.</param>
     /// <param name="image">The image, by digest; it must be in the registry.</param>
     /// <param name="predicateType">in-toto predicate type; people find the statement by it.</param>
@@ -29,7 +29,7 @@ public sealed record Attestation(JsonObject Statement, bool IsSigned)
     }
 
     /// <summary>The statements of one predicate type that are attached to an image. What is not a statement of that type is left out.</summary>
-    /// <param name="registry">The client.</param>
+    /// <param name="registry">Client with the credentials for this registry.</param>
     /// <param name="context">The step, with the key to check with.</param>
     /// <param name="image">The image, by digest.</param>
     /// <param name="predicateType">in-toto predicate type.</param>

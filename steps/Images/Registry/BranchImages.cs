@@ -40,8 +40,8 @@ public static class BranchImages
     private const int AtOnce = 8;
 
     /// <summary>All images of a repository of private branches, by their first tag, those that cannot be read too.</summary>
-    /// <param name="registry">The client.</param>
-    /// <param name="repository">The repository.</param>
+    /// <param name="registry">Client with the credentials for this registry.</param>
+    /// <param name="repository">Repository of private branches' images.</param>
     /// <param name="release">The repository of the same service's releases.</param>
     /// <param name="cancel">Gives up.</param>
     /// <exception cref="UsageException">Both are the same, so that nothing could be told apart.</exception>
@@ -83,7 +83,7 @@ public static class BranchImages
     }
 
     /// <summary>Removes images, several at once. After the first refusal no other is begun.</summary>
-    /// <param name="registry">The client.</param>
+    /// <param name="registry">Client with the credentials for this registry.</param>
     /// <param name="images">The images, as they were listed.</param>
     /// <param name="needed">Digests that stay, because other images are made of them.</param>
     /// <param name="cancel">Gives up.</param>
@@ -115,7 +115,7 @@ public static class BranchImages
     }
 
     /// <summary>Removes an image with its tags, what is attached to it, and the manifests that it alone is made of.</summary>
-    /// <param name="registry">The client.</param>
+    /// <param name="registry">Client with the credentials for this registry.</param>
     /// <param name="image">The image, as it was listed.</param>
     /// <param name="needed">Digests that stay, because other images are made of them.</param>
     /// <param name="cancel">Gives up.</param>

@@ -29,7 +29,7 @@ public sealed partial class RegistryClient
     /// <summary>Attaches a small document to a manifest as an OCI referrer. The same document is attached once only.</summary>
     /// <param name="subject">The image, by digest; it must be in the registry.</param>
     /// <param name="artifactType">Its type, such as <see cref="MediaTypes.InToto"/>.</param>
-    /// <param name="content">Its bytes.</param>
+    /// <param name="content">Bytes of the artifact's one layer.</param>
     /// <param name="annotations">Annotations.</param>
     /// <param name="cancel">Gives up.</param>
     /// <returns>The artifact's digest.</returns>

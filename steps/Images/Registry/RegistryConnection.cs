@@ -5,6 +5,7 @@ using System.Net.Http.Headers;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Options;
 using CiSteps.Hosting.Json;
 using CiSteps.Hosting;
 
@@ -258,7 +259,7 @@ internal sealed class RegistryConnection : IDisposable
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            throw new TransientFailure($"no answer within {LongestAttempt.TotalSeconds:0} s", null);
+            throw new TransientFailure($"no answer within {Durations.Show(LongestAttempt)}", null);
         }
     }
 

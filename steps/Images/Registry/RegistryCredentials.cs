@@ -43,7 +43,7 @@ public sealed class RegistryCredentials
     internal IReadOnlyDictionary<string, string> Environment { get; }
 
     /// <summary>A step's credentials.</summary>
-    /// <param name="context">The step.</param>
+    /// <param name="context">The step that asks: its options, log, clock and environment.</param>
     /// <param name="registries">The pipeline's own registries, <c>host[:port][/prefix]</c>: only they get what the environment gives.</param>
     /// <exception cref="UsageException">A user without a password, or the other way round; or a registry that is not
     /// one.</exception>

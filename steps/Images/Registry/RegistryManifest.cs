@@ -44,7 +44,7 @@ public sealed record ContentDescriptor(string MediaType, string Digest, long Siz
 }
 
 /// <summary>One entry of an index.</summary>
-/// <param name="Content">The manifest.</param>
+/// <param name="Content">Media type, digest and size of the manifest.</param>
 /// <param name="Platform">Such as <c>linux/amd64</c>; empty when it says none.</param>
 /// <param name="ArtifactType">Artifact type, if it is a referrer; else empty.</param>
 /// <param name="Annotations">Annotations.</param>
@@ -94,11 +94,11 @@ public sealed class RegistryManifest
     /// <summary>Annotations.</summary>
     public IReadOnlyDictionary<string, string> Annotations { get; }
 
-    /// <summary>Its descriptor.</summary>
+    /// <summary>Media type, digest and size, as an index names it.</summary>
     public ContentDescriptor Descriptor => new(MediaType, Digest, Bytes.Length);
 
     /// <summary>Reads a manifest.</summary>
-    /// <param name="bytes">Its bytes.</param>
+    /// <param name="bytes">The document as the registry sent it; the digest is over these bytes.</param>
     /// <param name="mediaType">As the registry said; null: as the manifest itself says.</param>
     /// <exception cref="UnavailableException">"registry-protocol": it is not a manifest, or a part of it is not what it must
     /// be.</exception>
@@ -119,7 +119,7 @@ public sealed class RegistryManifest
     internal static string DigestOf(ReadOnlySpan<byte> bytes) => DigestOf(bytes, "sha256");
 
     /// <summary>The digest by the algorithm of another digest.</summary>
-    internal static string DigestLike(string digest, ReadOnlySpan<byte> bytes) => DigestOf(bytes, digest.Split(':')[0]);
+    internal static string DigestLike(string digest, ReadOnlySpan<byte> bytes) => DigestOf(bytes, ImageReference.PartsOf(digest).Algorithm);
 
     private static string DigestOf(ReadOnlySpan<byte> bytes, string algorithm) =>
         algorithm + ":" + Convert.ToHexStringLower(algorithm switch
@@ -177,7 +177,7 @@ public sealed class RegistryManifest
 /// <param name="Platform">Such as <c>linux/amd64</c>.</param>
 /// <param name="ManifestDigest">Digest of its manifest.</param>
 /// <param name="ConfigDigest">Digest of its configuration; what engines call the image's id.</param>
-/// <param name="Labels">Its labels.</param>
+/// <param name="Labels">Labels of the configuration, name to value.</param>
 /// <param name="Created">When it was made, as it says itself; null when it does not.</param>
 public sealed record PlatformImage(string Platform, string ManifestDigest, string ConfigDigest, IReadOnlyDictionary<string, string> Labels, DateTimeOffset? Created = null);
 

@@ -24,15 +24,4 @@ public sealed record TaggedImage(string Digest, string? Revision, string? Versio
                 Bases = image.Label(ImageName.BasesLabel),
             } : null;
     }
-
-    /// <summary>The last certified image of a component: what <c>&lt;major&gt;-production</c> points to; null before the first.</summary>
-    /// <param name="registry">The client.</param>
-    /// <param name="repository">The component's release repository (not the one of private branches).</param>
-    /// <param name="major">Its major version.</param>
-    /// <param name="cancel">Gives up.</param>
-    public static Task<TaggedImage?> FindCertifiedAsync(RegistryClient registry, ImageReference repository, int major, CancellationToken cancel = default)
-    {
-        ArgumentNullException.ThrowIfNull(repository);
-        return FindAsync(registry, repository.WithTag(ImageName.ProductionTag(major)), cancel);
-    }
 }

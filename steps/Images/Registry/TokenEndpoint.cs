@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json.Nodes;
+using CiSteps.Hosting.Options;
 using CiSteps.Hosting.Json;
 using CiSteps.Hosting;
 
@@ -52,7 +53,7 @@ internal sealed class TokenEndpoint(HttpClient http, TimeProvider time, Func<Htt
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            throw new TransientFailure($"the token endpoint {address.Authority} gave no answer within {LongestAttempt.TotalSeconds:0} s", null);
+            throw new TransientFailure($"the token endpoint {address.Authority} gave no answer within {Durations.Show(LongestAttempt)}", null);
         }
     }
 

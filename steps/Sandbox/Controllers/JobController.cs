@@ -6,7 +6,6 @@ namespace CiSteps.Sandbox.Controllers;
 /// <summary>Runs jobs: pods until enough succeeded, too many failed, or the time is up.</summary>
 internal sealed class JobController
 {
-    private const string IndexAnnotation = "batch.kubernetes.io/job-completion-index";
     private static readonly TimeSpan FirstBackOff = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LongestBackOff = TimeSpan.FromMinutes(6);
 
@@ -115,7 +114,7 @@ internal sealed class JobController
         if (job.Num("spec", "activeDeadlineSeconds") is { } deadline && status.Time("startTime") is { } started && now - started >= TimeSpan.FromSeconds(Math.Min(deadline, int.MaxValue)))
             return ("Failed", "DeadlineExceeded", "Job was active longer than specified deadline");
         var wanted = job.Num("spec", "completions");
-        var enough = IsIndexed(job) ? tally.Indexes.Count >= wanted
+        var enough = JobPods.IsIndexed(job) ? tally.Indexes.Count >= wanted
             : wanted is { } completions ? tally.Succeeded >= completions
             // A work queue: one success and nobody at work any more.
             : tally.Succeeded > 0 && active.Count == 0;
@@ -127,7 +126,7 @@ internal sealed class JobController
         var parallelism = job.Int(1, "spec", "parallelism");
         var completions = job.Num("spec", "completions");
         var wanted = completions is { } total
-            ? (int)Math.Min(parallelism, total - (IsIndexed(job) ? tally.Indexes.Count : tally.Succeeded))
+            ? (int)Math.Min(parallelism, total - (JobPods.IsIndexed(job) ? tally.Indexes.Count : tally.Succeeded))
             : tally.Succeeded > 0 ? active.Count : parallelism;
         if (active.Count > wanted)
         {
@@ -152,10 +151,10 @@ internal sealed class JobController
 
         while (active.Count < wanted)
         {
-            var index = IsIndexed(job) ? FreeIndex(tally, active) : (int?)null;
+            var index = JobPods.IsIndexed(job) ? JobPods.FreeIndex(tally, active) : (int?)null;
             try
             {
-                var pod = api.Create(Kinds.Pods, job.Namespace(), Pod(job, index));
+                var pod = api.Create(Kinds.Pods, job.Namespace(), JobPods.Make(job, index));
                 active.Add(pod);
                 events.Normal(job, "SuccessfulCreate", $"Created pod: {pod.Name()}");
             }
@@ -167,42 +166,6 @@ internal sealed class JobController
         }
 
         return null;
-    }
-
-    private static JsonObject Pod(JsonObject job, int? index)
-    {
-        var pod = PodTemplates.Instantiate(job.Obj("spec", "template"), job, Kinds.Jobs);
-        if (index is not { } number)
-            return pod;
-        var text = number.ToString(System.Globalization.CultureInfo.InvariantCulture);
-        var metadata = pod.Obj("metadata")!;
-        metadata["generateName"] = $"{job.Name()}-{text}-";
-        metadata.Ensure("annotations")[IndexAnnotation] = text;
-        metadata.Ensure("labels")[IndexAnnotation] = text;
-        var spec = pod.Obj("spec")!;
-        spec["hostname"] = $"{job.Name()}-{text}";
-        foreach (var container in spec.Objs("initContainers").Concat(spec.Objs("containers")))
-        {
-            if (container["env"] is not JsonArray env)
-                container["env"] = env = [];
-            env.Add((JsonNode?)new JsonObject { ["name"] = "JOB_COMPLETION_INDEX", ["value"] = text });
-        }
-
-        return pod;
-    }
-
-    private static bool IsIndexed(JsonNode job) => job.Str("spec", "completionMode") == "Indexed";
-
-    internal static int? IndexOf(JsonNode pod) => int.TryParse(pod.Annotation(IndexAnnotation), out var index) ? index : null;
-
-    private static int FreeIndex(JobTally tally, List<JsonObject> active)
-    {
-        var done = tally.Indexes;
-        var taken = active.Select(IndexOf).ToHashSet();
-        var index = 0;
-        while (done.Contains(index) || taken.Contains(index))
-            index++;
-        return index;
     }
 
     private void Remove(JsonObject job, JsonObject pod)
@@ -231,12 +194,12 @@ internal sealed class JobController
     private static void WriteCounters(JsonObject job, JsonObject status, JobTally tally, List<JsonObject> active, int terminating)
     {
         ReplicaSetController.SetCount(status, "active", active.Count);
-        ReplicaSetController.SetCount(status, "succeeded", IsIndexed(job) ? tally.Indexes.Count : tally.Succeeded);
+        ReplicaSetController.SetCount(status, "succeeded", JobPods.IsIndexed(job) ? tally.Indexes.Count : tally.Succeeded);
         ReplicaSetController.SetCount(status, "failed", tally.Failed);
         status["ready"] = active.Count(PodReading.IsReady);
         status["terminating"] = terminating;
         status["uncountedTerminatedPods"] = new JsonObject();
-        if (IsIndexed(job))
+        if (JobPods.IsIndexed(job))
             status["completedIndexes"] = tally.CompletedIndexes();
     }
 

@@ -53,7 +53,7 @@ internal sealed class JobTally
             {
                 succeeded++;
                 failedInRow = 0;
-                if (JobController.IndexOf(pod) is { } index)
+                if (JobPods.IndexOf(pod) is { } index)
                     indexes.Add(index);
             }
             else if (!dismissed.Contains(pod.Uid()))

@@ -19,6 +19,7 @@ internal sealed class PodWorker : IDisposable
     private readonly PodNetwork network;
     private readonly PodVolumes volumes;
     private readonly ContainerLauncher launcher;
+    private readonly ContainerEnds ends;
     private readonly List<ContainerRun> runs = [];
     private readonly Channel<bool> wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly ConcurrentQueue<string> ended = new();
@@ -40,6 +41,7 @@ internal sealed class PodWorker : IDisposable
         network = new(context, pod, folder);
         volumes = new(context.Api, pod, folder, memoryFolder, Path.Combine(context.Folder, "claims"), context.Tokens, context.Time);
         launcher = new(context, pod, network, volumes, folder, Wake);
+        ends = new(context, launcher, runs, node);
         var inits = pod.Objs("spec", "initContainers").ToList();
         foreach (var init in inits)
             runs.Add(new(init, init.Str("restartPolicy") == "Always" ? ContainerRole.Sidecar : ContainerRole.Init, "PodInitializing"));
@@ -139,7 +141,7 @@ internal sealed class PodWorker : IDisposable
             if (later is not null)
                 await later.DisposeAsync().ConfigureAwait(false);
             foreach (var run in runs)
-                await StopProbesAsync(run).ConfigureAwait(false);
+                await ContainerEnds.StopProbesAsync(run).ConfigureAwait(false);
         }
     }
 
@@ -157,7 +159,7 @@ internal sealed class PodWorker : IDisposable
             if (left <= TimeSpan.Zero)
             {
                 context.Events.Normal(pod, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline", host: node);
-                await KillAllAsync(Grace(), ct).ConfigureAwait(false);
+                await ends.StopAllAsync(pod, Grace(), ct).ConfigureAwait(false);
                 forced = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline");
                 await ReleaseAsync(ct).ConfigureAwait(false);
                 WriteStatus();
@@ -236,10 +238,10 @@ internal sealed class PodWorker : IDisposable
                 run.Redefine(spec);
             if (!run.IsBeingReplaced || run.State != RunState.Running)
                 continue;
-            await StopProbesAsync(run).ConfigureAwait(false);
+            await ContainerEnds.StopProbesAsync(run).ConfigureAwait(false);
             context.Events.Normal(pod, "Killing", $"Container {run.Name} definition changed, will be restarted", ContainerLauncher.FieldPath(run), node);
             await launcher.StopAsync(run, Grace(), ct).ConfigureAwait(false);
-            await NoteEndAsync(run, ct).ConfigureAwait(false);
+            await ends.NoteAsync(run, ct).ConfigureAwait(false);
         }
     }
 
@@ -257,7 +259,7 @@ internal sealed class PodWorker : IDisposable
     {
         if (PodStatus.Phase(pod, runs) is not ("Succeeded" or "Failed"))
             return false;
-        await KillAllAsync(Grace(), ct).ConfigureAwait(false);
+        await ends.StopAllAsync(pod, Grace(), ct).ConfigureAwait(false);
         await ReleaseAsync(ct).ConfigureAwait(false);
         return true;
     }
@@ -274,65 +276,23 @@ internal sealed class PodWorker : IDisposable
         while (ended.TryPeek(out var id))
         {
             if (runs.Find(r => r.Id == id && r.State == RunState.Running) is { } run)
-                await NoteEndAsync(run, ct).ConfigureAwait(false);
+                await ends.NoteAsync(run, ct).ConfigureAwait(false);
             ended.TryDequeue(out _);
-        }
-    }
-
-    private async Task NoteEndAsync(ContainerRun run, CancellationToken ct)
-    {
-        var facts = await context.Runtime.InspectAsync(run.Id!, ct).ConfigureAwait(false);
-        if (facts is { Running: true })
-            return;
-        await StopProbesAsync(run).ConfigureAwait(false);
-        await launcher.NoteEndAsync(run, facts, ct).ConfigureAwait(false);
-    }
-
-    private static async Task StopProbesAsync(ContainerRun run)
-    {
-        if (run.Probes is { } probes)
-        {
-            run.Probes = null;
-            await probes.DisposeAsync().ConfigureAwait(false);
         }
     }
 
     private TimeSpan Grace() =>
         TimeSpan.FromSeconds(pod.Num("metadata", "deletionGracePeriodSeconds") ?? pod.Num("spec", "terminationGracePeriodSeconds") ?? 30);
 
-    private async Task KillAllAsync(TimeSpan grace, CancellationToken ct)
-    {
-        // Sidecars outlive the containers they serve.
-        foreach (var group in runs.Where(r => r.State == RunState.Running).GroupBy(r => r.Role == ContainerRole.Sidecar).OrderBy(g => g.Key))
-        {
-            await Task.WhenAll(group.Select(async run =>
-            {
-                await StopProbesAsync(run).ConfigureAwait(false);
-                context.Events.Normal(pod, "Killing", $"Stopping container {run.Name}", ContainerLauncher.FieldPath(run), node);
-                await launcher.StopAsync(run, grace, ct).ConfigureAwait(false);
-                await NoteEndAsync(run, ct).ConfigureAwait(false);
-            })).ConfigureAwait(false);
-        }
-    }
-
     private async Task TerminateAsync(CancellationToken ct)
     {
         if (!gone)
         {
-            await KillAllAsync(Grace(), ct).ConfigureAwait(false);
+            await ends.StopAllAsync(pod, Grace(), ct).ConfigureAwait(false);
             WriteStatus();
         }
 
-        foreach (var run in runs)
-        {
-            await StopProbesAsync(run).ConfigureAwait(false);
-            foreach (var id in (string?[])[run.Id, run.PreviousId])
-            {
-                if (id is not null)
-                    await context.Runtime.RemoveAsync(id, ct).ConfigureAwait(false);
-            }
-        }
-
+        await ends.RemoveAllAsync(ct).ConfigureAwait(false);
         await network.RemoveAsync(ct).ConfigureAwait(false);
         context.Tokens?.Forget(pod.Uid());
         foreach (var folder in (string[])[this.folder, memoryFolder])

@@ -47,7 +47,7 @@ public static class ChainPlanner
 {
 
     /// <summary>What the triggers queue when the branch has moved.</summary>
-    /// <param name="tree">The settings.</param>
+    /// <param name="tree">All projects, configurations, templates and recipes, as they were read.</param>
     /// <param name="branch">Its logical name, such as <c>ci/greeting</c>.</param>
     /// <param name="project">Only triggers of this project and those below it; null for all.</param>
     /// <exception cref="UsageException">No trigger takes the branch; the message names the filters.</exception>

@@ -6,7 +6,7 @@ namespace CiSteps.TeamCity.Checking;
 public static class SettingsCheck
 {
     /// <summary>Findings in the order of files and lines.</summary>
-    /// <param name="tree">The settings.</param>
+    /// <param name="tree">All projects, configurations, templates and recipes, as they were read.</param>
     /// <param name="strict">Also what is only suspicious: names that nobody is known to write.</param>
     public static IReadOnlyList<Finding> Run(SettingsTree tree, bool strict = false)
     {

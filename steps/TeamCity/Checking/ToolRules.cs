@@ -18,7 +18,7 @@ public static class ToolRules
     }
 
     /// <summary>Asks the executables for their options and finds those that they do not know.</summary>
-    /// <param name="tree">The settings.</param>
+    /// <param name="tree">All projects, configurations, templates and recipes, as they were read.</param>
     /// <param name="toolsFolder">Where the executables are.</param>
     /// <param name="cancel">Stops the asking.</param>
     /// <returns>Findings, and the executables that are not there and so were not asked.</returns>

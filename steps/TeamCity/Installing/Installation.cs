@@ -46,7 +46,7 @@ public sealed class Installation
     /// <summary>Installs, or prints what it would do.</summary>
     /// <param name="context">Where it is said.</param>
     /// <param name="request">What was asked for.</param>
-    /// <param name="tree">The settings.</param>
+    /// <param name="tree">All projects, configurations, templates and recipes, as they were read.</param>
     /// <param name="places">All places in them that hold a secret.</param>
     /// <param name="secrets">The given secrets, by the place's name.</param>
     /// <param name="cancel">Stops it.</param>

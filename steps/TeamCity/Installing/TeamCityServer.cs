@@ -19,7 +19,7 @@ internal sealed record VersionedSettings(bool IsEnabled, string RootId, string F
 /// <summary>What the server says of the last load from the repository.</summary>
 /// <param name="Stamp">Changes with each new word.</param>
 /// <param name="IsWarning">Whether the server is not content.</param>
-/// <param name="Message">Its words.</param>
+/// <param name="Message">What the server says of it, in its words.</param>
 /// <param name="Errors">What is wrong in which file.</param>
 internal sealed record ImportStatus(string Stamp, bool IsWarning, string Message, IReadOnlyList<string> Errors);
 

@@ -37,7 +37,7 @@ public static partial class ServiceSettings
 
     /// <summary>The files by their path below <c>.teamcity</c>.</summary>
     /// <param name="folder">The <c>.teamcity</c> folder with the chains to take as the pattern.</param>
-    /// <param name="request">The service.</param>
+    /// <param name="request">What is asked for: name, repository, branches.</param>
     /// <exception cref="UsageException">The pattern is not there, or the request is wrong.</exception>
     public static IReadOnlyDictionary<string, string> For(string folder, ServiceRequest request)
     {

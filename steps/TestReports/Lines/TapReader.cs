@@ -8,7 +8,7 @@ namespace CiSteps.TestReports.Lines;
 internal sealed partial class TapReader(string source, string root) : ILineReader
 {
     private readonly CaseList cases = new(root);
-    private readonly Stack<Level> levels = new([new Level(0, 0)]);
+    private readonly Stack<Level> levels = new([new Level(0)]);
     private readonly Stack<string> announced = new();
     private readonly StringBuilder yaml = new();
     private int yamlIndent = -1;
@@ -95,7 +95,7 @@ internal sealed partial class TapReader(string source, string root) : ILineReade
         while (level.Indent < indent)
         {
             level.ChildrenFrom ??= cases.Count;
-            levels.Push(level = new Level(level.Indent + 4, cases.Count));
+            levels.Push(level = new Level(level.Indent + 4));
         }
         return level;
     }
@@ -205,7 +205,7 @@ internal sealed partial class TapReader(string source, string root) : ILineReade
     private void EndDocument()
     {
         while (levels.TryPop(out var level)) Close(level);
-        levels.Push(new Level(0, cases.Count));
+        levels.Push(new Level(0));
         lastCase = lastIndent = -1;
     }
 
@@ -244,11 +244,9 @@ internal sealed partial class TapReader(string source, string root) : ILineReade
     [GeneratedRegex(@"\s#\s*time=([0-9.]+)(ms|s)\s*$")]
     private static partial Regex Time();
 
-    private sealed class Level(int indent, int firstCase)
+    private sealed class Level(int indent)
     {
         public int Indent => indent;
-
-        public int FirstCase => firstCase;
 
         public int Count { get; set; }
 

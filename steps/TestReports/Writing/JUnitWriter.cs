@@ -4,7 +4,7 @@ using System.Xml;
 namespace CiSteps.TestReports;
 
 /// <summary>Writes runs as one JUnit XML file, in the form that surefire's schema and build servers read.</summary>
-public static class JUnitWriter
+internal static class JUnitWriter
 {
     /// <summary>Writes to a stream, which is left open.</summary>
     public static void Write(Stream stream, IReadOnlyList<FinishedRun> runs)

@@ -4,7 +4,7 @@ using System.Text.Json;
 namespace CiSteps.TestReports;
 
 /// <summary>Writes runs in one normalised JSON form, whatever format they came from.</summary>
-public static class ResultsJson
+internal static class ResultsJson
 {
     /// <summary>Writes to a stream, which is left open.</summary>
     public static void Write(Stream stream, IReadOnlyList<FinishedRun> runs)

@@ -59,9 +59,9 @@ public interface ITestbeds : IDisposable
 public static class TestbedPickUp
 {
     /// <summary>Picks a testbed up; a lapsed lease is taken anew.</summary>
-    /// <param name="testbeds">The pool.</param>
+    /// <param name="testbeds">The pool, or the one cluster under a lock.</param>
     /// <param name="held">What reserve-testbed handed over.</param>
-    /// <param name="run">The chain.</param>
+    /// <param name="run">The chain that the claim is of.</param>
     /// <param name="wait">How long to wait for another testbed.</param>
     /// <param name="log">Told when a lease had lapsed.</param>
     /// <param name="cancel">Stops it.</param>

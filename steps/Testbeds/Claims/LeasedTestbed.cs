@@ -18,11 +18,11 @@ public sealed class LeasedTestbed : IAsyncDisposable
     private int disposed;
 
     /// <param name="held">What is held.</param>
-    /// <param name="kubeconfig">Its credentials.</param>
+    /// <param name="kubeconfig">Kubeconfig for as long as the lease holds, as YAML.</param>
     /// <param name="ns">The leased namespace; null for a whole cluster.</param>
     /// <param name="leaseDuration">How long a renewal holds; see <see cref="LeaseTimes.LeaseDuration"/>.</param>
     /// <param name="renew">Renews once; the result is null, or why the lease is lost. Broken connections are exceptions.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="time">Clock that all waiting and all limits go by.</param>
     /// <param name="log">Told when the lease is lost.</param>
     /// <param name="onDispose">Called at the end.</param>
     internal LeasedTestbed(HeldTestbed held, string kubeconfig, string? ns, TimeSpan leaseDuration, Func<CancellationToken, Task<string?>> renew,

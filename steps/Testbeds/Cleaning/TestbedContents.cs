@@ -6,10 +6,10 @@ using CiSteps.Testbeds.Pool;
 namespace CiSteps.Testbeds.Cleaning;
 
 /// <summary>One object on a testbed.</summary>
-/// <param name="Kind">Its kind.</param>
+/// <param name="Kind">Kind, with group and plural.</param>
 /// <param name="Namespace">Its namespace; null for a cluster-wide one.</param>
 /// <param name="Name">metadata.name.</param>
-/// <param name="Uid">Its uid.</param>
+/// <param name="Uid">The server's id of this very object: one made anew under the name has another.</param>
 /// <param name="Finalizers">What holds up its deletion.</param>
 /// <param name="IsTerminating">Whether it is being deleted already.</param>
 internal sealed record TestbedObject(Kind Kind, string? Namespace, string Name, string Uid, IReadOnlyList<string> Finalizers, bool IsTerminating)

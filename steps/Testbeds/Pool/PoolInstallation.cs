@@ -22,7 +22,7 @@ public static class PoolInstallation
     public static async Task ApplyAsync(Cluster management, PoolOptions options, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(management);
-        var manifests = ManifestSet.Parse(Manifests(options), "the pool's manifests");
+        var manifests = ManifestFiles.Parse(Manifests(options), "the pool's manifests");
         if (await management.ApplyAsync(manifests, dryRun: false, cancel).ConfigureAwait(false) is { } failure)
             throw new UnavailableException("pool-not-installed", $"the management cluster {management.Server} does not take the pool's objects: {failure.Text}; an administrator's kubeconfig is needed once (testbed-pool install)");
     }

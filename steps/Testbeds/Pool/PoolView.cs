@@ -6,7 +6,7 @@ namespace CiSteps.Testbeds.Pool;
 
 /// <summary>One testbed, for people and programs.</summary>
 /// <param name="Name">Name of its Testbed object.</param>
-/// <param name="Class">Its class.</param>
+/// <param name="Class">Name of its TestbedClass.</param>
 /// <param name="Phase">Provisioning, Cleaning, Free, Leased, Revoking or Quarantined.</param>
 /// <param name="Since">When the phase began.</param>
 /// <param name="Claim">The claim that holds it; null for none.</param>

@@ -16,8 +16,8 @@ internal interface ITestbedProvider
     Task<LeaseCredentials> IssueAsync(TestbedClass its, Testbed testbed, TestbedLease lease, TimeSpan validFor, CancellationToken cancel);
 
     /// <summary>Makes the credentials of all leases worthless, and comes back only when the given one is refused.</summary>
-    /// <param name="its">The class.</param>
-    /// <param name="testbed">The testbed.</param>
+    /// <param name="its">Class whose provider and limits count.</param>
+    /// <param name="testbed">The testbed as the pool's cluster has it.</param>
     /// <param name="kubeconfig">The ending lease's credentials; null when none were issued.</param>
     /// <param name="cancel">Stops it.</param>
     Task RevokeAsync(TestbedClass its, Testbed testbed, string? kubeconfig, CancellationToken cancel);

@@ -25,8 +25,8 @@ internal static class LeaseAccounts
     /// <summary>Makes the account, its rights and its token.</summary>
     /// <param name="cluster">The testbed, as administrator.</param>
     /// <param name="administrators">The administrator's kubeconfig: address and authority are taken from it.</param>
-    /// <param name="testbed">The testbed.</param>
-    /// <param name="lease">The lease.</param>
+    /// <param name="testbed">Testbed whose cluster gets the account.</param>
+    /// <param name="lease">Lease that the account is named after and ends with.</param>
     /// <param name="validFor">How long the token is good for at most.</param>
     /// <param name="cancel">Stops it.</param>
     /// <returns>A kubeconfig with the token.</returns>

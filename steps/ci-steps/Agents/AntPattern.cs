@@ -3,7 +3,11 @@ using System.Text.RegularExpressions;
 
 namespace CiSteps.Cli.Agents;
 
-/// <summary>An Ant-like path pattern: <c>?</c>, <c>*</c> within a name, <c>**</c> over folders.</summary>
+/// <summary>
+/// A pattern of TeamCity's artifact rules: <c>?</c>, <c>*</c> within a name, <c>**</c> over folders. It is the server's dialect,
+/// not that of ci-steps.yaml (<see cref="Hosting.PathGlobs"/>): braces and <c>!</c> are plain letters in it, and what a target
+/// keeps is relative to the folder above the first wildcard.
+/// </summary>
 internal sealed class AntPattern
 {
     private readonly Regex regex;

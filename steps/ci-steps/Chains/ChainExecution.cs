@@ -22,13 +22,13 @@ internal sealed class ChainExecution : IDisposable
     private readonly Dictionary<string, Task> tasks = new(StringComparer.Ordinal);
 
     /// <summary>A chain ready to run.</summary>
-    /// <param name="tree">The settings.</param>
+    /// <param name="tree">All projects, configurations, templates and recipes, as they were read.</param>
     /// <param name="plan">What runs.</param>
-    /// <param name="chain">Its record.</param>
+    /// <param name="chain">Where builds, logs and artifacts of this run are written.</param>
     /// <param name="workspace">Where agents work.</param>
     /// <param name="agentCount">How many builds run at once.</param>
     /// <param name="options">What builds share.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="time">Clock that all waiting and all limits go by.</param>
     /// <param name="changed">Told of each change of a build; from any thread.</param>
     /// <param name="finishedBefore">Builds of this chain that ended in an earlier run, by configuration id.</param>
     public ChainExecution(SettingsTree tree, ChainPlan plan, ChainRecord chain, Workspace workspace, int agentCount, ExecutionOptions options, TimeProvider time,

@@ -11,14 +11,14 @@ namespace CiSteps.Cli.Commands;
 /// </summary>
 internal static class ReportCommand
 {
-    private static readonly StepOption<string> Chain = StepOption.Text("chain", "number of the chain; default: the last one");
-    private static readonly StepOption<string> Branch = StepOption.Text("branch", "the last chain of this branch");
+    private static readonly StepOption<string> Number = StepOption.Text("run", "number of the run; default: the last one");
+    private static readonly StepOption<string> Branch = StepOption.Text("branch", "the last run of this branch");
     private static readonly StepOption<string> Page = StepOption.Text("report", "also write the HTML report to this file");
 
     public static ProgramCommand Create() => new("report",
         "Shows what a chain on this machine came to and writes its report anew, from what the run recorded; runs nothing.",
         [
-            Chain, Branch, RunCommand.SettingsFolder, RunCommand.Repository, RunCommand.WorkspaceFolder,
+            Number, Branch, RunCommand.SettingsFolder, RunCommand.Repository, RunCommand.WorkspaceFolder,
             Page, RunCommand.SummaryFile,
         ], RunAsync);
 
@@ -51,12 +51,12 @@ internal static class ReportCommand
 
     private static ChainRecord Find(OptionValues settings, string workspace)
     {
-        var (id, branch, chains) = (settings.Find(Chain), settings.Find(Branch), Workspace.ChainsOf(workspace));
-        if (id is not null && branch is not null) throw new UsageException("give --chain or --branch, not both");
+        var (id, branch, chains) = (settings.Find(Number), settings.Find(Branch), Workspace.ChainsOf(workspace));
+        if (id is not null && branch is not null) throw new UsageException("give --run or --branch, not both");
         if (id is not null)
         {
             return ChainRecord.Find(chains, id) ?? throw new UsageException(
-                $"the workspace \"{workspace}\" has no chain \"{id}\"; give another number, or another --workspace");
+                $"the workspace \"{workspace}\" does not have a run \"{id}\"; give another number, or another --workspace");
         }
         var which = branch is null ? "" : $" of \"{branch}\"";
         return ChainRecord.Last(chains, branch) ?? throw new UsageException(

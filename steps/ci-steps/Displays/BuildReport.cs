@@ -23,7 +23,7 @@ internal static class BuildReport
             [
                 ("branch", chain.Branch.Name),
                 ("commit", chain.Revisions.Values.FirstOrDefault() ?? ""),
-                ("chain", chain.Id),
+                ("run", chain.Id),
                 ("repository", chain.Repository),
                 ("started", chain.StartedAt.ToString("u")),
             ],

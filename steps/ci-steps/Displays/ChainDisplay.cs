@@ -24,7 +24,7 @@ internal sealed class ChainDisplay : IDisposable
     /// <summary>A display.</summary>
     /// <param name="output">Where it writes.</param>
     /// <param name="coloured">A terminal with colours and a live line; else plain lines.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="time">Clock that all waiting and all limits go by.</param>
     public ChainDisplay(TextWriter output, bool coloured, TimeProvider time)
     {
         (terminal, this.time) = (new Terminal(output, coloured, time), time);
@@ -41,7 +41,7 @@ internal sealed class ChainDisplay : IDisposable
             shown.Clear();
             nameWidth = Math.Max(8, all.Select(build => build.Build.Name.Length).DefaultIfEmpty(8).Max());
         }
-        Line("", $"chain {chain.Id}: {chain.Branch.Name} at {chain.ShortCommit} of {chain.Repository}", Ink.Bold);
+        Line("", $"run {chain.Id}: {chain.Branch.Name} at {chain.ShortCommit} of {chain.Repository}", Ink.Bold);
         Line("", string.Join(" -> ", all.Select(build => build.Build.Name)), Ink.Grey);
     }
 

@@ -15,7 +15,7 @@ internal static class ClosingTable
     /// <summary>A chain's heading, its table, and where its report is.</summary>
     public static IEnumerable<string> Of(ChainRecord chain, IReadOnlyList<BuildRun> builds, bool succeeded, string report) =>
     [
-        $"chain {chain.Id}: {chain.Branch.Name} at {chain.ShortCommit}: {(succeeded ? "done" : "failed")}",
+        $"run {chain.Id}: {chain.Branch.Name} at {chain.ShortCommit}: {(succeeded ? "done" : "failed")}",
         .. Lines(builds),
         $"  report: {report}",
     ];

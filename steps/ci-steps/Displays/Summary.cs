@@ -17,7 +17,7 @@ internal static class Summary
     /// <summary>One chain.</summary>
     public static JsonObject Of(ChainRecord chain, IReadOnlyList<BuildRun> builds, bool succeeded, string report) => new()
     {
-        ["chain"] = chain.Id,
+        ["run"] = chain.Id,
         ["branch"] = chain.Branch.Name,
         ["commit"] = chain.Revisions.Values.FirstOrDefault() ?? "",
         ["outcome"] = succeeded ? "done" : "failed",

@@ -21,19 +21,21 @@ internal sealed class RegistryChecks(StepContext context, PipelineDefinition pip
         try
         {
             using var client = RegistryClient.Open(context, registry.PlainHttp, push, registry.Pull);
-            var released = ImageReference.Parse($"{push}/{component.Name}:{component.Major}-production");
+            var released = ImageName.Repository(push, registry.BranchPrefix, component.Name, isDefaultBranch: true)
+                .WithTag(ImageName.ProductionTag(component.Major));
             var digest = await client.FindDigestAsync(released, cancel);
-            looks.Add(new("registry, pulling", true, $"{push} answers; {component.Name} " + (digest is null ? "has no production tag yet" : $"is production ready at {digest[..Math.Min(19, digest.Length)]}")));
+            looks.Add(new("registry, pulling", true, $"{push} answers; {component.Name} " + (digest is null ? "has no production tag yet" : $"is production ready at {ShortId.Of(digest)}")));
             looks.Add(Clock(client.ClockDifference));
-            var branch = $"{push}/{registry.BranchPrefix}/{component.Name}";
-            looks.Add(await PushAsync(client, ImageReference.Parse(branch)) is { } noPush
+            var branch = ImageName.Repository(push, registry.BranchPrefix, component.Name, isDefaultBranch: false);
+            looks.Add(await PushAsync(client, branch) is { } noPush
                 ? new("registry, pushing", false, noPush, $"image-build pushes private branches' images to {branch}: give this user that right")
                 : new("registry, pushing", true, $"may push to {branch}, as image-build does"));
             // Which side this is, a registry cannot say.
             looks.Add(await PushAsync(client, released) is { } noTag
                 ? new("registry, tagging", null, noTag, $"as it should be on the branch side; certify needs the right to push to {released.Repository}")
                 : new("registry, tagging", true, $"may push and tag {released.Repository}, as certify does; the branch side's user should not"));
-            if (registry.Pull != push) looks.Add(await NodesAsync(client, ImageReference.Parse($"{registry.Pull}/{component.Name}:{component.Major}-production")));
+            if (RegistryPair.Parse(push, registry.Pull).ToPull(released) is var pulled && pulled != released)
+                looks.Add(await NodesAsync(client, pulled));
         }
         catch (Exception failure) when (DoctorCheck.IsFinding(failure))
         {

@@ -13,7 +13,7 @@ namespace CiSteps.Cli.Pruning;
 internal sealed record ImagesInUse(string Repository, IReadOnlyDictionary<string, string> Tips, IReadOnlySet<string> Chains, IReadOnlyDictionary<string, string> Production, IReadOnlyDictionary<string, string> Named);
 
 /// <summary>The decision for one image.</summary>
-/// <param name="Image">The image.</param>
+/// <param name="Image">Digest with all its tags.</param>
 /// <param name="KeptBecause">Why it stays; null: it goes.</param>
 internal sealed record PruneDecision(BranchImage Image, string? KeptBecause)
 {

@@ -11,7 +11,7 @@ namespace CiSteps.Cli.Records;
 
 /// <summary>A chain on disk: what was built, how each build ended, and where its log and artifacts are.</summary>
 /// <param name="Folder">Its folder in the workspace.</param>
-/// <param name="Id">Number in the workspace.</param>
+/// <param name="Id">Number of the run in the workspace, four digits; <see cref="RunIdentity.Chain"/>, which steps name in labels and statements, is the chain.</param>
 /// <param name="Branch">The branch that it built.</param>
 /// <param name="Revisions">Commit by VCS root id.</param>
 /// <param name="StartedAt">When it was queued.</param>
@@ -33,7 +33,7 @@ internal sealed record ChainRecord(
     public IReadOnlyList<(string Id, string Name, bool Closes)> Builds { get; init; } = [];
 
     /// <summary>The one commit, shortened, for people.</summary>
-    public string ShortCommit => Revisions.Values.FirstOrDefault() is { } commit ? commit[..Math.Min(8, commit.Length)] : "";
+    public string ShortCommit => Revisions.Values.FirstOrDefault() is { } commit ? ShortId.Of(commit) : "";
 
     /// <summary>Where its HTML report is.</summary>
     public string ReportFile => Path.Combine(Folder, "report.html");

@@ -25,7 +25,7 @@ internal sealed class RunSandbox : IAsyncDisposable
     public IReadOnlyDictionary<string, string> Parameters { get; }
 
     /// <summary>Which of the two kubeconfigs the settings ask for and nobody gave.</summary>
-    /// <param name="tree">The settings.</param>
+    /// <param name="tree">All projects, configurations, templates and recipes, as they were read.</param>
     /// <param name="given">Whether a parameter has a value from outside.</param>
     public static IReadOnlyList<string> Missing(SettingsTree tree, Func<string, bool> given)
     {
@@ -45,7 +45,7 @@ internal sealed class RunSandbox : IAsyncDisposable
     /// <param name="keep">Bring it up in the background, so that it outlives the run.</param>
     /// <param name="say">Told what happens.</param>
     /// <param name="log">Told of parts that fail.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="time">Clock that all waiting and all limits go by.</param>
     /// <param name="cancel">Gives up.</param>
     public static async Task<RunSandbox> EnsureAsync(IReadOnlyList<string> missing, PipelineDefinition? pipeline, string stateFolder, bool keep, Action<string> say, BuildLog log,
         TimeProvider time, CancellationToken cancel)
@@ -112,7 +112,7 @@ internal sealed class RunSandbox : IAsyncDisposable
         var namespaces = (pipeline?.Production?.Waves ?? []).SelectMany(wave => wave.Targets).Select(target => target.Namespace).Distinct(StringComparer.Ordinal).Where(name => name != "default").ToList();
         if (!plan.Clusters.Contains(SandboxPlan.Production) || namespaces.Count == 0) return;
         using var production = await Cluster.ConnectAsync(SandboxHost.KubeconfigOf(folder, SandboxPlan.Production), log, time, cancel);
-        var manifests = ManifestSet.Parse(string.Join("---\n", namespaces.Select(name => $"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n")), "the sandbox's production namespaces");
+        var manifests = ManifestFiles.Parse(string.Join("---\n", namespaces.Select(name => $"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n")), "the sandbox's production namespaces");
         if (await production.ApplyAsync(manifests, dryRun: false, cancel) is { } failure)
             throw new UnavailableException("sandbox", $"the sandbox's production cluster does not take its namespaces: {failure.Text}");
     }

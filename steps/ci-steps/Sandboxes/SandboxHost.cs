@@ -48,7 +48,7 @@ internal sealed class SandboxHost : IAsyncDisposable
     /// <param name="plan">Which.</param>
     /// <param name="folder">Where kubeconfigs go.</param>
     /// <param name="log">Told of components that fail.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="time">Clock that all waiting and all limits go by.</param>
     /// <param name="cancel">Gives up, and takes down what is up.</param>
     public static async Task<SandboxHost> StartAsync(SandboxPlan plan, string folder, BuildLog log, TimeProvider time, CancellationToken cancel)
     {

@@ -9,7 +9,7 @@ using CiSteps.Hosting;
 namespace CiSteps.Cli.Sandboxes;
 
 /// <summary>What is written down of a sandbox that runs in the background.</summary>
-/// <param name="ProcessId">Its process.</param>
+/// <param name="ProcessId">Process that serves the sandbox.</param>
 /// <param name="StartedAt">The process's start, so that a later process of the same number is not taken for it.</param>
 /// <param name="Clusters">Names.</param>
 /// <param name="Pool">Testbeds by class.</param>

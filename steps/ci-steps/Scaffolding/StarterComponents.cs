@@ -7,7 +7,7 @@ namespace CiSteps.Cli.Scaffolding;
 /// <summary>The image of a component for a first ci-steps.yaml.</summary>
 internal sealed record StarterImage(string Dockerfile, string Context);
 
-/// <summary>Its workload.</summary>
+/// <summary>A workload found in manifests: where it stands, its kind, name and container.</summary>
 /// <param name="Kind">Kind of the workload.</param>
 /// <param name="Name">metadata.name of the workload.</param>
 /// <param name="Container">Container that gets the image.</param>
@@ -38,7 +38,7 @@ internal static partial class StarterComponents
         var hints = new List<string>();
         if (files.FirstOrDefault(file => Path.GetFileName(file) == "Chart.yaml") is { } chart)
             hints.Add($"{chart}: charts are not rendered; keep the manifests that helm template writes");
-        var outside = files.Where(file => file.Contains('/', StringComparison.Ordinal) && !components.Any(component => Pipeline.PathGlobs.Parse(component.Paths).Matches(file))).ToList();
+        var outside = files.Where(file => file.Contains('/', StringComparison.Ordinal) && !components.Any(component => PathGlobs.Parse(component.Paths).Matches(file))).ToList();
         if (outside.Count > 0)
             hints.Add($"of no component, so a change there runs nothing: {string.Join(", ", outside.Select(TopFolder).Distinct().Take(8))}; add it to the paths of each component that needs it");
         foreach (var test in StarterTests.In(folder, outside)) hints.Add($"tests there, to be given to the component that they test: {(test.Folder.Length == 0 ? "." : test.Folder)}: {test.Command ?? test.Hint}");
@@ -100,7 +100,7 @@ internal static partial class StarterComponents
     // What is not a manifest, such as a chart's template, is passed over.
     private static List<StarterWorkload> WorkloadsIn(string folder, IReadOnlyList<string> files)
     {
-        var read = files.Where(file => Path.GetExtension(file) is not ".json" && ManifestSet.IsManifestFile(file))
+        var read = files.Where(file => Path.GetExtension(file) is not ".json" && ManifestFiles.IsManifest(file))
             .ToDictionary(file => file, file => Read(folder, file), StringComparer.Ordinal);
         var found = new List<StarterWorkload>();
         foreach (var (file, items) in read)
@@ -121,7 +121,7 @@ internal static partial class StarterComponents
         if (new FileInfo(path).Length > LargestManifest) return null;
         try
         {
-            return ManifestSet.Parse(File.ReadAllText(path), file).Items;
+            return ManifestFiles.Parse(File.ReadAllText(path), file).Items;
         }
         catch (UsageException)
         {

@@ -30,48 +30,6 @@ public sealed class PodFailures
     }
 
     [Test]
-    public async Task Memory_beyond_the_limit_is_OOMKilled()
-    {
-        cluster.Create(Kinds.Pods, """{"metadata":{"name":"hungry"},"spec":{"restartPolicy":"Never","containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","tail /dev/zero"],"resources":{"limits":{"memory":"16Mi"}}}]}}""");
-        var pod = await cluster.UntilAsync(Kinds.Pods, "hungry", p => p.Str("status", "phase") == "Failed");
-        Assert.That(Container(pod).Str("state", "terminated", "reason"), Is.EqualTo("OOMKilled"));
-        Assert.That(Container(pod).Num("state", "terminated", "exitCode"), Is.EqualTo(137));
-    }
-
-    [Test]
-    public async Task An_absent_image_is_ErrImagePull_and_then_ImagePullBackOff()
-    {
-        cluster.Create(Kinds.Pods, """{"metadata":{"name":"noimage"},"spec":{"containers":[{"name":"app","image":"localhost:1/nothing/there:1"}]}}""");
-        await cluster.UntilAsync(Kinds.Pods, "noimage", p => Waiting(p) == "ErrImagePull");
-        var pod = await cluster.UntilAsync(Kinds.Pods, "noimage", p => Waiting(p) == "ImagePullBackOff");
-        Assert.That(Container(pod).Str("state", "waiting", "message"), Does.StartWith("Back-off pulling image \"localhost:1/nothing/there:1\": ErrImagePull: "));
-        Assert.That(pod.Str("status", "phase"), Is.EqualTo("Pending"));
-        Assert.That(cluster.EventsOf("noimage"), Has.Some.StartsWith("Failed: Failed to pull image \"localhost:1/nothing/there:1\": ")
-            .And.Some.EqualTo("Failed: Error: ErrImagePull").And.Some.EqualTo("BackOff: Back-off pulling image \"localhost:1/nothing/there:1\""));
-    }
-
-    [TestCase("Not/A/Name", null, "InvalidImageName")]
-    [TestCase("localhost/cisteps-absent:1", "Never", "ErrImageNeverPull")]
-    public async Task A_pod_with_an_image_that_cannot_be_had_says_why(string image, string? policy, string reason)
-    {
-        var name = reason.ToLowerInvariant();
-        var pullPolicy = policy is null ? "" : $",\"imagePullPolicy\":\"{policy}\"";
-        cluster.Create(Kinds.Pods, """{"metadata":{"name":"NAME"},"spec":{"containers":[{"name":"app","image":"REFERENCE" POLICY}]}}""".Replace("NAME", name).Replace("REFERENCE", image).Replace("POLICY", pullPolicy));
-        await cluster.UntilAsync(Kinds.Pods, name, p => Waiting(p) == reason);
-        Assert.That(cluster.EventsOf(name), Has.Some.EqualTo($"Failed: Error: {reason}"));
-    }
-
-    [Test]
-    public async Task A_missing_key_holds_the_container_until_it_comes()
-    {
-        cluster.Create(Kinds.Pods, """{"metadata":{"name":"waits"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo $COLOR; sleep 1000"],"env":[{"name":"COLOR","valueFrom":{"configMapKeyRef":{"name":"colors","key":"first"}}}]}]}}""");
-        var pod = await cluster.UntilAsync(Kinds.Pods, "waits", p => Waiting(p) == "CreateContainerConfigError");
-        Assert.That(Container(pod).Str("state", "waiting", "message"), Is.EqualTo("configmap \"colors\" not found"));
-        cluster.Create(Kinds.ConfigMaps, """{"metadata":{"name":"colors"},"data":{"first":"red"}}""");
-        await cluster.UntilReadyAsync("waits");
-    }
-
-    [Test]
     public async Task A_command_that_does_not_exist_is_a_RunContainerError()
     {
         cluster.Create(Kinds.Pods, """{"metadata":{"name":"nocommand"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["/no/such/program"]}]}}""");
@@ -79,16 +37,6 @@ public sealed class PodFailures
         Assert.That(Container(pod).Str("lastState", "terminated", "reason"), Is.EqualTo("StartError"));
         Assert.That(Container(pod).Str("state", "waiting", "message"), Does.Contain("/no/such/program"));
         await cluster.UntilAsync(Kinds.Pods, "nocommand", p => Waiting(p) == "CrashLoopBackOff");
-    }
-
-    [Test]
-    public async Task A_missing_volume_source_holds_the_pod_until_it_comes()
-    {
-        cluster.Create(Kinds.Pods, """{"metadata":{"name":"unmounted"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"volumeMounts":[{"name":"s","mountPath":"/s"}]}],"volumes":[{"name":"s","secret":{"secretName":"late"}}]}}""");
-        await cluster.UntilEventAsync(e => e.Str("involvedObject", "name") == "unmounted" && e.Str("reason") == "FailedMount" && e.Str("message") == "MountVolume.SetUp failed for volume \"s\" : secret \"late\" not found");
-        cluster.Create(Kinds.Secrets, """{"metadata":{"name":"late"},"data":{"key":"dmFsdWU="}}""");
-        await cluster.UntilReadyAsync("unmounted");
-        Assert.That(await cluster.ExecAsync("unmounted", "cat", "/s/key"), Is.EqualTo((0, "value")));
     }
 
     [Test]

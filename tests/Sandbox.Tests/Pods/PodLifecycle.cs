@@ -10,17 +10,6 @@ public sealed class PodLifecycle
     private readonly RunningCluster cluster = SharedCluster.Cluster;
 
     [Test]
-    public async Task A_failing_liveness_probe_restarts_the_container()
-    {
-        cluster.Create(Kinds.Pods, """{"metadata":{"name":"sick"},"spec":{"terminationGracePeriodSeconds":1,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","touch /tmp/ok; sleep 1000"],"livenessProbe":{"exec":{"command":["cat","/tmp/ok"]},"periodSeconds":1,"failureThreshold":1}}]}}""");
-        await cluster.UntilReadyAsync("sick");
-        await cluster.ExecAsync("sick", "rm", "/tmp/ok");
-        var pod = await cluster.UntilAsync(Kinds.Pods, "sick", p => p.Objs("status", "containerStatuses").Single().Int(0, "restartCount") == 1);
-        Assert.That(pod.Objs("status", "containerStatuses").Single().Num("lastState", "terminated", "exitCode"), Is.EqualTo(137));
-        Assert.That(cluster.EventsOf("sick"), Has.Some.StartsWith("Unhealthy: Liveness probe failed: cat: can't open '/tmp/ok'").And.Some.EqualTo("Killing: Container app failed liveness probe, will be restarted"));
-    }
-
-    [Test]
     public async Task Readiness_comes_and_goes_with_its_probe()
     {
         cluster.Create(Kinds.Pods, """{"metadata":{"name":"moody","labels":{"app":"moody"}},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","mkdir /tmp/w; touch /tmp/w/ok; exec httpd -f -p 80 -h /tmp/w"],"readinessProbe":{"httpGet":{"path":"/ok","port":80},"periodSeconds":1,"failureThreshold":1}}]}}""");
@@ -44,37 +33,6 @@ public sealed class PodLifecycle
     }
 
     [Test]
-    public async Task A_deleted_pod_gets_its_grace_and_its_hook()
-    {
-        cluster.Create(Kinds.ConfigMaps, """{"metadata":{"name":"unused"}}""");
-        cluster.Create(Kinds.Pods, """
-            {"metadata":{"name":"polite"},"spec":{"terminationGracePeriodSeconds":20,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","trap 'echo term; exit 0' TERM; sleep 1000 & wait"],
-            "lifecycle":{"preStop":{"exec":{"command":["sh","-c","echo hook > /proc/1/fd/1"]}}}}]}}
-            """);
-        await cluster.UntilReadyAsync("polite");
-        using var log = new MemoryStream();
-        var following = cluster.Api.Pods!.LogsAsync("default", "polite", new() { Follow = true }, log, CancellationToken.None);
-        var started = TimeProvider.System.GetTimestamp();
-        cluster.Api.Delete(Kinds.Pods, "default", "polite");
-        await cluster.UntilGoneAsync(Kinds.Pods, "polite");
-        await following;
-        Assert.That(System.Text.Encoding.UTF8.GetString(log.ToArray()), Is.EqualTo("hook\nterm\n"));
-        Assert.That(TimeProvider.System.GetElapsedTime(started), Is.LessThan(TimeSpan.FromSeconds(10)));
-        Assert.That(cluster.EventsOf("polite"), Has.Some.EqualTo("Killing: Stopping container app"));
-    }
-
-    [Test]
-    public async Task A_deaf_container_is_killed_after_the_grace_period()
-    {
-        cluster.Create(Kinds.Pods, """{"metadata":{"name":"deaf"},"spec":{"terminationGracePeriodSeconds":2,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","trap '' TERM; while true; do sleep 1; done"]}]}}""");
-        await cluster.UntilReadyAsync("deaf");
-        var started = TimeProvider.System.GetTimestamp();
-        cluster.Api.Delete(Kinds.Pods, "default", "deaf");
-        await cluster.UntilGoneAsync(Kinds.Pods, "deaf");
-        Assert.That(TimeProvider.System.GetElapsedTime(started).TotalSeconds, Is.InRange(1.5, 8));
-    }
-
-    [Test]
     public async Task Logs_can_be_cut_by_lines_bytes_and_time()
     {
         cluster.Create(Kinds.Pods, """{"metadata":{"name":"chatty"},"spec":{"restartPolicy":"Never","containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","seq 1 5; sleep 1; echo err >&2"]}]}}""");
@@ -85,13 +43,5 @@ public sealed class PodLifecycle
         Assert.That(await cluster.LogAsync("chatty", new() { TailLines = 1, Timestamps = true }), Does.Match(@"^\d{4}-\d\d-\d\dT[0-9:.]+Z err\n$"));
         Assert.That(await cluster.LogAsync("chatty", new() { SinceTime = DateTimeOffset.UtcNow.AddMinutes(5) }), Is.Empty);
         Assert.That(async () => await cluster.LogAsync("chatty", new() { Container = "nobody" }), Throws.TypeOf<ApiException>().With.Message.EqualTo("container nobody is not valid for pod chatty"));
-    }
-
-    [Test]
-    public async Task A_pod_beyond_its_deadline_fails()
-    {
-        cluster.Create(Kinds.Pods, """{"metadata":{"name":"late-pod"},"spec":{"activeDeadlineSeconds":1,"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}""");
-        var pod = await cluster.UntilAsync(Kinds.Pods, "late-pod", p => p.Str("status", "phase") == "Failed");
-        Assert.That(pod.Str("status", "reason"), Is.EqualTo("DeadlineExceeded"));
     }
 }

@@ -38,16 +38,6 @@ public sealed class Workloads
     }
 
     [Test]
-    public async Task A_daemon_set_has_a_pod_on_each_node_that_fits()
-    {
-        cluster.Create(Kinds.DaemonSets, """{"metadata":{"name":"agent"},"spec":{"selector":{"matchLabels":{"app":"agent"}},"template":{"metadata":{"labels":{"app":"agent"}},"spec":SLEEPER}}}""");
-        await cluster.UntilAsync(Kinds.DaemonSets, "agent", d => d.Int(0, "status", "numberAvailable") == 2);
-        Assert.That(cluster.PodsOf("agent").Select(p => p.Str("spec", "nodeName")), Is.EquivalentTo(new[] { "node-1", "node-2" }));
-        cluster.Change(Kinds.DaemonSets, "agent", d => d.Ensure("spec").Ensure("template").Ensure("metadata").Ensure("annotations")["v"] = "2");
-        await cluster.UntilAsync(Kinds.DaemonSets, "agent", d => d.Int(0, "status", "updatedNumberScheduled") == 2 && d.Int(0, "status", "numberAvailable") == 2 && d.Num("status", "observedGeneration") == d.Generation());
-    }
-
-    [Test]
     public async Task A_stuck_roll_out_exceeds_its_deadline_keeps_serving_and_is_undone_by_its_old_template()
     {
         cluster.Create(Kinds.Deployments, """{"metadata":{"name":"stuck"},"spec":{"replicas":2,"progressDeadlineSeconds":2,"selector":{"matchLabels":{"app":"stuck"}},"template":{"metadata":{"labels":{"app":"stuck"}},"spec":SLEEPER}}}""");
@@ -63,25 +53,6 @@ public sealed class Workloads
         var sets = cluster.Api.List(Kinds.ReplicaSets, "default", LabelSelector.Of([new("app", "stuck")])).Items;
         Assert.That(sets, Has.Count.EqualTo(2), "the first set serves again, under a new revision");
         Assert.That(sets.Single(s => s.Int(1, "spec", "replicas") == 2).Annotation("deployment.kubernetes.io/revision-history"), Is.EqualTo("1"));
-    }
-
-    [Test]
-    public async Task A_paused_deployment_waits_and_scales_but_does_not_roll()
-    {
-        cluster.Create(Kinds.Deployments, """{"metadata":{"name":"paused"},"spec":{"replicas":1,"selector":{"matchLabels":{"app":"paused"}},"template":{"metadata":{"labels":{"app":"paused"}},"spec":SLEEPER}}}""");
-        await cluster.UntilAsync(Kinds.Deployments, "paused", d => d.Int(0, "status", "availableReplicas") == 1);
-        cluster.Change(Kinds.Deployments, "paused", d =>
-        {
-            d.Obj("spec")!["paused"] = true;
-            d.Obj("spec")!["replicas"] = 2;
-            d.Ensure("spec").Ensure("template").Ensure("metadata").Ensure("annotations")["v"] = "2";
-        });
-        var held = await cluster.UntilAsync(Kinds.Deployments, "paused", d => d.Int(0, "status", "availableReplicas") == 2);
-        Assert.That(held.Obj("status").Condition("Progressing").Str("reason"), Is.EqualTo("DeploymentPaused"));
-        Assert.That(held.Int(0, "status", "updatedReplicas"), Is.Zero);
-        Assert.That(cluster.PodsOf("paused").Select(p => p.Annotation("v")), Is.All.Null);
-        cluster.Change(Kinds.Deployments, "paused", d => d.Obj("spec")!.Remove("paused"));
-        await cluster.UntilAsync(Kinds.Deployments, "paused", d => d.Int(0, "status", "updatedReplicas") == 2 && d.Int(0, "status", "replicas") == 2 && d.Int(0, "status", "availableReplicas") == 2);
     }
 
     [Test]

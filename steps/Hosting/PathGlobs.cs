@@ -1,6 +1,10 @@
-namespace CiSteps.Pipeline;
+namespace CiSteps.Hosting;
 
-/// <summary>A list of globs over relative paths with <c>/</c>: <c>*</c> and <c>?</c> inside a name, <c>**</c> for any number of folders, <c>{a,b}</c> for either; an entry that begins with <c>!</c> takes away again, the last entry that matches decides. <c>dir/**</c> takes <c>dir</c> itself too (a submodule is one path). Upper and lower case differ.</summary>
+/// <summary>
+/// The globs of ci-steps.yaml, a list over relative paths with <c>/</c>: <c>*</c> and <c>?</c> inside a name, <c>**</c> for any
+/// number of folders, <c>{a,b}</c> for either; an entry that begins with <c>!</c> takes away again, the last entry that matches
+/// decides. <c>dir/**</c> takes <c>dir</c> itself too (a submodule is one path). Upper and lower case differ.
+/// </summary>
 public sealed class PathGlobs
 {
     // {a,b}{c,d}… multiplies; nobody writes this many by hand.
@@ -16,6 +20,7 @@ public sealed class PathGlobs
     /// <exception cref="FormatException">An entry is not a glob, or the list can match nothing.</exception>
     public static PathGlobs Parse(IReadOnlyList<string> globs)
     {
+        ArgumentNullException.ThrowIfNull(globs);
         var parsed = new PathGlobs();
         foreach (var glob in globs)
         {
@@ -30,13 +35,16 @@ public sealed class PathGlobs
     /// <summary>Whether the list takes a path.</summary>
     public bool Matches(string path)
     {
+        ArgumentNullException.ThrowIfNull(path);
         var names = path.Split('/');
         for (var at = entries.Count - 1; at >= 0; at--)
             if (Matches(entries[at].Segments, names)) return entries[at].Takes;
         return false;
     }
 
-    /// <summary>The files below a folder that the list takes, as relative paths, sorted. Folders that are links are not entered, nor are <c>.git</c> and <c>.ci-steps</c>.</summary>
+    /// <summary>The files below a folder that the list takes, as relative paths, sorted. Folders named <c>.git</c> and
+    /// <c>.ci-steps</c> are not entered, nor are links to folders, which could lead out or in circles, but where an entry names
+    /// the link in full (<c>bazel-testlogs/**</c>).</summary>
     public IReadOnlyList<string> FilesUnder(string folder)
     {
         var found = new List<string>();
@@ -51,7 +59,8 @@ public sealed class PathGlobs
                 {
                     if (Matches(path)) found.Add(path);
                 }
-                else if (entry.LinkTarget is null && path is not (".git" or ".ci-steps") && MayBeBelow(path))
+                else if (entry.Name is not (".git" or ".ci-steps") && MayBeBelow(path)
+                    && (entry.LinkTarget is null || entries.Exists(one => one.Takes && IsNamed(one.Segments, path.Split('/')))))
                     waiting.Push(((DirectoryInfo)entry, path + "/"));
             }
         }
@@ -59,9 +68,13 @@ public sealed class PathGlobs
         return found;
     }
 
-    // Whether some entry can take a path below the folder; saves walking through all of a large tree.
-    internal bool MayBeBelow(string folder)
+    private static bool IsNamed(string[] segments, string[] names) => segments.Length > names.Length
+        && segments.AsSpan(0, names.Length).SequenceEqual(names) && !names.Any(name => name.AsSpan().ContainsAny('*', '?'));
+
+    /// <summary>Whether some entry can take a path below the folder; saves walking through all of a large tree.</summary>
+    public bool MayBeBelow(string folder)
     {
+        ArgumentNullException.ThrowIfNull(folder);
         var names = folder.Split('/');
         return entries.Exists(entry => entry.Takes && Begins(entry.Segments, names));
 

@@ -1,6 +1,6 @@
 using CiSteps.Fixtures;
 
-namespace CiSteps.Pipeline.Tests;
+namespace CiSteps.Hosting.Tests;
 
 public sealed class Globs
 {
