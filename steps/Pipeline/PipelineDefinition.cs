@@ -184,7 +184,21 @@ public sealed record SuiteTestsDefinition(string? Job, CommandDefinition? Comman
 
 /// <summary>Production (<c>production:</c>).</summary>
 /// <param name="Waves">One after the other; the targets of one wave in order.</param>
-public sealed record ProductionDefinition(IReadOnlyList<WaveDefinition> Waves);
+public sealed record ProductionDefinition(IReadOnlyList<WaveDefinition> Waves)
+{
+    /// <summary>When nothing is rolled out, unless somebody overrides it by its name.</summary>
+    public IReadOnlyList<FreezeDefinition> Freezes { get; init; } = [];
+}
+
+/// <summary>A time in which production stays as it is.</summary>
+/// <param name="Name">Its name, by which it is overridden.</param>
+/// <param name="From">When it begins.</param>
+/// <param name="Until">When it ends.</param>
+public sealed record FreezeDefinition(string Name, DateTimeOffset From, DateTimeOffset Until)
+{
+    /// <summary>Whether it holds at a moment.</summary>
+    public bool Holds(DateTimeOffset now) => now >= From && now < Until;
+}
 
 /// <summary>A wave of targets.</summary>
 /// <param name="Name">Name in messages and reports.</param>
@@ -200,16 +214,32 @@ public sealed record WaveDefinition(string Name, IReadOnlyList<ProductionTarget>
 /// <param name="Gate">Health gate after each roll-out; null for the roll-out's own readiness.</param>
 public sealed record ProductionTarget(string Name, string Kubeconfig, string Namespace, IReadOnlyList<string> Components, GateDefinition? Gate)
 {
+    /// <summary>How long <see cref="Settle"/> is unless given.</summary>
+    public static TimeSpan DefaultSettle { get; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long the new pods must hold after a roll-out, at least: none of them restarts, ends or gets unready.</summary>
+    public TimeSpan Settle { get; init; } = DefaultSettle;
+
     /// <summary>Path or content of its kubeconfig: from its variable, else from the one with <c>_FILE</c> appended; an empty one is none. Null when neither is set.</summary>
     public string? FindKubeconfig(IReadOnlyDictionary<string, string> environment) =>
         environment.GetValueOrDefault(Kubeconfig) is { Length: > 0 } value ? value : environment.GetValueOrDefault(Kubeconfig + "_FILE") is { Length: > 0 } file ? file : null;
 }
 
 /// <summary>A health gate.</summary>
-/// <param name="Http">URL that must answer 2xx; asked through the cluster's service when it is <c>service://name:port/path</c>.</param>
+/// <param name="Http">URL that must answer 2xx unless <see cref="Status"/> says otherwise; asked through the cluster's service when it is <c>service://name:port/path</c>.</param>
 /// <param name="For">How long it must stay healthy.</param>
 /// <param name="TimeLimit">How long it may take to become healthy.</param>
-public sealed record GateDefinition(string Http, TimeSpan For, TimeSpan TimeLimit);
+public sealed record GateDefinition(string Http, TimeSpan For, TimeSpan TimeLimit)
+{
+    /// <summary>The HTTP status that is healthy; null: every 2xx.</summary>
+    public int? Status { get; init; }
+
+    /// <summary>Headers that are sent along; a value <c>env:NAME</c> is what that environment variable holds.</summary>
+    public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Whether a status is the one that the gate asks for.</summary>
+    public bool Takes(int status) => Status is { } one ? status == one : status is >= 200 and < 300;
+}
 
 /// <summary>Notifications (<c>notifications:</c>).</summary>
 /// <param name="Owners">Teams by name.</param>

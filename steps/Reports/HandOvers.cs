@@ -34,7 +34,7 @@ public static class HandOvers
                     $"{suite.Suite}: {suite.Passed} passed" + (suite.Failed > 0 ? $", {suite.Failed} failed" : "")),
                 "merge" => evidence.HandOverAs(json.MergeHandOver) is { } merged ? [$"{merged.Target} -> {ShortId.Of(merged.Merged)}"] : [],
                 "certify" => Each(evidence.HandOverAs(json.CertifyHandOver)?.Images, image => $"{image.Component}@{ShortId.Of(image.Digest)} as {image.VersionTag}, {image.ProductionTag}"),
-                "promote" => Each(evidence.HandOverAs(json.PromoteHandOver)?.Workloads, workload => $"{workload.Component}@{ShortId.Of(workload.Digest)} in {workload.Target}"),
+                "promote" => Each(evidence.HandOverAs(json.PromoteHandOver)?.Workloads, Promoted),
                 _ => [],
             };
         }
@@ -44,6 +44,10 @@ public static class HandOvers
             return [];
         }
     }
+
+    private static string Promoted(PromotedWorkload workload) =>
+        $"{workload.Component}{(workload.Digest is null ? "" : $"@{ShortId.Of(workload.Digest)}")} in {workload.Target}" +
+        (workload.State == "promoted" ? "" : $" ({workload.State})");
 
     private static IReadOnlyList<string> Each<T>(IReadOnlyList<T>? items, Func<T, string> show) => items is null ? [] : [.. items.Select(show)];
 }

@@ -65,7 +65,7 @@ internal sealed class IntegrationDeployStep(Ports world, StepContext context)
         return null;
     }
 
-    private static async Task<IReadOnlyDictionary<ImageReference,
+    private async Task<IReadOnlyDictionary<ImageReference,
         string?>> ProductionAsync(IImages registry, List<SuiteDefinition> suites, PipelineDefinition change,
         RegistryDefinition where, CancellationToken cancel)
     {
@@ -82,7 +82,15 @@ internal sealed class IntegrationDeployStep(Ports world, StepContext context)
             }
         }
         var found = new Dictionary<ImageReference, string?>();
-        foreach (var name in names) found[name] = await registry.FindDigestAsync(name, cancel);
+        foreach (var name in names)
+        {
+            var digest = await registry.FindDigestAsync(name, cancel);
+            // What promote takes back it bars first and moves the tag then: in between nobody deploys it.
+            var barred = digest is not null && name.Tag is not null
+                && await registry.FindDigestAsync(name.WithTag(ImageName.BarredTag(digest)), cancel) == digest;
+            if (barred) context.Log.Warning($"\"{name}\" points to {digest}, which is barred: it counts as absent until promote of its chain has moved the tag back");
+            found[name] = barred ? null : digest;
+        }
         return found;
     }
 

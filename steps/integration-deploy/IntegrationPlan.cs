@@ -9,7 +9,7 @@ namespace CiSteps.IntegrationDeploy;
 /// <param name="Change">The change's pipeline file: components and workloads.</param>
 /// <param name="Policy">The target branch's pipeline file: suites.</param>
 /// <param name="Images">What image-build handed over.</param>
-/// <param name="Production">Digest behind each production tag that matters, by <see cref="ProductionName"/>; null where there is none.</param>
+/// <param name="Production">Digest behind each production tag that matters, by <see cref="ProductionName"/>; null where there is none, or where that digest is barred.</param>
 /// <param name="Testbeds">What reserve-testbed handed over.</param>
 internal sealed record IntegrationFacts(
     PipelineDefinition Change,

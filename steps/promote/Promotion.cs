@@ -1,269 +1,333 @@
-using System.Globalization;
 using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
-using CiSteps.Images;
 using CiSteps.Hosting.Options;
+using CiSteps.Images;
 using CiSteps.Pipeline;
 
 namespace CiSteps.Promote;
 
 /// <summary>Does a plan: roll out, ask the gates, write down; and the way back when one of these fails.</summary>
-internal sealed class Promotion(StepContext context, ChainRun run, IImages registry, OpenTargets clusters, IReadOnlyList<Destination> places, IReadOnlyList<PlannedRollout> moves, IReadOnlyList<PromotedWorkload> kept)
+internal sealed class Promotion(StepContext context, ChainRun run, IImages registry, OpenTargets clusters, Facts facts,
+    Records records, Leases leases)
 {
     // Going back has its own time and is not given up when the build is stopped: half a roll-out is worse than a late end.
-    private static readonly TimeSpan RollbackLimit = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan TimeToReturn = TimeSpan.FromMinutes(10);
+
+    // Of the half minute that a stopped step has: sending back takes a second, the rest is for seeing it healthy.
+    private static readonly TimeSpan TimeToReturnWhenStopped = TimeSpan.FromSeconds(18);
 
     private static readonly TimeSpan TimeForHistory = TimeSpan.FromSeconds(8);
-
-    private const string StoppedReason = "stopped";
+    private static readonly TimeSpan TimeToDiagnose = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan SoakLimit = TimeSpan.FromSeconds(30);
 
     private readonly BuildLog log = context.Log;
-    private readonly List<Done> done = [];
+    private readonly Dictionary<Destination, ManifestSet> snapshots = [];
+    private readonly List<PlannedRollout> done = [];
+    private PlannedRollout? current;
 
-    private sealed record Done(PlannedRollout Move, Destination Place, ManifestSet Before);
+    private sealed record Setback(PlannedRollout Culprit, StepFailure Failure);
 
-    public async Task<Outcome> RunAsync(ProductionDefinition production, CancellationToken cancel)
+    public async Task<Outcome> RunAsync(ProductionDefinition production, PromotionPlan plan, CancellationToken cancel)
+    {
+        using var working = CancellationTokenSource.CreateLinkedTokenSource(cancel, leases.Lost);
+        try
+        {
+            if (await TagForwardAsync(plan, working.Token) is { } behind) return await EndAsync(plan, behind);
+            if (await ForwardAsync(production, plan, working.Token) is { } setback) return await BackAsync(plan, setback);
+            var text = plan.Rollouts.Count == 0 ? "production runs these images already"
+                : string.Join("; ", plan.Rollouts.Select(move =>
+                    $"{move.Image.Component} runs {ShortId.Of(move.Image.Digest)} in {move.Destination.Target.Name}"));
+            return (await EndAsync(plan, Outcome.Done(text)))
+                .Attesting(PredicateTypes.StepOutcome, [],
+                    [.. plan.Rollouts.Select(move => Subject.Image(move.Image.Repository, move.Image.Digest))
+                    .DistinctBy(subject => subject.Digest)]);
+        }
+        catch (UnavailableException gone)
+        {
+            return await UnknownAsync(plan, gone);
+        }
+        catch (ClusterApiException refusal)
+        {
+            return await UnknownAsync(plan, new UnavailableException("cluster-refused",
+                $"the cluster answered what was not expected: {refusal.Message}", refusal));
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested && leases.Lost.IsCancellationRequested)
+        {
+            return await UnknownAsync(plan, new UnavailableException("lease-lost",
+                "the lease of a target could not be renewed, or somebody else has it now"));
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            return await StoppedAsync(plan);
+        }
+    }
+
+    /// <summary>Finishes what an earlier run did not take back to its end; the answer stays no.</summary>
+    public async Task<Outcome> FinishBackAsync(PromotionPlan plan)
+    {
+        using var limit = new CancellationTokenSource(TimeToReturn, context.Time);
+        var (said, failed) = (new List<string>(), new List<string>());
+        foreach (var image in plan.HalfBack)
+        {
+            var back = await ReturnAsync(image.Image, isOwn: true, TimeToReturn, limit.Token);
+            said.AddRange(back.Said);
+            failed.AddRange(back.Failed);
+        }
+        var (reason, text, fault) = plan.Refusal!.Value;
+        return await EndAsync(plan, failed.Count > 0 ? NotBack(text, said, failed)
+            : Outcome.Refused(reason,
+                $"{text}; an earlier run had not taken it back to the end, which is done now: {string.Join("; ", said)}", fault));
+    }
+
+    private async Task<Setback?> ForwardAsync(ProductionDefinition production, PromotionPlan plan, CancellationToken cancel)
     {
         foreach (var wave in production.Waves)
         {
-            var inWave = moves.Where(move => move.Destination.Wave == wave.Name).ToList();
-            if (inWave.Count == 0) continue;
+            var inWave = plan.Rollouts.Where(move => move.Destination.Wave == wave.Name).ToList();
+            var left = wave.Soak - SinceSettled(plan, wave, inWave);
+            var later = plan.Rollouts.Any(move => move.Destination.Wave != wave.Name && !done.Contains(move));
+            if (inWave.Count == 0 && (left <= TimeSpan.Zero || !later)) continue;
             using (log.Block($"wave {wave.Name}"))
             {
-                try
+                foreach (var move in inWave)
                 {
-                    foreach (var move in inWave)
-                    {
-                        cancel.ThrowIfCancellationRequested();
-                        if (await MoveAsync(move, cancel) is { } failure) return await BackAsync(move,
-                            failure);
-                    }
-                    if (wave.Soak > TimeSpan.Zero && await SoakAsync(wave, inWave,
-                        cancel) is var (culprit, why))
-                        return await BackAsync(culprit, why);
+                    cancel.ThrowIfCancellationRequested();
+                    current = move;
+                    if (await MoveAsync(move, cancel) is { } failure) return new Setback(move, failure);
+                    current = null;
                 }
-                catch (OperationCanceledException) when (cancel.IsCancellationRequested)
-                {
-                    // What is rolled out and healthy stays; the next run goes on from there.
-                    return Stopped(inWave.Find(move => !done.Exists(each => each.Move == move)) is { } next
-                        ? $"before {next.Image.Component} was rolled out to {next.Destination.Target.Name}"
-                            : $"while wave {wave.Name} soaked");
-                }
+                if (left > TimeSpan.Zero && await SoakAsync(plan, wave, left, cancel) is { } late) return late;
             }
         }
-        return HandingOver(Outcome.Done(string.Join("; ", moves.Select(move =>
-                $"{move.Image.Component} runs {ShortId.Of(move.Image.Digest)} in {move.Destination.Target.Name}"))),
-                moves.Select(move => new PromotedWorkload(move.Image.Component, move.Destination.Target.Name, move.Image.Digest,
-                    move.Previous)))
-            .Attesting(PredicateTypes.StepOutcome, [], [.. moves.Select(move => Subject.Image(move.Image.Repository, move.Image.Digest)).DistinctBy(subject => subject.Digest)]);
+        return null;
     }
 
-    private Outcome HandingOver(Outcome outcome, IEnumerable<PromotedWorkload> workloads) =>
-        outcome.HandingOver(new PromoteHandOver([.. kept, .. workloads]), HandOverJson.Default.PromoteHandOver);
-
-    // A roll-out that was stopped half-way is taken back; between two of them, and while a wave soaks, nothing is half done.
-    private Outcome Stopped(string when)
+    // How much of its soak a wave has behind it, whose places all were rolled out by an earlier run that did not come further.
+    private TimeSpan SinceSettled(PromotionPlan plan, WaveDefinition wave, List<PlannedRollout> inWave)
     {
-        var rolled = done.Select(each =>
-            $"{each.Move.Image.Component} runs {ShortId.Of(each.Move.Image.Digest)} in {each.Place.Target.Name}").ToList();
-        var left = moves.Except(done.Select(each => each.Move)).Select(move =>
-            $"{move.Image.Component} in {move.Destination.Target.Name}").ToList();
-        var text = $"stopped {when}; {(rolled.Count == 0 ? "nothing was rolled out" : string.Join(", ", rolled))}" +
-            (left.Count == 0 ? "" : $"; not rolled out: {string.Join(", ", left)}") + "; run promote again to go on";
-        return HandingOver(Outcome.Cancelled(text),
-            done.Select(each => new PromotedWorkload(each.Move.Image.Component, each.Place.Target.Name, each.Move.Image.Digest,
-                each.Move.Previous)));
+        if (inWave.Count > 0) return TimeSpan.Zero;
+        var latest = plan.Settled.Where(place => place.Wave == wave.Name && place.History.Count > 0)
+            .Select(place => DateTimeOffset.TryParse(place.History[0].When, System.Globalization.CultureInfo.InvariantCulture,
+                System.Globalization.DateTimeStyles.AssumeUniversal, out var when) ? when : DateTimeOffset.MinValue)
+                    .DefaultIfEmpty(DateTimeOffset.MinValue).Max();
+        return context.Time.GetUtcNow() - latest;
     }
 
     private async Task<StepFailure?> MoveAsync(PlannedRollout move, CancellationToken cancel)
     {
-        var place = places.First(place => place.Target == move.Destination.Target && place.Component == move.Destination.Component);
+        var place = facts.Of(move.Destination);
         var cluster = clusters[place.Target];
-        var ns = place.Target.Namespace;
-        log.Info($"rolling {place.Component.Name} out to {place.Target.Name}, namespace \"{ns}\"");
-        done.Add(new Done(move, place, await cluster.SnapshotAsync(place.Manifests, cancel)));
+        var patience = new Patience(place.Component.Workload!.TimeLimit, log, context.Time);
+        log.Info($"rolling {place.Component.Name} out to {place.Target.Name}, namespace \"{place.Target.Namespace}\"");
+        var target = await patience.AskAsync(token => facts.TargetAsync(place, move.Image.Digest, token), cancel);
+        // The first write says what is begun and what ran before: a run that comes after a kill finds both.
+        await patience.DoAsync(token => records.WriteAsync(place, Entry(move, Results.RollingOut), token), cancel);
         try
         {
-            if (await cluster.ApplyAsync(Recorded(place, place.Manifests, move.Image.Digest, run.Identity.Commit, run.Identity.BuildNumber, move.Destination.Fingerprint), cancel) is { } denied) return denied;
-            var rolled = await RollOutAsync(cluster, place, move.Image.Digest, cancel);
-            if (rolled.Failure is { } failure) return failure;
-            if (place.Target.Gate is { } gate && await Gates.PassAsync(cluster, gate, ns, place.Target.Name, log, context.Time, cancel) is { } unhealthy) return unhealthy;
+            snapshots[place] = await patience.AskAsync(token => cluster.SnapshotAsync(place.Manifests, token), cancel);
+            var manifests = Records.Marked(place, place.Manifests, move.Image.Digest, run.Identity.Commit,
+                run.Identity.BuildNumber, move.Destination.Fingerprint);
+            if (await patience.AskAsync(token => cluster.ApplyAsync(manifests, place.Component.Workload.TimeLimit, token),
+                cancel) is { } denied) return denied;
         }
-        catch (Exception broken) when (broken is UnavailableException or UsageException || broken is OperationCanceledException && cancel.IsCancellationRequested)
+        catch (UsageException wrong)
         {
-            // Whatever the reason, what is half done must not stay.
-            return broken switch
-            {
-                UnavailableException gone => new StepFailure(gone.Reason, gone.Message, Fault.World),
-                UsageException wrong => new StepFailure("manifests", wrong.Message, wrong.Fault),
-                _ => new StepFailure(StoppedReason, "the build was stopped during the roll-out", Fault.Nobody),
-            };
+            return new StepFailure("manifests", wrong.Message, wrong.Fault);
         }
+        var rolled = await patience.AskAsync(token => cluster.RollOutAsync(target, token), cancel);
+        if (rolled.Failure is { } failure) return failure;
+        if (await HoldsAsync(place, target, place.Target.Gate, place.Target.Settle, soaks: false,
+            cancel) is { } unhealthy) return unhealthy;
         // It runs and is healthy: a stop from here on waits for the history.
         using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, TimeForHistory, context.Time, cancel);
-        await RecordAsync(cluster, place, new HistoryEntry(move.Image.Digest, move.Previous, run.Identity.Commit,
-            run.Identity.BuildNumber, Who, Now, "promoted"), finishing.Token);
+        await records.TryWriteAsync(place, Entry(move, Results.Promoted), patience, finishing.Token);
+        done.Add(move);
         return null;
     }
 
-    private async Task<(PlannedRollout Culprit, StepFailure Why)?> SoakAsync(WaveDefinition wave, IReadOnlyList<PlannedRollout> inWave, CancellationToken cancel)
+    // Its pods hold and its gate is healthy, both at once and to the end; whichever says no first.
+    private async Task<StepFailure?> HoldsAsync(Destination place, RolloutTarget target, GateDefinition? gate, TimeSpan settle,
+        bool soaks, CancellationToken cancel)
     {
-        log.Info($"wave {wave.Name} soaks for {Durations.Show(wave.Soak)}");
-        var gated = inWave.Where(move => move.Destination.Target.Gate is not null).ToList();
-        foreach (var move in gated.Take(1))
-        {
-            var gate = move.Destination.Target.Gate! with { For = wave.Soak, TimeLimit = TimeSpan.FromSeconds(30) };
-            if (await Gates.PassAsync(clusters[move.Destination.Target], gate, move.Destination.Target.Namespace, move.Destination.Target.Name, log, context.Time, cancel) is { } unhealthy) return (move, unhealthy);
-        }
-        if (gated.Count == 0) await Gates.WaitAsync(wave.Soak, $"wave {wave.Name} to soak", log, context.Time, cancel);
-        // The roll-outs must still hold: a pod that crashes late shows here.
-        foreach (var move in inWave)
-        {
-            var place = places.First(place => place.Target == move.Destination.Target && place.Component == move.Destination.Component);
-            if ((await RollOutAsync(clusters[place.Target], place, move.Image.Digest, cancel)).Failure is { } failure) return (move, failure);
-        }
-        return null;
-    }
-
-    private async Task<RolloutResult> RollOutAsync(IProduction cluster, Destination place, string digest, CancellationToken cancel)
-    {
-        var digests = await registry.DigestsOfAsync(place.Pushed.WithDigest(digest), cancel);
-        var workload = place.Component.Workload!;
-        return await cluster.RollOutAsync(new RolloutTarget(workload.Kind, place.Target.Namespace, workload.Name, workload.Container, digests, workload.TimeLimit), cancel);
-    }
-
-    private async Task<Outcome> BackAsync(PlannedRollout culprit, StepFailure failure)
-    {
-        log.Warning($"{culprit.Image.Component} in {culprit.Destination.Target.Name} failed: {failure.Text}");
-        using var limit = new CancellationTokenSource(RollbackLimit, context.Time);
-        var cluster = clusters[culprit.Destination.Target];
+        var cluster = clusters[place.Target];
+        var patience = new Patience(place.Component.Workload!.TimeLimit, log, context.Time);
+        using var watching = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var guard = patience.AskAsync<StepFailure?>(async token => await cluster.GuardAsync(target, token), watching.Token);
+        var calm = CalmAsync(watching.Token);
+        var first = await Task.WhenAny(guard, calm);
+        await watching.CancelAsync();
+        var late = default(StepFailure);
         try
         {
-            await cluster.DiagnoseAsync(culprit.Destination.Target.Namespace,
-                Path.Combine(context.Evidence.FolderOf(context.Step), "diagnosis", culprit.Destination.Target.Name),
-                limit.Token);
+            late = await (first == guard ? calm : guard);
+        }
+        catch (Exception ended) when (ended is OperationCanceledException or UnavailableException or ClusterApiException)
+        {
+            // The first one's word counts.
+        }
+        return await first ?? late;
+
+        async Task<StepFailure?> CalmAsync(CancellationToken token)
+        {
+            var started = context.Time.GetTimestamp();
+            if (gate is not null && await Gates.PassAsync(cluster, gate, place.Target.Namespace, place.Target.Name, soaks, log,
+                context.Time, token) is { } unhealthy) return unhealthy;
+            var left = settle - context.Time.GetElapsedTime(started);
+            if (left > TimeSpan.Zero) await Gates.WaitAsync(left, $"{place.Title} to settle", log, context.Time, token);
+            return null;
+        }
+    }
+
+    // Every place of the wave, also the one that an earlier run rolled out.
+    private async Task<Setback?> SoakAsync(PromotionPlan plan, WaveDefinition wave, TimeSpan length, CancellationToken cancel)
+    {
+        log.Info($"wave {wave.Name} soaks for {Durations.Show(length)}");
+        var soaking = plan.Rollouts.Where(move => move.Destination.Wave == wave.Name)
+            .Concat(plan.Settled.Where(place => place.Wave == wave.Name)
+                .Select(place => new PlannedRollout(place, facts.Of(place).Image, Before(place), null))).ToList();
+        using var first = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var all = soaking.Select(async move =>
+        {
+            var place = facts.Of(move.Destination);
+            var gate = place.Target.Gate is { } asked ? asked with { For = length, TimeLimit = SoakLimit } : null;
+            var target = await facts.TargetAsync(place, move.Image.Digest, first.Token);
+            return await HoldsAsync(place, target, gate, length, soaks: true, first.Token) is { } failure
+                ? new Setback(move, failure) : null;
+        }).ToList();
+        Setback? found = null;
+        Exception? outage = null;
+        await foreach (var ended in Task.WhenEach(all))
+        {
+            try
+            {
+                found ??= await ended;
+            }
+            catch (Exception broken) when (broken is UnavailableException or ClusterApiException or OperationCanceledException)
+            {
+                if (!first.IsCancellationRequested) outage = broken;
+            }
+            if (found is not null || outage is not null) await first.CancelAsync();
+        }
+        cancel.ThrowIfCancellationRequested();
+        if (found is null && outage is not null) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(outage);
+        return found;
+    }
+
+    private static string? Before(DestinationFacts place) => place.History.Count > 0 ? place.History[0].Previous : null;
+
+    private async Task<Outcome> BackAsync(PromotionPlan plan, Setback setback)
+    {
+        var (culprit, failure) = setback;
+        log.Warning($"{culprit.Destination.Title} failed: {failure.Text}");
+        await DiagnoseAsync(culprit);
+        using var limit = new CancellationTokenSource(TimeToReturn, context.Time);
+        var back = await ReturnAsync(culprit.Image, failure.IsOwn, TimeToReturn, limit.Token);
+        var text = $"{culprit.Image.Component} at {culprit.Image.Digest} failed in {culprit.Destination.Target.Name} " +
+            $"({failure.Reason}): {failure.Text}";
+        return await EndAsync(plan, back.Failed.Count > 0 ? NotBack(text, back.Said, back.Failed)
+            : Outcome.Refused("rollout-failed",
+                $"{text}; {back.Text}{(failure.IsOwn ? "" : "; when that is mended, run certify and promote again")}",
+                failure.Fault));
+    }
+
+    // The loudest there is: production is not what anybody wants, and nobody but a person will change that.
+    public static Outcome NotBack(string text, IReadOnlyList<string> said, IReadOnlyList<string> failed) =>
+        Outcome.Refused("rollback-failed",
+            $"PRODUCTION NEEDS A PERSON NOW: the way back did not end well: {string.Join("; ", failed)}. What led to it: " +
+            $"{text}." +
+            (said.Count == 0 ? "" : $" Done: {string.Join("; ", said)}.")
+                + " Mend that, and run promote again: it goes on with the way back", Fault.Unknown);
+
+    private async Task<Returned> ReturnAsync(CertifiedImage image, bool? isOwn, TimeSpan time, CancellationToken limit)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit, leases.Lost);
+        return await new WayBack(context, run, registry, clusters, facts, records).RunAsync(image, isOwn, snapshots, time,
+            null, either.Token);
+    }
+
+    private async Task<Outcome> StoppedAsync(PromotionPlan plan)
+    {
+        // Before the first write there is nothing to put back.
+        if (current is null && done.Count == 0) return await EndAsync(plan,
+            Outcome.Cancelled("stopped before anything was rolled out; run promote again to go on"));
+        var (said, failed) = (new List<string>(), new List<string>());
+        using var limit = new CancellationTokenSource(TimeToReturnWhenStopped, context.Time);
+        foreach (var image in done.Append(current).OfType<PlannedRollout>().Select(move => move.Image).Distinct())
+        {
+            var back = await ReturnAsync(image, isOwn: null, TimeToReturnWhenStopped, limit.Token);
+            said.AddRange(back.Said);
+            failed.AddRange(back.Failed);
+        }
+        var when = current is null ? "while a wave soaked"
+            : $"while {current.Image.Component} was rolled out to {current.Destination.Target.Name}";
+        return await EndAsync(plan,
+            Outcome.Cancelled($"stopped {when}; {(said.Count + failed.Count == 0 ? "nothing was rolled out" : string.Join("; ", said))}" +
+            (failed.Count == 0 ? "" : $"; NOT back: {string.Join("; ", failed)}") + "; run promote again to go on"));
+    }
+
+    // An outage is not a verdict: nothing is taken back or barred, and the next run finds out.
+    private async Task<Outcome> UnknownAsync(PromotionPlan plan, UnavailableException gone)
+    {
+        var at = "";
+        if (current is { } move)
+        {
+            using var limit = new CancellationTokenSource(TimeForHistory, context.Time);
+            if (gone.Reason != "lease-lost") await records.TryWriteAsync(facts.Of(move.Destination),
+                Entry(move, Results.Unknown), new Patience(Min(TimeForHistory, move.Destination.Component.Workload!.TimeLimit),
+                log, context.Time), limit.Token);
+            at = $"; whether {move.Destination.Title} serves {move.Image.Digest} is unknown: nothing was taken back and nothing " +
+                "barred";
+        }
+        return await EndAsync(plan, Outcome.Unavailable(gone.Reason,
+            $"{gone.Message}{at}; run promote again: it finds out and goes on or back"));
+    }
+
+    // The tags that an earlier run moved back with the image stand first where certify left them: what comes after is the same
+    // then.
+    private async Task<Outcome?> TagForwardAsync(PromotionPlan plan, CancellationToken cancel)
+    {
+        foreach (var behind in plan.TagsBehind)
+        {
+            var image = behind.Image;
+            var production = ImageReference.Of(image.Repository, image.ProductionTag);
+            var latest = await registry.FindDigestAsync(production.WithTag("latest"), cancel);
+            foreach (var (tag, from) in new[] { (production, behind.Tagged), (production.WithTag("latest"), latest) })
+                if ((tag == production || from == behind.Tagged) && !await registry.TagAsync(tag, image.Digest, from, cancel))
+                    return Outcome.Refused("tag-moved",
+                        $"\"{tag}\" could not be moved to {image.Digest}: somebody moved it at the same moment; see who, and " +
+                        "certify again what should run", Fault.Unknown);
+        }
+        return null;
+    }
+
+    private async Task DiagnoseAsync(PlannedRollout culprit)
+    {
+        var target = culprit.Destination.Target;
+        using var limit = new CancellationTokenSource(TimeToDiagnose, context.Time);
+        try
+        {
+            await clusters[target].DiagnoseAsync(target.Namespace, Path.Combine(context.Evidence.FolderOf(context.Step),
+                "diagnosis", target.Name), limit.Token);
         }
         catch (Exception broken) when (broken is UnavailableException or ClusterApiException or OperationCanceledException)
         {
             // The way back does not wait for it.
-            log.Warning($"no diagnosis of {culprit.Destination.Target.Name}: {broken.Message}");
+            log.Warning($"there is not a diagnosis of {target.Name}: {broken.Message}");
         }
-        // A digest that fails in one place is wanted in none.
-        var results = new List<string>();
-        foreach (var each in done.Where(each => each.Move.Image.Component == culprit.Image.Component).Reverse())
-            results.Add(await UndoAsync(each, limit.Token));
-        results.Add(await BarAsync(culprit.Image, failure, limit.Token));
-        var state = new List<PromotedWorkload>();
-        foreach (var each in done) state.Add(new PromotedWorkload(each.Move.Image.Component, each.Place.Target.Name,
-            await LiveAsync(each, limit.Token), each.Move.Previous));
-        var (component, place, undone) = (culprit.Image.Component, culprit.Destination.Target.Name, string.Join("; ", results));
-        return HandingOver(failure.Reason == StoppedReason
-            ? Outcome.Cancelled($"stopped while {component} was rolled out to {place}; {undone}")
-            : Outcome.Refused("rollout-failed", $"{component} at {culprit.Image.Digest} failed in {place} " +
-                $"({failure.Reason}): {failure.Text}; {undone}", failure.Fault), state);
     }
 
-    // What is there, read after the last write; what was written where the cluster does not say.
-    private async Task<string> LiveAsync(Done each, CancellationToken cancel)
+    private static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;
+
+    private HistoryEntry Entry(PlannedRollout move, string result) => records.Entry(move.Image.Digest, move.Previous,
+        run.Identity.Commit, result);
+
+    // What is said of production is read from it, after the last write.
+    private async Task<Outcome> EndAsync(PromotionPlan plan, Outcome outcome)
     {
-        try
-        {
-            var live = await clusters[each.Place.Target].FindAsync(each.Place.Component.Workload!, each.Place.Target.Namespace,
-                cancel);
-            if (live?.Digest is { } digest) return digest;
-        }
-        catch (Exception broken) when (broken is UnavailableException or UsageException or OperationCanceledException)
-        {
-            log.Warning($"it is not known what {each.Place.Component.Name} runs in {each.Place.Target.Name} now: " +
-                broken.Message);
-        }
-        return each.Move.Image.Digest;
+        var previous = plan.Rollouts.ToDictionary(move => facts.Of(move.Destination), move => move.Previous);
+        foreach (var place in plan.Settled) previous.TryAdd(facts.Of(place), Before(place));
+        return outcome.HandingOver(new PromoteHandOver(await records.StateAsync(facts, previous)),
+            HandOverJson.Default.PromoteHandOver);
     }
-
-    private async Task<string> UndoAsync(Done each, CancellationToken cancel)
-    {
-        var (move, place, before) = each;
-        var cluster = clusters[place.Target];
-        var where = $"{place.Component.Name} in {place.Target.Name}";
-        try
-        {
-            var history = await cluster.HistoryAsync(place.Target.Namespace, place.Component.Name, cancel);
-            // A run that was killed in the middle left the bad image live: then the last good one is in the history.
-            var good = move.Previous is not null && move.Previous != move.Image.Digest ? move.Previous
-                : history.FirstOrDefault(entry => entry.Result == "promoted" && entry.Digest != move.Image.Digest)?.Digest;
-            if (good is null) return $"{where} has no earlier version to go back to and stays as it is";
-            var entry = history.FirstOrDefault(entry => entry.Digest == good && entry.Result == "promoted");
-            var workload = place.Component.Workload!;
-            var earlier = (entry is null ? null : Destinations.AtCommit(run, place, entry.Commit, good)) is { } written
-                ? Recorded(place, written, good, entry!.Commit, entry.Build, written.Fingerprint())
-                : before.Has(workload.Kind, workload.Name)
-                    ? before.WithImage(workload.Kind, workload.Name, workload.Container, place.Pulled.WithDigest(good).ToString()) : null;
-            if (earlier is null) return $"{where} could not go back to {good}: its manifests are neither in this clone nor in the cluster";
-            log.Progress($"rolling {where} back to {good}");
-            if (await cluster.ApplyAsync(earlier, cancel) is { } denied) return $"{where} could NOT be rolled back: {denied.Text}";
-            var rolled = await RollOutAsync(cluster, place, good, cancel);
-            var unhealthy = rolled.Failure ?? (place.Target.Gate is { } gate ? await Gates.PassAsync(cluster, gate, place.Target.Namespace, place.Target.Name, log, context.Time, cancel) : null);
-            await RecordAsync(cluster, place, new HistoryEntry(good, move.Image.Digest, entry?.Commit ?? "", run.Identity.BuildNumber, Who, Now, unhealthy is null ? "rolled back" : "rolled back, unhealthy"), cancel);
-            return unhealthy is null ? $"{where} is rolled back to {good} and healthy" : $"{where} is rolled back to {good} and NOT healthy: {unhealthy.Text}";
-        }
-        catch (Exception broken) when (broken is UnavailableException or UsageException or OperationCanceledException)
-        {
-            return $"{where} could NOT be rolled back: {(broken is OperationCanceledException ? $"no end within {Durations.Show(RollbackLimit)}" : broken.Message)}";
-        }
-    }
-
-    // A stopped build or a silent cluster says nothing about the image.
-    private async Task<string> BarAsync(CertifiedImage image, StepFailure failure, CancellationToken cancel)
-    {
-        if (!failure.IsVerdict) return $"{image.Digest} is not barred, since the failure is not its own";
-        try
-        {
-            var barred = ImageReference.Of(image.Repository, PromotionPlan.BarTag(image.Digest));
-            await registry.TagAsync(barred, image.Digest, null, cancel);
-            var back = image.PreviousDigest is { } previous && previous != image.Digest
-                && await registry.TagAsync(barred.WithTag(image.ProductionTag), previous, image.Digest, cancel);
-            return $"the digest is barred{(back ? $" and \"{image.ProductionTag}\" points to {image.PreviousDigest} again" : "")}";
-        }
-        catch (Exception broken) when (broken is UnavailableException or UsageException or OperationCanceledException)
-        {
-            return $"the digest could not be barred: {broken.Message}";
-        }
-    }
-
-    private async Task RecordAsync(IProduction cluster, Destination place, HistoryEntry entry, CancellationToken cancel)
-    {
-        try
-        {
-            await cluster.RecordAsync(place.Target.Namespace, place.Component.Name, entry, cancel);
-        }
-        catch (Exception broken) when (broken is UnavailableException or OperationCanceledException)
-        {
-            // What runs is right; that it is not written down is worth a line, not a rollback.
-            log.Warning($"the history of {place.Component.Name} in {place.Target.Name} could not be written: " +
-                (broken is UnavailableException ? broken.Message : "stopped before the cluster answered"));
-        }
-    }
-
-    private static ManifestSet Recorded(Destination place, ManifestSet manifests, string digest, string commit, string build, string fingerprint) =>
-        manifests.WithAnnotations(place.Component.Workload!.Kind, place.Component.Workload.Name, new Dictionary<string, string>
-        {
-            [Annotations.Digest] = digest,
-            [Annotations.Commit] = commit,
-            [Annotations.Build] = build,
-            [Annotations.Manifests] = fingerprint,
-        });
-
-    private string Who => context.Options.Find(PromoteCommand.Who) ?? Environment.UserName;
-
-    private string Now => context.Time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
-}
-
-/// <summary>What promote writes on a workload.</summary>
-internal static class Annotations
-{
-    public const string Digest = "cisteps.dev/promoted-digest";
-    public const string Commit = "cisteps.dev/promoted-commit";
-    public const string Build = "cisteps.dev/promoted-build";
-    public const string Manifests = "cisteps.dev/promoted-manifests";
 }

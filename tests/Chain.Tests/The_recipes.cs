@@ -9,7 +9,7 @@ internal sealed partial class The_recipes
     // What the build server tells or the project sets for all steps, and what is for a person at a laptop.
     private static readonly string[] Elsewhere =
     [
-        "work-tree", "branch", "commit", "build-number", "who", "registry", "registry-pull", "target-branch", "pool-kubeconfig", "kubeconfig", "component", "keep", "give-back",
+        "work-tree", "branch", "commit", "build-number", "who", "registry", "registry-pull", "target-branch", "pool-kubeconfig", "kubeconfig", "component", "keep", "give-back", "history", "roll-back", "to",
     ];
 
     [TestCase("unit-test", "UnitTest")]

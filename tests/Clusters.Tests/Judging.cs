@@ -218,5 +218,27 @@ internal sealed class Judging
     [TestCase("r/greeter:1", null)]
     public void Reads_every_runtimes_image_id(string imageId, string? expected) => Assert.That(Reading.DigestIn(imageId), Is.EqualTo(expected));
 
+    [Test]
+    public void Knows_what_the_containers_themselves_did_from_what_kept_them_from_running()
+    {
+        var crashed = Scene.WaitingPod("a", "CrashLoopBackOff", "back-off", restarts: 3);
+        crashed["status"]!["containerStatuses"]![0]!["lastState"] = Scene.Json("""{"terminated":{"exitCode":4,"reason":"Error"} }""");
+        var quota = Scene.ReplicaSet();
+        quota["status"]!["conditions"] = new JsonArray(Scene.Json("""{"type":"ReplicaFailure","status":"True","message":"exceeded quota: small"}"""));
+        var late = Scene.Deployment(updated: 2, ready: 1);
+        late["status"]!["conditions"] = new JsonArray(Scene.Json("""{"type":"Progressing","status":"False","reason":"ProgressDeadlineExceeded","message":"timed out"}"""));
+
+        bool Own(JsonObject workload, JsonObject set, params JsonObject[] pods) => Judge(Scene.View(workload, [set], pods)).Troubles[0].Failure.IsOwn;
+        Assert.Multiple(() =>
+        {
+            Assert.That(Own(Scene.Deployment(ready: 1), Scene.ReplicaSet(), crashed, Scene.Pod("b")), Is.True, "it crashed");
+            Assert.That(Own(late, Scene.ReplicaSet(), Scene.Pod("a", ready: false), Scene.Pod("b")), Is.True, "it runs and does not get ready");
+            Assert.That(Own(late, Scene.ReplicaSet(), Scene.WaitingPod("a", "ContainerCreating", ""), Scene.Pod("b")), Is.False, "the node did not come to start it");
+            Assert.That(Own(Scene.Deployment(updated: 1, ready: 1), quota, Scene.Pod("a")), Is.False, "a quota");
+            foreach (var waits in new[] { "ErrImagePull", "CreateContainerConfigError", "InvalidImageName" })
+                Assert.That(Own(Scene.Deployment(ready: 1), Scene.ReplicaSet(), Scene.WaitingPod("a", waits, "manifest unknown"), Scene.Pod("b")), Is.False, waits);
+        });
+    }
+
     private static RolloutState Judge(RolloutView view) => RolloutJudge.Judge(view, Scene.Target);
 }

@@ -189,6 +189,57 @@ internal sealed class OnTheSandbox
         Assert.That((string?)(await cluster.GetAsync(Kinds.ConfigMap.Path("default", "c"), default))["data"]!["a"], Is.EqualTo("one"));
     }
 
+    private static ManifestSet Migrated(string command) => ManifestSet.Parse($$$$$$$$"""
+        {apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: default}, spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: "web:1"}]}}}}
+        ---
+        {apiVersion: v1, kind: ConfigMap, metadata: {name: settings, namespace: default}, data: {a: "1"}}
+        ---
+        {apiVersion: batch/v1, kind: Job, metadata: {name: migrate, namespace: default}, spec: {template: {spec: {restartPolicy: Never, containers: [{name: m, image: "m:1", command: [{{{{{{{{command}}}}}}}}]}]}}}}
+        """, "x.yaml");
+
+    [Test]
+    public async Task Waits_for_jobs_before_the_workloads_and_replaces_one_that_has_another_template()
+    {
+        var applying = cluster.ApplyAfterJobsAsync(Migrated("up"), Limit, default);
+        var first = await EndJobAsync("Complete", "CompletionsReached", beforeTheWorkload: true);
+        Assert.That(await applying, Is.Null, output.ToString());
+        Assert.That(await cluster.FindAsync(Kinds.Deployment.Path("default", "web"), default), Is.Not.Null);
+
+        Assert.That(await cluster.ApplyAfterJobsAsync(Migrated("up"), Limit, default), Is.Null, "it has run: it is not run again");
+        Assert.That(output.ToString(), Does.Contain("has succeeded already"));
+
+        var again = cluster.ApplyAfterJobsAsync(Migrated("further"), Limit, default);
+        var second = await EndJobAsync("Failed", "BackoffLimitExceeded", beforeTheWorkload: false, other: first);
+        var failure = await again;
+        Assert.That((failure!.Reason, failure.IsOwn), Is.EqualTo(("job-failed", true)));
+        Assert.That(failure.Text, Does.Contain("migrate").And.Contain("BackoffLimitExceeded"));
+        Assert.That(output.ToString(), Does.Contain("another template now: the old one is replaced"));
+        Assert.That(second, Is.Not.EqualTo(first));
+    }
+
+    [Test]
+    public async Task A_job_that_does_not_end_is_not_the_images_fault()
+    {
+        var failure = await cluster.ApplyAfterJobsAsync(Migrated("up"), TimeSpan.FromMilliseconds(300), default);
+
+        Assert.That((failure!.Reason, failure.IsOwn), Is.EqualTo(("job-timeout", false)));
+        Assert.That(await cluster.FindAsync(Kinds.Deployment.Path("default", "web"), default), Is.Null);
+    }
+
+    private async Task<string> EndJobAsync(string condition, string reason, bool beforeTheWorkload, string? other = null)
+    {
+        using var limit = new CancellationTokenSource(Limit);
+        await foreach (var change in cluster.WatchAsync(Kinds.Job.Collection("default"), null, null, limit.Token))
+        {
+            if (change.Kind != ChangeKind.Present || (string?)change.Item["metadata"]!["uid"] is not { } uid || uid == other) continue;
+            if (beforeTheWorkload) Assert.That(await cluster.FindAsync(Kinds.Deployment.Path("default", "web"), default), Is.Null, "the job comes first");
+            Assert.That(await cluster.FindAsync(Kinds.ConfigMap.Path("default", "settings"), default), Is.Not.Null, "and what it needs before it");
+            await cluster.MergeAsync(Kinds.Job.Path("default", "migrate") + "/status", (JsonObject)JsonNode.Parse($$"""{"status":{"conditions":[{"type":"{{condition}}","status":"True","reason":"{{reason}}","message":"said"}] } }""")!, default);
+            return uid;
+        }
+        throw new InvalidOperationException("the job did not come");
+    }
+
     [Test]
     public async Task Knows_what_its_user_may_do()
     {

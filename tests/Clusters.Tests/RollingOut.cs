@@ -51,6 +51,65 @@ internal sealed class RollingOut
     }
 
     [Test]
+    public async Task Looks_once_whether_it_serves()
+    {
+        Put(Kinds.Deployment, Scene.Deployment());
+        Put(Kinds.ReplicaSet, Scene.ReplicaSet());
+        Put(Kinds.Pod, Scene.Pod("a"));
+        Put(Kinds.Pod, Scene.Pod("b"));
+        Assert.That(await Rollout.LookAsync(cluster, Scene.Target, default), Is.Null);
+
+        Put(Kinds.Pod, Scene.Pod("b", ready: false));
+        Assert.That(await Rollout.LookAsync(cluster, Scene.Target, default), Does.Contain("1 of 2 new pods ready"));
+        Put(Kinds.Deployment, Scene.Deployment(observed: 1));
+        Assert.That(await Rollout.LookAsync(cluster, Scene.Target, default), Does.Contain("generation 2"));
+    }
+
+    [TestCase("restarted")]
+    [TestCase("ended")]
+    [TestCase("unready")]
+    public async Task Guards_what_is_rolled_out(string how)
+    {
+        Put(Kinds.Deployment, Scene.Deployment());
+        Put(Kinds.ReplicaSet, Scene.ReplicaSet());
+        // What was started again before it served is forgiven.
+        Put(Kinds.Pod, Restarted(Scene.Pod("a"), 1));
+        Put(Kinds.Pod, Scene.Pod("b"));
+        var guard = Rollout.GuardAsync(cluster, Scene.Target, default);
+        await WatchedAsync();
+        Assert.That(guard.IsCompleted, Is.False);
+
+        var broken = how == "restarted" ? Restarted(Scene.Pod("a"), 2) : Scene.Pod("b", ready: false);
+        if (how == "ended") broken["status"]!["containerStatuses"]![0]!["state"] = Scene.Json("""{"terminated":{"exitCode":3} }""");
+        Put(Kinds.Pod, broken);
+        var failure = await guard.WaitAsync(TimeSpan.FromSeconds(30));
+
+        Assert.That((failure.Reason, failure.IsOwn), Is.EqualTo(("does-not-hold", true)));
+        Assert.That(failure.Text, Does.Contain(how switch { "restarted" => "started again", "ended" => "exit code 3", _ => "not ready any more" }));
+    }
+
+    [Test]
+    public async Task Guards_until_it_is_told_to_end()
+    {
+        Put(Kinds.Deployment, Scene.Deployment());
+        Put(Kinds.ReplicaSet, Scene.ReplicaSet());
+        Put(Kinds.Pod, Scene.Pod("a"));
+        Put(Kinds.Pod, Scene.Pod("b"));
+        using var stop = new CancellationTokenSource();
+        var guard = Rollout.GuardAsync(cluster, Scene.Target, stop.Token);
+        await WatchedAsync();
+
+        await stop.CancelAsync();
+        Assert.That(async () => await guard.WaitAsync(TimeSpan.FromSeconds(10)), Throws.InstanceOf<OperationCanceledException>());
+    }
+
+    private static JsonObject Restarted(JsonObject pod, int times)
+    {
+        pod["status"]!["containerStatuses"]![0]!["restartCount"] = times;
+        return pod;
+    }
+
+    [Test]
     public async Task Fails_at_once_for_what_waiting_cannot_help()
     {
         var real = await Cluster.ConnectAsync(server.Kubeconfig, BuildLog.Silent, TimeProvider.System);

@@ -35,6 +35,7 @@ internal sealed class WithScriptedWorld
         images.Setup(it => it.FindDigestAsync(ImageReference.Parse($"{Registry}/ci/greeter@{New}"), It.IsAny<CancellationToken>())).ReturnsAsync(New);
         images.Setup(it => it.FindDigestAsync(ImageReference.Parse($"{Registry}/greeter:1-production"), It.IsAny<CancellationToken>())).ReturnsAsync(Old);
         images.Setup(it => it.FindDigestAsync(ImageReference.Parse($"{Registry}/quotes:1-production"), It.IsAny<CancellationToken>())).ReturnsAsync(Quotes);
+        images.Setup(it => it.FindDigestAsync(It.Is<ImageReference>(name => name.Tag != null && name.Tag.StartsWith("barred-")), It.IsAny<CancellationToken>())).ReturnsAsync(default(string));
         images.Setup(it => it.DigestsOfAsync(It.IsAny<ImageReference>(), It.IsAny<CancellationToken>()))
             .ReturnsAsync((ImageReference image, CancellationToken _) => [image.Digest!]);
         images.Setup(it => it.Dispose());
@@ -68,6 +69,19 @@ internal sealed class WithScriptedWorld
     {
         lost.Dispose();
         shop.Dispose();
+    }
+
+    [Test]
+    public async Task Takes_no_dependent_whose_production_tag_points_to_a_barred_digest()
+    {
+        images.Setup(it => it.FindDigestAsync(ImageReference.Parse($"{Registry}/quotes:{ImageName.BarredTag(Quotes)}"), It.IsAny<CancellationToken>())).ReturnsAsync(Quotes);
+        await ReadyAsync();
+
+        var exit = await RunAsync();
+
+        Assert.That((exit, shop.Reason()), Is.EqualTo((ExitCode.Refused, "dependent-not-ready")), shop.Output);
+        Assert.That(shop.Output, Does.Contain("is barred"));
+        Assert.That(done, Has.None.StartsWith("apply"));
     }
 
     [Test]

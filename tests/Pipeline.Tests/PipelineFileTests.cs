@@ -54,8 +54,11 @@ public sealed class A_pipeline_file
             Assert.That((quotes.Workload.Name, quotes.Workload.Kind), Is.EqualTo(("quotes", "Deployment")));
             Assert.That(file.Suites[1].Tests.Command!.Run, Is.EqualTo(new[] { "go", "test" }));
             var target = file.Production!.Waves.Single().Targets.Single();
-            Assert.That((target.Kubeconfig, target.Namespace, target.Gate), Is.EqualTo(("CISTEPS_PRODUCTION_KUBECONFIG", "shop",
-                new GateDefinition("service://greeter:80/healthz", TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(1)))));
+            Assert.That((target.Kubeconfig, target.Namespace, target.Settle), Is.EqualTo(("CISTEPS_PRODUCTION_KUBECONFIG", "shop", TimeSpan.FromSeconds(20))));
+            Assert.That((target.Gate!.Http, target.Gate.For, target.Gate.TimeLimit, target.Gate.Status),
+                Is.EqualTo(("service://greeter:80/healthz", TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(1), (int?)204)));
+            Assert.That(file.Production.Freezes.Single(), Is.EqualTo(new FreezeDefinition("year-end", new DateTimeOffset(2026, 12, 20, 17, 0, 0, TimeSpan.Zero), new DateTimeOffset(2027, 1, 3, 7, 0, 0, TimeSpan.Zero))));
+            Assert.That(target.Gate.Headers, Is.EqualTo(new Dictionary<string, string> { ["Host"] = "shop.example" }));
             Assert.That(file.Notifications.Owners["greeters"], Is.EqualTo(new OwnerDefinition("greeters", "env:GREETERS_WEBHOOK", "greeters@example.org")));
             Assert.That(file.Notifications.Platform, Is.EqualTo("greeters"));
         });

@@ -43,6 +43,7 @@ internal static class Sample
             class: big
             tests: { run: [go, test], image: go:1, folder: it, env: { Q: r }, reports: [it/*.xml], format: go-json }
         production:
+          freezes: [{ name: year-end, from: "2026-12-20T18:00", until: "2027-01-03T08:00", zone: Europe/Berlin }]
           waves:
             - name: all
               soak: 10s
@@ -51,7 +52,8 @@ internal static class Sample
                   kubeconfig: CISTEPS_PRODUCTION_KUBECONFIG
                   namespace: shop
                   components: [greeter]
-                  gate: { http: "service://greeter:80/healthz", for: 5s, time-limit: 1m }
+                  gate: { http: "service://greeter:80/healthz", for: 5s, time-limit: 1m, status: 204, headers: { Host: shop.example } }
+                  settle: 20s
         notifications:
           owners: { greeters: { webhook: "env:GREETERS_WEBHOOK", email: greeters@example.org } }
           platform: greeters

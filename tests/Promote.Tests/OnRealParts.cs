@@ -62,10 +62,12 @@ internal sealed class OnRealParts
         {
             Assert.That(failed, Is.EqualTo(ExitCode.Refused), production.Output);
             Assert.That(production.Reason(), Is.EqualTo("rollout-failed"));
-            Assert.That(production.Text(), Does.Contain("exit code 4").And.Contain($"rolled back to {one} and healthy").And.Contain("the digest is barred"));
+            Assert.That(production.Text(),
+                Does.Contain("exit code 4").And.Contain($"rolled back to {one} and healthy").And.Contain("the digest is barred"));
             Assert.That((await LiveAsync()).Image, Does.EndWith(one));
             Assert.That(await registry.FindDigestAsync(world.Registry.Reference("greeter", "1-production")), Is.EqualTo(one));
-            Assert.That(await registry.FindDigestAsync(world.Registry.Reference("greeter", ImageName.BarredTag(two))), Is.EqualTo(two));
+            Assert.That(await registry.FindDigestAsync(world.Registry.Reference("greeter", ImageName.BarredTag(two))),
+                Is.EqualTo(two));
             Assert.That(await HistoryAsync(), Is.EqualTo(new[] { $"rolled back {one}", $"promoted {one}" }));
         });
 
@@ -88,12 +90,14 @@ internal sealed class OnRealParts
     private async Task<(string Image, string Version)> LiveAsync()
     {
         var live = await cluster.GetAsync(Kinds.Deployment.Path("shop", "greeter"), default);
-        return ((string)live["spec"]!["template"]!["spec"]!["containers"]![0]!["image"]!, (string)live["metadata"]!["generation"]!.ToString());
+        return ((string)live["spec"]!["template"]!["spec"]!["containers"]![0]!["image"]!,
+            (string)live["metadata"]!["generation"]!.ToString());
     }
 
     private async Task<IReadOnlyList<string>> HistoryAsync()
     {
         var map = await cluster.GetAsync(Kinds.ConfigMap.Path("shop", "cisteps-history"), default);
-        return [.. JsonNode.Parse((string)map["data"]!["greeter"]!)!.AsArray().Select(entry => $"{entry!["result"]} {entry["digest"]}")];
+        return [.. JsonNode.Parse((string)map["data"]!["greeter"]!)!.AsArray()
+            .Select(entry => $"{entry!["result"]} {entry["digest"]}")];
     }
 }

@@ -11,12 +11,18 @@ internal sealed class Production : IDisposable
     public const string KubeconfigVariable = "SHOP_KUBECONFIG";
     private readonly GitRepositories git = new();
 
-    public Production(string registry, string? waves = null)
+    public Production(string registry, string? waves = null, string timeLimit = "1m", string freezes = "[]")
     {
         Registry = registry;
         Clone = git.Clone();
-        GreeterService.Begin(Clone, registry, "production:\n  waves:\n" + (waves ?? Wave("all", "shop")),
-            "{ apiVersion: v1, kind: Namespace, metadata: { name: shop } }\n---\n" + PodCluster.Workload("greeter", 2));
+        var own = waves?.Contains("namespace: shop,", StringComparison.Ordinal) != false;
+        GreeterService.Begin(Clone, registry, $"production:\n  freezes: {freezes}\n  waves:\n" + (waves ?? Wave("all", "shop")),
+            (own ? "{ apiVersion: v1, kind: Namespace, metadata: { name: shop } }\n---\n" : "") + PodCluster.Workload("greeter", 2));
+        if (timeLimit == "1m") return;
+        var file = Path.Combine(Clone.Folder, "ci-steps.yaml");
+        Clone.Write("ci-steps.yaml", File.ReadAllText(file).Replace("container: greeter, time-limit: 1m", $"container: greeter, time-limit: {timeLimit}"));
+        Clone.Commit("Wait less");
+        Clone.Push();
     }
 
     public string Registry { get; }
@@ -27,10 +33,11 @@ internal sealed class Production : IDisposable
 
     public Dictionary<string, string> Environment { get; } = new() { ["TEAMCITY_VERSION"] = "2025.11" };
 
-    public static string Wave(string name, string target, string more = "", string ns = "shop", string gate = "http: service://greeter:80/healthz, for: 1s, time-limit: 10s") => $$"""
+    public static string Wave(string name, string target, string more = "", string ns = "shop", string gate = "http: service://greeter:80/healthz, for: 1s, time-limit: 10s",
+        string settle = "1s") => $$"""
             - name: {{name}}
               targets:
-                - { name: {{target}}, kubeconfig: {{KubeconfigVariable}}, namespace: {{ns}}, components: [greeter], gate: { {{gate}} } }
+                - { name: {{target}}, kubeconfig: {{KubeconfigVariable}}, namespace: {{ns}}, components: [greeter], gate: { {{gate}} }, settle: {{settle}} }
               {{more}}
 
         """;

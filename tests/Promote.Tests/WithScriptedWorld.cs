@@ -1,8 +1,6 @@
 using CiSteps.Clusters;
 using CiSteps.Hosting;
-using CiSteps.Images;
-using CiSteps.Pipeline;
-using Moq;
+using CiSteps.Hosting.Evidence;
 
 namespace CiSteps.Promote.Tests;
 
@@ -10,135 +8,227 @@ namespace CiSteps.Promote.Tests;
 [TestFixture]
 internal sealed class WithScriptedWorld
 {
-    private const string New = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
-    private const string Old = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
-    private const string Repository = "registry.example/greeter";
+    private const string New = ScriptedWorld.New;
+    private const string Old = ScriptedWorld.Old;
+    private const string Gate = "http: service://greeter:80/healthz, for: 1ms, time-limit: 200ms";
+    private static readonly string OneWave = Production.Wave("all", "shop", gate: Gate, settle: "1ms");
+    private static readonly string TwoWaves = Production.Wave("first", "one", ns: "one", gate: Gate, settle: "1ms")
+        + Production.Wave("second", "two", ns: "two", gate: Gate, settle: "1ms");
+    private static readonly StepFailure Crashed = new("crash-loop", "it crashed") { IsOwn = true };
 
     private Production production = null!;
-    private Mock<IImages> images = null!;
-    private Mock<IProduction> cluster = null!;
-    private List<string> done = null!;
+    private ScriptedWorld world = null!;
 
     [SetUp]
-    public void SetUp()
-    {
-        production = new Production("registry.example");
-        production.Environment[Production.KubeconfigVariable] = "kubeconfig";
-        done = [];
-        images = new Mock<IImages>(MockBehavior.Strict);
-        images.Setup(it => it.FindDigestAsync(ImageReference.Of(Repository, "1-production"), It.IsAny<CancellationToken>())).ReturnsAsync(New);
-        images.Setup(it => it.FindDigestAsync(ImageReference.Of(Repository, ImageName.BarredTag(New)), It.IsAny<CancellationToken>())).ReturnsAsync(default(string));
-        images.Setup(it => it.DigestsOfAsync(It.Is<ImageReference>(image => image.Repository == Repository), It.IsAny<CancellationToken>()))
-            .ReturnsAsync((ImageReference image, CancellationToken _) => [image.Digest!]);
-        images.Setup(it => it.TagAsync(It.Is<ImageReference>(tag => tag.Repository == Repository), It.IsAny<string>(), It.IsAny<string?>(), It.IsAny<CancellationToken>()))
-            .ReturnsAsync((ImageReference tag, string digest, string? _, CancellationToken _) => Do($"tag {tag.Tag![..6]} {digest[..9]}"));
-        images.Setup(it => it.Dispose());
-        cluster = new Mock<IProduction>(MockBehavior.Strict);
-        cluster.Setup(it => it.FindAsync(It.IsAny<WorkloadDefinition>(), It.IsAny<string>(), It.IsAny<CancellationToken>())).ReturnsAsync(new LiveWorkload(Old, Old, "earlier"));
-        cluster.Setup(it => it.SnapshotAsync(It.IsAny<ManifestSet>(), It.IsAny<CancellationToken>())).ReturnsAsync((ManifestSet set, CancellationToken _) => set.WithImage("Deployment", "greeter", "greeter", $"{Repository}@{Old}"));
-        cluster.Setup(it => it.ApplyAsync(It.IsAny<ManifestSet>(), It.IsAny<CancellationToken>())).ReturnsAsync((ManifestSet set, CancellationToken _) =>
-        {
-            Do("apply " + Image(set));
-            return null;
-        });
-        cluster.Setup(it => it.RollOutAsync(It.IsAny<RolloutTarget>(), It.IsAny<CancellationToken>())).ReturnsAsync((RolloutTarget target, CancellationToken _) => Rolled(target));
-        cluster.Setup(it => it.AskAsync(It.IsAny<GateDefinition>(), It.IsAny<string>(), It.IsAny<CancellationToken>())).ReturnsAsync(default(string));
-        cluster.Setup(it => it.HistoryAsync("shop", "greeter", It.IsAny<CancellationToken>())).ReturnsAsync([]);
-        cluster.Setup(it => it.RecordAsync("shop", "greeter", It.IsAny<HistoryEntry>(), It.IsAny<CancellationToken>()))
-            .Returns((string _, string _, HistoryEntry entry, CancellationToken _) => Task.FromResult(Do($"record {entry.Result} {entry.Digest[..9]}")));
-        cluster.Setup(it => it.DiagnoseAsync("shop", It.IsAny<string>(), It.IsAny<CancellationToken>())).Returns(() => Task.FromResult(Do("diagnose")));
-        cluster.Setup(it => it.Dispose());
-    }
+    public void SetUp() => Begin(OneWave, "shop");
 
     [TearDown]
-    public void TearDown() => production.Dispose();
+    public void TearDown()
+    {
+        production.Dispose();
+        production = null!;
+    }
+
+    private void Begin(string waves, params string[] namespaces)
+    {
+        production?.Dispose();
+        production = new Production("registry.example", waves, timeLimit: "500ms");
+        production.Environment[Production.KubeconfigVariable] = "kubeconfig";
+        world = ScriptedWorld.Running(Old, namespaces);
+    }
 
     [Test]
     public async Task Rolls_out_asks_the_gate_and_writes_it_down()
     {
-        await production.CertifiedAsync("7", production.Image(New, Old));
+        await CertifiedAsync();
 
-        var exit = await RunAsync();
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), production.Output);
 
-        Assert.That(exit, Is.EqualTo(ExitCode.Done), production.Output);
-        Assert.That(done, Is.EqualTo(new[] { "apply sha256:11", "roll sha256:11", "record promoted sha256:11" }));
-        Assert.That(production.HandOver().Workloads.Single(), Is.EqualTo(new Hosting.Evidence.PromotedWorkload("greeter", "shop", New, Old)));
+        Assert.That(world.Writes, Is.EqualTo(new[] { "RECORD shop rolling out", "APPLY shop sha256:11",
+            "RECORD shop promoted" }));
+        Assert.That(production.HandOver().Workloads.Single(), Is.EqualTo(new PromotedWorkload("greeter", "shop", New, Old)));
     }
 
     [Test]
-    public async Task Takes_back_what_fails_bars_it_and_moves_the_tag_back()
+    public async Task Takes_back_what_fails_bars_it_and_moves_the_tags_back()
     {
-        await production.CertifiedAsync("7", production.Image(New, Old));
-        Fails(New);
+        await CertifiedAsync();
+        world.Fails = (_, digest) => digest == New ? Crashed : null;
 
         var exit = await RunAsync();
 
         Assert.That((exit, production.Reason()), Is.EqualTo((ExitCode.Refused, "rollout-failed")), production.Output);
         Assert.Multiple(() =>
         {
-            Assert.That(done, Is.EqualTo(new[] { "apply sha256:11", "diagnose", "apply sha256:00", "roll sha256:00", "record rolled back sha256:00", "tag barred sha256:11", "tag 1-prod sha256:00" }));
+            Assert.That(world.Writes.Skip(2), Is.EqualTo(new[] { "TAG barred-11 sha256:11", "RECORD shop rolling back",
+                "APPLY shop sha256:00", "TAG 1-product sha256:00", "TAG latest sha256:00", "RECORD shop rolled back" }));
             Assert.That(production.Text(), Does.Contain("it crashed").And.Contain("rolled back").And.Contain("barred"));
+            Assert.That(production.HandOver().Workloads.Single(),
+                Is.EqualTo(new PromotedWorkload("greeter", "shop", Old, Old) { State = "rolled back" }));
         });
-    }
-
-    [Test]
-    public async Task Deploys_and_goes_back_by_the_name_that_nodes_pull()
-    {
-        await production.CertifiedAsync("7", production.Image(New, Old));
-        Fails(New);
-        var applied = new List<string>();
-        cluster.Setup(it => it.ApplyAsync(It.IsAny<ManifestSet>(), It.IsAny<CancellationToken>()))
-            .ReturnsAsync((ManifestSet set, CancellationToken _) =>
-            {
-                applied.Add(ImageOf(set));
-                return null;
-            });
-
-        await RunAsync("--registry-pull", "pull.example/cache");
-
-        Assert.That(applied, Is.EqualTo(new[] { $"pull.example/cache/greeter@{New}", $"pull.example/cache/greeter@{Old}" }));
     }
 
     [Test]
     public async Task Takes_back_what_the_gate_refuses()
     {
-        await production.CertifiedAsync("7", production.Image(New, Old));
-        cluster.Setup(it => it.AskAsync(It.IsAny<GateDefinition>(), It.IsAny<string>(), It.IsAny<CancellationToken>()))
-            .ReturnsAsync(() => done.Contains("apply sha256:00") ? null : "HTTP 500: out of order");
+        await CertifiedAsync();
+        world.Gate = ns => world.Live[ns].Digest == New ? new GateAnswer(false, "HTTP 500: out of order") : GateAnswer.Healthy;
 
         var exit = await RunAsync();
 
         Assert.That((exit, production.Reason()), Is.EqualTo((ExitCode.Refused, "rollout-failed")), production.Output);
-        Assert.That(production.Text(), Does.Contain("unhealthy").And.Contain("out of order").And.Contain("and healthy"));
+        Assert.That(production.Text(), Does.Contain("unhealthy").And.Contain("out of order").And.Contain(
+            "and healthy").And.Contain("is barred"));
     }
 
     [Test]
-    public async Task Says_so_when_the_way_back_fails_too()
+    public async Task Takes_back_what_breaks_while_the_gate_is_watched()
     {
-        await production.CertifiedAsync("7", production.Image(New, Old));
-        Fails(New);
-        Fails(Old);
+        await CertifiedAsync();
+        world.Gate = _ => throw new UnavailableException("gate-silent", "nobody there");
+        world.Breaks = ns => world.Live[ns].Digest == New ? new StepFailure("does-not-hold", "it was started again") { IsOwn =
+            true } : null;
+        world.After = (_, what) =>
+        {
+            if (what == "APPLY shop sha256:00") world.Gate = _ => GateAnswer.Healthy;
+        };
 
-        await RunAsync();
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Refused), production.Output);
+        Assert.That(production.Text(), Does.Contain("it was started again").And.Contain("the digest is barred"));
+    }
 
-        Assert.That(production.Text(), Does.Contain("NOT healthy"));
+    [TestCase("quota")]
+    [TestCase("manifests")]
+    public async Task Bars_nothing_for_a_fault_that_is_not_the_images(string fault)
+    {
+        await CertifiedAsync();
+        if (fault == "quota") world.Fails = (_, digest) => digest == New
+            ? new StepFailure("quota", "it does not fit the quota") : null;
+        else world.Before = (_, what) =>
+        {
+            if (what == "APPLY shop sha256:11") throw new UsageException(
+                "the cluster does not take Job \"migrate\": field is immutable");
+        };
+
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Refused), production.Output);
+
+        Assert.That(production.Text(), Does.Contain("is not barred").And.Contain("run certify and promote again"));
+        Assert.That(world.Tags, Is.EquivalentTo(new Dictionary<string, string> { ["1-production"] = Old, ["latest"] = Old }),
+            "tags follow the cluster");
+        Assert.That(world.Live["shop"].Digest, Is.EqualTo(Old));
+
+        // The quota has gone: the same digest goes out, without certify.
+        world.Fails = (_, _) => null;
+        world.Before = (_, _) => { };
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), production.Output);
+        Assert.That(world.Tags, Is.EquivalentTo(new Dictionary<string, string> { ["1-production"] = New, ["latest"] = New }));
+    }
+
+    [Test]
+    public async Task Says_loudly_when_the_way_back_fails_and_states_what_is()
+    {
+        await CertifiedAsync();
+        world.Fails = (_, _) => Crashed;
+        world.Denies = digest => digest == Old ? new StepFailure("denied", "a webhook denies it") : null;
+
+        var exit = await RunAsync();
+
+        Assert.That((exit, production.Reason()), Is.EqualTo((ExitCode.Refused, "rollback-failed")), production.Output);
+        Assert.That(production.Text(),
+            Does.StartWith("PRODUCTION NEEDS A PERSON NOW").And.Contain("a webhook denies it").And.Contain("it crashed"));
+        Assert.That(production.Output, Does.Contain("promote.rollback-failed"));
+        Assert.That(production.HandOver().Workloads.Single(),
+            Is.EqualTo(new PromotedWorkload("greeter", "shop", New, Old) { State = "rolling back" }));
+        Assert.That(world.Tags["1-production"], Is.EqualTo(Old), "no dependent takes a barred digest");
+
+        // The next run goes on with the way back.
+        world.Denies = _ => null;
+        world.Fails = (_, digest) => digest == New ? Crashed : null;
+        Assert.That((await RunAsync(), production.Reason()), Is.EqualTo((ExitCode.Refused, "barred")), production.Output);
+        Assert.That(world.Live["shop"].Digest, Is.EqualTo(Old));
+        Assert.That(production.HandOver().Workloads.Single().State, Is.EqualTo("rolled back"));
     }
 
     [Test]
     public async Task Goes_no_further_than_the_wave_that_fails_and_takes_the_earlier_one_back()
     {
-        production.Dispose();
-        production = new Production("registry.example", Production.Wave("first", "one") + Production.Wave("second", "two"));
-        production.Environment[Production.KubeconfigVariable] = "kubeconfig";
-        await production.CertifiedAsync("7", production.Image(New, Old));
-        var rolled = 0;
-        cluster.Setup(it => it.RollOutAsync(It.Is<RolloutTarget>(target => target.Digests.Contains(New)), It.IsAny<CancellationToken>()))
-            .ReturnsAsync((RolloutTarget target, CancellationToken _) => ++rolled == 2 ? new RolloutResult(new StepFailure("crash-loop", "it crashed"), [], null) : Rolled(target));
+        Begin(TwoWaves, "one", "two");
+        await CertifiedAsync();
+        world.Fails = (ns, digest) => ns == "two" && digest == New ? Crashed : null;
 
         await RunAsync();
 
-        Assert.That(done.Count(what => what == "roll sha256:00"), Is.EqualTo(2), production.Output);
-        Assert.That(production.Text(), Does.Contain("greeter in two is rolled back").And.Contain("greeter in one is rolled back"));
+        Assert.That(world.Live.Values.Select(live => live.Digest), Is.All.EqualTo(Old), production.Output);
+        Assert.That(production.Text(),
+            Does.Contain("greeter in two is rolled back").And.Contain("greeter in one is rolled back"));
+    }
+
+    [Test]
+    public async Task The_first_image_of_a_new_major_that_fails_leaves_no_production_tag_and_no_workload()
+    {
+        Begin(OneWave);
+        await production.CertifiedAsync("7", production.Image(New));
+        world.Fails = (_, digest) => digest == New ? Crashed : null;
+
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Refused), production.Output);
+
+        Assert.That(world.Tags.Keys, Is.EqualTo(new[] { ImageBar }), production.Output);
+        Assert.That(world.Live, Is.Empty);
+        Assert.That(production.HandOver().Workloads.Single(),
+            Is.EqualTo(new PromotedWorkload("greeter", "shop", null, null) { State = "nothing runs" }));
+    }
+
+    [Test]
+    public async Task Killed_right_after_the_apply_the_next_run_goes_on_waiting_and_fails()
+    {
+        Begin(TwoWaves, "one", "two");
+        await CertifiedAsync();
+        world.Fails = (_, digest) => digest == New ? new StepFailure("rollout-timeout", "it never gets ready") { IsOwn = true }
+            : null;
+        world.After = (_, what) =>
+        {
+            if (what.StartsWith("APPLY", StringComparison.Ordinal)) throw new KilledException();
+        };
+        await RunAsync();
+        Assert.That((world.Live["one"].Digest, world.Live["two"].Digest), Is.EqualTo((New, Old)));
+        world.Revive();
+
+        Assert.That((await RunAsync(), production.Reason()), Is.EqualTo((ExitCode.Refused, "rollout-failed")), production.Output);
+        Assert.That(production.Text(), Does.Contain("it never gets ready"));
+        Assert.That(world.Calls, Has.None.EqualTo("APPLY two sha256:11"), "the next wave was not rolled");
+        Assert.That((world.Live["one"].Digest, world.Live["two"].Digest), Is.EqualTo((Old, Old)), "what ran before was not lost");
+    }
+
+    [Test]
+    public async Task What_runs_already_but_does_not_serve_is_not_settled()
+    {
+        await CertifiedAsync();
+        await RunAsync();
+        world.Calls.Clear();
+        world.Fails = (_, digest) => digest == New && !world.Calls.Contains("APPLY shop sha256:11") ? Crashed : null;
+
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), production.Output);
+        Assert.That(world.Calls, Does.Contain("APPLY shop sha256:11").And.Contain("roll shop"));
+        Assert.That(production.HandOver().Workloads.Single().PreviousDigest, Is.EqualTo(Old));
+    }
+
+    [Test]
+    public async Task A_second_one_at_the_same_moment_says_who_is_promoting_and_touches_nothing()
+    {
+        await CertifiedAsync();
+        var second = (Exit: -1, Text: "", Writes: 0);
+        world.Before = (_, what) =>
+        {
+            if (what != "roll shop" || second.Exit >= 0) return;
+            var before = world.Writes.Count;
+            second.Exit = 0;
+            var exit = RunAsync().GetAwaiter().GetResult();
+            second = (exit, production.Text(), world.Writes.Count - before);
+        };
+
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), production.Output);
+        Assert.That((second.Exit, second.Writes), Is.EqualTo((ExitCode.Unavailable, 0)));
+        Assert.That(second.Text, Does.Contain("build 6 is promoting there"));
     }
 
     [Test]
@@ -146,19 +236,22 @@ internal sealed class WithScriptedWorld
     {
         production.Clone.Branch("ci/x");
         production.Clone.Commit("greeter/x", "x");
-        await production.CertifiedAsync("7", production.Image(New));
+        await CertifiedAsync();
 
-        Assert.That((await RunAsync(), production.Reason(), done.Count), Is.EqualTo((ExitCode.Refused, "not-target-branch", 0)), production.Output);
+        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count),
+            Is.EqualTo((ExitCode.Refused, "not-target-branch", 0)),
+            production.Output);
+        Assert.That((string?)production.Predicate()["fault"], Is.EqualTo("environment"));
     }
 
     [Test]
     public async Task Refuses_uncommitted_work()
     {
-        await production.CertifiedAsync("7", production.Image(New));
+        await CertifiedAsync();
         production.Clone.Write("greeter/Dockerfile", "FROM other\n");
 
-        Assert.That((await RunAsync(), production.Reason(), done.Count), Is.EqualTo((ExitCode.Refused, "dirty", 0)), production.Output);
-        Assert.That((string?)production.Predicate()["fault"], Is.EqualTo("environment"));
+        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count), Is.EqualTo((ExitCode.Refused, "dirty", 0)),
+            production.Output);
     }
 
     [TestCase("8", "is of commit")]
@@ -174,11 +267,13 @@ internal sealed class WithScriptedWorld
     [Test]
     public async Task Takes_no_certificate_of_a_run_that_did_not_know_the_target()
     {
-        await production.CertifiedAsync("7", production.Image(New));
+        await CertifiedAsync();
         var file = Path.Combine(production.Clone.Folder, ".ci-steps/evidence/certify/statement.json");
-        await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file)).Replace("\"baseUnknown\": false", "\"baseUnknown\": true"));
+        await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file)).Replace("\"baseUnknown\": false",
+            "\"baseUnknown\": true"));
 
-        Assert.That((await RunAsync(), production.Reason(), done.Count), Is.EqualTo((ExitCode.Refused, "base-unknown", 0)), production.Output);
+        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count),
+            Is.EqualTo((ExitCode.Refused, "base-unknown", 0)), production.Output);
     }
 
     [Test]
@@ -187,41 +282,53 @@ internal sealed class WithScriptedWorld
         using var key = System.Security.Cryptography.ECDsa.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256);
         using var other = System.Security.Cryptography.ECDsa.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256);
         production.Environment["CISTEPS_SIGNING_KEY"] = other.ExportPkcs8PrivateKeyPem();
-        await production.CertifiedAsync("7", production.Image(New));
+        await CertifiedAsync();
         production.Environment["CISTEPS_SIGNING_KEY"] = key.ExportPkcs8PrivateKeyPem();
 
-        Assert.That((await RunAsync(), production.Reason(), done.Count), Is.EqualTo((ExitCode.Refused, "bad-signature", 0)), production.Output);
+        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count),
+            Is.EqualTo((ExitCode.Refused, "bad-signature", 0)), production.Output);
     }
 
     [Test]
     public async Task Demands_a_signature_when_told_to()
     {
-        await production.CertifiedAsync("7", production.Image(New));
+        await CertifiedAsync();
 
-        Assert.That((await RunAsync("--require-signed"), production.Reason()), Is.EqualTo((ExitCode.Refused, "not-signed")), production.Output);
-        Assert.That((string?)production.Predicate()["fault"], Is.EqualTo("environment"));
+        Assert.That((await RunAsync("--require-signed"), production.Reason()), Is.EqualTo((ExitCode.Refused, "not-signed")),
+            production.Output);
     }
 
     [Test]
     public async Task Is_done_when_a_newer_commit_took_the_tag()
     {
-        await production.CertifiedAsync("7", production.Image(New));
+        await CertifiedAsync();
         var certified = production.Clone.Head;
         var newer = production.Clone.Commit("greeter/text", "newer");
         production.Clone.Push();
         production.Clone.Git("checkout", "--quiet", certified);
         production.Environment["CISTEPS_BRANCH"] = "main";
-        images.Setup(it => it.FindDigestAsync(ImageReference.Of(Repository, "1-production"), It.IsAny<CancellationToken>())).ReturnsAsync(Old);
-        images.Setup(it => it.CommitOfAsync(ImageReference.Of(Repository, Old), It.IsAny<CancellationToken>())).ReturnsAsync(newer);
+        const string Newer = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
+        world.Tags["1-production"] = Newer;
+        world.Commits[Newer] = newer;
 
-        Assert.That((await RunAsync(), done.Count), Is.EqualTo((ExitCode.Done, 0)), production.Output);
+        Assert.That((await RunAsync(), world.Writes.Count), Is.EqualTo((ExitCode.Done, 0)), production.Output);
         Assert.That(production.Text(), Does.Contain($"superseded by {newer[..12]}"));
+    }
+
+    [Test]
+    public async Task A_tag_that_a_person_moved_back_stays_there()
+    {
+        await CertifiedAsync();
+        world.Tags["1-production"] = Old;
+
+        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count),
+            Is.EqualTo((ExitCode.Refused, "tag-moved", 0)), production.Output);
     }
 
     [Test]
     public async Task Needs_the_targets_kubeconfig()
     {
-        await production.CertifiedAsync("7", production.Image(New));
+        await CertifiedAsync();
         production.Environment.Remove(Production.KubeconfigVariable);
 
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Usage));
@@ -232,130 +339,117 @@ internal sealed class WithScriptedWorld
     public async Task Touches_production_on_a_laptop_only_by_name()
     {
         production.Environment.Remove("TEAMCITY_VERSION");
-        await production.CertifiedAsync("7", production.Image(New, Old));
+        await CertifiedAsync();
 
-        Assert.That((await RunAsync(), done.Count), Is.EqualTo((ExitCode.Usage, 0)), production.Output);
+        Assert.That((await RunAsync(), world.Writes.Count), Is.EqualTo((ExitCode.Usage, 0)), production.Output);
         Assert.That(await RunAsync("--target", "elsewhere"), Is.EqualTo(ExitCode.Usage));
-        Assert.That((await RunAsync("--dry-run"), done.Count), Is.EqualTo((ExitCode.Done, 0)), production.Output);
-        Assert.That((await RunAsync("--target", "shop"), done.Count > 0), Is.EqualTo((ExitCode.Done, true)), production.Output);
+        Assert.That((await RunAsync("--dry-run"), world.Writes.Count), Is.EqualTo((ExitCode.Done, 0)), production.Output);
+        Assert.That((await RunAsync("--target", "shop"), world.Writes.Count > 0), Is.EqualTo((ExitCode.Done, true)),
+            production.Output);
     }
 
     [Test]
     public async Task Changes_nothing_where_it_runs_already()
     {
-        await production.CertifiedAsync("7", production.Image(New, Old));
-        string? fingerprint = null;
-        cluster.Setup(it => it.ApplyAsync(It.IsAny<ManifestSet>(), It.IsAny<CancellationToken>())).ReturnsAsync((ManifestSet set, CancellationToken _) =>
-        {
-            fingerprint = (string?)set.Items.First(item => item.Kind == "Deployment").Json["metadata"]!["annotations"]!["cisteps.dev/promoted-manifests"];
-            return null;
-        });
+        await CertifiedAsync();
         await RunAsync();
-        cluster.Setup(it => it.FindAsync(It.IsAny<WorkloadDefinition>(), It.IsAny<string>(), It.IsAny<CancellationToken>())).ReturnsAsync(new LiveWorkload(New, New, fingerprint));
-        done.Clear();
+        world.Calls.Clear();
 
-        Assert.That((await RunAsync(), done.Count), Is.EqualTo((ExitCode.Done, 0)), production.Output);
+        Assert.That((await RunAsync(), world.Writes.Count), Is.EqualTo((ExitCode.Done, 0)), production.Output);
         Assert.That(production.Text(), Is.EqualTo("production runs these images already"));
-    }
-
-    [TestCase("cluster-unreachable")]
-    [TestCase("registry")]
-    public async Task Does_not_bar_an_image_for_a_world_that_went_away(string reason)
-    {
-        await production.CertifiedAsync("7", production.Image(New, Old));
-        cluster.Setup(it => it.RollOutAsync(It.Is<RolloutTarget>(target => target.Digests.Contains(New)), It.IsAny<CancellationToken>()))
-            .ThrowsAsync(new UnavailableException(reason, "gone"));
-
-        await RunAsync();
-
-        Assert.That(done, Has.None.StartsWith("tag"), production.Output);
-        Assert.That(production.Text(), Does.Contain("is not barred"));
+        Assert.That(world.Calls, Has.None.StartsWith("hold"), "reading needs no lease");
     }
 
     [Test]
-    public async Task Stopped_at_whatever_call_says_what_runs()
-    {
-        await production.CertifiedAsync("7", production.Image(New, Old));
-        var ends = new List<string>();
-        for (var at = 1; ends.LastOrDefault() != "never stopped"; at++)
-        {
-            using var stop = new CancellationTokenSource();
-            var stopping = Stopping.StartingWith(Old, at, stop);
-            var exit = await production.RunAsync(PromoteCommand.Create(new Ports((_, _) => images.Object,
-                (_, _, _, _) => Task.FromResult<IProduction>(stopping))), "7", stop.Token);
-            var what = $"stopped at call {at} after {string.Join(", ", stopping.Done)}:\n{production.Output}";
-            ends.Add(stop.IsCancellationRequested ? $"{exit}" : "never stopped");
-
-            if (stopping.Live == New)
-            {
-                Assert.That(exit, Is.EqualTo(ExitCode.Done), what);
-                Assert.That(production.HandOver().Workloads.Single().Digest, Is.EqualTo(New), what);
-                Assert.That(stopping.Done[^1], Is.EqualTo("record promoted"), what);
-                continue;
-            }
-            Assert.That(exit, Is.EqualTo(ExitCode.Cancelled), what);
-            Assert.That(done, Has.None.StartsWith("tag"), what);
-            if (!stopping.Done.Contains("apply")) continue;
-            Assert.That(production.HandOver().Workloads.Single().Digest, Is.EqualTo(Old), what);
-            Assert.That(stopping.Done, Does.Contain("record rolled back"), what);
-        }
-        // find, snapshot, apply, roll, ask, and then the history: from there on the verdict stands.
-        Assert.That(ends, Does.Contain($"{ExitCode.Done}").And.Contain($"{ExitCode.Cancelled}"));
-    }
-
-    [Test]
-    public async Task Stopped_while_a_wave_soaks_says_what_runs_and_goes_on_next_time()
+    public async Task Touches_nothing_while_production_is_frozen_unless_told_by_the_freezes_name()
     {
         production.Dispose();
-        production = new Production("registry.example", Production.Wave("first", "one", "soak: 1h")
-            + Production.Wave("second", "two"));
+        production = new Production("registry.example", OneWave, timeLimit: "500ms",
+            freezes: "[{ name: year-end, from: 2020-01-01T00:00, until: 2199-01-01T00:00, zone: Europe/Berlin }]");
         production.Environment[Production.KubeconfigVariable] = "kubeconfig";
-        await production.CertifiedAsync("7", production.Image(New, Old));
-        using var stop = new CancellationTokenSource();
-        // The gate's first answers are the roll-out's own; the one after the history is the soak's.
-        cluster.Setup(it => it.AskAsync(It.IsAny<GateDefinition>(), It.IsAny<string>(), It.IsAny<CancellationToken>()))
-            .Returns((GateDefinition _, string _, CancellationToken cancel) =>
-            {
-                if (done.Contains("record promoted sha256:11")) stop.Cancel();
-                cancel.ThrowIfCancellationRequested();
-                return Task.FromResult<string?>(null);
-            });
+        await CertifiedAsync();
 
-        var exit =
-            await production.RunAsync(PromoteCommand.Create(new Ports((_, _) => images.Object, (_, _, _, _) =>
-            Task.FromResult(cluster.Object))), "7", stop.Token);
-
-        Assert.That(exit, Is.EqualTo(ExitCode.Cancelled), production.Output);
-        Assert.That(done, Has.None.EqualTo("apply sha256:00"), "nothing is half done, so nothing is taken back");
-        Assert.That(production.HandOver().Workloads.Single(),
-            Is.EqualTo(new Hosting.Evidence.PromotedWorkload("greeter", "one", New, Old)));
-        Assert.That(production.Text(), Does.Contain("while wave first soaked").And.Contain("not rolled out: greeter in two"));
+        Assert.That((await RunAsync(), production.Reason(), world.Writes.Count), Is.EqualTo((ExitCode.Refused, "frozen", 0)),
+            production.Output);
+        Assert.That(production.Text(), Does.Contain("\"year-end\"").And.Contain("2198-12-31 23:00Z").And.Contain(
+            "--override-freeze year-end"));
+        Assert.That(await RunAsync("--override-freeze", "other"), Is.EqualTo(ExitCode.Usage), production.Output);
+        Assert.That(await RunAsync("--override-freeze", "year-end"), Is.EqualTo(ExitCode.Done), production.Output);
     }
 
-    private Task<int> RunAsync(params string[] more) =>
-        production.RunAsync(PromoteCommand.Create(new Ports((_, _) => images.Object, (_, _, _, _) => Task.FromResult(cluster.Object))), "7", more);
-
-    private void Fails(string digest) => cluster.Setup(it => it.RollOutAsync(It.Is<RolloutTarget>(target => target.Digests.Contains(digest)), It.IsAny<CancellationToken>()))
-        .ReturnsAsync(new RolloutResult(new StepFailure("crash-loop", "it crashed"), [], null));
-
-    private RolloutResult Rolled(RolloutTarget target)
+    [Test]
+    public async Task Rolls_out_one_wave_alone_and_only_in_their_order()
     {
-        Do("roll " + target.Digests.First()[..9]);
-        return new RolloutResult(null, ["pod"], target.Digests.First());
+        Begin(TwoWaves, "one", "two");
+        await CertifiedAsync();
+
+        Assert.That((await RunAsync("--only-wave", "second"), production.Reason(), world.Writes.Count),
+            Is.EqualTo((ExitCode.Refused, "wave-order", 0)), production.Output);
+        Assert.That(await RunAsync("--only-wave", "third"), Is.EqualTo(ExitCode.Usage), production.Output);
+        Assert.That(await RunAsync("--only-wave", "first"), Is.EqualTo(ExitCode.Done), production.Output);
+        Assert.That((world.Live["one"].Digest, world.Live["two"].Digest), Is.EqualTo((New, Old)));
+        Assert.That(await RunAsync("--only-wave", "second"), Is.EqualTo(ExitCode.Done), production.Output);
+        Assert.That((world.Live["one"].Digest, world.Live["two"].Digest), Is.EqualTo((New, New)));
     }
 
-    private bool Do(string what)
+    [Test]
+    public async Task Asks_for_its_rights_before_the_first_write()
     {
-        done.Add(what);
-        return true;
+        await CertifiedAsync();
+        world.Lack.Add("patch deployments.apps");
+
+        Assert.That((await RunAsync(), world.Writes.Count), Is.EqualTo((ExitCode.Usage, 0)), production.Output);
+        Assert.That(production.Output, Does.Contain("patch deployments.apps (target \"shop\")"));
+        Assert.That(world.Calls, Has.None.StartsWith("hold"));
     }
 
-    private static string ImageOf(ManifestSet set) => (string)set.Items.First(item => item.Kind == "Deployment")
-        .Json["spec"]!["template"]!["spec"]!["containers"]![0]!["image"]!;
-
-    private static string Image(ManifestSet set)
+    [Test]
+    public async Task Prints_what_was_promoted_where()
     {
-        var image = ImageOf(set);
-        return image[(image.IndexOf('@', StringComparison.Ordinal) + 1)..][..9];
+        await CertifiedAsync();
+        await RunAsync();
+        world.Calls.Clear();
+
+        Assert.That((await RunAsync("--history"), world.Writes.Count), Is.EqualTo((ExitCode.Done, 0)), production.Output);
+        Assert.That(production.Output, Does.Match("shop +greeter +20.*promoted +sha256:111111111111 +build 7"));
     }
+
+    [Test]
+    public async Task Goes_back_when_a_person_says_so_and_the_tags_follow()
+    {
+        Begin(TwoWaves, "one", "two");
+        await CertifiedAsync();
+        await RunAsync();
+        world.Calls.Clear();
+
+        Assert.That((await RunAsync("--roll-back", "--dry-run"), world.Writes.Count), Is.EqualTo((ExitCode.Done, 0)),
+            production.Output);
+        Assert.That(await RunAsync("--roll-back"), Is.EqualTo(ExitCode.Done), production.Output);
+        Assert.That((world.Live["one"].Digest, world.Live["two"].Digest), Is.EqualTo((Old, Old)));
+        Assert.That(world.Tags, Is.EquivalentTo(new Dictionary<string, string> { ["1-production"] = Old, ["latest"] = Old }));
+        Assert.That(production.HandOver().Workloads.Select(workload => (workload.Digest, workload.State)),
+            Is.All.EqualTo(((string?)Old, "rolled back")));
+
+        Assert.That(await RunAsync("--roll-back", "--to", New), Is.EqualTo(ExitCode.Done), production.Output);
+        Assert.That((world.Live["one"].Digest, world.Live["two"].Digest), Is.EqualTo((New, New)));
+        Assert.That(await RunAsync("--roll-back", "--to", "1.7"), Is.EqualTo(ExitCode.Usage), production.Output);
+        Assert.That(await RunAsync("--to", New), Is.EqualTo(ExitCode.Usage), production.Output);
+    }
+
+    [Test]
+    public async Task Deploys_and_goes_back_by_the_name_that_nodes_pull()
+    {
+        await CertifiedAsync();
+        world.Fails = (_, digest) => digest == New ? Crashed : null;
+
+        await RunAsync("--registry-pull", "pull.example/cache");
+
+        Assert.That(world.Applied, Is.EqualTo(new[] { $"pull.example/cache/greeter@{New}", $"pull.example/cache/greeter@{Old}" }));
+    }
+
+    private const string ImageBar = "barred-11111111111111111111111111111111";
+
+    private Task CertifiedAsync() => production.CertifiedAsync("7", production.Image(New, Old));
+
+    private Task<int> RunAsync(params string[] more) => production.RunAsync(PromoteCommand.Create(world.World), "7", more);
 }

@@ -22,6 +22,9 @@ public sealed partial class Cluster
     // For one answer, not for watches: an API server that takes longer has hung.
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(60);
 
+    // A health question that takes longer is not answered well.
+    private static readonly TimeSpan ProxyLimit = TimeSpan.FromSeconds(10);
+
     // A page of 500 objects, each of which etcd holds to 1.5 MiB: a list as large as this has never been seen.
     private static readonly JsonLimits Answers = new(256L << 20);
 
@@ -108,14 +111,52 @@ public sealed partial class Cluster
     /// <param name="service">Service and port, <c>name:port</c>.</param>
     /// <param name="path">Path and query.</param>
     /// <param name="cancel">Stops it.</param>
+    /// <param name="headers">Headers to send along; null for none.</param>
     /// <returns>HTTP status code and the body's beginning. 503 when no pod is ready.</returns>
-    public async Task<(int Code, string Body)> ProxyAsync(string ns, string service, string path, CancellationToken cancel)
+    /// <exception cref="UnavailableException">There was no answer within ten seconds, or it is not the service's: the API server
+    /// is busy, or does not let this user through.</exception>
+    public async Task<(int Code, string Body)> ProxyAsync(string ns, string service, string path, CancellationToken cancel,
+        IReadOnlyDictionary<string, string>? headers = null)
     {
         ArgumentNullException.ThrowIfNull(path);
         var full = $"/api/v1/namespaces/{ns}/services/{service}/proxy/{path.TrimStart('/')}";
-        using var response = await SendAsync(HttpMethod.Get, full, null, JsonType, "*/*", cancel).ConfigureAwait(false);
-        var body = await response.Content.ReadAsStringAsync(cancel).ConfigureAwait(false);
-        return ((int)response.StatusCode, body.Length > 4096 ? body[..4096] : body);
+        using var limit = new CancellationTokenSource(ProxyLimit, Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
+        try
+        {
+            using var response = await SendAsync(HttpMethod.Get, full, null, JsonType, "*/*", either.Token, headers).ConfigureAwait(false);
+            var body = await response.Content.ReadAsStringAsync(either.Token).ConfigureAwait(false);
+            var code = (int)response.StatusCode;
+            if (!response.IsSuccessStatusCode && IsOfTheServer(body) && Failure(response, body, "GET " + full) is var failure
+                && failure is not ClusterApiException { Code: 400 or 404 })
+                throw failure as UnavailableException
+                    ?? new UnavailableException("cluster-unreachable", $"the API server {Server} did not ask the service \"{ns}/{service}\": {failure.Message}", failure);
+            return (code, body.Length > 4096 ? body[..4096] : body);
+        }
+        catch (OperationCanceledException error) when (!cancel.IsCancellationRequested)
+        {
+            throw Unreachable(new HttpRequestException($"no answer of the service \"{ns}/{service}\" within {Durations.Show(ProxyLimit)}", error));
+        }
+        catch (Exception error) when (error is HttpRequestException or IOException)
+        {
+            throw Unreachable(error);
+        }
+    }
+
+    // The API server's own no, not what the service or the way to its pods said.
+    private static bool IsOfTheServer(string body)
+    {
+        try
+        {
+            var status = OutsideJson.ReadObject(body, "the answer");
+            return status.Text("kind") == "Status" && status.Text("apiVersion") == "v1" && (status.Text("message") ?? "") is var said
+                && !said.Contains("no endpoints available", StringComparison.Ordinal)
+                && !said.Contains("error trying to reach service", StringComparison.Ordinal);
+        }
+        catch (OutsideJsonException)
+        {
+            return false;
+        }
     }
 
     internal static string WithQuery(string path, params ReadOnlySpan<(string Name, string? Value)> query)
@@ -169,11 +210,13 @@ public sealed partial class Cluster
         }
     }
 
-    internal async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, JsonObject? body, string contentType, string accept, CancellationToken cancel)
+    internal async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, JsonObject? body, string contentType, string accept, CancellationToken cancel,
+        IReadOnlyDictionary<string, string>? headers = null)
     {
         using var request = new HttpRequestMessage(method, new Uri(Server.AbsoluteUri.TrimEnd('/') + path)) { Version = HttpVersion.Version11 };
         request.Headers.Accept.ParseAdd(accept);
         request.Headers.UserAgent.ParseAdd("cisteps/" + StepHost.Version.Split('+')[0]);
+        foreach (var (name, value) in headers ?? new Dictionary<string, string>()) request.Headers.TryAddWithoutValidation(name, value);
         if (body is not null)
             request.Content = new ByteArrayContent(Encoding.UTF8.GetBytes(body.ToJsonString())) { Headers = { ContentType = new MediaTypeHeaderValue(contentType) } };
         if (client.Credentials is { } credentials) await credentials.ProcessHttpRequestAsync(request, cancel).ConfigureAwait(false);

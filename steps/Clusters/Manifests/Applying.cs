@@ -11,8 +11,12 @@ namespace CiSteps.Clusters;
 /// <param name="Fault">Whose fault it was. What a cluster says of what was deployed is the change's.</param>
 public sealed record StepFailure(string Reason, string Text, Fault Fault = Fault.Change)
 {
-    /// <summary>Whether it says something about what was deployed; it does unless it is known to be something else's fault.</summary>
-    public bool IsVerdict => Fault is Fault.Change or Fault.Unknown;
+    /// <summary>
+    /// Whether the deployed containers themselves said no: they could not start, crashed, or ran and did not get ready. What
+    /// kept them from running (a quota, a node, a registry, a manifest that the cluster does not take) says nothing about the
+    /// image.
+    /// </summary>
+    public bool IsOwn { get; init; }
 }
 
 /// <content>Server-side apply of whole sets.</content>

@@ -69,16 +69,16 @@ internal static class PodTroubles
                 break;
             case "CreateContainerError" or "RunContainerError":
                 yield return CannotStart(message)
-                    ? Permanent(reason + container, "container-start", $"{who} cannot start: {message}; correct its command or the image's entry point")
+                    ? Own(Permanent(reason + container, "container-start", $"{who} cannot start: {message}; correct its command or the image's entry point"))
                     : Maybe(reason + container, "container-start", $"{who} cannot start: {message}; look at the container's settings");
                 break;
         }
         if (Text(last?["reason"]) is "StartError" or "ContainerCannotRun" && CannotStart(Text(last!["message"]) ?? ""))
-            yield return Permanent("start" + container, "container-start", $"{who} cannot start: {Text(last["message"])}; correct its command or the image's entry point");
+            yield return Own(Permanent("start" + container, "container-start", $"{who} cannot start: {Text(last["message"])}; correct its command or the image's entry point"));
         else if (restarts >= mostRestarts && (reason == "CrashLoopBackOff" || restarts > mostRestarts))
-            yield return Permanent("crash" + container, "crash-loop", $"{who} crashed {restarts + (status.Member("state", "terminated") is null ? 0 : 1)} times, last with {Ending(last)}{Probe(events, container)}; its log is in the diagnosis");
+            yield return Own(Permanent("crash" + container, "crash-loop", $"{who} crashed {restarts + (status.Member("state", "terminated") is null ? 0 : 1)} times, last with {Ending(last)}{Probe(events, container)}; its log is in the diagnosis"));
         else if (restarts > 0 || last is not null && Number(last["exitCode"]) != 0)
-            yield return Maybe("crashes" + container, "crashing", $"{who} crashed with {Ending(last)}{Probe(events, container)} and does not come up; its log is in the diagnosis");
+            yield return Own(Maybe("crashes" + container, "crashing", $"{who} crashed with {Ending(last)}{Probe(events, container)} and does not come up; its log is in the diagnosis"));
     }
 
     private static string? SpecImage(JsonObject pod, string container) =>
@@ -114,6 +114,9 @@ internal static class PodTroubles
         message.Contains("no such file or directory", StringComparison.Ordinal) || message.Contains("executable file not found", StringComparison.Ordinal)
         || message.Contains("permission denied", StringComparison.Ordinal) || message.Contains("exec format error", StringComparison.Ordinal)
         || message.Contains("no command specified", StringComparison.OrdinalIgnoreCase);
+
+    // What the container itself did.
+    private static Trouble Own(Trouble trouble) => trouble with { Failure = trouble.Failure with { IsOwn = true } };
 
     private static Trouble Permanent(string key, string reason, string text) => new(key, true, new StepFailure(reason, text));
 

@@ -6,7 +6,7 @@ using CiSteps.Hosting.Options;
 namespace CiSteps.Clusters;
 
 /// <summary>Follows the roll-out of one workload by watching it, its replica sets, pods, events and endpoints: done means that only new pods serve, failed is said within seconds of the event that decides it.</summary>
-public static class Rollout
+public static partial class Rollout
 {
     // Nobody looks at a silent log for longer.
     private static readonly TimeSpan News = TimeSpan.FromSeconds(8);
@@ -22,10 +22,33 @@ public static class Rollout
         ArgumentNullException.ThrowIfNull(cluster);
         ArgumentNullException.ThrowIfNull(target);
         ArgumentNullException.ThrowIfNull(log);
-        var kind = Kinds.Workload(target.Kind);
+        return await OnWatchesAsync(cluster, target, (view, changes) =>
+            FollowAsync(cluster.Time, view, target, log, changes, cancel), cancel).ConfigureAwait(false);
+    }
+
+    private static async Task<T> OnWatchesAsync<T>(Cluster cluster, RolloutTarget target,
+        Func<RolloutView, ChannelReader<(string Topic, Change? Change, Exception? Error)>, Task<T>> follow, CancellationToken cancel)
+    {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var changes = Channel.CreateUnbounded<(string Topic, Change? Change, Exception? Error)>(new UnboundedChannelOptions { SingleReader = true });
         var view = new RolloutView();
+        var pumps = TopicsOf(target, view).Select(topic =>
+            PumpAsync(cluster, topic.Name, topic.Path, topic.Field, changes.Writer, stop.Token)).ToList();
+        try
+        {
+            return await follow(view, changes.Reader).ConfigureAwait(false);
+        }
+        finally
+        {
+            await stop.CancelAsync().ConfigureAwait(false);
+            await Task.WhenAll(pumps).ConfigureAwait(false);
+        }
+    }
+
+    // What a roll-out is judged by; what its kind does not have is marked absent.
+    private static List<(string Name, string Path, string? Field)> TopicsOf(RolloutTarget target, RolloutView view)
+    {
+        var kind = Kinds.Workload(target.Kind);
         var topics = new List<(string Topic, Kind Kind, string? Field)>
         {
             ("workload", kind, "metadata.name=" + target.Name), ("pods", Kinds.Pod, null), ("events", Kinds.Event, null),
@@ -35,17 +58,8 @@ public static class Rollout
         else view.SetAbsent("replicasets");
         if (target.Kind == "DaemonSet") topics.Add(("controllerrevisions", Kinds.ControllerRevision, null));
         else view.SetAbsent("controllerrevisions");
-
-        var pumps = topics.Select(topic => PumpAsync(cluster, topic.Topic, topic.Kind.Collection(topic.Kind.Namespaced ? target.Namespace : null), topic.Field, changes.Writer, stop.Token)).ToList();
-        try
-        {
-            return await FollowAsync(cluster.Time, view, target, log, changes.Reader, cancel).ConfigureAwait(false);
-        }
-        finally
-        {
-            await stop.CancelAsync().ConfigureAwait(false);
-            await Task.WhenAll(pumps).ConfigureAwait(false);
-        }
+        return [.. topics.Select(topic =>
+            (topic.Topic, topic.Kind.Collection(topic.Kind.Namespaced ? target.Namespace : null), topic.Field))];
     }
 
     private static async Task PumpAsync(Cluster cluster, string topic, string path, string? fields, ChannelWriter<(string, Change?, Exception?)> into, CancellationToken stop)
@@ -124,17 +138,23 @@ public static class Rollout
         while (changes.TryRead(out var next))
         {
             if (next.Change is { } change) view.Take(next.Topic, change);
-            // Optional topics: a user confined to a namespace may see neither nodes nor, on odd servers, slices.
-            else if (next.Topic is "nodes" or "services" or "endpointslices" or "events" && next.Error is ClusterApiException or UnavailableException { Reason: "cluster-forbidden" }) view.SetAbsent(next.Topic);
+            else if (MayBeAbsent(next.Topic, next.Error)) view.SetAbsent(next.Topic);
             else if (next.Error is ClusterApiException api) throw new UnavailableException("cluster-unreachable", $"the cluster cannot be watched: {api.Message}", api);
             else throw next.Error ?? new InvalidOperationException("a watch ended by itself");
         }
     }
 
+    // Optional topics: a user confined to a namespace may see neither nodes nor, on odd servers, slices.
+    private static bool MayBeAbsent(string topic, Exception? error) => topic is "nodes" or "services" or "endpointslices" or "events"
+        && error is ClusterApiException or UnavailableException { Reason: "cluster-forbidden" };
+
     private static StepFailure Late(RolloutTarget target, RolloutState state)
     {
         var trouble = state.Troubles.Count > 0 ? $" {state.Troubles[0].Failure.Text}" : " the diagnosis says what its pods do";
-        return new StepFailure("rollout-timeout", $"{target.Title} was not rolled out within {Durations.Show(target.TimeLimit)}: still waiting for {state.Waiting};{trouble}");
+        return new StepFailure("rollout-timeout", $"{target.Title} was not rolled out within {Durations.Show(target.TimeLimit)}: still waiting for {state.Waiting};{trouble}")
+        {
+            IsOwn = state.Troubles.Count > 0 ? state.Troubles[0].Failure.IsOwn : state.HasOwnUnready,
+        };
     }
 
     private static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;

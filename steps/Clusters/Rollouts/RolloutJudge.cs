@@ -23,7 +23,8 @@ internal static class RolloutJudge
         var old = all.Where(pod => !fresh.Contains(pod)).ToList();
         var failedFresh = revision is null ? [] : view.Pods.Where(pod => IsOver(pod) && revision.Includes(pod)).ToList();
 
-        var troubles = new List<Trouble>(WorkloadTroubles.Of(view, target, workload, revision));
+        var ownUnready = fresh.Any(RunsUnready);
+        var troubles = new List<Trouble>(WorkloadTroubles.Of(view, target, workload, revision, ownUnready));
         var nodes = view.Nodes.ToList();
         foreach (var pod in fresh.Concat(failedFresh))
         {
@@ -45,9 +46,21 @@ internal static class RolloutJudge
             }
         }
         var missing = Missing(view, target, workload, revision, fresh, old);
-        return new RolloutState(missing.Length == 0 && !troubles.Any(trouble => trouble.IsPermanent), missing, troubles, names, digest);
+        return new RolloutState(missing.Length == 0 && !troubles.Any(trouble => trouble.IsPermanent), missing, troubles, names, digest)
+        {
+            HasOwnUnready = ownUnready,
+            Health = [.. failedFresh.Concat(fresh).Where(pod => !pod.IsBeingDeleted()).Select(PodHealth.Of)],
+        };
 
         RolloutState Waiting(string what) => new(false, what.Length > 0 ? what : "the cluster's first answer", [], [], null);
+    }
+
+    // All of its containers run, and it is not ready all the same: its own doing.
+    private static bool RunsUnready(JsonObject pod)
+    {
+        if (pod.IsBeingDeleted() || Conditions.Find(pod, "Ready") is { Status: "True" }) return false;
+        var statuses = Items(pod.Member("status", "containerStatuses")).ToList();
+        return statuses.Count > 0 && statuses.All(status => status.Member("state", "running") is not null);
     }
 
     // What is still missing, the first thing first; empty when done.
@@ -148,7 +161,8 @@ internal sealed record Revision(string Label, string Value, JsonObject? ReplicaS
 /// <summary>What is wrong with the workload itself: its pods are denied, or its controller gave up.</summary>
 internal static class WorkloadTroubles
 {
-    public static IEnumerable<Trouble> Of(RolloutView view, RolloutTarget target, JsonObject workload, Revision? revision)
+    public static IEnumerable<Trouble> Of(RolloutView view, RolloutTarget target, JsonObject workload, Revision? revision,
+        bool hasOwnUnready)
     {
         if (revision?.ReplicaSet is { } set && Conditions.Find(set, "ReplicaFailure") is { Status: "True" } failed) yield return Denied(target, failed.Message);
         else if (Conditions.Find(workload, "ReplicaFailure") is { Status: "True" } whole) yield return Denied(target, whole.Message);
@@ -160,7 +174,7 @@ internal static class WorkloadTroubles
                 yield return Denied(target, Text(said["message"]) ?? "");
         }
         if (Conditions.Find(workload, "Progressing") is { Status: "False", Reason: "ProgressDeadlineExceeded" } late)
-            yield return new Trouble("deadline", true, new StepFailure("progress-deadline", $"{target.Title} made no progress within its progressDeadlineSeconds: {late.Message}; the diagnosis says what its pods wait for"));
+            yield return new Trouble("deadline", true, new StepFailure("progress-deadline", $"{target.Title} made no progress within its progressDeadlineSeconds: {late.Message}; the diagnosis says what its pods wait for") { IsOwn = hasOwnUnready });
     }
 
     private static Trouble Denied(RolloutTarget target, string message)

@@ -95,9 +95,15 @@ public sealed record CertifyHandOver(IReadOnlyList<CertifiedImage> Images);
 /// <summary>One workload in production.</summary>
 /// <param name="Component">Its name in ci-steps.yaml.</param>
 /// <param name="Target">The production target's name.</param>
-/// <param name="Digest">What runs there now.</param>
+/// <param name="Digest">What its workload there has now, read after the last write; null when nothing is there, or when it could
+/// not be read (<see cref="State"/> says which).</param>
 /// <param name="PreviousDigest">What ran there before; null the first time.</param>
-public sealed record PromotedWorkload(string Component, string Target, string Digest, string? PreviousDigest);
+public sealed record PromotedWorkload(string Component, string Target, string? Digest, string? PreviousDigest)
+{
+    /// <summary>How the last roll-out there ended, in the history's words: <c>promoted</c>, <c>rolled back</c>, <c>rolling
+    /// out</c>; <c>unknown</c> when it could not be read, <c>nothing runs</c> when there is no workload.</summary>
+    public string State { get; init; } = "promoted";
+}
 
 /// <summary>promote's hand-over.</summary>
 /// <param name="Workloads">One per component and target.</param>

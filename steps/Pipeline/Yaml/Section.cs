@@ -19,16 +19,17 @@ internal sealed record Section(string Name, params IReadOnlyList<string> Keys)
     public static Section Suite { get; } = new("suite", "name", "components", "class", "namespace", "manifests", "dependents", "tests", "time-limit");
     public static Section Dependent { get; } = new("dependent", "name", "image", "major", "bootstrap", "workload");
     public static Section SuiteTests { get; } = new("suiteTests", "job", "run", "image", "folder", "env", "reports", "format");
-    public static Section Production { get; } = new("production", "waves");
+    public static Section Production { get; } = new("production", "waves", "freezes");
+    public static Section Freeze { get; } = new("freeze", "name", "from", "until", "zone");
     public static Section Wave { get; } = new("wave", "name", "soak", "targets");
-    public static Section Target { get; } = new("target", "name", "kubeconfig", "namespace", "components", "gate");
-    public static Section Gate { get; } = new("gate", "http", "for", "time-limit");
+    public static Section Target { get; } = new("target", "name", "kubeconfig", "namespace", "components", "gate", "settle");
+    public static Section Gate { get; } = new("gate", "http", "for", "time-limit", "status", "headers");
     public static Section Notifications { get; } = new("notifications", "owners", "platform");
     public static Section Owner { get; } = new("owner", "webhook", "email");
 
     public static IReadOnlyList<Section> All { get; } =
     [
         Pipeline, Registry, Branches, Component, TestRun, Retry, Quarantined, Command, Image, BuildSecret, Workload, Suite, Dependent, SuiteTests,
-        Production, Wave, Target, Gate, Notifications, Owner,
+        Production, Freeze, Wave, Target, Gate, Notifications, Owner,
     ];
 }

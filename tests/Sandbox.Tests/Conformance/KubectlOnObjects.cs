@@ -55,6 +55,31 @@ internal sealed class KubectlOnObjects
     }
 
     [Test]
+    public async Task A_structure_that_is_not_applied_any_more_goes_with_its_defaults()
+    {
+        var probed = Web.Replace("web:1\"}", "web:1\", readinessProbe: {httpGet: {path: /, port: 80}, periodSeconds: 1}}");
+        await Run(probed, "apply", "--server-side", "-f", "-");
+        Assert.That(await Run(null, "get", "deployment", "web", "-o", "jsonpath={..readinessProbe.failureThreshold}"), Is.EqualTo("3"), "a default that nobody stated");
+
+        Assert.That(await Run(Web, "apply", "--server-side", "-f", "-"), Is.EqualTo("deployment.apps/web serverside-applied\n"));
+
+        Assert.That(await Run(null, "get", "deployment", "web", "-o", "jsonpath={..readinessProbe}{.metadata.labels}"), Is.Empty);
+        Assert.That(await Image(), Is.EqualTo("registry.invalid/web:1"));
+    }
+
+    [Test]
+    public async Task A_structure_stays_where_somebody_else_states_a_part_of_it()
+    {
+        var probed = Web.Replace("web:1\"}", "web:1\", readinessProbe: {httpGet: {path: /, port: 80}, periodSeconds: 1}}");
+        await Run(probed, "apply", "--server-side", "--field-manager=one", "-f", "-");
+        await Run(probed, "apply", "--server-side", "--field-manager=two", "-f", "-");
+
+        await Run(Web, "apply", "--server-side", "--field-manager=one", "-f", "-");
+
+        Assert.That(await Run(null, "get", "deployment", "web", "-o", "jsonpath={..readinessProbe.periodSeconds}"), Is.EqualTo("1"));
+    }
+
+    [Test]
     public async Task An_apply_removes_what_an_earlier_one_had_set_and_leaves_what_others_set()
     {
         const string kept = """{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"kept"},"data":DATA}""";

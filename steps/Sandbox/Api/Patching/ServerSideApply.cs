@@ -36,7 +36,7 @@ internal static class ServerSideApply
         if (own is not null)
         {
             var dropped = own.Fields.Where(p => !wanted.ContainsKey(p) && !others.Any(o => o.Fields.Contains(p))).ToList();
-            foreach (var path in dropped.OrderByDescending(p => p.Length))
+            foreach (var path in dropped.Select(path => Whole(path, wanted, others)).Distinct().OrderByDescending(p => p.Length))
                 Remove(merged, path.Split(FieldPaths.Separator), others);
         }
         var fields = wanted.Keys.ToHashSet(StringComparer.Ordinal);
@@ -120,6 +120,20 @@ internal static class ServerSideApply
         list.Clear();
         foreach (var item in sorted)
             list.Add((JsonNode)item);
+    }
+
+    /// <summary>The largest structure around a dropped field of which nobody states anything any more: with a probe go its defaults, which nobody owns.</summary>
+    private static string Whole(string path, Dictionary<string, JsonNode?> wanted, List<Manager> others)
+    {
+        for (var end = path.IndexOf(FieldPaths.Separator); end >= 0; end = path.IndexOf(FieldPaths.Separator, end + 1))
+        {
+            var outer = path[..end];
+            var inside = outer + FieldPaths.Separator;
+            if (outer != "f:metadata" && outer[(outer.LastIndexOf(FieldPaths.Separator) + 1)..].StartsWith("f:", StringComparison.Ordinal)
+                && !wanted.Keys.Concat(others.SelectMany(other => other.Fields)).Any(stated => stated == outer || stated.StartsWith(inside, StringComparison.Ordinal)))
+                return outer;
+        }
+        return path;
     }
 
     private static void Remove(JsonObject root, string[] path, List<Manager> others)
