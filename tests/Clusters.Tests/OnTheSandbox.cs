@@ -189,7 +189,7 @@ internal sealed class OnTheSandbox
         Assert.That((string?)(await cluster.GetAsync(Kinds.ConfigMap.Path("default", "c"), default))["data"]!["a"], Is.EqualTo("one"));
     }
 
-    private static ManifestSet Migrated(string command) => ManifestSet.Parse($$$$$$$$"""
+    private static ManifestSet Migrated(string command) => ManifestFiles.Parse($$$$$$$$"""
         {apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: default}, spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: "web:1"}]}}}}
         ---
         {apiVersion: v1, kind: ConfigMap, metadata: {name: settings, namespace: default}, data: {a: "1"}}
