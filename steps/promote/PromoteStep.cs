@@ -100,7 +100,7 @@ internal sealed class PromoteStep(Ports world, StepContext context)
     }
 
     // Before the first write: half a roll-out is a bad time to learn of a missing right.
-    private async Task CheckRightsAsync(IReadOnlyList<Destination> places, OpenTargets clusters, CancellationToken cancel)
+    private static async Task CheckRightsAsync(IReadOnlyList<Destination> places, OpenTargets clusters, CancellationToken cancel)
     {
         var lack = new List<string>();
         foreach (var place in places)

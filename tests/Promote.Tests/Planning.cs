@@ -1,3 +1,4 @@
+using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 using CiSteps.Pipeline;
 
@@ -42,7 +43,7 @@ internal sealed class Planning
         var plan = PromotionPlan.For([Facts(Old)],
             [Place(new LiveWorkload(Old, Old, "f"), Line(Old, New, Results.RolledBack))], "c");
 
-        Assert.That((plan.Refusal, plan.Rollouts.Count, plan.TagsBehind.Count), Is.EqualTo((default((string, string)?), 1, 1)));
+        Assert.That((plan.Refusal, plan.Rollouts.Count, plan.TagsBehind.Count), Is.EqualTo((default(Refusal?), 1, 1)));
     }
 
     [Test]

@@ -108,7 +108,7 @@ internal sealed class RealWorld : IAsyncDisposable
             {
                 ClientCertificates = [certificate],
                 // Loopback, to a server of the test's own.
-                RemoteCertificateValidationCallback = (_, _, _, _) => true,
+                RemoteCertificateValidationCallback = (_, shown, _, _) => shown is not null,
             },
             AutomaticDecompression = DecompressionMethods.None,
         };

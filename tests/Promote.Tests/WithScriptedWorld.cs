@@ -27,6 +27,7 @@ internal sealed class WithScriptedWorld
     {
         production.Dispose();
         production = null!;
+        world.Dispose();
     }
 
     private void Begin(string waves, params string[] namespaces)
