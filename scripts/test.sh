@@ -21,6 +21,10 @@ mkdir -p "$logs"
 say "set-up"
 common_needs
 need kubectl kubernetes-client
+# merge is tried over a real ssh server, and signs with real keys.
+need sshd openssh-server
+need ssh-agent openssh-client
+need gpg gnupg
 # Frameworks that unit-test is tried with.
 need node nodejs
 need pytest python3-pytest
