@@ -154,7 +154,7 @@ public sealed class A_pipeline_file
     [TestCase("registry: { push: r.example/Team }\ncomponents: []", "the path \"Team\" has capital letters")]
     [TestCase("registry: { push: r.example/team:1 }\ncomponents: []", "it has a tag")]
     [TestCase("registry: { push: \"user:secret@r.example\" }\ncomponents: []", "\"***@r.example\" is not a registry for \"push\": it has credentials in it")]
-    [TestCase("components: [{ name: a, paths: [x], image: { args: { A B: c } } }]", "1:47: \"A B\" in \"args\" of \"image\" is not the name of a build argument: it has blanks")]
+    [TestCase("components: [{ name: a, paths: [x], image: { args: { A B: c } } }]", "is not the name of a build argument: it has blanks in it")]
     [TestCase("components: [{ name: a, paths: [x], image: { args: { BUILDKIT_SYNTAX: c } } }]", "names a front end: write \"# syntax=\"")]
     [TestCase("registry: { push: acme }\ncomponents: []", "1:19: \"acme\" is not a registry for \"push\": to engines this is a name on Docker Hub, not a host: write docker.io/acme")]
     [TestCase("registry: { push: r.example, pull: \"r.example:70000\" }\ncomponents: []", "1:36: \"r.example:70000\" is not a registry for \"pull\": the port 70000 is not from 1 to 65535")]

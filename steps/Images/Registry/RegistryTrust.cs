@@ -7,7 +7,7 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Images;
 
-/// <summary>Which certificates registries may show: those of the machine's own authorities, and of one more where that is named.</summary>
+/// <summary>Which certificates registries may show: those of the machine's own authorities, and of one more that is named.</summary>
 internal sealed class RegistryTrust
 {
     private static readonly string Setting =
@@ -30,7 +30,8 @@ internal sealed class RegistryTrust
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
         {
-            throw new UsageException($"the file \"{path}\" of the registry's authority cannot be read ({error.Message}): mend {Setting}", error);
+            throw new UsageException($"the file \"{path}\" of the registry's authority cannot be read ({error.Message}): "
+                + $"mend {Setting}", error);
         }
         if (authorities.Count == 0)
             throw new UsageException($"there is no certificate in the file \"{path}\" of the registry's authority: "
@@ -54,7 +55,8 @@ internal sealed class RegistryTrust
             var host = (sender as SslStream)?.TargetHostName ?? "";
             faults[host] = CertificateFault.Describe(host, presented, own ?? chain, errors,
                 (path is null ? $"give the PEM file of the one that signed it by {Setting}"
-                    : $"\"{path}\" ({Setting}) has another one, put the right one there") + ", and see whether this is the server that is meant");
+                    : $"\"{path}\" ({Setting}) has another one, put the right one there")
+                + ", and see whether this is the server that is meant");
             return false;
         }
         finally
@@ -78,7 +80,8 @@ internal sealed class RegistryTrust
         own.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
         own.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
         own.ChainPolicy.CustomTrustStore.AddRange(authorities);
-        foreach (var element in shown?.ChainElements ?? Enumerable.Empty<X509ChainElement>()) own.ChainPolicy.ExtraStore.Add(element.Certificate);
+        foreach (var element in shown?.ChainElements ?? Enumerable.Empty<X509ChainElement>())
+            own.ChainPolicy.ExtraStore.Add(element.Certificate);
         return own;
     }
 }

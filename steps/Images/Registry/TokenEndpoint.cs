@@ -10,7 +10,11 @@ namespace CiSteps.Images;
 
 /// <summary>The Bearer flow: a token for one repository from the place that the registry names. Its 404 says nothing about images.</summary>
 internal sealed class TokenEndpoint(
-    HttpClient http, TimeProvider time, RegistryTrust trust, Func<HttpResponseHeaders, TimeSpan?> pauseOf, Func<string, bool> isPlainAllowed)
+    HttpClient http,
+    TimeProvider time,
+    RegistryTrust trust,
+    Func<HttpResponseHeaders, TimeSpan?> pauseOf,
+    Func<string, bool> isPlainAllowed)
 {
     private static readonly TimeSpan LongestAttempt = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan ShortestLife = TimeSpan.FromSeconds(60);
@@ -37,7 +41,8 @@ internal sealed class TokenEndpoint(
             var endpoint = $"the token endpoint {address.Authority} of the registry \"{request.Host}\"";
             if (response.IsSuccessStatusCode) return Read(body, response.Content.Headers.ContentType?.MediaType, endpoint);
             var status = (int)response.StatusCode;
-            if (ForeignAnswer.Redirect(response.StatusCode, response.RequestMessage?.RequestUri ?? address, response.Headers.Location) is { } redirect)
+            var asked = response.RequestMessage?.RequestUri ?? address;
+            if (ForeignAnswer.Redirect(response.StatusCode, asked, response.Headers.Location) is { } redirect)
                 throw new UnavailableException("registry-protocol", $"{endpoint} answers {redirect}; {ForeignAnswer.Advice}");
             if (status is 408 or 429 or 499 or >= 500) throw new TransientFailure($"the token endpoint {address.Authority} answers {TransientFailure.Describe(response.StatusCode)}", pauseOf(response.Headers));
             if (response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.BadRequest)
@@ -52,7 +57,8 @@ internal sealed class TokenEndpoint(
         }
         catch (HttpRequestException failure)
         {
-            if (trust.Find($"the token endpoint {address.Authority} of the registry \"{request.Host}\"", address, failure) is { } refusal) throw refusal;
+            var server = $"the token endpoint {address.Authority} of the registry \"{request.Host}\"";
+            if (trust.Find(server, address, failure) is { } refusal) throw refusal;
             throw new TransientFailure($"the token endpoint {address.Authority}: {RegistryConnection.Innermost(failure).Message}", null, failure);
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
