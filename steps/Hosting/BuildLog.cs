@@ -4,7 +4,10 @@ using CiSteps.Hosting.Messages;
 
 namespace CiSteps.Hosting;
 
-/// <summary>Where a step speaks. On a build server it writes service messages, for a person plain or coloured lines. Registered secrets never pass, and no child's output is read as a service message.</summary>
+/// <summary>
+/// Where a step speaks. On a build server it writes service messages, for a person plain or coloured lines. Registered secrets
+/// never pass, and no child's output is read as a service message.
+/// </summary>
 public sealed class BuildLog
 {
     private const int LongestProblem = 4000;
@@ -103,7 +106,8 @@ public sealed class BuildLog
     public void Statistic(string key, double value)
     {
         if (forServer)
-            Write(ServiceMessage.With("buildStatisticValue", ("key", key), ("value", value.ToString("0.######", CultureInfo.InvariantCulture))));
+            Write(ServiceMessage.With(
+                "buildStatisticValue", ("key", key), ("value", value.ToString("0.######", CultureInfo.InvariantCulture))));
     }
 
     /// <summary>Publishes files while the step still runs: a cancelled build publishes nothing later.</summary>
@@ -123,7 +127,8 @@ public sealed class BuildLog
     public void ProcessOutput(string line)
     {
         if (!forServer) Lines(line, Ink.Grey, "| ");
-        else if (line.Contains("##teamcity", StringComparison.OrdinalIgnoreCase)) Write(ServiceMessage.With("message", ("text", line)));
+        else if (line.Contains("##teamcity", StringComparison.OrdinalIgnoreCase))
+            Write(ServiceMessage.With("message", ("text", line)));
         else if (part is not null) Lines(line, Ink.Plain);
         else WriteLine(mask.Apply(line));
     }
@@ -156,12 +161,21 @@ public sealed class BuildLog
             // A message of the short form has no place for a flow; what is published is a path.
             own.Whole.Write(message.Value is not null
                 ? message.Name == "progressMessage" ? message with { Value = $"[{own.Name}] {message.Value}" } : message
-                : message["flowId"] is not null ? message : message with { Attributes = [.. message.Attributes, new("flowId", own.Flow)] });
+                : message["flowId"] is not null
+                    ? message
+                    : message with { Attributes = [.. message.Attributes, new("flowId", own.Flow)] });
             return;
         }
-        var attributes = message.Attributes.Select(pair => new KeyValuePair<string, string>(pair.Key, mask.Apply(pair.Value))).ToList();
-        if (message.Value is null && message["timestamp"] is null) attributes.Add(new("timestamp", ServiceMessage.Timestamp(time.GetLocalNow())));
-        WriteLine((message with { Value = message.Value is null ? null : mask.Apply(message.Value), Attributes = attributes }).ToString());
+        var attributes = message.Attributes
+            .Select(pair => new KeyValuePair<string, string>(pair.Key, mask.Apply(pair.Value)))
+            .ToList();
+        if (message.Value is null && message["timestamp"] is null)
+            attributes.Add(new("timestamp", ServiceMessage.Timestamp(time.GetLocalNow())));
+        WriteLine((message with
+        {
+            Value = message.Value is null ? null : mask.Apply(message.Value),
+            Attributes = attributes
+        }).ToString());
     }
 
     private void WriteLine(string line)

@@ -11,7 +11,8 @@ public static class ChildEnvironment
     public static bool IsOfChain(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
-        return name.StartsWith(ChainPrefix, StringComparison.Ordinal) || name is "TEAMCITY_VERSION" or "TEAMCITY_BUILD_PROPERTIES_FILE";
+        return name.StartsWith(ChainPrefix, StringComparison.Ordinal)
+            || name is "TEAMCITY_VERSION" or "TEAMCITY_BUILD_PROPERTIES_FILE";
     }
 
     /// <summary>The changes (null: remove) that take the chain's variables out of an inherited environment.</summary>

@@ -25,7 +25,8 @@ public static class ChildProcess
     {
         ArgumentNullException.ThrowIfNull(command);
         var onLine = command.OnLine ?? ((_, _) => { });
-        return RunAsync(command, (reader, isError, onText) => ReadLinesAsync(reader, line => onLine(line, isError), onText), cancel);
+        return RunAsync(
+            command, (reader, isError, onText) => ReadLinesAsync(reader, line => onLine(line, isError), onText), cancel);
     }
 
     /// <summary>Runs a program and gives back all of its output as it was written.</summary>
@@ -35,13 +36,16 @@ public static class ChildProcess
     /// <exception cref="UsageException">The program cannot be started, or the folder is not there.</exception>
     /// <exception cref="ChildLimitException">It ran or wrote longer than it may.</exception>
     /// <exception cref="ChildStoppedException">It was stopped.</exception>
-    public static async Task<(int Exit, string Output, string Error)> CaptureAsync(ChildCommand command, CancellationToken cancel = default)
+    public static async Task<(int Exit, string Output, string Error)> CaptureAsync(
+        ChildCommand command, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(command);
         var output = new StringBuilder();
         var error = new StringBuilder();
         var exit = await RunAsync(
-            command, (reader, isError, onText) => ReadTextAsync(reader, isError ? error : output, onText), cancel).ConfigureAwait(false);
+            command,
+            (reader, isError, onText) => ReadTextAsync(reader, isError ? error : output, onText),
+            cancel).ConfigureAwait(false);
         lock (output)
             lock (error)
                 return (exit, output.ToString(), error.ToString());
@@ -65,8 +69,11 @@ public static class ChildProcess
     {
         ArgumentNullException.ThrowIfNull(program);
         string[] endings = OperatingSystem.IsWindows() && !Path.HasExtension(program) ? [".exe", ""] : [""];
-        var folders = IsPath(program) ? [""] : (path ?? UsualPath).Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
-        return folders.SelectMany(_ => endings, (place, ending) => Path.GetFullPath(Path.Combine(folder, place, program + ending)))
+        var folders = IsPath(program)
+            ? [""]
+            : (path ?? UsualPath).Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
+        return folders
+            .SelectMany(_ => endings, (place, ending) => Path.GetFullPath(Path.Combine(folder, place, program + ending)))
             .FirstOrDefault(IsProgram);
     }
 
@@ -131,9 +138,11 @@ public static class ChildProcess
         }
         await stopping.CancelAsync().ConfigureAwait(false);
         if (command.OnLeft is { } onLeft && tree.EndRest() is { Count: > 0 } left) onLeft(left);
-        // A background grandchild may keep the streams open for ever: its output is read while the child lives, and a moment longer.
+        // A background grandchild may keep the streams open for ever: its output is read while the child lives, and a moment
+        // longer.
         await DrainAsync(streams).ConfigureAwait(false);
-        if (await feeding.ConfigureAwait(false) is { } failure) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
+        if (await feeding.ConfigureAwait(false) is { } failure)
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
         return process.ExitCode;
     }
 
@@ -185,7 +194,8 @@ public static class ChildProcess
         catch (Win32Exception error)
         {
             process.Dispose();
-            throw new UsageException($"cannot start \"{command.Program}\" in {command.Folder}: {Said(error.NativeErrorCode)}", error);
+            throw new UsageException(
+                $"cannot start \"{command.Program}\" in {command.Folder}: {Said(error.NativeErrorCode)}", error);
         }
     }
 
@@ -195,10 +205,13 @@ public static class ChildProcess
         if (Directory.Exists(path)) return $"\"{path}\" is a folder";
         if (!File.Exists(path)) return $"there is no file \"{path}\"";
         if (!IsProgram(path))
-            return $"\"{path}\" is not executable; make it so (chmod +x, for git: git update-index --chmod=+x), or name the program " +
+            return $"\"{path}\" is not executable; make it so (chmod +x, for git: git update-index --chmod=+x), " +
+                "or name the program " +
                 "that runs it";
         return Interpreter(path) is { Length: > 0 } interpreter && !File.Exists(interpreter)
-            ? $"its first line names the interpreter \"{Shown(interpreter)}\", which is not there; install it, or correct the line" : null;
+            ? $"its first line names the interpreter \"{Shown(interpreter)}\", which is not there; install it, " +
+                "or correct the line"
+                : null;
     }
 
     // Null where it is not a script, or cannot be looked at: starting it says so.
@@ -226,10 +239,12 @@ public static class ChildProcess
     private static string Said(int code) => code switch
     {
         2 when !OperatingSystem.IsWindows() => "it is there, but the loader that it needs is not: it is made for another system",
-        8 when !OperatingSystem.IsWindows() => "it is neither a program for this machine nor a script whose first line names its " +
-            "interpreter (#!)",
-        13 when !OperatingSystem.IsWindows() => "this user may not start it: the file system may be mounted without execution (noexec), " +
-            "or a folder above it be closed",
+        8 when !OperatingSystem.IsWindows() =>
+            "it is neither a program for this machine nor a script whose first line names its " +
+                "interpreter (#!)",
+        13 when !OperatingSystem.IsWindows() =>
+            "this user may not start it: the file system may be mounted without execution (noexec), " +
+                "or a folder above it be closed",
         _ => new Win32Exception(code).Message,
     };
 
@@ -243,7 +258,8 @@ public static class ChildProcess
     }
 
     // What the writer itself could not do ends the child and is the cause; that nobody reads on is not.
-    private static async Task<Exception?> FeedAsync(Process process, Func<Stream, CancellationToken, Task>? input, Action end, CancellationToken cancel)
+    private static async Task<Exception?> FeedAsync(
+        Process process, Func<Stream, CancellationToken, Task>? input, Action end, CancellationToken cancel)
     {
         Exception? failure = null;
         try

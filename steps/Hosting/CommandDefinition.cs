@@ -6,4 +6,5 @@ namespace CiSteps.Hosting;
 /// <param name="Image">Container image to run it in; null for the agent itself.</param>
 /// <param name="Folder">Working directory relative to the repository root.</param>
 /// <param name="Environment">Variables to set.</param>
-public sealed record CommandDefinition(IReadOnlyList<string> Run, string? Image, string Folder, IReadOnlyDictionary<string, string> Environment);
+public sealed record CommandDefinition(
+    IReadOnlyList<string> Run, string? Image, string Folder, IReadOnlyDictionary<string, string> Environment);

@@ -4,14 +4,16 @@ using Microsoft.Win32.SafeHandles;
 namespace CiSteps.Hosting;
 
 /// <summary>
-/// Has a child end when this process is killed and can do nothing any more. The child runs below a small shell that holds the reading end of a pipe;
+/// Has a child end when this process is killed and can do nothing any more. The child runs below a small shell that holds the
+/// reading end of a pipe;
 /// the writing end is in this process only, so the pipe ends with it, however it ends.
 /// </summary>
 internal sealed class DeathWatch : IDisposable
 {
     private const string Shell = "/bin/sh";
 
-    // $1 the pipe's descriptor, $2 the mark's variable, $3 the mark; the rest is the command. It keeps its standard input, and its exit code is handed on.
+    // $1 the pipe's descriptor, $2 the mark's variable, $3 the mark; the rest is the command. It keeps its standard input, and
+    // its exit code is handed on.
     // A parent-death signal would not do: it comes as soon as the thread ends that started the child.
     private const string Script = """
         exec 8<&0 9<"/dev/fd/$1"
@@ -51,12 +53,14 @@ internal sealed class DeathWatch : IDisposable
         this.tree = tree;
         reader = pipe.GetClientHandleAsString();
         // Both ends would be inherited; the writing one is opened anew for this process alone.
-        writer = File.OpenHandle($"/dev/fd/{pipe.SafePipeHandle.DangerousGetHandle()}", FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+        writer = File.OpenHandle(
+            $"/dev/fd/{pipe.SafePipeHandle.DangerousGetHandle()}", FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
         pipe.SafePipeHandle.Dispose();
     }
 
     /// <summary>A watch for a child; null where there is no shell for it.</summary>
-    public static DeathWatch? Open(ProcessTree tree) => !OperatingSystem.IsWindows() && File.Exists(Shell) ? new DeathWatch(tree) : null;
+    public static DeathWatch? Open(ProcessTree tree) =>
+        !OperatingSystem.IsWindows() && File.Exists(Shell) ? new DeathWatch(tree) : null;
 
     /// <summary>The watch's own program.</summary>
     public static string Program => Shell;

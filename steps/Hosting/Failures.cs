@@ -1,6 +1,9 @@
 namespace CiSteps.Hosting;
 
-/// <summary>Bad input: the command line, the configuration or a manifest is wrong. Ends the step with <see cref="ExitCode.Usage"/>; nothing was touched.</summary>
+/// <summary>
+/// Bad input: the command line, the configuration or a manifest is wrong. Ends the step with <see cref="ExitCode.Usage"/>;
+/// nothing was touched.
+/// </summary>
 /// <param name="message">What is wrong, which one in quotes, where, and what to do about it.</param>
 /// <param name="inner">The parser's own exception, if there is one.</param>
 public sealed class UsageException(string message, Exception? inner = null) : Exception(message, inner)
@@ -9,7 +12,10 @@ public sealed class UsageException(string message, Exception? inner = null) : Ex
     public Fault Fault { get; init; } = Fault.Unknown;
 }
 
-/// <summary>An outside system did not answer, or not as its protocol says, after retries. Ends the step with <see cref="ExitCode.Unavailable"/>.</summary>
+/// <summary>
+/// An outside system did not answer, or not as its protocol says, after retries. Ends the step with
+/// <see cref="ExitCode.Unavailable"/>.
+/// </summary>
 /// <param name="reason">Stable kebab-case word for the problem's identity, such as <c>registry</c>.</param>
 /// <param name="message">What was asked of whom, what came back, and what to do about it.</param>
 /// <param name="inner">What was caught; null where it was found without an exception.</param>

@@ -12,10 +12,14 @@ public enum Fault
     /// <summary>What was built, tested or deployed: its sources, tests, manifests, the pipeline file.</summary>
     Change,
 
-    /// <summary>Something outside was not to be had: registry, cluster, testbed, origin. It says nothing about the change.</summary>
+    /// <summary>
+    /// Something outside was not to be had: registry, cluster, testbed, origin. It says nothing about the change.
+    /// </summary>
     World,
 
-    /// <summary>What the step was given to work with: agent, options, credentials, the order of steps, the step's own program.</summary>
+    /// <summary>
+    /// What the step was given to work with: agent, options, credentials, the order of steps, the step's own program.
+    /// </summary>
     Environment,
 }
 

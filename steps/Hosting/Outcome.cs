@@ -13,7 +13,9 @@ public sealed record Outcome
     /// <summary>One of <see cref="ExitCode"/>.</summary>
     public int Exit { get; }
 
-    /// <summary>Kebab-case word; with the step's name in front it is the problem's identity (<c>merge.conflict</c>). "done" for success.</summary>
+    /// <summary>
+    /// Kebab-case word; with the step's name in front it is the problem's identity (<c>merge.conflict</c>). "done" for success.
+    /// </summary>
     public string Reason { get; }
 
     /// <summary>One sentence for people: what happened, or what, why, and what to do next.</summary>
@@ -35,13 +37,15 @@ public sealed record Outcome
     public JsonNode? HandOver { get; private init; }
 
     /// <summary>Single values for the build server (<c>setParameter</c>) and for people, by name.</summary>
-    public IReadOnlyDictionary<string, string> Values { get; private init; } = new SortedDictionary<string, string>(StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, string> Values { get; private init; } =
+        new SortedDictionary<string, string>(StringComparer.Ordinal);
 
     /// <summary>The step finished, or there was nothing to do.</summary>
     public static Outcome Done(string text) => new(ExitCode.Done, "done", text, Fault.Nobody);
 
     /// <summary>The step worked and the answer is no.</summary>
-    public static Outcome Refused(string reason, string text, Fault fault = Fault.Change) => new(ExitCode.Refused, reason, text, fault);
+    public static Outcome Refused(string reason, string text, Fault fault = Fault.Change) =>
+        new(ExitCode.Refused, reason, text, fault);
 
     /// <summary>The step judged, and its plan says no.</summary>
     public static Outcome Refused(Refusal refusal) => Refused(refusal.Reason, refusal.Text, refusal.Fault);
@@ -59,7 +63,10 @@ public sealed record Outcome
 
     /// <summary>Adds one named value for the build server and the closing line.</summary>
     public Outcome With(string name, string value) =>
-        this with { Values = new SortedDictionary<string, string>(Values.ToDictionary(), StringComparer.Ordinal) { [name] = value } };
+        this with
+        {
+            Values = new SortedDictionary<string, string>(Values.ToDictionary(), StringComparer.Ordinal) { [name] = value }
+        };
 
     /// <summary>Adds the typed hand-over (see <see cref="Evidence.HandOverJson"/> for the types' serialisers).</summary>
     public Outcome HandingOver<T>(T handOver, JsonTypeInfo<T> type) =>

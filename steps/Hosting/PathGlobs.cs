@@ -25,7 +25,8 @@ public sealed class PathGlobs
         foreach (var glob in globs)
         {
             var takes = !glob.StartsWith('!');
-            foreach (var plain in Alternatives(takes ? glob : glob[1..], glob)) parsed.entries.Add((takes, Segments(plain, glob)));
+            foreach (var plain in Alternatives(takes ? glob : glob[1..], glob))
+                parsed.entries.Add((takes, Segments(plain, glob)));
         }
         if (globs.Count > 0 && parsed.entries.TrueForAll(entry => !entry.Takes))
             throw new FormatException("a list of exclusions alone takes nothing; begin with \"**\"");
@@ -147,12 +148,16 @@ public sealed class PathGlobs
     {
         if (glob.Length == 0) throw new FormatException($"\"{shown}\" is an empty glob");
         if (glob.Contains('\\')) throw new FormatException($"\"{shown}\" has a backslash; write paths with /");
-        if (glob.StartsWith('/')) throw new FormatException($"\"{shown}\" begins with /; globs are relative to the repository's root");
+        if (glob.StartsWith('/'))
+            throw new FormatException($"\"{shown}\" begins with /; globs are relative to the repository's root");
         var segments = glob.TrimEnd('/').Split('/');
         foreach (var segment in segments)
         {
-            if (segment is "" or "." or "..") throw new FormatException($"\"{shown}\" has the part \"{segment}\"; write the plain path from the repository's root");
-            if (segment.Contains("**", StringComparison.Ordinal) && segment != "**") throw new FormatException($"\"{shown}\" has ** beside other characters; ** stands alone between slashes");
+            if (segment is "" or "." or "..")
+                throw new FormatException(
+                    $"\"{shown}\" has the part \"{segment}\"; write the plain path from the repository's root");
+            if (segment.Contains("**", StringComparison.Ordinal) && segment != "**")
+                throw new FormatException($"\"{shown}\" has ** beside other characters; ** stands alone between slashes");
         }
         // "dir/" is the folder with all in it.
         return glob.EndsWith('/') ? [.. segments, "**"] : segments;
@@ -169,7 +174,8 @@ public sealed class PathGlobs
             {
                 if (next.Contains('}')) throw new FormatException($"\"{shown}\" has a }} without {{");
                 done.Add(next);
-                if (done.Count > MostAlternatives) throw new FormatException($"\"{shown}\" stands for more than {MostAlternatives} globs; write it as several");
+                if (done.Count > MostAlternatives)
+                    throw new FormatException($"\"{shown}\" stands for more than {MostAlternatives} globs; write it as several");
                 continue;
             }
             var parts = new List<string>();
@@ -187,7 +193,8 @@ public sealed class PathGlobs
             if (end < 0) throw new FormatException($"\"{shown}\" has a {{ without }}");
             parts.Add(next[partStart..end]);
             for (var part = parts.Count - 1; part >= 0; part--) open.Push(next[..start] + parts[part] + next[(end + 1)..]);
-            if (open.Count > MostAlternatives) throw new FormatException($"\"{shown}\" stands for more than {MostAlternatives} globs; write it as several");
+            if (open.Count > MostAlternatives)
+                throw new FormatException($"\"{shown}\" stands for more than {MostAlternatives} globs; write it as several");
         }
         return done;
     }

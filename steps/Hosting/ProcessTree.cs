@@ -5,7 +5,10 @@ using System.Text;
 
 namespace CiSteps.Hosting;
 
-/// <summary>Ends a child with all that it started. Parents alone do not tell that: who made a session of its own, or lost its parent, is found by a mark in its environment.</summary>
+/// <summary>
+/// Ends a child with all that it started. Parents alone do not tell that: who made a session of its own, or lost its parent, is
+/// found by a mark in its environment.
+/// </summary>
 internal sealed class ProcessTree
 {
     /// <summary>The variable with the mark.</summary>

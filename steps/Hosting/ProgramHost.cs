@@ -5,12 +5,18 @@ using CiSteps.Hosting.Options;
 
 namespace CiSteps.Hosting;
 
-/// <summary>A command of a program with several (<c>ci-steps</c>, <c>testbed-pool</c>). A step has one and uses <see cref="StepCommand"/>.</summary>
+/// <summary>
+/// A command of a program with several (<c>ci-steps</c>, <c>testbed-pool</c>). A step has one and uses <see cref="StepCommand"/>.
+/// </summary>
 /// <param name="Name">Kebab-case word on the command line; the program's own name for the root.</param>
 /// <param name="Description">One sentence for <c>--help</c>.</param>
 /// <param name="Options">What can be told to it: option, <c>CISTEPS_</c> variable, build server property, default.</param>
 /// <param name="Run">Does it and gives the exit code; null for a command that only has others below it.</param>
-public sealed record ProgramCommand(string Name, string Description, IReadOnlyList<StepOption> Options, Func<ProgramContext, CancellationToken, Task<int>>? Run = null)
+public sealed record ProgramCommand(
+    string Name,
+    string Description,
+    IReadOnlyList<StepOption> Options,
+    Func<ProgramContext, CancellationToken, Task<int>>? Run = null)
 {
     /// <summary>Commands below this one.</summary>
     public IReadOnlyList<ProgramCommand> Commands { get; init; } = [];
@@ -36,13 +42,24 @@ public sealed record ProgramCommand(string Name, string Description, IReadOnlyLi
 /// <param name="Error">Where usage goes.</param>
 /// <param name="Time">Clock that all waiting and all limits go by.</param>
 /// <param name="Coloured">Whether a person at a terminal reads the output.</param>
-public sealed record ProgramContext(OptionValues Options, string? Argument, BuildLog Log, TextWriter Output, TextWriter Error, TimeProvider Time, bool Coloured)
+public sealed record ProgramContext(
+    OptionValues Options,
+    string? Argument,
+    BuildLog Log,
+    TextWriter Output,
+    TextWriter Error,
+    TimeProvider Time,
+    bool Coloured)
 {
     /// <summary>Values of the repeated options, in the order given.</summary>
-    public IReadOnlyDictionary<string, IReadOnlyList<string>> Repeated { get; init; } = new Dictionary<string, IReadOnlyList<string>>();
+    public IReadOnlyDictionary<string, IReadOnlyList<string>> Repeated { get; init; } =
+        new Dictionary<string, IReadOnlyList<string>>();
 }
 
-/// <summary>Starts a program with several commands and ends it by the same rules as <see cref="StepHost"/>: exit codes, one message per failure, cancellation as 130.</summary>
+/// <summary>
+/// Starts a program with several commands and ends it by the same rules as <see cref="StepHost"/>: exit codes, one message per
+/// failure, cancellation as 130.
+/// </summary>
 public static class ProgramHost
 {
     /// <summary>Runs the program as this process; the result is the exit code.</summary>
@@ -64,20 +81,27 @@ public static class ProgramHost
     /// <param name="coloured">Terminal colours.</param>
     /// <param name="stop">Stops the program from outside.</param>
     public static async Task<int> RunAsync(ProgramCommand program, string[] args, TextWriter output, TextWriter error,
-        IReadOnlyDictionary<string, string> environment, TimeProvider? time = null, bool coloured = false, CancellationToken stop = default)
+        IReadOnlyDictionary<string, string> environment,
+        TimeProvider? time = null,
+        bool coloured = false,
+        CancellationToken stop = default)
     {
         ArgumentNullException.ThrowIfNull(program);
         time ??= TimeProvider.System;
         var root = (RootCommand)Build(new RootCommand(program.Description), program, (command, parsed, inputs) =>
             RunParsedAsync(program.Name, command, parsed, inputs, output, error, environment, time, coloured, stop));
         // "@text" is a value here, never a response file.
-        var result = root.Parse(Spelled(program, StepHost.WithoutEmpty(args)), new ParserConfiguration { ResponseFileTokenReplacer = null });
+        var result = root.Parse(
+            Spelled(program, StepHost.WithoutEmpty(args)), new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (result.Errors.Count > 0)
         {
-            foreach (var problem in result.Errors) await error.WriteLineAsync($"{program.Name}: {problem.Message}").ConfigureAwait(false);
-            await error.WriteLineAsync($"see {string.Join(' ', Path(result.CommandResult).Prepend(program.Name))} --help").ConfigureAwait(false);
+            foreach (var problem in result.Errors)
+                await error.WriteLineAsync($"{program.Name}: {problem.Message}").ConfigureAwait(false);
+            await error.WriteLineAsync(
+                $"see {string.Join(' ', Path(result.CommandResult).Prepend(program.Name))} --help").ConfigureAwait(false);
             if (environment.ContainsKey("TEAMCITY_VERSION"))
-                new BuildLog(output, forServer: true).Problem($"{program.Name}.usage", string.Join("; ", result.Errors.Select(problem => problem.Message)));
+                new BuildLog(output, forServer: true).Problem(
+                    $"{program.Name}.usage", string.Join("; ", result.Errors.Select(problem => problem.Message)));
             return ExitCode.Usage;
         }
         return await result.InvokeAsync(new InvocationConfiguration
@@ -90,9 +114,13 @@ public static class ProgramHost
     }
 
     // The commands below the root that were asked for, outermost first.
-    private static IEnumerable<string> Path(CommandResult result) => result.Parent is CommandResult above ? Path(above).Append(result.Command.Name) : [];
+    private static IEnumerable<string> Path(CommandResult result) =>
+        result.Parent is CommandResult above ? Path(above).Append(result.Command.Name) : [];
 
-    private sealed record Inputs(IReadOnlyDictionary<string, Option<string?>> Options, IReadOnlyDictionary<string, Option<string[]>> Repeated, Argument<string?>? Argument);
+    private sealed record Inputs(
+        IReadOnlyDictionary<string, Option<string?>> Options,
+        IReadOnlyDictionary<string, Option<string[]>> Repeated,
+        Argument<string?>? Argument);
 
     private delegate Task<int> Invoke(ProgramCommand command, ParseResult parsed, Inputs inputs);
 
@@ -100,11 +128,16 @@ public static class ProgramHost
     private static string[] Spelled(ProgramCommand program, string[] args)
     {
         var switches = Switches(program).Select(name => "--" + name).ToHashSet(StringComparer.Ordinal);
-        return [.. args.Select((arg, at) => switches.Contains(arg) && at + 1 < args.Length && !bool.TryParse(args[at + 1], out _) ? arg + "=true" : arg)];
+        return [.. args.Select(
+            (arg, at) => switches.Contains(arg) && at + 1 < args.Length && !bool.TryParse(args[at + 1], out _)
+                ? arg + "=true"
+                : arg)];
     }
 
     private static IEnumerable<string> Switches(ProgramCommand command) =>
-        command.Options.Where(setting => setting.IsSwitch).Select(setting => setting.Name).Concat(command.Commands.SelectMany(Switches));
+        command.Options.Where(setting => setting.IsSwitch)
+            .Select(setting => setting.Name)
+            .Concat(command.Commands.SelectMany(Switches));
 
     private static Command Build(Command into, ProgramCommand command, Invoke invoke)
     {
@@ -131,12 +164,22 @@ public static class ProgramHost
         }
         foreach (var below in command.Commands)
             into.Add(Build(new Command(below.Name, below.Description) { Hidden = below.Hidden }, below, invoke));
-        if (command.Run is not null) into.SetAction((parsed, _) => invoke(command, parsed, new Inputs(options, repeated, argument)));
+        if (command.Run is not null)
+            into.SetAction((parsed, _) => invoke(command, parsed, new Inputs(options, repeated, argument)));
         return into;
     }
 
-    private static async Task<int> RunParsedAsync(string program, ProgramCommand command, ParseResult parsed, Inputs inputs, TextWriter output, TextWriter error,
-        IReadOnlyDictionary<string, string> environment, TimeProvider time, bool coloured, CancellationToken cancel)
+    private static async Task<int> RunParsedAsync(
+        string program,
+        ProgramCommand command,
+        ParseResult parsed,
+        Inputs inputs,
+        TextWriter output,
+        TextWriter error,
+        IReadOnlyDictionary<string, string> environment,
+        TimeProvider time,
+        bool coloured,
+        CancellationToken cancel)
     {
         var log = new BuildLog(output, environment.ContainsKey("TEAMCITY_VERSION"), coloured, time);
         var grace = command.Grace ?? StepHost.GraceAfterSignal;
@@ -147,9 +190,11 @@ public static class ProgramHost
             Workplace.RequireWorkingDirectory();
             var settings = new OptionValues(parsed, inputs.Options, environment, BuildServerProperties.Read(environment));
             foreach (var setting in command.Options) StepHost.Check(setting, settings);
-            var context = new ProgramContext(settings, inputs.Argument is null ? null : parsed.GetValue(inputs.Argument), log, output, error, time, coloured)
+            var context = new ProgramContext(
+                settings, inputs.Argument is null ? null : parsed.GetValue(inputs.Argument), log, output, error, time, coloured)
             {
-                Repeated = inputs.Repeated.ToDictionary(pair => pair.Key, pair => (IReadOnlyList<string>)(parsed.GetValue(pair.Value) ?? []), StringComparer.Ordinal),
+                Repeated = inputs.Repeated.ToDictionary(
+                    pair => pair.Key, pair => (IReadOnlyList<string>)(parsed.GetValue(pair.Value) ?? []), StringComparer.Ordinal),
             };
             return await command.Run!(context, cancel).WaitAsync(late.Token).ConfigureAwait(false);
         }
@@ -168,7 +213,8 @@ public static class ProgramHost
         }
         catch (OperationCanceledException) when (late.IsCancellationRequested)
         {
-            return await EndAsync("cancelled", $"asked to stop, and did not end within {Durations.Show(grace)}", ExitCode.Cancelled)
+            return await EndAsync(
+                "cancelled", $"asked to stop, and did not end within {Durations.Show(grace)}", ExitCode.Cancelled)
                 .ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
@@ -183,7 +229,11 @@ public static class ProgramHost
         catch (Exception bug) when (bug is not OutOfMemoryException)
         {
             await error.WriteLineAsync(log.Mask.Apply(bug.ToString())).ConfigureAwait(false);
-            return await EndAsync("bug", $"unforeseen {bug.GetType().Name}: {bug.Message}; this is a bug in {program} {StepHost.Version}, please report it with the trace above", ExitCode.Bug)
+            return await EndAsync(
+                "bug",
+                $"unforeseen {bug.GetType().Name}: {bug.Message}; this is a bug in {program} {StepHost.Version}, " +
+                "please report it with the trace above",
+                ExitCode.Bug)
                 .ConfigureAwait(false);
         }
 

@@ -1,6 +1,9 @@
 namespace CiSteps.Hosting;
 
-/// <summary>Which run of which chain a step belongs to. (repository, commit, build number, step) identifies a step in evidence and in the world, so a re-run is recognised.</summary>
+/// <summary>
+/// Which run of which chain a step belongs to. (repository, commit, build number, step) identifies a step in evidence and in the
+/// world, so a re-run is recognised.
+/// </summary>
 /// <param name="Repository">The origin's address without credentials; the folder's path where there is no remote.</param>
 /// <param name="Branch">Logical branch name, such as <c>ci/greeting</c> or <c>main</c>.</param>
 /// <param name="IsTargetBranch">Whether the branch is the target branch that releases come from.</param>

@@ -34,7 +34,8 @@ public static class RunningProcess
     /// <param name="time">The clock of the grace.</param>
     /// <param name="cancel">Ends the waiting, then throws.</param>
     /// <returns>Whether it has ended.</returns>
-    public static async Task<bool> AskAsync(Process process, TimeSpan grace, TimeProvider time, CancellationToken cancel = default)
+    public static async Task<bool> AskAsync(
+        Process process, TimeSpan grace, TimeProvider time, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(process);
         if (OperatingSystem.IsWindows() || grace <= TimeSpan.Zero || Kill(process.Id, Terminate) != 0) return process.HasExited;
@@ -60,7 +61,8 @@ public static class RunningProcess
             var fields = text[(text.LastIndexOf(')') + 2)..].Split(' ');
             return fields[0] == "Z" ? null : fields[19];
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException or IndexOutOfRangeException)
+        catch (Exception error)
+            when (error is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException or IndexOutOfRangeException)
         {
             return null;
         }

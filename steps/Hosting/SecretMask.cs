@@ -6,10 +6,14 @@ using System.Text.RegularExpressions;
 
 namespace CiSteps.Hosting;
 
-/// <summary>Replaces registered secrets by <c>***</c>: as they are, each longer line of them, and their base64, base64url, URL, JSON and XML forms.</summary>
+/// <summary>
+/// Replaces registered secrets by <c>***</c>: as they are, each longer line of them, and their base64, base64url, URL, JSON and
+/// XML forms.
+/// </summary>
 public sealed partial class SecretMask
 {
-    // Shorter strings are too likely to be ordinary words: masking them would make logs unreadable and so tell the secret's length.
+    // Shorter strings are too likely to be ordinary words: masking them would make logs unreadable and so tell the secret's
+    // length.
     private const int Shortest = 4;
     private const int ShortestLine = 8;
 

@@ -2,7 +2,9 @@ using CiSteps.Hosting.Options;
 
 namespace CiSteps.Hosting;
 
-/// <summary>What a step can be asked, and who does it. One per executable, or a command of one; see <see cref="StepHost"/>.</summary>
+/// <summary>
+/// What a step can be asked, and who does it. One per executable, or a command of one; see <see cref="StepHost"/>.
+/// </summary>
 /// <param name="Name">The step's kebab-case name.</param>
 /// <param name="Description">One sentence for <c>--help</c>: reads, does, hands over.</param>
 /// <param name="Options">The step's own options, besides the common ones.</param>
@@ -21,19 +23,24 @@ public sealed record StepCommand(
     public IReadOnlyList<string> Keeps { get; init; } = [];
 
     /// <summary>Option: the folder of the checkout.</summary>
-    public static StepOption<string> WorkTree { get; } = StepOption.Text("work-tree", "folder of the checkout", ".", "teamcity.build.checkoutDir");
+    public static StepOption<string> WorkTree { get; } = StepOption.Text(
+        "work-tree", "folder of the checkout", ".", "teamcity.build.checkoutDir");
 
     /// <summary>ci-steps.yaml, relative to the checkout.</summary>
-    public static StepOption<string> PipelineFile { get; } = StepOption.Text("config", "pipeline file, relative to the checkout", "ci-steps.yaml");
+    public static StepOption<string> PipelineFile { get; } = StepOption.Text(
+        "config", "pipeline file, relative to the checkout", "ci-steps.yaml");
 
     /// <summary>The branch being built.</summary>
-    public static StepOption<string> Branch { get; } = StepOption.Text("branch", "logical name of the branch being built; default: the work tree's", null, "teamcity.build.branch");
+    public static StepOption<string> Branch { get; } = StepOption.Text(
+        "branch", "logical name of the branch being built; default: the work tree's", null, "teamcity.build.branch");
 
     /// <summary>The commit being built.</summary>
-    public static StepOption<string> Commit { get; } = StepOption.Text("commit", "full id of the commit being built; default: the work tree's", null, "build.vcs.number");
+    public static StepOption<string> Commit { get; } = StepOption.Text(
+        "commit", "full id of the commit being built; default: the work tree's", null, "build.vcs.number");
 
     /// <summary>The chain's build number.</summary>
-    public static StepOption<string> BuildNumber { get; } = StepOption.Text("build-number", "the chain's build number; default: 0-dev.<timestamp>", null, "build.number");
+    public static StepOption<string> BuildNumber { get; } = StepOption.Text(
+        "build-number", "the chain's build number; default: 0-dev.<timestamp>", null, "build.number");
 
     internal static IReadOnlyList<StepOption> Common { get; } = [WorkTree, PipelineFile, Branch, Commit, BuildNumber];
 }

@@ -39,10 +39,15 @@ public sealed class StepContext
     /// <summary>Whether a build server runs the step.</summary>
     public bool IsOnServer => environment.ContainsKey("TEAMCITY_VERSION");
 
-    /// <summary>Which run of which chain this is; null until the step has read the work tree. Evidence can be written only then.</summary>
+    /// <summary>
+    /// Which run of which chain this is; null until the step has read the work tree. Evidence can be written only then.
+    /// </summary>
     public RunIdentity? Run { get; set; }
 
-    /// <summary>A secret from the environment variable, or from the file that <c>NAME_FILE</c> names; hidden from the log from now on. Null when neither is set.</summary>
+    /// <summary>
+    /// A secret from the environment variable, or from the file that <c>NAME_FILE</c> names; hidden from the log from now on.
+    /// Null when neither is set.
+    /// </summary>
     /// <exception cref="UsageException">The file cannot be read.</exception>
     public string? FindSecret(string variable)
     {
@@ -56,7 +61,10 @@ public sealed class StepContext
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
-                throw new UsageException($"cannot read the file \"{path}\" that {variable}_FILE names: {error.Message}", error) { Fault = Fault.Environment };
+                throw new UsageException(
+                    $"cannot read the file \"{path}\" that {variable}_FILE names: {error.Message}",
+                    error)
+                { Fault = Fault.Environment };
             }
         }
         if (secret is { Length: > 0 }) Log.Mask.Add(secret);

@@ -10,7 +10,9 @@ using CiSteps.Hosting.Options;
 
 namespace CiSteps.Hosting;
 
-/// <summary>Starts a step, gives it what it needs, and ends it: the one place where exceptions become messages and exit codes.</summary>
+/// <summary>
+/// Starts a step, gives it what it needs, and ends it: the one place where exceptions become messages and exit codes.
+/// </summary>
 public static class StepHost
 {
     // A lease is given back and a container stopped in this time after SIGTERM.
@@ -28,8 +30,12 @@ public static class StepHost
             coloured: !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("NO_COLOR") is null, stop);
     }
 
-    // "--option=" is an option that is not given, as an empty variable or build parameter is: a recipe hands on every parameter that it has.
-    internal static string[] WithoutEmpty(string[] args) => [.. args.Where(arg => !(arg.StartsWith("--", StringComparison.Ordinal) && arg.IndexOf('=', StringComparison.Ordinal) == arg.Length - 1))];
+    // "--option=" is an option that is not given, as an empty variable or build parameter is: a recipe hands on every parameter
+    // that it has.
+    internal static string[] WithoutEmpty(string[] args) =>
+        [.. args.Where(
+            arg => !(arg.StartsWith("--", StringComparison.Ordinal)
+                && arg.IndexOf('=', StringComparison.Ordinal) == arg.Length - 1))];
 
     /// <summary>Runs the step in this process with everything given, for tests.</summary>
     /// <param name="step">Name, options and work.</param>
@@ -41,13 +47,21 @@ public static class StepHost
     /// <param name="coloured">Terminal colours.</param>
     /// <param name="stop">Stops the step from outside.</param>
     public static async Task<int> RunAsync(StepCommand step, string[] args, TextWriter output, TextWriter error,
-        IReadOnlyDictionary<string, string> environment, TimeProvider? time = null, bool coloured = false, CancellationToken stop = default)
+        IReadOnlyDictionary<string, string> environment,
+        TimeProvider? time = null,
+        bool coloured = false,
+        CancellationToken stop = default)
     {
         ArgumentNullException.ThrowIfNull(step);
         time ??= TimeProvider.System;
         var dryRun = new Option<bool>("--dry-run") { Description = "print what would be done and touch nothing" };
-        var explain = new Option<bool>("--explain-options") { Description = "print each option's value and where it came from, and stop" };
-        var options = StepCommand.Common.Concat(step.Options).ToDictionary(setting => setting.Name, AsOption, StringComparer.Ordinal);
+        var explain = new Option<bool>("--explain-options")
+        {
+            Description = "print each option's value and where it came from, and stop"
+        };
+        var options = StepCommand.Common
+            .Concat(step.Options)
+            .ToDictionary(setting => setting.Name, AsOption, StringComparer.Ordinal);
         var command = step.Program is null ? new RootCommand(step.Description) : new Command(step.Name, step.Description);
         var root = command as RootCommand ?? new RootCommand { command };
         foreach (var option in options.Values.Prepend<Option>(explain).Prepend(dryRun)) command.Add(option);
@@ -62,13 +76,17 @@ public static class StepHost
 
         // "@text" is a value here, never a response file.
         var given = WithoutEmpty(args);
-        var result = root.Parse(step.Program is null ? given : [step.Name, .. given], new ParserConfiguration { ResponseFileTokenReplacer = null });
+        var result = root.Parse(
+            step.Program is null ? given : [step.Name, .. given], new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (result.Errors.Count > 0)
         {
-            foreach (var problem in result.Errors) await error.WriteLineAsync($"{step.Name}: {problem.Message}").ConfigureAwait(false);
-            await error.WriteLineAsync($"see {(step.Program is null ? "" : step.Program + " ")}{step.Name} --help").ConfigureAwait(false);
+            foreach (var problem in result.Errors)
+                await error.WriteLineAsync($"{step.Name}: {problem.Message}").ConfigureAwait(false);
+            await error.WriteLineAsync(
+                $"see {(step.Program is null ? "" : step.Program + " ")}{step.Name} --help").ConfigureAwait(false);
             if (environment.ContainsKey("TEAMCITY_VERSION"))
-                new BuildLog(output, forServer: true).Problem($"{step.Name}.usage", string.Join("; ", result.Errors.Select(problem => problem.Message)));
+                new BuildLog(output, forServer: true).Problem(
+                    $"{step.Name}.usage", string.Join("; ", result.Errors.Select(problem => problem.Message)));
             return ExitCode.Usage;
         }
         return await result.InvokeAsync(new InvocationConfiguration
@@ -97,7 +115,9 @@ public static class StepHost
     internal static Option<string?> AsOption(StepOption setting)
     {
         var description = setting.Description + $" [{setting.Variable}" +
-            (setting.Properties.Count > 0 ? $", {setting.Properties[0]}" : "") + (setting.Fallback is { Length: > 0 } fallback && !setting.IsSwitch ? $"; default {fallback}" : "") + "]";
+            (setting.Properties.Count > 0 ? $", {setting.Properties[0]}" : "") +
+                (setting.Fallback is { Length: > 0 } fallback && !setting.IsSwitch ? $"; default {fallback}" : "") +
+                "]";
         return new Option<string?>("--" + setting.Name)
         {
             Description = description,
@@ -107,9 +127,18 @@ public static class StepHost
         };
     }
 
-    private static async Task<int> RunParsedAsync(StepCommand step, ParseResult parsed, IReadOnlyDictionary<string, Option<string?>> options,
-        bool dryRun, bool explain, TextWriter output, TextWriter error, IReadOnlyDictionary<string, string> environment,
-        TimeProvider time, bool coloured, CancellationToken cancel)
+    private static async Task<int> RunParsedAsync(
+        StepCommand step,
+        ParseResult parsed,
+        IReadOnlyDictionary<string, Option<string?>> options,
+        bool dryRun,
+        bool explain,
+        TextWriter output,
+        TextWriter error,
+        IReadOnlyDictionary<string, string> environment,
+        TimeProvider time,
+        bool coloured,
+        CancellationToken cancel)
     {
         var log = new BuildLog(output, environment.ContainsKey("TEAMCITY_VERSION"), coloured, time);
         StepContext? context = null;
@@ -120,7 +149,10 @@ public static class StepHost
             Workplace.RequireWorkingDirectory();
             var settings = new OptionValues(parsed, options, environment, BuildServerProperties.Read(environment));
             var workTree = Path.GetFullPath(settings.Get(StepCommand.WorkTree));
-            if (!Directory.Exists(workTree)) throw new UsageException($"the work tree \"{workTree}\" is not a folder; give --work-tree") { Fault = Fault.Environment };
+            if (!Directory.Exists(workTree))
+                throw new UsageException(
+                    $"the work tree \"{workTree}\" is not a folder; give --work-tree")
+                { Fault = Fault.Environment };
             context = new StepContext(step.Name, workTree, log, time, settings, dryRun);
             if (explain)
             {
@@ -163,7 +195,9 @@ public static class StepHost
         catch (Exception bug) when (bug is not OutOfMemoryException)
         {
             await error.WriteLineAsync(log.Mask.Apply(bug.ToString())).ConfigureAwait(false);
-            outcome = Outcome.Bug($"unforeseen {bug.GetType().Name}: {bug.Message}; this is a bug in {step.Name} {Version}, please report it with the trace above");
+            outcome = Outcome.Bug(
+                $"unforeseen {bug.GetType().Name}: {bug.Message}; this is a bug in {step.Name} {Version}, " +
+                "please report it with the trace above");
         }
         if (context is { Run: not null, DryRun: false })
         {
@@ -227,7 +261,9 @@ public static class StepHost
         }
         catch (FormatException failure)
         {
-            throw new UsageException($"\"{found.Text}\" is not right for {found.Source}: {failure.Message}", failure) { Fault = Fault.Environment };
+            throw new UsageException(
+                $"\"{found.Text}\" is not right for {found.Source}: {failure.Message}", failure)
+            { Fault = Fault.Environment };
         }
     }
 

@@ -29,7 +29,8 @@ internal static class StopSignals
     private static void Take(string name, PosixSignalContext signal)
     {
         signal.Cancel = true;
-        // What hangs on the token runs elsewhere: the next signal is answered meanwhile, and a fault there does not end the process.
+        // What hangs on the token runs elsewhere: the next signal is answered meanwhile, and a fault there does not end the
+        // process.
         if (Interlocked.Increment(ref Count) == 1) _ = Source.CancelAsync();
         else Console.Error.WriteLine($"{name}: asked to stop again ({signal.Signal}); it is stopping already");
     }

@@ -2,7 +2,9 @@ using System.Text;
 
 namespace CiSteps.Hosting;
 
-/// <summary>Writes files so that a reader sees the old file or the new one, never half of it, also when this process is killed.</summary>
+/// <summary>
+/// Writes files so that a reader sees the old file or the new one, never half of it, also when this process is killed.
+/// </summary>
 public static class WholeFile
 {
     /// <summary>Writes a text as UTF-8.</summary>

@@ -31,7 +31,8 @@ public static class Workplace
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new UsageException("the working directory does not exist any more, or this user may not see it; change to a " +
-                "folder that is there, and start again", error) { Fault = Fault.Environment };
+                "folder that is there, and start again", error)
+            { Fault = Fault.Environment };
         }
     }
 
@@ -56,8 +57,12 @@ public static class Workplace
             if (make) Directory.CreateDirectory(folder);
             var path = Path.Combine(folder, ".cisteps-" + Path.GetRandomFileName());
             using var stream = new FileStream(path,
-                new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write,
-                    Options = FileOptions.DeleteOnClose });
+                new FileStreamOptions
+                {
+                    Mode = FileMode.CreateNew,
+                    Access = FileAccess.Write,
+                    Options = FileOptions.DeleteOnClose
+                });
             stream.WriteByte(0);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)

@@ -29,7 +29,9 @@ public sealed record Notification(OwnerDefinition Owner, string Id, JsonObject B
         return new(owner, id, new JsonObject
         {
             // First, and by this name: chat systems' incoming webhooks show it.
-            ["text"] = $"{run.Branch} at {run.ShortCommit}, build {run.BuildNumber}: {verdict.FailedStep} failed: {verdict.Text}{ToAll(verdict)}",
+            ["text"] =
+                $"{run.Branch} at {run.ShortCommit}, build {run.BuildNumber}: {verdict.FailedStep} failed: " +
+                $"{verdict.Text}{ToAll(verdict)}",
             ["id"] = id,
             ["outcome"] = "failed",
             ["chain"] = run.Chain,
@@ -42,7 +44,12 @@ public sealed record Notification(OwnerDefinition Owner, string Id, JsonObject B
             ["message"] = verdict.Text,
             ["owner"] = owner.Name,
             ["fault"] = verdict.Fault.Word(),
-            ["audience"] = verdict.Audience switch { Audience.Platform => "platform", Audience.Everybody => "everybody", _ => "owners" },
+            ["audience"] = verdict.Audience switch
+            {
+                Audience.Platform => "platform",
+                Audience.Everybody => "everybody",
+                _ => "owners"
+            },
             ["components"] = new JsonArray([.. components.Select(component => (JsonNode)component)]),
             ["links"] = json,
             ["again"] = Again(verdict, run),

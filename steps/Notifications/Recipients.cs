@@ -27,6 +27,8 @@ public static class Recipients
             _ => owners,
         };
         var known = policy.Notifications.Owners;
-        return [.. names.Distinct(StringComparer.Ordinal).Select(name => known.GetValueOrDefault(name)).OfType<OwnerDefinition>()];
+        return [.. names.Distinct(StringComparer.Ordinal)
+            .Select(name => known.GetValueOrDefault(name))
+            .OfType<OwnerDefinition>()];
     }
 }

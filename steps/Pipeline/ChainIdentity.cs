@@ -19,10 +19,13 @@ internal static class ChainIdentity
         var head = repository.HeadCommit;
         if (context.Options.Find(StepCommand.Commit) is not { } asked) return head;
         if (head.StartsWith(asked, StringComparison.OrdinalIgnoreCase) && asked.Length >= 7) return head;
-        throw new UsageException($"commit \"{asked}\" is to be built, but {ShortId.Of(head)} is checked out in \"{repository.Folder}\": check it out first, or leave --commit away");
+        throw new UsageException(
+            $"commit \"{asked}\" is to be built, but {ShortId.Of(head)} is checked out in \"{repository.Folder}\": " +
+            "check it out first, or leave --commit away");
     }
 
-    public static RunIdentity Of(StepContext context, WorkRepository repository, string commit, string target, PipelineDefinition? change)
+    public static RunIdentity Of(
+        StepContext context, WorkRepository repository, string commit, string target, PipelineDefinition? change)
     {
         var branch = Branch(context, repository, target);
         var uncommitted = Uncommitted(context, repository, change);
@@ -30,13 +33,19 @@ internal static class ChainIdentity
             BuildNumber(context, repository, commit, branch, uncommitted), uncommitted.Count > 0);
     }
 
-    /// <summary>Files that differ from the commit. On a build server new files are what earlier steps made, and no change of the source; on a laptop they may be source, unless they are test reports.</summary>
+    /// <summary>
+    /// Files that differ from the commit. On a build server new files are what earlier steps made, and no change of the source;
+    /// on a laptop they may be source, unless they are test reports.
+    /// </summary>
     public static IReadOnlyList<string> Uncommitted(StepContext context, WorkRepository repository, PipelineDefinition? change)
     {
         var paths = repository.UncommittedPaths(untrackedToo: !context.IsOnServer);
         if (change is null || paths.Count == 0) return paths;
         var reports = change.Components.SelectMany(component => component.UnitTests).Select(run => run.Reports)
-            .Concat(change.Suites.Select(suite => suite.Tests.Reports)).Where(globs => globs.Count > 0).Select(PathGlobs.Parse).ToList();
+            .Concat(change.Suites.Select(suite => suite.Tests.Reports))
+                .Where(globs => globs.Count > 0)
+                .Select(PathGlobs.Parse)
+                .ToList();
         return [.. paths.Where(path => !reports.Exists(globs => globs.Matches(path)))];
     }
 
@@ -46,22 +55,28 @@ internal static class ChainIdentity
         if (context.Options.Find(StepCommand.Branch) is { } given)
         {
             var isServers = given == properties.Find("teamcity.build.branch");
-            if (given == TeamCityDefault || isServers && properties.Find("teamcity.build.branch.is_default") == "true") return target;
+            if (given == TeamCityDefault || isServers && properties.Find("teamcity.build.branch.is_default") == "true")
+                return target;
             return given.StartsWith(Reference, StringComparison.Ordinal) ? given[Reference.Length..] : given;
         }
         if (repository.HeadBranch is { } branch) return branch;
         // A build configuration without a branch specification has no branch parameter: it builds the default branch.
         return context.IsOnServer ? target
-            : throw new UsageException($"no branch is checked out in \"{repository.Folder}\" (detached head): check one out, or give --branch");
+            : throw new UsageException(
+                $"no branch is checked out in \"{repository.Folder}\" (detached head): check one out, or give --branch");
     }
 
-    private static string BuildNumber(StepContext context, WorkRepository repository, string commit, string branch, IReadOnlyList<string> uncommitted)
+    private static string BuildNumber(
+        StepContext context, WorkRepository repository, string commit, string branch, IReadOnlyList<string> uncommitted)
     {
         if (context.Options.Find(StepCommand.BuildNumber) is { } given)
         {
-            return given.Length <= 100 && given.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' or '-') && char.IsAsciiLetterOrDigit(given[0])
+            return given.Length <= 100
+                && given.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' or '-')
+                && char.IsAsciiLetterOrDigit(given[0])
                 ? given
-                : throw new UsageException($"build number \"{given}\" cannot be part of an image tag: letters, digits and . _ - only, at most 100");
+                : throw new UsageException(
+                    $"build number \"{given}\" cannot be part of an image tag: letters, digits and . _ - only, at most 100");
         }
         // Changed files give the number an ending of their own: what was built from other content is not this run's.
         var ending = uncommitted.Count == 0 ? "" : "." + Fingerprint(repository, uncommitted);
@@ -69,14 +84,18 @@ internal static class ChainIdentity
             ?? $"0-dev.{context.Time.GetUtcNow().ToString("yyyyMMddHHmmss", CultureInfo.InvariantCulture)}{ending}";
     }
 
-    // Steps run one after the other on a laptop are one chain: the newest number that was used for this very state of the sources goes on.
+    // Steps run one after the other on a laptop are one chain: the newest number that was used for this very state of the sources
+    // goes on.
     private static string? LaptopNumber(StepContext context, string commit, string branch, string ending)
     {
         return context.Evidence.Steps
             .Select(step => context.Evidence.TryReadAny(step, out var evidence, out _) ? evidence : null)
             .OfType<StepEvidence>()
             .Where(evidence => evidence.Run.Commit == commit && evidence.Run.Branch == branch)
-            .Where(evidence => ending.Length > 0 ? evidence.Run.BuildNumber.EndsWith(ending, StringComparison.Ordinal) : !evidence.Run.Dirty)
+            .Where(
+                evidence => ending.Length > 0
+                    ? evidence.Run.BuildNumber.EndsWith(ending, StringComparison.Ordinal)
+                    : !evidence.Run.Dirty)
             .MaxBy(evidence => evidence.FinishedOn)?.Run.BuildNumber;
     }
 

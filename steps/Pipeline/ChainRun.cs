@@ -4,7 +4,9 @@ using CiSteps.Repositories;
 
 namespace CiSteps.Pipeline;
 
-/// <summary>Which run of which chain a step is part of, and the two pipeline files that matter to it. The first call of every step.</summary>
+/// <summary>
+/// Which run of which chain a step is part of, and the two pipeline files that matter to it. The first call of every step.
+/// </summary>
 public sealed class ChainRun : IDisposable
 {
     private readonly StepContext context;
@@ -21,13 +23,19 @@ public sealed class ChainRun : IDisposable
     }
 
     /// <summary>The registry that steps push to, above the file's.</summary>
-    public static StepOption<string> Registry { get; } = StepOption.Text("registry", "registry to push to, host[:port][/prefix], instead of the pipeline file's registry.push");
+    public static StepOption<string> Registry { get; } = StepOption.Text("registry",
+        "registry to push to, host[:port][/prefix], instead of the pipeline file's registry.push");
 
     /// <summary>The registry that cluster nodes pull from, above the file's.</summary>
-    public static StepOption<string> PullRegistry { get; } = StepOption.Text("registry-pull", "registry that cluster nodes pull from, instead of the pipeline file's registry.pull");
+    public static StepOption<string> PullRegistry { get; } = StepOption.Text("registry-pull",
+        "registry that cluster nodes pull from, instead of the pipeline file's registry.pull");
 
     /// <summary>The target branch, above the file's.</summary>
-    public static StepOption<string> TargetBranch { get; } = StepOption.Text("target-branch", "branch that releases come from, instead of the pipeline file's branches.target", null, "cisteps.target.branch");
+    public static StepOption<string> TargetBranch { get; } = StepOption.Text(
+        "target-branch",
+        "branch that releases come from, instead of the pipeline file's branches.target",
+        null,
+        "cisteps.target.branch");
 
     /// <summary>The settings read here; every step lists them among its own.</summary>
     public static IReadOnlyList<StepOption> Options { get; } = [Registry, PullRegistry, TargetBranch];
@@ -49,11 +57,17 @@ public sealed class ChainRun : IDisposable
     /// yet. On a laptop that could not ask (<see cref="RunIdentity.BaseUnknown"/>) the tip that the clone remembers.</summary>
     public string TargetTip { get; }
 
-    /// <summary>Paths that differ between a commit and what is checked out, files that are not committed included, sorted.</summary>
+    /// <summary>
+    /// Paths that differ between a commit and what is checked out, files that are not committed included, sorted.
+    /// </summary>
     public IReadOnlyList<string> ChangedSince(string commit)
     {
         var changed = Repository.ChangedPaths(commit, Identity.Commit);
-        return Identity.Dirty ? [.. changed.Union(ChainIdentity.Uncommitted(context, Repository, Change), StringComparer.Ordinal).Order(StringComparer.Ordinal)] : changed;
+        return Identity.Dirty
+            ? [.. changed
+                .Union(ChainIdentity.Uncommitted(context, Repository, Change), StringComparer.Ordinal)
+                .Order(StringComparer.Ordinal)]
+            : changed;
     }
 
     /// <summary>The commit that a private branch's change is compared with: its merge base with <see cref="TargetTip"/>; a
@@ -158,7 +172,9 @@ public sealed class ChainRun : IDisposable
         {
             // Paths of ci-steps.yaml count from the root, and so do evidence and what steps run.
             if (!Path.Exists(Path.Combine(context.WorkTree, ".git")))
-                throw new UsageException($"\"{context.WorkTree}\" is a folder inside the work tree \"{repository.Folder}\": run the step there, or give --work-tree");
+                throw new UsageException(
+                    $"\"{context.WorkTree}\" is a folder inside the work tree \"{repository.Folder}\": run the step there, " +
+                    "or give --work-tree");
             return await OpenAsync(context, repository, mustKnow || context.IsOnServer, cancel).ConfigureAwait(false);
         }
         catch
@@ -174,7 +190,10 @@ public sealed class ChainRun : IDisposable
     /// change.</exception>
     public JudgingFile PolicyAt(string targetTip) => source.Read(Identity, Change, Policy.Branches.Target, targetTip);
 
-    /// <summary>Whether the private branch has moved on since this chain began: the outcome to end with, or null to go on. Never on the target branch; on a laptop it is only said.</summary>
+    /// <summary>
+    /// Whether the private branch has moved on since this chain began: the outcome to end with, or null to go on. Never on the
+    /// target branch; on a laptop it is only said.
+    /// </summary>
     public async Task<Outcome?> SupersededAsync(CancellationToken cancel)
     {
         if (Identity.IsTargetBranch || view.Answer == OriginAnswer.OwnBranches) return null;
@@ -187,7 +206,9 @@ public sealed class ChainRun : IDisposable
         if (!view.Tips.Branches.TryGetValue(Identity.Branch, out var tip) || tip == Identity.Commit) return null;
         if (Repository.FindCommit(tip) is not null
             && await IsAncestorAsync(tip, Identity.Commit, cancel).ConfigureAwait(false)) return null;
-        var text = $"superseded by {ShortId.Of(tip)}: \"{Identity.Branch}\" has moved on since this chain began with {Identity.ShortCommit}; the chain of the newer commit goes on";
+        var text =
+            $"superseded by {ShortId.Of(tip)}: \"{Identity.Branch}\" has moved on since this chain began with " +
+            $"{Identity.ShortCommit}; the chain of the newer commit goes on";
         if (context.IsOnServer) return Outcome.Refused("superseded", text, Fault.Nobody);
         context.Log.Warning(text);
         return null;
@@ -198,7 +219,11 @@ public sealed class ChainRun : IDisposable
     {
         ArgumentNullException.ThrowIfNull(context);
         return context.FindSecret(OriginRemote.TokenVariable) is { } token
-            ? new RemoteAccess(context.Options.Environment.GetValueOrDefault("CISTEPS_GIT_USER") is { Length: > 0 } user ? user : "x-access-token", token)
+            ? new RemoteAccess(
+                context.Options.Environment.GetValueOrDefault("CISTEPS_GIT_USER") is { Length: > 0 } user
+                    ? user
+                    : "x-access-token",
+                token)
             : null;
     }
 
@@ -220,14 +245,17 @@ public sealed class ChainRun : IDisposable
         {
             // So that the failure leaves evidence, with the branch judged as well as it can be without the file.
             context.Run = ChainIdentity.Of(context, repository, commit, context.Options.Find(TargetBranch)
-                ?? repository.OriginDefaultBranch ?? "main", null) with { BaseUnknown = true };
+                ?? repository.OriginDefaultBranch ?? "main", null) with
+            { BaseUnknown = true };
             throw;
         }
         if (context.Options.Find(TargetBranch) is { } named) change = change.Targeting(named);
         // Until the origin has answered: a failure on the way leaves evidence too.
         var identity = ChainIdentity.Of(context, repository, commit, change.Branches.Target, change);
         context.Run = identity with { BaseUnknown = true };
-        context.Log.Info($"{identity.Branch} at {identity.ShortCommit}, build {identity.BuildNumber}{(identity.Dirty ? ", with uncommitted changes" : "")}");
+        context.Log.Info(
+            $"{identity.Branch} at {identity.ShortCommit}, build " +
+            $"{identity.BuildNumber}{(identity.Dirty ? ", with uncommitted changes" : "")}");
 
         var source = new PolicySource(context, repository, path, registry);
         var view = await OriginView.AskAsync(context, repository, change.Branches.Target, mustKnow, cancel).ConfigureAwait(false);
@@ -240,8 +268,9 @@ public sealed class ChainRun : IDisposable
         identity = identity with { PolicyCommit = policy.Commit };
         context.Run = identity;
         if (policy.Commit is not null && PolicyDifferences.Between(change, policy.File) is { Count: > 0 } differences)
-            context.Log.Warning($"{path} here and at \"{target}\" ({ShortId.Of(policy.Commit)}) differ in what \"{target}\" decides, " +
-                $"and its file counts: {string.Join(", ", differences)}");
+            context.Log.Warning(
+                $"{path} here and at \"{target}\" ({ShortId.Of(policy.Commit)}) differ in what \"{target}\" decides, " +
+                    $"and its file counts: {string.Join(", ", differences)}");
         return new ChainRun(context, repository, change, policy, source, view, tip);
     }
 

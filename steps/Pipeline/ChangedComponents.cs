@@ -20,12 +20,16 @@ public static class ChangedComponents
     /// <param name="changedPaths">Paths relative to the repository's root.</param>
     /// <param name="configuration">The pipeline file's path; a change of it touches all components.</param>
     /// <returns>All components in the file's order.</returns>
-    public static IReadOnlyList<ComponentChange> Decide(PipelineDefinition definition, IReadOnlyCollection<string> changedPaths, string configuration = "ci-steps.yaml") =>
+    public static IReadOnlyList<ComponentChange> Decide(
+        PipelineDefinition definition, IReadOnlyCollection<string> changedPaths, string configuration = "ci-steps.yaml") =>
         Decide(definition, _ => changedPaths, configuration);
 
-    /// <summary>Decides where each component is compared with a commit of its own (on the default branch: with its last certified one).</summary>
+    /// <summary>
+    /// Decides where each component is compared with a commit of its own (on the default branch: with its last certified one).
+    /// </summary>
     /// <param name="definition">The pipeline file.</param>
-    /// <param name="changedPathsOf">Paths changed since the component's commit; null when there is no such commit, which counts as changed.</param>
+    /// <param name="changedPathsOf">Paths changed since the component's commit; null when there is no such commit, which counts
+    /// as changed.</param>
     /// <param name="configuration">The pipeline file's path; a change of it touches the component.</param>
     public static IReadOnlyList<ComponentChange> Decide(PipelineDefinition definition,
         Func<ComponentDefinition, IReadOnlyCollection<string>?> changedPathsOf, string configuration = "ci-steps.yaml")
@@ -84,7 +88,8 @@ public static class ChangedComponents
         return globs.MayBeBelow(folder) || named.LieBelow(folder);
     }
 
-    private static string? FirstTouched(ComponentDefinition component, PipelineDefinition definition, Dictionary<string, string?> touched) =>
+    private static string? FirstTouched(
+        ComponentDefinition component, PipelineDefinition definition, Dictionary<string, string?> touched) =>
         WithDependencies(definition, component.Name).Order(StringComparer.Ordinal)
             .FirstOrDefault(name => name != component.Name && touched.GetValueOrDefault(name) is not null);
 }

@@ -39,7 +39,8 @@ internal static class KeyDecisions
         ("retry", "attempts" or "most-tests" or "framework" or "filter") => Decider.Target,
         ("quarantined", "test" or "owner" or "until") => Decider.Target,
         ("command", "run" or "image" or "folder" or "env") => Decider.Change,
-        ("image", "dockerfile" or "context" or "target" or "args" or "platform" or "builder" or "secrets" or "ssh") => Decider.Change,
+        ("image", "dockerfile" or "context" or "target" or "args" or "platform" or "builder" or "secrets" or "ssh") =>
+            Decider.Change,
         ("buildSecret", "env" or "file") => Decider.Change,
         // A dependent's workload is part of its suite, and so the target's.
         ("workload", "manifests" or "kind" or "name" or "container" or "time-limit") => Decider.Change,

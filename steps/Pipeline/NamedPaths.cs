@@ -50,7 +50,8 @@ public sealed partial class NamedPaths
     }
 
     /// <summary>Whether anything that is named lies in a folder.</summary>
-    internal bool LieBelow(string folder) => words.Any(word => Lies(word, folder)) || context is not null && Lies(context, folder);
+    internal bool LieBelow(string folder) =>
+        words.Any(word => Lies(word, folder)) || context is not null && Lies(context, folder);
 
     /// <summary>What is named for components, is there, and no component's paths cover: one path for each name.</summary>
     /// <param name="definition">The pipeline file.</param>

@@ -21,7 +21,8 @@ public sealed record PipelineDefinition(
 {
     /// <summary>The suites that a chain has to pass: each that covers one of the components with a new image.</summary>
     /// <param name="built">Components whose image this chain has built.</param>
-    public IReadOnlyList<SuiteDefinition> SuitesFor(IEnumerable<string> built) => [.. Suites.Where(suite => built.Any(suite.Covers))];
+    public IReadOnlyList<SuiteDefinition> SuitesFor(IEnumerable<string> built) =>
+        [.. Suites.Where(suite => built.Any(suite.Covers))];
 
     internal PipelineDefinition Targeting(string branch) => this with { Branches = Branches with { Target = branch } };
 }
@@ -29,7 +30,8 @@ public sealed record PipelineDefinition(
 /// <summary>Image registry (<c>registry:</c>).</summary>
 /// <param name="Push"><c>host[:port][/prefix]</c> that steps push to.</param>
 /// <param name="Pull"><c>host[:port][/prefix]</c> that cluster nodes pull from; the push host unless given.</param>
-/// <param name="BranchPrefix">Path put before the component's name for images of private branches; <c>ci</c> unless given.</param>
+/// <param name="BranchPrefix">Path put before the component's name for images of private branches; <c>ci</c> unless
+/// given.</param>
 /// <param name="PlainHttp">Whether plain HTTP is allowed for a host that is not loopback.</param>
 public sealed record RegistryDefinition(string Push, string Pull, string BranchPrefix, bool PlainHttp);
 
@@ -38,12 +40,17 @@ public sealed record RegistryDefinition(string Push, string Pull, string BranchP
 /// <param name="Private">Pattern of branches that the branch chain builds; <c>ci/*</c> unless given.</param>
 public sealed record BranchesDefinition(string Target, string Private)
 {
-    /// <summary>Whether a branch is a private one: its name fits the pattern, whose one <c>*</c> stands for any characters, slashes too, as in TeamCity.</summary>
+    /// <summary>
+    /// Whether a branch is a private one: its name fits the pattern, whose one <c>*</c> stands for any characters, slashes too,
+    /// as in TeamCity.
+    /// </summary>
     public bool IsPrivate(string branch)
     {
         var star = Private.IndexOf('*');
         return star < 0 ? branch == Private
-            : branch.Length >= Private.Length - 1 && branch.StartsWith(Private[..star], StringComparison.Ordinal) && branch.EndsWith(Private[(star + 1)..], StringComparison.Ordinal);
+            : branch.Length >= Private.Length - 1
+                && branch.StartsWith(Private[..star], StringComparison.Ordinal)
+                && branch.EndsWith(Private[(star + 1)..], StringComparison.Ordinal);
     }
 }
 
@@ -71,7 +78,8 @@ public sealed record ComponentDefinition(
 /// <summary>One run of tests with its reports.</summary>
 /// <param name="Name">Shown to people; unique in the component.</param>
 /// <param name="Command">What runs.</param>
-/// <param name="Reports">Globs of report files relative to the repository root; empty when the report is the output (TAP, go test -json).</param>
+/// <param name="Reports">Globs of report files relative to the repository root; empty when the report is the output (TAP, go test
+/// -json).</param>
 /// <param name="Format">A word of the schema: <c>junit</c>, <c>trx</c>, … or <c>auto</c>.</param>
 /// <param name="TimeLimit">For the whole run; 30 minutes unless given.</param>
 /// <param name="SilenceLimit">Without any output; 10 minutes unless given.</param>
@@ -90,12 +98,15 @@ public sealed record TestRunDefinition(
 /// <summary>Running failed tests again (<c>retry:</c>).</summary>
 /// <param name="Attempts">Tries per test, the first included.</param>
 /// <param name="MostTests">When more tests failed than this, none is run again.</param>
-/// <param name="Framework">Whose filter syntax to use, one of <see cref="Frameworks"/>; null with a <paramref name="Filter"/> of one's own.</param>
+/// <param name="Framework">Whose filter syntax to use, one of <see cref="Frameworks"/>; null with a <paramref name="Filter"/> of
+/// one's own.</param>
 /// <param name="Filter">Arguments appended to the command; <c>{tests}</c> stands for the failed tests.</param>
 public sealed record RetryDefinition(int Attempts, int MostTests, string? Framework, IReadOnlyList<string> Filter)
 {
     /// <summary>Frameworks whose filter syntax unit-test knows.</summary>
-    public static IReadOnlyList<string> Frameworks { get; } = ["dotnet", "go", "gradle", "gtest", "jest", "junit", "maven", "mocha", "node", "pytest", "vitest"];
+    public static IReadOnlyList<string> Frameworks { get; } = [
+        "dotnet", "go", "gradle", "gtest", "jest", "junit", "maven", "mocha", "node", "pytest", "vitest"
+    ];
 }
 
 /// <summary>A test that may fail until a date.</summary>
@@ -111,7 +122,13 @@ public sealed record QuarantinedTest(string Test, string Owner, DateOnly Until);
 /// <param name="Arguments">Build arguments.</param>
 /// <param name="Platform">Such as <c>linux/amd64</c>; null for the engine's own.</param>
 /// <param name="Builder"><c>auto</c>, <c>engine</c> or <c>buildx</c>.</param>
-public sealed record ImageDefinition(string Dockerfile, string Context, string? Target, IReadOnlyDictionary<string, string> Arguments, string? Platform, string Builder)
+public sealed record ImageDefinition(
+    string Dockerfile,
+    string Context,
+    string? Target,
+    IReadOnlyDictionary<string, string> Arguments,
+    string? Platform,
+    string Builder)
 {
     /// <summary>Takes buildx where it is there, else the engine's own builder.</summary>
     public const string AutoBuilder = "auto";
@@ -141,11 +158,17 @@ public sealed record BuildSecretDefinition(string Id, string? Variable, string? 
 /// <param name="Name">metadata.name of the workload.</param>
 /// <param name="Container">Container that gets the image.</param>
 /// <param name="TimeLimit">For the roll-out; 5 minutes unless given.</param>
-public sealed record WorkloadDefinition(IReadOnlyList<string> Manifests, string Kind, string Name, string Container, TimeSpan TimeLimit);
+public sealed record WorkloadDefinition(
+    IReadOnlyList<string> Manifests,
+    string Kind,
+    string Name,
+    string Container,
+    TimeSpan TimeLimit);
 
 /// <summary>An integration suite (<c>integration:</c>).</summary>
 /// <param name="Name">Name in messages, claims and reports; unique in the file.</param>
-/// <param name="Components">Components under test, spelled out: all with a workload where the file names none. Empty: the suite tests
+/// <param name="Components">Components under test, spelled out: all with a workload where the file names none. Empty: the suite
+/// tests
 /// nothing.</param>
 /// <param name="Class">Testbed class.</param>
 /// <param name="Namespace">Namespace to deploy into; made and removed by the step.</param>
@@ -169,7 +192,8 @@ public sealed record SuiteDefinition(
 
 /// <summary>A dependent service, deployed at its production-ready image.</summary>
 /// <param name="Name">Name in messages.</param>
-/// <param name="Image">Repository on the push host, without tag; the digest behind <c>&lt;major&gt;-production</c> is used.</param>
+/// <param name="Image">Repository on the push host, without tag; the digest behind <c>&lt;major&gt;-production</c> is
+/// used.</param>
 /// <param name="Major">Its major version.</param>
 /// <param name="Bootstrap">Image reference used while there is no production tag; null: refuse.</param>
 /// <param name="Workload">What is rolled out.</param>
@@ -212,21 +236,34 @@ public sealed record WaveDefinition(string Name, IReadOnlyList<ProductionTarget>
 /// <param name="Namespace">Namespace; must exist or be in the manifests.</param>
 /// <param name="Components">Components promoted there; all with a workload unless given.</param>
 /// <param name="Gate">Health gate after each roll-out; null for the roll-out's own readiness.</param>
-public sealed record ProductionTarget(string Name, string Kubeconfig, string Namespace, IReadOnlyList<string> Components, GateDefinition? Gate)
+public sealed record ProductionTarget(
+    string Name,
+    string Kubeconfig,
+    string Namespace,
+    IReadOnlyList<string> Components,
+    GateDefinition? Gate)
 {
     /// <summary>How long <see cref="Settle"/> is unless given.</summary>
     public static TimeSpan DefaultSettle { get; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long the new pods must hold after a roll-out, at least: none of them restarts, ends or gets unready.</summary>
+    /// <summary>
+    /// How long the new pods must hold after a roll-out, at least: none of them restarts, ends or gets unready.
+    /// </summary>
     public TimeSpan Settle { get; init; } = DefaultSettle;
 
-    /// <summary>Path or content of its kubeconfig: from its variable, else from the one with <c>_FILE</c> appended; an empty one is none. Null when neither is set.</summary>
+    /// <summary>
+    /// Path or content of its kubeconfig: from its variable, else from the one with <c>_FILE</c> appended; an empty one is none.
+    /// Null when neither is set.
+    /// </summary>
     public string? FindKubeconfig(IReadOnlyDictionary<string, string> environment) =>
-        environment.GetValueOrDefault(Kubeconfig) is { Length: > 0 } value ? value : environment.GetValueOrDefault(Kubeconfig + "_FILE") is { Length: > 0 } file ? file : null;
+        environment.GetValueOrDefault(Kubeconfig) is { Length: > 0 } value
+            ? value
+            : environment.GetValueOrDefault(Kubeconfig + "_FILE") is { Length: > 0 } file ? file : null;
 }
 
 /// <summary>A health gate.</summary>
-/// <param name="Http">URL that must answer 2xx unless <see cref="Status"/> says otherwise; asked through the cluster's service when it is <c>service://name:port/path</c>.</param>
+/// <param name="Http">URL that must answer 2xx unless <see cref="Status"/> says otherwise; asked through the cluster's service
+/// when it is <c>service://name:port/path</c>.</param>
 /// <param name="For">How long it must stay healthy.</param>
 /// <param name="TimeLimit">How long it may take to become healthy.</param>
 public sealed record GateDefinition(string Http, TimeSpan For, TimeSpan TimeLimit)
@@ -243,7 +280,8 @@ public sealed record GateDefinition(string Http, TimeSpan For, TimeSpan TimeLimi
 
 /// <summary>Notifications (<c>notifications:</c>).</summary>
 /// <param name="Owners">Teams by name.</param>
-/// <param name="Platform">Owner that is told of infrastructure faults and of failures without an owner; null: every owner of the change.</param>
+/// <param name="Platform">Owner that is told of infrastructure faults and of failures without an owner; null: every owner of the
+/// change.</param>
 public sealed record NotificationsDefinition(IReadOnlyDictionary<string, OwnerDefinition> Owners, string? Platform);
 
 /// <summary>How a team is told.</summary>

@@ -20,7 +20,9 @@ public static class PipelineFile
     {
         var problems = new Problems(sourceName);
         var root = YamlReading.Read(text, problems);
-        var definition = root is null ? null : Reading.PipelineReading.Read(root, sourceName, registry ?? new RegistryOverride(null, null), problems);
+        var definition = root is null
+            ? null
+            : Reading.PipelineReading.Read(root, sourceName, registry ?? new RegistryOverride(null, null), problems);
         problems.ThrowIfAny();
         return definition ?? throw new UsageException($"{sourceName} cannot be read");
     }
@@ -38,7 +40,10 @@ public static class PipelineFile
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new UsageException($"there is no pipeline file \"{path}\": write one (see README, \"ci-steps.yaml\"), or say with --config where it is", error);
+            throw new UsageException(
+                $"there is no pipeline file \"{path}\": write one (see README, \"ci-steps.yaml\"), " +
+                "or say with --config where it is",
+                error);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

@@ -22,7 +22,8 @@ internal sealed class PolicySource(StepContext context, WorkRepository repositor
         if (context.Options.Find(ChainRun.TargetBranch) is { } named) return (named, view);
         var target = change.Branches.Target;
         // Where the origin answered, what the clone remembers does not count: it may be of any age, or of the change's own tests.
-        if ((view.Tips.DefaultBranch ?? (view.Answer == OriginAnswer.Now ? null : repository.OriginDefaultBranch)) is not { } known)
+        if ((view.Tips.DefaultBranch
+            ?? (view.Answer == OriginAnswer.Now ? null : repository.OriginDefaultBranch)) is not { } known)
         {
             return context.IsOnServer
                 ? throw new UsageException($"{repository.OriginUrl} does not say which branch is its default (its HEAD), and " +
@@ -78,6 +79,7 @@ internal sealed class PolicySource(StepContext context, WorkRepository repositor
     }
 
     private static UsageException Moved(PipelineDefinition change, string target, string judge, string judged) =>
-        new($"the change sets branches.target to \"{target}\" (in {change.Source}), but the file of \"{judge}\" says \"{judged}\": a change does not choose the branch that judges it; " +
+        new($"the change sets branches.target to \"{target}\" (in {change.Source}), " +
+            $"but the file of \"{judge}\" says \"{judged}\": a change does not choose the branch that judges it; " +
             $"move the target in a change of its own, run with --target-branch {judged}");
 }

@@ -30,7 +30,12 @@ public sealed record ReportRow(string Name, string Outcome, DateTimeOffset? From
     public string Detail { get; init; } = "";
 
     public static ReportRow Of(StepEvidence evidence) =>
-        new(evidence.Step, evidence.Exit switch { ExitCode.Done => "done", ExitCode.Cancelled => "cancelled", _ => "failed" }, evidence.StartedOn, evidence.FinishedOn, evidence.Text)
+        new(
+            evidence.Step,
+            evidence.Exit switch { ExitCode.Done => "done", ExitCode.Cancelled => "cancelled", _ => "failed" },
+            evidence.StartedOn,
+            evidence.FinishedOn,
+            evidence.Text)
         {
             IsProblem = evidence.Exit != ExitCode.Done,
             HandedOver = HandOvers.Of(evidence),

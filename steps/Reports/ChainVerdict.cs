@@ -29,10 +29,23 @@ public enum Audience
 public sealed record ChainVerdict(string? FailedStep, string Reason, string Text, Fault Fault)
 {
     /// <summary>The steps of the chain on a private branch, in order.</summary>
-    public static IReadOnlyList<string> BranchSteps { get; } = ["unit-test", "image-build", "reserve-testbed", "integration-deploy", "merge"];
+    public static IReadOnlyList<string> BranchSteps { get; } = [
+        "unit-test",
+        "image-build",
+        "reserve-testbed",
+        "integration-deploy",
+        "merge"
+    ];
 
     /// <summary>The steps of the chain on the default branch, in order.</summary>
-    public static IReadOnlyList<string> ReleaseSteps { get; } = ["unit-test", "image-build", "reserve-testbed", "integration-deploy", "certify", "promote"];
+    public static IReadOnlyList<string> ReleaseSteps { get; } = [
+        "unit-test",
+        "image-build",
+        "reserve-testbed",
+        "integration-deploy",
+        "certify",
+        "promote"
+    ];
 
     /// <summary>Whom to tell.</summary>
     public Audience Audience => Fault switch

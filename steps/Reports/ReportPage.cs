@@ -3,7 +3,10 @@ using CiSteps.Hosting.Options;
 
 namespace CiSteps.Reports;
 
-/// <summary>The report as HTML: what happened, when, what went wrong, what was handed over. Readable in light and dark, on paper, and without scripts.</summary>
+/// <summary>
+/// The report as HTML: what happened, when, what went wrong, what was handed over. Readable in light and dark, on paper, and
+/// without scripts.
+/// </summary>
 internal static class ReportPage
 {
     private const int MostTests = 50;
@@ -53,7 +56,9 @@ internal static class ReportPage
 
     private static Html Section(ReportRow row) => Html.Of($"""
         <section id="{row.Name}"><h2>{row.Name} {State(row)}</h2>
-        {Paragraph(row.Detail, "detail")}{(row.Problems.All(problem => problem.Text != row.Text) ? Paragraph(row.Text, "") : Html.Empty)}
+        {Paragraph(row.Detail, "detail")}{(row.Problems.All(problem => problem.Text != row.Text)
+            ? Paragraph(row.Text, "")
+            : Html.Empty)}
         {Html.Each(row.Problems, Problem)}{Tests(row)}{List("handed over", row.HandedOver)}{Log(row)}</section>
 
         """);
@@ -80,7 +85,8 @@ internal static class ReportPage
     private static Html List(string title, IReadOnlyList<string> items) => items.Count == 0 ? Html.Empty
         : Html.Of($"<h3>{title}</h3><ul>{Html.Each(items, item => Html.Of($"<li><code>{item}</code></li>"))}</ul>");
 
-    private static Html Log(ReportRow row) => row.Log is not { } log ? Html.Empty : Html.Of($"""<p><a href="{log}">log</a></p>""");
+    private static Html Log(ReportRow row) =>
+        row.Log is not { } log ? Html.Empty : Html.Of($"""<p><a href="{log}">log</a></p>""");
 
     private static Html State(ReportRow row) => Html.Of($"""<span class="state {Class(row)}">{row.Outcome}</span>""");
 

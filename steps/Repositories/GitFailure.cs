@@ -19,7 +19,8 @@ internal static class GitFailure
         }
         catch (RepositoryNotFoundException error)
         {
-            throw new UsageException($"\"{folder}\" is not a git work tree; run the step in a checkout, or give --work-tree", error);
+            throw new UsageException(
+                $"\"{folder}\" is not a git work tree; run the step in a checkout, or give --work-tree", error);
         }
         catch (LibGit2SharpException error) when (error.Message.Contains("not owned by", StringComparison.Ordinal))
         {
@@ -33,7 +34,8 @@ internal static class GitFailure
         }
         catch (LibGit2SharpException error)
         {
-            throw new UsageException($"git cannot read the repository of \"{folder}\": {error.Message.TrimEnd('.')}; see what git fsck says", error);
+            throw new UsageException(
+                $"git cannot read the repository of \"{folder}\": {error.Message.TrimEnd('.')}; see what git fsck says", error);
         }
     }
 
@@ -42,7 +44,8 @@ internal static class GitFailure
         ? new UsageException($"{doing} at \"{url}\" needs other rights: {said}; give a token in {OriginRemote.TokenVariable} " +
             "(https), or a key that ssh uses", cause)
         : IsMissing(said) ? Missing(url, doing, said, cause)
-        : new UnavailableException("git-unreachable", $"{doing} at \"{url}\" failed: {said}; run the step again when it answers", cause);
+        : new UnavailableException(
+            "git-unreachable", $"{doing} at \"{url}\" failed: {said}; run the step again when it answers", cause);
 
     /// <summary>What servers say of a repository that is not there, or that nobody without rights may know of.</summary>
     public static UsageException Missing(string url, string doing, string said, Exception? cause = null) => new(

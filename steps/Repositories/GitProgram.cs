@@ -27,7 +27,10 @@ public static class GitProgram
     /// <returns>Exit code, standard output, standard error.</returns>
     /// <exception cref="UsageException">There is no git program on the path.</exception>
     public static Task<(int Exit, string Output, string Error)> CaptureAsync(
-        string folder, IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string?>? environment = null, CancellationToken cancel = default)
+        string folder,
+        IReadOnlyList<string> arguments,
+        IReadOnlyDictionary<string, string?>? environment = null,
+        CancellationToken cancel = default)
     {
         var variables = new Dictionary<string, string?>(Quiet, StringComparer.Ordinal);
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>()) variables[name] = value;
@@ -69,8 +72,10 @@ public static class GitProgram
             }
             catch (OperationCanceledException) when (late.IsCancellationRequested && !token.IsCancellationRequested)
             {
-                throw new UnavailableException("git-unreachable", $"{doing} at \"{url}\": no end within {Durations.Show(limit)}; " +
-                    "run the step again when it answers");
+                throw new UnavailableException(
+                    "git-unreachable",
+                    $"{doing} at \"{url}\": no end within {Durations.Show(limit)}; " +
+                        "run the step again when it answers");
             }
             catch (UsageException missing) when (missing.Message.StartsWith("cannot start", StringComparison.Ordinal))
             {

@@ -54,7 +54,8 @@ public sealed class OriginRemote
         (this.repository, this.access, this.time, this.log) = (repository, access, time, log);
         RequireAddress(repository.Native, repository.Folder);
         var remote = repository.Native.Network.Remotes[Name]
-            ?? throw new UsageException($"the repository \"{repository.Folder}\" has no remote \"{Name}\": add one (git remote add {Name} URL)");
+            ?? throw new UsageException(
+                $"the repository \"{repository.Folder}\" has no remote \"{Name}\": add one (git remote add {Name} URL)");
         Url = WithoutCredentials(remote.Url);
         Transports.Register();
         peer = repository.Peer(remote.Url, access, silence ?? UsualSilence, time);
@@ -108,7 +109,8 @@ public sealed class OriginRemote
     /// <summary>As for several branches.</summary>
     /// <exception cref="UnavailableException">The remote does not answer.</exception>
     /// <exception cref="UsageException">The rights do not suffice.</exception>
-    public async Task<string?> FetchAsync(string branch, CancellationToken cancel) => (await FetchAsync([branch], cancel).ConfigureAwait(false))[0];
+    public async Task<string?> FetchAsync(string branch, CancellationToken cancel) =>
+        (await FetchAsync([branch], cancel).ConfigureAwait(false))[0];
 
     /// <summary>Brings more of a cut off history, step by step, until what is looked for is there or the history is
     /// whole.</summary>
@@ -188,12 +190,14 @@ public sealed class OriginRemote
         var set = native.Config.Get<string>("remote", Name, "url");
         if (set is null) return;
         if (set.Value.Length == 0)
-            throw new UsageException($"the remote \"{Name}\" of the repository \"{folder}\" has an empty address: give it one (git " +
-                $"remote set-url {Name} URL)");
+            throw new UsageException(
+                $"the remote \"{Name}\" of the repository \"{folder}\" has an empty address: give it one (git " +
+                    $"remote set-url {Name} URL)");
         if (native.Network.Remotes[Name] is not { } remote) return;
         foreach (var url in (string?[])[remote.Url, remote.PushUrl])
             if (url is not null && WhyNot(url) is { } why)
-                throw new UsageException($"the remote \"{Name}\" of the repository \"{folder}\" has the address {why.Text}: {why.Advice}");
+                throw new UsageException(
+                    $"the remote \"{Name}\" of the repository \"{folder}\" has the address {why.Text}: {why.Advice}");
     }
 
     /// <summary>Why the steps do not take an address of the origin, and what to do; null when they take it.</summary>
@@ -205,7 +209,8 @@ public sealed class OriginRemote
     }
 
     internal static bool HasKnownScheme(string url) => url.IndexOf("://", StringComparison.Ordinal) is var end && (end < 0
-        || url[..end].ToLowerInvariant() is "https" or "http" or "ssh" or "git" or "file" || url[..end].Contains('/', StringComparison.Ordinal));
+        || url[..end].ToLowerInvariant() is "https" or "http" or "ssh" or "git" or "file"
+            || url[..end].Contains('/', StringComparison.Ordinal));
 
     internal static bool IsLocal(string url) => url.StartsWith("file://", StringComparison.OrdinalIgnoreCase) ||
         !url.Contains("://", StringComparison.Ordinal) && !IsShortSsh(url);
@@ -312,9 +317,12 @@ public sealed class OriginRemote
 
     private async Task<T> ReadAsync<T>(string doing, TimeSpan limit, Func<T> call, CancellationToken cancel) =>
         await Retry.Transient(error => error is UnavailableException, time, log)
-            .ExecuteAsync(async token => await OnceAsync(doing, limit, call, token).ConfigureAwait(false), cancel).ConfigureAwait(false);
+            .ExecuteAsync(
+                async token => await OnceAsync(doing, limit, call, token).ConfigureAwait(false), cancel).ConfigureAwait(false);
 
     private Task<T> OnceAsync<T>(string doing, TimeSpan limit, Func<T> call, CancellationToken cancel) =>
         repository.AbandonableAsync(OnItsOwnThread(() => new Exchange(peer, doing, cancel).Run(call), cancel), limit, time,
-            () => throw new UnavailableException("git-unreachable", $"{doing} at \"{Url}\": no answer within {Durations.Show(limit)}; run the step again when it answers"), cancel);
+            () => throw new UnavailableException("git-unreachable",
+                $"{doing} at \"{Url}\": no answer within {Durations.Show(limit)}; run the step again when it answers"),
+            cancel);
 }

@@ -4,7 +4,10 @@ using LibGit2Sharp;
 
 namespace CiSteps.Repositories;
 
-/// <summary>The git repository of a checkout, for reading: head, state of the work tree, history and files of commits. Commits are full hexadecimal ids, paths are relative with <c>/</c>. Not safe for use from several threads at once.</summary>
+/// <summary>
+/// The git repository of a checkout, for reading: head, state of the work tree, history and files of commits. Commits are full
+/// hexadecimal ids, paths are relative with <c>/</c>. Not safe for use from several threads at once.
+/// </summary>
 public sealed class WorkRepository : IDisposable
 {
     private Repository repository;
@@ -19,12 +22,15 @@ public sealed class WorkRepository : IDisposable
     public static WorkRepository Open(string path)
     {
         OpenSsl.Require();
-        var found = Discover(path) ?? throw new UsageException($"\"{path}\" is not a git work tree; run the step in a checkout, or give --work-tree");
+        var found = Discover(path)
+            ?? throw new UsageException($"\"{path}\" is not a git work tree; run the step in a checkout, or give --work-tree");
         var repository = GitFailure.Translate(path, () => new Repository(found));
         try
         {
-            if (repository.Info.IsBare) throw new UsageException($"\"{path}\" is a bare git repository; run the step in a checkout, or give --work-tree");
-            if (GitFailure.Translate(path, () => repository.Head.Tip) is null) throw new UsageException($"the git work tree \"{path}\" has no commit yet; commit something first");
+            if (repository.Info.IsBare)
+                throw new UsageException($"\"{path}\" is a bare git repository; run the step in a checkout, or give --work-tree");
+            if (GitFailure.Translate(path, () => repository.Head.Tip) is null)
+                throw new UsageException($"the git work tree \"{path}\" has no commit yet; commit something first");
             return new WorkRepository(repository, Path.TrimEndingDirectorySeparator(repository.Info.WorkingDirectory));
         }
         catch
@@ -56,9 +62,13 @@ public sealed class WorkRepository : IDisposable
     /// <summary>Whether the history is cut off (<c>git clone --depth</c>).</summary>
     public bool IsShallow => repository.Info.IsShallow;
 
-    /// <summary>Files whose content is not what the checked out commit says, sorted; a submodule is one path. The folder <c>.ci-steps</c> does not count, nor do ignored files.</summary>
+    /// <summary>
+    /// Files whose content is not what the checked out commit says, sorted; a submodule is one path. The folder <c>.ci-steps</c>
+    /// does not count, nor do ignored files.
+    /// </summary>
     /// <param name="untrackedToo">Also files that git does not know yet, in submodules too.</param>
-    public IReadOnlyList<string> UncommittedPaths(bool untrackedToo) => GitFailure.Translate(Folder, () => WorkTreeState.Uncommitted(repository, untrackedToo));
+    public IReadOnlyList<string> UncommittedPaths(bool untrackedToo) =>
+        GitFailure.Translate(Folder, () => WorkTreeState.Uncommitted(repository, untrackedToo));
 
     /// <summary>The address of <c>origin</c> without credentials; null when there is no such remote.</summary>
     /// <exception cref="UsageException">It is empty, or of a scheme that is not supported.</exception>
@@ -67,7 +77,9 @@ public sealed class WorkRepository : IDisposable
         get
         {
             OriginRemote.RequireAddress(repository, Folder);
-            return repository.Network.Remotes[OriginRemote.Name] is { } remote ? OriginRemote.WithoutCredentials(remote.Url) : null;
+            return repository.Network.Remotes[OriginRemote.Name] is { } remote
+                ? OriginRemote.WithoutCredentials(remote.Url)
+                : null;
         }
     }
 
@@ -77,7 +89,8 @@ public sealed class WorkRepository : IDisposable
         get
         {
             const string prefix = "refs/remotes/" + OriginRemote.Name + "/";
-            return repository.Refs[prefix + "HEAD"] is SymbolicReference head && head.TargetIdentifier.StartsWith(prefix, StringComparison.Ordinal)
+            return repository.Refs[prefix + "HEAD"] is SymbolicReference head
+                && head.TargetIdentifier.StartsWith(prefix, StringComparison.Ordinal)
                 ? head.TargetIdentifier[prefix.Length..] : null;
         }
     }
@@ -93,12 +106,14 @@ public sealed class WorkRepository : IDisposable
         id.Length >= 4 && id.All(char.IsAsciiHexDigit) ? repository.Lookup<Commit>(id)?.Sha : null);
 
     /// <summary>The best common ancestor of two commits.</summary>
-    /// <exception cref="UsageException">There is none: the histories are unrelated, or this clone's history is cut off before it.</exception>
+    /// <exception cref="UsageException">There is none: the histories are unrelated, or this clone's history is cut off before
+    /// it.</exception>
     public string MergeBase(string one, string other)
     {
         if (FindMergeBase(one, other) is { } found) return found;
         throw new UsageException(IsShallow
-            ? $"the history of this clone is cut off before the common ancestor of {ShortId.Of(one)} and {ShortId.Of(other)}: fetch the rest (git fetch --unshallow), " +
+            ? $"the history of this clone is cut off before the common ancestor of {ShortId.Of(one)} and {ShortId.Of(other)}: " +
+                "fetch the rest (git fetch --unshallow), " +
               "or let the checkout be complete (in TeamCity: no shallow clone, teamcity.git.shallowClone=false)"
             : $"commits {ShortId.Of(one)} and {ShortId.Of(other)} have no common ancestor: the target branch " +
                 "may have been rewritten; start the branch anew from the target branch");
@@ -113,13 +128,18 @@ public sealed class WorkRepository : IDisposable
     public bool IsAncestor(string ancestor, string commit) => ancestor == commit ||
         GitFailure.Translate(Folder, () => repository.ObjectDatabase.FindMergeBase(Get(ancestor), Get(commit)))?.Sha == ancestor;
 
-    /// <summary>Paths whose content or mode differs between two commits, sorted; a rename counts with both names, a submodule with its own path.</summary>
+    /// <summary>
+    /// Paths whose content or mode differs between two commits, sorted; a rename counts with both names, a submodule with its own
+    /// path.
+    /// </summary>
     public IReadOnlyList<string> ChangedPaths(string from, string to) => GitFailure.Translate(Folder, () =>
     {
         // Without rename detection a rename is a removal and an addition, which is what matters here and is much faster.
         using var changes = repository.Diff.Compare<TreeChanges>(Get(from).Tree, Get(to).Tree,
             new CompareOptions { Similarity = SimilarityOptions.None });
-        return (IReadOnlyList<string>)[.. changes.Select(change => change.Path).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+        return (IReadOnlyList<string>)[.. changes.Select(change => change.Path)
+            .Distinct(StringComparer.Ordinal)
+            .Order(StringComparer.Ordinal)];
     });
 
     /// <summary>The text of a file in a commit; null when there is no such file.</summary>
@@ -129,7 +149,10 @@ public sealed class WorkRepository : IDisposable
     /// <summary>The id of a commit's whole tree.</summary>
     public string TreeId(string commit) => GitFailure.Translate(Folder, () => Get(commit).Tree.Sha);
 
-    /// <summary>The id of what is at a path in a commit (a folder's tree, a file's blob, a submodule's commit); null when there is nothing.</summary>
+    /// <summary>
+    /// The id of what is at a path in a commit (a folder's tree, a file's blob, a submodule's commit); null when there is
+    /// nothing.
+    /// </summary>
     public string? ObjectId(string commit, string path) => GitFailure.Translate(Folder, () => Get(commit)[path]?.Target.Sha);
 
     /// <summary>All file paths of a commit with mode and id of their content, in git's order; a submodule is one path.</summary>
@@ -174,17 +197,18 @@ public sealed class WorkRepository : IDisposable
     /// <param name="notIn">Without this one's.</param>
     /// <param name="touching">Only those that change one of these paths; all when empty.</param>
     /// <param name="most">At most so many.</param>
-    public IReadOnlyList<string> Commits(string of, string notIn, IReadOnlyCollection<string> touching, int most) => GitFailure.Translate(Folder, () =>
-    {
-        var walk = repository.Commits.QueryBy(new CommitFilter
+    public IReadOnlyList<string> Commits(string of, string notIn, IReadOnlyCollection<string> touching, int most) =>
+        GitFailure.Translate(Folder, () =>
         {
-            IncludeReachableFrom = of,
-            ExcludeReachableFrom = notIn,
-            SortBy = CommitSortStrategies.Topological | CommitSortStrategies.Time,
+            var walk = repository.Commits.QueryBy(new CommitFilter
+            {
+                IncludeReachableFrom = of,
+                ExcludeReachableFrom = notIn,
+                SortBy = CommitSortStrategies.Topological | CommitSortStrategies.Time,
+            });
+            return (IReadOnlyList<string>)[.. walk.Where(commit => touching.Count == 0 || Touches(commit, touching)).Take(most)
+                .Select(commit => $"{ShortId.Of(commit.Sha)} \"{commit.MessageShort}\" by {commit.Author.Name}")];
         });
-        return (IReadOnlyList<string>)[.. walk.Where(commit => touching.Count == 0 || Touches(commit, touching)).Take(most)
-            .Select(commit => $"{ShortId.Of(commit.Sha)} \"{commit.MessageShort}\" by {commit.Author.Name}")];
-    });
 
     /// <summary>The commit on a branch's own line that brought another one in, with the tip before it: a merge commit, or
     /// the only
@@ -223,8 +247,12 @@ public sealed class WorkRepository : IDisposable
         return peer;
     }
 
-    /// <summary>Waits for a call over the network, but not longer than a limit nor after a stop: the library itself cannot be stopped while it waits for the other side.</summary>
-    internal async Task<T> AbandonableAsync<T>(Task<T> call, TimeSpan limit, TimeProvider time, Func<T> tooLong, CancellationToken cancel)
+    /// <summary>
+    /// Waits for a call over the network, but not longer than a limit nor after a stop: the library itself cannot be stopped
+    /// while it waits for the other side.
+    /// </summary>
+    internal async Task<T> AbandonableAsync<T>(
+        Task<T> call, TimeSpan limit, TimeProvider time, Func<T> tooLong, CancellationToken cancel)
     {
         try
         {
@@ -267,7 +295,8 @@ public sealed class WorkRepository : IDisposable
         // A merge commit is looked at through its parents' own commits.
         if (commit.Parents.Count() > 1) return false;
         using var changes = repository.Diff.Compare<TreeChanges>(commit.Parents.FirstOrDefault()?.Tree, commit.Tree, paths,
-            new ExplicitPathsOptions { ShouldFailOnUnmatchedPath = false }, new CompareOptions { Similarity = SimilarityOptions.None });
+            new ExplicitPathsOptions { ShouldFailOnUnmatchedPath = false },
+            new CompareOptions { Similarity = SimilarityOptions.None });
         return changes.Count > 0;
     }
 

@@ -10,7 +10,8 @@ internal static class WorkTreeState
     // A pointer file of Git LFS is shorter than this; anything longer is content.
     private const int LongestPointer = 1024;
 
-    private const SubmoduleStatus OnlyNewFiles = SubmoduleStatus.InHead | SubmoduleStatus.InIndex | SubmoduleStatus.InConfig | SubmoduleStatus.InWorkDir | SubmoduleStatus.WorkDirFilesUntracked;
+    private const SubmoduleStatus OnlyNewFiles =
+        SubmoduleStatus.InHead | SubmoduleStatus.InIndex | SubmoduleStatus.InConfig | SubmoduleStatus.InWorkDir | SubmoduleStatus.WorkDirFilesUntracked;
 
     public static IReadOnlyList<string> Uncommitted(Repository repository, bool untrackedToo)
     {
@@ -58,7 +59,9 @@ internal static class WorkTreeState
             RecurseUntrackedDirs = untrackedToo,
             IncludeIgnored = false,
             DetectRenamesInIndex = false,
-        }).Where(entry => entry.State is not (FileStatus.Ignored or FileStatus.Unaltered or FileStatus.Nonexistent) && (untrackedToo || entry.State != FileStatus.NewInWorkdir))
+        }).Where(
+            entry => entry.State is not (FileStatus.Ignored or FileStatus.Unaltered or FileStatus.Nonexistent)
+                && (untrackedToo || entry.State != FileStatus.NewInWorkdir))
             .Where(entry => !entry.FilePath.StartsWith(".ci-steps/", StringComparison.Ordinal))
             .Where(entry => entry.State != FileStatus.ModifiedInWorkdir || IsChanged(repository, entry.FilePath, untrackedToo))
             .Select(entry => entry.FilePath)
@@ -67,20 +70,25 @@ internal static class WorkTreeState
 
     private static bool IsChanged(Repository repository, string path, bool untrackedToo) => repository.Head.Tip[path] switch
     {
-        { TargetType: TreeEntryTargetType.GitLink } => untrackedToo || (repository.Submodules[path]?.RetrieveStatus() ?? 0) is var status && (status & ~OnlyNewFiles) != 0,
-        { TargetType: TreeEntryTargetType.Blob, Target: Blob blob } => !IsWhatLfsPutThere(blob, Path.Combine(repository.Info.WorkingDirectory, path)),
+        { TargetType: TreeEntryTargetType.GitLink } =>
+            untrackedToo || (repository.Submodules[path]?.RetrieveStatus() ?? 0) is var status && (status & ~OnlyNewFiles) != 0,
+        { TargetType: TreeEntryTargetType.Blob, Target: Blob blob } =>
+            !IsWhatLfsPutThere(blob, Path.Combine(repository.Info.WorkingDirectory, path)),
         _ => true,
     };
 
-    // The library runs no filter programs: a file that Git LFS put in place of its pointer looks changed whenever the index has to be believed.
+    // The library runs no filter programs: a file that Git LFS put in place of its pointer looks changed whenever the index has
+    // to be believed.
     private static bool IsWhatLfsPutThere(Blob blob, string file)
     {
         if (blob.Size > LongestPointer || !File.Exists(file)) return false;
         var lines = blob.GetContentText().Split('\n');
         if (!lines[0].StartsWith("version https://git-lfs", StringComparison.Ordinal)) return false;
-        var id = Array.Find(lines, line => line.StartsWith("oid sha256:", StringComparison.Ordinal))?["oid sha256:".Length..].Trim();
+        var id = Array.Find(
+            lines, line => line.StartsWith("oid sha256:", StringComparison.Ordinal))?["oid sha256:".Length..].Trim();
         var size = Array.Find(lines, line => line.StartsWith("size ", StringComparison.Ordinal))?["size ".Length..].Trim();
         using var content = File.OpenRead(file);
-        return size == content.Length.ToString(CultureInfo.InvariantCulture) && id == Convert.ToHexStringLower(SHA256.HashData(content));
+        return size == content.Length.ToString(CultureInfo.InvariantCulture)
+            && id == Convert.ToHexStringLower(SHA256.HashData(content));
     }
 }

@@ -41,14 +41,16 @@ public sealed class SandboxCluster : IAsyncDisposable
     /// Brings a cluster up: the API first, then its components. Throws <see cref="IOException"/> when the port is taken
     /// or the kubeconfig cannot be written; then nothing is left running.
     /// </summary>
-    public static async Task<SandboxCluster> StartAsync(SandboxOptions options, TimeProvider? time = null, CancellationToken cancel = default)
+    public static async Task<SandboxCluster> StartAsync(
+        SandboxOptions options, TimeProvider? time = null, CancellationToken cancel = default)
     {
         time ??= TimeProvider.System;
         // Beside the engine's part, which mostly waits for the engine.
         var preparing = Task.Run(() =>
         {
             var authority = new Authority(options.Name, time);
-            return (Authority: authority, Api: new ClusterApi(options.Api, time) { RootCertificatePem = authority.CertificatePem });
+            return (
+                Authority: authority, Api: new ClusterApi(options.Api, time) { RootCertificatePem = authority.CertificatePem });
         }, CancellationToken.None);
         // Pods need tokens of an API that takes its addresses from the pods' network: the knot is tied when both are there.
         SandboxCluster? started = null;
@@ -62,7 +64,8 @@ public sealed class SandboxCluster : IAsyncDisposable
                     Cluster = options.Name,
                     Nodes = options.Nodes,
                     Report = options.Log,
-                    Tokens = (ns, account, audience, life, pod, uid) => started!.Api.IssueToken(ns, account, audience, life, pod, uid),
+                    Tokens = (ns, account, audience, life, pod, uid) => started!.Api.IssueToken(
+                        ns, account, audience, life, pod, uid),
                 }, time, cancel).ConfigureAwait(false);
             }
             catch
@@ -89,7 +92,9 @@ public sealed class SandboxCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>A kubeconfig for somebody else: a certificate of the cluster's authority with this user and these groups.</summary>
+    /// <summary>
+    /// A kubeconfig for somebody else: a certificate of the cluster's authority with this user and these groups.
+    /// </summary>
     public string CreateKubeconfig(string user, params IReadOnlyList<string> groups) =>
         Sandbox.Kubeconfig.Text(Name, Url, authority.CertificatePem, authority.IssueClient(user, groups));
 
@@ -113,7 +118,8 @@ public sealed class SandboxCluster : IAsyncDisposable
 
     private async Task StartAsync(CancellationToken cancel)
     {
-        server = await ApiServer.StartAsync(Api, authority, options.Port, ReadOnlyDictionary<string, UserInfo>.Empty, options.Log, cancel).ConfigureAwait(false);
+        server = await ApiServer.StartAsync(
+            Api, authority, options.Port, ReadOnlyDictionary<string, UserInfo>.Empty, options.Log, cancel).ConfigureAwait(false);
         Kubeconfig = CreateKubeconfig("kubernetes-admin", "system:masters");
         var path = options.KubeconfigPath;
         if (path is null)

@@ -14,7 +14,9 @@ public sealed record SandboxOptions
     /// <summary>Name of the cluster, of its context in the kubeconfig and of its containers' label.</summary>
     public string Name { get; init; } = "sandbox";
 
-    /// <summary>Where the kubeconfig goes (mode 0600); null for a file in a temporary folder that is removed with the cluster.</summary>
+    /// <summary>
+    /// Where the kubeconfig goes (mode 0600); null for a file in a temporary folder that is removed with the cluster.
+    /// </summary>
     public string? KubeconfigPath { get; init; }
 
     /// <summary>Loopback port of the API; 0 for a free one.</summary>
@@ -23,7 +25,10 @@ public sealed record SandboxOptions
     /// <summary>The nodes.</summary>
     public IReadOnlyList<SandboxNode> Nodes { get; init; } = [new SandboxNode("node-1")];
 
-    /// <summary>Whether pods really run, as containers of the local engine; needs Linux, root and an engine. Without, the API alone is served.</summary>
+    /// <summary>
+    /// Whether pods really run, as containers of the local engine; needs Linux, root and an engine. Without, the API alone is
+    /// served.
+    /// </summary>
     public bool Pods { get; init; } = true;
 
     /// <summary>Whether controllers run although pods do not.</summary>

@@ -1,6 +1,8 @@
 namespace CiSteps.TestReports;
 
-/// <summary>A file as long as it was when it was opened, whatever is written to its end since. It is not closed with this.</summary>
+/// <summary>
+/// A file as long as it was when it was opened, whatever is written to its end since. It is not closed with this.
+/// </summary>
 internal sealed class AsItWas(FileStream file) : Stream
 {
     private readonly long length = file.Length;

@@ -14,7 +14,10 @@ internal sealed class CaseFile
 
     /// <summary>Keeps tests in a stream.</summary>
     internal CaseFile(FileStream stream) =>
-        (this.stream, writer, reader) = (stream, new BinaryWriter(stream, Encoding.UTF8, leaveOpen: true), new BinaryReader(stream, Encoding.UTF8, leaveOpen: true));
+        (this.stream, writer, reader) = (
+            stream,
+            new BinaryWriter(stream, Encoding.UTF8, leaveOpen: true),
+            new BinaryReader(stream, Encoding.UTF8, leaveOpen: true));
 
     /// <exception cref="UnavailableException">The temporary folder takes no file.</exception>
     public static CaseFile Create() => InTemporaryFolder(() =>
@@ -32,7 +35,8 @@ internal sealed class CaseFile
     });
 
     /// <summary>About how much memory a test takes, in characters.</summary>
-    public static long SizeOf(TestCase test) => 100 + test.Name.Length + Texts(test).Sum(text => (long)(text?.Length ?? 0)) + test.Suites.Sum(suite => suite.Length);
+    public static long SizeOf(TestCase test) =>
+        100 + test.Name.Length + Texts(test).Sum(text => (long)(text?.Length ?? 0)) + test.Suites.Sum(suite => suite.Length);
 
     /// <summary>Writes a test; gives back where it stands.</summary>
     /// <exception cref="UnavailableException">The temporary folder is full.</exception>
@@ -59,7 +63,8 @@ internal sealed class CaseFile
         }
     });
 
-    /// <exception cref="UnavailableException">The temporary folder is full: what was written last is written out before.</exception>
+    /// <exception cref="UnavailableException">The temporary folder is full: what was written last is written out
+    /// before.</exception>
     public TestCase Read(long at) => InTemporaryFolder(() =>
     {
         lock (gate)
@@ -101,11 +106,18 @@ internal sealed class CaseFile
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new UnavailableException("temporary-folder", $"a large test report does not fit into the temporary folder \"{Path.GetTempPath()}\": {error.Message}; free space there, or set TMPDIR to another folder, and run again", error);
+            throw new UnavailableException(
+                "temporary-folder",
+                $"a large test report does not fit into the temporary folder \"{Path.GetTempPath()}\": {error.Message}; " +
+                "free space there, or set TMPDIR to another folder, and run again",
+                error);
         }
     }
 
     // In the order in which they are read.
     private static IEnumerable<string?> Texts(TestCase test) =>
-        [test.ClassName, test.Method, test.File, test.Message, test.Details, test.Output, test.ErrorOutput, test.SkipReason, test.Tolerated];
+        [
+            test.ClassName, test.Method, test.File, test.Message, test.Details, test.Output, test.ErrorOutput, test.SkipReason,
+            test.Tolerated
+        ];
 }

@@ -3,10 +3,12 @@ using System.Collections;
 namespace CiSteps.TestReports;
 
 /// <summary>
-/// The tests of a report, in its order. As long as they are few they stay in memory; many go to a temporary file, so that memory does not
+/// The tests of a report, in its order. As long as they are few they stay in memory; many go to a temporary file, so that memory
+/// does not
 /// grow with a report. What counts (how each ended) is known without reading them again.
 /// </summary>
-/// <param name="root">The work tree: its path is cut off names, which must not differ from machine to machine. Empty: names stay.</param>
+/// <param name="root">The work tree: its path is cut off names, which must not differ from machine to machine. Empty: names
+/// stay.</param>
 internal sealed class CaseList(string root = "") : IReadOnlyList<TestCase>
 {
     // In characters, for all texts of a report together.
@@ -85,7 +87,13 @@ internal sealed class CaseList(string root = "") : IReadOnlyList<TestCase>
     public CaseList WithFailures(Func<TestCase, TestCase> replace)
     {
         // A file is only ever appended to: both lists may read from it.
-        var changed = new CaseList(root) { inMemory = inMemory is null ? null : [.. inMemory], inFile = [.. inFile], file = file, size = size };
+        var changed = new CaseList(root)
+        {
+            inMemory = inMemory is null ? null : [.. inMemory],
+            inFile = [.. inFile],
+            file = file,
+            size = size
+        };
         changed.endings.AddRange(endings);
         foreach (var at in At(Ending.Failure)) changed[at] = replace(this[at]);
         return changed;
@@ -101,7 +109,12 @@ internal sealed class CaseList(string root = "") : IReadOnlyList<TestCase>
     private IEnumerable<int> At(Ending any) => Enumerable.Range(0, endings.Count).Where(at => (endings[at] & any) != 0);
 
     private static Ending EndingOf(TestCase test) =>
-        (test.Outcome switch { TestOutcome.Passed => Ending.Passed, TestOutcome.Skipped => Ending.Skipped, _ => Ending.Failure }) |
+        (test.Outcome switch
+        {
+            TestOutcome.Passed => Ending.Passed,
+            TestOutcome.Skipped => Ending.Skipped,
+            _ => Ending.Failure
+        }) |
         (test.Fails ? Ending.Fails : 0) | (test.IsFlaky ? Ending.Flaky : 0);
 
     private TestCase Relative(TestCase test)
@@ -116,6 +129,7 @@ internal sealed class CaseList(string root = "") : IReadOnlyList<TestCase>
         };
 
         bool Has(string? text) => text is not null && text.Contains(root, StringComparison.Ordinal);
-        string? Cut(string? text) => text?.Replace("file://" + root + "/", "", StringComparison.Ordinal).Replace(root + "/", "", StringComparison.Ordinal);
+        string? Cut(string? text) =>
+            text?.Replace("file://" + root + "/", "", StringComparison.Ordinal).Replace(root + "/", "", StringComparison.Ordinal);
     }
 }

@@ -6,7 +6,8 @@ using CiSteps.TestReports.Xml;
 namespace CiSteps.TestReports;
 
 /// <summary>
-/// A report inside an output (a child's, a container's log), read while it comes: TAP, <c>go test -json</c>, or an XML report that stands
+/// A report inside an output (a child's, a container's log), read while it comes: TAP, <c>go test -json</c>, or an XML report
+/// that stands
 /// in the output as it is or between the lines <see cref="Begin"/> and <see cref="End"/>. May be fed from several threads.
 /// </summary>
 /// <param name="format">What is expected; <see cref="ReportFormat.Auto"/>: the first telling line decides.</param>
@@ -81,7 +82,10 @@ public sealed partial class OutputReport(ReportFormat format, string source, str
     /// <summary>Whether a text begins as <c>go test -json</c> does.</summary>
     internal static bool IsGo(string text) => GoStart().IsMatch(text);
 
-    /// <summary>A line as a person wants to read it: of an event of <c>go test -json</c> what it says, null when it says nothing; any other line as it is.</summary>
+    /// <summary>
+    /// A line as a person wants to read it: of an event of <c>go test -json</c> what it says, null when it says nothing; any
+    /// other line as it is.
+    /// </summary>
     public static string? Readable(string line)
     {
         ArgumentNullException.ThrowIfNull(line);
@@ -96,7 +100,8 @@ public sealed partial class OutputReport(ReportFormat format, string source, str
             if (xml is not null)
             {
                 var cut = Parse();
-                embedded.Add(cut with { Fault = cut.Fault ?? new(ReportFaultKind.Truncated, $"\"{source}\" ends before the line {End}") });
+                embedded.Add(
+                    cut with { Fault = cut.Fault ?? new(ReportFaultKind.Truncated, $"\"{source}\" ends before the line {End}") });
             }
             var fromLines = lines?.Finish();
             if (embedded.Count == 0) return fromLines;
@@ -119,7 +124,8 @@ public sealed partial class OutputReport(ReportFormat format, string source, str
             root = start.Groups[1].Value;
             if (start.Groups[2].Success) root = "";
         }
-        if (root is not null && (root.Length == 0 || line.Contains($"</{root}>", StringComparison.Ordinal))) embedded.Add(Parse());
+        if (root is not null && (root.Length == 0 || line.Contains($"</{root}>", StringComparison.Ordinal)))
+            embedded.Add(Parse());
     }
 
     private TestReport Parse()
@@ -134,11 +140,15 @@ public sealed partial class OutputReport(ReportFormat format, string source, str
         }
         var inner = new OutputReport(format, source, workTree);
         foreach (var line in text.AsSpan().EnumerateLines()) inner.Add(line.ToString());
-        return inner.Finish() ?? TestReport.Broken(source, format, ReportFaultKind.NotAReport, $"between the report markers of \"{source}\" there is no known test report");
+        return inner.Finish()
+            ?? TestReport.Broken(source, format, ReportFaultKind.NotAReport,
+                $"between the report markers of \"{source}\" there is no known test report");
     }
 
     private ILineReader? Decide(string line) =>
-        GoStart().IsMatch(line) ? new GoTestReader(source, workTree) : TapStart().IsMatch(line) ? new TapReader(source, workTree) : null;
+        GoStart().IsMatch(line)
+            ? new GoTestReader(source, workTree)
+            : TapStart().IsMatch(line) ? new TapReader(source, workTree) : null;
 
     [GeneratedRegex("""^(\s*\{"(Time|Action|ImportPath)":|FAIL\t\S+ \[(build|setup) failed\])""")]
     private static partial Regex GoStart();
@@ -147,7 +157,8 @@ public sealed partial class OutputReport(ReportFormat format, string source, str
     [GeneratedRegex(@"^\s*(TAP version \d+|\d+\.\.\d+(\s*#.*)?|(not )?ok \d+(\s.*)?|# Subtest: .*)\s*$")]
     private static partial Regex TapStart();
 
-    [GeneratedRegex(@"^\s*<(\?xml\s|(testsuites|testsuite|TestRun|test-run|test-results|assemblies|testng-results|TestLog|TestResult|TestCase|Site)[\s/>])")]
+    [GeneratedRegex(
+        @"^\s*<(\?xml\s|(testsuites|testsuite|TestRun|test-run|test-results|assemblies|testng-results|TestLog|TestResult|TestCase|Site)[\s/>])")]
     private static partial Regex XmlStart();
 
     [GeneratedRegex(@"<([A-Za-z][\w-]*)(?:[^<>]*?(/>))?")]

@@ -2,7 +2,9 @@ using CiSteps.Hosting;
 
 namespace CiSteps.TestReports;
 
-/// <summary>The report files of a run: found by globs, removed before it starts, refused when they are older than its start.</summary>
+/// <summary>
+/// The report files of a run: found by globs, removed before it starts, refused when they are older than its start.
+/// </summary>
 /// <param name="root">Absolute path of the repository's root.</param>
 /// <param name="globs">Globs relative to it, as <see cref="PathGlobs"/> reads them.</param>
 public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
@@ -18,7 +20,10 @@ public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
     /// <summary>Whether a path relative to the root is one that the globs name.</summary>
     public bool Matches(string path) => matcher.Matches(path);
 
-    /// <summary>Deletes what an earlier run left. Only files that look like reports, and none that the caller wants kept (files under version control).</summary>
+    /// <summary>
+    /// Deletes what an earlier run left. Only files that look like reports, and none that the caller wants kept (files under
+    /// version control).
+    /// </summary>
     /// <param name="keep">Whether a relative path must stay.</param>
     /// <returns>The deleted files.</returns>
     public IReadOnlyList<string> DeleteLeftovers(Func<string, bool> keep)
@@ -50,15 +55,22 @@ public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
         try
         {
             Directory.CreateDirectory(folder);
-            var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Options = FileOptions.DeleteOnClose };
+            var options = new FileStreamOptions
+            {
+                Mode = FileMode.CreateNew,
+                Access = FileAccess.Write,
+                Options = FileOptions.DeleteOnClose
+            };
             using var probe = new FileStream(Path.Combine(folder, ".began-" + Path.GetRandomFileName()), options);
             return new(new(File.GetLastWriteTimeUtc(probe.SafeFileHandle), TimeSpan.Zero),
                 Find().ToDictionary(file => file, file => StateOf(Path.Combine(root, file))));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new UsageException($"the work tree \"{root}\" takes no files ({error.Message}), so nobody could tell a report of " +
-                "this run from an older one; make it writable", error) { Fault = Fault.Environment };
+            throw new UsageException(
+                $"the work tree \"{root}\" takes no files ({error.Message}), so nobody could tell a report of " +
+                    "this run from an older one; make it writable", error)
+            { Fault = Fault.Environment };
         }
     }
 
@@ -72,7 +84,12 @@ public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
         {
             var path = Path.Combine(root, file);
             reports.Add(start is not null && IsOlder(file, path, start)
-                ? TestReport.Broken(file, format, ReportFaultKind.Stale, FormattableString.Invariant($"\"{file}\" was written at {StateOf(path).Written:yyyy-MM-dd HH:mm:ss.fff}Z, before this run began at {start.Time.UtcDateTime:HH:mm:ss.fff}Z; it tells of an earlier run, or the report globs match a file that is not a report of this run"))
+                ? TestReport.Broken(
+                    file,
+                    format,
+                    ReportFaultKind.Stale,
+                    FormattableString.Invariant(
+                        $"\"{file}\" was written at {StateOf(path).Written:yyyy-MM-dd HH:mm:ss.fff}Z, before this run began at {start.Time.UtcDateTime:HH:mm:ss.fff}Z; it tells of an earlier run, or the report globs match a file that is not a report of this run"))
                 : ReportReader.ReadFile(path, format, file, root));
         }
         return reports;

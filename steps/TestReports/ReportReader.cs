@@ -13,12 +13,14 @@ public static class ReportReader
     /// <param name="format">What it should be.</param>
     /// <param name="source">Its name in messages; the path unless given.</param>
     /// <param name="root">The work tree, whose path is cut off names; empty: names stay.</param>
-    public static TestReport ReadFile(string path, ReportFormat format = ReportFormat.Auto, string? source = null, string root = "")
+    public static TestReport ReadFile(
+        string path, ReportFormat format = ReportFormat.Auto, string? source = null, string root = "")
     {
         try
         {
             if (IsEmpty(path)) return NothingIn(path, source ?? path, format);
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 65536, FileOptions.SequentialScan);
+            using var file = new FileStream(
+                path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 65536, FileOptions.SequentialScan);
             // Somebody who writes on and on must not keep the step for ever.
             using var stream = new AsItWas(file);
             if (stream.Length > Largest)
@@ -26,12 +28,14 @@ public static class ReportReader
                     $"{stream.Length >> 20} MiB, more than the {Largest >> 20} MiB that are read of one report; split it");
             var report = Read(stream, format, source ?? path, root);
             return file.Length == stream.Length ? report : TestReport.Broken(source ?? path, format, ReportFaultKind.Truncated,
-                $"\"{source ?? path}\" is still being written: it had {stream.Length} bytes when reading began and has {file.Length} " +
+                $"\"{source ?? path}\" is still being written: it had {stream.Length} bytes when reading began and has " +
+                $"{file.Length} " +
                     "now; the command ended before what writes it");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return TestReport.Broken(source ?? path, format, ReportFaultKind.Unreadable, $"\"{source ?? path}\" cannot be read: {error.Message}");
+            return TestReport.Broken(source ?? path, format, ReportFaultKind.Unreadable,
+                $"\"{source ?? path}\" cannot be read: {error.Message}");
         }
     }
 
@@ -64,8 +68,9 @@ public static class ReportReader
         ArgumentNullException.ThrowIfNull(text);
         var output = new OutputReport(format, source, root);
         while (text.ReadLine() is { } line) output.Add(line);
-        return output.Finish() ?? TestReport.Broken(source, format, ReportFaultKind.NotAReport, $"\"{source}\" holds no test report" +
-            (format == ReportFormat.Auto ? $" of a known format; {ReportFormats.Known}" : $" in the format {format.Word()}"));
+        return output.Finish()
+            ?? TestReport.Broken(source, format, ReportFaultKind.NotAReport, $"\"{source}\" holds no test report" +
+                (format == ReportFormat.Auto ? $" of a known format; {ReportFormats.Known}" : $" in the format {format.Word()}"));
     }
 
     /// <summary>Whether a file begins as a test report does, without reading more than its first lines.</summary>
@@ -98,10 +103,15 @@ public static class ReportReader
 
     private static string Target(string path) => File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
 
-    private static TestReport NothingIn(string path, string source, ReportFormat format) => SpecialFile(Target(path)) is { } special
-        ? TestReport.Broken(source, format, ReportFaultKind.Unreadable, $"\"{source}\" is {special}, not a file; have the report " +
-            "written into a regular file")
-        : Empty(source, format);
+    private static TestReport NothingIn(string path, string source, ReportFormat format) =>
+        SpecialFile(Target(path)) is { } special
+            ? TestReport.Broken(
+                source,
+                format,
+                ReportFaultKind.Unreadable,
+                $"\"{source}\" is {special}, not a file; have the report " +
+                    "written into a regular file")
+            : Empty(source, format);
 
     // The header that a tar archive would have for a file is the one place where .NET says what kind it is.
     private static string? SpecialFile(string path)
@@ -126,14 +136,22 @@ public static class ReportReader
     }
 
     private static TestReport Empty(string source, ReportFormat format) =>
-        TestReport.Broken(source, format, ReportFaultKind.Truncated, $"\"{source}\" is empty; its writer probably ended before it was done");
+        TestReport.Broken(source, format, ReportFaultKind.Truncated,
+            $"\"{source}\" is empty; its writer probably ended before it was done");
 
     private static bool BeginsAsXmlReport(Stream stream)
     {
         try
         {
             using var clean = CleanReader.Open(stream);
-            using var xml = System.Xml.XmlReader.Create(clean, new System.Xml.XmlReaderSettings { DtdProcessing = System.Xml.DtdProcessing.Ignore, XmlResolver = null, CheckCharacters = false });
+            using var xml = System.Xml.XmlReader.Create(
+                clean,
+                new System.Xml.XmlReaderSettings
+                {
+                    DtdProcessing = System.Xml.DtdProcessing.Ignore,
+                    XmlResolver = null,
+                    CheckCharacters = false
+                });
             xml.MoveToContent();
             return ReportXml.FormatOf(xml.LocalName) != ReportFormat.Auto;
         }

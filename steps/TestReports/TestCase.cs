@@ -62,7 +62,9 @@ public sealed record TestCase(IReadOnlyList<string> Suites, string? ClassName, s
     /// <summary>Whether it fails the run: a failure that nothing tolerates.</summary>
     public bool Fails => IsFailure && Tolerated is null;
 
-    /// <summary>The name by which people and filters know it: the class and the name, unless the name begins with the class already.</summary>
+    /// <summary>
+    /// The name by which people and filters know it: the class and the name, unless the name begins with the class already.
+    /// </summary>
     public string FullName =>
         string.IsNullOrEmpty(ClassName) || Name == ClassName || Name.StartsWith(ClassName + ".", StringComparison.Ordinal) ||
         Name.StartsWith(ClassName + " ", StringComparison.Ordinal)

@@ -140,8 +140,11 @@ public sealed record TestReport(string Source, ReportFormat Format, IReadOnlyLis
     /// <summary>How many passed only when they ran again.</summary>
     public int Flaky => Totals.Flaky;
 
-    /// <summary>Tests that failed, whether that counts or not, and flaky ones. A large report is not read again for them.</summary>
-    public IEnumerable<TestCase> Notable => Cases is CaseList list ? list.Notable : Cases.Where(test => test.IsFailure || test.IsFlaky);
+    /// <summary>
+    /// Tests that failed, whether that counts or not, and flaky ones. A large report is not read again for them.
+    /// </summary>
+    public IEnumerable<TestCase> Notable =>
+        Cases is CaseList list ? list.Notable : Cases.Where(test => test.IsFailure || test.IsFlaky);
 
     /// <summary>The tests whose failure counts.</summary>
     public IReadOnlyList<TestCase> Failing => [.. Notable.Where(test => test.Fails)];
@@ -150,7 +153,12 @@ public sealed record TestReport(string Source, ReportFormat Format, IReadOnlyLis
     public TestReport WithFailures(Func<TestCase, TestCase> replace)
     {
         ArgumentNullException.ThrowIfNull(replace);
-        return this with { Cases = Cases is CaseList list ? list.WithFailures(replace) : [.. Cases.Select(test => test.IsFailure ? replace(test) : test)] };
+        return this with
+        {
+            Cases = Cases is CaseList list
+                ? list.WithFailures(replace)
+                : [.. Cases.Select(test => test.IsFailure ? replace(test) : test)]
+        };
     }
 
     /// <summary>
@@ -174,8 +182,12 @@ public sealed record TestReport(string Source, ReportFormat Format, IReadOnlyLis
         {
             if (test.Outcome == TestOutcome.Skipped || !passed.TryGetValue(test.Identity, out var count)) merged.Add(test);
             else if (test.IsFailure
-                && seen.Add(test.Identity)) merged.Add(test with { Outcome = TestOutcome.Passed, IsFlaky = true,
-                    Attempts = count });
+                && seen.Add(test.Identity)) merged.Add(test with
+                {
+                    Outcome = TestOutcome.Passed,
+                    IsFlaky = true,
+                    Attempts = count
+                });
         }
         return this with { Cases = merged };
     }

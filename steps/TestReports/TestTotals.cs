@@ -28,13 +28,19 @@ public readonly record struct TestTotals(int Passed, int Failed, int Flaky, int 
     {
         ArgumentNullException.ThrowIfNull(totals);
         return totals.Aggregate(default(TestTotals), (sum, one) =>
-            new(sum.Passed + one.Passed, sum.Failed + one.Failed, sum.Flaky + one.Flaky, sum.Tolerated + one.Tolerated, sum.Skipped + one.Skipped));
+            new(
+                sum.Passed + one.Passed,
+                sum.Failed + one.Failed,
+                sum.Flaky + one.Flaky,
+                sum.Tolerated + one.Tolerated,
+                sum.Skipped + one.Skipped));
     }
 
     /// <summary>For people: <c>118 passed, 2 skipped</c>.</summary>
     public override string ToString() => string.Join(", ", new[]
     {
-        $"{Passed} passed", Part(Failed, "failed"), Part(Flaky, "flaky"), Part(Tolerated, "failed in quarantine"), Part(Skipped, "skipped"),
+        $"{Passed} passed", Part(Failed, "failed"), Part(Flaky, "flaky"), Part(Tolerated, "failed in quarantine"),
+        Part(Skipped, "skipped"),
     }.Where(part => part.Length > 0));
 
     private static string Part(int count, string word) => count > 0 ? $"{count} {word}" : "";

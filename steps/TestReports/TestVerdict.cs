@@ -1,6 +1,8 @@
 namespace CiSteps.TestReports;
 
-/// <summary>What a run of tests is worth, from its exit code and its reports together. Green only when everything says so.</summary>
+/// <summary>
+/// What a run of tests is worth, from its exit code and its reports together. Green only when everything says so.
+/// </summary>
 /// <param name="Succeeded">Whether the run counts as passed.</param>
 /// <param name="Reason">Kebab-case word: <c>passed</c>, <c>tests-failed</c>, <c>no-report</c>, <c>no-tests</c>,
 /// <c>report-truncated</c>, <c>report-broken</c>, <c>stale-report</c>, <c>plan-mismatch</c>, <c>runner-crashed</c>,
@@ -17,26 +19,39 @@ public sealed record TestVerdict(bool Succeeded, string Reason, string Text)
         var totals = TestTotals.Sum(reports.Select(report => report.Totals));
         var failing = reports.SelectMany(report => report.Failing).ToList();
         var fault = reports.Select(report => report.Fault).FirstOrDefault(found => found is not null);
-        // A shell's codes for signals, and Windows' for exceptions. Some runners (mocha) end with their count of failed tests, which may look the same: red either way.
+        // A shell's codes for signals, and Windows' for exceptions. Some runners (mocha) end with their count of failed tests,
+        // which may look the same: red either way.
         var killed = exit is < 0 or (> 128 and < 160);
 
         if (fault is not null)
         {
             var text = fault.Text + (failing.Count > 0 ? $"; {Failures(failing, totals.All)}" : "");
-            return killed ? No("runner-crashed", $"the command was ended by {Signal(exit)}: {text}") : No(Word(fault.Kind), text + (exit == 0 ? "" : $" (exit code {exit})"));
+            return killed
+                ? No("runner-crashed", $"the command was ended by {Signal(exit)}: {text}")
+                : No(Word(fault.Kind), text + (exit == 0 ? "" : $" (exit code {exit})"));
         }
         if (reports.Count == 0)
             return exit == 0
-                ? No("no-report", "the command ended with exit code 0 and left no test report; check the report globs and the format")
-                : No("runner-crashed", $"the command ended with {(killed ? Signal(exit) : $"exit code {exit}")} and left no test report");
+                ? No("no-report",
+                    "the command ended with exit code 0 and left no test report; check the report globs and the format")
+                : No("runner-crashed",
+                    $"the command ended with {(killed ? Signal(exit) : $"exit code {exit}")} and left no test report");
         if (killed)
-            return No("runner-crashed", $"the command was ended by {Signal(exit)}, although {(failing.Count > 0 ? $"its report is complete; {Failures(failing, totals.All)}" : "no test that counts failed in its report")}");
+            return No("runner-crashed",
+                $"the command was ended by {Signal(exit)}, although " +
+                $"{(failing.Count > 0
+                    ? $"its report is complete; {Failures(failing, totals.All)}"
+                    : "no test that counts failed in its report")}");
         if (failing.Count > 0)
             return exit == 0
                 ? No("disagreement", $"the command ended with exit code 0 although {Failures(failing, totals.All)}")
                 : No("tests-failed", Failures(failing, totals.All));
         if (totals.All == totals.Skipped)
-            return No("no-tests", totals.All == 0 ? "no test ran: the report is complete and empty" : $"no test ran: all {totals.All} were skipped");
+            return No(
+                "no-tests",
+                totals.All == 0
+                    ? "no test ran: the report is complete and empty"
+                    : $"no test ran: all {totals.All} were skipped");
         // What is excused says nothing: somebody has to have passed.
         if (totals.Passed == 0)
             return No("no-tests",
@@ -46,7 +61,11 @@ public sealed record TestVerdict(bool Succeeded, string Reason, string Text)
             return No("disagreement", $"the command ended with exit code {exit}, although none of {totals.All} tests failed in " +
                 "its report" + (totals.Tolerated + totals.Flaky == 0 ? ""
                 : $" and counts ({string.Join(", ",
-                    new[] { totals.Flaky > 0 ? $"{totals.Flaky} flaky" : "", totals.Tolerated > 0 ? $"{totals.Tolerated} in quarantine" : "" }.Where(part => part.Length > 0))})"));
+                    new[]
+                    {
+                        totals.Flaky > 0 ? $"{totals.Flaky} flaky" : "",
+                        totals.Tolerated > 0 ? $"{totals.Tolerated} in quarantine" : ""
+                    }.Where(part => part.Length > 0))})"));
         return new TestVerdict(true, "passed", totals.ToString());
     }
 

@@ -32,13 +32,15 @@ internal sealed class ReleaseRegistry(StepContext context, RegistryDefinition de
 {
     private readonly RegistryClient client = RegistryClient.Open(context, definition.PlainHttp, definition.Push, definition.Pull);
 
-    public Task<TaggedImage?> FindAsync(ImageReference reference, CancellationToken cancel) => TaggedImage.FindAsync(client, reference, cancel);
+    public Task<TaggedImage?> FindAsync(ImageReference reference, CancellationToken cancel) =>
+        TaggedImage.FindAsync(client, reference, cancel);
 
     public async Task<string> TagAsync(ImageReference image, string tag, CancellationToken cancel)
     {
         await client.PutManifestAsync(image.WithTag(tag), await ReadAsync(image, cancel), cancel);
         return await client.FindDigestAsync(image.WithTag(tag), cancel)
-            ?? throw new UnavailableException("registry-protocol", $"the registry \"{image.Host}\" accepted \"{image.WithTag(tag)}\" and says now that it is not there");
+            ?? throw new UnavailableException("registry-protocol",
+                $"the registry \"{image.Host}\" accepted \"{image.WithTag(tag)}\" and says now that it is not there");
     }
 
     public async Task MoveAsync(ImageReference image, string tag, string? expected, CancellationToken cancel) =>
@@ -52,6 +54,8 @@ internal sealed class ReleaseRegistry(StepContext context, RegistryDefinition de
 
     public void Dispose() => client.Dispose();
 
-    private async Task<RegistryManifest> ReadAsync(ImageReference image, CancellationToken cancel) => await client.FindManifestAsync(image, cancel)
-        ?? throw new UnavailableException("registry-protocol", $"\"{image}\" was in the registry a moment ago and is not now; is a clean-up running there?");
+    private async Task<RegistryManifest> ReadAsync(ImageReference image, CancellationToken cancel) =>
+        await client.FindManifestAsync(image, cancel)
+            ?? throw new UnavailableException("registry-protocol",
+                $"\"{image}\" was in the registry a moment ago and is not now; is a clean-up running there?");
 }

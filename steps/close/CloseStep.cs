@@ -13,7 +13,8 @@ using CiSteps.Testbeds.Claims;
 namespace CiSteps.Close;
 
 /// <summary>
-/// Gathers the evidence there is, decides how the chain ended, gives testbeds back, reports, tells. A second run tells nobody again.
+/// Gathers the evidence there is, decides how the chain ended, gives testbeds back, reports, tells. A second run tells nobody
+/// again.
 /// </summary>
 internal sealed class CloseStep(StepContext context, HttpClient? http)
 {
@@ -46,7 +47,8 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
             return Outcome.Unavailable("testbeds",
                 $"the chain's testbeds could not be given back: {failure}; their leases end by themselves, or run close again");
         }
-        if (verdict.Succeeded && unreadable is UnavailableException silent) return Outcome.Unavailable(silent.Reason, silent.Message);
+        if (verdict.Succeeded && unreadable is UnavailableException silent)
+            return Outcome.Unavailable(silent.Reason, silent.Message);
         if (verdict.Succeeded && unreadable is UsageException wrong) return Outcome.Usage(wrong.Message, wrong.Fault);
         var given = back.Count == 0 ? "no testbed was held" : $"gave back {string.Join(", ", back)}";
         return Outcome.Done(plan.Sentence($"{given}; {plan.Heard(told, missed)}"));
@@ -252,6 +254,8 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
 
     private void Remember(IEnumerable<string> known)
     {
-        WholeFile.Write(Path.Combine(context.Evidence.FolderOf(context.Step), ToldFile), new JsonArray([.. known.Select(id => (JsonNode)id)]).ToJsonString());
+        WholeFile.Write(
+            Path.Combine(context.Evidence.FolderOf(context.Step), ToldFile),
+            new JsonArray([.. known.Select(id => (JsonNode)id)]).ToJsonString());
     }
 }

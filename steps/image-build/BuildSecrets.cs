@@ -21,7 +21,9 @@ internal static class BuildSecrets
             if (secret.Variable is { } variable)
             {
                 if (context.Options.Environment.GetValueOrDefault(variable) is not { Length: > 0 } value)
-                    throw new UsageException($"{what} is to come from the variable \"{variable}\", which is not set: set it for this build, or mend image.secrets in ci-steps.yaml");
+                    throw new UsageException(
+                        $"{what} is to come from the variable \"{variable}\", which is not set: set it for this build, " +
+                        "or mend image.secrets in ci-steps.yaml");
                 context.Log.Mask.Add(value);
                 arguments.Add($"--secret=id={secret.Id},env={variable}");
                 continue;
@@ -33,13 +35,19 @@ internal static class BuildSecrets
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
-                throw new UsageException($"{what} is to come from the file \"{secret.File}\", which cannot be read ({error.Message}): put it there, or mend image.secrets in ci-steps.yaml", error);
+                throw new UsageException(
+                    $"{what} is to come from the file \"{secret.File}\", which cannot be read ({error.Message}): put it there, " +
+                    "or mend image.secrets in ci-steps.yaml",
+                    error);
             }
             arguments.Add($"--secret=id={secret.Id},src={path}");
         }
         if (!image.Ssh) return arguments;
         if (context.Options.Environment.GetValueOrDefault(Agent) is not { Length: > 0 } socket || !Path.Exists(socket))
-            throw new UsageException($"\"{component.Name}\" has image.ssh, and no ssh agent is there: {Agent} {(context.Options.Environment.ContainsKey(Agent) ? "names nothing that exists" : "is not set")}; start one (eval $(ssh-agent), ssh-add), or take image.ssh out of ci-steps.yaml");
+            throw new UsageException(
+                $"\"{component.Name}\" has image.ssh, and no ssh agent is there: {Agent} " +
+                $"{(context.Options.Environment.ContainsKey(Agent) ? "names nothing that exists" : "is not set")}; " +
+                "start one (eval $(ssh-agent), ssh-add), or take image.ssh out of ci-steps.yaml");
         arguments.Add("--ssh=default");
         return arguments;
     }

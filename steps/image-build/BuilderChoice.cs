@@ -31,7 +31,9 @@ internal sealed record BuilderChoice(BuildxProgram? Program, string WhyNot)
             + $"{HowToGetBuildKit(kind)}, or take the engine's own builder", cause);
 
     /// <summary>What to install.</summary>
-    public const string HowToInstall = "install docker's client with its buildx plug-in (package docker-buildx-plugin of Docker, docker-buildx of Debian and Ubuntu)";
+    public const string HowToInstall =
+        "install docker's client with its buildx plug-in (package docker-buildx-plugin of Docker, " +
+        "docker-buildx of Debian and Ubuntu)";
 
     /// <summary>What to do where a build needs BuildKit. buildx does not work with podman.</summary>
     public static string HowToGetBuildKit(EngineKind kind) => kind.IsPodman ? "use an engine with BuildKit" : HowToInstall;

@@ -4,7 +4,10 @@ using CiSteps.Images;
 
 namespace CiSteps.ImageBuild;
 
-/// <summary>A build by <c>docker buildx</c> in the very engine that the step speaks to. It gets the same context and leaves the image there.</summary>
+/// <summary>
+/// A build by <c>docker buildx</c> in the very engine that the step speaks to. It gets the same context and leaves the image
+/// there.
+/// </summary>
 /// <param name="context">The step that asks: its options, log, clock and environment.</param>
 /// <param name="program">buildx, as it was found.</param>
 /// <param name="location">Engine that buildx is pointed to.</param>
@@ -21,7 +24,12 @@ internal sealed partial class BuildxBuild(
     /// <param name="secrets">Arguments for secrets and ssh.</param>
     /// <param name="cancel">Stops the build.</param>
     /// <exception cref="ImageBuildException">The build failed.</exception>
-    public async Task<EngineBuildResult> RunAsync(EngineBuild build, BuildContext files, IReadOnlyList<ImageReference> cacheFrom, IReadOnlyList<string> secrets, CancellationToken cancel)
+    public async Task<EngineBuildResult> RunAsync(
+        EngineBuild build,
+        BuildContext files,
+        IReadOnlyList<ImageReference> cacheFrom,
+        IReadOnlyList<string> secrets,
+        CancellationToken cancel)
     {
         using var configuration = ClientConfiguration.For(credentials, context.Options.Environment);
         var said = new BuildxProgress(context.Log.ProcessOutput);
@@ -34,13 +42,20 @@ internal sealed partial class BuildxBuild(
             command with { OnLine = (line, _) => said.Add(line), EndsWithThis = true }, cancel);
         foreach (var (source, why) in said.NotImported)
             context.Log.Warning($"no layers could be taken from {source}, so more is built than need be: {why}");
-        if (exit != 0) throw new ImageBuildException(said.Instruction, said.Error.Length > 0 ? said.Error : $"docker buildx ended with exit code {exit}", said.LastLines);
+        if (exit != 0)
+            throw new ImageBuildException(
+                said.Instruction,
+                said.Error.Length > 0 ? said.Error : $"docker buildx ended with exit code {exit}",
+                said.LastLines);
         handed.RequireUnchanged();
         var id = (await File.ReadAllTextAsync(handed.IdFile, cancel)).Trim();
-        return ImageReference.IsDigest(id) ? new EngineBuildResult(id, said.Steps, said.Cached) : throw new UnavailableException("engine", "docker buildx ended well and named no image");
+        return ImageReference.IsDigest(id)
+            ? new EngineBuildResult(id, said.Steps, said.Cached)
+            : throw new UnavailableException("engine", "docker buildx ended well and named no image");
     }
 
-    /// <summary>A command of buildx. Its environment is the step's own, without what belongs to the chain, and with the engine that
+    /// <summary>A command of buildx. Its environment is the step's own, without what belongs to the chain, and with the engine
+    /// that
     /// the step speaks to.</summary>
     public static ChildCommand Command(
         StepContext context,
@@ -57,11 +72,19 @@ internal sealed partial class BuildxBuild(
         // It would ask git five or six times for a provenance that is not wanted of it.
         environment["BUILDX_GIT_INFO"] = "0";
         foreach (var (name, value) in configuration?.Environment ?? new Dictionary<string, string?>()) environment[name] = value;
-        return new(program.Path, [.. program.First, .. arguments], context.WorkTree) { Environment = environment, InheritsEnvironment = false };
+        return new(
+            program.Path,
+            [.. program.First, .. arguments],
+            context.WorkTree)
+        { Environment = environment, InheritsEnvironment = false };
     }
 
     private IEnumerable<string> Arguments(
-        EngineBuild build, IReadOnlyList<ImageReference> cacheFrom, IReadOnlyList<string> secrets, string idFile, ContextFolder files)
+        EngineBuild build,
+        IReadOnlyList<ImageReference> cacheFrom,
+        IReadOnlyList<string> secrets,
+        string idFile,
+        ContextFolder files)
     {
         yield return "build";
         yield return "--builder=" + location.Builder;
@@ -69,7 +92,8 @@ internal sealed partial class BuildxBuild(
         // A plain image: provenance is ours to attach, beside the image and not inside an index.
         yield return "--provenance=false";
         yield return "--sbom=false";
-        // Into the engine. Where that keeps layers packed (the containerd store), it unpacks them when a container wants them, and
+        // Into the engine. Where that keeps layers packed (the containerd store), it unpacks them when a container wants them,
+        // and
         // nobody here does; there an image's id is the digest of its manifest, which older ones of buildx do not tell unasked.
         yield return "--output=type=image,unpack=false,prefer-image-digest=true";
         yield return "--iidfile=" + idFile;
@@ -77,15 +101,19 @@ internal sealed partial class BuildxBuild(
         if (build.Name is { } name) yield return "--tag=" + name;
         if (build.Target is { } target) yield return "--target=" + target;
         if (build.Platform is { } platform) yield return "--platform=" + platform;
-        foreach (var (key, value) in build.Arguments.OrderBy(pair => pair.Key, StringComparer.Ordinal)) yield return $"--build-arg={key}={value}";
-        foreach (var (key, value) in build.Labels.OrderBy(pair => pair.Key, StringComparer.Ordinal)) yield return $"--label={key}={value}";
+        foreach (var (key, value) in build.Arguments.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+            yield return $"--build-arg={key}={value}";
+        foreach (var (key, value) in build.Labels.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+            yield return $"--label={key}={value}";
         foreach (var secret in secrets) yield return secret;
         foreach (var source in cacheFrom) yield return $"--cache-from=type=registry,ref={source}";
         yield return "--cache-to=type=inline";
         yield return files.Folder;
     }
 
-    /// <summary>What buildx says in its plain form: <c>#5 [2/3] RUN make</c>, <c>#5 0.123 output</c>, <c>#5 CACHED</c>, <c>ERROR: …</c>.</summary>
+    /// <summary>
+    /// What buildx says in its plain form: <c>#5 [2/3] RUN make</c>, <c>#5 0.123 output</c>, <c>#5 CACHED</c>, <c>ERROR: …</c>.
+    /// </summary>
     internal sealed partial class BuildxProgress(Action<string> onLine)
     {
         private readonly Lock gate = new();
@@ -124,7 +152,10 @@ internal sealed partial class BuildxBuild(
                 }
                 else if (line.StartsWith("ERROR: ", StringComparison.Ordinal)) Error = line[7..];
                 // What the runtime says in a command's place stands in the summary only.
-                else if (Timed().Match(line) is { Success: true } summary && summary.Groups[1].Value is var said && !last.Contains(said)) last.Enqueue(said);
+                else if (Timed().Match(line) is { Success: true } summary
+                    && summary.Groups[1].Value is var said
+                    && !last.Contains(said))
+                    last.Enqueue(said);
             }
         }
 

@@ -75,10 +75,12 @@ internal sealed partial class BuildxSearch(StepContext context, ContainerEngine 
 
     private string? Locate() => (context.Options.Environment.GetValueOrDefault("PATH") ?? "")
         .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
-        .SelectMany(folder => new[] { Path.Combine(folder, "docker"), Path.Combine(folder, "docker.exe") }).FirstOrDefault(File.Exists);
+        .SelectMany(folder => new[] { Path.Combine(folder, "docker"), Path.Combine(folder, "docker.exe") })
+            .FirstOrDefault(File.Exists);
 
     // docker's client starts every plug-in there is, and this one twice, before it does what it was asked for. The plug-in is a
-    // program of its own right; it is taken where docker itself would take it, and asked by way of docker where that is not plain.
+    // program of its own right; it is taken where docker itself would take it, and asked by way of docker where that is not
+    // plain.
     private string? FindPlugin(string docker)
     {
         if (OperatingSystem.IsWindows() || IsScript(docker) || NamesFolders()) return null;

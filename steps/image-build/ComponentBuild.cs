@@ -4,8 +4,16 @@ using CiSteps.Pipeline;
 
 namespace CiSteps.ImageBuild;
 
-/// <summary>One component's image on the engine: its bases first, by digest; earlier layers where the engine has none; then the build.</summary>
-internal sealed class ComponentBuild(StepContext context, ChainRun run, ContainerEngine engine, RegistryClient registry, RegistryCredentials credentials, ImageOrder order)
+/// <summary>
+/// One component's image on the engine: its bases first, by digest; earlier layers where the engine has none; then the build.
+/// </summary>
+internal sealed class ComponentBuild(
+    StepContext context,
+    ChainRun run,
+    ContainerEngine engine,
+    RegistryClient registry,
+    RegistryCredentials credentials,
+    ImageOrder order)
 {
     private const int MostTagsLookedAt = 200;
     private readonly ImageDefinition image = order.Component.Image!;
@@ -13,9 +21,13 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
     public async Task<LocalBuild> RunAsync(BuildEnvironment setting, CancellationToken cancel)
     {
         if (setting.Builder.WhyNot.Length > 0)
-            context.Log.Info($"{order.Component.Name}: built with the engine's own builder, not BuildKit ({setting.Builder.WhyNot})"
-                + (setting.Kind.IsPodman ? "" : $"; set image.builder to engine to keep it so, or {BuilderChoice.HowToInstall}"));
-        var files = BuildContext.Open(Path.Combine(context.WorkTree, image.Context), Path.GetFullPath(Path.Combine(context.WorkTree, image.Dockerfile)));
+            context.Log.Info(
+                $"{order.Component.Name}: built with the engine's own builder, not BuildKit ({setting.Builder.WhyNot})"
+                    + (setting.Kind.IsPodman
+                        ? ""
+                        : $"; set image.builder to engine to keep it so, or {BuilderChoice.HowToInstall}"));
+        var files = BuildContext.Open(
+            Path.Combine(context.WorkTree, image.Context), Path.GetFullPath(Path.Combine(context.WorkTree, image.Dockerfile)));
         var sources = DockerfileSources.Read(setting.Text, setting.Parameters);
         // The engine's own builder leaves the front end out of account; then it is not part of the image.
         var pulling = PullBasesAsync(sources, setting, cancel);
@@ -40,10 +52,15 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         {
             result = await BuildAsync(build, files, await naming, setting, cancel);
         }
-        catch (ImageBuildException failure) when (BuildFaults.Find(failure, $"cannot build \"{order.Component.Name}\"", BuildFaults.FrontEndOf(setting.Text, image.Dockerfile)) is { } fault)
+        catch (ImageBuildException failure)
+            when (BuildFaults.Find(
+                failure,
+                $"cannot build \"{order.Component.Name}\"",
+                BuildFaults.FrontEndOf(setting.Text, image.Dockerfile)) is { } fault)
         {
             // The engine or builder says which registry did not let it in, and this side which credentials it had for it.
-            if (fault.InnerException is ImagePullException { Kind: ImagePullFailure.Unauthorized } pull) throw await ToStepFailureAsync(pull, cancel);
+            if (fault.InnerException is ImagePullException { Kind: ImagePullFailure.Unauthorized } pull)
+                throw await ToStepFailureAsync(pull, cancel);
             throw fault;
         }
         await Task.WhenAll(RequireSameBasesAsync(resolved, cancel), RequireResultAsync(result.Id, setting, cancel));
@@ -51,7 +68,11 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
     }
 
     private async Task<EngineBuildResult> BuildAsync(
-        EngineBuild build, BuildContext files, IReadOnlyList<ImageReference> cacheFrom, BuildEnvironment setting, CancellationToken cancel)
+        EngineBuild build,
+        BuildContext files,
+        IReadOnlyList<ImageReference> cacheFrom,
+        BuildEnvironment setting,
+        CancellationToken cancel)
     {
         if (setting.Builder.Program is { } program)
             return await new BuildxBuild(context, program, setting.Location, credentials)
@@ -67,8 +88,10 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
     {
         var plain = await SendAsync(build with { Name = null, Labels = new Dictionary<string, string>() }, files, cancel);
         var there = await engine.InspectImageAsync(plain.Id, cancel)
-            ?? throw new UnavailableException("engine", $"the image of \"{order.Component.Name}\" was built as {plain.Id} and is not on the engine {engine.Location}");
-        // A build on it would set its triggers off, and the image would be without them. The second time all comes from the cache.
+            ?? throw new UnavailableException("engine",
+                $"the image of \"{order.Component.Name}\" was built as {plain.Id} and is not on the engine {engine.Location}");
+        // A build on it would set its triggers off, and the image would be without them. The second time all comes from the
+        // cache.
         if (there.Triggers.Count > 0) return plain with { Id = (await SendAsync(build, files, cancel)).Id };
         return plain with { Id = await engine.LabelAsync(plain.Id, build, cancel) };
     }
@@ -76,7 +99,8 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
     private async Task<EngineBuildResult> SendAsync(EngineBuild build, BuildContext files, CancellationToken cancel)
     {
         EngineBuildResult? built = null;
-        await files.StreamAsync(async stream => built = await engine.BuildAsync(build, stream, context.Log.ProcessOutput, cancel), cancel);
+        await files.StreamAsync(
+            async stream => built = await engine.BuildAsync(build, stream, context.Log.ProcessOutput, cancel), cancel);
         return built!;
     }
 
@@ -88,9 +112,12 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         {
             var now = (await engine.InspectImageAsync(reference, cancel))?.Id;
             if (now == id) continue;
-            throw new UnavailableException("engine", $"the base image \"{reference}\" of \"{order.Component.Name}\" was {id} on the "
-                + $"engine {engine.Location}{(now is null ? " and was removed" : $" and became {now}")} while the image was built, so that nobody knows which one it was "
-                + "built on; nothing was pushed: run again");
+            throw new UnavailableException(
+                "engine",
+                $"the base image \"{reference}\" of \"{order.Component.Name}\" was {id} on the "
+                    + $"engine {engine.Location}{(now is null ? " and was removed" : $" and became {now}")} while the image " +
+                        "was built, so that nobody knows which one it was "
+                    + "built on; nothing was pushed: run again");
         }
     }
 
@@ -98,14 +125,18 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
     private async Task RequireResultAsync(string id, BuildEnvironment setting, CancellationToken cancel)
     {
         if (await engine.InspectImageAsync(id, cancel) is not { } built)
-            throw new UnavailableException("engine", $"the image of \"{order.Component.Name}\" was built as {id} and is not on the engine {setting.Location}");
+            throw new UnavailableException("engine",
+                $"the image of \"{order.Component.Name}\" was built as {id} and is not on the engine {setting.Location}");
         if (image.Platform is { } platform && !BuildPlatform.AreSame(built.Platform, platform))
-            throw new UsageException($"ci-steps.yaml wants the image of \"{order.Component.Name}\" for \"{platform}\", and this engine built it for \"{built.Platform}\"; nothing was pushed: "
-                + $"take base images that have \"{platform}\", or mend image.platform");
+            throw new UsageException(
+                $"ci-steps.yaml wants the image of \"{order.Component.Name}\" for \"{platform}\", " +
+                $"and this engine built it for \"{built.Platform}\"; nothing was pushed: "
+                    + $"take base images that have \"{platform}\", or mend image.platform");
     }
 
     // Bases as they are recorded; beside them the engine's own id of each that has it under its name.
-    private async Task<(IReadOnlyList<BaseImage> Bases, Dictionary<string, string> Resolved)> PullBasesAsync(IReadOnlyList<DockerfileSource> sources, BuildEnvironment setting, CancellationToken cancel)
+    private async Task<(IReadOnlyList<BaseImage> Bases, Dictionary<string, string> Resolved)> PullBasesAsync(
+        IReadOnlyList<DockerfileSource> sources, BuildEnvironment setting, CancellationToken cancel)
     {
         var bases = new List<BaseImage>();
         var resolved = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -113,7 +144,9 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         while (left.TryDequeue(out var source))
         {
             if (source.Use == DockerfileUse.FrontEnd && !setting.Builder.IsBuildx) continue;
-            var platform = source.Use == DockerfileUse.FrontEnd ? setting.Parameters.EnginePlatform! : source.Platform ?? setting.Platform;
+            var platform = source.Use == DockerfileUse.FrontEnd
+                ? setting.Parameters.EnginePlatform!
+                : source.Platform ?? setting.Platform;
             var (digest, local) = await PullAsync(source, platform, setting, cancel);
             if (source.Use == DockerfileUse.Base) setting.RequireKnownTriggers(source, local);
             if (!bases.Exists(known => known.Reference == source.Reference)) bases.Add(new BaseImage(source.Reference, digest));
@@ -145,10 +178,14 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         catch (ImagePullException failure)
         {
             // An image that was made on this machine is in no registry; one that was pulled before has its digest still.
-            if (await engine.InspectImageAsync(source.Reference, cancel) is not { } local) throw await ToStepFailureAsync(failure, cancel);
+            if (await engine.InspectImageAsync(source.Reference, cancel) is not { } local)
+                throw await ToStepFailureAsync(failure, cancel);
             // What podman has of an image it packed itself may be a digest that no registry has.
-            var known = setting.Kind.IsPodman ? null : local.Digests.FirstOrDefault(digest => digest.StartsWith(name.Repository + "@", StringComparison.Ordinal));
-            context.Log.Warning($"the base image \"{source.Reference}\" cannot be pulled ({failure.EngineText}); the one on this engine is used");
+            var known = setting.Kind.IsPodman
+                ? null
+                : local.Digests.FirstOrDefault(digest => digest.StartsWith(name.Repository + "@", StringComparison.Ordinal));
+            context.Log.Warning(
+                $"the base image \"{source.Reference}\" cannot be pulled ({failure.EngineText}); the one on this engine is used");
             return (known is null ? local.Id : known[(known.IndexOf('@', StringComparison.Ordinal) + 1)..], local);
         }
     }
@@ -158,8 +195,10 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
     {
         var there = await registry.FindImageAsync(name, cancel);
         return there is not null && there.KnownAs.Contains(id) ? there.Digest
-            : throw new UnavailableException("registry-protocol", $"the engine pulled \"{name}\" as {id} without its digest, and the registry has "
-                + $"{there?.Digest ?? "nothing"} under that name now, which is another image; nothing was built: run again");
+            : throw new UnavailableException(
+                "registry-protocol",
+                $"the engine pulled \"{name}\" as {id} without its digest, and the registry has "
+                    + $"{there?.Digest ?? "nothing"} under that name now, which is another image; nothing was built: run again");
     }
 
     private async Task<PulledImage> FetchAsync(ImageReference name, string reference, string? platform, CancellationToken cancel)
@@ -169,7 +208,8 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         {
             try
             {
-                return await engine.PullAsync(reference, credential, far => context.Log.Progress($"pulling {name}: {far}"), platform, cancel);
+                return await engine.PullAsync(
+                    reference, credential, far => context.Log.Progress($"pulling {name}: {far}"), platform, cancel);
             }
             catch (Exception failure) when (attempt < PassingFailure.Attempts && PassingFailure.Reason(failure) is { } why)
             {
@@ -193,22 +233,33 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
     }
 
     // BuildKit would build on a base of any platform, and say in the image that it is the one that was asked for.
-    private async Task RequirePlatformAsync(DockerfileSource source, string digest, LocalImage local, string platform, BuildEnvironment setting, CancellationToken cancel)
+    private async Task RequirePlatformAsync(
+        DockerfileSource source,
+        string digest,
+        LocalImage local,
+        string platform,
+        BuildEnvironment setting,
+        CancellationToken cancel)
     {
         var place = $"{image.Dockerfile}:{source.Line}";
         if (image.Platform is { } wanted && !BuildPlatform.AreSame(platform, wanted))
-            throw new UsageException($"ci-steps.yaml wants the image of \"{order.Component.Name}\" for \"{wanted}\", and {place} builds it on \"{source.Reference}\" for \"{platform}\": "
-                + "take FROM --platform out of the last stage, or mend image.platform");
+            throw new UsageException(
+                $"ci-steps.yaml wants the image of \"{order.Component.Name}\" for \"{wanted}\", " +
+                $"and {place} builds it on \"{source.Reference}\" for \"{platform}\": "
+                    + "take FROM --platform out of the last stage, or mend image.platform");
         if (BuildPlatform.AreSame(local.Platform, platform) || !ImageReference.IsDigest(digest)) return;
         // An engine that keeps images of several platforms under one name may show another one than the build takes.
         var reference = ImageReference.Parse(source.Reference);
         if (setting.KeepsSeveralPlatforms(local) && await OffersAsync(reference.WithDigest(digest), platform, cancel)) return;
-        throw new UsageException($"the image of \"{order.Component.Name}\" is to be for \"{platform}\", and its base image \"{source.Reference}\" ({place}) is for \"{local.Platform}\"; "
-            + $"nothing was built: take a base image that has \"{platform}\", or mend image.platform in ci-steps.yaml");
+        throw new UsageException(
+            $"the image of \"{order.Component.Name}\" is to be for \"{platform}\", " +
+            $"and its base image \"{source.Reference}\" ({place}) is for \"{local.Platform}\"; "
+                + $"nothing was built: take a base image that has \"{platform}\", or mend image.platform in ci-steps.yaml");
     }
 
     private async Task<bool> OffersAsync(ImageReference reference, string platform, CancellationToken cancel) =>
-        await registry.FindImageAsync(reference, cancel) is { } there && there.Platforms.Any(one => BuildPlatform.AreSame(one.Platform, platform));
+        await registry.FindImageAsync(reference, cancel) is { } there
+            && there.Platforms.Any(one => BuildPlatform.AreSame(one.Platform, platform));
 
     // Where the engine has built this component before, its own cache is the better one: naming sources would switch it off.
     private async Task<IReadOnlyList<string>> PullCacheAsync(BuildEnvironment setting, CancellationToken cancel)
@@ -246,8 +297,13 @@ internal sealed class ComponentBuild(StepContext context, ChainRun run, Containe
         var tags = await registry.ListTagsAsync(order.Name, cancel);
         var nearest = tags.Where(tag => tag != order.Name.Tag).TakeLast(MostTagsLookedAt)
             .Select(tag => (Tag: tag, Commit: CommitOf(tag)))
-            .Where(one => one.Commit is not null && one.Commit != run.Identity.Commit && repository.IsAncestor(one.Commit, run.Identity.Commit))
-            .OrderByDescending(one => repository.CommitTime(one.Commit!)).Select(one => order.Name.WithTag(one.Tag)).FirstOrDefault();
+            .Where(
+                one => one.Commit is not null
+                    && one.Commit != run.Identity.Commit
+                    && repository.IsAncestor(one.Commit, run.Identity.Commit))
+            .OrderByDescending(one => repository.CommitTime(one.Commit!))
+                .Select(one => order.Name.WithTag(one.Tag))
+                .FirstOrDefault();
         return nearest is null ? order.CacheFrom : [nearest, .. order.CacheFrom];
     }
 

@@ -7,7 +7,11 @@ namespace CiSteps.ImageBuild;
 /// <summary>The real engine and registry. The engine is looked for only when something has to be built.</summary>
 internal sealed class EngineImageWorks : IImageWorks
 {
-    private static readonly TimeSpan[] ReadBackPauses = [TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(4)];
+    private static readonly TimeSpan[] ReadBackPauses = [
+        TimeSpan.FromSeconds(1),
+        TimeSpan.FromSeconds(2),
+        TimeSpan.FromSeconds(4)
+    ];
     private readonly StepContext context;
     private readonly ChainRun run;
     private readonly RegistryCredentials credentials;
@@ -24,13 +28,15 @@ internal sealed class EngineImageWorks : IImageWorks
         registry = RegistryClient.Open(context, own.PlainHttp, own.Push, own.Pull);
     }
 
-    public Task<TaggedImage?> FindAsync(ImageReference reference, CancellationToken cancel) => TaggedImage.FindAsync(registry, reference, cancel);
+    public Task<TaggedImage?> FindAsync(ImageReference reference, CancellationToken cancel) =>
+        TaggedImage.FindAsync(registry, reference, cancel);
 
     public async Task<int> PrepareAsync(ComponentDefinition component, CommandDefinition command, CancellationToken cancel)
     {
         using var commands = new ConfiguredCommands(context, context.Log, credentials,
             async stop => (await EngineAsync(stop)).Engine);
-        return await commands.RunAsync(command, new((text, _) => context.Log.ProcessOutput(text)) { EndsWithThis = true }, cancel);
+        return await commands.RunAsync(
+            command, new((text, _) => context.Log.ProcessOutput(text)) { EndsWithThis = true }, cancel);
     }
 
     public async Task<IReadOnlyList<DockerfileSource>> ReadSourcesAsync(ComponentDefinition component, CancellationToken cancel)
@@ -46,7 +52,8 @@ internal sealed class EngineImageWorks : IImageWorks
     public async Task CheckAsync(ComponentDefinition component, CancellationToken cancel)
     {
         // What a pre-build command makes can be looked at only then.
-        if (component.PreBuild is null || File.Exists(Path.Combine(context.WorkTree, component.Image!.Dockerfile))) _ = await SettingAsync(component, cancel);
+        if (component.PreBuild is null || File.Exists(Path.Combine(context.WorkTree, component.Image!.Dockerfile)))
+            _ = await SettingAsync(component, cancel);
     }
 
     public async Task<LocalBuild> BuildAsync(ImageOrder order, CancellationToken cancel)
@@ -75,12 +82,16 @@ internal sealed class EngineImageWorks : IImageWorks
             if (await registry.FindImageAsync(name, cancel) is { } there) return (there.Digest, there.KnownAs.Contains(id));
             try
             {
-                var said = await working.PushAsync(name, credential, far => context.Log.Progress($"pushing {name}: {far}"), cancel);
+                var said = await working.PushAsync(
+                    name, credential, far => context.Log.Progress($"pushing {name}: {far}"), cancel);
                 var now = await ReadBackAsync(name, cancel);
                 var isOurs = now.KnownAs.Contains(id);
-                // The registry's word counts. An engine may name the image of one platform where the registry has an index, or the other way round.
+                // The registry's word counts. An engine may name the image of one platform where the registry has an index, or
+                // the other way round.
                 if (isOurs && said is not null && !now.KnownAs.Contains(said))
-                    context.Log.Warning($"the engine says that it pushed {said}, and the registry has {now.Digest} as \"{name}\", which is the image that was built");
+                    context.Log.Warning(
+                        $"the engine says that it pushed {said}, and the registry has {now.Digest} as \"{name}\", " +
+                        "which is the image that was built");
                 return (now.Digest, isOurs);
             }
             catch (Exception failure) when (attempt < PassingFailure.Attempts && PassingFailure.Reason(failure) is { } why)
@@ -103,7 +114,8 @@ internal sealed class EngineImageWorks : IImageWorks
             await Task.Delay(pause, context.Time, cancel);
         }
         return await registry.FindImageAsync(name, cancel)
-            ?? throw new UnavailableException("registry-protocol", $"the registry \"{name.Host}\" accepted \"{name}\" and says still that it is not there");
+            ?? throw new UnavailableException("registry-protocol",
+                $"the registry \"{name.Host}\" accepted \"{name}\" and says still that it is not there");
     }
 
     public async Task<bool> HasProvenanceAsync(ImageReference image, CancellationToken cancel)
@@ -113,7 +125,8 @@ internal sealed class EngineImageWorks : IImageWorks
         return found.Any(one => one.IsSigned || !hasKey);
     }
 
-    public Task<bool> ShareAsync(ImageReference image, ImageReference name, CancellationToken cancel) => registry.ShareAsync(image, name, cancel);
+    public Task<bool> ShareAsync(ImageReference image, ImageReference name, CancellationToken cancel) =>
+        registry.ShareAsync(image, name, cancel);
 
     public Task AttachAsync(ImageReference image, byte[] statement, CancellationToken cancel) =>
         Attestation.AttachAsync(registry, context, image, Hosting.Evidence.PredicateTypes.Provenance, statement, cancel);
@@ -148,7 +161,11 @@ internal sealed class EngineImageWorks : IImageWorks
     private static Exception Failure(ImagePushException failure, string advice) => failure.Kind switch
     {
         ImagePullFailure.Unauthorized => new UsageException($"{failure.Message}; {advice}", failure),
-        ImagePullFailure.PlainHttp => new UsageException($"{failure.Message}; the engine pushes by plain HTTP only to registries under \"insecure-registries\" in its daemon.json", failure),
+        ImagePullFailure.PlainHttp =>
+            new UsageException(
+                $"{failure.Message}; the engine pushes by plain HTTP only to registries under \"insecure-registries\" in its " +
+                "daemon.json",
+                failure),
         ImagePullFailure.InvalidName => new UsageException(failure.Message, failure),
         _ => new UnavailableException("registry-unreachable", $"{failure.Message}; see whether the registry is up", failure),
     };

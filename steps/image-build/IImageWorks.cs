@@ -10,8 +10,13 @@ namespace CiSteps.ImageBuild;
 /// <param name="Component">Component whose image it becomes.</param>
 /// <param name="Name">Repository and tag.</param>
 /// <param name="Labels">Labels that the image gets, name to value.</param>
-/// <param name="CacheFrom">Images in the registry whose layers may be used again, when the engine has none of this component.</param>
-internal sealed record ImageOrder(ComponentDefinition Component, ImageReference Name, IReadOnlyDictionary<string, string> Labels, IReadOnlyList<ImageReference> CacheFrom);
+/// <param name="CacheFrom">Images in the registry whose layers may be used again, when the engine has none of this
+/// component.</param>
+internal sealed record ImageOrder(
+    ComponentDefinition Component,
+    ImageReference Name,
+    IReadOnlyDictionary<string, string> Labels,
+    IReadOnlyList<ImageReference> CacheFrom);
 
 /// <summary>An outside image that another was built on.</summary>
 /// <param name="Reference">As the Dockerfile names it.</param>
@@ -59,7 +64,10 @@ internal interface IImageWorks : IAsyncDisposable
     /// <exception cref="UsageException">There is no such Dockerfile, or it cannot be read.</exception>
     Task<IReadOnlyList<DockerfileSource>> ReadSourcesAsync(ComponentDefinition component, CancellationToken cancel);
 
-    /// <summary>Looks for all that can be refused before anything is built: syntax that the builder does not know, a secret that is missing.</summary>
+    /// <summary>
+    /// Looks for all that can be refused before anything is built: syntax that the builder does not know, a secret that is
+    /// missing.
+    /// </summary>
     /// <exception cref="UsageException">It is refused; the message says what to do.</exception>
     Task CheckAsync(ComponentDefinition component, CancellationToken cancel);
 
@@ -78,7 +86,9 @@ internal interface IImageWorks : IAsyncDisposable
     /// <returns>False when the registry cannot share content between the two repositories.</returns>
     Task<bool> ShareAsync(ImageReference image, ImageReference name, CancellationToken cancel);
 
-    /// <summary>Whether an image in the registry has its provenance; where there is a key, only signed provenance counts.</summary>
+    /// <summary>
+    /// Whether an image in the registry has its provenance; where there is a key, only signed provenance counts.
+    /// </summary>
     Task<bool> HasProvenanceAsync(ImageReference image, CancellationToken cancel);
 
     /// <summary>Attaches a statement to an image in the registry, signed when there is a key.</summary>

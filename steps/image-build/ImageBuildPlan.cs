@@ -58,32 +58,52 @@ internal sealed record ImageAction(ComponentFacts Facts, ImageAct Act, string Te
 internal sealed record ImageBuildPlan(IReadOnlyList<ImageAction> Actions)
 {
     /// <summary>What is refused, a line per component; empty when nothing is.</summary>
-    public string Refusal => string.Join('\n', Actions.Where(action => action.Act == ImageAct.Refuse).Select(action => action.Text));
+    public string Refusal =>
+        string.Join('\n', Actions.Where(action => action.Act == ImageAct.Refuse).Select(action => action.Text));
 
     /// <summary>What is not refused, a line per component.</summary>
     public string Standing => Refusal.Length == 0 ? Text
         : string.Join('\n', Actions.Where(action => action.Act != ImageAct.Refuse).Select(action => action.Text));
 
     /// <summary>The decision for people, a line per component.</summary>
-    public string Text => Actions.Count == 0 ? "no component of this repository has an image" : string.Join('\n', Actions.Select(action => action.Text));
+    public string Text =>
+        Actions.Count == 0
+            ? "no component of this repository has an image"
+            : string.Join('\n', Actions.Select(action => action.Text));
 
-    public static ImageBuildPlan For(ImageBuildFacts facts) => new([.. facts.Components.Select(component => Decide(component, facts))]);
+    public static ImageBuildPlan For(ImageBuildFacts facts) =>
+        new([.. facts.Components.Select(component => Decide(component, facts))]);
 
     private static ImageAction Decide(ComponentFacts component, ImageBuildFacts facts)
     {
         if (!component.Changed && component.Certified is { } certified)
-            return new(component, ImageAct.UseCertified, $"{component.Component}: {component.Reason}; the certified image stands ({component.CertifiedName}, {certified.Digest})");
+            return new(component, ImageAct.UseCertified,
+                $"{component.Component}: {component.Reason}; the certified image stands ({component.CertifiedName}, " +
+                $"{certified.Digest})");
         if (!component.Changed && component.NeededBy is null)
-            return new(component, ImageAct.Skip, $"{component.Component}: {component.Reason}; there is no certified image and nothing here needs one");
-        var reason = component.Changed ? component.Reason : $"{component.Reason}, but suite \"{component.NeededBy}\" deploys it and there is no certified image";
-        if (component.Inputs is not null && component.Certified is { } equal && equal.Inputs == component.Inputs && (component.Existing is null || component.Existing.Digest == equal.Digest))
-            return new(component, ImageAct.Reuse, $"{component.Component}: reuse the certified image {equal.Version ?? equal.Digest} as {component.Name}: {reason}, but its files, parameters and base images are the ones that image was built from");
-        if (component.Existing is not { } existing) return new(component, ImageAct.Build, $"{component.Component}: build {component.Name} ({reason})");
-        // The tag names commit and build number; the labels say that the image is really from them. Uncommitted changes have no name of their own.
+            return new(component, ImageAct.Skip,
+                $"{component.Component}: {component.Reason}; there is no certified image and nothing here needs one");
+        var reason = component.Changed
+            ? component.Reason
+            : $"{component.Reason}, but suite \"{component.NeededBy}\" deploys it and there is no certified image";
+        if (component.Inputs is not null
+            && component.Certified is { } equal
+            && equal.Inputs == component.Inputs
+            && (component.Existing is null || component.Existing.Digest == equal.Digest))
+            return new(component, ImageAct.Reuse,
+                $"{component.Component}: reuse the certified image {equal.Version ?? equal.Digest} as {component.Name}: " +
+                $"{reason}, but its files, parameters and base images are the ones that image was built from");
+        if (component.Existing is not { } existing)
+            return new(component, ImageAct.Build, $"{component.Component}: build {component.Name} ({reason})");
+        // The tag names commit and build number; the labels say that the image is really from them. Uncommitted changes have no
+        // name of their own.
         return existing.Revision == facts.Commit && existing.Version == component.Name.Tag && !facts.Dirty
-            ? new(component, ImageAct.AlreadyDone, $"{component.Component}: {component.Name} is already in the registry, built from this commit ({existing.Digest})")
+            ? new(component, ImageAct.AlreadyDone,
+                $"{component.Component}: {component.Name} is already in the registry, built from this commit ({existing.Digest})")
             : new(component, ImageAct.Refuse, $"the tag \"{component.Name}\" is taken by another image ({existing.Digest}, " +
-                (existing.Revision is null ? "of unknown origin" : $"built from {ShortId.Of(existing.Revision)} as \"{existing.Version}\"") +
+                (existing.Revision is null
+                    ? "of unknown origin"
+                    : $"built from {ShortId.Of(existing.Revision)} as \"{existing.Version}\"") +
                 "); an image's tag is never overwritten: run the chain with a new build number");
     }
 }

@@ -17,7 +17,8 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
     {
         if (await run.SupersededAsync(cancel) is { } superseded) return superseded;
         if (context.Evidence.TryRead("unit-test", out var tested, out _) && tested.Exit != ExitCode.Done)
-            return Outcome.Refused("unit-test-failed", $"unit-test of this run did not pass ({tested.Text}); nothing is built from it");
+            return Outcome.Refused("unit-test-failed",
+                $"unit-test of this run did not pass ({tested.Text}); nothing is built from it");
         var facts = await GatherAsync(cancel);
         var plan = ImageBuildPlan.For(facts);
         // What is refused is said by the outcome, and only there.
@@ -30,7 +31,8 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         var images = new List<BuiltImage>();
         var provenance = new Provenance(context, run, started);
         // What can be refused is refused before the first image is built.
-        foreach (var action in plan.Actions.Where(action => action.Act == ImageAct.Build)) await works.CheckAsync(ComponentOf(action.Facts), cancel);
+        foreach (var action in plan.Actions.Where(action => action.Act == ImageAct.Build))
+            await works.CheckAsync(ComponentOf(action.Facts), cancel);
         foreach (var action in plan.Actions)
         {
             // Where nothing more is written, what is pushed already is the verdict.
@@ -61,8 +63,15 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
                 && (suites.Contains(suite.Name)
                     || suite.Components.Any(other => changes.TryGetValue(other, out var beside) && beside.Changed)))?.Name;
             var builds = changed || (certified[component.Name] is null && neededBy is not null);
-            facts.Add(new ComponentFacts(component.Name, changed, reason, name, builds ? await works.FindAsync(name, cancel) : null,
-                CertifiedName(component), certified[component.Name], neededBy)
+            facts.Add(new ComponentFacts(
+                component.Name,
+                changed,
+                reason,
+                name,
+                builds ? await works.FindAsync(name, cancel) : null,
+                CertifiedName(component),
+                certified[component.Name],
+                neededBy)
             {
                 Inputs = builds ? await InputsAsync(component, certified[component.Name], cancel) : null,
             });
@@ -83,7 +92,8 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         return ComponentInputs.Of(run, component, bases);
     }
 
-    // What unit-test found; worked out anew when there is no such evidence of this run. That is safe: certify wants the evidence all the same.
+    // What unit-test found; worked out anew when there is no such evidence of this run. That is safe: certify wants the evidence
+    // all the same.
     private async Task<Dictionary<string, (bool Changed, string Reason)>> ChangesAsync(Dictionary<string, TaggedImage?> certified,
         CancellationToken cancel)
     {
@@ -97,10 +107,12 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
             commits[component] = run.Identity.IsTargetBranch && image?.Revision is { } revision
                 ? await run.FindCommitAsync(revision, cancel) : null;
         var changes = await run.ChangesAsync(commits, cancel);
-        return changes.ToDictionary(change => change.Component.Name, change => (change.Changed, change.Reason), StringComparer.Ordinal);
+        return changes.ToDictionary(
+            change => change.Component.Name, change => (change.Changed, change.Reason), StringComparer.Ordinal);
     }
 
-    private async Task<(BuiltImage? Image, Outcome? Outcome)> ActAsync(ImageAction action, Provenance provenance, CancellationToken cancel)
+    private async Task<(BuiltImage? Image, Outcome? Outcome)> ActAsync(
+        ImageAction action, Provenance provenance, CancellationToken cancel)
     {
         var facts = action.Facts;
         switch (action.Act)
@@ -108,7 +120,12 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
             case ImageAct.UseCertified:
                 // Its own tag, where its label tells it: that says which version it is.
                 var certified = facts.Certified!;
-                return (Image(facts, facts.CertifiedName, certified.Digest, built: false) is var image && ImageReference.IsTag(certified.Version) ? image with { Tag = certified.Version! } : image, null);
+                return (
+                    Image(facts, facts.CertifiedName, certified.Digest, built: false) is var image
+                        && ImageReference.IsTag(certified.Version)
+                        ? image with { Tag = certified.Version! }
+                        : image,
+                    null);
             case ImageAct.Reuse:
                 return await ReuseAsync(facts, cancel);
             case ImageAct.AlreadyDone:
@@ -138,7 +155,8 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         return (Image(facts, facts.CertifiedName, certified.Digest!, built: false), null);
     }
 
-    private async Task<(BuiltImage? Image, Outcome? Outcome)> BuildAsync(ComponentFacts facts, Provenance provenance, CancellationToken cancel)
+    private async Task<(BuiltImage? Image, Outcome? Outcome)> BuildAsync(
+        ComponentFacts facts, Provenance provenance, CancellationToken cancel)
     {
         var component = ComponentOf(facts);
         using var block = context.Log.Block($"image {facts.Name}");
@@ -146,21 +164,30 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         {
             context.Log.Progress($"{component.Name}: pre-build");
             var exit = await works.PrepareAsync(component, command, cancel);
-            if (exit != 0) return (null, Outcome.Refused("pre-build-failed", $"the pre-build command of \"{component.Name}\" ended with exit code {exit} ({string.Join(' ', command.Run)}); its output is above"));
+            if (exit != 0)
+                return (
+                    null,
+                    Outcome.Refused("pre-build-failed",
+                        $"the pre-build command of \"{component.Name}\" ended with exit code {exit} " +
+                        $"({string.Join(' ', command.Run)}); its output is above"));
         }
         var began = context.Time.GetTimestamp();
         context.Log.Progress($"{component.Name}: building {facts.Name}");
         LocalBuild build;
         try
         {
-            build = await works.BuildAsync(new ImageOrder(component, facts.Name, Labels(component, facts.Name), CacheSources(facts)), cancel);
+            build = await works.BuildAsync(
+                new ImageOrder(component, facts.Name, Labels(component, facts.Name), CacheSources(facts)), cancel);
         }
         catch (ImageBuildException failure)
         {
             return (null, Failed(component, failure));
         }
-        context.Log.Info($"{component.Name}: built in {Hosting.Options.Durations.Show(context.Time.GetElapsedTime(began))}, {build.Cached} of {build.Instructions} instructions from the cache");
-        context.Log.Statistic($"image-build.{component.Name}.cached", build.Instructions == 0 ? 0 : 100.0 * build.Cached / build.Instructions);
+        context.Log.Info(
+            $"{component.Name}: built in {Hosting.Options.Durations.Show(context.Time.GetElapsedTime(began))}, " +
+            $"{build.Cached} of {build.Instructions} instructions from the cache");
+        context.Log.Statistic(
+            $"image-build.{component.Name}.cached", build.Instructions == 0 ? 0 : 100.0 * build.Cached / build.Instructions);
         context.Log.Progress($"{component.Name}: pushing {facts.Name}");
         string digest;
         bool isOurs;
@@ -173,20 +200,28 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
             return (null, Outcome.Refused("registry-refused", refusal.Message));
         }
         if (!isOurs)
-            return (null, Outcome.Refused("tag-taken", $"the tag \"{facts.Name}\" was taken by another image ({digest}) at the same moment; an image's tag is never overwritten: run the chain with a new build number"));
+            return (
+                null,
+                Outcome.Refused("tag-taken",
+                    $"the tag \"{facts.Name}\" was taken by another image ({digest}) at the same moment; " +
+                    "an image's tag is never overwritten: run the chain with a new build number"));
         context.Log.Info($"{component.Name}: {facts.Name} is {digest}");
         provenance.Add(component, facts.Name, digest, build.Bases);
-        if (!context.Options.Get(ImageBuildCommand.NoProvenance)) await AttachAsync(facts.Name.WithDigest(digest), provenance.Statement(facts.Name, digest), cancel);
+        if (!context.Options.Get(ImageBuildCommand.NoProvenance))
+            await AttachAsync(facts.Name.WithDigest(digest), provenance.Statement(facts.Name, digest), cancel);
         return (Image(facts, facts.Name, digest, built: true), null);
     }
 
-    // An earlier run was ended between its push and its statement, or could not make one: the image's own label says what it was built on.
+    // An earlier run was ended between its push and its statement, or could not make one: the image's own label says what it was
+    // built on.
     private async Task CompleteAsync(ComponentFacts facts, Provenance provenance, CancellationToken cancel)
     {
         var (existing, component) = (facts.Existing!, ComponentOf(facts));
         if (BaseImage.Read(existing.Bases) is not { } bases)
         {
-            context.Log.Warning($"{facts.Name} does not say what it was built on: nothing is said of it in this run's provenance, and none is attached");
+            context.Log.Warning(
+                $"{facts.Name} does not say what it was built on: nothing is said of it in this run's provenance, " +
+                "and none is attached");
             return;
         }
         provenance.Add(component, facts.Name, existing.Digest, bases);
@@ -212,29 +247,40 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
         }
         catch (RegistryRefusalException refusal)
         {
-            context.Log.Warning($"the registry takes no provenance beside the image ({refusal.Message}); the evidence folder has it");
+            context.Log.Warning(
+                $"the registry takes no provenance beside the image ({refusal.Message}); the evidence folder has it");
         }
     }
 
-    private ComponentDefinition ComponentOf(ComponentFacts facts) => run.Change.Components.First(one => one.Name == facts.Component);
+    private ComponentDefinition ComponentOf(ComponentFacts facts) =>
+        run.Change.Components.First(one => one.Name == facts.Component);
 
     private static Outcome Failed(ComponentDefinition component, ImageBuildException failure)
     {
-        var last = failure.LastLines.Count == 0 ? "" : "\nlast lines:\n" + string.Join('\n', failure.LastLines.Select(line => "  " + line));
+        var last = failure.LastLines.Count == 0
+            ? ""
+            : "\nlast lines:\n" + string.Join('\n', failure.LastLines.Select(line => "  " + line));
         return Outcome.Refused("build-failed", failure.Instruction.Length == 0
             ? $"the image of \"{component.Name}\" ({component.Image!.Dockerfile}) could not be built: {failure.EngineText}{last}"
-            : $"the image of \"{component.Name}\" ({component.Image!.Dockerfile}) failed at \"{failure.Instruction}\": {failure.EngineText}{last}");
+            : $"the image of \"{component.Name}\" ({component.Image!.Dockerfile}) failed at \"{failure.Instruction}\": " +
+                $"{failure.EngineText}{last}");
     }
 
     private static Outcome End(List<BuiltImage> images, Provenance provenance)
     {
         var built = images.Where(image => image.Built).ToList();
         var text = built.Count == 0
-            ? images.Count == 0 ? "no image to build" : $"nothing to build: {Count.Of(images.Count, "certified image stands", "certified images stand")}"
-            : $"built {string.Join(", ", built.Select(image => $"{image.Component} {image.Tag}"))}" + (images.Count > built.Count ? $"; {images.Count - built.Count} certified unchanged" : "");
+            ? images.Count == 0
+                ? "no image to build"
+                : $"nothing to build: {Count.Of(images.Count, "certified image stands", "certified images stand")}"
+            : $"built {string.Join(", ", built.Select(image => $"{image.Component} {image.Tag}"))}" +
+                (images.Count > built.Count ? $"; {images.Count - built.Count} certified unchanged" : "");
         var outcome = Outcome.Done(text)
             .HandingOver(new ImageBuildHandOver(images), HandOverJson.Default.ImageBuildHandOver)
-            .Attesting(PredicateTypes.Provenance, provenance.Predicate(), [.. images.Select(image => Subject.Image(image.Repository, image.Digest))]);
+            .Attesting(
+                PredicateTypes.Provenance,
+                provenance.Predicate(),
+                [.. images.Select(image => Subject.Image(image.Repository, image.Digest))]);
         return outcome;
     }
 
@@ -242,15 +288,20 @@ internal sealed class ImageBuildStep(StepContext context, ChainRun run, IImageWo
     {
         [ImageName.RevisionLabel] = run.Identity.Commit,
         [ImageName.SourceLabel] = run.Identity.Repository,
-        [ImageName.CreatedLabel] = run.Repository.CommitTime(run.Identity.Commit).ToUniversalTime().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
+        [ImageName.CreatedLabel] = run.Repository.CommitTime(run.Identity.Commit)
+            .ToUniversalTime()
+            .ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
         [ImageName.VersionLabel] = name.Tag!,
         [ImageName.TitleLabel] = component.Name,
     };
 
-    private static List<ImageReference> CacheSources(ComponentFacts facts) => facts.Certified is { } certified ? [facts.CertifiedName.WithDigest(certified.Digest)] : [];
+    private static List<ImageReference> CacheSources(ComponentFacts facts) =>
+        facts.Certified is { } certified ? [facts.CertifiedName.WithDigest(certified.Digest)] : [];
 
     private ImageReference CertifiedName(ComponentDefinition component) =>
-        ImageName.Repository(registry.Push, registry.BranchPrefix, component.Name, isDefaultBranch: true).WithTag(ImageName.ProductionTag(component.Major));
+        ImageName
+            .Repository(registry.Push, registry.BranchPrefix, component.Name, isDefaultBranch: true)
+            .WithTag(ImageName.ProductionTag(component.Major));
 
     private static BuiltImage Image(ComponentFacts facts, ImageReference name, string digest, bool built) =>
         new(facts.Component, name.Repository, name.Tag!, digest, built);

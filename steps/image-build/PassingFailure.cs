@@ -4,13 +4,17 @@ using CiSteps.Images;
 
 namespace CiSteps.ImageBuild;
 
-/// <summary>A pull or push that failed by what may pass by itself: a registry in trouble, an engine that is being restarted.</summary>
+/// <summary>
+/// A pull or push that failed by what may pass by itself: a registry in trouble, an engine that is being restarted.
+/// </summary>
 internal static class PassingFailure
 {
     /// <summary>How often a pull or push is tried.</summary>
     public const int Attempts = 3;
 
-    /// <summary>What is said of such a failure; null for one that does not pass. The registry's own client tries again by itself.</summary>
+    /// <summary>
+    /// What is said of such a failure; null for one that does not pass. The registry's own client tries again by itself.
+    /// </summary>
     public static string? Reason(Exception failure) => failure switch
     {
         ImagePushException { Kind: ImagePullFailure.Unreachable } push => push.EngineText,

@@ -10,9 +10,11 @@ namespace CiSteps.ImageBuild;
 internal sealed class Provenance(StepContext context, ChainRun run, DateTimeOffset started)
 {
     private const string BuildType = "https://cisteps.dev/image-build/v1";
-    private readonly List<(ComponentDefinition Component, ImageReference Name, string Digest, IReadOnlyList<BaseImage> Bases)> built = [];
+    private readonly List<(ComponentDefinition Component, ImageReference Name, string Digest, IReadOnlyList<BaseImage> Bases)> built =
+        [];
 
-    public void Add(ComponentDefinition component, ImageReference name, string digest, IReadOnlyList<BaseImage> bases) => built.Add((component, name, digest, bases));
+    public void Add(ComponentDefinition component, ImageReference name, string digest, IReadOnlyList<BaseImage> bases) =>
+        built.Add((component, name, digest, bases));
 
     /// <summary>The predicate for all that was built.</summary>
     public JsonObject Predicate() => Predicate(built);
@@ -21,11 +23,14 @@ internal sealed class Provenance(StepContext context, ChainRun run, DateTimeOffs
     public byte[] Statement(ImageReference name, string digest)
     {
         var statement = StatementJson.Write(
-            PredicateTypes.Provenance, Predicate([.. built.Where(one => one.Digest == digest)]), Subject.Image(name.Repository, digest));
+            PredicateTypes.Provenance,
+            Predicate([.. built.Where(one => one.Digest == digest)]),
+            Subject.Image(name.Repository, digest));
         return System.Text.Encoding.UTF8.GetBytes(context.Log.Mask.Apply(statement.ToJsonString()));
     }
 
-    private JsonObject Predicate(IReadOnlyList<(ComponentDefinition Component, ImageReference Name, string Digest, IReadOnlyList<BaseImage> Bases)> images)
+    private JsonObject Predicate(
+        IReadOnlyList<(ComponentDefinition Component, ImageReference Name, string Digest, IReadOnlyList<BaseImage> Bases)> images)
     {
         var identity = run.Identity;
         var components = new JsonArray();
@@ -38,7 +43,8 @@ internal sealed class Provenance(StepContext context, ChainRun run, DateTimeOffs
         {
             var image = component.Image!;
             var arguments = new JsonObject();
-            foreach (var (key, value) in image.Arguments.OrderBy(pair => pair.Key, StringComparer.Ordinal)) arguments[key] = value;
+            foreach (var (key, value) in image.Arguments.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+                arguments[key] = value;
             components.Add((JsonNode)new JsonObject
             {
                 ["component"] = component.Name,
@@ -54,7 +60,11 @@ internal sealed class Provenance(StepContext context, ChainRun run, DateTimeOffs
             });
             foreach (var source in bases)
                 if (!materials.Any(known => (string?)known!["uri"] == "docker-image://" + source.Reference))
-                    materials.Add((JsonNode)new JsonObject { ["uri"] = "docker-image://" + source.Reference, ["digest"] = Digest(source.Digest) });
+                    materials.Add((JsonNode)new JsonObject
+                    {
+                        ["uri"] = "docker-image://" + source.Reference,
+                        ["digest"] = Digest(source.Digest)
+                    });
         }
         return new JsonObject
         {

@@ -15,13 +15,15 @@ internal static class Adapters
 
     /// <summary>Registries, the pool and clusters as they are.</summary>
     public static Ports World { get; } = new(
-        (context, pipeline) => new Registry(RegistryClient.Open(context, pipeline.Registry.PlainHttp, pipeline.Registry.Push, pipeline.Registry.Pull)),
+        (context, pipeline) => new Registry(RegistryClient.Open(
+            context, pipeline.Registry.PlainHttp, pipeline.Registry.Push, pipeline.Registry.Pull)),
         async (context, cancel) => new Pool(await TestbedAccess.OpenAsync(context, cancel), context),
         async (kubeconfig, log, time, cancel) => new TestCluster(await Cluster.ConnectAsync(kubeconfig, log, time, cancel)));
 
     private sealed class Registry(RegistryClient client) : IImages
     {
-        public Task<string?> FindDigestAsync(ImageReference image, CancellationToken cancel) => client.FindDigestAsync(image, cancel);
+        public Task<string?> FindDigestAsync(ImageReference image, CancellationToken cancel) =>
+            client.FindDigestAsync(image, cancel);
 
         public async Task<IReadOnlyCollection<string>> DigestsOfAsync(ImageReference image, CancellationToken cancel) =>
             await client.FindImageAsync(image, cancel) is { } found
@@ -62,7 +64,12 @@ internal static class Adapters
     {
         private static readonly TimeSpan LeftoverLimit = TimeSpan.FromMinutes(2);
 
-        public async Task PrepareAsync(string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels, DateTimeOffset expires, CancellationToken cancel)
+        public async Task PrepareAsync(
+            string ns,
+            TestbedScope scope,
+            IReadOnlyDictionary<string, string> labels,
+            DateTimeOffset expires,
+            CancellationToken cancel)
         {
             if (scope == TestbedScope.Namespace)
             {
@@ -70,20 +77,26 @@ internal static class Adapters
                 await CleanAsync(ns, scope, labels, LeftoverLimit, cancel);
                 return;
             }
-            if (await cluster.DeleteNamespaceAsync(ns, LeftoverLimit, cancel)) cluster.Log.Info($"removed what an earlier run left in namespace \"{ns}\"");
+            if (await cluster.DeleteNamespaceAsync(ns, LeftoverLimit, cancel))
+                cluster.Log.Info($"removed what an earlier run left in namespace \"{ns}\"");
             await cluster.CreateNamespaceAsync(ns, labels, expires, LeftoverLimit, cancel);
         }
 
-        public Task<StepFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel) => cluster.ApplyAsync(manifests, dryRun: false, cancel);
+        public Task<StepFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel) =>
+            cluster.ApplyAsync(manifests, dryRun: false, cancel);
 
-        public Task<RolloutResult> RollOutAsync(RolloutTarget target, BuildLog log, CancellationToken cancel) => Rollout.WatchAsync(cluster, target, log, cancel);
+        public Task<RolloutResult> RollOutAsync(RolloutTarget target, BuildLog log, CancellationToken cancel) =>
+            Rollout.WatchAsync(cluster, target, log, cancel);
 
-        public Task<TestJobResult> RunJobAsync(Manifest job, TimeSpan timeLimit, BuildLog log, Action<string> onLine, CancellationToken cancel) =>
+        public Task<TestJobResult> RunJobAsync(
+            Manifest job, TimeSpan timeLimit, BuildLog log, Action<string> onLine, CancellationToken cancel) =>
             TestJob.RunAsync(cluster, job, timeLimit, log, onLine, cancel);
 
-        public Task DiagnoseAsync(string ns, string folder, BuildLog log, CancellationToken cancel) => Diagnosis.CollectAsync(cluster, ns, folder, log, cancel);
+        public Task DiagnoseAsync(string ns, string folder, BuildLog log, CancellationToken cancel) =>
+            Diagnosis.CollectAsync(cluster, ns, folder, log, cancel);
 
-        public async Task CleanAsync(string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels, TimeSpan limit, CancellationToken cancel)
+        public async Task CleanAsync(
+            string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels, TimeSpan limit, CancellationToken cancel)
         {
             var selector = $"{Labels.Chain}={labels[Labels.Chain]},{Labels.Suite}={labels[Labels.Suite]}";
             if (scope == TestbedScope.Namespace)

@@ -9,7 +9,8 @@ namespace CiSteps.IntegrationDeploy;
 /// <param name="Change">The change's pipeline file: components and workloads.</param>
 /// <param name="Policy">The target branch's pipeline file: suites.</param>
 /// <param name="Images">What image-build handed over.</param>
-/// <param name="Production">Digest behind each production tag that matters, by <see cref="ProductionName"/>; null where there is none, or where that digest is barred.</param>
+/// <param name="Production">Digest behind each production tag that matters, by <see cref="ProductionName"/>; null where there is
+/// none, or where that digest is barred.</param>
 /// <param name="Testbeds">What reserve-testbed handed over.</param>
 internal sealed record IntegrationFacts(
     PipelineDefinition Change,
@@ -31,7 +32,11 @@ internal sealed record IntegrationFacts(
 /// <param name="Pushed">That image as steps name it, by digest.</param>
 /// <param name="Pulled">The same as cluster nodes pull it.</param>
 /// <param name="BaseDigest">What production runs now and the roll-out starts from; null when there is none, or the same.</param>
-internal sealed record ServiceUnderTest(ComponentDefinition Component, BuiltImage Image, ImageReference Pushed, ImageReference Pulled,
+internal sealed record ServiceUnderTest(
+    ComponentDefinition Component,
+    BuiltImage Image,
+    ImageReference Pushed,
+    ImageReference Pulled,
     string? BaseDigest)
 {
     public WorkloadDefinition Workload => Component.Workload!;
@@ -44,12 +49,23 @@ internal sealed record ServiceUnderTest(ComponentDefinition Component, BuiltImag
 internal sealed record PlannedDependent(DependentDefinition Dependent, ImageReference Image, PinnedDependent Pinned);
 
 /// <summary>One suite to run.</summary>
-internal sealed record PlannedSuite(SuiteDefinition Suite, IReadOnlyList<ServiceUnderTest> Services, IReadOnlyList<PlannedDependent> Dependents, HeldTestbed Testbed, RegistryDefinition Registry)
+internal sealed record PlannedSuite(
+    SuiteDefinition Suite,
+    IReadOnlyList<ServiceUnderTest> Services,
+    IReadOnlyList<PlannedDependent> Dependents,
+    HeldTestbed Testbed,
+    RegistryDefinition Registry)
 {
     public override string ToString() =>
         $"suite \"{Suite.Name}\" on testbed \"{Testbed.Testbed}\", namespace \"{Suite.Namespace}\": "
-        + string.Concat(Dependents.Select(each => $"{each.Dependent.Name} at {ShortId.Of(each.Pinned.Digest)} ({each.Pinned.Source}), "))
-        + string.Join(", ", Services.Select(each => each.BaseDigest is null ? $"{each.Component.Name} at {ShortId.Of(each.Image.Digest)}" : $"{each.Component.Name} rolled from {ShortId.Of(each.BaseDigest)} to {ShortId.Of(each.Image.Digest)}"))
+        + string.Concat(Dependents.Select(
+            each => $"{each.Dependent.Name} at {ShortId.Of(each.Pinned.Digest)} ({each.Pinned.Source}), "))
+        + string.Join(
+            ", ",
+            Services.Select(
+                each => each.BaseDigest is null
+                    ? $"{each.Component.Name} at {ShortId.Of(each.Image.Digest)}"
+                    : $"{each.Component.Name} rolled from {ShortId.Of(each.BaseDigest)} to {ShortId.Of(each.Image.Digest)}"))
         + $", then {(Suite.Tests.Job is { } job ? $"the job {job}" : string.Join(' ', Suite.Tests.Command!.Run))}";
 }
 
@@ -57,7 +73,8 @@ internal sealed record PlannedSuite(SuiteDefinition Suite, IReadOnlyList<Service
 /// <param name="Suites">Suites to run.</param>
 /// <param name="Skipped">Suites left out, and why.</param>
 /// <param name="Refusal">Why it cannot be done; null when it can.</param>
-internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IReadOnlyList<(string Suite, string Why)> Skipped, Refusal? Refusal)
+internal sealed record IntegrationPlan(
+    IReadOnlyList<PlannedSuite> Suites, IReadOnlyList<(string Suite, string Why)> Skipped, Refusal? Refusal)
 {
     /// <summary>How a production tag is asked for and remembered.</summary>
     public static ImageReference ProductionName(ImageReference repository, int major) =>
@@ -70,7 +87,8 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
     /// <summary>The components that a suite tests, as far as the change still has them as workloads.</summary>
     public static IReadOnlyList<ComponentDefinition> ComponentsOf(SuiteDefinition suite, PipelineDefinition change) =>
     [
-        .. change.Components.Where(component => component.Workload is not null && component.Image is not null && suite.Covers(component.Name)),
+        .. change.Components.Where(
+            component => component.Workload is not null && component.Image is not null && suite.Covers(component.Name)),
     ];
 
     /// <summary>Whether one of the suite's components has an image that this chain built, or the change touches the suite
@@ -106,7 +124,12 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
             foreach (var component in components)
             {
                 if (facts.Images.FirstOrDefault(image => image.Component == component.Name) is not { } image)
-                    return Refuse("no-image", $"suite \"{suite.Name}\" needs the component \"{component.Name}\", and image-build handed over no image of it: it was neither built by this chain nor certified before; change it once so that it is built, or take it out of the suite", Fault.Change);
+                    return Refuse(
+                        "no-image",
+                        $"suite \"{suite.Name}\" needs the component \"{component.Name}\", " +
+                        "and image-build handed over no image of it: it was neither built by this chain nor certified before; " +
+                        "change it once so that it is built, or take it out of the suite",
+                        Fault.Change);
                 var production = facts.Production.GetValueOrDefault(ProductionName(ReleaseRepository(facts.Policy.Registry,
                     component.Name), component.Major));
                 var pushed = ImageReference.Of(image.Repository, image.Digest);
@@ -124,12 +147,23 @@ internal sealed record IntegrationPlan(IReadOnlyList<PlannedSuite> Suites, IRead
                 else if (bootstrap is not null && facts.Production.GetValueOrDefault(bootstrap) is { } first)
                     dependents.Add(Pinned(dependent, bootstrap, first, "bootstrap"));
                 else if (dependent.Bootstrap is { } absent)
-                    return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and neither the tag \"{tag}\" of \"{dependent.Image}\" nor its bootstrap image \"{absent}\" exists; push the bootstrap image", Fault.World);
+                    return Refuse(
+                        "dependent-not-ready",
+                        $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and neither the tag \"{tag}\" of " +
+                        $"\"{dependent.Image}\" nor its bootstrap image \"{absent}\" exists; push the bootstrap image",
+                        Fault.World);
                 else
-                    return Refuse("dependent-not-ready", $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and \"{dependent.Image}\" has no tag \"{tag}\": no image of it is production ready yet; certify one, or name a bootstrap image for it in ci-steps.yaml", Fault.World);
+                    return Refuse(
+                        "dependent-not-ready",
+                        $"suite \"{suite.Name}\" needs \"{dependent.Name}\", and \"{dependent.Image}\" has no tag \"{tag}\": " +
+                        "no image of it is production ready yet; certify one, or name a bootstrap image for it in ci-steps.yaml",
+                        Fault.World);
             }
             if (facts.Testbeds.FirstOrDefault(held => held.Suite == suite.Name) is not { } testbed)
-                return Refuse("no-testbed", $"reserve-testbed of this run holds no testbed for suite \"{suite.Name}\"; run reserve-testbed again", Fault.Environment);
+                return Refuse(
+                    "no-testbed",
+                    $"reserve-testbed of this run holds no testbed for suite \"{suite.Name}\"; run reserve-testbed again",
+                    Fault.Environment);
             suites.Add(new PlannedSuite(suite, services, dependents, testbed, facts.Policy.Registry));
         }
         return new IntegrationPlan(suites, skipped, null);

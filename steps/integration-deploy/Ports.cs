@@ -21,7 +21,9 @@ internal interface IImages : IDisposable
 /// <summary>What the step asks of the testbed pool.</summary>
 internal interface IPool : IDisposable
 {
-    /// <summary>Verifies that the claim is really held, takes a lapsed one anew, and keeps it alive until it is given back.</summary>
+    /// <summary>
+    /// Verifies that the claim is really held, takes a lapsed one anew, and keeps it alive until it is given back.
+    /// </summary>
     Task<ITestbed> PickUpAsync(HeldTestbed held, CancellationToken cancel);
 }
 
@@ -51,7 +53,12 @@ internal interface ITestbed : IAsyncDisposable
 internal interface ITestCluster : IDisposable
 {
     /// <summary>Makes the namespace afresh: what an earlier run left in it is removed.</summary>
-    Task PrepareAsync(string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels, DateTimeOffset expires, CancellationToken cancel);
+    Task PrepareAsync(
+        string ns,
+        TestbedScope scope,
+        IReadOnlyDictionary<string, string> labels,
+        DateTimeOffset expires,
+        CancellationToken cancel);
 
     /// <summary>Applies manifests; null when they are in the cluster.</summary>
     Task<StepFailure?> ApplyAsync(ManifestSet manifests, CancellationToken cancel);
@@ -60,13 +67,15 @@ internal interface ITestCluster : IDisposable
     Task<RolloutResult> RollOutAsync(RolloutTarget target, BuildLog log, CancellationToken cancel);
 
     /// <summary>Runs a test job.</summary>
-    Task<TestJobResult> RunJobAsync(Manifest job, TimeSpan timeLimit, BuildLog log, Action<string> onLine, CancellationToken cancel);
+    Task<TestJobResult> RunJobAsync(
+        Manifest job, TimeSpan timeLimit, BuildLog log, Action<string> onLine, CancellationToken cancel);
 
     /// <summary>Collects what the namespace looks like.</summary>
     Task DiagnoseAsync(string ns, string folder, BuildLog log, CancellationToken cancel);
 
     /// <summary>Removes all that was deployed and waits for it to be gone.</summary>
-    Task CleanAsync(string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels, TimeSpan limit, CancellationToken cancel);
+    Task CleanAsync(
+        string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels, TimeSpan limit, CancellationToken cancel);
 }
 
 /// <summary>How the step reaches the world; tests give their own.</summary>

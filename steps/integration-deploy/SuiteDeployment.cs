@@ -28,26 +28,40 @@ internal sealed record SuiteDeployment(
         ManifestSet Pinned(ManifestSet set) => set.WithImages(image => Pin(image, plan, registry, pair)).RefusingMovingImages();
 
         var first = Pinned(ManifestFiles.Load(workTree, suite.Manifests));
-        var dependents = plan.Dependents.Select(each => (each, Pinned(ManifestFiles.Load(workTree, each.Dependent.Workload.Manifests)
-            .WithImage(each.Dependent.Workload.Kind, each.Dependent.Workload.Name, each.Dependent.Workload.Container, each.Image.ToString())))).ToList();
+        var dependents = plan.Dependents
+            .Select(each => (each, Pinned(ManifestFiles.Load(workTree, each.Dependent.Workload.Manifests)
+            .WithImage(
+                each.Dependent.Workload.Kind,
+                each.Dependent.Workload.Name,
+                each.Dependent.Workload.Container,
+                each.Image.ToString()))))
+                .ToList();
         var services = plan.Services.Select(service =>
         {
             var manifests = ManifestFiles.Load(workTree, service.Workload.Manifests);
             var now = Pinned(Image(manifests, service.Workload, service.Pulled.ToString()));
-            var start = service.BaseDigest is null ? null : Pinned(Image(Earlier(run, service.Workload) ?? manifests, service.Workload,
-                pair.ToPull(IntegrationPlan.ReleaseRepository(registry, service.Component.Name)
-                    .WithDigest(service.BaseDigest)).ToString()));
+            var start = service.BaseDigest is null
+                ? null
+                : Pinned(Image(Earlier(run, service.Workload) ?? manifests, service.Workload,
+                    pair.ToPull(IntegrationPlan.ReleaseRepository(registry, service.Component.Name)
+                        .WithDigest(service.BaseDigest)).ToString()));
             return new ServiceDeployment(service, start, now);
         }).ToList();
-        return new SuiteDeployment(first, dependents, services, suite.Tests.Job is { } path ? ReadJob(workTree, path, Pinned) : null);
+        return new SuiteDeployment(
+            first, dependents, services, suite.Tests.Job is { } path ? ReadJob(workTree, path, Pinned) : null);
 
-        static ManifestSet Image(ManifestSet set, WorkloadDefinition workload, string image) => set.WithImage(workload.Kind, workload.Name, workload.Container, image);
+        static ManifestSet Image(ManifestSet set, WorkloadDefinition workload, string image) =>
+            set.WithImage(workload.Kind, workload.Name, workload.Container, image);
     }
 
     private static Manifest ReadJob(string workTree, string path, Func<ManifestSet, ManifestSet> pinned)
     {
         var set = pinned(ManifestFiles.Load(workTree, [path]));
-        return set.Items is [var job] ? TestJob.Once(job) : throw new UsageException($"\"{path}\" has {Count.Of(set.Items.Count, "object")}; the tests' manifest holds one Job, and what it needs goes to the suite's manifests");
+        return set.Items is [var job]
+            ? TestJob.Once(job)
+            : throw new UsageException(
+                $"\"{path}\" has {Count.Of(set.Items.Count, "object")}; the tests' manifest holds one Job, " +
+                "and what it needs goes to the suite's manifests");
     }
 
     // Production runs the target's manifests with the production image: that is what the roll-out starts from.
@@ -58,7 +72,9 @@ internal sealed record SuiteDeployment(
         {
             var set = ManifestFiles.LoadFrom(run.Repository.Files(run.TargetTip).Select(file => file.Path),
                 file => run.Repository.ReadFile(run.TargetTip, file), ShortId.Of(run.TargetTip), workload.Manifests);
-            return set.Has(workload.Kind, workload.Name) ? set.WithImage(workload.Kind, workload.Name, workload.Container, "checked") : null;
+            return set.Has(workload.Kind, workload.Name)
+                ? set.WithImage(workload.Kind, workload.Name, workload.Container, "checked")
+                : null;
         }
         catch (UsageException)
         {
@@ -67,17 +83,21 @@ internal sealed record SuiteDeployment(
         }
     }
 
-    // A service's or dependent's repository without tag and digest stands for what this chain decided; what lies on the push host is pulled from the pull host.
+    // A service's or dependent's repository without tag and digest stands for what this chain decided; what lies on the push host
+    // is pulled from the pull host.
     private static string? Pin(string image, PlannedSuite plan, RegistryDefinition registry, RegistryPair pair)
     {
         if (ImageReference.TryParse(image, out var name, out _) && name.IsRepository)
         {
-            if (plan.Services.FirstOrDefault(service => image == service.Component.Name || name.Repository == service.Pushed.Repository
-                || name.Repository == service.Pulled.Repository
-                || name == IntegrationPlan.ReleaseRepository(registry, service.Component.Name)) is { } own)
+            if (plan.Services.FirstOrDefault(
+                service => image == service.Component.Name || name.Repository == service.Pushed.Repository
+                    || name.Repository == service.Pulled.Repository
+                    || name == IntegrationPlan.ReleaseRepository(registry, service.Component.Name)) is { } own)
                 return own.Pulled.ToString();
             if (plan.Dependents.FirstOrDefault(each =>
-                image == each.Dependent.Name || Is(each.Dependent.Image) || name.Repository == each.Image.Repository) is { } other)
+                image == each.Dependent.Name
+                    || Is(each.Dependent.Image)
+                    || name.Repository == each.Image.Repository) is { } other)
                 return other.Image.ToString();
         }
         return pair.ToPull(image) is var pulled && pulled != image ? pulled : null;

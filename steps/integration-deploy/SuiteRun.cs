@@ -18,7 +18,15 @@ internal sealed record SuiteEnd(SuiteResult Result, FinishedRun? Tests, StepFail
 }
 
 /// <summary>One suite from picking up its testbed to giving it back.</summary>
-internal sealed class SuiteRun(Ports world, StepContext context, IImages registry, IPool pool, PlannedSuite plan, SuiteDeployment deployment, bool keep, BuildLog log)
+internal sealed class SuiteRun(
+    Ports world,
+    StepContext context,
+    IImages registry,
+    IPool pool,
+    PlannedSuite plan,
+    SuiteDeployment deployment,
+    bool keep,
+    BuildLog log)
 {
     private static readonly TimeSpan CleanLimit = TimeSpan.FromMinutes(1);
 
@@ -57,7 +65,10 @@ internal sealed class SuiteRun(Ports world, StepContext context, IImages registr
             }
             finally
             {
-                if (keep) log.Warning($"testbed \"{testbed.Held.Testbed}\" stays claimed by \"{testbed.Held.Claim}\" until the lease ends; its namespace is \"{Namespace(testbed)}\"");
+                if (keep)
+                    log.Warning(
+                        $"testbed \"{testbed.Held.Testbed}\" stays claimed by \"{testbed.Held.Claim}\" until the lease ends; " +
+                        $"its namespace is \"{Namespace(testbed)}\"");
                 else await ReleaseAsync(testbed, cancel);
             }
         }
@@ -74,7 +85,9 @@ internal sealed class SuiteRun(Ports world, StepContext context, IImages registr
         catch (Exception error) when (error is UnavailableException or OperationCanceledException)
         {
             // The lease ends by itself; the verdict on the change stands.
-            log.Warning($"testbed \"{testbed.Held.Testbed}\" could not be given back ({error.Message}); it comes free when its lease ends");
+            log.Warning(
+                $"testbed \"{testbed.Held.Testbed}\" could not be given back ({error.Message}); " +
+                "it comes free when its lease ends");
         }
     }
 
@@ -85,7 +98,8 @@ internal sealed class SuiteRun(Ports world, StepContext context, IImages registr
         using var either = CancellationTokenSource.CreateLinkedTokenSource(stop.Token, limit.Token);
         using var cluster = await world.Connect(testbed.Kubeconfig, log, context.Time, stop.Token);
         var ns = Namespace(testbed);
-        var labels = Labels.Of(context.Run!, testbed.Held.Lease.ToString(System.Globalization.CultureInfo.InvariantCulture), suite.Name);
+        var labels = Labels.Of(
+            context.Run!, testbed.Held.Lease.ToString(System.Globalization.CultureInfo.InvariantCulture), suite.Name);
         SuiteEnd? end = null;
         try
         {
@@ -95,11 +109,17 @@ internal sealed class SuiteRun(Ports world, StepContext context, IImages registr
             }
             catch (OperationCanceledException) when (testbed.Lost.IsCancellationRequested && !cancel.IsCancellationRequested)
             {
-                throw new UnavailableException("lease-lost", $"the lease of testbed \"{testbed.Held.Testbed}\" was lost while suite \"{suite.Name}\" ran; run integration-deploy again");
+                throw new UnavailableException("lease-lost",
+                    $"the lease of testbed \"{testbed.Held.Testbed}\" was lost while suite \"{suite.Name}\" ran; " +
+                    "run integration-deploy again");
             }
             catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancel.IsCancellationRequested)
             {
-                end = End(null, new StepFailure("suite-timeout", $"the suite did not end within {Durations.Show(suite.TimeLimit)}; look at what it waited for, or raise its time-limit in ci-steps.yaml"));
+                end = End(
+                    null,
+                    new StepFailure("suite-timeout",
+                        $"the suite did not end within {Durations.Show(suite.TimeLimit)}; look at what it waited for, " +
+                        "or raise its time-limit in ci-steps.yaml"));
             }
             return end;
         }
@@ -118,7 +138,8 @@ internal sealed class SuiteRun(Ports world, StepContext context, IImages registr
         using var limit = new FinishingTime(DiagnosisLimit, DiagnosisLimitWhenCancelled, context.Time, cancel);
         try
         {
-            await cluster.DiagnoseAsync(ns, Path.Combine(context.Evidence.FolderOf(context.Step), "diagnosis", suite.Name), log, limit.Token);
+            await cluster.DiagnoseAsync(
+                ns, Path.Combine(context.Evidence.FolderOf(context.Step), "diagnosis", suite.Name), log, limit.Token);
         }
         catch (OperationCanceledException)
         {
@@ -126,7 +147,8 @@ internal sealed class SuiteRun(Ports world, StepContext context, IImages registr
         }
     }
 
-    private async Task CleanAsync(ITestCluster cluster, string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels, CancellationToken cancel)
+    private async Task CleanAsync(
+        ITestCluster cluster, string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels, CancellationToken cancel)
     {
         var time = cancel.IsCancellationRequested ? CleanLimitWhenCancelled : CleanLimit;
         using var limit = new FinishingTime(CleanLimit + TimeSpan.FromSeconds(2), CleanLimitWhenCancelled
@@ -145,21 +167,27 @@ internal sealed class SuiteRun(Ports world, StepContext context, IImages registr
         }
     }
 
-    private async Task<SuiteEnd> DeployAndTestAsync(ITestbed testbed, ITestCluster cluster, string ns, IReadOnlyDictionary<string, string> labels, CancellationToken cancel)
+    private async Task<SuiteEnd> DeployAndTestAsync(
+        ITestbed testbed, ITestCluster cluster, string ns, IReadOnlyDictionary<string, string> labels, CancellationToken cancel)
     {
         ManifestSet Here(ManifestSet set) => set.Into(ns, testbed.Scope, labels);
         // Read through once with the real namespace: what reaches outside a fenced testbed is refused before anything is made.
-        var everything = deployment.Dependents.Select(each => each.Manifests).Concat(deployment.Services.Select(each => each.New)).Aggregate(deployment.First, (sum, next) => sum.And(next));
+        var everything = deployment.Dependents.Select(each => each.Manifests)
+            .Concat(deployment.Services.Select(each => each.New))
+            .Aggregate(deployment.First, (sum, next) => sum.And(next));
         WriteLocked(Here(everything));
 
-        await cluster.PrepareAsync(ns, testbed.Scope, labels, context.Time.GetUtcNow() + suite.TimeLimit + TimeSpan.FromMinutes(10), cancel);
-        if (deployment.First.Items.Count > 0 && await cluster.ApplyAsync(Here(deployment.First), cancel) is { } denied) return Failed(denied);
+        await cluster.PrepareAsync(
+            ns, testbed.Scope, labels, context.Time.GetUtcNow() + suite.TimeLimit + TimeSpan.FromMinutes(10), cancel);
+        if (deployment.First.Items.Count > 0 && await cluster.ApplyAsync(Here(deployment.First), cancel) is { } denied)
+            return Failed(denied);
         if (await DependentsAsync(cluster, ns, Here, cancel) is { } unready) return Failed(unready);
         if (await ServicesAsync(cluster, ns, Here, cancel) is { } failure) return Failed(failure);
         return await TestAsync(testbed, cluster, ns, Here, cancel);
     }
 
-    private async Task<StepFailure?> DependentsAsync(ITestCluster cluster, string ns, Func<ManifestSet, ManifestSet> here, CancellationToken cancel)
+    private async Task<StepFailure?> DependentsAsync(
+        ITestCluster cluster, string ns, Func<ManifestSet, ManifestSet> here, CancellationToken cancel)
     {
         foreach (var (dependent, manifests) in deployment.Dependents)
         {
@@ -173,21 +201,30 @@ internal sealed class SuiteRun(Ports world, StepContext context, IImages registr
             ? first with { Reason = "dependent-" + first.Reason } : null;
     }
 
-    private async Task<StepFailure?> ServicesAsync(ITestCluster cluster, string ns, Func<ManifestSet, ManifestSet> here, CancellationToken cancel)
+    private async Task<StepFailure?> ServicesAsync(
+        ITestCluster cluster, string ns, Func<ManifestSet, ManifestSet> here, CancellationToken cancel)
     {
         foreach (var each in deployment.Services.Where(each => each.Start is not null))
         {
             log.Info($"deploying {each.Service.Component.Name} as production runs it, {each.Service.BaseDigest}");
             var failure = await cluster.ApplyAsync(here(each.Start!), cancel)
                 ?? (await RollOutAsync(cluster, ns, each.Service.Workload,
-                    IntegrationPlan.ReleaseRepository(plan.Registry, each.Service.Component.Name).WithDigest(each.Service.BaseDigest!), cancel)).Failure;
+                    IntegrationPlan
+                        .ReleaseRepository(plan.Registry, each.Service.Component.Name)
+                        .WithDigest(each.Service.BaseDigest!),
+                    cancel)).Failure;
             // The old version may not live with what the change needs; the new one is what is judged.
-            if (failure is not null) log.Warning($"{each.Service.Component.Name} does not come up as production runs it, so the roll-out begins from there: {failure.Text}");
+            if (failure is not null)
+                log.Warning(
+                    $"{each.Service.Component.Name} does not come up as production runs it, so the roll-out begins from there: " +
+                    $"{failure.Text}");
         }
         foreach (var each in deployment.Services)
         {
             var image = each.Service.Image;
-            log.Info($"{(each.Start is null ? "deploying" : "rolling")} {each.Service.Component.Name} {(each.Start is null ? "at" : "to")} {image.Digest} ({image.Tag})");
+            log.Info(
+                $"{(each.Start is null ? "deploying" : "rolling")} {each.Service.Component.Name} " +
+                $"{(each.Start is null ? "at" : "to")} {image.Digest} ({image.Tag})");
             if (await cluster.ApplyAsync(here(each.New), cancel) is { } denied) return denied;
             var end = await RollOutAsync(cluster, ns, each.Service.Workload, each.Service.Pushed, cancel);
             if (end.Failure is { } failure) return failure;
@@ -196,13 +233,16 @@ internal sealed class SuiteRun(Ports world, StepContext context, IImages registr
         return null;
     }
 
-    private async Task<RolloutResult> RollOutAsync(ITestCluster cluster, string ns, WorkloadDefinition workload, ImageReference image, CancellationToken cancel)
+    private async Task<RolloutResult> RollOutAsync(
+        ITestCluster cluster, string ns, WorkloadDefinition workload, ImageReference image, CancellationToken cancel)
     {
         var digests = await registry.DigestsOfAsync(image, cancel);
-        return await cluster.RollOutAsync(new RolloutTarget(workload.Kind, ns, workload.Name, workload.Container, digests, workload.TimeLimit), log, cancel);
+        return await cluster.RollOutAsync(
+            new RolloutTarget(workload.Kind, ns, workload.Name, workload.Container, digests, workload.TimeLimit), log, cancel);
     }
 
-    private async Task<SuiteEnd> TestAsync(ITestbed testbed, ITestCluster cluster, string ns, Func<ManifestSet, ManifestSet> here, CancellationToken cancel)
+    private async Task<SuiteEnd> TestAsync(
+        ITestbed testbed, ITestCluster cluster, string ns, Func<ManifestSet, ManifestSet> here, CancellationToken cancel)
     {
         var started = context.Time.GetTimestamp();
         var tests = new SuiteTests(context, log, suite, plan.Registry, ns);
@@ -214,7 +254,8 @@ internal sealed class SuiteRun(Ports world, StepContext context, IImages registr
                 (reports.Count == 0 ? ", and they left no report" : ", and a report alone proves nothing")));
         if (exit == 0 && reports.Count > 0) reports = [TestReport.Join(suite.Name, reports).WithLaterPasses()];
         var verdict = TestVerdict.Of(exit ?? 1, reports);
-        var finished = new FinishedRun(suite.Name, suite.Name, TestReport.Join(suite.Name, reports), verdict, context.Time.GetElapsedTime(started));
+        var finished = new FinishedRun(
+            suite.Name, suite.Name, TestReport.Join(suite.Name, reports), verdict, context.Time.GetElapsedTime(started));
         TestMessages.Send(log, finished);
         // What the tests themselves say comes before how their pod ended.
         if (failure is not null && finished.Report.Failed == 0) return End(finished, failure);
@@ -232,7 +273,14 @@ internal sealed class SuiteRun(Ports world, StepContext context, IImages registr
     private SuiteEnd Failed(StepFailure failure) => End(null, failure);
 
     private SuiteEnd End(FinishedRun? tests, StepFailure? failure) => new(
-        new SuiteResult(suite.Name, [.. plan.Services.Select(service => service.Component.Name)], [.. served], [.. plan.Dependents.Select(each => each.Pinned)],
-            tests?.Report.Passed ?? 0, tests?.Report.Failed ?? 0, tests?.Report.Skipped ?? 0, failure is null),
+        new SuiteResult(
+            suite.Name,
+            [.. plan.Services.Select(service => service.Component.Name)],
+            [.. served],
+            [.. plan.Dependents.Select(each => each.Pinned)],
+            tests?.Report.Passed ?? 0,
+            tests?.Report.Failed ?? 0,
+            tests?.Report.Skipped ?? 0,
+            failure is null),
         tests, failure);
 }

@@ -12,7 +12,8 @@ internal sealed class SuiteTests(StepContext context, BuildLog log, SuiteDefinit
 {
     private readonly ReportFormat format = ReportFormats.Parse(suite.Tests.Format);
 
-    public async Task<(int? Exit, IReadOnlyList<TestReport> Reports, StepFailure? Failure)> RunJobAsync(ITestCluster cluster, Manifest job, CancellationToken cancel)
+    public async Task<(int? Exit, IReadOnlyList<TestReport> Reports, StepFailure? Failure)> RunJobAsync(
+        ITestCluster cluster, Manifest job, CancellationToken cancel)
     {
         log.Info($"running {job.Title}");
         var output = new OutputReport(format, $"log of {job.Title}");
@@ -27,7 +28,8 @@ internal sealed class SuiteTests(StepContext context, BuildLog log, SuiteDefinit
         return (result.ExitCode, report is null ? [] : [report], failure);
     }
 
-    public async Task<(int? Exit, IReadOnlyList<TestReport> Reports, StepFailure? Failure)> RunCommandAsync(string kubeconfig, CancellationToken cancel)
+    public async Task<(int? Exit, IReadOnlyList<TestReport> Reports, StepFailure? Failure)> RunCommandAsync(
+        string kubeconfig, CancellationToken cancel)
     {
         var command = suite.Tests.Command!;
         var output = new OutputReport(format, $"output of the tests of suite \"{suite.Name}\"", context.WorkTree);
@@ -47,7 +49,8 @@ internal sealed class SuiteTests(StepContext context, BuildLog log, SuiteDefinit
                 output.Add(line);
                 log.ProcessOutput(line);
             }
-            using var commands = new ConfiguredCommands(context, log, RegistryCredentials.Of(context, registry.Push, registry.Pull));
+            using var commands = new ConfiguredCommands(
+                context, log, RegistryCredentials.Of(context, registry.Push, registry.Pull));
             var running = commands.RunAsync(command, new(OnLine)
             {
                 Environment = new Dictionary<string, string> { ["KUBECONFIG"] = path, ["CISTEPS_NAMESPACE"] = ns },
@@ -70,7 +73,11 @@ internal sealed class SuiteTests(StepContext context, BuildLog log, SuiteDefinit
         var started = context.Time.GetTimestamp();
         var every = TimeSpan.FromSeconds(8);
         await using var news = context.Time.CreateTimer(_ => log.Progress(
-            $"the tests of suite \"{suite.Name}\" run for {Durations.Show(context.Time.GetElapsedTime(started))}{(output.RunningTest is { } test ? $", now {test}" : "")}"), null, every, every);
+            $"the tests of suite \"{suite.Name}\" run for " +
+            $"{Durations.Show(context.Time.GetElapsedTime(started))}{(output.RunningTest is { } test ? $", now {test}" : "")}"),
+            null,
+            every,
+            every);
         return await command;
     }
 }

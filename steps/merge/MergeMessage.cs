@@ -38,7 +38,8 @@ internal static partial class MergeMessage
         if (text.Split('\n').Contains(tested)) return text;
         var last = text[(text.LastIndexOf("\n\n", StringComparison.Ordinal) + 1)..];
         return text
-            + (Trailer().IsMatch(last.Trim().Split('\n')[^1]) && text.Contains("\n\n", StringComparison.Ordinal) ? "\n" : "\n\n") + tested;
+            + (Trailer().IsMatch(last.Trim().Split('\n')[^1]) && text.Contains("\n\n", StringComparison.Ordinal) ? "\n" : "\n\n")
+                + tested;
     }
 
     /// <summary>Trailers for who wrote it, beside the one who is the author already.</summary>

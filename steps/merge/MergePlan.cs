@@ -50,7 +50,8 @@ internal enum MergeMethod
 /// <param name="TestedTree">The tested commit's tree.</param>
 /// <param name="Merge">What merging gives; null when there is nothing to merge.</param>
 /// <param name="Overlap">Components that both this change and the target's new commits touch.</param>
-/// <param name="OtherCommits">The target's new commits, newest first: those that touch conflicting files when there are conflicts.</param>
+/// <param name="OtherCommits">The target's new commits, newest first: those that touch conflicting files when there are
+/// conflicts.</param>
 /// <param name="WhenMoved">What counts when the target has moved since the tests.</param>
 /// <param name="Lack">What the target's pipeline file at its tip asks for and the evidence does not show; null when it shows
 /// all.</param>
@@ -92,14 +93,24 @@ internal sealed record MergePlan(MergeAct Act, string Reason, string Text, Fault
     {
         var tested = ShortId.Of(facts.Tested);
         if (facts.TargetTip is null)
-            return Refuse("no-target", $"there is no branch \"{facts.Target}\" on the origin to merge into: push its first commit by hand", Fault.Environment);
+            return Refuse(
+                "no-target",
+                $"there is no branch \"{facts.Target}\" on the origin to merge into: push its first commit by hand",
+                Fault.Environment);
         if (facts.IsMerged)
             return new(MergeAct.Nothing, "", $"{tested} of \"{facts.Branch}\" is in \"{facts.Target}\" already, nothing to do");
         if (facts.BranchTip is null)
-            return Refuse("superseded", $"\"{facts.Branch}\" is gone from the origin: nobody wants it merged any more; push it again to start a new chain", Fault.Nobody);
+            return Refuse(
+                "superseded",
+                $"\"{facts.Branch}\" is gone from the origin: nobody wants it merged any more; " +
+                "push it again to start a new chain",
+                Fault.Nobody);
         if (facts.BranchTip != facts.Tested)
-            return Refuse("superseded", $"superseded by {ShortId.Of(facts.BranchTip)}: \"{facts.Branch}\" has moved on since this chain tested {tested}; " +
-                "the chain of the newer commit merges", Fault.Nobody);
+            return Refuse(
+                "superseded",
+                $"superseded by {ShortId.Of(facts.BranchTip)}: \"{facts.Branch}\" has moved on since this chain tested " +
+                $"{tested}; " +
+                    "the chain of the newer commit merges", Fault.Nobody);
         if (facts.TakenBack is { } taken)
             return Refuse("rewound", $"\"{facts.Target}\" was rewound to {ShortId.Of(facts.TargetTip)} while merge ran, and " +
                 $"{tested} has " +
@@ -117,31 +128,49 @@ internal sealed record MergePlan(MergeAct Act, string Reason, string Text, Fault
         if (facts.Merge is not { } merge)
             throw new ArgumentException("there is something to merge and no result of it", nameof(facts));
         if (merge.Tree is null)
-            return Refuse("conflict", $"\"{facts.Branch}\" and \"{facts.Target}\" both changed {Listed(merge.Conflicts.Select(path => $"\"{path}\""))}" +
-                (facts.OtherCommits.Count == 0 ? "" : $"; there by {Listed(facts.OtherCommits)}") + $": {Rebase(facts)}");
+            return Refuse(
+                "conflict",
+                $"\"{facts.Branch}\" and \"{facts.Target}\" both changed " +
+                $"{Listed(merge.Conflicts.Select(path => $"\"{path}\""))}" +
+                    (facts.OtherCommits.Count == 0 ? "" : $"; there by {Listed(facts.OtherCommits)}") + $": {Rebase(facts)}");
         if (facts.HasMoved && facts.Method == MergeMethod.FastForward)
             return Refuse("moved", $"\"{facts.Target}\" has moved to {ShortId.Of(facts.TargetTip)} since {tested} was tested, " +
                 $"and only a " +
                 $"fast-forward may land: {Rebase(facts)}");
         if (!facts.HasMoved || merge.Tree == facts.TestedTree)
-            return Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\" ({ShortId.Of(facts.TargetTip)}): the result is the tree that was tested");
+            return Land(
+                $"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\" ({ShortId.Of(facts.TargetTip)}): " +
+                "the result is the tree that was tested");
         return facts.WhenMoved switch
         {
-            WhenMoved.Retest => Refuse("moved", $"\"{facts.Target}\" has moved to {ShortId.Of(facts.TargetTip)} since {tested} was tested, and only what was tested as a whole may land: {Rebase(facts)}"),
+            WhenMoved.Retest =>
+                Refuse("moved",
+                    $"\"{facts.Target}\" has moved to {ShortId.Of(facts.TargetTip)} since {tested} was tested, " +
+                    $"and only what was tested as a whole may land: {Rebase(facts)}"),
             WhenMoved.Overlap when facts.Overlap.Count > 0 => Refuse("moved",
-                $"\"{facts.Target}\" has moved to {ShortId.Of(facts.TargetTip)} since {tested} was tested, and both changed {Listed(facts.Overlap.Select(name => $"\"{name}\""))}" +
+                $"\"{facts.Target}\" has moved to {ShortId.Of(facts.TargetTip)} since {tested} was tested, " +
+                $"and both changed {Listed(facts.Overlap.Select(name => $"\"{name}\""))}" +
                 (facts.OtherCommits.Count == 0 ? "" : $"; there by {Listed(facts.OtherCommits)}") + $": {Rebase(facts)}"),
-            WhenMoved.Overlap => Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\", which has moved to {ShortId.Of(facts.TargetTip)} since: " +
-                "nothing of the components that this change touches changed there; the release chain tests the result"),
-            _ => Land($"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\", which has moved to {ShortId.Of(facts.TargetTip)} since: there is no conflict; the release chain tests the result"),
+            WhenMoved.Overlap =>
+                Land(
+                    $"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\", " +
+                    $"which has moved to {ShortId.Of(facts.TargetTip)} since: " +
+                        "nothing of the components that this change touches changed there; the release chain tests the result"),
+            _ =>
+                Land(
+                    $"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\", " +
+                    $"which has moved to {ShortId.Of(facts.TargetTip)} since: there is no conflict; " +
+                    "the release chain tests the result"),
         };
     }
 
     private static MergePlan Land(string text) => new(MergeAct.Land, "", text);
 
-    private static MergePlan Refuse(string reason, string text, Fault fault = Fault.Change) => new(MergeAct.Refuse, reason, text, fault);
+    private static MergePlan Refuse(string reason, string text, Fault fault = Fault.Change) =>
+        new(MergeAct.Refuse, reason, text, fault);
 
-    private static string Rebase(MergeFacts facts) => $"rebase \"{facts.Branch}\" on \"{facts.Target}\" or merge \"{facts.Target}\" into it, and push";
+    private static string Rebase(MergeFacts facts) =>
+        $"rebase \"{facts.Branch}\" on \"{facts.Target}\" or merge \"{facts.Target}\" into it, and push";
 
     private static string Listed(IEnumerable<string> things)
     {

@@ -62,12 +62,20 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     {
         var identity = run.Identity;
         if (identity.IsTargetBranch)
-            return Outcome.Refused("default-branch", $"\"{identity.Branch}\" is the target branch itself; merge runs in the chain of a private branch ({run.Policy.Branches.Private})",
+            return Outcome.Refused(
+                "default-branch",
+                $"\"{identity.Branch}\" is the target branch itself; merge runs in the chain of a private branch " +
+                $"({run.Policy.Branches.Private})",
                 Fault.Environment);
         if (!run.Policy.Branches.IsPrivate(identity.Branch))
-            return Outcome.Refused("not-private", $"\"{identity.Branch}\" is not a private branch: its name does not fit \"{run.Policy.Branches.Private}\"; push the change to one that does");
+            return Outcome.Refused("not-private",
+                $"\"{identity.Branch}\" is not a private branch: its name does not fit \"{run.Policy.Branches.Private}\"; " +
+                "push the change to one that does");
         return identity.Dirty
-            ? Outcome.Refused("dirty", "the work tree has changes that are not committed, so what was tested is not what would be merged; commit them and run the chain",
+            ? Outcome.Refused(
+                "dirty",
+                "the work tree has changes that are not committed, so what was tested is not what would be merged; " +
+                "commit them and run the chain",
                 Fault.Environment)
             : null;
     }
@@ -154,8 +162,9 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         var commit = facts.Method == MergeMethod.FastForward ? identity.Commit
             : await Commit(facts, evidence).WriteAsync(run.Repository, signing, cancel);
         cancel.ThrowIfCancellationRequested();
-        context.Log.Progress($"attempt {attempt}: pushing {ShortId.Of(commit)} to \"{target}\", from {ShortId.Of(facts.TargetTip!)} " +
-            $"and from nowhere else");
+        context.Log.Progress(
+            $"attempt {attempt}: pushing {ShortId.Of(commit)} to \"{target}\", from {ShortId.Of(facts.TargetTip!)} " +
+                $"and from nowhere else");
         // A push that has begun may land whatever happens here: a stop waits for the answer, and what landed is the verdict.
         using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, TimeForThePush, context.Time, cancel);
         PushResult push;
@@ -165,8 +174,9 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         }
         catch (OperationCanceledException) when (finishing.Token.IsCancellationRequested)
         {
-            return Outcome.Cancelled($"stopped while {ShortId.Of(commit)} was pushed to \"{target}\", and the origin did not say " +
-                "whether it landed: run merge again, it reads what is there");
+            return Outcome.Cancelled(
+                $"stopped while {ShortId.Of(commit)} was pushed to \"{target}\", and the origin did not say " +
+                    "whether it landed: run merge again, it reads what is there");
         }
         switch (push.End)
         {
@@ -206,9 +216,10 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
-            return Outcome.Cancelled($"stopped after {ShortId.Of(commit)} was pushed to \"{target}\" ({said}) and before it was " +
-                $"read whether " +
-                "it is there: run merge again, it reads what is there");
+            return Outcome.Cancelled(
+                $"stopped after {ShortId.Of(commit)} was pushed to \"{target}\" ({said}) and before it was " +
+                    $"read whether " +
+                    "it is there: run merge again, it reads what is there");
         }
         var holds = tip is null ? $"\"{target}\" is gone" : $"\"{target}\" is at {ShortId.Of(tip)} without it";
         if (!isTaken && ++outages < MostOutages)
@@ -256,13 +267,18 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
 
     private async Task<Outcome> LandedAsync(MergeFacts facts, string commit, CancellationToken cancel)
     {
-        var outcome = Merged($"merged \"{facts.Branch}\" into \"{facts.Target}\" as {ShortId.Of(commit)}", facts.TargetTip!, commit, facts.TestedTree);
+        var outcome = Merged(
+            $"merged \"{facts.Branch}\" into \"{facts.Target}\" as {ShortId.Of(commit)}",
+            facts.TargetTip!,
+            commit,
+            facts.TestedTree);
         return await DeletedAsync(facts, outcome, cancel);
     }
 
     private async Task<Outcome> AlreadyAsync(MergeFacts facts, MergePlan plan, CancellationToken cancel)
     {
-        var (before, commit) = run.Repository.MergeThatBrought(facts.Tested, facts.TargetTip!) ?? (facts.TargetTip!, facts.TargetTip!);
+        var (before, commit) = run.Repository.MergeThatBrought(facts.Tested, facts.TargetTip!)
+            ?? (facts.TargetTip!, facts.TargetTip!);
         var outcome = Merged(plan.Text, before, commit, facts.TestedTree);
         return context.DryRun ? outcome : await DeletedAsync(facts, outcome, cancel);
     }
@@ -270,7 +286,9 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     private Outcome Merged(string text, string before, string commit, string testedTree) => Outcome.Done(text)
         .With("merge.commit", commit)
         .Attesting(PredicateTypes.StepOutcome, [], new Subject("git+" + run.Identity.Repository, "gitCommit", commit))
-        .HandingOver(new MergeHandOver(target, before, commit, run.Repository.TreeId(commit), testedTree), HandOverJson.Default.MergeHandOver);
+        .HandingOver(
+            new MergeHandOver(target, before, commit, run.Repository.TreeId(commit), testedTree),
+            HandOverJson.Default.MergeHandOver);
 
     private async Task<Outcome> DeletedAsync(MergeFacts facts, Outcome outcome, CancellationToken cancel)
     {
@@ -278,7 +296,8 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         try
         {
             var gone = await origin.DeleteAsync(facts.Branch, facts.Tested, cancel);
-            context.Log.Info(gone.End == PushEnd.Accepted ? $"removed \"{facts.Branch}\"" : $"\"{facts.Branch}\" stays: {gone.Text}");
+            context.Log.Info(
+                gone.End == PushEnd.Accepted ? $"removed \"{facts.Branch}\"" : $"\"{facts.Branch}\" stays: {gone.Text}");
         }
         catch (Exception failure) when (failure is UsageException or UnavailableException or OperationCanceledException)
         {

@@ -24,7 +24,10 @@ internal sealed record Destination(string Wave, ProductionTarget Target, Compone
 /// <summary>Which components go where, with manifests read from the commit.</summary>
 internal static class Destinations
 {
-    private static readonly IReadOnlyDictionary<string, string> Managed = new Dictionary<string, string> { [Labels.ManagedBy] = Cluster.FieldManager };
+    private static readonly IReadOnlyDictionary<string, string> Managed = new Dictionary<string, string>
+    {
+        [Labels.ManagedBy] = Cluster.FieldManager
+    };
 
     /// <summary>All places in the order of the waves.</summary>
     /// <param name="run">The run.</param>
@@ -34,8 +37,13 @@ internal static class Destinations
     /// <param name="until">The last wave that counts; null for all.</param>
     /// <param name="context">Where the manifests are.</param>
     /// <exception cref="UsageException">A manifest is missing or wrong.</exception>
-    public static IReadOnlyList<Destination> Of(ChainRun run, ProductionDefinition production, IReadOnlyList<CertifiedImage> images, IReadOnlySet<string>? wanted,
-        string? until, StepContext context)
+    public static IReadOnlyList<Destination> Of(
+        ChainRun run,
+        ProductionDefinition production,
+        IReadOnlyList<CertifiedImage> images,
+        IReadOnlySet<string>? wanted,
+        string? until,
+        StepContext context)
     {
         var places = new List<Destination>();
         var registry = RegistryPair.Parse(run.Policy.Registry.Push, run.Policy.Registry.Pull);
@@ -43,7 +51,8 @@ internal static class Destinations
             until is null || !production.Waves.Take(at).Any(before => before.Name == until)))
             foreach (var target in wave.Targets.Where(target => wanted?.Contains(target.Name) != false)
                 .Select(target => WithSecrets(target, context)).ToList())
-                foreach (var component in run.Change.Components.Where(component => component.Workload is not null && target.Components.Contains(component.Name)))
+                foreach (var component in run.Change.Components.Where(
+                    component => component.Workload is not null && target.Components.Contains(component.Name)))
                     if (images.FirstOrDefault(image => image.Component == component.Name) is { } image)
                     {
                         var pushed = ImageReference.Of(image.Repository, image.Digest);
@@ -58,15 +67,22 @@ internal static class Destinations
     private static ProductionTarget WithSecrets(ProductionTarget target, StepContext context)
     {
         if (target.Gate is not { Headers.Count: > 0 } gate) return target;
-        return target with { Gate = gate with { Headers = gate.Headers.ToDictionary(header => header.Key, header =>
-            Value(header.Key, header.Value)) } };
+        return target with
+        {
+            Gate = gate with
+            {
+                Headers = gate.Headers.ToDictionary(header => header.Key, header =>
+            Value(header.Key, header.Value))
+            }
+        };
 
         string Value(string name, string written)
         {
             if (!written.StartsWith("env:", StringComparison.Ordinal)) return written;
             if (context.Options.Environment.GetValueOrDefault(written[4..]) is not { Length: > 0 } value)
-                throw new UsageException($"the gate of the production target \"{target.Name}\" takes its header \"{name}\" from " +
-                    $"the environment variable {written[4..]}, which is not set");
+                throw new UsageException(
+                    $"the gate of the production target \"{target.Name}\" takes its header \"{name}\" from " +
+                        $"the environment variable {written[4..]}, which is not set");
             context.Log.Mask.Add(value);
             return value;
         }
@@ -118,7 +134,9 @@ internal sealed class OpenTargets(Ports world, StepContext context) : IDisposabl
     {
         if (open.TryGetValue(target.Kubeconfig, out var known)) return known;
         if (target.FindKubeconfig(context.Options.Environment) is not { } kubeconfig)
-            throw new UsageException($"the target \"{target.Name}\" takes its kubeconfig from the environment variable {target.Kubeconfig}, which is not set; set it to the path of the kubeconfig, or to its content");
+            throw new UsageException(
+                $"the target \"{target.Name}\" takes its kubeconfig from the environment variable {target.Kubeconfig}, " +
+                "which is not set; set it to the path of the kubeconfig, or to its content");
         return open[target.Kubeconfig] = await world.Connect(kubeconfig, context.Log, context.Time, cancel);
     }
 

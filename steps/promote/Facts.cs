@@ -34,8 +34,12 @@ internal sealed class Facts(IImages registry, OpenTargets clusters, IReadOnlyLis
         // Asked only where it decides: whether what is there serves.
         var missing = live?.Digest == place.Image.Digest
             ? await cluster.LookAsync(await TargetAsync(place, place.Image.Digest, cancel), cancel) : null;
-        return new DestinationFacts(place.Wave, place.Target, place.Component, live, place.Manifests.Fingerprint()) { History =
-            history, Missing = missing };
+        return new DestinationFacts(place.Wave, place.Target, place.Component, live, place.Manifests.Fingerprint())
+        {
+            History =
+            history,
+            Missing = missing
+        };
     }
 
     /// <summary>What is to be rolled out in a place, with all names that nodes may have for the digest. They are read before

@@ -87,8 +87,12 @@ internal sealed class History(Cluster cluster, string ns)
                     {
                         ["apiVersion"] = "v1",
                         ["kind"] = "ConfigMap",
-                        ["metadata"] = new JsonObject { ["name"] = Name, ["namespace"] = ns,
-                            ["labels"] = new JsonObject { [Labels.ManagedBy] = Cluster.FieldManager } },
+                        ["metadata"] = new JsonObject
+                        {
+                            ["name"] = Name,
+                            ["namespace"] = ns,
+                            ["labels"] = new JsonObject { [Labels.ManagedBy] = Cluster.FieldManager }
+                        },
                         ["data"] = new JsonObject { [component] = text },
                     }, cancel);
                     return;

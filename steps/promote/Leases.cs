@@ -165,8 +165,12 @@ internal sealed class TargetLease : IHold
                 {
                     ["apiVersion"] = Kinds.Lease.ApiVersion,
                     ["kind"] = Kinds.Lease.Name,
-                    ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = ns,
-                        ["labels"] = new JsonObject { [Labels.ManagedBy] = Cluster.FieldManager } },
+                    ["metadata"] = new JsonObject
+                    {
+                        ["name"] = name,
+                        ["namespace"] = ns,
+                        ["labels"] = new JsonObject { [Labels.ManagedBy] = Cluster.FieldManager }
+                    },
                     ["spec"] = spec,
                 }, cancel);
             }

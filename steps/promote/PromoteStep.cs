@@ -108,7 +108,8 @@ internal sealed class PromoteStep(Ports world, StepContext context)
                 .Select(right => $"{right} (target \"{place.Target.Name}\")"));
         if (lack.Count > 0)
             throw new UsageException("the kubeconfig of production lacks rights that promote needs, so nothing was touched: " +
-                $"{string.Join(", ", lack.Distinct())}; give its user those") { Fault = Fault.Environment };
+                $"{string.Join(", ", lack.Distinct())}; give its user those")
+            { Fault = Fault.Environment };
     }
 
     private async Task<Outcome> ShowHistoryAsync(ChainRun run, CancellationToken cancel)

@@ -262,8 +262,9 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
         var when = current is null ? "while a wave soaked"
             : $"while {current.Image.Component} was rolled out to {current.Destination.Target.Name}";
         return await EndAsync(plan,
-            Outcome.Cancelled($"stopped {when}; {(said.Count + failed.Count == 0 ? "nothing was rolled out" : string.Join("; ", said))}" +
-            (failed.Count == 0 ? "" : $"; NOT back: {string.Join("; ", failed)}") + "; run promote again to go on"));
+            Outcome.Cancelled(
+                $"stopped {when}; {(said.Count + failed.Count == 0 ? "nothing was rolled out" : string.Join("; ", said))}" +
+                (failed.Count == 0 ? "" : $"; NOT back: {string.Join("; ", failed)}") + "; run promote again to go on"));
     }
 
     // An outage is not a verdict: nothing is taken back or barred, and the next run finds out.
@@ -276,7 +277,8 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
             if (gone.Reason != "lease-lost") await records.TryWriteAsync(facts.Of(move.Destination),
                 Entry(move, Results.Unknown), new Patience(Min(TimeForHistory, move.Destination.Component.Workload!.TimeLimit),
                 log, context.Time), limit.Token);
-            at = $"; whether {move.Destination.Title} serves {move.Image.Digest} is unknown: nothing was taken back and nothing " +
+            at = $"; whether {move.Destination.Title} serves {move.Image.Digest} is unknown: " +
+                "nothing was taken back and nothing " +
                 "barred";
         }
         return await EndAsync(plan, Outcome.Unavailable(gone.Reason,

@@ -101,7 +101,10 @@ internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IRe
                     isOwn: true).Returns.Any(back => back.IsNeeded))).ToList();
             return Refuse("barred", $"{barred.Image.Component} at {barred.Image.Digest} is barred: an earlier roll-out of it " +
                 $"failed and was rolled back (tag \"{BarTag(barred.Image.Digest)}\" in \"{barred.Image.Repository}\"); fix the " +
-                $"change, or allow this digest by name with --allow-barred {barred.Image.Digest}", Fault.Change) with { HalfBack = half };
+                $"change, or allow this digest by name with --allow-barred {barred.Image.Digest}", Fault.Change) with
+            {
+                HalfBack = half
+            };
         }
         var behind = images.Where(facts => facts.Tagged != facts.Image.Digest).ToList();
         if (behind.Find(facts => !Of(facts, places)
@@ -115,7 +118,8 @@ internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IRe
             var live = place.Live;
             var drift = live is { Recorded: { } recorded, Digest: var digest } && digest != recorded
                 ? $"{place.Component.Name} in {place.Target.Name} was promoted at {recorded} and runs " +
-                    $"{digest ?? "an image without digest"}: somebody changed it by hand; that is what a rollback would go back " +
+                    $"{digest ?? "an image without digest"}: somebody changed it by hand; " +
+                    "that is what a rollback would go back " +
                     "to" : null;
             var isThere = live is not null && live.Digest == image.Digest && live.Recorded == image.Digest
                 && live.Fingerprint == place.Fingerprint;
@@ -155,7 +159,8 @@ internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IRe
             : Refuse("tag-moved",
                 $"the tag \"{image.ProductionTag}\" of \"{image.Repository}\" points to " +
                 $"{tagged}{(facts.TaggedCommit is null ? "" : $" of commit {ShortId.OrUnknown(facts.TaggedCommit)}")}, not to " +
-                $"{image.Digest} that certify handed over; somebody moved it back, so certify again what should run", Fault.World);
+                $"{image.Digest} that certify handed over; somebody moved it back, " +
+                "so certify again what should run", Fault.World);
     }
 
     private static PromotionPlan Refuse(string reason, string text, Fault fault) =>

@@ -63,13 +63,15 @@ internal sealed class Records(StepContext context, ChainRun run, OpenTargets clu
                     : "never promoted");
             }
             catch (Exception broken) when (
-                broken is UnavailableException or UsageException or RefusedException or ClusterApiException or OperationCanceledException)
+                broken is UnavailableException or UsageException or RefusedException or ClusterApiException
+                    or OperationCanceledException)
             {
                 context.Log.Warning($"it is not known what {place.Component.Name} runs in {place.Target.Name} now: " +
                     $"{broken.Message}");
             }
             state.Add(new PromotedWorkload(place.Component.Name, place.Target.Name, digest,
-                previous.GetValueOrDefault(place)) { State = said });
+                previous.GetValueOrDefault(place))
+            { State = said });
         }
         return state;
     }

@@ -20,8 +20,13 @@ internal static class Rights
         foreach (var (group, resource, verbs) in Always) needs.AddRange(verbs.Select(verb =>
             (group, resource, verb, (string?)place.Target.Namespace)));
         var workload = Kinds.Workload(place.Component.Workload!.Kind);
-        var revisions = place.Component.Workload.Kind switch { "Deployment" => Kinds.ReplicaSet, "DaemonSet" =>
-            Kinds.ControllerRevision, _ => null };
+        var revisions = place.Component.Workload.Kind switch
+        {
+            "Deployment" => Kinds.ReplicaSet,
+            "DaemonSet" =>
+            Kinds.ControllerRevision,
+            _ => null
+        };
         foreach (var kind in new[] { workload, revisions }.OfType<Kind>())
             needs.AddRange(((string[])["list", "watch"])
                 .Select(verb => (kind.Group, kind.Plural, verb, (string?)place.Target.Namespace)));
@@ -36,6 +41,10 @@ internal static class Rights
         var answers = await Task.WhenAll(needs.Distinct().Select(async need =>
             (need, May: await cluster.MayAsync(need.Verb, need.Group, need.Resource, need.Namespace, cancel))));
         return [.. answers.Where(answer => !answer.May)
-            .Select(answer => $"{answer.need.Verb} {answer.need.Resource}{(answer.need.Group.Length == 0 ? "" : "." + answer.need.Group)}")];
+            .Select(
+                answer =>
+                    $"{answer.need.Verb} {answer.need.Resource}{(answer.need.Group.Length == 0
+                        ? ""
+                        : "." + answer.need.Group)}")];
     }
 }

@@ -73,7 +73,8 @@ internal sealed class RollBack(StepContext context, ChainRun run, IImages regist
         if (running.Count == 0) return null;
         if (running.Count > 1)
             throw new UsageException($"{component.Name} runs {string.Join(" and ", running)} in different targets; roll one of " +
-                "them back with --target") { Fault = Fault.Environment };
+                "them back with --target")
+            { Fault = Fault.Environment };
         var definition = run.Policy.Registry;
         var release = ImageName.Repository(definition.Push, definition.BranchPrefix, component.Name, isDefaultBranch: true);
         return new CertifiedImage(component.Name, release.Repository,

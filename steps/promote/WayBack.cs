@@ -204,8 +204,9 @@ internal sealed class WayBack(StepContext context, ChainRun run, IImages registr
                 }
                 else if (await patience.AskAsync(token => registry.TagAsync(reference, goal, image.Digest, token), cancel))
                     said.Add($"\"{tag}\" points to {goal} again");
-                else failed.Add($"\"{reference}\" could not be moved back to {goal}: somebody moved it, or that image is not in " +
-                    "the registry");
+                else
+                    failed.Add($"\"{reference}\" could not be moved back to {goal}: somebody moved it, or that image is not in " +
+                        "the registry");
             }
             catch (Exception broken) when (IsOutside(broken))
             {

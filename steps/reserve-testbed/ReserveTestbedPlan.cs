@@ -9,7 +9,8 @@ namespace CiSteps.ReserveTestbed;
 /// <param name="Held">Testbeds that the chain holds already for one of them.</param>
 /// <param name="Superfluous">Claims of the chain for suites that need not run (any more).</param>
 /// <param name="Reason">Why these suites and no others.</param>
-internal sealed record ReserveTestbedPlan(IReadOnlyList<TestbedWish> Wishes, IReadOnlyList<HeldTestbed> Held, IReadOnlyList<string> Superfluous, string Reason)
+internal sealed record ReserveTestbedPlan(
+    IReadOnlyList<TestbedWish> Wishes, IReadOnlyList<HeldTestbed> Held, IReadOnlyList<string> Superfluous, string Reason)
 {
     /// <summary>Whether everything that is needed is held.</summary>
     public bool IsEmpty => Held.Count == Wishes.Count && Superfluous.Count == 0;
@@ -43,7 +44,8 @@ internal sealed record ReserveTestbedPlan(IReadOnlyList<TestbedWish> Wishes, IRe
     public override string ToString() => Wishes.Count == 0
         ? $"nothing to reserve: {Reason}"
         : $"{Reason}: " + string.Join(", ", Wishes.Select(wish => Held.FirstOrDefault(one => one.Suite == wish.Suite) is { } held
-            ? $"suite \"{wish.Suite}\" already holds \"{held.Testbed}\" under lease {held.Lease}" : $"suite \"{wish.Suite}\" needs a testbed of class \"{wish.Class}\""))
+            ? $"suite \"{wish.Suite}\" already holds \"{held.Testbed}\" under lease {held.Lease}"
+                : $"suite \"{wish.Suite}\" needs a testbed of class \"{wish.Class}\""))
           + (Superfluous.Count == 0 ? "" : $"; given back: {string.Join(", ", Superfluous)}");
 
     private static string Listed(IReadOnlyList<string> names) => string.Join(", ", names.Select(name => $"\"{name}\""));

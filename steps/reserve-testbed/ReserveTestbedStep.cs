@@ -16,7 +16,8 @@ internal sealed class ReserveTestbedStep(StepContext context, Func<StepContext, 
         if (context.Options.Get(ReserveTestbedCommand.GiveBack)) return await ReleaseAsync(run, cancel);
         if (await run.SupersededAsync(cancel) is { } superseded) return superseded;
         if (!context.Evidence.TryReadDone("image-build", out var built, out var why))
-            return Outcome.Refused("no-evidence", $"it is not known which images were built: {why}; run image-build first", Fault.Environment);
+            return Outcome.Refused(
+                "no-evidence", $"it is not known which images were built: {why}; run image-build first", Fault.Environment);
         var images = built.RequiredHandOverAs(HandOverJson.Default.ImageBuildHandOver).Images;
         var changed = await run.ChangedSuitesAsync(cancel);
         if (ReserveTestbedPlan.Needed(run.Policy, images, changed).Count == 0)
@@ -54,5 +55,6 @@ internal sealed class ReserveTestbedStep(StepContext context, Func<StepContext, 
         Outcome.Done(text).HandingOver(new ReserveHandOver(held), HandOverJson.Default.ReserveHandOver);
 
     private static string Listed(IReadOnlyList<HeldTestbed> held) =>
-        string.Join(", ", held.Select(one => $"\"{one.Testbed}\" for suite \"{one.Suite}\" (claim {one.Claim}, lease {one.Lease})"));
+        string.Join(
+            ", ", held.Select(one => $"\"{one.Testbed}\" for suite \"{one.Suite}\" (claim {one.Claim}, lease {one.Lease})"));
 }

@@ -30,7 +30,8 @@ internal sealed class PoolPage : IAsyncDisposable
         : IPEndPoint.TryParse(text, out var address) && text.Contains(':', StringComparison.Ordinal) ? address
         : throw new UsageException($"\"{text}\" is not an address to listen on; give one like 127.0.0.1:8087, or off");
 
-    public static async Task<PoolPage> StartAsync(IPEndPoint address, Cluster management, string ns, BuildLog log, CancellationToken cancel)
+    public static async Task<PoolPage> StartAsync(
+        IPEndPoint address, Cluster management, string ns, BuildLog log, CancellationToken cancel)
     {
         // Nothing is read from files or variables of the folder that this happens to run in.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -86,10 +87,18 @@ internal sealed class PoolPage : IAsyncDisposable
                     await WriteAsync(http, 200, "text/plain", "ok\n");
                     break;
                 case "/api/testbeds":
-                    await WriteAsync(http, 200, "application/json", JsonSerializer.Serialize((await ReadAsync()).Testbeds, PoolJson.Default.IReadOnlyListTestbedStatus));
+                    await WriteAsync(
+                        http,
+                        200,
+                        "application/json",
+                        JsonSerializer.Serialize((await ReadAsync()).Testbeds, PoolJson.Default.IReadOnlyListTestbedStatus));
                     break;
                 case "/api/claims":
-                    await WriteAsync(http, 200, "application/json", JsonSerializer.Serialize((await ReadAsync()).Claims, PoolJson.Default.IReadOnlyListClaimStatus));
+                    await WriteAsync(
+                        http,
+                        200,
+                        "application/json",
+                        JsonSerializer.Serialize((await ReadAsync()).Claims, PoolJson.Default.IReadOnlyListClaimStatus));
                     break;
                 default:
                     await WriteAsync(http, 404, "text/plain", "there are: / /api/testbeds /api/claims /healthz\n");
@@ -146,7 +155,9 @@ internal sealed class PoolPage : IAsyncDisposable
     {
         var place = claim.Position > 0 ? claim.Position.ToString(CultureInfo.InvariantCulture) : "";
         return Html.Of($"""
-            <tr><td>{claim.Name}<td>{claim.Class}<td class="{claim.Phase}">{claim.Phase}{(claim.PickedUp ? ", in use" : "")}<td>{place}
+            <tr><td>{claim.Name}<td>{claim.Class}<td class="{claim.Phase}">{claim.Phase}{(claim.PickedUp
+                ? ", in use"
+                : "")}<td>{place}
             <td>{claim.Testbed}<td>{claim.Who}<td>{claim.Priority}<td>{StatusTable.Ago(now, claim.Created)}
             <td>{claim.Until?.ToLocalTime().ToString("HH:mm", CultureInfo.InvariantCulture)}<td>{claim.Message}</tr>
 

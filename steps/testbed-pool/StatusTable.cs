@@ -22,7 +22,8 @@ internal static class StatusTable
     }
 
     /// <summary>How long ago that was, in whole seconds; <c>-</c> when it is not known.</summary>
-    public static string Ago(DateTimeOffset now, DateTimeOffset? then) => then is { } moment ? Durations.ShowWhole(now - moment) : "-";
+    public static string Ago(DateTimeOffset now, DateTimeOffset? then) =>
+        then is { } moment ? Durations.ShowWhole(now - moment) : "-";
 
     private static string[] Row(TestbedStatus testbed, DateTimeOffset now) =>
     [

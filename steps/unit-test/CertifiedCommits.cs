@@ -10,7 +10,9 @@ internal sealed class CertifiedCommits(StepContext context, ChainRun run) : ICer
     public async Task<(string? Commit, string Why)> FindAsync(string component, int major, CancellationToken cancel)
     {
         var registry = run.Policy.Registry;
-        var reference = ImageName.Repository(registry.Push, registry.BranchPrefix, component, isDefaultBranch: true).WithTag(ImageName.ProductionTag(major));
+        var reference = ImageName
+            .Repository(registry.Push, registry.BranchPrefix, component, isDefaultBranch: true)
+            .WithTag(ImageName.ProductionTag(major));
         RegistryImage? image;
         try
         {
@@ -23,7 +25,8 @@ internal sealed class CertifiedCommits(StepContext context, ChainRun run) : ICer
             return (null, $"the last certified commit is not known: {failure.Message}");
         }
         if (image is null) return (null, $"\"{reference}\" does not exist yet");
-        if (image.Label(ImageName.RevisionLabel) is not { Length: > 0 } revision) return (null, $"\"{reference}\" has no label {ImageName.RevisionLabel}");
+        if (image.Label(ImageName.RevisionLabel) is not { Length: > 0 } revision)
+            return (null, $"\"{reference}\" has no label {ImageName.RevisionLabel}");
         if (await run.FindCommitAsync(revision, cancel) is not { } commit) return (null,
             $"neither this clone nor the target branch has the certified commit {revision}");
         return (commit, $"certified at {ShortId.Of(commit)}");

@@ -29,8 +29,11 @@ internal static class CommandLine
         if (Script(command) is { } script) return WithScript(command, script.TrimEnd() + (IsNpm(script) ? " -- " : " ")
             + Quote(arguments));
         var end = command.Run.ToList().IndexOf("--");
-        if (command.Run[0] is "npm") return command with { Run = end < 0 ? [.. command.Run, "--", .. arguments]
-            : [.. command.Run, .. arguments] };
+        if (command.Run[0] is "npm") return command with
+        {
+            Run = end < 0 ? [.. command.Run, "--", .. arguments]
+            : [.. command.Run, .. arguments]
+        };
         return end < 0 ? command with { Run = [.. command.Run, .. arguments] }
             : command with { Run = [.. command.Run.Take(end), .. arguments, .. command.Run.Skip(end)] };
     }

@@ -3,11 +3,17 @@ using CiSteps.TestReports;
 
 namespace CiSteps.UnitTest;
 
-/// <summary>Whose report a file is. Components are tested at the same time: one must not take, or clear away, what another has just written.</summary>
+/// <summary>
+/// Whose report a file is. Components are tested at the same time: one must not take, or clear away, what another has just
+/// written.
+/// </summary>
 internal sealed class ReportOwners(string root, IReadOnlyList<PlannedComponent> tested)
 {
     private readonly List<(string Component, ReportFiles Files)> owners =
-        [.. tested.SelectMany(planned => planned.Runs.Where(run => run.Reports.Count > 0).Select(run => (planned.Component.Name, new ReportFiles(root, run.Reports))))];
+        [.. tested.SelectMany(
+            planned => planned.Runs
+                .Where(run => run.Reports.Count > 0)
+                .Select(run => (planned.Component.Name, new ReportFiles(root, run.Reports))))];
 
     /// <summary>Another component whose report globs name the file too; null when there is none.</summary>
     public string? Other(ComponentDefinition component, string path) =>

@@ -14,7 +14,8 @@ internal static partial class RetryFilter
     public static string? WhyNot(RetryDefinition retry, TestReport report)
     {
         var failing = report.Failing.ToList();
-        return failing.Count > retry.MostTests ? $"{failing.Count} tests failed, more than the {retry.MostTests} that are run again"
+        return failing.Count > retry.MostTests
+            ? $"{failing.Count} tests failed, more than the {retry.MostTests} that are run again"
             : failing.Find(test => NoSingleTest().IsMatch(test.Name)) is { } part
                 ? $"\"{part.FullName}\" is not a single test, so nothing is run again"
             : null;
@@ -59,36 +60,39 @@ internal static partial class RetryFilter
     /// <summary>The command for all tests but these; null where the framework has no filter for that here.</summary>
     public static CommandDefinition? Exclude(Runner runner, CommandDefinition command, IReadOnlyList<TestCase> tests) =>
         runner.Name switch
-    {
-        "dotnet" => CommandLine.Append(command,
-            ["--filter", string.Join('&', tests.Select(MethodOf).Distinct()
+        {
+            "dotnet" => CommandLine.Append(command,
+                ["--filter", string.Join('&', tests.Select(MethodOf).Distinct()
                 .Select(name => "FullyQualifiedName!" + DotNet(name)["FullyQualifiedName".Length..]))]),
-        // A class's name alone would leave out all of it.
-        "maven" when tests.All(test => test.ClassName is not null) => CommandLine.Append(command,
-            ["-Dtest=" + string.Join(',', tests.Select(test => $"!{test.ClassName}#{Method(test)}")
+            // A class's name alone would leave out all of it.
+            "maven" when tests.All(test => test.ClassName is not null) => CommandLine.Append(command,
+                ["-Dtest=" + string.Join(',', tests.Select(test => $"!{test.ClassName}#{Method(test)}")
                 .Distinct()), "-DfailIfNoTests=false", "-Dsurefire.failIfNoSpecifiedTests=false"]),
-        "jest" => CommandLine.Append(command, ["--testNamePattern=" + NoneOf(tests.Select(test => test.Name))]),
-        "vitest" => CommandLine.Append(command,
-            ["--testNamePattern=" + NoneOf(tests.Select(test => test.Name.Replace(" > ", " ", StringComparison.Ordinal)))]),
-        // A suite's name and the test's, as node itself puts them together.
-        "node" => CommandLine.After(command, "--test", [.. tests.Select(test => "--test-skip-pattern=^"
+            "jest" => CommandLine.Append(command, ["--testNamePattern=" + NoneOf(tests.Select(test => test.Name))]),
+            "vitest" => CommandLine.Append(command,
+                ["--testNamePattern=" + NoneOf(tests.Select(test => test.Name.Replace(" > ", " ", StringComparison.Ordinal)))]),
+            // A suite's name and the test's, as node itself puts them together.
+            "node" => CommandLine.After(command, "--test", [.. tests.Select(test => "--test-skip-pattern=^"
             + JavaScript(string.Join(' ', test.Suites.Append(test.Name))) + "$").Distinct()]),
-        "mocha" => CommandLine.Append(command, ["--grep=" + NoneOf(tests.Select(test => test.Name))]),
-        "gtest" => CommandLine.Append(command,
-            ["--gtest_filter=-" + string.Join(':', tests.Select(test => test.FullName).Distinct())]),
-        _ => null,
-    };
+            "mocha" => CommandLine.Append(command, ["--grep=" + NoneOf(tests.Select(test => test.Name))]),
+            "gtest" => CommandLine.Append(command,
+                ["--gtest_filter=-" + string.Join(':', tests.Select(test => test.FullName).Distinct())]),
+            _ => null,
+        };
 
     /// <summary>A second command for failed tests that the first did not reach; null where there is none.</summary>
     public static CommandDefinition? Widen(RetryDefinition retry, CommandDefinition command, IReadOnlyList<TestCase> missed) =>
-        // In node a test inside of a test is reached only through its parents; inside of a suite it is reached by itself, and the suite's name would run all of it.
+        // In node a test inside of a test is reached only through its parents; inside of a suite it is reached by itself, and the
+        // suite's name would run all of it.
         retry is { Framework: "node", Filter.Count: 0 } && missed.Any(test => test.Suites.Count > 0)
             ? CommandLine.After(command, "--test", NodePatterns(missed.SelectMany(test => test.Suites.Append(test.Name)))) : null;
 
-    private static string[] NodePatterns(IEnumerable<string> names) => [.. names.Distinct().Select(name => $"--test-name-pattern=(^|\\s){JavaScript(name)}$")];
+    private static string[] NodePatterns(IEnumerable<string> names) =>
+        [.. names.Distinct().Select(name => $"--test-name-pattern=(^|\\s){JavaScript(name)}$")];
 
     // At the end of the full name: whether a report's name has the suites in it depends on the reporter's settings.
-    private static string AnyOf(IEnumerable<string> names) => "(^|\\s)(" + string.Join('|', names.Select(JavaScript).Distinct()) + ")$";
+    private static string AnyOf(IEnumerable<string> names) =>
+        "(^|\\s)(" + string.Join('|', names.Select(JavaScript).Distinct()) + ")$";
 
     private static string NoneOf(IEnumerable<string> names) => "^(?!(.*\\s)?("
         + string.Join('|', names.Select(JavaScript).Distinct()) + ")$)";
@@ -108,20 +112,28 @@ internal static partial class RetryFilter
     private static string MethodOf(TestCase test)
     {
         var method = Method(test);
-        return test.ClassName is null || method.StartsWith(test.ClassName + ".", StringComparison.Ordinal) ? method : test.ClassName + "." + method;
+        return test.ClassName is null || method.StartsWith(test.ClassName + ".", StringComparison.Ordinal)
+            ? method
+            : test.ClassName + "." + method;
     }
 
     // Without parameters: filters by name do not take them alike, and a row too many does no harm.
     private static string Plain(string name) => name.IndexOfAny(['(', '[', '{', ' ']) is > 0 and var end ? name[..end] : name;
 
-    // "Contains", because NUnit's full names have parameters and xUnit's have none, and NUnit's adapter breaks on a name that ends in an escaped bracket.
-    private static string DotNet(string name) => "FullyQualifiedName~" + Regex.Replace(name, @"[\\()&|=!~]", match => "\\" + match.Value);
+    // "Contains", because NUnit's full names have parameters and xUnit's have none, and NUnit's adapter breaks on a name that
+    // ends in an escaped bracket.
+    private static string DotNet(string name) =>
+        "FullyQualifiedName~" + Regex.Replace(name, @"[\\()&|=!~]", match => "\\" + match.Value);
 
     private static string GoPattern(IReadOnlyList<TestCase> tests)
     {
         var names = tests.Select(test => test.Name.Split('/')).ToList();
         // A level that one of them does not have would filter away its own subtests.
         var depth = names.Min(levels => levels.Length);
-        return string.Join('/', Enumerable.Range(0, depth).Select(level => "^(" + string.Join('|', names.Select(levels => Regex.Escape(levels[level])).Distinct()) + ")$"));
+        return string.Join(
+            '/',
+            Enumerable
+                .Range(0, depth)
+                .Select(level => "^(" + string.Join('|', names.Select(levels => Regex.Escape(levels[level])).Distinct()) + ")$"));
     }
 }

@@ -26,7 +26,13 @@ internal sealed partial record Runner(string Name)
         ["go"] = ["-failfast", "--failfast", "-test.failfast"],
         ["gtest"] = ["--gtest_fail_fast", "--gtest_break_on_failure"],
         ["ctest"] = ["--stop-on-failure"],
-        ["dotnet"] = ["NUnit.StopOnError", "RunConfiguration.StopOnError", "xUnit.StopOnFail", "--maximum-failed-tests", "--stop-on-fail"],
+        ["dotnet"] = [
+            "NUnit.StopOnError",
+            "RunConfiguration.StopOnError",
+            "xUnit.StopOnFail",
+            "--maximum-failed-tests",
+            "--stop-on-fail"
+        ],
         ["maven"] = ["-ff", "--fail-fast"],
         ["cargo"] = ["--fail-fast"],
         ["phpunit"] = ["--stop-on-failure", "--stop-on-error", "--stop-on-defect"],
@@ -67,7 +73,8 @@ internal sealed partial record Runner(string Name)
     };
 
     /// <summary>
-    /// Whether a green run of just the failed tests says that the first run came to all others. A program that is not known may be
+    /// Whether a green run of just the failed tests says that the first run came to all others. A program that is not known may
+    /// be
     /// anything; node does not tell when a test file ends its process by itself after a failed test.
     /// </summary>
     public bool TryTellsAll => Name.Length > 0 && Name != "node";
@@ -146,7 +153,8 @@ internal sealed partial record Runner(string Name)
     /// code may be another's, or some of them may never have run.
     /// </summary>
     /// <param name="command">The command.</param>
-    /// <param name="workTree">Where its folder is: a file there that begins with <c>#!</c> is a script whatever its name is.</param>
+    /// <param name="workTree">Where its folder is: a file there that begins with <c>#!</c> is a script whatever its name
+    /// is.</param>
     public string? WhyNotItsOwn(CommandDefinition command, string workTree)
     {
         if (!CommandLine.IsOne(command))
@@ -204,7 +212,8 @@ internal sealed partial record Runner(string Name)
     [GeneratedRegex(@"^(\w+=\S*\s+)*(\S*/)?(pytest|py\.test|python[\d.]*\s+-m\s+pytest)(\s|$)")]
     private static partial Regex Pytest();
 
-    [GeneratedRegex(@"^(\w+=\S*\s+)*(\S*/)?((ba|da|z|k)?sh|busybox|env|npm|npx|yarn|pnpm|bun|g?make|ninja|just|task|bazel)(\s|$)" +
-        @"|^(\w+=\S*\s+)*\S+\.(sh|bash|py|pl|rb|cmd|bat|ps1)(\s|$)")]
+    [GeneratedRegex(
+        @"^(\w+=\S*\s+)*(\S*/)?((ba|da|z|k)?sh|busybox|env|npm|npx|yarn|pnpm|bun|g?make|ninja|just|task|bazel)(\s|$)" +
+            @"|^(\w+=\S*\s+)*\S+\.(sh|bash|py|pl|rb|cmd|bat|ps1)(\s|$)")]
     private static partial Regex Launcher();
 }

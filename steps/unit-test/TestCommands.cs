@@ -11,7 +11,11 @@ internal sealed class TestCommands(StepContext context, ChainRun run) : ITestCom
         new(context, context.Log, RegistryCredentials.Of(context, run.Change.Registry.Push, run.Change.Registry.Pull));
 
     public Task<int> RunAsync(
-        CommandDefinition command, IReadOnlyDictionary<string, string> environment, Action<string, bool> onLine, Action onOutput, CancellationToken cancel) =>
+        CommandDefinition command,
+        IReadOnlyDictionary<string, string> environment,
+        Action<string, bool> onLine,
+        Action onOutput,
+        CancellationToken cancel) =>
         commands.RunAsync(command, new(onLine) { OnOutput = onOutput, Defaults = environment }, cancel);
 
     public void Dispose() => commands.Dispose();

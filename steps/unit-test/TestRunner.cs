@@ -6,7 +6,13 @@ using CiSteps.TestReports;
 namespace CiSteps.UnitTest;
 
 /// <summary>One test run of one component: clears old reports, runs, reads, runs failed tests again, judges, tells.</summary>
-internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommands commands, ComponentDefinition component, TestRunDefinition definition, ReportOwners owners)
+internal sealed class TestRunner(
+    StepContext context,
+    ChainRun run,
+    ITestCommands commands,
+    ComponentDefinition component,
+    TestRunDefinition definition,
+    ReportOwners owners)
 {
     private readonly string title = component.UnitTests.Count == 1 ? component.Name : $"{component.Name} {definition.Name}";
     private readonly ReportFormat format = ReportFormats.Parse(definition.Format);
@@ -26,13 +32,20 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         verdict = WithLastLines(verdict, first);
         if (runner.Name == "maven" && first.Exit == 0 && verdict.Reason is "passed" or "disagreement"
             && first.Notes.FailedBuild is { } line)
-            verdict = Red("disagreement", $"{(report.Failed > 0 ? verdict.Text + "; " : "")}the command ended with exit code 0, " +
-                $"although Maven's build failed: it says \"{line}\"; let it run without --fail-never");
+            verdict = Red(
+                "disagreement",
+                $"{(report.Failed > 0 ? verdict.Text + "; " : "")}the command ended with exit code 0, " +
+                    $"although Maven's build failed: it says \"{line}\"; let it run without --fail-never");
         else if (CanBeExcused(first, verdict)) (report, verdict) = await ExcuseAsync(first, report, verdict, limit.Token, cancel);
         else if (verdict.Succeeded && report.Totals.Tolerated > 0)
             (report, verdict) = await ExcuseZeroAsync(first, report, verdict, limit.Token, cancel);
         verdict = Quarantine.Explain(verdict, report, definition.Quarantine, Today);
-        var finished = new FinishedRun(component.Name, component.UnitTests.Count == 1 ? "" : definition.Name, report, verdict, context.Time.GetElapsedTime(started));
+        var finished = new FinishedRun(
+            component.Name,
+            component.UnitTests.Count == 1 ? "" : definition.Name,
+            report,
+            verdict,
+            context.Time.GetElapsedTime(started));
         TestMessages.Send(context.Log, finished);
         if (!verdict.Succeeded) context.Log.Warning($"{title}: {verdict.Text}");
         foreach (var text in Quarantine.Remarks(report, definition.Quarantine, Today)) context.Log.Warning($"{title}: {text}");
@@ -78,18 +91,25 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         var zero = runner.EndsWithZero(command);
         if (zero && first.Exit != 0)
             return (report, Red("disagreement", $"the command ended with exit code {first.Exit}, although it goes on after " +
-                $"failed tests and ends with 0 then: something besides tests failed{(first.Notes.OutsideTests is { } told ? $" ({told})" : "")}"));
+                "failed tests and ends with 0 then: something besides tests " +
+                $"failed{(first.Notes.OutsideTests is { } told ? $" ({told})" : "")}"));
         if (zero && report.Failed > 0) verdict = Red("tests-failed", TestVerdict.Of(1, [report]).Text);
         // Exit code 0 although failures count.
         if (verdict.Reason != "tests-failed" && report.Failed > 0) return (report, verdict);
         if (!zero && first.Exit != 0 && !runner.SaysTestsFailed(first.Exit, report))
-            return (report, verdict with { Text = $"{verdict.Text}; exit code {first.Exit} says more than that tests failed, " +
-                "so nothing excuses it" });
+            return (report, verdict with
+            {
+                Text = $"{verdict.Text}; exit code {first.Exit} says more than that tests failed, " +
+                "so nothing excuses it"
+            });
         // What a program that is not known left out is seen in a whole run of it that is green.
         var wholeRunTells = runner.Name.Length == 0 && CommandLine.IsOne(command) && definition.Retry is not null;
         if (!zero && first.Exit != 0 && !wholeRunTells && runner.WhyNotItsOwn(command, context.WorkTree) is { } notOwn)
-            return (report, verdict with { Text = $"{verdict.Text}; exit code {first.Exit} of this command explains no failed " +
-                $"test: {notOwn}; let \"run\" start the test runner alone, and other programs in a run of their own" });
+            return (report, verdict with
+            {
+                Text = $"{verdict.Text}; exit code {first.Exit} of this command explains no failed " +
+                $"test: {notOwn}; let \"run\" start the test runner alone, and other programs in a run of their own"
+            });
         if (report.Failed > 0 && definition.Retry is { } retry)
         {
             if (RetryFilter.WhyNot(retry, report) is { } whyNot) context.Log.Info($"{title}: {whyNot}");
@@ -111,7 +131,8 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         return await WithoutAsync(excused, $"exit code {first.Exit}", report, green, limit, cancel);
     }
 
-    // The command says by itself that its failed tests fail nothing. That says that all tests ran only where it is the runner's own
+    // The command says by itself that its failed tests fail nothing. That says that all tests ran only where it is the runner's
+    // own
     // word: a script may have ended with 0 whatever it left out.
     private async Task<(TestReport Report, TestVerdict Verdict)> ExcuseZeroAsync(Attempt first, TestReport report,
         TestVerdict green, CancellationToken limit, CancellationToken cancel)
@@ -125,7 +146,8 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         return await WithoutAsync(tolerated, "exit code 0 of a script", report, green, limit, cancel);
     }
 
-    // A program that is not known, or a runner that hides that a test file ended early, may have left something out after its failed
+    // A program that is not known, or a runner that hides that a test file ended early, may have left something out after its
+    // failed
     // tests, and a run of just those does not show it.
     private async Task<(TestReport Report, TestVerdict Verdict)> WholeAsync(TestReport report, TestVerdict green,
         CancellationToken limit, CancellationToken cancel)
@@ -135,8 +157,10 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         var worth = WithLastLines(whole.Stopped ?? TestVerdict.Of(whole.Exit, whole.Reports), whole);
         if (worth.Succeeded && Unreached(whole) is null) return (WithUnseen(report, whole.Reports), green);
         return (WithNewFailures(report, whole.Reports),
-            Red(worth.Succeeded ? "incomplete" : worth.Reason, "the failed tests pass by themselves, but what stands behind them may " +
-                $"never have run, and a further run of everything was not green: {worth.Text}"));
+            Red(
+                worth.Succeeded ? "incomplete" : worth.Reason,
+                "the failed tests pass by themselves, but what stands behind them may " +
+                    $"never have run, and a further run of everything was not green: {worth.Text}"));
     }
 
     private string? Unreached(Attempt first)
@@ -173,7 +197,9 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         if (worth.Succeeded) return (WithUnseen(report, rest.Reports), green);
         return (WithNewFailures(report, rest.Reports),
             Red(worth.Reason, $"without the tests in quarantine the command fails too: {worth.Text}" +
-                (runner.Name == "node" && rest.Exit == 9 ? "; Node has --test-skip-pattern, which this needs, from 22.1 on" : "")));
+                (runner.Name == "node" && rest.Exit == 9
+                    ? "; Node has --test-skip-pattern, which this needs, from 22.1 on"
+                    : "")));
     }
 
     // What a runner says last before it dies is mostly why.
@@ -200,7 +226,8 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
     private static TestReport WithUnseen(TestReport report, IReadOnlyList<TestReport> later)
     {
         var known = report.Cases.Select(test => test.Identity).ToHashSet(StringComparer.Ordinal);
-        var added = later.SelectMany(one => one.Cases).Where(test => test.Outcome == TestOutcome.Passed && !known.Contains(test.Identity))
+        var added = later.SelectMany(one => one.Cases)
+            .Where(test => test.Outcome == TestOutcome.Passed && !known.Contains(test.Identity))
             .ToList();
         return added.Count == 0 ? report
             : TestReport.Join(report.Source, [report, new TestReport(report.Source, report.Format, added)]);
@@ -208,7 +235,8 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
 
     private DateOnly Today => DateOnly.FromDateTime(context.Time.GetUtcNow().UtcDateTime);
 
-    private async Task<TestReport> RetryAsync(RetryDefinition retry, TestReport report, CancellationToken limit, CancellationToken cancel)
+    private async Task<TestReport> RetryAsync(
+        RetryDefinition retry, TestReport report, CancellationToken limit, CancellationToken cancel)
     {
         for (var number = 2; number <= retry.Attempts; number++)
         {
@@ -229,7 +257,9 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
             if (!believed) break;
             if (ran.Count == 0)
             {
-                context.Log.Warning($"{title}: try {number} ran none of the failed tests; check \"retry\" of its unit tests in {run.Change.Source}");
+                context.Log.Warning(
+                    $"{title}: try {number} ran none of the failed tests; check \"retry\" of its unit tests in " +
+                    $"{run.Change.Source}");
                 break;
             }
             var seen = ran.ToLookup(test => test.Identity);
@@ -238,7 +268,8 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         return report;
     }
 
-    // Collects those of the wanted tests that ran again. A try is believed as a first run is: a runner that crashes, or ends with an error although all passed, is not.
+    // Collects those of the wanted tests that ran again. A try is believed as a first run is: a runner that crashes, or ends with
+    // an error although all passed, is not.
     private async Task<bool> TryAsync(CommandDefinition narrowed, IReadOnlyList<TestCase> wanted, int number, List<TestCase> ran,
         List<TestReport> all, CancellationToken limit, CancellationToken cancel)
     {
@@ -260,7 +291,9 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
             return false;
         }
         var names = wanted.Select(test => test.Identity).ToHashSet(StringComparer.Ordinal);
-        ran.AddRange(again.Reports.SelectMany(report => report.Cases).Where(test => test.Outcome != TestOutcome.Skipped && names.Contains(test.Identity)));
+        ran.AddRange(again.Reports
+            .SelectMany(report => report.Cases)
+            .Where(test => test.Outcome != TestOutcome.Skipped && names.Contains(test.Identity)));
         return true;
     }
 
@@ -280,11 +313,13 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         // What the run before, or the try before, of this component wrote.
         files.DeleteLeftovers(path => IsTracked(path) || owners.Other(component, path) is not null);
         var start = files.Begin();
-        var output = new OutputReport(definition.Reports.Count == 0 ? format : ReportFormat.Auto, $"the output of {title}", context.WorkTree);
+        var output = new OutputReport(
+            definition.Reports.Count == 0 ? format : ReportFormat.Auto, $"the output of {title}", context.WorkTree);
         var last = new LastLines();
         var notes = new RunnerNotes();
         using var silence = new CancellationTokenSource();
-        using var timer = context.Time.CreateTimer(_ => silence.Cancel(), null, definition.SilenceLimit, Timeout.InfiniteTimeSpan);
+        using var timer = context.Time.CreateTimer(
+            _ => silence.Cancel(), null, definition.SilenceLimit, Timeout.InfiniteTimeSpan);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, limit, silence.Token);
         var exit = 0;
         TestVerdict? stopped = null;
@@ -306,20 +341,27 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
             var culprit = running is not null ? $"; \"{running}\" was running"
                 : output.EndedTest is { } ended ? $"; the last test that ended was \"{ended}\"" : "";
             stopped = limit.IsCancellationRequested
-                ? new TestVerdict(false, "time-limit", $"stopped after its time limit of {Durations.Show(definition.TimeLimit)}{culprit}")
-                : new TestVerdict(false, "silent", $"stopped after {Durations.Show(definition.SilenceLimit)} without output{culprit}");
+                ? new TestVerdict(false, "time-limit",
+                    $"stopped after its time limit of {Durations.Show(definition.TimeLimit)}{culprit}")
+                : new TestVerdict(false, "silent",
+                    $"stopped after {Durations.Show(definition.SilenceLimit)} without output{culprit}");
         }
         IReadOnlyList<TestReport> reports = definition.Reports.Count > 0 ? [.. files.Read(format, start).Select(Owned)]
             : output.Finish() is { } inOutput ? [inOutput] : [];
         if (exit == 0 && stopped is null && reports.Count > 0) reports = [TestReport.Join(title, reports).WithLaterPasses()];
         // So that the test's own history shows it, and not only the build's problem.
         if (running is not null && !reports.Any(report => report.Notable.Any(test => test.Fails && test.FullName == running)))
-            reports = [.. reports, new TestReport(title, format, [new TestCase([], null, running, TestOutcome.Error) { Message = stopped!.Text }])];
+            reports = [
+                .. reports,
+                new TestReport(title, format, [new TestCase([], null, running, TestOutcome.Error) { Message = stopped!.Text }])
+            ];
         return new Attempt(exit, Quarantine.Apply(reports, definition.Quarantine, Today), stopped, last.ToString(), notes);
     }
 
     private TestReport Owned(TestReport report) => owners.Other(component, report.Source) is { } other
-        ? TestReport.Broken(report.Source, format, ReportFaultKind.NotAReport, $"the report globs of \"{component.Name}\" and \"{other}\" both name \"{report.Source}\", so nobody can tell whose it is; make them narrower in {run.Change.Source}")
+        ? TestReport.Broken(report.Source, format, ReportFaultKind.NotAReport,
+            $"the report globs of \"{component.Name}\" and \"{other}\" both name \"{report.Source}\", " +
+            $"so nobody can tell whose it is; make them narrower in {run.Change.Source}")
         : report;
 
     private bool IsTracked(string path) => run.Repository.ObjectId(run.Identity.Commit, path) is not null;
@@ -337,7 +379,9 @@ internal sealed class TestRunner(StepContext context, ChainRun run, ITestCommand
         };
         // Components may share pytest's root: each has a cache of its own, in which --last-failed looks.
         if (definition.Retry is { Framework: "pytest" })
-            variables["PYTEST_ADDOPTS"] = $"{context.Options.Environment.GetValueOrDefault("PYTEST_ADDOPTS")} -o \"cache_dir={Path.Combine(context.WorkTree, ".ci-steps", "pytest", component.Name, definition.Name)}\"".TrimStart();
+            variables["PYTEST_ADDOPTS"] =
+                $"{context.Options.Environment.GetValueOrDefault("PYTEST_ADDOPTS")} -o \"cache_dir={Path.Combine(
+                    context.WorkTree, ".ci-steps", "pytest", component.Name, definition.Name)}\"".TrimStart();
         // For commands that narrow themselves down on a further try.
         if (only.Count > 0) variables["CISTEPS_FAILED_TESTS"] = string.Join('\n', only.Select(test => test.FullName));
         return variables;

@@ -9,7 +9,12 @@ namespace CiSteps.UnitTest;
 /// <param name="Reason">Why, or why not.</param>
 /// <param name="Runs">Test runs to do, with the quarantine that counts; none when it is not tested.</param>
 /// <param name="Owners">Who is told of a failure.</param>
-internal sealed record PlannedComponent(ComponentDefinition Component, bool Changed, string Reason, IReadOnlyList<TestRunDefinition> Runs, IReadOnlyList<string> Owners);
+internal sealed record PlannedComponent(
+    ComponentDefinition Component,
+    bool Changed,
+    string Reason,
+    IReadOnlyList<TestRunDefinition> Runs,
+    IReadOnlyList<string> Owners);
 
 /// <summary>Which components are tested, and why.</summary>
 /// <param name="Components">All components of the pipeline file.</param>
@@ -45,8 +50,12 @@ internal sealed record UnitTestPlan(IReadOnlyList<PlannedComponent> Components, 
         return new UnitTestPlan(components, baseCommit, warnings);
     }
 
-    /// <summary>A changed component with tests that is not tested, because only others were asked for; null when there is none.</summary>
-    public string? LeftOut => Components.FirstOrDefault(planned => planned.Changed && planned.Runs.Count == 0 && planned.Component.UnitTests.Count > 0)?.Component.Name;
+    /// <summary>
+    /// A changed component with tests that is not tested, because only others were asked for; null when there is none.
+    /// </summary>
+    public string? LeftOut =>
+        Components.FirstOrDefault(
+            planned => planned.Changed && planned.Runs.Count == 0 && planned.Component.UnitTests.Count > 0)?.Component.Name;
 
     /// <summary>The plan as lines for people.</summary>
     public IEnumerable<string> Lines()

@@ -17,7 +17,8 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
 
         var plan = await PlanAsync(cancel);
         if (context.IsOnServer && plan.LeftOut is { } leftOut)
-            throw new UsageException($"\"{leftOut}\" changed and --component leaves it out: on a build server all that changed is tested");
+            throw new UsageException(
+                $"\"{leftOut}\" changed and --component leaves it out: on a build server all that changed is tested");
         foreach (var line in plan.Lines()) context.Log.Info(line);
         foreach (var warning in plan.Warnings) context.Log.Warning(warning);
         foreach (var (component, path) in NamedPaths.Uncovered(run.Change,
@@ -49,7 +50,9 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
         var only = settings.TryGet(UnitTestCommand.Components, out var names) ? names : [];
         foreach (var name in only)
             if (!run.Change.Components.Any(component => component.Name == name))
-                throw new UsageException($"there is no component \"{name}\" in {run.Change.Source}; there are {string.Join(", ", run.Change.Components.Select(component => component.Name))}");
+                throw new UsageException(
+                    $"there is no component \"{name}\" in {run.Change.Source}; there are " +
+                    $"{string.Join(", ", run.Change.Components.Select(component => component.Name))}");
         var commits = new Dictionary<string, string?>(StringComparer.Ordinal);
         if (run.Identity.IsTargetBranch)
         {
@@ -62,19 +65,22 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
         }
         var changes = await run.ChangesAsync(commits, cancel);
         var ancestor = await run.BaseAsync(cancel);
-        if (ancestor is not null) context.Log.Info($"{run.ChangedSince(ancestor).Count} files changed since {ShortId.Of(ancestor)}");
+        if (ancestor is not null)
+            context.Log.Info($"{run.ChangedSince(ancestor).Count} files changed since {ShortId.Of(ancestor)}");
         return UnitTestPlan.For(changes, run.Change, run.Policy, settings.Get(UnitTestCommand.All), only,
             ancestor ?? (commits.Values.Distinct().ToList() is [{ } one] ? one : ""));
     }
 
-    private async Task<IReadOnlyList<TestedRuns>> TestAsync(UnitTestPlan plan, ConcurrentQueue<FinishedRun> finished, CancellationToken cancel)
+    private async Task<IReadOnlyList<TestedRuns>> TestAsync(
+        UnitTestPlan plan, ConcurrentQueue<FinishedRun> finished, CancellationToken cancel)
     {
         using var places = new SemaphoreSlim(context.Options.Get(UnitTestCommand.Parallel));
         var done = 0;
         var tested = plan.Components.Where(planned => planned.Runs.Count > 0).ToList();
         var owners = new ReportOwners(context.WorkTree, tested);
         foreach (var file in owners.DeleteLeftovers(IsTracked)) context.Log.Info($"removed the report {file} of an earlier run");
-        if (tested.Count > 0) context.Log.Progress($"testing {string.Join(", ", tested.Select(planned => planned.Component.Name))}");
+        if (tested.Count > 0)
+            context.Log.Progress($"testing {string.Join(", ", tested.Select(planned => planned.Component.Name))}");
         return await Task.WhenAll(tested.Select(async planned =>
         {
             await places.WaitAsync(cancel);
@@ -87,7 +93,8 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
                 {
                     try
                     {
-                        runs.Add(await new TestRunner(context, run, commands, planned.Component, definition, owners).RunAsync(cancel));
+                        runs.Add(await new TestRunner(
+                            context, run, commands, planned.Component, definition, owners).RunAsync(cancel));
                         finished.Enqueue(runs[^1]);
                     }
                     catch (Exception failure) when (failure is UsageException or UnavailableException)
@@ -102,7 +109,8 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
             finally
             {
                 places.Release();
-                if (Interlocked.Increment(ref done) < tested.Count) context.Log.Progress($"{done} of {tested.Count} components tested");
+                if (Interlocked.Increment(ref done) < tested.Count)
+                    context.Log.Progress($"{done} of {tested.Count} components tested");
             }
         }));
     }
@@ -117,7 +125,9 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
     private static string Summary(UnitTestPlan plan)
     {
         var count = plan.Components.Count(planned => planned.Runs.Count > 0);
-        return count == 0 ? "nothing to test: the change touches no component with unit tests" : $"would test {count} of {plan.Components.Count} components";
+        return count == 0
+            ? "nothing to test: the change touches no component with unit tests"
+            : $"would test {count} of {plan.Components.Count} components";
     }
 }
 

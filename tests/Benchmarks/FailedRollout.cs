@@ -5,7 +5,9 @@ using CiSteps.Sandbox;
 
 namespace CiSteps.Benchmarks;
 
-/// <summary>A roll-out that cannot succeed, from apply to the report of it, against kubectl, which waits for the progress deadline.</summary>
+/// <summary>
+/// A roll-out that cannot succeed, from apply to the report of it, against kubectl, which waits for the progress deadline.
+/// </summary>
 internal static class FailedRollout
 {
     // Kubernetes' own default is 600.
@@ -23,15 +25,22 @@ internal static class FailedRollout
         await table.CompareAsync($"failed roll-out reported, progress deadline {Deadline} s (usual: 600 s)", 3, async () =>
         {
             var name = Apply();
-            var failure = await cluster.ApplyAsync(ManifestFiles.Load(folder.Path, [$"{name}.yaml"]), dryRun: false, CancellationToken.None);
+            var failure = await cluster.ApplyAsync(
+                ManifestFiles.Load(folder.Path, [$"{name}.yaml"]), dryRun: false, CancellationToken.None);
             if (failure is not null) throw new InvalidOperationException(failure.Text);
-            var result = await Rollout.WatchAsync(cluster, new RolloutTarget("Deployment", "default", name, "app", [], TimeSpan.FromMinutes(5)), log, CancellationToken.None);
+            var result = await Rollout.WatchAsync(
+                cluster,
+                new RolloutTarget("Deployment", "default", name, "app", [], TimeSpan.FromMinutes(5)),
+                log,
+                CancellationToken.None);
             if (result.Failure is null) throw new InvalidOperationException("the roll-out succeeded");
         }, "`kubectl rollout status`", async () =>
         {
             var name = Apply();
-            await Programs.RunInAsync(folder.Path, "kubectl", "--kubeconfig", sandbox.KubeconfigPath, "apply", "-f", $"{name}.yaml");
-            var (exit, _, _) = await ChildProcess.CaptureAsync(new("kubectl", ["--kubeconfig", sandbox.KubeconfigPath, "rollout", "status", "deployment/" + name], folder.Path));
+            await Programs.RunInAsync(
+                folder.Path, "kubectl", "--kubeconfig", sandbox.KubeconfigPath, "apply", "-f", $"{name}.yaml");
+            var (exit, _, _) = await ChildProcess.CaptureAsync(new(
+                "kubectl", ["--kubeconfig", sandbox.KubeconfigPath, "rollout", "status", "deployment/" + name], folder.Path));
             if (exit == 0) throw new InvalidOperationException("the roll-out succeeded");
         });
 

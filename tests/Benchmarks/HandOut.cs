@@ -3,7 +3,9 @@ using CiSteps.Testbeds.Pool;
 
 namespace CiSteps.Benchmarks;
 
-/// <summary>The pool's decision with 1,000 testbeds and 500 waiting claims: who gets what, whose lease ends, who waits for what.</summary>
+/// <summary>
+/// The pool's decision with 1,000 testbeds and 500 waiting claims: who gets what, whose lease ends, who waits for what.
+/// </summary>
 internal static class HandOut
 {
     private const int Testbeds = 1000, Free = 100, Waiting = 500, Classes = 10;
@@ -23,9 +25,18 @@ internal static class HandOut
             processor.Add(Environment.CpuUsage.TotalTime - used);
         }
         if (given != Free) throw new InvalidOperationException($"{given} testbeds were given out, and {Free} are free");
-        table.Add($"hand-out decision, {Testbeds} testbeds, {Waiting} waiting claims, p99 (median {Table.Show(Table.Median(times))})", Table.Show(Table.Percentile(times, 99)),
-            "the bound of the design", "50 ms", Table.Percentile(times, 99).TotalMilliseconds / 50);
-        table.Add("the same in processor time, which other programs do not lengthen, p99", Table.Show(Table.Percentile(processor, 99)), "the bound of the design", "50 ms", Table.Percentile(processor, 99).TotalMilliseconds / 50);
+        table.Add(
+            $"hand-out decision, {Testbeds} testbeds, {Waiting} waiting claims, p99 (median {Table.Show(Table.Median(times))})",
+            Table.Show(Table.Percentile(times, 99)),
+            "the bound of the design",
+            "50 ms",
+            Table.Percentile(times, 99).TotalMilliseconds / 50);
+        table.Add(
+            "the same in processor time, which other programs do not lengthen, p99",
+            Table.Show(Table.Percentile(processor, 99)),
+            "the bound of the design",
+            "50 ms",
+            Table.Percentile(processor, 99).TotalMilliseconds / 50);
         return Task.CompletedTask;
     }
 
@@ -37,7 +48,12 @@ internal static class HandOut
             ["spec"] = new JsonObject
             {
                 ["provider"] = "static",
-                ["static"] = new JsonObject { ["members"] = new JsonArray([.. Enumerable.Range(0, Testbeds / Classes).Select(member => (JsonNode)new JsonObject { ["name"] = $"t-{(member * Classes) + number}" })]) },
+                ["static"] = new JsonObject
+                {
+                    ["members"] = new JsonArray([.. Enumerable
+                        .Range(0, Testbeds / Classes)
+                        .Select(member => (JsonNode)new JsonObject { ["name"] = $"t-{(member * Classes) + number}" })])
+                },
             },
         })).ToList();
         var testbeds = new List<Testbed>();
@@ -48,8 +64,25 @@ internal static class HandOut
             var status = new JsonObject { ["phase"] = leased ? "Leased" : "Free", ["leaseNumber"] = 7, ["since"] = now.AsText() };
             if (leased)
             {
-                status["lease"] = new JsonObject { ["claim"] = $"held-{number}", ["claimUid"] = $"uid-held-{number}", ["number"] = 7, ["since"] = now.AsText(), ["issued"] = true };
-                claims.Add(Claim($"held-{number}", number, now, new JsonObject { ["phase"] = "Bound", ["testbed"] = $"t-{number}", ["lease"] = 7, ["boundAt"] = now.AsText() }));
+                status["lease"] = new JsonObject
+                {
+                    ["claim"] = $"held-{number}",
+                    ["claimUid"] = $"uid-held-{number}",
+                    ["number"] = 7,
+                    ["since"] = now.AsText(),
+                    ["issued"] = true
+                };
+                claims.Add(Claim(
+                    $"held-{number}",
+                    number,
+                    now,
+                    new JsonObject
+                    {
+                        ["phase"] = "Bound",
+                        ["testbed"] = $"t-{number}",
+                        ["lease"] = 7,
+                        ["boundAt"] = now.AsText()
+                    }));
             }
             testbeds.Add(new(new JsonObject
             {
@@ -58,14 +91,22 @@ internal static class HandOut
                 ["status"] = status,
             }));
         }
-        for (var number = 0; number < Waiting; number++) claims.Add(Claim($"waits-{number}", number, now - TimeSpan.FromSeconds(number), []));
+        for (var number = 0; number < Waiting; number++)
+            claims.Add(Claim($"waits-{number}", number, now - TimeSpan.FromSeconds(number), []));
         return new(classes, testbeds, claims, new Dictionary<string, TimeSpan>());
     }
 
     private static TestbedClaim Claim(string name, int number, DateTimeOffset created, JsonObject status) => new(new JsonObject
     {
         ["metadata"] = new JsonObject { ["name"] = name, ["uid"] = "uid-" + name, ["creationTimestamp"] = created.AsText() },
-        ["spec"] = new JsonObject { ["class"] = ClassOf(number), ["who"] = name, ["suite"] = name, ["priority"] = number % 3, ["set"] = new JsonObject { ["id"] = name, ["size"] = 1 } },
+        ["spec"] = new JsonObject
+        {
+            ["class"] = ClassOf(number),
+            ["who"] = name,
+            ["suite"] = name,
+            ["priority"] = number % 3,
+            ["set"] = new JsonObject { ["id"] = name, ["size"] = 1 }
+        },
         ["status"] = status,
     });
 

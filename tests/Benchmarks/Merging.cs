@@ -40,8 +40,13 @@ internal static class Merging
         await table.CompareAsync($"merge into a moved target, {files} files, {(isHttp ? "http" : "file")}", 9, async () =>
         {
             using var repository = WorkRepository.Open(ours.Folder);
-            var remote = new OriginRemote(repository, new RemoteAccess("somebody", "token"), TimeProvider.System, new BuildLog(TextWriter.Null, forServer: false));
-            var into = await remote.FetchAsync("main", CancellationToken.None) ?? throw new InvalidOperationException("there is no main");
+            var remote = new OriginRemote(
+                repository,
+                new RemoteAccess("somebody", "token"),
+                TimeProvider.System,
+                new BuildLog(TextWriter.Null, forServer: false));
+            var into = await remote.FetchAsync("main", CancellationToken.None)
+                ?? throw new InvalidOperationException("there is no main");
             var merged = await TreeMerge.OfAsync(repository, into, ours.Head, BuildLog.Silent, default);
             var ada = new CommitPerson("Ada", "ada@example.org");
             var commit = await new NewCommit(merged.Tree!, [into, ours.Head], "Merge", ada, ada, DateTimeOffset.UnixEpoch)

@@ -1,6 +1,7 @@
 using CiSteps.Benchmarks;
 
-// Each figure stands beside that of the tool which a user would pick instead; the two take turns, so that a busy machine is unfair to neither.
+// Each figure stands beside that of the tool which a user would pick instead; the two take turns, so that a busy machine is
+// unfair to neither.
 //   dotnet run -c Release --project tests/Benchmarks -- [NAME…]
 var all = new (string Name, Func<Table, Task> Run)[]
 {
@@ -15,7 +16,8 @@ var all = new (string Name, Func<Table, Task> Run)[]
 };
 foreach (var unknown in args.Where(name => all.All(one => one.Name != name)))
 {
-    await Console.Error.WriteLineAsync($"there is no benchmark \"{unknown}\"; there are {string.Join(", ", all.Select(one => one.Name))}");
+    await Console.Error.WriteLineAsync(
+        $"there is no benchmark \"{unknown}\"; there are {string.Join(", ", all.Select(one => one.Name))}");
     return 2;
 }
 var table = new Table(Console.Out);

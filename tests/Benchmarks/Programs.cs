@@ -9,11 +9,21 @@ internal static class Programs
     /// <summary>The folder that the solution stands in.</summary>
     public static string Root { get; } = FindRoot();
 
-    /// <summary>Path of a published executable: the linked ones where <c>build.ps1</c> made them, else those for the runtime, which scripts/test.sh and scripts/demo.sh publish.</summary>
+    /// <summary>
+    /// Path of a published executable: the linked ones where <c>build.ps1</c> made them, else those for the runtime, which
+    /// scripts/test.sh and scripts/demo.sh publish.
+    /// </summary>
     public static string Published(string name) =>
-        new[] { Environment.GetEnvironmentVariable("CISTEPS_TOOL"), Path.Combine(Root, "artifacts", "native", "linux-x64"), Path.Combine(Root, "artifacts", "tool", "linux-x64") }
+        new[]
+        {
+            Environment.GetEnvironmentVariable("CISTEPS_TOOL"),
+            Path.Combine(Root, "artifacts", "native", "linux-x64"),
+            Path.Combine(Root, "artifacts", "tool", "linux-x64")
+        }
             .OfType<string>().Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists)
-        ?? throw new InvalidOperationException($"no published executable \"{name}\": run scripts/test.sh Layout or build.ps1 pack first, or name their folder in CISTEPS_TOOL");
+        ?? throw new InvalidOperationException(
+            $"no published executable \"{name}\": run scripts/test.sh Layout or build.ps1 pack first, " +
+            "or name their folder in CISTEPS_TOOL");
 
     public static async Task RunAsync(string program, params string[] arguments) => await RunInAsync(Root, program, arguments);
 
@@ -29,8 +39,13 @@ internal static class Programs
     public static async Task<string> RunInAsync(
         string folder, IReadOnlyDictionary<string, string?> environment, string program, params string[] arguments)
     {
-        var (exit, output, error) = await ChildProcess.CaptureAsync(new(program, arguments, folder) { Environment = environment });
-        return exit == 0 ? output : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} ended with {exit}: {error}{output}");
+        var (exit, output, error) = await ChildProcess.CaptureAsync(new(program, arguments, folder)
+        {
+            Environment = environment
+        });
+        return exit == 0
+            ? output
+            : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} ended with {exit}: {error}{output}");
     }
 
     /// <summary>Runs a program and looks how much memory it takes, every few milliseconds.</summary>
@@ -61,7 +76,9 @@ internal static class Programs
         try
         {
             const string key = "VmHWM:";
-            var line = File.ReadLines($"/proc/{process}/status").FirstOrDefault(line => line.StartsWith(key, StringComparison.Ordinal));
+            var line = File
+                .ReadLines($"/proc/{process}/status")
+                .FirstOrDefault(line => line.StartsWith(key, StringComparison.Ordinal));
             return line is null ? 0 : long.Parse(line[key.Length..^"kB".Length], CultureInfo.InvariantCulture) << 10;
         }
         catch (IOException)
@@ -75,6 +92,7 @@ internal static class Programs
     {
         var at = new DirectoryInfo(AppContext.BaseDirectory);
         while (at is not null && !File.Exists(Path.Combine(at.FullName, "CiSteps.sln"))) at = at.Parent;
-        return at?.FullName ?? throw new InvalidOperationException($"{AppContext.BaseDirectory} is in no work tree of this repository");
+        return at?.FullName
+            ?? throw new InvalidOperationException($"{AppContext.BaseDirectory} is in no work tree of this repository");
     }
 }

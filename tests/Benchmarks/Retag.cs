@@ -25,7 +25,8 @@ internal static class Retag
         await table.CompareAsync($"retag of an image of {LayerBytes >> 20} MB", 7, async () =>
         {
             var before = client.Requests;
-            var manifest = await client.FindManifestAsync(ImageReference.Parse(image)) ?? throw new InvalidOperationException($"{image} is not in the registry");
+            var manifest = await client.FindManifestAsync(ImageReference.Parse(image))
+                ?? throw new InvalidOperationException($"{image} is not in the registry");
             await client.MoveTagAsync(registry.Reference("benchmark/image", $"{++number}"), manifest, expected: null);
             requests = client.Requests - before;
         }, "`docker pull`, `tag`, `push`", async () =>
@@ -41,7 +42,8 @@ internal static class Retag
             foreach (var reference in pulled) await engine.Engine.RemoveImageAsync(reference, force: true);
             pulled.RemoveRange(1, pulled.Count - 1);
         });
-        table.Add("HTTP calls of a retag, none of them for a blob", $"{requests}", "the bound of the design", "4", requests / 4.0);
+        table.Add(
+            "HTTP calls of a retag, none of them for a blob", $"{requests}", "the bound of the design", "4", requests / 4.0);
         foreach (var reference in pulled) await engine.Engine.RemoveImageAsync(reference, force: true);
     }
 }

@@ -4,7 +4,10 @@ using CiSteps.Fixtures;
 
 namespace CiSteps.Benchmarks;
 
-/// <summary>1,000 objects of 20 kinds and 200 watchers while objects come, change and go; against the same calls on the same cluster when nobody watches and nothing is stored.</summary>
+/// <summary>
+/// 1,000 objects of 20 kinds and 200 watchers while objects come, change and go; against the same calls on the same cluster when
+/// nobody watches and nothing is stored.
+/// </summary>
 internal static class SandboxLoad
 {
     private const int Watchers = 200, PerKind = 50, Reads = 400;
@@ -24,13 +27,17 @@ internal static class SandboxLoad
         await objects.DeleteAsync(0, 0, stop.Token);
 
         var seen = new ConcurrentDictionary<string, Countdown>();
-        var watching = await Task.WhenAll(Enumerable.Range(0, Watchers).Select(async number => FollowAsync(await objects.WatchAsync(number % ManyObjects.Kinds, stop.Token), seen, stop.Token)));
+        var watching = await Task.WhenAll(Enumerable
+            .Range(0, Watchers)
+            .Select(
+                async number => FollowAsync(await objects.WatchAsync(number % ManyObjects.Kinds, stop.Token), seen, stop.Token)));
         var creating = await Table.TimeAsync(() => ManyObjects.ForAllAsync(PerKind, objects.CreateAsync, stop.Token));
         using var enough = new CancellationTokenSource();
         var busy = BusyAsync(objects, enough.Token);
         var loaded = await ReadsAsync(objects);
         var lists = new List<TimeSpan>();
-        for (var i = 0; i < 100; i++) lists.Add(await Table.TimeAsync(() => objects.ListAsync(i % ManyObjects.Kinds, stop.Token)));
+        for (var i = 0; i < 100; i++)
+            lists.Add(await Table.TimeAsync(() => objects.ListAsync(i % ManyObjects.Kinds, stop.Token)));
         await enough.CancelAsync();
         await busy;
         var told = new List<TimeSpan>();
@@ -56,12 +63,24 @@ internal static class SandboxLoad
         await Task.WhenAll(watching);
 
         foreach (var percent in new[] { 50, 99 })
-            table.Add($"reading an object, {Watchers} watchers, 1,000 objects, a writer: p{percent}", Table.Show(Table.Percentile(loaded, percent)), "nobody else", Table.Show(Table.Percentile(alone, percent)),
+            table.Add(
+                $"reading an object, {Watchers} watchers, 1,000 objects, a writer: p{percent}",
+                Table.Show(Table.Percentile(loaded, percent)),
+                "nobody else",
+                Table.Show(Table.Percentile(alone, percent)),
                 Table.Percentile(loaded, percent) / Table.Percentile(alone, percent));
         table.Add($"listing {PerKind} objects under the same load: p99", Table.Show(Table.Percentile(lists, 99)));
-        table.Add($"a change until each of {Watchers / ManyObjects.Kinds} watchers of {Watchers} has it: p99 (median {Table.Show(Table.Median(told))})", Table.Show(Table.Percentile(told, 99)));
+        table.Add(
+            $"a change until each of {Watchers / ManyObjects.Kinds} watchers of {Watchers} has it: " +
+            $"p99 (median {Table.Show(Table.Median(told))})",
+            Table.Show(Table.Percentile(told, 99)));
         table.Add("creating 1,000 objects, 8 at a time, while 200 watch", Table.Show(creating));
-        table.Add($"heap after {Filling + Cycles} cycles of creating and deleting 1,000 objects", Megabytes(heap[1]), $"after {Filling}, when the history is full", Megabytes(heap[0]), (double)heap[1] / heap[0]);
+        table.Add(
+            $"heap after {Filling + Cycles} cycles of creating and deleting 1,000 objects",
+            Megabytes(heap[1]),
+            $"after {Filling}, when the history is full",
+            Megabytes(heap[0]),
+            (double)heap[1] / heap[0]);
     }
 
     private static async Task<List<TimeSpan>> ReadsAsync(ManyObjects objects)
@@ -73,17 +92,20 @@ internal static class SandboxLoad
 
     private static async Task BusyAsync(ManyObjects objects, CancellationToken enough)
     {
-        for (var i = 0; !enough.IsCancellationRequested; i++) await objects.ChangeAsync(i % ManyObjects.Kinds, 2, i.ToString(CultureInfo.InvariantCulture), CancellationToken.None);
+        for (var i = 0; !enough.IsCancellationRequested; i++)
+            await objects.ChangeAsync(i % ManyObjects.Kinds, 2, i.ToString(CultureInfo.InvariantCulture), CancellationToken.None);
     }
 
-    private static async Task FollowAsync(IAsyncEnumerable<WatchedChange> changes, ConcurrentDictionary<string, Countdown> seen, CancellationToken stop)
+    private static async Task FollowAsync(
+        IAsyncEnumerable<WatchedChange> changes, ConcurrentDictionary<string, Countdown> seen, CancellationToken stop)
     {
         try
         {
             await foreach (var change in changes)
                 if (change.Label is { } value && seen.TryGetValue(value, out var all)) all.Signal();
         }
-        catch (Exception e) when (stop.IsCancellationRequested && e is OperationCanceledException or IOException or HttpRequestException)
+        catch (Exception e)
+            when (stop.IsCancellationRequested && e is OperationCanceledException or IOException or HttpRequestException)
         {
             // Enough is seen.
         }

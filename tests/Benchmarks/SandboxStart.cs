@@ -3,7 +3,10 @@ using CiSteps.Sandbox;
 
 namespace CiSteps.Benchmarks;
 
-/// <summary>A sandbox cluster from nothing to ready, against the least that anybody who tests in containers pays: a network and one container.</summary>
+/// <summary>
+/// A sandbox cluster from nothing to ready, against the least that anybody who tests in containers pays: a network and one
+/// container.
+/// </summary>
 internal static class SandboxStart
 {
     private const int Together = 4;
@@ -24,20 +27,41 @@ internal static class SandboxStart
                 await engine.Engine.RemoveNetworkAsync($"cisteps-benchmark-{number}");
             }
         }
-        table.Add("the first sandbox cluster of a process", Table.Show(await Table.TimeAsync(async () => made.Add(await SandboxCluster.StartAsync(new() { Name = "first" })))));
-        await table.CompareAsync("a further sandbox cluster", 9, async () => made.Add(await SandboxCluster.StartAsync(new() { Name = "further" })),
+        table.Add(
+            "the first sandbox cluster of a process",
+            Table.Show(await Table.TimeAsync(async () => made.Add(await SandboxCluster.StartAsync(new() { Name = "first" })))));
+        await table.CompareAsync(
+            "a further sandbox cluster",
+            9,
+            async () => made.Add(await SandboxCluster.StartAsync(new() { Name = "further" })),
             "`docker network create`, `docker run`", async () =>
             {
                 number++;
-                await Programs.RunAsync("docker", "network", "create", "--label", $"{LocalEngine.Label}={engine.Id}", $"cisteps-benchmark-{number}");
-                await Programs.RunAsync("docker", "run", "--detach", "--label", $"{LocalEngine.Label}={engine.Id}", "--network", $"cisteps-benchmark-{number}", "--name", $"cisteps-benchmark-{number}", image, "sleep", "1000");
+                await Programs.RunAsync(
+                    "docker", "network", "create", "--label", $"{LocalEngine.Label}={engine.Id}", $"cisteps-benchmark-{number}");
+                await Programs.RunAsync(
+                    "docker",
+                    "run",
+                    "--detach",
+                    "--label",
+                    $"{LocalEngine.Label}={engine.Id}",
+                    "--network",
+                    $"cisteps-benchmark-{number}",
+                    "--name",
+                    $"cisteps-benchmark-{number}",
+                    image,
+                    "sleep",
+                    "1000");
             }, RemoveAsync);
         await RemoveAsync();
         number = 0;
         var times = new List<TimeSpan>();
         for (var round = 0; round < 5; round++)
         {
-            times.Add(await Table.TimeAsync(async () => made.AddRange(await Task.WhenAll(Enumerable.Range(0, Together).Select(one => SandboxCluster.StartAsync(new() { Name = $"one-of-{Together}" }))))));
+            times.Add(await Table.TimeAsync(
+                async () => made.AddRange(await Task.WhenAll(Enumerable
+                    .Range(0, Together)
+                    .Select(one => SandboxCluster.StartAsync(new() { Name = $"one-of-{Together}" }))))));
             await RemoveAsync();
         }
         table.Add($"{Together} sandbox clusters at once, all of them", Table.Show(Table.Median(times)));

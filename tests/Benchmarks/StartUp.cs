@@ -6,7 +6,11 @@ internal static class StartUp
     public static async Task RunAsync(Table table)
     {
         foreach (var (name, what) in new[] { ("merge", "links git only"), ("integration-deploy", "links everything") })
-            await table.CompareAsync($"start-up of `{name}` ({what})", 15, () => Programs.RunAsync(Programs.Published(name), "--version"),
-                "`kubectl version --client`", () => Programs.RunAsync("kubectl", "version", "--client"));
+            await table.CompareAsync(
+                $"start-up of `{name}` ({what})",
+                15,
+                () => Programs.RunAsync(Programs.Published(name), "--version"),
+                "`kubectl version --client`",
+                () => Programs.RunAsync("kubectl", "version", "--client"));
     }
 }

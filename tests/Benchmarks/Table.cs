@@ -11,7 +11,8 @@ internal sealed class Table
     public Table(TextWriter output)
     {
         this.output = output;
-        output.WriteLine($"{Environment.ProcessorCount} processors, .NET {Environment.Version}; medians and, of several turns, the least\n");
+        output.WriteLine(
+            $"{Environment.ProcessorCount} processors, .NET {Environment.Version}; medians and, of several turns, the least\n");
         output.WriteLine("| what | ours | instead | that takes | ratio |\n|---|---|---|---|---|");
     }
 
@@ -62,7 +63,8 @@ internal sealed class Table
 
     public static TimeSpan Median(IReadOnlyCollection<TimeSpan> times) => Percentile(times, 50);
 
-    public static TimeSpan Percentile(IReadOnlyCollection<TimeSpan> times, int percent) => times.Order().ElementAt((times.Count - 1) * percent / 100);
+    public static TimeSpan Percentile(IReadOnlyCollection<TimeSpan> times, int percent) =>
+        times.Order().ElementAt((times.Count - 1) * percent / 100);
 
     public static string Show(TimeSpan time) => time.TotalMilliseconds switch
     {

@@ -4,11 +4,14 @@ using System.Xml.Linq;
 
 namespace CiSteps.Build.Tests;
 
-/// <summary>The archives that are handed out, made of stand-ins for the linked executables: the agent tool, and the command for people.</summary>
+/// <summary>
+/// The archives that are handed out, made of stand-ins for the linked executables: the agent tool, and the command for people.
+/// </summary>
 [TestFixture]
 internal sealed class AgentTool
 {
-    private static readonly string[] All = [.. Directory.GetFiles(Path.Combine(BuildScript.Root, "steps"), "Program.cs", SearchOption.AllDirectories)
+    private static readonly string[] All = [.. Directory.GetFiles(
+        Path.Combine(BuildScript.Root, "steps"), "Program.cs", SearchOption.AllDirectories)
         .Select(file => Path.GetFileName(Path.GetDirectoryName(file)!)).Order(StringComparer.Ordinal)];
 
     private static readonly string[] Executables = [.. All.Except(["ci-steps"])];
@@ -19,7 +22,8 @@ internal sealed class AgentTool
     public void Make_the_stand_ins()
     {
         folder = Directory.CreateTempSubdirectory("agent-tool-").FullName;
-        foreach (var name in (string[])[.. All, "libgit2-0123456.so", "merge.dbg", "left-from-an-older-version"]) Write($"files/{name}", name);
+        foreach (var name in (string[])[.. All, "libgit2-0123456.so", "merge.dbg", "left-from-an-older-version"])
+            Write($"files/{name}", name);
     }
 
     [TearDown]
@@ -30,8 +34,14 @@ internal sealed class AgentTool
     {
         using var zip = ZipFile.OpenRead(Pack("linux-x64"));
 
-        Assert.That(zip.Entries.Select(entry => entry.FullName), Is.EqualTo(Executables.Concat(["LICENSE", "NOTICE.txt", "libgit2-0123456.so", "libgit2.license.txt", "teamcity-plugin.xml"]).Order(StringComparer.Ordinal)));
-        Assert.That(zip.Entries.Where(entry => (entry.ExternalAttributes >> 16 & 0b001_001_001) != 0).Select(entry => entry.FullName), Is.EqualTo(Executables));
+        Assert.That(
+            zip.Entries.Select(entry => entry.FullName),
+            Is.EqualTo(Executables
+                .Concat(["LICENSE", "NOTICE.txt", "libgit2-0123456.so", "libgit2.license.txt", "teamcity-plugin.xml"])
+                .Order(StringComparer.Ordinal)));
+        Assert.That(
+            zip.Entries.Where(entry => (entry.ExternalAttributes >> 16 & 0b001_001_001) != 0).Select(entry => entry.FullName),
+            Is.EqualTo(Executables));
         Assert.That(Included(zip), Is.EquivalentTo(Executables));
     }
 
@@ -41,7 +51,16 @@ internal sealed class AgentTool
         using var zip = ZipFile.OpenRead(Pack("linux-x64", "people"));
 
         Assert.That(zip.Entries.Select(entry => entry.FullName),
-            Is.EqualTo(new[] { "LICENSE", "NOTICE.txt", "ci-steps", "libgit2-0123456.so", "libgit2.license.txt", "teamcity-plugin.xml" }));
+            Is.EqualTo(
+                new[]
+                {
+                    "LICENSE",
+                    "NOTICE.txt",
+                    "ci-steps",
+                    "libgit2-0123456.so",
+                    "libgit2.license.txt",
+                    "teamcity-plugin.xml"
+                }));
         Assert.That(Included(zip), Is.EqualTo(new[] { "ci-steps" }));
     }
 
@@ -49,7 +68,8 @@ internal sealed class AgentTool
     public void Has_the_same_bytes_when_it_is_made_of_the_same_files()
     {
         var first = File.ReadAllBytes(Pack("linux-x64"));
-        foreach (var file in Directory.GetFiles(Path.Combine(folder, "files"))) File.SetLastWriteTimeUtc(file, new DateTime(2001, 2, 3, 4, 5, 6, DateTimeKind.Utc));
+        foreach (var file in Directory.GetFiles(Path.Combine(folder, "files")))
+            File.SetLastWriteTimeUtc(file, new DateTime(2001, 2, 3, 4, 5, 6, DateTimeKind.Utc));
 
         Assert.That(File.ReadAllBytes(Pack("linux-x64")), Is.EqualTo(first));
     }
@@ -68,10 +88,13 @@ internal sealed class AgentTool
     [Test]
     public void Holds_the_runtime_too_where_nothing_can_be_linked()
     {
-        foreach (var name in (string[])["merge.exe", "coreclr.dll", "deeper/there.dll", "merge.pdb"]) Write($"files/{name}", name);
+        foreach (var name in (string[])["merge.exe", "coreclr.dll", "deeper/there.dll", "merge.pdb"])
+            Write($"files/{name}", name);
         using var zip = ZipFile.OpenRead(Pack("win-x64"));
 
-        Assert.That(zip.Entries.Select(entry => entry.FullName), Is.SupersetOf(new[] { "merge.exe", "coreclr.dll", "deeper/there.dll", "teamcity-plugin.xml", "LICENSE" }));
+        Assert.That(
+            zip.Entries.Select(entry => entry.FullName),
+            Is.SupersetOf(new[] { "merge.exe", "coreclr.dll", "deeper/there.dll", "teamcity-plugin.xml", "LICENSE" }));
         Assert.That(zip.GetEntry("merge.pdb"), Is.Null);
         Assert.That(Included(zip), Is.Empty, "Windows knows no executable bit");
     }
@@ -83,7 +106,11 @@ internal sealed class AgentTool
         var unpacked = Script(Pack("linux-x64")).Split('\n')[^1];
 
         Assert.That(unpacked, Does.EndWith("/ci-steps-linux-x64"));
-        Assert.That(Directory.GetFiles(unpacked).Where(file => (File.GetUnixFileMode(file) & UnixFileMode.UserExecute) != 0).Select(Path.GetFileName), Is.EquivalentTo(All));
+        Assert.That(
+            Directory.GetFiles(unpacked)
+                .Where(file => (File.GetUnixFileMode(file) & UnixFileMode.UserExecute) != 0)
+                .Select(Path.GetFileName),
+            Is.EquivalentTo(All));
         Assert.That(Directory.GetDirectories(Path.GetDirectoryName(unpacked)!), Is.EqualTo(new[] { unpacked }));
     }
 
@@ -106,12 +133,16 @@ internal sealed class AgentTool
     public void Is_refused_by_the_scripts_when_it_is_none(string path, string why) =>
         Assert.That(Script(Path.Combine(folder, path)), Does.Contain(why).And.Contain(path).And.EndWith("exit 2"));
 
-    /// <summary>Has the scripts take the executables from a folder or archive; says where they are then, or what was said instead.</summary>
+    /// <summary>
+    /// Has the scripts take the executables from a folder or archive; says where they are then, or what was said instead.
+    /// </summary>
     private string Script(string tool, string needed = "")
     {
         // A copy, so that what is unpacked stays out of the tree.
         Write("scripts/prerequisites.sh", File.ReadAllText(Path.Combine(BuildScript.Root, "scripts", "prerequisites.sh")));
-        var start = new ProcessStartInfo("bash", ["-c", $"(. '{folder}/scripts/prerequisites.sh'; provide_executables {needed}; echo \"$tool\") 2>&1 || echo exit $?"])
+        var start = new ProcessStartInfo(
+            "bash",
+            ["-c", $"(. '{folder}/scripts/prerequisites.sh'; provide_executables {needed}; echo \"$tool\") 2>&1 || echo exit $?"])
         {
             RedirectStandardOutput = true,
             Environment = { ["CISTEPS_TOOL"] = tool },
@@ -126,7 +157,9 @@ internal sealed class AgentTool
     {
         using var descriptor = zip.GetEntry("teamcity-plugin.xml")!.Open();
         var root = XDocument.Load(descriptor).Root!;
-        Assert.That((root.Name.LocalName, root.Elements().Single().Name.LocalName), Is.EqualTo(("teamcity-agent-plugin", "tool-deployment")));
+        Assert.That(
+            (root.Name.LocalName, root.Elements().Single().Name.LocalName),
+            Is.EqualTo(("teamcity-agent-plugin", "tool-deployment")));
         return root.Descendants("include").Select(include => include.Attribute("name")!.Value);
     }
 
@@ -136,12 +169,18 @@ internal sealed class AgentTool
         return Archive(rid, whom);
     }
 
-    private string Archive(string rid, string whom) => Path.Combine(folder, whom == "people" ? $"ci-steps-cli-{rid}.zip" : $"ci-steps-{rid}.zip");
+    private string Archive(string rid, string whom) =>
+        Path.Combine(folder, whom == "people" ? $"ci-steps-cli-{rid}.zip" : $"ci-steps-{rid}.zip");
 
     private int Build(string rid, string whom = "agents")
     {
-        var start = new ProcessStartInfo("dotnet", ["msbuild", Path.Combine(BuildScript.Root, "steps", "executables.proj"), "-nologo", "-v:q", "-t:Archive",
-            $"-p:Rid={rid}", $"-p:For={whom}", $"-p:Files={folder}/files/", $"-p:Archive={Archive(rid, whom)}"]) { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(
+            "dotnet",
+            ["msbuild", Path.Combine(BuildScript.Root, "steps", "executables.proj"), "-nologo", "-v:q", "-t:Archive",
+                $"-p:Rid={rid}", $"-p:For={whom}", $"-p:Files={folder}/files/", $"-p:Archive={Archive(rid, whom)}"])
+        {
+            RedirectStandardOutput = true
+        };
         using var process = Process.Start(start)!;
         TestContext.Out.Write(process.StandardOutput.ReadToEnd());
         process.WaitForExit();

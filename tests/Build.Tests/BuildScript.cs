@@ -6,7 +6,9 @@ using System.Management.Automation.Runspaces;
 
 namespace CiSteps.Build.Tests;
 
-/// <summary>build.ps1, run by PowerShell's own engine; the programs that it calls are stand-ins that write down how they were called.</summary>
+/// <summary>
+/// build.ps1, run by PowerShell's own engine; the programs that it calls are stand-ins that write down how they were called.
+/// </summary>
 [TestFixture]
 internal sealed class BuildScript
 {

@@ -32,10 +32,18 @@ public sealed class CertifyStepTests
     public async Task Writes_the_version_first_and_production_last()
     {
         var written = new List<string>();
-        registry.Setup(port => port.TagAsync(release.Name(Digest), "2.1", It.IsAny<CancellationToken>())).Callback(() => written.Add("2.1")).ReturnsAsync(Digest);
+        registry.Setup(port => port.TagAsync(release.Name(Digest), "2.1", It.IsAny<CancellationToken>()))
+            .Callback(() => written.Add("2.1"))
+            .ReturnsAsync(Digest);
         foreach (var tag in new[] { "latest", "2-production" })
-            registry.Setup(port => port.MoveAsync(release.Name(Digest), tag, null, It.IsAny<CancellationToken>())).Callback(() => written.Add(tag)).Returns(Task.CompletedTask);
-        registry.Setup(port => port.AttachAsync(release.Name(Digest), It.IsAny<string>(), It.IsAny<byte[]>(), It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
+            registry.Setup(port => port.MoveAsync(release.Name(Digest), tag, null, It.IsAny<CancellationToken>()))
+                .Callback(() => written.Add(tag))
+                .Returns(Task.CompletedTask);
+        registry
+            .Setup(
+                port => port.AttachAsync(
+                    release.Name(Digest), It.IsAny<string>(), It.IsAny<byte[]>(), It.IsAny<CancellationToken>()))
+            .Returns(Task.CompletedTask);
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), release.Output);
         Assert.That(written, Is.EqualTo(new[] { "2.1", "latest", "2-production" }));
     }
@@ -54,13 +62,15 @@ public sealed class CertifyStepTests
         await release.PassedAsync(Digest, "1", component: "gone");
 
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Refused), release.Output);
-        Assert.That(release.Output, Does.Contain("\"main\" does not have a component \"gone\" any more, of which an image was built"));
+        Assert.That(
+            release.Output, Does.Contain("\"main\" does not have a component \"gone\" any more, of which an image was built"));
     }
 
     [Test]
     public async Task Does_nothing_when_all_is_written()
     {
-        foreach (var tag in new[] { "2.1", "2-production", "latest" }) Answer(tag, new TaggedImage(Digest, release.Clone.Head, "2.1-x"));
+        foreach (var tag in new[] { "2.1", "2-production", "latest" })
+            Answer(tag, new TaggedImage(Digest, release.Clone.Head, "2.1-x"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), release.Output);
     }
 
@@ -77,7 +87,9 @@ public sealed class CertifyStepTests
     {
         Answer("2.1", new TaggedImage(Digest, release.Clone.Head, "2.1-x"));
         Answer("latest", new TaggedImage(Digest, release.Clone.Head, "2.1-x"));
-        registry.Setup(port => port.MoveAsync(release.Name(Digest), "2-production", null, It.IsAny<CancellationToken>())).ThrowsAsync(new RegistryRefusalException(409, "MOVED", "it was moved"));
+        registry
+            .Setup(port => port.MoveAsync(release.Name(Digest), "2-production", null, It.IsAny<CancellationToken>()))
+            .ThrowsAsync(new RegistryRefusalException(409, "MOVED", "it was moved"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Refused));
         Assert.That(release.Output, Does.Contain("certify.tag-moved"));
     }
@@ -87,8 +99,12 @@ public sealed class CertifyStepTests
     {
         Answer("2-production", new TaggedImage(Older, null, null));
         registry.Setup(port => port.TagAsync(release.Name(Digest), "2.1", It.IsAny<CancellationToken>())).ReturnsAsync(Digest);
-        registry.Setup(port => port.MoveAsync(release.Name(Digest), "latest", null, It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
-        registry.Setup(port => port.MoveAsync(release.Name(Digest), "2-production", Older, It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
+        registry
+            .Setup(port => port.MoveAsync(release.Name(Digest), "latest", null, It.IsAny<CancellationToken>()))
+            .Returns(Task.CompletedTask);
+        registry
+            .Setup(port => port.MoveAsync(release.Name(Digest), "2-production", Older, It.IsAny<CancellationToken>()))
+            .Returns(Task.CompletedTask);
         registry.Setup(port => port.AttachAsync(release.Name(Digest), It.IsAny<string>(), It.IsAny<byte[]>(),
             It.IsAny<CancellationToken>()))
             .ThrowsAsync(new RegistryRefusalException(405, "", "no artifacts here"));
@@ -102,7 +118,9 @@ public sealed class CertifyStepTests
     [Test]
     public async Task Ends_as_unavailable_when_the_registry_does_not_answer()
     {
-        registry.Setup(port => port.FindAsync(release.Name("2-production"), It.IsAny<CancellationToken>())).ThrowsAsync(new UnavailableException("registry-unreachable", "no answer"));
+        registry
+            .Setup(port => port.FindAsync(release.Name("2-production"), It.IsAny<CancellationToken>()))
+            .ThrowsAsync(new UnavailableException("registry-unreachable", "no answer"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Unavailable));
     }
 
@@ -177,5 +195,6 @@ public sealed class CertifyStepTests
     private void Answer(string target, TaggedImage? image) =>
         registry.Setup(port => port.FindAsync(release.Name(target), It.IsAny<CancellationToken>())).ReturnsAsync(image);
 
-    private Task<int> RunAsync(params string[] more) => release.RunAsync(CertifyCommand.Create((_, _) => registry.Object), "1", more);
+    private Task<int> RunAsync(params string[] more) =>
+        release.RunAsync(CertifyCommand.Create((_, _) => registry.Object), "1", more);
 }

@@ -38,14 +38,18 @@ public sealed class CertifyTests
         release.Clone.Commit("service/file", "changed");
         var digest = await BuildAsync("5");
         Assert.That(await RunAsync("5"), Is.EqualTo(ExitCode.Done), release.Output);
-        foreach (var tag in new[] { "2.5", "2-production", "latest" }) Assert.That(await client.FindDigestAsync(release.Name(tag)), Is.EqualTo(digest), tag);
+        foreach (var tag in new[] { "2.5", "2-production", "latest" })
+            Assert.That(await client.FindDigestAsync(release.Name(tag)), Is.EqualTo(digest), tag);
         Assert.That(await client.FindDigestAsync(release.Name("2.4")), Is.EqualTo(before));
         var certified = release.HandOver().Images.Single();
-        Assert.That(certified, Is.EqualTo(new CertifiedImage("service", $"{registry.Host}/service", digest, "2.5", "2-production", before)));
+        Assert.That(
+            certified,
+            Is.EqualTo(new CertifiedImage("service", $"{registry.Host}/service", digest, "2.5", "2-production", before)));
 
         Assert.That(await RunAsync("5"), Is.EqualTo(ExitCode.Done), release.Output);
         Assert.That(release.Output, Does.Contain("certified already"));
-        Assert.That(release.HandOver().Images.Single(), Is.EqualTo(certified), "what production pointed to before is still known");
+        Assert.That(release.HandOver().Images.Single(), Is.EqualTo(certified),
+            "what production pointed to before is still known");
         var summary = JsonNode.Parse((await client.ReadAttachedAsync(release.Name(digest), MediaTypes.InToto)).Single().Content)!;
         Assert.That((string?)summary["predicateType"], Is.EqualTo(PredicateTypes.VerificationSummary));
         Assert.That((string?)summary["predicate"]!["verificationResult"], Is.EqualTo("PASSED"));
@@ -67,7 +71,8 @@ public sealed class CertifyTests
         Assert.That(release.Output, Does.Contain("superseded"));
         Assert.That(await client.FindDigestAsync(release.Name("2-production")), Is.EqualTo(newer));
         Assert.That(await client.FindDigestAsync(release.Name("latest")), Is.EqualTo(newer));
-        Assert.That(await client.FindDigestAsync(release.Name("2.6")), Is.EqualTo(older), "it was tested, so it keeps its version");
+        Assert.That(
+            await client.FindDigestAsync(release.Name("2.6")), Is.EqualTo(older), "it was tested, so it keeps its version");
         Assert.That(release.HandOver().Images, Is.Empty);
         Assert.That(await RunAsync("6", "--allow-older"), Is.EqualTo(ExitCode.Done), release.Output);
         Assert.That(await client.FindDigestAsync(release.Name("2-production")), Is.EqualTo(older));
@@ -159,7 +164,8 @@ public sealed class CertifyTests
     public async Task Refuses_a_barred_digest()
     {
         var digest = await BuildAsync("17");
-        await client.PutManifestAsync(release.Name(ImageName.BarredTag(digest)), (await client.FindManifestAsync(release.Name(digest)))!);
+        await client.PutManifestAsync(
+            release.Name(ImageName.BarredTag(digest)), (await client.FindManifestAsync(release.Name(digest)))!);
         Assert.That(await RunAsync("17"), Is.EqualTo(ExitCode.Refused));
         Assert.That(release.Output, Does.Contain("certify.barred").And.Contain("roll-back"));
     }
@@ -218,7 +224,8 @@ public sealed class CertifyTests
         await BuildAsync("32");
         var file = Path.Combine(release.Clone.Folder, "ci-steps.yaml");
         var (tested, yaml) = (release.Clone.Head, await File.ReadAllTextAsync(file));
-        release.Clone.Commit("ci-steps.yaml", yaml + "\n  - { name: load, components: [service], class: small, tests: { run: x } }\n");
+        release.Clone.Commit("ci-steps.yaml",
+            yaml + "\n  - { name: load, components: [service], class: small, tests: { run: x } }\n");
         release.Clone.Push();
         release.Clone.Checkout(tested);
         Assert.That(await RunAsync("32", "--branch", "main"), Is.EqualTo(ExitCode.Refused), release.Output);
@@ -234,7 +241,11 @@ public sealed class CertifyTests
         var digest = await BuildAsync("22");
         await AttachAsync(digest, release.Clone.Head, null);
         Assert.That(await RunAsync("22", "--require-signed"), Is.EqualTo(ExitCode.Refused), release.Output);
-        Assert.That(release.Output, Does.Contain("certify.not-signed").And.Contain("no valid signature").And.Contain("with CISTEPS_SIGNING_KEY and a new build number"));
+        Assert.That(
+            release.Output,
+            Does.Contain("certify.not-signed").And
+                .Contain("no valid signature").And
+                .Contain("with CISTEPS_SIGNING_KEY and a new build number"));
         await AttachAsync(digest, release.Clone.Head, other);
         Assert.That(await RunAsync("22", "--require-signed"), Is.EqualTo(ExitCode.Refused), release.Output);
         await AttachAsync(digest, new string('0', 40), key);
@@ -243,7 +254,10 @@ public sealed class CertifyTests
         Assert.That(await client.FindDigestAsync(release.Name("2-production")), Is.Null);
         await AttachAsync(digest, release.Clone.Head, key);
         Assert.That(await RunAsync("22", "--require-signed"), Is.EqualTo(ExitCode.Done), release.Output);
-        Assert.That(await client.ListReferrersAsync(release.Name(digest), MediaTypes.Dsse), Has.Count.EqualTo(4), "certify's own summary is signed as well");
+        Assert.That(
+            await client.ListReferrersAsync(release.Name(digest), MediaTypes.Dsse),
+            Has.Count.EqualTo(4),
+            "certify's own summary is signed as well");
     }
 
     private async Task AttachAsync(string digest, string commit, ECDsa? key)
@@ -256,12 +270,24 @@ public sealed class CertifyTests
             ["predicateType"] = PredicateTypes.Provenance,
             ["predicate"] = new JsonObject
             {
-                ["buildDefinition"] = new JsonObject { ["resolvedDependencies"] = new JsonArray((JsonNode)new JsonObject { ["digest"] = new JsonObject { ["gitCommit"] = commit } }) },
+                ["buildDefinition"] = new JsonObject
+                {
+                    ["resolvedDependencies"] = new JsonArray((JsonNode)new JsonObject
+                    {
+                        ["digest"] = new JsonObject { ["gitCommit"] = commit }
+                    })
+                },
             },
         };
         await release.RunAsync(new StepCommand("attach", "Attaches.", [], async (context, cancel) =>
         {
-            await Attestation.AttachAsync(client, context, release.Name(digest), PredicateTypes.Provenance, System.Text.Encoding.UTF8.GetBytes(statement.ToJsonString()), cancel);
+            await Attestation.AttachAsync(
+                client,
+                context,
+                release.Name(digest),
+                PredicateTypes.Provenance,
+                System.Text.Encoding.UTF8.GetBytes(statement.ToJsonString()),
+                cancel);
             return Outcome.Done("attached");
         }), "22");
         release.Environment["CISTEPS_SIGNING_KEY"] = before;
@@ -276,12 +302,14 @@ public sealed class CertifyTests
         Assert.That(await RunAsync("21"), Is.EqualTo(ExitCode.Done), release.Output);
         Assert.That(release.Output, Does.Contain("nothing to certify"));
         Assert.That(await client.FindDigestAsync(release.Name("2.21")), Is.Null);
-        Assert.That(release.HandOver().Images.Single().Digest, Is.EqualTo(digest), "promote can still bring it where it is missing");
+        Assert.That(release.HandOver().Images.Single().Digest, Is.EqualTo(digest),
+            "promote can still bring it where it is missing");
     }
 
     private async Task<string> BuildAsync(string build)
     {
-        var digest = await Release.PutAsync(client, release.Name("x"), release.Clone.Head, $"2.{build}-{release.Clone.Head[..12]}");
+        var digest = await Release.PutAsync(
+            client, release.Name("x"), release.Clone.Head, $"2.{build}-{release.Clone.Head[..12]}");
         await release.PassedAsync(digest, build);
         return digest;
     }

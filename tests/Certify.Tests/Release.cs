@@ -7,7 +7,10 @@ using CiSteps.Images;
 
 namespace CiSteps.Certify.Tests;
 
-/// <summary>A service on <c>main</c> whose chain has run up to certify: real git, evidence as the steps write it, images in a real registry without an engine.</summary>
+/// <summary>
+/// A service on <c>main</c> whose chain has run up to certify: real git, evidence as the steps write it, images in a real
+/// registry without an engine.
+/// </summary>
 internal sealed class Release : IDisposable
 {
     public const string Repository = "service";
@@ -41,14 +44,23 @@ internal sealed class Release : IDisposable
     public ImageReference Name(string tag) => ImageReference.Of($"{registry}/{Repository}", tag);
 
     /// <summary>Puts an image into a registry that says which commit it is from.</summary>
-    public static async Task<string> PutAsync(RegistryClient client, ImageReference name, string commit, string version, string content = "x")
+    public static async Task<string> PutAsync(
+        RegistryClient client, ImageReference name, string commit, string version, string content = "x")
     {
         var config = await client.UploadBlobAsync(name, Encoding.UTF8.GetBytes(new JsonObject
         {
             ["os"] = "linux",
             ["architecture"] = "amd64",
             ["rootfs"] = new JsonObject { ["type"] = "layers", ["diff_ids"] = new JsonArray() },
-            ["config"] = new JsonObject { ["Labels"] = new JsonObject { [ImageName.RevisionLabel] = commit, [ImageName.VersionLabel] = version, ["content"] = content } },
+            ["config"] = new JsonObject
+            {
+                ["Labels"] = new JsonObject
+                {
+                    [ImageName.RevisionLabel] = commit,
+                    [ImageName.VersionLabel] = version,
+                    ["content"] = content
+                }
+            },
         }.ToJsonString()), "application/vnd.oci.image.config.v1+json");
         var manifest = new JsonObject
         {
@@ -57,23 +69,39 @@ internal sealed class Release : IDisposable
             ["config"] = new JsonObject { ["mediaType"] = config.MediaType, ["digest"] = config.Digest, ["size"] = config.Size },
             ["layers"] = new JsonArray(),
         };
-        return await client.PutManifestAsync(name.WithTag(version), RegistryManifest.Read(Encoding.UTF8.GetBytes(manifest.ToJsonString()), MediaTypes.OciManifest));
+        return await client.PutManifestAsync(
+            name.WithTag(version),
+            RegistryManifest.Read(Encoding.UTF8.GetBytes(manifest.ToJsonString()), MediaTypes.OciManifest));
     }
 
     /// <summary>Writes the evidence of the steps before certify.</summary>
-    public async Task PassedAsync(string digest, string build, string? but = null, string? suiteDigest = null, int failed = 0, bool built = true, string? repository = null,
+    public async Task PassedAsync(
+        string digest,
+        string build,
+        string? but = null,
+        string? suiteDigest = null,
+        int failed = 0,
+        bool built = true,
+        string? repository = null,
         string component = "service")
     {
-        var image = new BuiltImage(component, repository ?? $"{registry}/{Repository}", $"2.{build}-{Clone.Head[..12]}", digest, built);
+        var image = new BuiltImage(
+            component, repository ?? $"{registry}/{Repository}", $"2.{build}-{Clone.Head[..12]}", digest, built);
         if (but != "unit-test")
             await Clone.StateAsync("unit-test", build, Outcome.Done("passed")
                 .HandingOver(new UnitTestHandOver("", [new TestedComponent("service", true, "", 3, failed, 0, 0),
                     new TestedComponent("other", false, "", 0, 0, 0, 0)]), HandOverJson.Default.UnitTestHandOver), Environment);
         if (but != "image-build")
-            await Clone.StateAsync("image-build", build, Outcome.Done("built").HandingOver(new ImageBuildHandOver([image]), HandOverJson.Default.ImageBuildHandOver), Environment);
+            await Clone.StateAsync(
+                "image-build",
+                build,
+                Outcome.Done("built").HandingOver(new ImageBuildHandOver([image]), HandOverJson.Default.ImageBuildHandOver),
+                Environment);
         if (but != "integration-deploy")
             await Clone.StateAsync("integration-deploy", build, Outcome.Done("passed").HandingOver(new IntegrationHandOver(
-                built ? [new SuiteResult("smoke", ["service"], [image with { Digest = suiteDigest ?? digest }], [], 3, 0, 0, true)] : []), HandOverJson.Default.IntegrationHandOver), Environment);
+                built
+                    ? [new SuiteResult("smoke", ["service"], [image with { Digest = suiteDigest ?? digest }], [], 3, 0, 0, true)]
+                    : []), HandOverJson.Default.IntegrationHandOver), Environment);
     }
 
     public Task<int> RunAsync(StepCommand step, string build, params string[] more) =>

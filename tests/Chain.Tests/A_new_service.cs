@@ -4,7 +4,10 @@ using CiSteps.Fixtures;
 
 namespace CiSteps.Chain.Tests;
 
-/// <summary>A team's first day: a repository with a Dockerfile, a manifest and a unit test; scaffold; what the starter file asks for; a push. Published executables, real git, registry and engine.</summary>
+/// <summary>
+/// A team's first day: a repository with a Dockerfile, a manifest and a unit test; scaffold; what the starter file asks for; a
+/// push. Published executables, real git, registry and engine.
+/// </summary>
 [TestFixture, Category("NeedsDocker")]
 [NonParallelizable]
 internal sealed partial class A_new_service
@@ -26,9 +29,11 @@ internal sealed partial class A_new_service
         await engine.Engine.PushAsync(await engine.MakeBaseImageAsync($"{registry.Host}/base"));
 
         settings = Path.Combine(git.Folder, "settings");
-        foreach (var file in Directory.GetFiles(Path.Combine(Demo.Root, "teamcity-settings", ".teamcity"), "*", SearchOption.AllDirectories))
+        foreach (var file in Directory.GetFiles(
+            Path.Combine(Demo.Root, "teamcity-settings", ".teamcity"), "*", SearchOption.AllDirectories))
         {
-            var to = Path.Combine(settings, ".teamcity", Path.GetRelativePath(Path.Combine(Demo.Root, "teamcity-settings", ".teamcity"), file));
+            var to = Path.Combine(
+                settings, ".teamcity", Path.GetRelativePath(Path.Combine(Demo.Root, "teamcity-settings", ".teamcity"), file));
             Directory.CreateDirectory(Path.GetDirectoryName(to)!);
             File.Copy(file, to);
         }
@@ -75,25 +80,41 @@ internal sealed partial class A_new_service
         clone.Commit("serve.sh", PodCluster.WebServer("second") + "\n", "Show the second window");
         clone.Push();
         var summary = Path.Combine(git.Folder, "summary.json");
-        var said = await DoneAsync("run", "--settings", settings, "--project", "CiSteps_ShopWindow", "--branch", "ci/window", "--follow", "--summary", summary);
+        var said = await DoneAsync(
+            "run",
+            "--settings",
+            settings,
+            "--project",
+            "CiSteps_ShopWindow",
+            "--branch",
+            "ci/window",
+            "--follow",
+            "--summary",
+            summary);
 
         var chains = JsonNode.Parse(await File.ReadAllTextAsync(summary))!["chains"]!.AsArray();
         Assert.That(chains.Select(Outcomes), Is.EqualTo(new[]
         {
-            "Branch: unit-test done, image-build done, reserve-testbed done, integration-deploy done, merge done, branch-result done",
-            "Release: unit-test done, image-build done, reserve-testbed done, integration-deploy done, certify done, promote done, release-result done",
+            "Branch: unit-test done, image-build done, reserve-testbed done, integration-deploy done, merge done, " +
+            "branch-result done",
+            "Release: unit-test done, image-build done, reserve-testbed done, integration-deploy done, certify done, " +
+            "promote done, release-result done",
         }), said);
-        JsonNode Said(int chain, string step) => chains[chain]!["steps"]!.AsArray().Single(each => (string?)each!["step"] == step)!;
+        JsonNode Said(int chain, string step) =>
+            chains[chain]!["steps"]!.AsArray().Single(each => (string?)each!["step"] == step)!;
         var certified = (string?)Said(1, "certify")["handOver"]!["images"]![0]!["digest"];
         Assert.Multiple(async () =>
         {
             foreach (var chain in (int[])[0, 1])
             {
                 Assert.That((int?)Said(chain, "unit-test")["tests"]!["passed"], Is.EqualTo(1), "the test that scaffold found");
-                Assert.That((int?)Said(chain, "integration-deploy")["handOver"]!["suites"]![0]!["passed"], Is.EqualTo(1), "the suite's");
+                Assert.That(
+                    (int?)Said(chain, "integration-deploy")["handOver"]!["suites"]![0]!["passed"], Is.EqualTo(1), "the suite's");
             }
             Assert.That((string?)Said(1, "promote")["handOver"]!["workloads"]![0]!["digest"], Is.EqualTo(certified));
-            Assert.That(await registry.Connect().FindDigestAsync(registry.Reference("shop-window", "1-production")), Is.EqualTo(certified));
+            Assert.That(
+                await registry.Connect().FindDigestAsync(registry.Reference("shop-window", "1-production")),
+                Is.EqualTo(certified));
             Assert.That(git.Git("show", "main:serve.sh"), Does.Contain("second"));
             Assert.That((await Leftovers.OnEngineAsync()).Except(before), Is.Empty);
             Assert.That(Leftovers.Processes(git.Folder), Is.Empty);
@@ -106,9 +127,15 @@ internal sealed partial class A_new_service
         var file = Path.Combine(clone.Folder, "ci-steps.yaml");
         var text = File.ReadAllText(file);
         Assert.That(text, Does.Contain("push: registry.example.com # <- "));
-        text = text.Replace("registry.example.com # <- ", $"{registry.Host} # ").Replace("\n# <- A suite", "\n# A suite").Replace("\n# <- Where", "\n# Where");
+        text = text.Replace("registry.example.com # <- ", $"{registry.Host} # ")
+            .Replace("\n# <- A suite", "\n# A suite")
+            .Replace("\n# <- Where", "\n# Where");
         File.WriteAllText(file, Offered().Replace(text, "$1"));
-        clone.Write("integration/job.yaml", PodCluster.Job("shop-window", "echo 1..1; timeout 5 wget -q -O /dev/null http://shop-window/healthz && echo ok 1 - answers"));
+        clone.Write(
+            "integration/job.yaml",
+            PodCluster.Job(
+                "shop-window",
+                "echo 1..1; timeout 5 wget -q -O /dev/null http://shop-window/healthz && echo ok 1 - answers"));
     }
 
     // "# integration:" and "# production:" with the lines below them.
@@ -116,9 +143,12 @@ internal sealed partial class A_new_service
     private static partial Regex Offered();
 
     private static string Outcomes(JsonNode? chain) =>
-        ((string)chain!["steps"]![0]!["configuration"]!).Split('_')[2] + ": " + string.Join(", ", chain["steps"]!.AsArray().Select(step => $"{step!["step"]} {step["outcome"]}"));
+        ((string)chain!["steps"]![0]!["configuration"]!).Split('_')[2] +
+            ": " +
+            string.Join(", ", chain["steps"]!.AsArray().Select(step => $"{step!["step"]} {step["outcome"]}"));
 
-    private string[] Scaffold() => ["--settings", settings, "--service", "shop-window", "--repository", git.Origin, "--work-tree", clone.Folder];
+    private string[] Scaffold() =>
+        ["--settings", settings, "--service", "shop-window", "--repository", git.Origin, "--work-tree", clone.Folder];
 
     private async Task<string> DoneAsync(string command, params string[] arguments)
     {
@@ -130,6 +160,7 @@ internal sealed partial class A_new_service
     private Task<(int Exit, string Output)> CiStepsAsync(string command, params string[] arguments) =>
         Executables.RunAsync(Path.Combine(Executables.Folder, "ci-steps"), [command, .. arguments], git.Folder, git.Folder, []);
 
-    private Dictionary<string, string> Snapshot() => Directory.GetFiles(settings, "*", SearchOption.AllDirectories).Append(Path.Combine(clone.Folder, "ci-steps.yaml"))
-        .ToDictionary(file => file, file => Convert.ToHexString(File.ReadAllBytes(file)));
+    private Dictionary<string, string> Snapshot() =>
+        Directory.GetFiles(settings, "*", SearchOption.AllDirectories).Append(Path.Combine(clone.Folder, "ci-steps.yaml"))
+            .ToDictionary(file => file, file => Convert.ToHexString(File.ReadAllBytes(file)));
 }

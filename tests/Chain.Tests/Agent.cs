@@ -4,7 +4,10 @@ using CiSteps.Fixtures;
 
 namespace CiSteps.Chain.Tests;
 
-/// <summary>A service, a registry, a cluster and the published executables, run one by one as an agent runs them: evidence in a folder, parameters in the environment.</summary>
+/// <summary>
+/// A service, a registry, a cluster and the published executables, run one by one as an agent runs them: evidence in a folder,
+/// parameters in the environment.
+/// </summary>
 internal sealed class Agent : IAsyncDisposable
 {
     private readonly GitRepositories git = new();
@@ -70,15 +73,24 @@ internal sealed class Agent : IAsyncDisposable
     {
         var properties = Path.Combine(git.Folder, "build.properties");
         await File.WriteAllTextAsync(properties, $"build.number={Number}\nteamcity.build.branch={Branch}\n");
-        var (exit, output) = await Executables.RunAsync(Path.Combine(Executables.Folder, step), more, Clone.Folder, git.Folder, new()
-        {
-            ["TEAMCITY_VERSION"] = "2025.11", ["TEAMCITY_BUILD_PROPERTIES_FILE"] = properties,
-            ["CISTEPS_KUBECONFIG"] = world.Cluster.KubeconfigPath, ["SHOP_KUBECONFIG"] = world.Cluster.KubeconfigPath,
-        });
+        var (exit, output) = await Executables.RunAsync(
+            Path.Combine(Executables.Folder, step),
+            more,
+            Clone.Folder,
+            git.Folder,
+            new()
+            {
+                ["TEAMCITY_VERSION"] = "2025.11",
+                ["TEAMCITY_BUILD_PROPERTIES_FILE"] = properties,
+                ["CISTEPS_KUBECONFIG"] = world.Cluster.KubeconfigPath,
+                ["SHOP_KUBECONFIG"] = world.Cluster.KubeconfigPath,
+            });
         return (exit, $"{step} #{Number}:\n{output}");
     }
 
-    /// <summary>Everything outside that steps change, as text: the origin's references, the registry's tags, production's workload.</summary>
+    /// <summary>
+    /// Everything outside that steps change, as text: the origin's references, the registry's tags, production's workload.
+    /// </summary>
     public async Task<string> OutsideAsync()
     {
         var lines = new List<string> { git.Git("for-each-ref") };
@@ -86,17 +98,26 @@ internal sealed class Agent : IAsyncDisposable
         {
             using var tags = await http.GetAsync(new Uri($"http://{world.Registry.Host}/v2/{repository}/tags/list"));
             if (!tags.IsSuccessStatusCode) continue;
-            foreach (var tag in JsonNode.Parse(await tags.Content.ReadAsStringAsync())!["tags"]?.AsArray().Select(tag => (string)tag!).Order(StringComparer.Ordinal) ?? Enumerable.Empty<string>())
-                lines.Add($"{repository}:{tag} {(await world.Registry.Connect().FindDigestAsync(world.Registry.Reference(repository, tag)))}");
+            foreach (var tag in JsonNode.Parse(await tags.Content.ReadAsStringAsync())!["tags"]?.AsArray()
+                .Select(tag => (string)tag!)
+                .Order(StringComparer.Ordinal)
+                ?? Enumerable.Empty<string>())
+                lines.Add(
+                    $"{repository}:{tag} {(await world.Registry
+                        .Connect()
+                        .FindDigestAsync(world.Registry.Reference(repository, tag)))}");
         }
-        lines.Add(await KubectlAsync("get", "deployments", "-n", "shop", "-o", "jsonpath={range .items[*]}{.metadata.name} {.metadata.uid} {.metadata.generation} {.spec.template.spec.containers[0].image}{end}"));
+        lines.Add(await KubectlAsync("get", "deployments", "-n", "shop", "-o",
+            "jsonpath={range .items[*]}{.metadata.name} {.metadata.uid} {.metadata.generation} " +
+            "{.spec.template.spec.containers[0].image}{end}"));
         return string.Join('\n', lines);
     }
 
     /// <summary>The lock's number and holder: the number rises with each time that it is taken.</summary>
     public async Task<(int Number, string Holder)> LeaseAsync()
     {
-        var text = (await KubectlAsync("get", "lease", "cisteps-testbed", "-n", "cisteps-leases", "-o", "jsonpath={.spec.leaseTransitions} {.spec.holderIdentity}")).Split(' ');
+        var text = (await KubectlAsync("get", "lease", "cisteps-testbed", "-n", "cisteps-leases", "-o",
+            "jsonpath={.spec.leaseTransitions} {.spec.holderIdentity}")).Split(' ');
         return (int.Parse(text[0], CultureInfo.InvariantCulture), text[^1]);
     }
 
@@ -105,7 +126,8 @@ internal sealed class Agent : IAsyncDisposable
     {
         var before = DateTimeOffset.UtcNow.AddDays(-1).ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
         var patch = new JsonObject { ["spec"] = new JsonObject { ["renewTime"] = before, ["acquireTime"] = before } };
-        return KubectlAsync("patch", "lease", "cisteps-testbed", "-n", "cisteps-leases", "--type", "merge", "-p", patch.ToJsonString());
+        return KubectlAsync(
+            "patch", "lease", "cisteps-testbed", "-n", "cisteps-leases", "--type", "merge", "-p", patch.ToJsonString());
     }
 
     /// <summary>Checks the target branch out as the release chain does.</summary>
@@ -120,7 +142,8 @@ internal sealed class Agent : IAsyncDisposable
 
     public string Evidence(string step) => Path.Combine(Clone.Folder, ".ci-steps", "evidence", step, "statement.json");
 
-    public JsonNode? HandOver(string step) => JsonNode.Parse(File.ReadAllText(Evidence(step)))!["predicate"]!["cisteps"]!["handOver"];
+    public JsonNode? HandOver(string step) =>
+        JsonNode.Parse(File.ReadAllText(Evidence(step)))!["predicate"]!["cisteps"]!["handOver"];
 
     public async ValueTask DisposeAsync()
     {
@@ -131,7 +154,8 @@ internal sealed class Agent : IAsyncDisposable
 
     private async Task<string> KubectlAsync(params string[] arguments)
     {
-        var (exit, output) = await Executables.RunAsync("kubectl", ["--kubeconfig", world.Cluster.KubeconfigPath, .. arguments], git.Folder, git.Folder, []);
+        var (exit, output) = await Executables.RunAsync(
+            "kubectl", ["--kubeconfig", world.Cluster.KubeconfigPath, .. arguments], git.Folder, git.Folder, []);
         Assert.That(exit, Is.Zero, $"kubectl {string.Join(' ', arguments)}: {output}");
         return output;
     }

@@ -3,7 +3,10 @@ using System.Text;
 
 namespace CiSteps.Chain.Tests;
 
-/// <summary>One run of scripts/demo.sh with a registry port of its own: the published executables on a real engine, registry and git, as a person starts them.</summary>
+/// <summary>
+/// One run of scripts/demo.sh with a registry port of its own: the published executables on a real engine, registry and git, as a
+/// person starts them.
+/// </summary>
 internal sealed class Demo : IDisposable
 {
     private readonly Process process;
@@ -87,7 +90,8 @@ internal sealed class Demo : IDisposable
         lock (text)
         {
             var now = Stopwatch.GetTimestamp();
-            if (afterSetUp && Stopwatch.GetElapsedTime(lastLine, now) is var silence && silence > longestSilence) longestSilence = silence;
+            if (afterSetUp && Stopwatch.GetElapsedTime(lastLine, now) is var silence && silence > longestSilence)
+                longestSilence = silence;
             lastLine = now;
             afterSetUp |= line.StartsWith("1. ", StringComparison.Ordinal);
             text.Append(line).Append('\n');

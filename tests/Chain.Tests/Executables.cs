@@ -15,9 +15,15 @@ internal static class Executables
     /// <param name="folder">Where it runs.</param>
     /// <param name="home">Its user's home, where it keeps state.</param>
     /// <param name="environment">More of its environment.</param>
-    public static async Task<(int Exit, string Output)> RunAsync(string program, IEnumerable<string> arguments, string folder, string home, Dictionary<string, string> environment)
+    public static async Task<(int Exit, string Output)> RunAsync(
+        string program, IEnumerable<string> arguments, string folder, string home, Dictionary<string, string> environment)
     {
-        var start = new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        };
         start.Environment.Clear();
         foreach (var name in (string[])["PATH", "DOTNET_ROOT"])
             if (Environment.GetEnvironmentVariable(name) is { Length: > 0 } value) start.Environment[name] = value;
@@ -27,7 +33,9 @@ internal static class Executables
         using var process = Process.Start(start)!;
         try
         {
-            var streams = await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync()).WaitAsync(TimeSpan.FromMinutes(5));
+            var streams = await Task
+                .WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync())
+                .WaitAsync(TimeSpan.FromMinutes(5));
             await process.WaitForExitAsync();
             return (process.ExitCode, string.Concat(streams));
         }
@@ -39,8 +47,12 @@ internal static class Executables
 
     private static string Find()
     {
-        var folder = Environment.GetEnvironmentVariable("CISTEPS_TOOL") is { Length: > 0 } given ? given : Path.Combine(Demo.Root, "artifacts", "tool", "linux-x64");
+        var folder = Environment.GetEnvironmentVariable("CISTEPS_TOOL") is { Length: > 0 } given
+            ? given
+            : Path.Combine(Demo.Root, "artifacts", "tool", "linux-x64");
         return File.Exists(Path.Combine(folder, "unit-test")) ? folder
-            : throw new InvalidOperationException($"{folder} holds no executables; scripts/test.sh publishes them, and so does dotnet build steps/executables.proj");
+            : throw new InvalidOperationException(
+                $"{folder} holds no executables; scripts/test.sh publishes them, and so does dotnet build " +
+                "steps/executables.proj");
     }
 }

@@ -7,7 +7,8 @@ namespace CiSteps.Chain.Tests;
 internal static class Leftovers
 {
     /// <summary>
-    /// Containers and networks of sandboxes, by name. What belongs to another living process is that one's: other tests use the engine, too.
+    /// Containers and networks of sandboxes, by name. What belongs to another living process is that one's: other tests use the
+    /// engine, too.
     /// </summary>
     public static async Task<IReadOnlyList<string>> OnEngineAsync()
     {
@@ -18,7 +19,8 @@ internal static class Leftovers
         return [.. containers.Select(container => container.Name), .. networks.Select(network => network.Name)];
     }
 
-    // The owner is named by its namespace of process ids, its id and when it started, in ticks: the 20th field behind its program's name.
+    // The owner is named by its namespace of process ids, its id and when it started, in ticks: the 20th field behind its
+    // program's name.
     private static bool IsAnothers(IReadOnlyDictionary<string, string> labels)
     {
         if (labels.GetValueOrDefault("dev.cisteps.sandbox.owner")?.Split('/') is not [_, var process, var started]) return false;
@@ -36,7 +38,10 @@ internal static class Leftovers
 
     /// <summary>Command lines of the processes that have a folder on theirs.</summary>
     public static IReadOnlyList<string> Processes(string folder) =>
-        [.. Directory.EnumerateDirectories("/proc").Where(process => int.TryParse(Path.GetFileName(process), out _)).Select(CommandLine).Where(line => line.Contains(folder, StringComparison.Ordinal))];
+        [.. Directory.EnumerateDirectories("/proc")
+            .Where(process => int.TryParse(Path.GetFileName(process), out _))
+            .Select(CommandLine)
+            .Where(line => line.Contains(folder, StringComparison.Ordinal))];
 
     private static string CommandLine(string process)
     {

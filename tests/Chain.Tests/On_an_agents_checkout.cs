@@ -63,9 +63,10 @@ internal sealed class On_an_agents_checkout(string how)
         await File.WriteAllTextAsync(properties, "build.number=7\nteamcity.build.branch=ci/x\n");
         var (exit, output) = await Executables.RunAsync(Path.Combine(Executables.Folder, step), [], clone.Folder, git.Folder,
             new()
-        {
-            ["TEAMCITY_VERSION"] = "2025.11", ["TEAMCITY_BUILD_PROPERTIES_FILE"] = properties,
-        });
+            {
+                ["TEAMCITY_VERSION"] = "2025.11",
+                ["TEAMCITY_BUILD_PROPERTIES_FILE"] = properties,
+            });
         return (exit, $"{step}:\n{output}");
     }
 

@@ -2,7 +2,10 @@ using System.Text.RegularExpressions;
 
 namespace CiSteps.Chain.Tests;
 
-/// <summary>What a person does from TeamCity's page: the same step once more, on the evidence that is there. Published executables, real git, registry, engine and cluster.</summary>
+/// <summary>
+/// What a person does from TeamCity's page: the same step once more, on the evidence that is there. Published executables, real
+/// git, registry, engine and cluster.
+/// </summary>
 [TestFixture, Category("NeedsDocker")]
 [NonParallelizable]
 internal sealed partial class Running_a_step_again
@@ -58,7 +61,8 @@ internal sealed partial class Running_a_step_again
         {
             var (exit, output) = await agent.RunAsync(step);
             Assert.That(exit, Is.EqualTo(1), output);
-            Assert.That(output, Does.Contain("7").And.Contain("run "), $"the refusal of {step} names the older build and what to run");
+            Assert.That(output, Does.Contain("7").And.Contain("run "),
+                $"the refusal of {step} names the older build and what to run");
         }
         Assert.That(await agent.OutsideAsync(), Is.EqualTo(before));
 
@@ -70,7 +74,8 @@ internal sealed partial class Running_a_step_again
 
         agent.CheckOutTarget();
         agent.Number = "10";
-        foreach (var step in new[] { "unit-test", "image-build", "reserve-testbed", "integration-deploy", "certify" }) await DoneAsync(step);
+        foreach (var step in new[] { "unit-test", "image-build", "reserve-testbed", "integration-deploy", "certify" })
+            await DoneAsync(step);
         before = await agent.OutsideAsync();
         agent.Number = "11";
         foreach (var step in new[] { "certify", "promote" })

@@ -29,12 +29,16 @@ internal sealed class The_demo
             Assert.That(chains.Select(Outcomes), Is.EqualTo(new[]
             {
                 "unit-test done, image-build done, reserve-testbed done, integration-deploy done, merge done, branch-result done",
-                "unit-test done, image-build done, reserve-testbed done, integration-deploy done, certify done, promote done, release-result done",
+                "unit-test done, image-build done, reserve-testbed done, integration-deploy done, certify done, promote done, " +
+                "release-result done",
             }));
             Assert.That(Outcomes(summary["second"]!["chains"]![0]), Is.EqualTo(
-                "unit-test done, image-build done, reserve-testbed done, integration-deploy failed, merge not started, branch-result failed"));
+                "unit-test done, image-build done, reserve-testbed done, integration-deploy failed, merge not started, " +
+                "branch-result failed"));
             Assert.That(summary["notifications"]!.AsArray(), Has.Count.EqualTo(1));
-            Assert.That(summary["notifications"]![0]!.ToJsonString(), Does.Contain("integration-deploy").And.Contain("the greeting comes with a quote"));
+            Assert.That(
+                summary["notifications"]![0]!.ToJsonString(),
+                Does.Contain("integration-deploy").And.Contain("the greeting comes with a quote"));
             Assert.That(File.ReadAllText(Path.Combine(Demo.Folder, "first.html")), Does.Contain("integration-deploy"));
             Assert.That(demo.LongestSilence, Is.LessThan(TimeSpan.FromSeconds(10)), "no sign of life for too long");
         });
@@ -42,7 +46,9 @@ internal sealed class The_demo
 
         // What was certified in the release chain is what the summary says runs in production.
         var steps = chains[1]!["steps"]!.AsArray().ToDictionary(step => (string)step!["step"]!, step => step!["handOver"]);
-        Assert.That((string?)steps["promote"]!["workloads"]![0]!["digest"], Is.EqualTo((string?)steps["certify"]!["images"]![0]!["digest"]));
+        Assert.That(
+            (string?)steps["promote"]!["workloads"]![0]!["digest"],
+            Is.EqualTo((string?)steps["certify"]!["images"]![0]!["digest"]));
     }
 
     // By then registry, clusters, images and a lease are there: whatever could be left behind.

@@ -55,8 +55,12 @@ public sealed class Artifact_rules
     public void Refuse_a_target_outside_and_an_unknown_archive()
     {
         var checkout = Checkout();
-        Assert.That(() => Artifacts.Publish("out => ../up", checkout, Path.Combine(folder, "artifacts"), _ => { }), Throws.InstanceOf<UsageException>());
-        Assert.That(() => Artifacts.Publish("out => all.7z", checkout, Path.Combine(folder, "artifacts"), _ => { }), Throws.InstanceOf<UsageException>());
+        Assert.That(
+            () => Artifacts.Publish("out => ../up", checkout, Path.Combine(folder, "artifacts"), _ => { }),
+            Throws.InstanceOf<UsageException>());
+        Assert.That(
+            () => Artifacts.Publish("out => all.7z", checkout, Path.Combine(folder, "artifacts"), _ => { }),
+            Throws.InstanceOf<UsageException>());
     }
 
     [Test]
@@ -65,9 +69,12 @@ public sealed class Artifact_rules
         var artifacts = Checkout();
         var next = Path.Combine(folder, "next");
         Assert.That(Artifacts.Fetch("out/** => in", artifacts, next, clean: false, "A #1"), Is.EqualTo(2));
-        Assert.That(() => Artifacts.Fetch("gone/** => in", artifacts, next, clean: false, "A #1"), Throws.InstanceOf<UsageException>().With.Message.Contains("A #1"));
+        Assert.That(
+            () => Artifacts.Fetch("gone/** => in", artifacts, next, clean: false, "A #1"),
+            Throws.InstanceOf<UsageException>().With.Message.Contains("A #1"));
         Assert.That(Artifacts.Fetch("?:gone/** => in", artifacts, next, clean: true, "A #1"), Is.Zero);
-        Assert.That(Directory.Exists(Path.Combine(next, "in")), Is.False, "a clean destination keeps nothing of an earlier build");
+        Assert.That(Directory.Exists(Path.Combine(next, "in")), Is.False,
+            "a clean destination keeps nothing of an earlier build");
     }
 
     private string Checkout()
@@ -82,7 +89,9 @@ public sealed class Artifact_rules
     }
 
     private static IEnumerable<string> Files(string folder) => !Directory.Exists(folder) ? []
-        : Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(folder, file)).Order(StringComparer.Ordinal);
+        : Directory.GetFiles(folder, "*", SearchOption.AllDirectories)
+            .Select(file => Path.GetRelativePath(folder, file))
+            .Order(StringComparer.Ordinal);
 }
 
 public sealed class Service_messages_of_a_step
@@ -90,10 +99,12 @@ public sealed class Service_messages_of_a_step
     private static (BuildRun Run, List<string> Log) Read(params string[] lines)
     {
         var at = new SourceLocation("x", 1);
-        var build = new BuildConfiguration("B", "P", "b", false, false, null, [], [], [], ParameterSet.Empty, [], [], [], [], [], [], [], [], at);
+        var build = new BuildConfiguration(
+            "B", "P", "b", false, false, null, [], [], [], ParameterSet.Empty, [], [], [], [], [], [], [], [], at);
         var run = new BuildRun(build, "/nowhere");
         var log = new List<string>();
-        var reader = new MessageReader(run, log.Add, rules => log.Add("publish " + rules), () => log.Add("progress " + run.Doing));
+        var reader = new MessageReader(
+            run, log.Add, rules => log.Add("publish " + rules), () => log.Add("progress " + run.Doing));
         foreach (var line in lines) reader.Read(line, isError: false);
         return (run, log);
     }
@@ -101,8 +112,13 @@ public sealed class Service_messages_of_a_step
     [Test]
     public void Change_the_build()
     {
-        var (run, log) = Read("##teamcity[progressMessage 'working']", "##teamcity[setParameter name='a' value='|'1|'']", "##teamcity[buildStatus text='fine']",
-            "##teamcity[buildProblem description='no' identity='x.y']", "##teamcity[buildProblem description='no again' identity='x.y']", "##teamcity[publishArtifacts 'a => b']");
+        var (run, log) = Read(
+            "##teamcity[progressMessage 'working']",
+            "##teamcity[setParameter name='a' value='|'1|'']",
+            "##teamcity[buildStatus text='fine']",
+            "##teamcity[buildProblem description='no' identity='x.y']",
+            "##teamcity[buildProblem description='no again' identity='x.y']",
+            "##teamcity[publishArtifacts 'a => b']");
         Assert.That(run.Doing, Is.EqualTo("working"));
         Assert.That(run.SetParameters["a"], Is.EqualTo("'1'"));
         Assert.That(run.StatusText, Is.EqualTo("fine"));
@@ -113,8 +129,13 @@ public sealed class Service_messages_of_a_step
     [Test]
     public void Count_tests()
     {
-        var (run, _) = Read("##teamcity[testStarted name='a']", "##teamcity[testFinished name='a' duration='1']", "##teamcity[testStarted name='b']",
-            "##teamcity[testFailed name='b' message='broken']", "##teamcity[testFinished name='b']", "##teamcity[testIgnored name='c' message='later']");
+        var (run, _) = Read(
+            "##teamcity[testStarted name='a']",
+            "##teamcity[testFinished name='a' duration='1']",
+            "##teamcity[testStarted name='b']",
+            "##teamcity[testFailed name='b' message='broken']",
+            "##teamcity[testFinished name='b']",
+            "##teamcity[testIgnored name='c' message='later']");
         Assert.That((run.PassedTests, run.FailedTests.Count, run.IgnoredTests), Is.EqualTo((1, 1, 1)));
         Assert.That(run.FailedTests[0], Is.EqualTo(new FailedTest("b", "broken")));
     }
@@ -127,7 +148,9 @@ public sealed class Service_messages_of_a_step
         var of = flow.Length == 0 ? "" : $" flowId='{flow}'";
         string[] failed = passes ? [] : [$"##teamcity[testFailed name='{name}' message='broken'{of}]"];
         string[] tried = [$"##teamcity[testStarted name='{name}'{of}]", .. failed, $"##teamcity[testFinished name='{name}'{of}]"];
-        return suite is null ? tried : [$"##teamcity[testSuiteStarted name='{suite}'{of}]", .. tried, $"##teamcity[testSuiteFinished name='{suite}'{of}]"];
+        return suite is null
+            ? tried
+            : [$"##teamcity[testSuiteStarted name='{suite}'{of}]", .. tried, $"##teamcity[testSuiteFinished name='{suite}'{of}]"];
     }
 
     [TestCase("", "", ExpectedResult = "1 passed, 0 failed")]
@@ -137,20 +160,29 @@ public sealed class Service_messages_of_a_step
     [TestCase(null, "", ExpectedResult = "0 passed, 1 failed", Description = "not said")]
     public string Forgive_a_test_that_passed_on_a_later_try_where_that_is_asked_for(string? said, string flow)
     {
-        string[] retry = said is null ? [] : [Retry.Replace("{0}", said.Length == 0 ? "" : $" flowId='{said}'", StringComparison.Ordinal)];
+        string[] retry = said is null
+            ? []
+            : [Retry.Replace("{0}", said.Length == 0 ? "" : $" flowId='{said}'", StringComparison.Ordinal)];
         return Counted([.. retry, .. Try("a", passes: false, flow), .. Try("a", passes: true, flow)]);
     }
 
     [Test]
     public void Forgive_no_try_that_failed_after_one_that_passed() =>
-        Assert.That(Counted([Retry.Replace("{0}", "", StringComparison.Ordinal), .. Try("a", true), .. Try("a", false)]), Is.EqualTo("1 passed, 1 failed"));
+        Assert.That(
+            Counted([Retry.Replace("{0}", "", StringComparison.Ordinal), .. Try("a", true), .. Try("a", false)]),
+            Is.EqualTo("1 passed, 1 failed"));
 
     [TestCase("f", "s", "g", "s", ExpectedResult = "1 passed, 1 failed", Description = "in two flows")]
     [TestCase("f", "s", "f", "t", ExpectedResult = "1 passed, 1 failed", Description = "in two suites")]
     [TestCase("", "s", "", null, ExpectedResult = "1 passed, 1 failed", Description = "in a suite and in none")]
     [TestCase("f", "s", "f", "s", ExpectedResult = "1 passed, 0 failed")]
-    public string Take_the_same_name_elsewhere_for_another_test(string flow, string? suite, string otherFlow, string? otherSuite) =>
-        Counted([Retry.Replace("{0}", "", StringComparison.Ordinal), .. Try("a", false, flow, suite), .. Try("a", true, otherFlow, otherSuite)]);
+    public string Take_the_same_name_elsewhere_for_another_test(
+        string flow, string? suite, string otherFlow, string? otherSuite) =>
+        Counted([
+            Retry.Replace("{0}", "", StringComparison.Ordinal),
+            .. Try("a", false, flow, suite),
+            .. Try("a", true, otherFlow, otherSuite)
+        ]);
 
     [Test]
     public void Keep_tests_apart_that_run_at_the_same_time()
@@ -166,11 +198,16 @@ public sealed class Service_messages_of_a_step
     {
         string[] Within(string suite, bool passes) =>
         [
-            $"##teamcity[testSuiteStarted name='{suite}' flowId='1']", "##teamcity[flowStarted flowId='2' parent='1']", .. Try("a", passes, "2"),
+            $"##teamcity[testSuiteStarted name='{suite}' flowId='1']", "##teamcity[flowStarted flowId='2' parent='1']",
+            .. Try("a", passes, "2"),
             "##teamcity[flowFinished flowId='2']", $"##teamcity[testSuiteFinished name='{suite}' flowId='1']",
         ];
-        Assert.That(Counted([Retry.Replace("{0}", "", StringComparison.Ordinal), .. Within("s", false), .. Within("t", true)]), Is.EqualTo("1 passed, 1 failed"));
-        Assert.That(Counted([Retry.Replace("{0}", "", StringComparison.Ordinal), .. Within("s", false), .. Within("s", true)]), Is.EqualTo("1 passed, 0 failed"));
+        Assert.That(
+            Counted([Retry.Replace("{0}", "", StringComparison.Ordinal), .. Within("s", false), .. Within("t", true)]),
+            Is.EqualTo("1 passed, 1 failed"));
+        Assert.That(
+            Counted([Retry.Replace("{0}", "", StringComparison.Ordinal), .. Within("s", false), .. Within("s", true)]),
+            Is.EqualTo("1 passed, 0 failed"));
     }
 
     [TestCase("", "f", true)]
@@ -199,7 +236,11 @@ public sealed class Service_messages_of_a_step
     [Test]
     public void Are_text_while_they_are_switched_off()
     {
-        var (run, _) = Read("##teamcity[disableServiceMessages]", "##teamcity[buildProblem description='x' identity='i']", "##teamcity[enableServiceMessages]", "##teamcity[buildStatus text='s']");
+        var (run, _) = Read(
+            "##teamcity[disableServiceMessages]",
+            "##teamcity[buildProblem description='x' identity='i']",
+            "##teamcity[enableServiceMessages]",
+            "##teamcity[buildStatus text='s']");
         Assert.That(run.Problems, Is.Empty);
         Assert.That(run.StatusText, Is.EqualTo("s"));
     }

@@ -8,14 +8,17 @@ namespace CiSteps.Cli.Tests;
 /// <summary><c>ci-steps check</c> and <c>ci-steps plan</c> as a person or a script calls them.</summary>
 public sealed class Checking_from_the_command_line
 {
-    private const string ClearSecret = "    <parameters>\n      <param name=\"p\" value=\"hunter2\" spec=\"password\" />\n    </parameters>";
+    private const string ClearSecret =
+        "    <parameters>\n      <param name=\"p\" value=\"hunter2\" spec=\"password\" />\n    </parameters>";
     private const string Warned = "    <options>\n      <option name=\"noSuchOption\" value=\"1\" />\n    </options>";
 
     [Test]
     public async Task A_clean_tree_gives_one_line_and_0()
     {
         using var toy = new ToyTree().Root("x").Build("Toy_A", ToyTree.Vcs);
-        Assert.That(await RunAsync("check", toy.Folder), Is.EqualTo((0, "1 project, 1 configuration or template, 1 VCS root, 0 recipes: 0 errors, 0 warnings\n", "")));
+        Assert.That(
+            await RunAsync("check", toy.Folder),
+            Is.EqualTo((0, "1 project, 1 configuration or template, 1 VCS root, 0 recipes: 0 errors, 0 warnings\n", "")));
     }
 
     [Test]
@@ -24,7 +27,8 @@ public sealed class Checking_from_the_command_line
         using var toy = new ToyTree().Build("Toy_A", ClearSecret);
         var (exit, output, _) = await RunAsync("check", toy.Folder);
         Assert.That(exit, Is.EqualTo(1));
-        Assert.That(output, Does.StartWith("Toy/buildTypes/Toy_A.xml:7: clear-secret: the secret \"p\" stands there in clear text"));
+        Assert.That(
+            output, Does.StartWith("Toy/buildTypes/Toy_A.xml:7: clear-secret: the secret \"p\" stands there in clear text"));
     }
 
     [Test]
@@ -32,7 +36,10 @@ public sealed class Checking_from_the_command_line
     {
         using var toy = new ToyTree().Build("Toy_A", Warned);
         var (exit, output, _) = await RunAsync("check", toy.Folder);
-        Assert.That((exit, output.Split('\n')[0]), Is.EqualTo((0, "Toy/buildTypes/Toy_A.xml:7: warning: option: \"noSuchOption\" is not known as build option of \"Toy_A\"")));
+        Assert.That(
+            (exit, output.Split('\n')[0]),
+            Is.EqualTo(
+                (0, "Toy/buildTypes/Toy_A.xml:7: warning: option: \"noSuchOption\" is not known as build option of \"Toy_A\"")));
         Assert.That((await RunAsync("check", "--strict", toy.Folder)).Exit, Is.EqualTo(1));
     }
 
@@ -62,27 +69,49 @@ public sealed class Checking_from_the_command_line
         using var toy = new ToyTree();
         var tools = Directory.CreateDirectory(Path.Combine(toy.Folder, "tools")).FullName;
         var step = Path.Combine(tools, "unit-test");
-        await File.WriteAllTextAsync(step, "#!/bin/sh\ncase \"$*\" in\n--help) printf 'Options:\\n  --all          as --older did\\n  --config <config>  the file\\n\\nCommands:\\n  again <name>  runs it\\n' ;;\n" +
-            "'again --help') printf 'Arguments:\\n  <name>  which\\n\\nOptions:\\n  --quick  no waiting\\n' ;;\n*) echo no >&2; exit 9 ;;\nesac\n");
+        await File.WriteAllTextAsync(
+            step,
+            "#!/bin/sh\ncase \"$*\" in\n--help) printf 'Options:\\n  --all          as --older did\\n  --config <config>  the " +
+            "file\\n\\nCommands:\\n  again <name>  runs it\\n' ;;\n" +
+                "'again --help') printf 'Arguments:\\n  <name>  which\\n\\nOptions:\\n  --quick  no waiting\\n' ;;\n*) echo no " +
+                ">&2; exit 9 ;;\nesac\n");
         var broken = Path.Combine(tools, "certify");
         await File.WriteAllTextAsync(broken, "#!/bin/sh\necho 'cannot start' >&2\nexit 9\n");
-        foreach (var file in new[] { step, broken }) File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        toy.Build("Toy_A", Call("unit-test", "--all=true --config &quot;a b&quot;")).Build("Toy_B", Call("unit-test", "--older")).Build("Toy_C", Call("unit-test", "agian --all")).Build("Toy_D", Call("merge", "--whatever"))
-            .Build("Toy_E", Call("unit-test", "again one --quick")).Build("Toy_F", Call("unit-test", "again --all")).Build("Toy_G", Call("unit-test", "%which% --all")).Build("Toy_H", Call("certify", "--all"));
+        foreach (var file in new[] { step, broken })
+            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        toy.Build("Toy_A", Call("unit-test", "--all=true --config &quot;a b&quot;"))
+            .Build("Toy_B", Call("unit-test", "--older"))
+            .Build("Toy_C", Call("unit-test", "agian --all"))
+            .Build("Toy_D", Call("merge", "--whatever"))
+            .Build("Toy_E", Call("unit-test", "again one --quick"))
+                .Build("Toy_F", Call("unit-test", "again --all"))
+                .Build("Toy_G", Call("unit-test", "%which% --all"))
+                .Build("Toy_H", Call("certify", "--all"));
         var (exit, output, error) = await RunAsync("check", "--tools", tools, toy.Folder);
         Assert.That(exit, Is.EqualTo(1));
-        Assert.That(output.Split('\n').Where(line => line.Contains("step-option", StringComparison.Ordinal)).Select(line => line[(line.IndexOf("Toy_", StringComparison.Ordinal) + 4)..]), Is.EqualTo(new[]
-        {
-            "B.xml:10: step-option: unit-test does not know the option --older",
-            "C.xml:10: step-option: unit-test does not know \"agian\"",
-            "F.xml:10: step-option: unit-test again does not know the option --all",
-            "H.xml:10: step-option: certify does not say which options it has (--help): cannot start",
-        }), output);
+        Assert.That(
+            output.Split('\n')
+                .Where(line => line.Contains("step-option", StringComparison.Ordinal))
+                .Select(line => line[(line.IndexOf("Toy_", StringComparison.Ordinal) + 4)..]),
+            Is.EqualTo(new[]
+            {
+                "B.xml:10: step-option: unit-test does not know the option --older",
+                "C.xml:10: step-option: unit-test does not know \"agian\"",
+                "F.xml:10: step-option: unit-test again does not know the option --all",
+                "H.xml:10: step-option: certify does not say which options it has (--help): cannot start",
+            }), output);
         Assert.That(error, Does.EndWith("(--tools): merge\n"));
-        Assert.That((await RunAsync("check", "--tools", tools + "/gone", toy.Folder)).Error, Does.Contain("the folder of executables"));
+        Assert.That(
+            (await RunAsync("check", "--tools", tools + "/gone", toy.Folder)).Error, Does.Contain("the folder of executables"));
 
-        static string Call(string name, string arguments) => ToyTree.Runners("      <runner id=\"R\" name=\"r\" type=\"simpleRunner\">\n        <parameters>\n          <param name=\"command.executable\" value=\"%teamcity.tool.x%/" + name +
-            "\" />\n          <param name=\"command.parameters\" value=\"" + arguments + "\" />\n        </parameters>\n      </runner>\n");
+        static string Call(string name, string arguments) =>
+            ToyTree.Runners(
+                "      <runner id=\"R\" name=\"r\" type=\"simpleRunner\">\n        <parameters>\n          <param " +
+                "name=\"command.executable\" value=\"%teamcity.tool.x%/" +
+                    name +
+                    "\" />\n          <param name=\"command.parameters\" value=\"" +
+                        arguments +
+                        "\" />\n        </parameters>\n      </runner>\n");
     }
 
     [Test]
@@ -98,7 +127,9 @@ public sealed class Checking_from_the_command_line
             Assert.That((exit, output, error.Count(unit => unit == '\n')), Is.EqualTo((2, "", 1)));
             Assert.That(error, Does.Contain("are written in Kotlin (settings.kts)"));
         }
-        Assert.That((await RunAsync("check", Path.Combine(folder, ".teamcity", "settings.kts"))).Error, Does.Contain("settings.kts\" is a file; give the folder"));
+        Assert.That(
+            (await RunAsync("check", Path.Combine(folder, ".teamcity", "settings.kts"))).Error,
+            Does.Contain("settings.kts\" is a file; give the folder"));
     }
 
     [Test]
@@ -108,8 +139,12 @@ public sealed class Checking_from_the_command_line
         File.CreateSymbolicLink(Path.Combine(toy.Folder, ".teamcity/Toy/buildTypes/Toy_C.xml"), "nowhere");
         var (exit, output, _) = await RunAsync("check", "--json", toy.Folder);
         Assert.That(exit, Is.EqualTo(1));
-        Assert.That(JsonNode.Parse(output)!.AsArray().Select(finding => $"{finding!["file"]} {finding["rule"]} {((string)finding["message"]!).Split(':')[0]}"),
-            Is.EqualTo(new[] { "Toy/buildTypes/Toy_B.xml xml not well-formed XML", "Toy/buildTypes/Toy_C.xml xml cannot be read" }));
+        Assert.That(
+            JsonNode.Parse(output)!
+                .AsArray()
+                .Select(finding => $"{finding!["file"]} {finding["rule"]} {((string)finding["message"]!).Split(':')[0]}"),
+            Is.EqualTo(
+                new[] { "Toy/buildTypes/Toy_B.xml xml not well-formed XML", "Toy/buildTypes/Toy_C.xml xml cannot be read" }));
     }
 
     [Test]
@@ -120,14 +155,26 @@ public sealed class Checking_from_the_command_line
         {
             toy.Project($"Toy_P{project}", "Toy");
             for (var build = 0; build < 100; build++)
-                toy.Build($"Toy_P{project}_B{build}", (build < 99 ? "" : ToyTree.Trigger()) + (build == 0 && project == 0 ? "" : ToyTree.Dependencies(ToyTree.After(build > 0 ? $"Toy_P{project}_B{build - 1}" : $"Toy_P{project - 1}_B99"))), "Toy_T", $"Toy_P{project}");
+                toy.Build(
+                    $"Toy_P{project}_B{build}",
+                    (build < 99 ? "" : ToyTree.Trigger())
+                        + (build == 0 && project == 0
+                            ? ""
+                            : ToyTree.Dependencies(ToyTree.After(
+                                build > 0 ? $"Toy_P{project}_B{build - 1}" : $"Toy_P{project - 1}_B99"))),
+                    "Toy_T",
+                    $"Toy_P{project}");
         }
         var watch = Stopwatch.StartNew();
         var (exit, output, _) = await RunAsync("check", "--json", toy.Folder);
         // One chain of 4,000: a VCS trigger in each hundredth and one at its end.
         Assert.That(exit, Is.Zero, output);
-        Assert.That(JsonNode.Parse(output)!.AsArray().Select(finding => (string?)finding!["rule"]), Is.EqualTo(Enumerable.Repeat("chain-trigger", 39)));
-        Assert.That((await RunAsync("plan", "--build", "Toy_P39_B99", "--branch", "ci/x", toy.Folder)).Output, Does.StartWith("branch ci/x; 4000 builds").And.Contain("4000. Toy_P39_B99"));
+        Assert.That(
+            JsonNode.Parse(output)!.AsArray().Select(finding => (string?)finding!["rule"]),
+            Is.EqualTo(Enumerable.Repeat("chain-trigger", 39)));
+        Assert.That(
+            (await RunAsync("plan", "--build", "Toy_P39_B99", "--branch", "ci/x", toy.Folder)).Output,
+            Does.StartWith("branch ci/x; 4000 builds").And.Contain("4000. Toy_P39_B99"));
         Assert.That(watch.Elapsed, Is.LessThan(TimeSpan.FromMinutes(3)));
     }
 }

@@ -36,7 +36,8 @@ public sealed class The_doctor
         await using var server = await GitHttpServer.StartAsync(repositories.Folder, "x-access-token:right");
         clone.Git("remote", "set-url", "origin", server.Url + "origin.git");
         await using var cluster = await SandboxFixture.StartAsync();
-        var found = await RunAsync(LogIn(LocalRegistry.Password, ("CISTEPS_GIT_TOKEN", "right"), ("CISTEPS_KUBECONFIG", cluster.KubeconfigPath)));
+        var found = await RunAsync(LogIn(
+            LocalRegistry.Password, ("CISTEPS_GIT_TOKEN", "right"), ("CISTEPS_KUBECONFIG", cluster.KubeconfigPath)));
         Assert.That(found.Exit, Is.Zero, found.Output);
         foreach (var subject in (string[])["git", "git origin", "git history", "git, pushing", "engine", "disk of the work tree",
             "pipeline file", "registry, pulling", "registry, pushing", "registry, tagging", "clock", "testbed"])
@@ -55,7 +56,8 @@ public sealed class The_doctor
         Pipeline(registry.Host);
         var found = await RunAsync(LogIn("another password"));
         Assert.That(found.Exit, Is.EqualTo(ExitCode.Refused));
-        Assert.That(found["registry"].Text, Does.Contain("refuses pull").And.Contain("\"tester\" (credentials from the environment)"));
+        Assert.That(
+            found["registry"].Text, Does.Contain("refuses pull").And.Contain("\"tester\" (credentials from the environment)"));
         Assert.That(found["registry"].Text, Does.Contain("give that user the right, or other credentials"));
         Assert.That(found["registry"].Advice, Is.Empty, "it is said once");
         Assert.That(found.Output, Does.Not.Contain("another password"));
@@ -69,7 +71,8 @@ public sealed class The_doctor
         var found = await RunAsync(LogIn(LocalRegistry.Password));
         Assert.That(found.Exit, Is.EqualTo(ExitCode.Refused));
         Assert.That(found["registry, pulling"].Verdict, Is.EqualTo("ok"));
-        Assert.That((found["registry, pushing"].Verdict, found["registry, tagging"].Verdict), Is.EqualTo(("not", "-")), found.Output);
+        Assert.That(
+            (found["registry, pushing"].Verdict, found["registry, tagging"].Verdict), Is.EqualTo(("not", "-")), found.Output);
         Assert.That(found["registry, pushing"].Advice, Does.Contain($"{registry.Host}/ci/web"));
     }
 
@@ -86,15 +89,20 @@ public sealed class The_doctor
     }
 
     [TestCase("#!/bin/sh\necho \"github.com/docker/buildx v0.29.1 $DOCKER_HOST\"", "ok", "buildx v0.29.1 unix://")]
-    [TestCase("#!/bin/sh\necho \"docker: 'buildx' is not a docker command.\" >&2; exit 1", "-", "'buildx' is not a docker command")]
-    public async Task Says_which_engine_it_is_and_whether_docker_buildx_is_there_for_it(string docker, string verdict, string said)
+    [TestCase(
+        "#!/bin/sh\necho \"docker: 'buildx' is not a docker command.\" >&2; exit 1", "-", "'buildx' is not a docker command")]
+    public async Task Says_which_engine_it_is_and_whether_docker_buildx_is_there_for_it(
+        string docker, string verdict, string said)
     {
         var folder = Directory.CreateDirectory(Path.Combine(repositories.Folder, "bin")).FullName;
         var program = Path.Combine(folder, "docker");
         File.WriteAllText(program, docker + "\n");
         File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         var address = LocalEngine.Variables["DOCKER_HOST"];
-        var found = await RunAsync([("DOCKER_HOST", address), ("PATH", folder + Path.PathSeparator + Environment.GetEnvironmentVariable("PATH"))]);
+        var found = await RunAsync([
+            ("DOCKER_HOST", address),
+            ("PATH", folder + Path.PathSeparator + Environment.GetEnvironmentVariable("PATH"))
+        ]);
         Assert.That(found["engine"].Text, Does.Contain($" at {address} (DOCKER_HOST), linux/"));
         Assert.That(found["docker buildx"].Verdict, Is.EqualTo(verdict), found.Output);
         Assert.That(found["docker buildx"].Text, Does.Contain(said));
@@ -129,8 +137,11 @@ public sealed class The_doctor
         await using var server = await GitHttpServer.StartAsync(repositories.Folder, "x-access-token:right");
         clone.Git("remote", "set-url", "origin", server.Url + "origin.git");
         var found = await RunAsync([("CISTEPS_GIT_TOKEN", token)]);
-        Assert.That((found["git origin"].Verdict, found.Find("git, pushing")?.Verdict), Is.EqualTo((reading, pushing)), found.Output);
-        Assert.That(found.Output, Does.Not.Contain(Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes("x-access-token:" + token))));
+        Assert.That(
+            (found["git origin"].Verdict, found.Find("git, pushing")?.Verdict), Is.EqualTo((reading, pushing)), found.Output);
+        Assert.That(
+            found.Output,
+            Does.Not.Contain(Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes("x-access-token:" + token))));
     }
 
     [Test]
@@ -160,7 +171,11 @@ public sealed class The_doctor
         await using var server = await GitHttpServer.StartAsync(repositories.Folder, null);
         foreach (var path in (string[])["origin.git", "missing.git"])
         {
-            clone.Git("remote", "set-url", "origin", server.Url.Replace("://", $"://{credentials}@", StringComparison.Ordinal) + path);
+            clone.Git(
+                "remote",
+                "set-url",
+                "origin",
+                server.Url.Replace("://", $"://{credentials}@", StringComparison.Ordinal) + path);
             var found = await RunAsync([]);
             Assert.That(found["git origin"].Text, Does.StartWith(server.Url + path));
             foreach (var part in credentials.Split(':').SelectMany(part => new[] { part, Uri.UnescapeDataString(part) }))
@@ -187,7 +202,9 @@ public sealed class The_doctor
         File.WriteAllText(poor, await AccountAsync(cluster, "default"));
         var found = await RunAsync([("CISTEPS_POOL_KUBECONFIG", poor), ("CISTEPS_PRODUCTION_KUBECONFIG", poor)]);
         Assert.That(found["testbed pool"].Verdict, Is.EqualTo("not"), found.Output);
-        Assert.That(found["testbed pool"].Text, Does.Contain("may not create testbedclaims, delete testbedclaims").And.Contain("in namespace cisteps-testbeds"));
+        Assert.That(
+            found["testbed pool"].Text,
+            Does.Contain("may not create testbedclaims, delete testbedclaims").And.Contain("in namespace cisteps-testbeds"));
         Assert.That(found["testbed pool"].Advice, Does.Contain("testbed-claimant"));
         Assert.That(found["production \"shop\""].Text, Does.Contain("may not patch deployments"));
         found = await RunAsync([("CISTEPS_PRODUCTION_KUBECONFIG", ""), ("CISTEPS_PRODUCTION_KUBECONFIG_FILE", poor)]);
@@ -226,10 +243,23 @@ public sealed class The_doctor
         await using var registry = await LocalRegistry.StartAsync();
         Pipeline(registry.Host);
         var summary = Path.Combine(repositories.Folder, "summary.json");
-        await StepHost.RunAsync(DoctorCommand.Create(), ["--work-tree", clone.Folder, "--summary", summary], new StringWriter(), new StringWriter(), new Dictionary<string, string>(), new LateClock());
-        Assert.That(Findings.Read(1, "", summary)["clock"], Is.EqualTo(("not", "300 s from the registry's", "leases and certificates need a right clock: set up time synchronisation"))
-            .Or.EqualTo(("not", "299 s from the registry's", "leases and certificates need a right clock: set up time synchronisation"))
-            .Or.EqualTo(("not", "301 s from the registry's", "leases and certificates need a right clock: set up time synchronisation")));
+        await StepHost.RunAsync(
+            DoctorCommand.Create(),
+            ["--work-tree", clone.Folder, "--summary", summary],
+            new StringWriter(),
+            new StringWriter(),
+            new Dictionary<string, string>(),
+            new LateClock());
+        Assert.That(
+            Findings.Read(1, "", summary)["clock"],
+            Is.EqualTo(
+                ("not", "300 s from the registry's", "leases and certificates need a right clock: set up time synchronisation"))
+                .Or.EqualTo(
+                    ("not", "299 s from the registry's",
+                        "leases and certificates need a right clock: set up time synchronisation"))
+                .Or.EqualTo(
+                    ("not", "301 s from the registry's",
+                        "leases and certificates need a right clock: set up time synchronisation")));
     }
 
     [TestCase("ci/x", "false", "not")]
@@ -237,8 +267,13 @@ public sealed class The_doctor
     public async Task Finds_release_secrets_where_a_private_branch_is_built(string branch, string isDefault, string? verdict)
     {
         var properties = Path.Combine(repositories.Folder, "build.properties");
-        File.WriteAllText(properties, $"teamcity.build.branch={branch}\nteamcity.build.branch.is_default={isDefault}\nbuild.vcs.number=1\nbuild.number=7\nteamcity.build.checkoutDir={clone.Folder}\n");
-        var found = await RunAsync([("TEAMCITY_VERSION", "2025.3"), ("TEAMCITY_BUILD_PROPERTIES_FILE", properties), ("CISTEPS_SIGNING_KEY", "a key")]);
+        File.WriteAllText(properties,
+            $"teamcity.build.branch={branch}\nteamcity.build.branch.is_default={isDefault}\nbuild.vcs.number=1\nbuild.number=7\nteamcity.build.checkoutDir={clone.Folder}\n");
+        var found = await RunAsync([
+            ("TEAMCITY_VERSION", "2025.3"),
+            ("TEAMCITY_BUILD_PROPERTIES_FILE", properties),
+            ("CISTEPS_SIGNING_KEY", "a key")
+        ]);
         Assert.That(found["build parameters"].Verdict, Is.EqualTo("ok"), found.Output);
         Assert.That(found.Find("trust")?.Verdict, Is.EqualTo(verdict));
     }
@@ -253,7 +288,8 @@ public sealed class The_doctor
         Assert.That(found["build parameters"].Advice, Does.Contain("attach the VCS root"));
     }
 
-    private static (string, string)[] LogIn(string password, params (string, string)[] more) => [("CISTEPS_REGISTRY_USER", LocalRegistry.User), ("CISTEPS_REGISTRY_PASSWORD", password), .. more];
+    private static (string, string)[] LogIn(string password, params (string, string)[] more) =>
+        [("CISTEPS_REGISTRY_USER", LocalRegistry.User), ("CISTEPS_REGISTRY_PASSWORD", password), .. more];
 
     // Without a registry nothing is built: one that does not answer is waited for, and only the tests of that need to see it.
     private void Pipeline(string? registry) => File.WriteAllText(Path.Combine(clone.Folder, "ci-steps.yaml"), $$"""
@@ -265,14 +301,31 @@ public sealed class The_doctor
         """);
 
     private const string Built =
-        ", image: { dockerfile: Dockerfile, context: . }, workload: { manifests: [k8s], kind: Deployment, name: web, container: web }";
+        ", image: { dockerfile: Dockerfile, context: . }, workload: { manifests: [k8s], kind: Deployment, name: web, " +
+        "container: web }";
 
     // A service account that nobody has given a right.
     private static async Task<string> AccountAsync(SandboxFixture cluster, string ns)
     {
         using var admin = await Cluster.ConnectAsync(cluster.KubeconfigPath, BuildLog.Silent, TimeProvider.System, default);
-        await admin.CreateAsync($"/api/v1/namespaces/{ns}/serviceaccounts", new JsonObject { ["apiVersion"] = "v1", ["kind"] = "ServiceAccount", ["metadata"] = new JsonObject { ["name"] = "poor", ["namespace"] = ns } }, default);
-        var token = await admin.CreateAsync($"/api/v1/namespaces/{ns}/serviceaccounts/poor/token", new JsonObject { ["apiVersion"] = "authentication.k8s.io/v1", ["kind"] = "TokenRequest", ["spec"] = new JsonObject() }, default);
+        await admin.CreateAsync(
+            $"/api/v1/namespaces/{ns}/serviceaccounts",
+            new JsonObject
+            {
+                ["apiVersion"] = "v1",
+                ["kind"] = "ServiceAccount",
+                ["metadata"] = new JsonObject { ["name"] = "poor", ["namespace"] = ns }
+            },
+            default);
+        var token = await admin.CreateAsync(
+            $"/api/v1/namespaces/{ns}/serviceaccounts/poor/token",
+            new JsonObject
+            {
+                ["apiVersion"] = "authentication.k8s.io/v1",
+                ["kind"] = "TokenRequest",
+                ["spec"] = new JsonObject()
+            },
+            default);
         var authority = Regex.Match(cluster.Kubeconfig, "certificate-authority-data: *\"?([A-Za-z0-9+/=]+)").Groups[1].Value;
         return $$"""
             apiVersion: v1
@@ -289,25 +342,36 @@ public sealed class The_doctor
         var summary = Path.Combine(repositories.Folder, "summary.json");
         var environment = given.ToDictionary(pair => pair.Name, pair => (string?)pair.Value);
         foreach (var name in (string[])["TEAMCITY_VERSION", "DOCKER_CONFIG", "KUBECONFIG"]) environment.TryAdd(name, null);
-        var (exit, output, error) = await ChildProcess.CaptureAsync(new(Path.Combine(AppContext.BaseDirectory, "ci-steps"), ["doctor", "--summary", summary], clone.Folder) { Environment = environment });
+        var (exit, output, error) = await ChildProcess.CaptureAsync(new(
+            Path.Combine(AppContext.BaseDirectory, "ci-steps"),
+            ["doctor", "--summary", summary],
+            clone.Folder)
+        { Environment = environment });
         return Findings.Read(exit, output + error, summary);
     }
 
-    private sealed record Findings(int Exit, string Output, string Summary, IReadOnlyDictionary<string, (string Verdict, string Text, string Advice)> Looks)
+    private sealed record Findings(
+        int Exit, string Output, string Summary, IReadOnlyDictionary<string, (string Verdict, string Text, string Advice)> Looks)
     {
-        public (string Verdict, string Text, string Advice) this[string subject] => Looks.TryGetValue(subject, out var look) ? look : throw new AssertionException($"no look at {subject}:\n{Output}");
+        public (string Verdict, string Text, string Advice) this[string subject] =>
+            Looks.TryGetValue(subject, out var look) ? look : throw new AssertionException($"no look at {subject}:\n{Output}");
 
         public static Findings Read(int exit, string output, string summary)
         {
             Assert.That(summary, Does.Exist, output);
             var written = File.ReadAllText(summary);
             var json = JsonNode.Parse(written)!;
-            var looks = json["looks"]!.AsArray().ToDictionary(look => (string)look!["subject"]!, look => ((string)look!["verdict"]!, (string)look["text"]!, (string)look["advice"]!));
+            var looks = json["looks"]!
+                .AsArray()
+                .ToDictionary(
+                    look => (string)look!["subject"]!,
+                    look => ((string)look!["verdict"]!, (string)look["text"]!, (string)look["advice"]!));
             Assert.That((bool)json["ready"]!, Is.EqualTo(looks.Values.All(look => look.Item1 != "not")));
             return new Findings(exit, output, written, looks);
         }
 
-        public (string Verdict, string Text, string Advice)? Find(string subject) => Looks.TryGetValue(subject, out var look) ? look : null;
+        public (string Verdict, string Text, string Advice)? Find(string subject) =>
+            Looks.TryGetValue(subject, out var look) ? look : null;
     }
 
     /// <summary>A clock that is five minutes late.</summary>

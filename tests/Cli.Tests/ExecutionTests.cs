@@ -64,14 +64,28 @@ public sealed class A_chain_on_this_machine
     [Test]
     public async Task Hands_files_numbers_and_parameters_on_along_the_chain()
     {
-        toy.Build("Toy_A", "    <options><option name=\"artifactRules\" value=\"out/** =&gt; out\" /><option name=\"buildNumberPattern\" value=\"7.%build.counter%\" /></options>\n    <parameters><param name=\"found\" value=\"\" /></parameters>\n" +
-            ToyTree.Runners(ToyTree.Script("mkdir -p out/deep; echo hello > out/deep/file; echo \"##teamcity[setParameter name='found' value='a digest']\"")) + ToyTree.Vcs);
+        toy.Build(
+            "Toy_A",
+            "    <options><option name=\"artifactRules\" value=\"out/** =&gt; out\" /><option name=\"buildNumberPattern\" " +
+            "value=\"7.%build.counter%\" /></options>\n    <parameters><param name=\"found\" value=\"\" /></parameters>\n" +
+                ToyTree.Runners(ToyTree.Script(
+                    "mkdir -p out/deep; echo hello > out/deep/file; echo \"##teamcity[setParameter name='found' value='a " +
+                    "digest']\"")) +
+                    ToyTree.Vcs);
         toy.Build("Toy_B", "    <options><option name=\"buildNumberPattern\" value=\"%dep.Toy_A.build.number%\" /></options>\n" +
-            ToyTree.Runners(ToyTree.Script("test \"$(cat in/deep/file)\" = hello && test \"%dep.Toy_A.found%\" = 'a digest' && test \"$BUILD_NUMBER\" = 7.1")) + ToyTree.Vcs + ToyTree.Trigger() +
-            "    <artifact-dependencies>\n      <dependency id=\"ARTIFACT_DEPENDENCY_1\" sourceBuildTypeId=\"Toy_A\" cleanDestination=\"true\">\n        <revisionRule name=\"sameChainOrLastFinished\" revision=\"latest.sameChainOrLastFinished\" />\n        <artifact sourcePath=\"out/** =&gt; in\" />\n      </dependency>\n    </artifact-dependencies>\n" +
+            ToyTree.Runners(ToyTree.Script(
+                "test \"$(cat in/deep/file)\" = hello && test \"%dep.Toy_A.found%\" = 'a digest' && test " +
+                "\"$BUILD_NUMBER\" = 7.1")) +
+                ToyTree.Vcs +
+                ToyTree.Trigger() +
+            "    <artifact-dependencies>\n      <dependency id=\"ARTIFACT_DEPENDENCY_1\" sourceBuildTypeId=\"Toy_A\" " +
+            "cleanDestination=\"true\">\n        <revisionRule name=\"sameChainOrLastFinished\" " +
+            "revision=\"latest.sameChainOrLastFinished\" />\n        <artifact sourcePath=\"out/** =&gt; " +
+            "in\" />\n      </dependency>\n    </artifact-dependencies>\n" +
             ToyTree.Dependencies(ToyTree.After("Toy_A")));
         var builds = await RunAsync();
-        Assert.That(builds.Select(build => build.State), Is.All.EqualTo(BuildState.Succeeded), File.ReadAllText(builds[1].LogFile));
+        Assert.That(
+            builds.Select(build => build.State), Is.All.EqualTo(BuildState.Succeeded), File.ReadAllText(builds[1].LogFile));
         Assert.That(builds[1].Number, Is.EqualTo("7.1"));
     }
 
@@ -79,13 +93,23 @@ public sealed class A_chain_on_this_machine
     public async Task Stops_after_a_failure_and_still_runs_the_terminal_configuration()
     {
         toy.Build("Toy_A", "    <options><option name=\"artifactRules\" value=\"diagnosis\" /></options>\n" +
-            ToyTree.Runners(ToyTree.Script("echo why > diagnosis; echo \"##teamcity[buildProblem description='the answer is no' identity='a.no']\"; exit 1")) + ToyTree.Vcs);
-        toy.Build("Toy_B", ToyTree.Runners(ToyTree.Script("exit 0")) + ToyTree.Vcs + ToyTree.Dependencies(ToyTree.After("Toy_A")));
-        toy.Build("Toy_C", ToyTree.Runners(ToyTree.Script("exit 0")) + ToyTree.Vcs + ToyTree.Dependencies(ToyTree.After("Toy_A", "CANCEL")));
+            ToyTree.Runners(ToyTree.Script(
+                "echo why > diagnosis; echo \"##teamcity[buildProblem description='the answer is no' " +
+                "identity='a.no']\"; exit 1")) +
+                ToyTree.Vcs);
+        toy.Build("Toy_B",
+            ToyTree.Runners(ToyTree.Script("exit 0")) + ToyTree.Vcs + ToyTree.Dependencies(ToyTree.After("Toy_A")));
+        toy.Build("Toy_C",
+            ToyTree.Runners(ToyTree.Script("exit 0")) + ToyTree.Vcs + ToyTree.Dependencies(ToyTree.After("Toy_A", "CANCEL")));
         toy.Build("Toy_D", ToyTree.Runners(ToyTree.Script("echo ended")) + ToyTree.Vcs + ToyTree.Trigger() +
-            ToyTree.Dependencies(ToyTree.After("Toy_A", "RUN", "RUN"), ToyTree.After("Toy_B", "RUN_ADD_PROBLEM", "RUN_ADD_PROBLEM"), ToyTree.After("Toy_C", "RUN", "RUN")));
+            ToyTree.Dependencies(
+                ToyTree.After("Toy_A", "RUN", "RUN"),
+                ToyTree.After("Toy_B", "RUN_ADD_PROBLEM", "RUN_ADD_PROBLEM"),
+                ToyTree.After("Toy_C", "RUN", "RUN")));
         var builds = await RunAsync();
-        Assert.That(builds.Select(build => build.State), Is.EqualTo(new[] { BuildState.Failed, BuildState.FailedToStart, BuildState.Cancelled, BuildState.Failed }));
+        Assert.That(
+            builds.Select(build => build.State),
+            Is.EqualTo(new[] { BuildState.Failed, BuildState.FailedToStart, BuildState.Cancelled, BuildState.Failed }));
         Assert.That(builds[0].Summary, Is.EqualTo("the answer is no"));
         Assert.That(File.Exists(Path.Combine(builds[0].ArtifactsFolder, "diagnosis")), "a failed build publishes");
         Assert.That(File.ReadAllText(builds[3].LogFile), Does.Contain("ended"));
@@ -95,7 +119,8 @@ public sealed class A_chain_on_this_machine
     [Test]
     public async Task Runs_steps_by_their_modes_and_conditions()
     {
-        var onlyOnMain = "        <conditions>\n          <equals name=\"teamcity.build.branch\" value=\"main\" />\n        </conditions>\n";
+        var onlyOnMain =
+            "        <conditions>\n          <equals name=\"teamcity.build.branch\" value=\"main\" />\n        </conditions>\n";
         toy.Build("Toy_A", ToyTree.Runners(
             ToyTree.Script("exit 0", "first"),
             ToyTree.Script("exit 1", "never", conditions: onlyOnMain),
@@ -105,15 +130,27 @@ public sealed class A_chain_on_this_machine
             ToyTree.Script("test '%teamcity.build.step.status.fails%' = failure", "after", "execute_if_failed"),
             ToyTree.Script("exit 0", "always", "execute_always")) + ToyTree.Vcs + ToyTree.Trigger());
         var build = (await RunAsync()).Single();
-        Assert.That(build.Steps.Select(step => step.Outcome), Is.EqualTo(new[] { "success", "skipped", "failure", "skipped", "skipped", "success", "success" }), File.ReadAllText(build.LogFile));
+        Assert.That(
+            build.Steps.Select(step => step.Outcome),
+            Is.EqualTo(new[] { "success", "skipped", "failure", "skipped", "skipped", "success", "success" }),
+            File.ReadAllText(build.LogFile));
         Assert.That(build.State, Is.EqualTo(BuildState.Failed));
     }
 
     [Test]
     public async Task Unfolds_recipes()
     {
-        toy.Recipe("Toy_Recipe", "    <parameters><param name=\"toy.word\" value=\"default\" /></parameters>\n    <build-runners>\n" + ToyTree.Script("test %toy.word% = given").Replace(" id=\"RUNNER_1\"", "") + "    </build-runners>");
-        toy.Build("Toy_A", ToyTree.Runners("      <runner id=\"RUNNER_9\" name=\"use\" type=\"Toy_Recipe\">\n        <parameters>\n          <param name=\"teamcity.step.mode\" value=\"default\" />\n          <param name=\"toy.word\" value=\"given\" />\n        </parameters>\n      </runner>\n") + ToyTree.Vcs + ToyTree.Trigger());
+        toy.Recipe("Toy_Recipe",
+            "    <parameters><param name=\"toy.word\" value=\"default\" /></parameters>\n    <build-runners>\n" +
+                ToyTree.Script("test %toy.word% = given").Replace(" id=\"RUNNER_1\"", "") +
+                "    </build-runners>");
+        toy.Build("Toy_A",
+            ToyTree.Runners(
+                "      <runner id=\"RUNNER_9\" name=\"use\" type=\"Toy_Recipe\">\n        <parameters>\n          <param " +
+                "name=\"teamcity.step.mode\" value=\"default\" />\n          <param name=\"toy.word\" value=\"given\" />\n     " +
+                "   </parameters>\n      </runner>\n")
+                + ToyTree.Vcs
+                + ToyTree.Trigger());
         var build = (await RunAsync()).Single();
         Assert.That(build.State, Is.EqualTo(BuildState.Succeeded), File.ReadAllText(build.LogFile));
     }
@@ -126,14 +163,23 @@ public sealed class A_chain_on_this_machine
     [TestCase("artifactRules", "", "echo \"##teamcity[buildStop comment='enough' readdToQueue='false']\"", "Cancelled")]
     public async Task Fails_a_build_by_its_options(string option, string value, string script, string state)
     {
-        toy.Build("Toy_A", $"    <options><option name=\"{option}\" value=\"{value}\" /></options>\n" + ToyTree.Runners(ToyTree.Script(script)) + ToyTree.Vcs + ToyTree.Trigger());
+        toy.Build("Toy_A",
+            $"    <options><option name=\"{option}\" value=\"{value}\" /></options>\n" +
+                ToyTree.Runners(ToyTree.Script(script)) +
+                ToyTree.Vcs +
+                ToyTree.Trigger());
         Assert.That((await RunAsync()).Single().State.ToString(), Is.EqualTo(state));
     }
 
     [Test]
     public async Task Does_not_start_what_no_agent_could()
     {
-        toy.Build("Toy_A", ToyTree.Runners(ToyTree.Script("exit 0")) + ToyTree.Vcs + "    <requirements>\n      <equals id=\"RQ_1\" name=\"teamcity.agent.jvm.os.name\" value=\"Plan 9\" />\n    </requirements>\n" + ToyTree.Trigger());
+        toy.Build("Toy_A",
+            ToyTree.Runners(ToyTree.Script("exit 0")) +
+                ToyTree.Vcs +
+                "    <requirements>\n      <equals id=\"RQ_1\" name=\"teamcity.agent.jvm.os.name\" value=\"Plan 9\" />\n    " +
+                "</requirements>\n" +
+                ToyTree.Trigger());
         var build = (await RunAsync()).Single();
         Assert.That(build.State, Is.EqualTo(BuildState.FailedToStart));
         Assert.That(build.Summary, Does.Contain("Plan 9"));
@@ -142,15 +188,26 @@ public sealed class A_chain_on_this_machine
     [Test]
     public async Task Asks_a_stopped_step_to_clean_up_and_then_runs_the_end_of_the_chain()
     {
-        toy.Build("Toy_A", ToyTree.Runners(ToyTree.Script("trap 'echo cleaned > \"%teamcity.build.tempDir%/../cleaned\"; exit 130' TERM\nsleep 600 & echo \"##teamcity[progressMessage 'up']\"\nwait")) + ToyTree.Vcs);
-        toy.Build("Toy_B", ToyTree.Runners(ToyTree.Script("exit 0")) + ToyTree.Vcs + ToyTree.Dependencies(ToyTree.After("Toy_A")));
-        toy.Build("Toy_C", ToyTree.Runners(ToyTree.Script("echo the end")) + ToyTree.Vcs + ToyTree.Trigger() + ToyTree.Dependencies(ToyTree.After("Toy_A", "RUN", "RUN"), ToyTree.After("Toy_B", "RUN", "RUN")));
+        toy.Build("Toy_A",
+            ToyTree.Runners(ToyTree.Script(
+                "trap 'echo cleaned > \"%teamcity.build.tempDir%/../cleaned\"; exit 130' TERM\nsleep 600 & echo " +
+                "\"##teamcity[progressMessage 'up']\"\nwait"))
+                + ToyTree.Vcs);
+        toy.Build("Toy_B",
+            ToyTree.Runners(ToyTree.Script("exit 0")) + ToyTree.Vcs + ToyTree.Dependencies(ToyTree.After("Toy_A")));
+        toy.Build("Toy_C",
+            ToyTree.Runners(ToyTree.Script("echo the end"))
+                + ToyTree.Vcs
+                + ToyTree.Trigger()
+                + ToyTree.Dependencies(ToyTree.After("Toy_A", "RUN", "RUN"), ToyTree.After("Toy_B", "RUN", "RUN")));
         using var stop = new CancellationTokenSource();
         var builds = await RunAsync(changed: build =>
         {
             if (build.Doing == "up") stop.Cancel();
         }, stop: stop.Token);
-        Assert.That(builds.Select(build => build.State), Is.EqualTo(new[] { BuildState.Cancelled, BuildState.FailedToStart, BuildState.Succeeded }));
+        Assert.That(
+            builds.Select(build => build.State),
+            Is.EqualTo(new[] { BuildState.Cancelled, BuildState.FailedToStart, BuildState.Succeeded }));
         Assert.That(File.Exists(Path.Combine(workspace.Folder, "agents", builds[0].Agent, "temp", "cleaned")));
         Assert.That(File.ReadAllText(builds[2].LogFile), Does.Contain("the end"));
     }
@@ -158,7 +215,11 @@ public sealed class A_chain_on_this_machine
     [Test]
     public async Task Never_writes_a_secret_to_its_log()
     {
-        toy.Build("Toy_A", "    <parameters><param name=\"env.TOKEN\" value=\"\" spec=\"password display='normal'\" /></parameters>\n" + ToyTree.Runners(ToyTree.Script("echo \"it is $TOKEN\"")) + ToyTree.Vcs + ToyTree.Trigger());
+        toy.Build("Toy_A",
+            "    <parameters><param name=\"env.TOKEN\" value=\"\" spec=\"password display='normal'\" /></parameters>\n" +
+                ToyTree.Runners(ToyTree.Script("echo \"it is $TOKEN\"")) +
+                ToyTree.Vcs +
+                ToyTree.Trigger());
         given["Toy_A:env.TOKEN"] = "s3cr3t-value";
         var build = (await RunAsync()).Single();
         Assert.That(File.ReadAllText(build.LogFile), Does.Contain("it is ***").And.Not.Contain("s3cr3t"));
@@ -168,7 +229,10 @@ public sealed class A_chain_on_this_machine
     [Test]
     public async Task Keeps_work_folders_between_builds_but_cleans_them_when_the_branch_changes()
     {
-        toy.Build("Toy_A", ToyTree.Runners(ToyTree.Script("ls > \"%teamcity.build.tempDir%/../listing\"; touch left-over")) + ToyTree.Vcs + ToyTree.Trigger("+:*"));
+        toy.Build("Toy_A",
+            ToyTree.Runners(ToyTree.Script("ls > \"%teamcity.build.tempDir%/../listing\"; touch left-over"))
+                + ToyTree.Vcs
+                + ToyTree.Trigger("+:*"));
         await RunAsync();
         await RunAsync();
         var listing = Path.Combine(workspace.Folder, "agents", "agent-1", "temp", "listing");
@@ -181,17 +245,34 @@ public sealed class A_chain_on_this_machine
     public void Lets_one_run_at_a_time_into_a_workspace() =>
         Assert.That(() => Workspace.Open(workspace.Folder), Throws.InstanceOf<UsageException>().With.Message.Contains("in use"));
 
-    private async Task<IReadOnlyList<BuildRun>> RunAsync(IReadOnlyDictionary<string, string>? outer = null, string branch = "ci/x", Action<BuildRun>? changed = null, CancellationToken stop = default)
+    private async Task<IReadOnlyList<BuildRun>> RunAsync(
+        IReadOnlyDictionary<string, string>? outer = null,
+        string branch = "ci/x",
+        Action<BuildRun>? changed = null,
+        CancellationToken stop = default)
     {
         var tree = toy.Load();
         var plan = ChainPlanner.Triggered(tree, branch);
-        var environment = new Dictionary<string, string>(outer ?? new Dictionary<string, string>()) { ["PATH"] = Environment.GetEnvironmentVariable("PATH") ?? "" };
+        var environment = new Dictionary<string, string>(outer ?? new Dictionary<string, string>())
+        {
+            ["PATH"] = Environment.GetEnvironmentVariable("PATH") ?? ""
+        };
         var number = workspace.Next("chain").ToString("0000");
         var chain = new ChainRecord(Path.Combine(workspace.ChainsFolder, number), number, plan.Branch,
-            new Dictionary<string, string> { ["Toy_Root"] = git.Git("rev-parse", plan.Branch.FullName) }, TimeProvider.System.GetUtcNow(), plan.Tops, git.Origin);
+            new Dictionary<string, string> { ["Toy_Root"] = git.Git("rev-parse", plan.Branch.FullName) },
+            TimeProvider.System.GetUtcNow(),
+            plan.Tops,
+            git.Origin);
         chain.Write();
-        using var execution = new ChainExecution(tree, plan, chain, workspace, 1, new ExecutionOptions(git.Folder, environment, given, new Dictionary<string, string>(), TimeSpan.FromSeconds(20)),
-            TimeProvider.System, changed ?? (_ => { }));
+        using var execution = new ChainExecution(
+            tree,
+            plan,
+            chain,
+            workspace,
+            1,
+            new ExecutionOptions(git.Folder, environment, given, new Dictionary<string, string>(), TimeSpan.FromSeconds(20)),
+            TimeProvider.System,
+            changed ?? (_ => { }));
         await execution.RunAsync(stop);
         return execution.Builds;
     }

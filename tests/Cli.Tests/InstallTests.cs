@@ -21,12 +21,18 @@ public sealed class Installing_into_a_server
     {
         folder = new TestFolder();
         settings = ShippedSettings.CopyTo(folder.Path);
-        Replace("CiSteps/vcsRoots/CiSteps_Settings.xml", "https://git.example.com/team/ci-settings.git", "https://git.local/ci.git");
+        Replace(
+            "CiSteps/vcsRoots/CiSteps_Settings.xml",
+            "https://git.example.com/team/ci-settings.git",
+            "https://git.local/ci.git");
         secrets = Path.Combine(folder.Path, "secrets");
         File.WriteAllText(Path.Combine(folder.Path, "key.pem"), Key);
-        File.WriteAllText(secrets, $"# of the release side\nCiSteps_Release:env.CISTEPS_REGISTRY_PASSWORD={Password}\nCiSteps_Release:env.CISTEPS_SIGNING_KEY=@key.pem\n");
+        File.WriteAllText(secrets,
+            $"# of the release side\nCiSteps_Release:env.CISTEPS_REGISTRY_PASSWORD={Password}\nCiSteps_Release:env.CISTEPS_SIGNING_KEY=@key.pem\n");
         server = await TeamCityRest.StartAsync();
-        server.Repository = [.. Directory.GetDirectories(Path.Combine(settings, ".teamcity")).Select(path => Path.GetFileName(path)!)];
+        server.Repository = [.. Directory
+            .GetDirectories(Path.Combine(settings, ".teamcity"))
+            .Select(path => Path.GetFileName(path)!)];
     }
 
     [TearDown]
@@ -42,8 +48,10 @@ public sealed class Installing_into_a_server
     {
         var (exit, output, _) = await RunAsync();
         Assert.That(exit, Is.Zero);
-        Assert.That(output, Does.Contain("would    make the project \"CiSteps\"").And.Contain("would    make the VCS root \"CiSteps_Settings\"")
-            .And.Contain("would    load the settings").And.Contain("nothing was changed; give --apply"));
+        Assert.That(
+            output,
+            Does.Contain("would    make the project \"CiSteps\"").And.Contain("would    make the VCS root \"CiSteps_Settings\"")
+                .And.Contain("would    load the settings").And.Contain("nothing was changed; give --apply"));
         Assert.That(Writes(), Is.Empty);
     }
 
@@ -55,7 +63,8 @@ public sealed class Installing_into_a_server
         Assert.That((exit, error), Is.EqualTo((0, "")), output);
         Assert.That(Writes(), Is.EqualTo(new[]
         {
-            "POST projects", "POST vcs-roots", "PUT projects/id:CiSteps/versionedSettings/config", "POST projects/id:CiSteps/versionedSettings/tokens", "POST projects/id:CiSteps/versionedSettings/loadSettings",
+            "POST projects", "POST vcs-roots", "PUT projects/id:CiSteps/versionedSettings/config",
+            "POST projects/id:CiSteps/versionedSettings/tokens", "POST projects/id:CiSteps/versionedSettings/loadSettings",
         }));
         var project = server.Projects["CiSteps"];
         Assert.That(project.Tokens.Values, Is.EquivalentTo(new[] { Password, Key }));
@@ -91,7 +100,8 @@ public sealed class Installing_into_a_server
         Assert.That((exit, output), Is.EqualTo((0, output)));
         var file = Path.Combine(settings, ".teamcity", "CiSteps_Release", "project-config.xml");
         var first = File.ReadAllText(file);
-        Assert.That(first, Does.Match("name=\"env.CISTEPS_REGISTRY_PASSWORD\" value=\"credentialsJSON:[0-9a-f-]{36}\" spec=\"password"));
+        Assert.That(
+            first, Does.Match("name=\"env.CISTEPS_REGISTRY_PASSWORD\" value=\"credentialsJSON:[0-9a-f-]{36}\" spec=\"password"));
         Assert.That(first, Does.Not.Contain(Password));
         Assert.That((await PrepareAsync()).Output, Does.Contain("nothing was changed"));
         Assert.That(File.ReadAllText(file), Is.EqualTo(first));
@@ -110,9 +120,13 @@ public sealed class Installing_into_a_server
 
     [TestCase("CiSteps_Release:env.NOTHING=x", "no secret \"CiSteps_Release:env.NOTHING\"")]
     [TestCase("p4ss-without-a-name", "secrets:1 is not")]
-    [TestCase("CiSteps_Release:env.CISTEPS_SIGNING_KEY=@p4ss-of-mine", "secrets:1: \"CiSteps_Release:env.CISTEPS_SIGNING_KEY\" names a file")]
+    [TestCase(
+        "CiSteps_Release:env.CISTEPS_SIGNING_KEY=@p4ss-of-mine",
+        "secrets:1: \"CiSteps_Release:env.CISTEPS_SIGNING_KEY\" names a file")]
     [TestCase("CiSteps_Release:env.CISTEPS_SIGNING_KEY=@p4ss/of/mine", "there is no such file")]
-    [TestCase("CiSteps_Release:env.CISTEPS_SIGNING_KEY=@p4ss\0of-mine", "secrets:1: \"CiSteps_Release:env.CISTEPS_SIGNING_KEY\" names a file")]
+    [TestCase(
+        "CiSteps_Release:env.CISTEPS_SIGNING_KEY=@p4ss\0of-mine",
+        "secrets:1: \"CiSteps_Release:env.CISTEPS_SIGNING_KEY\" names a file")]
     [TestCase("CiSteps_Release:env.NOTHING=p4ss-of-mine", "no secret \"CiSteps_Release:env.NOTHING\"")]
     [TestCase("p4ssOfAKeyOfSeveralLines==", "secrets:1 is not")]
     [TestCase("CiSteps_Release:env.CISTEPS_SIGNING_KEY=", "has no value")]
@@ -136,7 +150,9 @@ public sealed class Installing_into_a_server
     [Test]
     public async Task Says_what_the_user_may_not_do()
     {
-        server.Instead = request => request == "POST projects" ? (403, "{\"errors\":[{\"message\":\"You do not have \\\"Create subproject\\\" permission\"}]}") : null;
+        server.Instead = request => request == "POST projects"
+            ? (403, "{\"errors\":[{\"message\":\"You do not have \\\"Create subproject\\\" permission\"}]}")
+            : null;
         var (exit, _, error) = await RunAsync("--apply");
         Assert.That(exit, Is.EqualTo(ExitCode.Usage));
         Assert.That(error, Does.Contain("may not make the project \"CiSteps\"").And.Contain("Create subproject"));
@@ -173,7 +189,12 @@ public sealed class Installing_into_a_server
     [Test]
     public async Task Leaves_a_project_of_another_installation_alone()
     {
-        server.AddProject("CiSteps").Config = new() { ["synchronizationMode"] = "enabled", ["vcsRootId"] = "Other_Root", ["format"] = "kotlin" };
+        server.AddProject("CiSteps").Config = new()
+        {
+            ["synchronizationMode"] = "enabled",
+            ["vcsRootId"] = "Other_Root",
+            ["format"] = "kotlin"
+        };
         var (exit, _, error) = await RunAsync("--apply");
         Assert.That(exit, Is.EqualTo(ExitCode.Usage));
         Assert.That(error, Does.Contain("takes its settings from the VCS root \"Other_Root\""));
@@ -228,7 +249,8 @@ public sealed class Installing_into_a_server
         server.LoadTakes = null;
         var (exit, _, error) = await RunAsync("--apply", "--import-timeout", "3s");
         Assert.That(exit, Is.EqualTo(ExitCode.Unavailable));
-        Assert.That(error, Does.Contain("has not loaded the settings within 3s").And.Contain("Loading project settings from VCS"));
+        Assert.That(
+            error, Does.Contain("has not loaded the settings within 3s").And.Contain("Loading project settings from VCS"));
     }
 
     [Test]
@@ -265,7 +287,10 @@ public sealed class Installing_into_a_server
     [Test]
     public async Task Installs_no_example()
     {
-        Replace("CiSteps/vcsRoots/CiSteps_Settings.xml", "https://git.local/ci.git", "https://git.example.com/team/ci-settings.git");
+        Replace(
+            "CiSteps/vcsRoots/CiSteps_Settings.xml",
+            "https://git.local/ci.git",
+            "https://git.example.com/team/ci-settings.git");
         Assert.That((await RunAsync("--apply")).Error, Does.Contain("the example's address"));
         Assert.That(server.Requests, Is.Empty);
     }
@@ -273,7 +298,8 @@ public sealed class Installing_into_a_server
     [Test]
     public async Task Reads_the_settings_with_the_roots_own_secret()
     {
-        Replace("CiSteps/vcsRoots/CiSteps_Settings.xml", "  <param name=\"submoduleCheckout\"", "  <param name=\"secure:password\" value=\"\" />\n  <param name=\"submoduleCheckout\"");
+        Replace("CiSteps/vcsRoots/CiSteps_Settings.xml", "  <param name=\"submoduleCheckout\"",
+            "  <param name=\"secure:password\" value=\"\" />\n  <param name=\"submoduleCheckout\"");
         File.WriteAllText(secrets, "CiSteps_Settings:secure:password=p4ss-of-git\n");
         await PrepareAsync();
         Assert.That((await RunAsync("--apply")).Error, Does.Contain("give its value"));
@@ -285,8 +311,15 @@ public sealed class Installing_into_a_server
     public async Task Is_what_the_script_for_people_does()
     {
         var script = Path.Combine(Path.GetDirectoryName(ShippedSettings.Folder)!, "scripts", "install-teamcity.sh");
-        var environment = new Dictionary<string, string?> { ["CISTEPS_TOOL"] = AppContext.BaseDirectory, ["CISTEPS_TEAMCITY_TOKEN"] = TeamCityRest.Token, ["TEAMCITY_VERSION"] = null };
-        var (exit, output, error) = await ChildProcess.CaptureAsync(new("bash", [script, settings, "--teamcity-url", server.Url, "--apply"], folder.Path) { Environment = environment });
+        var environment = new Dictionary<string, string?>
+        {
+            ["CISTEPS_TOOL"] = AppContext.BaseDirectory,
+            ["CISTEPS_TEAMCITY_TOKEN"] = TeamCityRest.Token,
+            ["TEAMCITY_VERSION"] = null
+        };
+        var (exit, output, error) = await ChildProcess.CaptureAsync(new(
+            "bash", [script, settings, "--teamcity-url", server.Url, "--apply"], folder.Path)
+        { Environment = environment });
         Assert.That(exit, Is.Zero, output + error);
         Assert.That(server.Projects.Keys, Does.Contain("CiSteps_Release"));
     }

@@ -10,7 +10,8 @@ internal static class ProgramCall
     {
         var output = new StringWriter { NewLine = "\n" };
         var error = new StringWriter { NewLine = "\n" };
-        var exit = await ProgramHost.RunAsync(CiStepsProgram.Create(), arguments, output, error, new Dictionary<string, string>());
+        var exit = await ProgramHost.RunAsync(
+            CiStepsProgram.Create(), arguments, output, error, new Dictionary<string, string>());
         return (exit, output.ToString(), error.ToString());
     }
 }

@@ -18,13 +18,18 @@ public sealed class Which_branch_images_go
 
     private static string Digest(char digit) => "sha256:" + new string(digit, 64);
 
-    private static BranchImage Image(char digit, params string[] tags) => new(Repository.WithDigest(Digest(digit)), tags.Length > 0 ? tags : ["1.7-cccccccccccc"], Limit.AddDays(-1))
-    {
-        Source = Origin,
-        Revision = Commit,
-    };
+    private static BranchImage Image(char digit, params string[] tags) =>
+        new(Repository.WithDigest(Digest(digit)), tags.Length > 0 ? tags : ["1.7-cccccccccccc"], Limit.AddDays(-1))
+        {
+            Source = Origin,
+            Revision = Commit,
+        };
 
-    private static string? Kept(BranchImage image, Dictionary<string, string>? tips = null, Dictionary<string, string>? production = null, params string[] chains) =>
+    private static string? Kept(
+        BranchImage image,
+        Dictionary<string, string>? tips = null,
+        Dictionary<string, string>? production = null,
+        params string[] chains) =>
         PrunePlan.For([image], new ImagesInUse(Origin, tips ?? [], chains.ToHashSet(), production ?? [], Nothing), Limit,
             RegistryPair.Parse("push.example", "pull.example")).Decisions.Single().KeptBecause;
 
@@ -55,31 +60,47 @@ public sealed class Which_branch_images_go
     {
         var chain = ClaimNames.ChainOf(new RunIdentity("https://git.example/r", "ci/x", false, Commit, build, false));
         Assert.That(Kept(Image('1', tag), chains: chain), Does.Contain($"build {build}"));
-        Assert.That(Kept(Image('1', tag), chains: ClaimNames.ChainOf(new RunIdentity("https://git.example/r", "ci/x", false, Commit, "8", false))), Is.Null);
+        Assert.That(
+            Kept(
+                Image('1', tag),
+                chains: ClaimNames.ChainOf(new RunIdentity("https://git.example/r", "ci/x", false, Commit, "8", false))),
+            Is.Null);
     }
 
     [TestCase("pull.example/ci/service:1.7-cccccccccccc")]
     [TestCase("push.example/ci/service:1.7-cccccccccccc")]
     [TestCase("sha256:1111111111111111111111111111111111111111111111111111111111111111")]
-    public void What_production_names_stays(string name) => Assert.That(Kept(Image('1'), production: new() { [name] = "Pod x of main" }), Is.EqualTo("production uses it (Pod x of main)"));
+    public void What_production_names_stays(string name) =>
+        Assert.That(
+            Kept(Image('1'), production: new() { [name] = "Pod x of main" }), Is.EqualTo("production uses it (Pod x of main)"));
 
     [Test]
     public void What_another_repository_built_stays()
     {
-        Assert.That(Kept(Image('1') with { Source = "https://git.example/other" }), Is.EqualTo("built from another repository (https://git.example/other)"));
+        Assert.That(
+            Kept(Image('1') with { Source = "https://git.example/other" }),
+            Is.EqualTo("built from another repository (https://git.example/other)"));
         Assert.That(Kept(Image('1') with { Source = null }), Is.Null);
     }
 
     [Test]
     public void One_tag_in_use_keeps_the_image_with_all_of_its_tags() =>
-        Assert.That(Kept(Image('1', "1.6-aaaaaaaaaaaa", "1.7-cccccccccccc") with { Revision = null }, new() { ["ci/x"] = Commit }), Is.Not.Null);
+        Assert.That(
+            Kept(Image('1', "1.6-aaaaaaaaaaaa", "1.7-cccccccccccc") with { Revision = null }, new() { ["ci/x"] = Commit }),
+            Is.Not.Null);
 
     [Test]
     public void What_an_image_that_stays_is_made_of_stays()
     {
-        var plan = PrunePlan.For([Image('1', "a"), Image('2', "b") with { Created = Limit, Parts = [Digest('1'), Digest('3')] }, Image('4', "d") with { Parts = [Digest('3'), Digest('5')] }],
-            new ImagesInUse(Origin, Nothing, new HashSet<string>(), Nothing, Nothing), Limit,
-                RegistryPair.Parse("push.example", ""));
+        var plan = PrunePlan.For(
+            [
+                Image('1', "a"),
+                Image('2', "b") with { Created = Limit, Parts = [Digest('1'), Digest('3')] },
+                Image('4', "d") with { Parts = [Digest('3'), Digest('5')] }
+            ],
+            new ImagesInUse(Origin, Nothing, new HashSet<string>(), Nothing, Nothing),
+            Limit,
+            RegistryPair.Parse("push.example", ""));
         Assert.That(plan.Removed.Select(image => image.Tags.Single()), Is.EqualTo(new[] { "d" }));
         Assert.That(plan.Needed, Does.Contain(Digest('3')).And.Not.Contain(Digest('5')));
     }
@@ -87,23 +108,30 @@ public sealed class Which_branch_images_go
     [Test]
     public void What_cannot_be_read_stays_with_what_it_is_made_of()
     {
-        var plan = PrunePlan.For([Image('1', "a"), Image('2', "b") with { Created = null, Parts = [Digest('1')], Unreadable = "a part is missing" }],
-            new ImagesInUse(Origin, Nothing, new HashSet<string>(), Nothing, Nothing), Limit,
-                RegistryPair.Parse("push.example", ""));
-        Assert.That(plan.Decisions.Select(decision => decision.KeptBecause), Is.EqualTo(new[] { "part of an image that stays", "it cannot be read: a part is missing" }));
+        var plan = PrunePlan.For(
+            [Image('1', "a"), Image('2', "b") with { Created = null, Parts = [Digest('1')], Unreadable = "a part is missing" }],
+            new ImagesInUse(Origin, Nothing, new HashSet<string>(), Nothing, Nothing),
+            Limit,
+            RegistryPair.Parse("push.example", ""));
+        Assert.That(
+            plan.Decisions.Select(decision => decision.KeptBecause),
+            Is.EqualTo(new[] { "part of an image that stays", "it cannot be read: a part is missing" }));
     }
 
     [Test]
     public void Whatever_looks_like_an_image_in_an_object_counts()
     {
-        var pod = JsonNode.Parse($$"""{"spec":{"containers":[{"image":"pull.example:5000/ci/service:1.7-c@{{Digest('1')}}"},{"image":"a/b:1"},{"image":"plain"}]},"status":{"containerStatuses":[{"imageID":"docker-pullable://x@{{Digest('2')}}"}]},"data":{"h":"[{\"Digest\":\"{{Digest('3')}}\"}]"} }""");
+        var pod = JsonNode.Parse(
+            $$"""{"spec":{"containers":[{"image":"pull.example:5000/ci/service:1.7-c@{{Digest('1')}}"},{"image":"a/b:1"},{"image":"plain"}]},"status":{"containerStatuses":[{"imageID":"docker-pullable://x@{{Digest('2')}}"}]},"data":{"h":"[{\"Digest\":\"{{Digest('3')}}\"}]"} }""");
         Assert.That(ProductionImages.In(pod),
             Is.EquivalentTo(new[] { "pull.example:5000/ci/service:1.7-c", Digest('1'), "docker.io/a/b:1", Digest('2'),
             Digest('3') }));
     }
 }
 
-/// <summary>The command on a real registry, real git and the sandbox's API as production and as the cluster that chains use by turns.</summary>
+/// <summary>
+/// The command on a real registry, real git and the sandbox's API as production and as the cluster that chains use by turns.
+/// </summary>
 public sealed class Pruning_branch_images
 {
     private const string Old = "2026-01-01T00:00:00Z";
@@ -137,7 +165,12 @@ public sealed class Pruning_branch_images
         await PutAsync("1.1-aaaaaaaaaaaa", Old);
         await PutAsync("1.2-bbbbbbbbbbbb", TimeProvider.System.GetUtcNow().ToString("O"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), output);
-        Assert.That(output, Does.Contain($"remove {branch.Repository}:1.1-aaaaaaaaaaaa").And.Contain("not old enough").And.Contain("would remove 1 of 2").And.Contain("--delete"));
+        Assert.That(
+            output,
+            Does.Contain($"remove {branch.Repository}:1.1-aaaaaaaaaaaa").And
+                .Contain("not old enough").And
+                .Contain("would remove 1 of 2").And
+                .Contain("--delete"));
         Assert.That(await RunAsync("--delete", "--dry-run"), Is.EqualTo(ExitCode.Done), output);
         Assert.That(await client.ListTagsAsync(branch), Has.Count.EqualTo(2));
         Assert.That(await RunAsync("--delete"), Is.EqualTo(ExitCode.Done), output);
@@ -161,16 +194,35 @@ public sealed class Pruning_branch_images
         await PutAsync("1.3-cccccccccccc", Old);
         await LocalRegistry.PutImageAsync(client, registry.Reference("service", "1.3"), Old, ("tag", "1.3-cccccccccccc"));
         var run = new RunIdentity("https://git.example/r", "ci/claimed", false, new string('d', 40), "4", false);
-        await LocalRegistry.PutImageAsync(client, branch.WithTag("1.4-dddddddddddd"), Old, (ImageName.SourceLabel, run.Repository), (ImageName.RevisionLabel, run.Commit));
+        await LocalRegistry.PutImageAsync(
+            client,
+            branch.WithTag("1.4-dddddddddddd"),
+            Old,
+            (ImageName.SourceLabel, run.Repository),
+            (ImageName.RevisionLabel, run.Commit));
         var running = await PutAsync("1.5-eeeeeeeeeeee", Old);
         using (var api = await Cluster.ConnectAsync(cluster.KubeconfigPath, BuildLog.Silent, TimeProvider.System))
-            await api.CreateAsync(Kinds.Pod.Collection("default"), (JsonObject)JsonNode.Parse($$"""{"apiVersion":"v1","kind":"Pod","metadata":{"name":"x"},"spec":{"containers":[{"name":"c","image":"{{branch.WithDigest(running)}}"}] } }""")!, default);
+            await api.CreateAsync(
+                Kinds.Pod.Collection("default"),
+                (JsonObject)JsonNode.Parse(
+                    $$"""{"apiVersion":"v1","kind":"Pod","metadata":{"name":"x"},"spec":{"containers":[{"name":"c","image":"{{branch.WithDigest(running)}}"}] } }""")!,
+                default);
         environment["CISTEPS_KUBECONFIG"] = cluster.KubeconfigPath;
         environment["PRODUCTION"] = cluster.KubeconfigPath;
-        using (var testbeds = new ClusterLock(await Cluster.ConnectAsync(cluster.KubeconfigPath, BuildLog.Silent, TimeProvider.System), cluster.Kubeconfig, owned: true))
-            await testbeds.ClaimAsync(ClaimRequest.Of(run, [new TestbedWish("smoke", "small")]), TimeSpan.FromMinutes(1), default);
+        using (var testbeds = new ClusterLock(
+            await Cluster.ConnectAsync(cluster.KubeconfigPath, BuildLog.Silent, TimeProvider.System),
+            cluster.Kubeconfig,
+            owned: true))
+            await testbeds.ClaimAsync(
+                ClaimRequest.Of(run, [new TestbedWish("smoke", "small")]), TimeSpan.FromMinutes(1), default);
         Assert.That(await RunAsync("--delete"), Is.EqualTo(ExitCode.Done), output);
-        Assert.That(output, Does.Contain("removed 1 of 5").And.Contain("\"ci/open\"").And.Contain("released").And.Contain("build 4 is open").And.Contain("production uses it (Pod x of main)"));
+        Assert.That(
+            output,
+            Does.Contain("removed 1 of 5").And
+                .Contain("\"ci/open\"").And
+                .Contain("released").And
+                .Contain("build 4 is open").And
+                .Contain("production uses it (Pod x of main)"));
         Assert.That(await client.ListTagsAsync(branch), Has.Count.EqualTo(4).And.None.StartsWith("1.1-"));
     }
 
@@ -180,13 +232,20 @@ public sealed class Pruning_branch_images
         string[] tags = ["1.1-aaaaaaaaaaaa", "1.2-bbbbbbbbbbbb", "1.3-cccccccccccc", "1.4-dddddddddddd"];
         var digests = new List<string>();
         foreach (var tag in tags) digests.Add(await PutAsync(tag, Old));
-        string Suite(string bootstrap) => $"integration: [{{ name: smoke, class: small, namespace: test, tests: {{ run: 'true', image: '{branch.WithTag(tags[2])}' }}, " +
-            $"dependents: [{{ name: db, image: '{registry.Host}/db', bootstrap: '{bootstrap}', workload: {{ manifests: [k8s] }} }}] }}]\n";
+        string Suite(string bootstrap) =>
+            $"integration: [{{ name: smoke, class: small, namespace: test, tests: {{ run: 'true', image: " +
+            $"'{branch.WithTag(tags[2])}' }}, " +
+                $"dependents: [{{ name: db, image: '{registry.Host}/db', bootstrap: '{bootstrap}', workload: {{ manifests: " +
+                $"[k8s] }} }}] }}]\n";
         Configure(Suite($"{branch.WithTag(tags[0])}"));
         clone.Branch("ci/x");
         Configure(Suite($"{branch.WithDigest(digests[1])}"));
         Assert.That(await RunAsync("--delete", "--without-pool"), Is.EqualTo(ExitCode.Done), output);
-        Assert.That(output, Does.Contain("removed 1 of 4").And.Contain("the pipeline file names it (dependent \"db\" of suite \"smoke\")").And.Contain("(tests of suite \"smoke\")"));
+        Assert.That(
+            output,
+            Does.Contain("removed 1 of 4").And
+                .Contain("the pipeline file names it (dependent \"db\" of suite \"smoke\")").And
+                .Contain("(tests of suite \"smoke\")"));
         Assert.That(await client.ListTagsAsync(branch), Is.EquivalentTo(tags[..3]));
     }
 
@@ -215,9 +274,16 @@ public sealed class Pruning_branch_images
         var broken = branch.WithTag("1.1-aaaaaaaaaaaa").WithDigest(await PutAsync("1.1-aaaaaaaaaaaa", Old));
         await PutAsync("1.2-bbbbbbbbbbbb", Old);
         var config = (await client.FindManifestAsync(broken))!.Config!.Digest;
-        using (var http = new HttpClient()) (await http.DeleteAsync(new Uri($"http://{registry.Host}/v2/{branch.Path}/blobs/{config}"))).EnsureSuccessStatusCode();
+        using (var http = new HttpClient())
+            (await http.DeleteAsync(new Uri(
+                $"http://{registry.Host}/v2/{branch.Path}/blobs/{config}"))).EnsureSuccessStatusCode();
         Assert.That(await RunAsync("--delete"), Is.EqualTo(ExitCode.Done), output);
-        Assert.That(output, Does.Contain($"warning: keep {branch.Repository}:1.1-aaaaaaaaaaaa ({broken.Digest}): it cannot be read: ").And.Contain(config).And.Contain("removed 1 of 2").And.Contain("1 cannot be read and stays"));
+        Assert.That(
+            output,
+            Does.Contain($"warning: keep {branch.Repository}:1.1-aaaaaaaaaaaa ({broken.Digest}): it cannot be read: ").And
+                .Contain(config).And
+                .Contain("removed 1 of 2").And
+                .Contain("1 cannot be read and stays"));
         Assert.That(await client.ListTagsAsync(branch), Is.EqualTo(new[] { "1.1-aaaaaaaaaaaa" }));
         Assert.That(await RunAsync("--delete"), Is.EqualTo(ExitCode.Done), output);
         Assert.That(output, Does.Contain("nothing to remove"));
@@ -231,7 +297,9 @@ public sealed class Pruning_branch_images
         Configure();
         await PutAsync("1.1-aaaaaaaaaaaa", Old);
         Assert.That(await RunAsync("--delete"), Is.EqualTo(ExitCode.Refused), output);
-        Assert.That(output, Does.Contain("prune-images.deletion-disabled").And.Contain("switched off").And.Contain("nothing was removed"));
+        Assert.That(
+            output,
+            Does.Contain("prune-images.deletion-disabled").And.Contain("switched off").And.Contain("nothing was removed"));
     }
 
     [TestCase("30")]
@@ -255,17 +323,24 @@ public sealed class Pruning_branch_images
 
     private void Configure(string more = "")
     {
-        clone.Commit("ci-steps.yaml", $"registry: {{ push: '{registry.Host}' }}\ncomponents: [{{ name: service, paths: ['**'], major: 1, image: {{ dockerfile: Dockerfile }} }}]\n{more}");
+        clone.Commit("ci-steps.yaml",
+            $"registry: {{ push: '{registry.Host}' }}\ncomponents: [{{ name: service, paths: ['**'], major: 1, image: " +
+            $"{{ dockerfile: Dockerfile }} }}]\n{more}");
         clone.Push();
     }
 
-    private Task<string> PutAsync(string tag, string created) => LocalRegistry.PutImageAsync(client, branch.WithTag(tag), created, ("tag", tag));
+    private Task<string> PutAsync(string tag, string created) =>
+        LocalRegistry.PutImageAsync(client, branch.WithTag(tag), created, ("tag", tag));
 
     private async Task<int> RunAsync(params string[] arguments)
     {
         using var text = new StringWriter();
         var exit = await StepHost.RunAsync(PruneCommand.Create(), ["--work-tree", clone.Folder, .. arguments], text, text,
-            new Dictionary<string, string>(environment) { ["HOME"] = git.Folder, ["PATH"] = Environment.GetEnvironmentVariable("PATH")! });
+            new Dictionary<string, string>(environment)
+            {
+                ["HOME"] = git.Folder,
+                ["PATH"] = Environment.GetEnvironmentVariable("PATH")!
+            });
         output = text.ToString();
         return exit;
     }

@@ -74,7 +74,8 @@ public sealed class Reporting_from_the_command_line
     {
         await RunToyAsync();
         Assert.That((await RunAsync("report", "--workspace", Workspace)).Output, Does.StartWith("run 0002: "));
-        Assert.That((await RunAsync("report", "--workspace", Workspace, "--branch", "ci/x")).Output, Does.StartWith("run 0002: "));
+        Assert.That(
+            (await RunAsync("report", "--workspace", Workspace, "--branch", "ci/x")).Output, Does.StartWith("run 0002: "));
         Assert.That((await RunAsync("report", "--workspace", Workspace, "--run", "1")).Output, Does.StartWith("run 0001: "));
     }
 
@@ -102,7 +103,8 @@ public sealed class Reporting_from_the_command_line
 
     private async Task<string> RunToyAsync()
     {
-        var (exit, said, _) = await RunAsync("run", "--branch", "ci/x", "--settings", toy.Folder, "--workspace", Workspace, "--no-sandbox");
+        var (exit, said, _) = await RunAsync(
+            "run", "--branch", "ci/x", "--settings", toy.Folder, "--workspace", Workspace, "--no-sandbox");
         Assert.That(exit, Is.EqualTo(1), said);
         return said;
     }

@@ -6,7 +6,9 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Cli.Tests;
 
-/// <summary><c>ci-steps sandbox</c> as a person uses it: real processes on the real engine, each test with a state folder of its own.</summary>
+/// <summary>
+/// <c>ci-steps sandbox</c> as a person uses it: real processes on the real engine, each test with a state folder of its own.
+/// </summary>
 [Category("NeedsDocker")]
 public sealed class The_sandbox_command
 {
@@ -42,7 +44,8 @@ public sealed class The_sandbox_command
         Assert.That((await RunAsync("status")).Exit, Is.Zero);
         var kubeconfig = (await RunAsync("kubeconfig", "two")).Output.Trim();
         Assert.That(File.GetUnixFileMode(kubeconfig), Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite));
-        Assert.That(File.GetUnixFileMode(State), Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute));
+        Assert.That(
+            File.GetUnixFileMode(State), Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute));
         Assert.That(await File.ReadAllTextAsync(kubeconfig), Does.Contain("server: https://127.0.0.1:"));
 
         Assert.That((await RunAsync("down")).Output, Does.StartWith("the sandbox is down"));
@@ -73,7 +76,10 @@ public sealed class The_sandbox_command
         var killed = SandboxState.Read(State)!.ProcessId;
         var left = await LeftAsync();
         await KillAsync(killed);
-        Assert.That((await RunAsync("status")), Is.EqualTo((1, $"the sandbox's process {killed} has ended without cleaning up; ci-steps sandbox down does that\n", "")));
+        Assert.That(
+            (await RunAsync("status")),
+            Is.EqualTo(
+                (1, $"the sandbox's process {killed} has ended without cleaning up; ci-steps sandbox down does that\n", "")));
         Assert.That(await LeftAsync(), Is.EquivalentTo(left), "a kill cleans nothing");
 
         var next = await RunAsync(up);
@@ -124,7 +130,10 @@ public sealed class The_sandbox_command
     {
         folder.Write("state", "a file, no folder");
         var up = await RunAsync("up");
-        Assert.That((up.Exit, up.Error.Contains("cannot be made", StringComparison.Ordinal)), Is.EqualTo((ExitCode.Usage, true)), up.Error);
+        Assert.That(
+            (up.Exit, up.Error.Contains("cannot be made", StringComparison.Ordinal)),
+            Is.EqualTo((ExitCode.Usage, true)),
+            up.Error);
         File.Delete(State);
     }
 
@@ -159,19 +168,26 @@ public sealed class The_sandbox_command
         var file = Path.Combine(State, "lock");
         File.Delete(file);
         File.CreateSymbolicLink(file, file);
-        Assert.That(async () => await SandboxState.LockAsync(State, TimeProvider.System, limit.Token), Throws.InstanceOf<UsageException>().With.Message.Contains("cannot be written"));
+        Assert.That(
+            async () => await SandboxState.LockAsync(State, TimeProvider.System, limit.Token),
+            Throws.InstanceOf<UsageException>().With.Message.Contains("cannot be written"));
         File.Delete(file);
     }
 
     private Task<(int Exit, string Output, string Error)> RunAsync(params string[] arguments) => RunAsync(arguments, []);
 
-    private async Task<(int Exit, string Output, string Error)> RunAsync(string[] arguments, params (string Name, string Value)[] environment)
+    private async Task<(int Exit, string Output, string Error)> RunAsync(
+        string[] arguments, params (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "ci-steps"), ["sandbox", .. arguments, "--state", State]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(
+            Path.Combine(AppContext.BaseDirectory, "ci-steps"),
+            ["sandbox", .. arguments, "--state", State])
+        { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var (name, value) in environment) start.Environment[name] = value;
         using var limit = new CancellationTokenSource(Patience);
         using var process = Process.Start(start)!;
-        var (output, error) = (process.StandardOutput.ReadToEndAsync(limit.Token), process.StandardError.ReadToEndAsync(limit.Token));
+        var (output, error) = (
+            process.StandardOutput.ReadToEndAsync(limit.Token), process.StandardError.ReadToEndAsync(limit.Token));
         await process.WaitForExitAsync(limit.Token);
         return (process.ExitCode, await output, await error);
     }
@@ -190,7 +206,9 @@ public sealed class The_sandbox_command
         if (SandboxState.Read(State) is { } state) owners.Add(state.ProcessId.ToString(CultureInfo.InvariantCulture));
         await using var local = await LocalEngine.OpenAsync();
         var every = new Dictionary<string, string?> { [Owner] = null };
-        return [.. (await local.Engine.ListContainersAsync(every)).Select(container => (container.Name, container.Labels)).Concat((await local.Engine.ListNetworksAsync(every)).Select(network => (network.Name, network.Labels)))
+        return [.. (await local.Engine.ListContainersAsync(every))
+            .Select(container => (container.Name, container.Labels))
+            .Concat((await local.Engine.ListNetworksAsync(every)).Select(network => (network.Name, network.Labels)))
             .Where(thing => owners.Contains(thing.Labels[Owner].Split('/')[1])).Select(thing => thing.Name)];
     }
 }

@@ -25,7 +25,18 @@ public sealed class Scaffolding_one_more_service
     {
         var output = new StringWriter();
         var error = new StringWriter();
-        var exit = await Hosting.ProgramHost.RunAsync(CiStepsProgram.Create(), ["scaffold", "--settings", folder, "--service", "greeter-api", "--repository", "ssh://git@git.example/a&b.git", .. more],
+        var exit = await Hosting.ProgramHost.RunAsync(
+            CiStepsProgram.Create(),
+            [
+                "scaffold",
+                "--settings",
+                folder,
+                "--service",
+                "greeter-api",
+                "--repository",
+                "ssh://git@git.example/a&b.git",
+                .. more
+            ],
             output, error, new Dictionary<string, string>());
         return (exit, output.ToString(), error.ToString());
     }
@@ -39,9 +50,13 @@ public sealed class Scaffolding_one_more_service
         var root = tree.VcsRoots["CiSteps_GreeterApi_Repository"];
         Assert.That(root.Parameters["url"], Is.EqualTo("ssh://git@git.example/a&b.git"));
         Assert.That(tree.Builds["CiSteps_GreeterApi_Release_Promote"].Templates, Is.EqualTo(new[] { "CiSteps_Promote" }));
-        Assert.That(tree.Ancestry("CiSteps_GreeterApi_Branch").Select(project => project.Id), Is.EqualTo(new[] { "CiSteps_GreeterApi_Branch", "CiSteps_GreeterApi", "CiSteps" }));
+        Assert.That(
+            tree.Ancestry("CiSteps_GreeterApi_Branch").Select(project => project.Id),
+            Is.EqualTo(new[] { "CiSteps_GreeterApi_Branch", "CiSteps_GreeterApi", "CiSteps" }));
         Assert.That(ChainPlanner.Triggered(tree, "dev/x").Tops, Is.EqualTo(new[] { "CiSteps_GreeterApi_Branch_Result" }));
-        Assert.That(ChainPlanner.Triggered(tree, "main", "CiSteps_GreeterApi").Tops, Is.EqualTo(new[] { "CiSteps_GreeterApi_Release_Result" }));
+        Assert.That(
+            ChainPlanner.Triggered(tree, "main", "CiSteps_GreeterApi").Tops,
+            Is.EqualTo(new[] { "CiSteps_GreeterApi_Release_Result" }));
     }
 
     [Test]
@@ -85,18 +100,28 @@ public sealed class Scaffolding_one_more_service
     [TestCase("x", "m*n", "takes the target branch")]
     [TestCase("x", "refs/heads/ci/*", "without refs/heads/")]
     public void Refuses_what_makes_no_settings(string service, string pattern, string why) => Assert.That(
-        () => ServiceSettings.For(Path.Combine(folder, ".teamcity"), new ServiceRequest(service, "url", "main", pattern)), Throws.InstanceOf<Hosting.UsageException>().With.Message.Contains(why));
+        () => ServiceSettings.For(Path.Combine(folder, ".teamcity"), new ServiceRequest(service, "url", "main", pattern)),
+        Throws.InstanceOf<Hosting.UsageException>().With.Message.Contains(why));
 
     [Test]
     public async Task Gives_the_service_parameters_of_its_own()
     {
         await RunAsync("--target-branch", "develop");
         var tree = SettingsReader.Read(folder);
-        Assert.That(tree.Projects["CiSteps_GreeterApi"].Parameters["cisteps.target.branch"], Is.EqualTo("develop"), "the parent's names another branch");
+        Assert.That(
+            tree.Projects["CiSteps_GreeterApi"].Parameters["cisteps.target.branch"],
+            Is.EqualTo("develop"),
+            "the parent's names another branch");
         Assert.That(tree.VcsRoots["CiSteps_GreeterApi_Repository"].Parameters["branch"], Is.EqualTo("refs/heads/develop"));
-        Assert.That(tree.VcsRoots["CiSteps_GreeterApi_Repository"].Parameters["authMethod"], Is.EqualTo("PRIVATE_KEY_DEFAULT"), "ssh knows no anonymous reading");
+        Assert.That(
+            tree.VcsRoots["CiSteps_GreeterApi_Repository"].Parameters["authMethod"],
+            Is.EqualTo("PRIVATE_KEY_DEFAULT"),
+            "ssh knows no anonymous reading");
         Assert.That(SettingsCheck.Run(tree), Is.Empty);
-        var uuids = tree.Projects.Values.Select(project => project.Uuid).Concat(tree.Builds.Values.Select(build => build.Uuid)).Concat(tree.VcsRoots.Values.Select(root => root.Uuid)).ToList();
+        var uuids = tree.Projects.Values.Select(project => project.Uuid)
+            .Concat(tree.Builds.Values.Select(build => build.Uuid))
+            .Concat(tree.VcsRoots.Values.Select(root => root.Uuid))
+            .ToList();
         Assert.That(uuids, Is.Unique);
     }
 
@@ -105,7 +130,13 @@ public sealed class Scaffolding_one_more_service
     {
         const string Reference = "credentialsJSON:11111111-2222-3333-4444-555555555555";
         string Of(string project) => Path.Combine(folder, ".teamcity", project, "project-config.xml");
-        void Write(string project) => File.WriteAllText(Of(project), File.ReadAllText(Of(project)).Replace("name=\"env.CISTEPS_SIGNING_KEY\" value=\"\"", $"name=\"env.CISTEPS_SIGNING_KEY\" value=\"{Reference}\""));
+        void Write(string project) =>
+            File.WriteAllText(
+                Of(project),
+                File
+                    .ReadAllText(Of(project))
+                    .Replace("name=\"env.CISTEPS_SIGNING_KEY\" value=\"\"",
+                        $"name=\"env.CISTEPS_SIGNING_KEY\" value=\"{Reference}\""));
         Write("CiSteps_Release");
         await RunAsync();
         Assert.That(File.ReadAllText(Of("CiSteps_GreeterApi_Release")), Does.Not.Contain(Reference));
@@ -116,7 +147,10 @@ public sealed class Scaffolding_one_more_service
 
     [TestCase("merge", "https://git.example/x.git", "settings use already")]
     [TestCase("branch", "https://git.example/x.git", "the id of the pattern itself")]
-    [TestCase("greeter.api", "https://git.example/x.git", "a service \"CiSteps_GreeterApi\" of the repository ssh://git@git.example/a&b.git")]
+    [TestCase(
+        "greeter.api",
+        "https://git.example/x.git",
+        "a service \"CiSteps_GreeterApi\" of the repository ssh://git@git.example/a&b.git")]
     [TestCase("other", "https://user:secret@git.example/x.git", "a password or a token")]
     [TestCase("other", "https://secret@git.example/x.git", "a password or a token")]
     [TestCase("other", "https://git.example/x.git?token=secret@", "a password or a token")]
@@ -128,7 +162,12 @@ public sealed class Scaffolding_one_more_service
         await RunAsync();
         var before = Snapshot();
         var error = new StringWriter();
-        var exit = await Hosting.ProgramHost.RunAsync(CiStepsProgram.Create(), ["scaffold", "--settings", folder, "--service", service, "--repository", repository, "--overwrite"], new StringWriter(), error, new Dictionary<string, string>());
+        var exit = await Hosting.ProgramHost.RunAsync(
+            CiStepsProgram.Create(),
+            ["scaffold", "--settings", folder, "--service", service, "--repository", repository, "--overwrite"],
+            new StringWriter(),
+            error,
+            new Dictionary<string, string>());
         Assert.That((exit, error.ToString()), Is.EqualTo((2, error.ToString())));
         Assert.That(error.ToString(), Does.Contain(why).And.Not.Contain("secret@"));
         Assert.That(Snapshot(), Is.EqualTo(before));
@@ -138,7 +177,9 @@ public sealed class Scaffolding_one_more_service
     [TestCase("main]]>")]
     [TestCase("a..b")]
     public void Refuses_what_is_no_branch(string branch) => Assert.That(
-        () => ServiceSettings.For(Path.Combine(folder, ".teamcity"), new ServiceRequest("x", "url", branch, "ci/*")), Throws.InstanceOf<Hosting.UsageException>().With.Message.Contains("not a branch's name"));
+        () => ServiceSettings.For(Path.Combine(folder, ".teamcity"), new ServiceRequest("x", "url", branch, "ci/*")),
+        Throws.InstanceOf<Hosting.UsageException>().With.Message.Contains("not a branch's name"));
 
-    private Dictionary<string, string> Snapshot() => Directory.GetFiles(folder, "*", SearchOption.AllDirectories).ToDictionary(file => file, File.ReadAllText);
+    private Dictionary<string, string> Snapshot() =>
+        Directory.GetFiles(folder, "*", SearchOption.AllDirectories).ToDictionary(file => file, File.ReadAllText);
 }

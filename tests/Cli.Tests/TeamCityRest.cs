@@ -7,7 +7,10 @@ using Microsoft.Extensions.Logging;
 
 namespace CiSteps.Cli.Tests;
 
-/// <summary>An HTTP server that knows the documented calls for projects, VCS roots and versioned settings, with the bodies that the documentation gives, and nothing else: any other request is written down as a fault.</summary>
+/// <summary>
+/// An HTTP server that knows the documented calls for projects, VCS roots and versioned settings, with the bodies that the
+/// documentation gives, and nothing else: any other request is written down as a fault.
+/// </summary>
 internal sealed partial class TeamCityRest : IAsyncDisposable
 {
     public const string Token = "eyJ0eXAiOiAiVENWMiJ9.access-token-of-a-test";
@@ -15,7 +18,10 @@ internal sealed partial class TeamCityRest : IAsyncDisposable
     private const string Begun = "Loading project settings from VCS";
 
     private readonly WebApplication application;
-    private readonly Dictionary<string, TeamCityProject> projects = new(StringComparer.Ordinal) { ["_Root"] = new TeamCityProject() };
+    private readonly Dictionary<string, TeamCityProject> projects = new(StringComparer.Ordinal)
+    {
+        ["_Root"] = new TeamCityProject()
+    };
     private readonly HashSet<string> roots = new(StringComparer.Ordinal);
     private readonly List<string> requests = [];
     private readonly List<string> faults = [];
@@ -42,7 +48,9 @@ internal sealed partial class TeamCityRest : IAsyncDisposable
     /// <summary>The type of status that switching versioned settings on leaves.</summary>
     public string SaysWhenEnabled { get; set; } = "info";
 
-    /// <summary>How many questions for the status pass before a load ends, which the last but one begins to tell of; null for never.</summary>
+    /// <summary>
+    /// How many questions for the status pass before a load ends, which the last but one begins to tell of; null for never.
+    /// </summary>
     public int? LoadTakes { get; set; } = 2;
 
     /// <summary>Answers in place of the server: a status and a body for a request, null to go on.</summary>
@@ -71,7 +79,11 @@ internal sealed partial class TeamCityRest : IAsyncDisposable
     private async Task AnswerAsync(HttpContext context)
     {
         var path = context.Request.Path.Value!;
-        var request = $"{context.Request.Method} {(path.StartsWith("/app/rest/", StringComparison.Ordinal) ? path["/app/rest/".Length..] : path)}{context.Request.QueryString}";
+        var request =
+            $"{context.Request.Method} " +
+            $"{(path.StartsWith("/app/rest/", StringComparison.Ordinal)
+                ? path["/app/rest/".Length..]
+                : path)}{context.Request.QueryString}";
         using var reader = new StreamReader(context.Request.Body);
         var text = await reader.ReadToEndAsync(context.RequestAborted);
         (int Status, string Body) answer;
@@ -80,8 +92,11 @@ internal sealed partial class TeamCityRest : IAsyncDisposable
             requests.Add(request);
             if (Redirect is not null) context.Response.Headers.Location = Redirect;
             answer = Redirect is not null ? (302, "")
-                : context.Request.Headers.Authorization != "Bearer " + Token ? (401, "Authentication required\nTo login manually go to \"/login.html\" page")
-                : Instead(request) ?? Known(request, text.Length == 0 ? [] : JsonNode.Parse(text)!.AsObject()) ?? Unknown(request);
+                : context.Request.Headers.Authorization != "Bearer " + Token
+                    ? (401, "Authentication required\nTo login manually go to \"/login.html\" page")
+                : Instead(request)
+                    ?? Known(request, text.Length == 0 ? [] : JsonNode.Parse(text)!.AsObject())
+                    ?? Unknown(request);
         }
         context.Response.StatusCode = answer.Status;
         context.Response.ContentType = answer.Body.StartsWith('{') ? "application/json" : "text/plain";
@@ -99,7 +114,8 @@ internal sealed partial class TeamCityRest : IAsyncDisposable
         if (request == "POST projects") return Keys(body, "id name parentProject", request) ?? NewProject(body);
         if (request == "POST vcs-roots") return Keys(body, "id name project properties vcsName", request) ?? NewRoot(body);
         if (Versioned().Match(request) is not { Success: true } call) return null;
-        if (!projects.TryGetValue(call.Groups["project"].Value, out var project)) return Errors(404, $"No project found by locator 'id:{call.Groups["project"].Value}'");
+        if (!projects.TryGetValue(call.Groups["project"].Value, out var project))
+            return Errors(404, $"No project found by locator 'id:{call.Groups["project"].Value}'");
         return (call.Groups["method"].Value, call.Groups["what"].Value) switch
         {
             ("GET", "config") => (200, project.Config.ToJsonString()),
@@ -123,7 +139,9 @@ internal sealed partial class TeamCityRest : IAsyncDisposable
     {
         var id = (string)body["id"]!;
         if ((string?)body["parentProject"]!["locator"] is not "id:_Root") return Errors(404, "No such parent");
-        return projects.TryAdd(id, new TeamCityProject()) ? (200, new JsonObject { ["id"] = id }.ToJsonString()) : Errors(400, $"Project with id \"{id}\" already exists");
+        return projects.TryAdd(id, new TeamCityProject())
+            ? (200, new JsonObject { ["id"] = id }.ToJsonString())
+            : Errors(400, $"Project with id \"{id}\" already exists");
     }
 
     private (int, string) NewRoot(JsonObject body)
@@ -131,16 +149,22 @@ internal sealed partial class TeamCityRest : IAsyncDisposable
         var (id, owner) = ((string)body["id"]!, (string)body["project"]!["id"]!);
         if (!projects.TryGetValue(owner, out var project)) return Errors(404, $"No project found by locator 'id:{owner}'");
         if (!roots.Add(id)) return Errors(400, $"VCS root id \"{id}\" is already used");
-        project.RootProperties = body["properties"]!["property"]!.AsArray().ToDictionary(one => (string)one!["name"]!, one => (string)one!["value"]!);
+        project.RootProperties = body["properties"]!["property"]!
+            .AsArray()
+            .ToDictionary(one => (string)one!["name"]!, one => (string)one!["value"]!);
         return (200, new JsonObject { ["id"] = id }.ToJsonString());
     }
 
     private (int, string) Configure(TeamCityProject project, JsonObject body, string request)
     {
-        string[] known = ["synchronizationMode", "vcsRootId", "format", "buildSettingsMode", "allowUIEditing", "storeSecureValuesOutsideVcs", "portableDsl", "showSettingsChanges", "importDecision"];
+        string[] known = [
+            "synchronizationMode", "vcsRootId", "format", "buildSettingsMode", "allowUIEditing", "storeSecureValuesOutsideVcs",
+            "portableDsl", "showSettingsChanges", "importDecision"
+        ];
         if (body.Any(pair => !known.Contains(pair.Key))) return Unknown($"{request} with {body.ToJsonString()}");
         if (!roots.Contains((string)body["vcsRootId"]!)) return Errors(400, $"VCS root {body["vcsRootId"]} is not found");
-        if ((string?)body["importDecision"] != "importFromVCS" || (string?)body["format"] != "xml") return Errors(400, "the repository's settings would be overwritten");
+        if ((string?)body["importDecision"] != "importFromVCS" || (string?)body["format"] != "xml")
+            return Errors(400, "the repository's settings would be overwritten");
         var stored = body.DeepClone().AsObject();
         stored.Remove("importDecision");
         stored.Remove("storeSecureValuesOutsideVcs");
@@ -164,18 +188,39 @@ internal sealed partial class TeamCityRest : IAsyncDisposable
         if (--project.Loading == 1) project.Said = Say("info", Begun);
         if (project.Loading == 0)
         {
-            project.Said = Broken is null ? Say("info", "Changes from VCS are applied to project settings") : Say("warn", "Failed to apply changes from VCS");
-            if (Broken is { } broken) project.Said["versionedSettingsError"] = new JsonArray(new JsonObject { ["file"] = broken.File, ["message"] = broken.Message, ["type"] = "error" });
+            project.Said = Broken is null
+                ? Say("info", "Changes from VCS are applied to project settings")
+                : Say("warn", "Failed to apply changes from VCS");
+            if (Broken is { } broken)
+                project.Said["versionedSettingsError"] = new JsonArray(new JsonObject
+                {
+                    ["file"] = broken.File,
+                    ["message"] = broken.Message,
+                    ["type"] = "error"
+                });
             else
                 foreach (var id in Repository) projects.TryAdd(id, new TeamCityProject());
         }
         return (200, project.Said.ToJsonString());
     }
 
-    private JsonObject Say(string type, string message) => new() { ["type"] = type, ["message"] = message, ["timestamp"] = $"20260101T00{++clock:00}00+0000", ["dslOutdated"] = false };
+    private JsonObject Say(string type, string message) =>
+        new()
+        {
+            ["type"] = type,
+            ["message"] = message,
+            ["timestamp"] = $"20260101T00{++clock:00}00+0000",
+            ["dslOutdated"] = false
+        };
 
     private static (int, string) Tokens(TeamCityProject project) =>
-        (200, new JsonObject { ["versionedSettingsToken"] = new JsonArray([.. project.Tokens.Keys.Select(name => (JsonNode)new JsonObject { ["name"] = name })]) }.ToJsonString());
+        (
+            200,
+            new JsonObject
+            {
+                ["versionedSettingsToken"] = new JsonArray([.. project.Tokens.Keys.Select(
+                    name => (JsonNode)new JsonObject { ["name"] = name })])
+            }.ToJsonString());
 
     private (int, string) NewTokens(TeamCityProject project, JsonObject body, string request)
     {
@@ -188,7 +233,8 @@ internal sealed partial class TeamCityRest : IAsyncDisposable
         return Tokens(project);
     }
 
-    private static (int, string) Errors(int status, string message) => (status, new JsonObject { ["errors"] = new JsonArray(new JsonObject { ["message"] = message }) }.ToJsonString());
+    private static (int, string) Errors(int status, string message) =>
+        (status, new JsonObject { ["errors"] = new JsonArray(new JsonObject { ["message"] = message }) }.ToJsonString());
 
     [GeneratedRegex("^(?<method>[A-Z]+) projects/id:(?<project>[^/]+)/versionedSettings/(?<what>[A-Za-z]+)$")]
     private static partial Regex Versioned();

@@ -21,13 +21,28 @@ public sealed class What_a_chains_end_takes
     }
 
     private static StepEvidence Evidence(string step, Outcome outcome) =>
-        new(step, Run, outcome.Exit, outcome.Reason, outcome.Text, [], "", [], outcome.HandOver, default, default) { Fault = outcome.Fault };
+        new(
+            step,
+            Run,
+            outcome.Exit,
+            outcome.Reason,
+            outcome.Text,
+            [],
+            "",
+            [],
+            outcome.HandOver,
+            default,
+            default)
+        { Fault = outcome.Fault };
 
     [Test]
     public void Is_told_to_the_owners_of_what_unit_test_found_changed()
     {
-        var (untouched, tested) = (new TestedComponent("greeter", false, "", 0, 0, 0, 0), new TestedComponent("quotes", true, "", 1, 0, 0, 0));
-        var passed = Outcome.Done("passed").HandingOver(new UnitTestHandOver("", [untouched, tested]), HandOverJson.Default.UnitTestHandOver);
+        var (untouched, tested) = (
+            new TestedComponent("greeter", false, "", 0, 0, 0, 0), new TestedComponent("quotes", true, "", 1, 0, 0, 0));
+        var passed = Outcome
+            .Done("passed")
+            .HandingOver(new UnitTestHandOver("", [untouched, tested]), HandOverJson.Default.UnitTestHandOver);
         var plan = Plan(["greeter"], Evidence("unit-test", passed), Evidence("image-build", Outcome.Refused("build", "no")));
         Assert.That(plan.Recipients.Select(owner => owner.Name), Is.EqualTo(new[] { "quoters" }));
         Assert.That(plan.Components, Is.EqualTo(new[] { "quotes" }));
@@ -47,7 +62,8 @@ public sealed class What_a_chains_end_takes
         Assert.That(report.Rows.Select(row => $"{row.Name} {row.Outcome}"),
             Is.EqualTo(new[]
             {
-                "unit-test done", "image-build not started", "reserve-testbed not started", "integration-deploy not started", "merge not started",
+                "unit-test done", "image-build not started", "reserve-testbed not started", "integration-deploy not started",
+                "merge not started",
             }));
         Assert.That(report.Rows.Where(row => row.IsProblem).Select(row => row.Name), Is.EqualTo(new[] { "image-build" }));
     }
@@ -116,7 +132,9 @@ public sealed class Closing_a_chain
         Assert.That(await RunAsync(), Is.Zero);
         Assert.That(webhooks.Posted, Is.EqualTo(new[] { "/greeters" }));
         Assert.That(output, Does.Contain("the chain failed at unit-test (failed); no testbed was held; told greeters"));
-        Assert.That(File.ReadAllText(Path.Combine(CloseFolder, "report.html")), Does.Contain("2 tests failed").And.Contain("not started"));
+        Assert.That(
+            File.ReadAllText(Path.Combine(CloseFolder, "report.html")),
+            Does.Contain("2 tests failed").And.Contain("not started"));
 
         Assert.That(await RunAsync(), Is.Zero);
         Assert.That(webhooks.Posted, Has.Count.EqualTo(1), "a second run tells nobody again");
@@ -209,11 +227,13 @@ public sealed class Closing_a_chain
         environment["CISTEPS_POOL_KUBECONFIG"] = Path.Combine(git.Folder, "gone");
         await StateAsync("unit-test", Outcome.Refused("failed", "2 tests failed"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Unavailable));
-        Assert.That(output, Does.Contain("the chain's testbeds could not be given back").And.Contain("their leases end by themselves"));
+        Assert.That(
+            output, Does.Contain("the chain's testbeds could not be given back").And.Contain("their leases end by themselves"));
         Assert.That(webhooks.Posted, Is.EqualTo(new[] { "/greeters" }), "the owners are told all the same");
     }
 
-    private Task StateAsync(string step, Outcome outcome, string build = "7") => clone.StateAsync(step, build, outcome, environment);
+    private Task StateAsync(string step, Outcome outcome, string build = "7") =>
+        clone.StateAsync(step, build, outcome, environment);
 
     private async Task<int> RunAsync(params string[] more)
     {

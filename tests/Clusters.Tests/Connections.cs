@@ -48,7 +48,11 @@ internal sealed class Connections
     [Test]
     public async Task Says_that_nobody_answers_and_where()
     {
-        var failure = await Assert.ThrowsAsync<UnavailableException>(() => Cluster.ConnectAsync(server.Kubeconfig.Replace(server.Url, "http://127.0.0.1:1", StringComparison.Ordinal), log, time));
+        var failure = await Assert.ThrowsAsync<UnavailableException>(
+            () => Cluster.ConnectAsync(
+                server.Kubeconfig.Replace(server.Url, "http://127.0.0.1:1", StringComparison.Ordinal),
+                log,
+                time));
 
         Assert.That(failure!.Reason, Is.EqualTo("cluster-unreachable"));
         Assert.That(failure.Message, Does.Contain("http://127.0.0.1:1"));
@@ -84,7 +88,9 @@ internal sealed class Connections
         using var cluster = await Cluster.ConnectAsync(server.Kubeconfig, log, time);
         server.Answer = request => request.Method == "POST" ? (503, "") : null;
 
-        await Assert.ThrowsAsync<UnavailableException>(() => cluster.CreateAsync(Kinds.ConfigMap.Collection("x"), new JsonObject { ["metadata"] = new JsonObject { ["name"] = "a" } }, default));
+        await Assert.ThrowsAsync<UnavailableException>(
+            () => cluster.CreateAsync(
+                Kinds.ConfigMap.Collection("x"), new JsonObject { ["metadata"] = new JsonObject { ["name"] = "a" } }, default));
 
         Assert.That(server.Requests.Count(request => request.StartsWith("POST", StringComparison.Ordinal)), Is.EqualTo(1));
     }
@@ -92,7 +98,10 @@ internal sealed class Connections
     [Test]
     public async Task Runs_no_credential_plugin_that_nobody_listed()
     {
-        var kubeconfig = server.Kubeconfig.Replace("token: fake-token-of-the-test", "exec: {apiVersion: client.authentication.k8s.io/v1, command: /bin/evil}", StringComparison.Ordinal);
+        var kubeconfig = server.Kubeconfig.Replace(
+            "token: fake-token-of-the-test",
+            "exec: {apiVersion: client.authentication.k8s.io/v1, command: /bin/evil}",
+            StringComparison.Ordinal);
 
         var failure = await Assert.ThrowsAsync<UsageException>(() => Cluster.ConnectAsync(kubeconfig, log, time));
         Assert.That(failure.Fault, Is.EqualTo(Fault.Environment));
@@ -104,9 +113,12 @@ internal sealed class Connections
     public async Task Knows_an_ended_client_certificate_without_asking()
     {
         using var key = ECDsa.Create();
-        using var certificate = new CertificateRequest("CN=developer", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-9), DateTimeOffset.UtcNow.AddDays(-2));
+        using var certificate = new CertificateRequest("CN=developer", key, HashAlgorithmName.SHA256).CreateSelfSigned(
+            DateTimeOffset.UtcNow.AddDays(-9), DateTimeOffset.UtcNow.AddDays(-2));
         var kubeconfig = server.Kubeconfig.Replace("token: fake-token-of-the-test",
-            $"client-certificate-data: {Encoded(certificate.ExportCertificatePem())}, client-key-data: {Encoded(key.ExportPkcs8PrivateKeyPem())}", StringComparison.Ordinal);
+            $"client-certificate-data: {Encoded(certificate.ExportCertificatePem())}, client-key-data: " +
+            $"{Encoded(key.ExportPkcs8PrivateKeyPem())}",
+            StringComparison.Ordinal);
 
         var failure = await Assert.ThrowsAsync<UnavailableException>(() => Cluster.ConnectAsync(kubeconfig, log, time));
 
@@ -122,11 +134,18 @@ internal sealed class Connections
     {
         await using var cluster = await SandboxFixture.StartAsync();
         await using var other = await SandboxFixture.StartAsync("other");
-        static string Authority(SandboxFixture of) => of.Kubeconfig.Split('\n').Single(line => line.Contains("certificate-authority-data", StringComparison.Ordinal)).Trim();
+        static string Authority(SandboxFixture of) =>
+            of.Kubeconfig.Split('\n')
+                .Single(line => line.Contains("certificate-authority-data", StringComparison.Ordinal))
+                .Trim();
 
-        var failure = await Assert.ThrowsAsync<UnavailableException>(() => Cluster.ConnectAsync(cluster.Kubeconfig.Replace(Authority(cluster), Authority(other), StringComparison.Ordinal), log, time));
+        var failure = await Assert.ThrowsAsync<UnavailableException>(
+            () => Cluster.ConnectAsync(
+                cluster.Kubeconfig.Replace(Authority(cluster), Authority(other), StringComparison.Ordinal), log, time));
 
-        Assert.That(failure!.Message, Does.Contain("a certificate that the kubeconfig's authority did not sign").And.Contain(cluster.Url));
+        Assert.That(
+            failure!.Message,
+            Does.Contain("a certificate that the kubeconfig's authority did not sign").And.Contain(cluster.Url));
     }
 
     [TestCase("/no/such/kubeconfig", "cannot read the kubeconfig")]
@@ -163,8 +182,12 @@ internal sealed class Connections
         using var cluster = await Cluster.ConnectAsync(server.Kubeconfig, log, time);
         server.Answer = request => !request.Path.Value!.EndsWith("/pods", StringComparison.Ordinal) ? null
             : request.Query["continue"] == "more"
-                ? (200, """{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[{"metadata":{"name":"b"}}]}""")
-                : (200, """{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"9","continue":"more"},"items":[{"metadata":{"name":"a"}}]}""");
+                ? (
+                    200,
+                    """{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[{"metadata":{"name":"b"}}]}""")
+                : (
+                    200,
+                    """{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"9","continue":"more"},"items":[{"metadata":{"name":"a"}}]}""");
 
         var (items, version) = await cluster.ListAsync(Kinds.Pod.Collection("x"), null, null, default);
 

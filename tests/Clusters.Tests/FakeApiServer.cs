@@ -9,7 +9,10 @@ using Microsoft.Extensions.Logging;
 
 namespace CiSteps.Clusters.Tests;
 
-/// <summary>An API server on loopback that keeps objects, serves lists and watches, and answers as a test tells it to. It behaves badly on command only.</summary>
+/// <summary>
+/// An API server on loopback that keeps objects, serves lists and watches, and answers as a test tells it to. It behaves badly on
+/// command only.
+/// </summary>
 internal sealed class FakeApiServer : IAsyncDisposable
 {
     private readonly Lock gate = new();
@@ -27,7 +30,8 @@ internal sealed class FakeApiServer : IAsyncDisposable
     /// <summary>Finalizers of deleted objects are honoured: such objects stay until they are taken off.</summary>
     public ConcurrentQueue<string> Requests { get; } = new();
 
-    public Dictionary<string, Func<HttpRequest, HttpResponse, CancellationToken, Task>> Special { get; } = new(StringComparer.Ordinal);
+    public Dictionary<string, Func<HttpRequest, HttpResponse, CancellationToken, Task>> Special { get; } =
+        new(StringComparer.Ordinal);
 
     public string Url { get; private set; } = "";
 
@@ -90,7 +94,8 @@ internal sealed class FakeApiServer : IAsyncDisposable
     public void Shout(string collection, string type, JsonObject item)
     {
         lock (gate)
-            foreach (var watcher in watchers.Where(watcher => watcher.Collection == collection)) watcher.Into.Writer.TryWrite((type, item));
+            foreach (var watcher in watchers.Where(watcher => watcher.Collection == collection))
+                watcher.Into.Writer.TryWrite((type, item));
     }
 
     /// <summary>Waits until somebody watches all of these collections.</summary>
@@ -126,7 +131,8 @@ internal sealed class FakeApiServer : IAsyncDisposable
     private void Tell(string path, string type, JsonObject item)
     {
         var collection = path[..path.LastIndexOf('/')];
-        foreach (var watcher in watchers.Where(watcher => watcher.Collection == collection)) watcher.Into.Writer.TryWrite((type, (JsonObject)item.DeepClone()));
+        foreach (var watcher in watchers.Where(watcher => watcher.Collection == collection))
+            watcher.Into.Writer.TryWrite((type, (JsonObject)item.DeepClone()));
     }
 
     private async Task ServeAsync(HttpContext http)
@@ -147,7 +153,8 @@ internal sealed class FakeApiServer : IAsyncDisposable
         }
         if (Discovery(path) is { } discovery) await WriteAsync(http.Response, 200, discovery);
         else if (request.Method == "GET" && request.Query["watch"] == "true") await WatchAsync(http, path);
-        else if (request.Method == "GET" && path.Count(letter => letter == '/') >= 3 && !IsObject(path)) await WriteAsync(http.Response, 200, List(path, request.Query["fieldSelector"], request.Query["labelSelector"]));
+        else if (request.Method == "GET" && path.Count(letter => letter == '/') >= 3 && !IsObject(path))
+            await WriteAsync(http.Response, 200, List(path, request.Query["fieldSelector"], request.Query["labelSelector"]));
         else await ObjectAsync(http, path);
     }
 
@@ -167,14 +174,26 @@ internal sealed class FakeApiServer : IAsyncDisposable
             var items = new JsonArray();
             foreach (var (at, item) in objects)
                 if (at[..at.LastIndexOf('/')] == path && Matches(item, field, label)) items.Add(item.DeepClone());
-            return new JsonObject { ["kind"] = "List", ["apiVersion"] = "v1", ["metadata"] = new JsonObject { ["resourceVersion"] = version.ToString(System.Globalization.CultureInfo.InvariantCulture) }, ["items"] = items }.ToJsonString();
+            return new JsonObject
+            {
+                ["kind"] = "List",
+                ["apiVersion"] = "v1",
+                ["metadata"] = new JsonObject
+                {
+                    ["resourceVersion"] = version.ToString(System.Globalization.CultureInfo.InvariantCulture)
+                },
+                ["items"] = items
+            }.ToJsonString();
         }
     }
 
     private static bool Matches(JsonObject item, string? field, string? label)
     {
         if (field is { Length: > 0 } && (string?)item["metadata"]?["name"] != field["metadata.name=".Length..]) return false;
-        return label is not { Length: > 0 } || label.Split(',').All(part => part.Split('=') is [var name, var value] && (string?)item["metadata"]?["labels"]?[name] == value);
+        return label is not { Length: > 0 }
+            || label
+                .Split(',')
+                .All(part => part.Split('=') is [var name, var value] && (string?)item["metadata"]?["labels"]?[name] == value);
     }
 
     private async Task WatchAsync(HttpContext http, string path)
@@ -189,8 +208,11 @@ internal sealed class FakeApiServer : IAsyncDisposable
             await http.Response.Body.FlushAsync(either.Token);
             await foreach (var (type, item) in into.Reader.ReadAllAsync(either.Token))
             {
-                if (type is "ADDED" or "MODIFIED" or "DELETED" && !Matches(item, http.Request.Query["fieldSelector"], http.Request.Query["labelSelector"])) continue;
-                await http.Response.WriteAsync(new JsonObject { ["type"] = type, ["object"] = item.DeepClone() }.ToJsonString() + "\n", either.Token);
+                if (type is "ADDED" or "MODIFIED" or "DELETED"
+                    && !Matches(item, http.Request.Query["fieldSelector"], http.Request.Query["labelSelector"]))
+                    continue;
+                await http.Response.WriteAsync(
+                    new JsonObject { ["type"] = type, ["object"] = item.DeepClone() }.ToJsonString() + "\n", either.Token);
                 await http.Response.Body.FlushAsync(either.Token);
             }
         }
@@ -212,11 +234,14 @@ internal sealed class FakeApiServer : IAsyncDisposable
         switch (http.Request.Method)
         {
             case "GET":
-                await (Find(path) is { } found ? WriteAsync(http.Response, 200, found.ToJsonString()) : NotFoundAsync(http.Response, path));
+                await (Find(path) is { } found
+                    ? WriteAsync(http.Response, 200, found.ToJsonString())
+                    : NotFoundAsync(http.Response, path));
                 return;
             case "POST":
                 var at = $"{path}/{(string?)json["metadata"]?["name"]}";
-                if (Find(at) is not null) await WriteAsync(http.Response, 409, Status(409, "AlreadyExists", $"\"{at}\" already exists"));
+                if (Find(at) is not null)
+                    await WriteAsync(http.Response, 409, Status(409, "AlreadyExists", $"\"{at}\" already exists"));
                 else await WriteAsync(http.Response, 201, Put(at, json).ToJsonString());
                 return;
             case "PUT":
@@ -224,12 +249,14 @@ internal sealed class FakeApiServer : IAsyncDisposable
                 return;
             case "PATCH":
                 if (http.Request.Query["dryRun"] == "All") await WriteAsync(http.Response, 200, json.ToJsonString());
-                else if (Find(path) is { } current) await WriteAsync(http.Response, 200, Put(path, Merge(current, json)).ToJsonString());
+                else if (Find(path) is { } current)
+                    await WriteAsync(http.Response, 200, Put(path, Merge(current, json)).ToJsonString());
                 else await WriteAsync(http.Response, 201, Put(path, json).ToJsonString());
                 return;
             default:
                 if (Find(path) is not { } doomed) await NotFoundAsync(http.Response, path);
-                else if ((string?)json["preconditions"]?["uid"] is { } uid && uid != (string?)doomed["metadata"]?["uid"]) await WriteAsync(http.Response, 409, Status(409, "Conflict", "the uid is another"));
+                else if ((string?)json["preconditions"]?["uid"] is { } uid && uid != (string?)doomed["metadata"]?["uid"])
+                    await WriteAsync(http.Response, 409, Status(409, "Conflict", "the uid is another"));
                 else
                 {
                     if (doomed["metadata"]?["finalizers"] is JsonArray { Count: > 0 })
@@ -257,12 +284,26 @@ internal sealed class FakeApiServer : IAsyncDisposable
     private static string? Discovery(string path) => path switch
     {
         "/version" => """{"gitVersion":"v1.99.0-fake"}""",
-        "/apis" => """{"groups":[{"name":"apps","preferredVersion":{"groupVersion":"apps/v1"}},{"name":"batch","preferredVersion":{"groupVersion":"batch/v1"}},{"name":"rbac.authorization.k8s.io","preferredVersion":{"groupVersion":"rbac.authorization.k8s.io/v1"}},{"name":"admissionregistration.k8s.io","preferredVersion":{"groupVersion":"admissionregistration.k8s.io/v1"}},{"name":"apiextensions.k8s.io","preferredVersion":{"groupVersion":"apiextensions.k8s.io/v1"}}]}""",
-        "/api/v1" => Resources(("Namespace", "namespaces", false), ("Pod", "pods", true), ("Service", "services", true), ("ConfigMap", "configmaps", true), ("Secret", "secrets", true), ("Event", "events", true)),
-        "/apis/apps/v1" => Resources(("Deployment", "deployments", true), ("ReplicaSet", "replicasets", true), ("StatefulSet", "statefulsets", true), ("DaemonSet", "daemonsets", true)),
+        "/apis" =>
+            """{"groups":[{"name":"apps","preferredVersion":{"groupVersion":"apps/v1"}},{"name":"batch","preferredVersion":{"groupVersion":"batch/v1"}},{"name":"rbac.authorization.k8s.io","preferredVersion":{"groupVersion":"rbac.authorization.k8s.io/v1"}},{"name":"admissionregistration.k8s.io","preferredVersion":{"groupVersion":"admissionregistration.k8s.io/v1"}},{"name":"apiextensions.k8s.io","preferredVersion":{"groupVersion":"apiextensions.k8s.io/v1"}}]}""",
+        "/api/v1" =>
+            Resources(
+                ("Namespace", "namespaces", false),
+                ("Pod", "pods", true),
+                ("Service", "services", true),
+                ("ConfigMap", "configmaps", true),
+                ("Secret", "secrets", true),
+                ("Event", "events", true)),
+        "/apis/apps/v1" =>
+            Resources(
+                ("Deployment", "deployments", true),
+                ("ReplicaSet", "replicasets", true),
+                ("StatefulSet", "statefulsets", true),
+                ("DaemonSet", "daemonsets", true)),
         "/apis/batch/v1" => Resources(("Job", "jobs", true)),
         "/apis/rbac.authorization.k8s.io/v1" => Resources(("ClusterRole", "clusterroles", false), ("Role", "roles", true)),
-        "/apis/admissionregistration.k8s.io/v1" => Resources(("ValidatingWebhookConfiguration", "validatingwebhookconfigurations", false)),
+        "/apis/admissionregistration.k8s.io/v1" =>
+            Resources(("ValidatingWebhookConfiguration", "validatingwebhookconfigurations", false)),
         "/apis/apiextensions.k8s.io/v1" => Resources(("CustomResourceDefinition", "customresourcedefinitions", false)),
         _ => null,
     };
@@ -281,7 +322,8 @@ internal sealed class FakeApiServer : IAsyncDisposable
     public static string Status(int code, string reason, string message) =>
         new JsonObject { ["kind"] = "Status", ["code"] = code, ["reason"] = reason, ["message"] = message }.ToJsonString();
 
-    private static Task NotFoundAsync(HttpResponse response, string path) => WriteAsync(response, 404, Status(404, "NotFound", $"\"{path}\" not found"));
+    private static Task NotFoundAsync(HttpResponse response, string path) =>
+        WriteAsync(response, 404, Status(404, "NotFound", $"\"{path}\" not found"));
 
     private static async Task WriteAsync(HttpResponse response, int code, string body)
     {

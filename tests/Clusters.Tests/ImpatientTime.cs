@@ -1,6 +1,9 @@
 namespace CiSteps.Clusters.Tests;
 
-/// <summary>The real clock, with every pause a hundred times shorter: retries and graces pass at once, and nothing has to be advanced by hand.</summary>
+/// <summary>
+/// The real clock, with every pause a hundred times shorter: retries and graces pass at once, and nothing has to be advanced by
+/// hand.
+/// </summary>
 internal sealed class ImpatientTime : TimeProvider
 {
     private const int Factor = 100;
@@ -10,7 +13,9 @@ internal sealed class ImpatientTime : TimeProvider
 
     public override long TimestampFrequency => System.TimestampFrequency;
 
-    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => System.CreateTimer(callback, state, Shorter(dueTime), Shorter(period));
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+        System.CreateTimer(callback, state, Shorter(dueTime), Shorter(period));
 
-    private static TimeSpan Shorter(TimeSpan time) => time <= TimeSpan.Zero ? time : TimeSpan.FromTicks(Math.Max(TimeSpan.TicksPerMillisecond, time.Ticks / Factor));
+    private static TimeSpan Shorter(TimeSpan time) =>
+        time <= TimeSpan.Zero ? time : TimeSpan.FromTicks(Math.Max(TimeSpan.TicksPerMillisecond, time.Ticks / Factor));
 }

@@ -8,7 +8,12 @@ internal sealed class Judging
     [Test]
     public void Is_done_when_only_new_ready_proved_pods_serve()
     {
-        var state = Judge(Scene.View(Scene.Deployment(), [Scene.ReplicaSet()], [Scene.Pod("a"), Scene.Pod("b")], services: [Scene.Service()], slices: [Scene.Slice("a", "b")]));
+        var state = Judge(Scene.View(
+            Scene.Deployment(),
+            [Scene.ReplicaSet()],
+            [Scene.Pod("a"), Scene.Pod("b")],
+            services: [Scene.Service()],
+            slices: [Scene.Slice("a", "b")]));
 
         Assert.Multiple(() =>
         {
@@ -33,7 +38,9 @@ internal sealed class Judging
 
     [Test]
     public void Waits_until_the_controller_has_seen_the_change() =>
-        Assert.That(Judge(Scene.View(Scene.Deployment(observed: 1), [Scene.ReplicaSet()], [Scene.Pod("a"), Scene.Pod("b")])).Waiting, Does.Contain("generation 2"));
+        Assert.That(
+            Judge(Scene.View(Scene.Deployment(observed: 1), [Scene.ReplicaSet()], [Scene.Pod("a"), Scene.Pod("b")])).Waiting,
+            Does.Contain("generation 2"));
 
     [Test]
     public void Waits_for_old_pods_to_end_even_when_the_counts_are_right()
@@ -41,7 +48,10 @@ internal sealed class Judging
         var old = Scene.Pod("old", "rs-1", Scene.Old);
         old["metadata"]!["deletionTimestamp"] = "2026-01-01T00:00:00Z";
 
-        var state = Judge(Scene.View(Scene.Deployment(), [Scene.ReplicaSet(), Scene.ReplicaSet("rs-1", "1", Scene.Old)], [Scene.Pod("a"), Scene.Pod("b"), old]));
+        var state = Judge(Scene.View(
+            Scene.Deployment(),
+            [Scene.ReplicaSet(), Scene.ReplicaSet("rs-1", "1", Scene.Old)],
+            [Scene.Pod("a"), Scene.Pod("b"), old]));
 
         Assert.That((state.IsDone, state.Waiting), Is.EqualTo((false, "1 old pod to end (old)")));
     }
@@ -51,8 +61,14 @@ internal sealed class Judging
     {
         JsonObject[] pods = [Scene.Pod("a"), Scene.Pod("b")];
 
-        var early = Judge(Scene.View(Scene.Deployment(), [Scene.ReplicaSet()], pods, services: [Scene.Service()], slices: [Scene.Slice("a")]));
-        var late = Judge(Scene.View(Scene.Deployment(), [Scene.ReplicaSet()], pods, services: [Scene.Service()], slices: [Scene.Slice("a", "b", "gone")]));
+        var early = Judge(Scene.View(
+            Scene.Deployment(), [Scene.ReplicaSet()], pods, services: [Scene.Service()], slices: [Scene.Slice("a")]));
+        var late = Judge(Scene.View(
+            Scene.Deployment(),
+            [Scene.ReplicaSet()],
+            pods,
+            services: [Scene.Service()],
+            slices: [Scene.Slice("a", "b", "gone")]));
 
         Assert.Multiple(() =>
         {
@@ -64,7 +80,10 @@ internal sealed class Judging
     [Test]
     public void Does_not_mistake_a_replica_set_of_the_old_revision_for_the_new_one()
     {
-        var state = Judge(Scene.View(Scene.Deployment(), [Scene.ReplicaSet("rs-1", "1", Scene.Old)], [Scene.Pod("a", "rs-1", Scene.Old), Scene.Pod("b", "rs-1", Scene.Old)]));
+        var state = Judge(Scene.View(
+            Scene.Deployment(),
+            [Scene.ReplicaSet("rs-1", "1", Scene.Old)],
+            [Scene.Pod("a", "rs-1", Scene.Old), Scene.Pod("b", "rs-1", Scene.Old)]));
 
         Assert.That((state.IsDone, state.Waiting), Is.EqualTo((false, "the new revision to be made")));
     }
@@ -80,10 +99,18 @@ internal sealed class Judging
 
     [TestCase("InvalidImageName", "couldn't parse image reference", "invalid-image-name", true)]
     [TestCase("ErrImagePull", "manifest for r/greeter:1 not found: manifest unknown: manifest unknown", "image-not-found", true)]
-    [TestCase("ImagePullBackOff", "Back-off pulling image \"r/greeter\": ErrImagePull: pull access denied for r/greeter, repository does not exist", "image-unauthorized", true)]
+    [TestCase(
+        "ImagePullBackOff",
+        "Back-off pulling image \"r/greeter\": ErrImagePull: pull access denied for r/greeter, repository does not exist",
+        "image-unauthorized",
+        true)]
     [TestCase("ErrImagePull", "Head \"https://r/v2/greeter/manifests/1\": unauthorized", "image-unauthorized", true)]
     [TestCase("ErrImagePull", "http: server gave HTTP response to HTTPS client", "registry-plain-http", true)]
-    [TestCase("ErrImagePull", "tls: failed to verify certificate: x509: certificate signed by unknown authority", "registry-certificate", true)]
+    [TestCase(
+        "ErrImagePull",
+        "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+        "registry-certificate",
+        true)]
     [TestCase("ErrImagePull", "no matching manifest for linux/arm64 in the manifest list entries", "image-platform", true)]
     [TestCase("ErrImagePull", "dial tcp 10.0.0.1:443: i/o timeout", "image-pull", false)]
     [TestCase("ImagePullBackOff", "Back-off pulling image \"r/greeter\"", "image-pull", false)]
@@ -93,7 +120,8 @@ internal sealed class Judging
     [TestCase("ErrImageNeverPull", "Container image is not present with pull policy of Never", "image-not-there", true)]
     public void Knows_what_waiting_cannot_help(string reason, string message, string expected, bool permanent)
     {
-        var trouble = Judge(Scene.View(Scene.Deployment(), [Scene.ReplicaSet()], [Scene.WaitingPod("a", reason, message)])).Troubles.Single();
+        var trouble = Judge(Scene.View(
+            Scene.Deployment(), [Scene.ReplicaSet()], [Scene.WaitingPod("a", reason, message)])).Troubles.Single();
 
         Assert.Multiple(() =>
         {
@@ -105,7 +133,10 @@ internal sealed class Judging
     [Test]
     public void Finds_the_cause_of_a_back_off_in_the_events()
     {
-        var trouble = Judge(Scene.View(Scene.Deployment(), [Scene.ReplicaSet()], [Scene.WaitingPod("a", "ImagePullBackOff", "Back-off pulling image \"r/greeter\"")],
+        var trouble = Judge(Scene.View(
+            Scene.Deployment(),
+            [Scene.ReplicaSet()],
+            [Scene.WaitingPod("a", "ImagePullBackOff", "Back-off pulling image \"r/greeter\"")],
             [Scene.Event("a", "Failed", "Failed to pull image \"r/greeter\": manifest unknown")])).Troubles.Single();
 
         Assert.That((trouble.Failure.Reason, trouble.IsPermanent), Is.EqualTo(("image-not-found", true)));
@@ -117,7 +148,10 @@ internal sealed class Judging
     public void Gives_up_on_a_container_that_keeps_crashing(int restarts, bool permanent)
     {
         var pod = Scene.WaitingPod("a", "CrashLoopBackOff", "back-off 20s restarting failed container", restarts);
-        pod["status"]!["containerStatuses"]![0]!["lastState"] = new JsonObject { ["terminated"] = new JsonObject { ["exitCode"] = 3, ["reason"] = "Error" } };
+        pod["status"]!["containerStatuses"]![0]!["lastState"] = new JsonObject
+        {
+            ["terminated"] = new JsonObject { ["exitCode"] = 3, ["reason"] = "Error" }
+        };
 
         var trouble = Judge(Scene.View(Scene.Deployment(), [Scene.ReplicaSet()], [pod])).Troubles.Single();
 
@@ -129,9 +163,17 @@ internal sealed class Judging
     public void Names_memory_and_probes_as_the_cause_of_a_crash()
     {
         var pod = Scene.WaitingPod("a", "CrashLoopBackOff", "", 3);
-        pod["status"]!["containerStatuses"]![0]!["lastState"] = new JsonObject { ["terminated"] = new JsonObject { ["exitCode"] = 137, ["reason"] = "OOMKilled" } };
+        pod["status"]!["containerStatuses"]![0]!["lastState"] = new JsonObject
+        {
+            ["terminated"] = new JsonObject { ["exitCode"] = 137, ["reason"] = "OOMKilled" }
+        };
 
-        var text = Judge(Scene.View(Scene.Deployment(), [Scene.ReplicaSet()], [pod], [Scene.Event("a", "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500")])).Troubles.Single().Failure.Text;
+        var text = Judge(Scene.View(
+            Scene.Deployment(),
+            [Scene.ReplicaSet()],
+            [pod],
+            [Scene.Event("a", "Unhealthy",
+                "Liveness probe failed: HTTP probe failed with statuscode: 500")])).Troubles.Single().Failure.Text;
 
         Assert.That(text, Does.Contain("OOMKilled").And.Contain("Liveness probe failed"));
     }
@@ -143,7 +185,13 @@ internal sealed class Judging
     public void Sees_that_pods_are_never_made(string message, string expected, bool permanent)
     {
         var set = Scene.ReplicaSet();
-        set["status"]!["conditions"] = new JsonArray(new JsonObject { ["type"] = "ReplicaFailure", ["status"] = "True", ["reason"] = "FailedCreate", ["message"] = message });
+        set["status"]!["conditions"] = new JsonArray(new JsonObject
+        {
+            ["type"] = "ReplicaFailure",
+            ["status"] = "True",
+            ["reason"] = "FailedCreate",
+            ["message"] = message
+        });
 
         var trouble = Judge(Scene.View(Scene.Deployment(updated: 0, ready: 0), [set], [])).Troubles.Single();
 
@@ -158,10 +206,12 @@ internal sealed class Judging
     public void Tells_a_full_cluster_from_one_that_can_never_take_the_pod(string requests, string? selector, bool permanent)
     {
         var pod = Scene.Pod("a", ready: false);
-        pod["status"] = Scene.Json("""{"phase":"Pending","conditions":[{"type":"PodScheduled","status":"False","reason":"Unschedulable","message":"0/1 nodes are available: 1 Insufficient cpu."}]}""");
+        pod["status"] = Scene.Json(
+            """{"phase":"Pending","conditions":[{"type":"PodScheduled","status":"False","reason":"Unschedulable","message":"0/1 nodes are available: 1 Insufficient cpu."}]}""");
         pod["spec"]!["containers"]![0]!["resources"] = new JsonObject { ["requests"] = JsonNode.Parse(requests) };
         if (selector is not null) pod["spec"]!["nodeSelector"] = JsonNode.Parse(selector);
-        var node = Scene.Json("""{"metadata":{"name":"n","uid":"n","labels":{"zone":"a"} },"status":{"allocatable":{"cpu":"4","memory":"8Gi"} } }""");
+        var node = Scene.Json(
+            """{"metadata":{"name":"n","uid":"n","labels":{"zone":"a"} },"status":{"allocatable":{"cpu":"4","memory":"8Gi"} } }""");
 
         var trouble = Judge(Scene.View(Scene.Deployment(), [Scene.ReplicaSet()], [pod], nodes: [node])).Troubles.Single();
 
@@ -201,7 +251,12 @@ internal sealed class Judging
         pod["metadata"]!["labels"]!["controller-revision-hash"] = "b";
         var view = Scene.View(set, [], [pod]);
         foreach (var (hash, number) in new[] { ("a", 1), ("b", 2) })
-            view.Take("controllerrevisions", new Change(ChangeKind.Present, Scene.Json($$"""{"metadata":{"name":"agent-{{hash}}","uid":"{{hash}}","labels":{"controller-revision-hash":"{{hash}}"},"ownerReferences":[{"uid":"ds"}]},"revision":{{number}} }""")));
+            view.Take(
+                "controllerrevisions",
+                new Change(
+                    ChangeKind.Present,
+                    Scene.Json(
+                        $$"""{"metadata":{"name":"agent-{{hash}}","uid":"{{hash}}","labels":{"controller-revision-hash":"{{hash}}"},"ownerReferences":[{"uid":"ds"}]},"revision":{{number}} }""")));
 
         Assert.That(RolloutJudge.Judge(view, Scene.Target with { Kind = "DaemonSet", Name = "agent" }).IsDone, Is.True);
     }
@@ -216,27 +271,45 @@ internal sealed class Judging
     [TestCase("localhost:5000/x@sha256:dd", "sha256:dd")]
     [TestCase("", null)]
     [TestCase("r/greeter:1", null)]
-    public void Reads_every_runtimes_image_id(string imageId, string? expected) => Assert.That(Reading.DigestIn(imageId), Is.EqualTo(expected));
+    public void Reads_every_runtimes_image_id(string imageId, string? expected) =>
+        Assert.That(Reading.DigestIn(imageId), Is.EqualTo(expected));
 
     [Test]
     public void Knows_what_the_containers_themselves_did_from_what_kept_them_from_running()
     {
         var crashed = Scene.WaitingPod("a", "CrashLoopBackOff", "back-off", restarts: 3);
-        crashed["status"]!["containerStatuses"]![0]!["lastState"] = Scene.Json("""{"terminated":{"exitCode":4,"reason":"Error"} }""");
+        crashed["status"]!["containerStatuses"]![0]!["lastState"] = Scene.Json(
+            """{"terminated":{"exitCode":4,"reason":"Error"} }""");
         var quota = Scene.ReplicaSet();
-        quota["status"]!["conditions"] = new JsonArray(Scene.Json("""{"type":"ReplicaFailure","status":"True","message":"exceeded quota: small"}"""));
+        quota["status"]!["conditions"] = new JsonArray(Scene.Json(
+            """{"type":"ReplicaFailure","status":"True","message":"exceeded quota: small"}"""));
         var late = Scene.Deployment(updated: 2, ready: 1);
-        late["status"]!["conditions"] = new JsonArray(Scene.Json("""{"type":"Progressing","status":"False","reason":"ProgressDeadlineExceeded","message":"timed out"}"""));
+        late["status"]!["conditions"] = new JsonArray(Scene.Json(
+            """{"type":"Progressing","status":"False","reason":"ProgressDeadlineExceeded","message":"timed out"}"""));
 
-        bool Own(JsonObject workload, JsonObject set, params JsonObject[] pods) => Judge(Scene.View(workload, [set], pods)).Troubles[0].Failure.IsOwn;
+        bool Own(JsonObject workload, JsonObject set, params JsonObject[] pods) =>
+            Judge(Scene.View(workload, [set], pods)).Troubles[0].Failure.IsOwn;
         Assert.Multiple(() =>
         {
             Assert.That(Own(Scene.Deployment(ready: 1), Scene.ReplicaSet(), crashed, Scene.Pod("b")), Is.True, "it crashed");
-            Assert.That(Own(late, Scene.ReplicaSet(), Scene.Pod("a", ready: false), Scene.Pod("b")), Is.True, "it runs and does not get ready");
-            Assert.That(Own(late, Scene.ReplicaSet(), Scene.WaitingPod("a", "ContainerCreating", ""), Scene.Pod("b")), Is.False, "the node did not come to start it");
+            Assert.That(
+                Own(late, Scene.ReplicaSet(), Scene.Pod("a", ready: false), Scene.Pod("b")),
+                Is.True,
+                "it runs and does not get ready");
+            Assert.That(
+                Own(late, Scene.ReplicaSet(), Scene.WaitingPod("a", "ContainerCreating", ""), Scene.Pod("b")),
+                Is.False,
+                "the node did not come to start it");
             Assert.That(Own(Scene.Deployment(updated: 1, ready: 1), quota, Scene.Pod("a")), Is.False, "a quota");
             foreach (var waits in new[] { "ErrImagePull", "CreateContainerConfigError", "InvalidImageName" })
-                Assert.That(Own(Scene.Deployment(ready: 1), Scene.ReplicaSet(), Scene.WaitingPod("a", waits, "manifest unknown"), Scene.Pod("b")), Is.False, waits);
+                Assert.That(
+                    Own(
+                        Scene.Deployment(ready: 1),
+                        Scene.ReplicaSet(),
+                        Scene.WaitingPod("a", waits, "manifest unknown"),
+                        Scene.Pod("b")),
+                    Is.False,
+                    waits);
         });
     }
 

@@ -7,7 +7,10 @@ namespace CiSteps.Clusters.Tests;
 [TestFixture]
 internal sealed class Manifests
 {
-    private static readonly IReadOnlyDictionary<string, string> Labels = new Dictionary<string, string> { ["cisteps.dev/chain"] = "7-abc" };
+    private static readonly IReadOnlyDictionary<string, string> Labels = new Dictionary<string, string>
+    {
+        ["cisteps.dev/chain"] = "7-abc"
+    };
 
     private const string Deployment = """
         apiVersion: apps/v1
@@ -60,7 +63,10 @@ internal sealed class Manifests
     [Test]
     public void Takes_any_number_of_documents_and_no_empty_ones()
     {
-        var set = ManifestFiles.Parse("---\n# nothing\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\n---\nkind: List\napiVersion: v1\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: b}}\n---\n", "x.yaml");
+        var set = ManifestFiles.Parse(
+            "---\n# nothing\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\n---\nkind: List\napiVersion: " +
+            "v1\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: b}}\n---\n",
+            "x.yaml");
 
         Assert.That(set.Items.Select(item => item.Title), Is.EqualTo(new[] { "ConfigMap \"a\"", "Secret \"b\"" }));
         Assert.That(set.Items[0].Source, Is.EqualTo("x.yaml:4"));
@@ -90,8 +96,12 @@ internal sealed class Manifests
         Assert.Multiple(() =>
         {
             Assert.That(ManifestFiles.Load(folder.Path, ["k8s"]).Items.Select(item => item.Name), Is.EqualTo(new[] { "a", "b" }));
-            Assert.That(() => ManifestFiles.Load(folder.Path, ["../elsewhere"]), Throws.TypeOf<UsageException>().With.Message.Contains("outside the checkout"));
-            Assert.That(() => ManifestFiles.Load(folder.Path, ["gone.yaml"]), Throws.TypeOf<UsageException>().With.Message.Contains("\"gone.yaml\" do not exist"));
+            Assert.That(
+                () => ManifestFiles.Load(folder.Path, ["../elsewhere"]),
+                Throws.TypeOf<UsageException>().With.Message.Contains("outside the checkout"));
+            Assert.That(
+                () => ManifestFiles.Load(folder.Path, ["gone.yaml"]),
+                Throws.TypeOf<UsageException>().With.Message.Contains("\"gone.yaml\" do not exist"));
         });
     }
 
@@ -100,10 +110,19 @@ internal sealed class Manifests
     {
         var set = ManifestFiles.Parse(Deployment, "greeter.yaml");
 
-        Assert.That(() => set.RefusingMovingImages(), Throws.TypeOf<UsageException>().With.Message.Contains("\"registry.example/greeter\""));
-        var pinned = set.WithImage("Deployment", "greeter", "greeter", "registry.example/greeter@sha256:1").RefusingMovingImages();
-        Assert.That(pinned.Items[0].Containers.Select(each => (string?)each.Container["image"]), Is.EqualTo(new[] { "tools:1.2", "registry.example/greeter@sha256:1", "side:3" }));
-        Assert.That((string?)set.Items[0].Containers.ElementAt(1).Container["image"], Is.EqualTo("registry.example/greeter"), "the set that was pinned stays as it was");
+        Assert.That(
+            () => set.RefusingMovingImages(),
+            Throws.TypeOf<UsageException>().With.Message.Contains("\"registry.example/greeter\""));
+        var pinned = set
+            .WithImage("Deployment", "greeter", "greeter", "registry.example/greeter@sha256:1")
+            .RefusingMovingImages();
+        Assert.That(
+            pinned.Items[0].Containers.Select(each => (string?)each.Container["image"]),
+            Is.EqualTo(new[] { "tools:1.2", "registry.example/greeter@sha256:1", "side:3" }));
+        Assert.That(
+            (string?)set.Items[0].Containers.ElementAt(1).Container["image"],
+            Is.EqualTo("registry.example/greeter"),
+            "the set that was pinned stays as it was");
     }
 
     [TestCase("busybox", true)]
@@ -113,7 +132,9 @@ internal sealed class Manifests
     [TestCase("busybox@sha256:aa", false)]
     public void Knows_which_images_move(string image, bool moves)
     {
-        var set = ManifestFiles.Parse($"{{apiVersion: v1, kind: Pod, metadata: {{name: a}}, spec: {{containers: [{{name: a, image: \"{image}\"}}]}}}}", "x");
+        var set = ManifestFiles.Parse(
+            $"{{apiVersion: v1, kind: Pod, metadata: {{name: a}}, spec: {{containers: [{{name: a, image: \"{image}\"}}]}}}}",
+            "x");
 
         Assert.That(() => set.RefusingMovingImages(), moves ? Throws.TypeOf<UsageException>() : Throws.Nothing);
     }
@@ -125,51 +146,79 @@ internal sealed class Manifests
 
         Assert.Multiple(() =>
         {
-            Assert.That(() => set.WithImage("Deployment", "other", "greeter", "x"), Throws.TypeOf<UsageException>().With.Message.Contains("no Deployment \"other\""));
-            Assert.That(() => set.WithImage("Deployment", "greeter", "main", "x"), Throws.TypeOf<UsageException>().With.Message.Contains("it has \"prepare\", \"greeter\", \"side\""));
+            Assert.That(
+                () => set.WithImage("Deployment", "other", "greeter", "x"),
+                Throws.TypeOf<UsageException>().With.Message.Contains("no Deployment \"other\""));
+            Assert.That(
+                () => set.WithImage("Deployment", "greeter", "main", "x"),
+                Throws.TypeOf<UsageException>().With.Message.Contains("it has \"prepare\", \"greeter\", \"side\""));
         });
     }
 
     [Test]
     public void Puts_objects_into_the_namespace_and_labels_them_and_their_pods()
     {
-        var set = ManifestFiles.Parse(Deployment + "\n---\n{apiVersion: v1, kind: Namespace, metadata: {name: tests}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: elsewhere}}", "x.yaml");
+        var set = ManifestFiles.Parse(
+            Deployment +
+                "\n---\n{apiVersion: v1, kind: Namespace, metadata: {name: tests}}\n---\n{apiVersion: v1, kind: ConfigMap, " +
+                "metadata: {name: c, namespace: elsewhere}}",
+            "x.yaml");
 
         var there = set.Into("tests", TestbedScope.Cluster, Labels);
 
         Assert.Multiple(() =>
         {
-            Assert.That(there.Items.Select(item => (item.Kind, item.Namespace)), Is.EqualTo(new[] { ("Deployment", "tests"), ("ConfigMap", "elsewhere") }));
+            Assert.That(
+                there.Items.Select(item => (item.Kind, item.Namespace)),
+                Is.EqualTo(new[] { ("Deployment", "tests"), ("ConfigMap", "elsewhere") }));
             Assert.That((string?)there.Items[0].Json["metadata"]!["labels"]!["cisteps.dev/chain"], Is.EqualTo("7-abc"));
             Assert.That((string?)there.Items[0].PodTemplate!["metadata"]!["labels"]!["cisteps.dev/chain"], Is.EqualTo("7-abc"));
             Assert.That((string?)there.Items[0].PodTemplate!["metadata"]!["labels"]!["app"], Is.EqualTo("greeter"));
         });
     }
 
-    [TestCase("{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: x.y.z}}", "is cluster-wide")]
+    [TestCase(
+        "{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: x.y.z}}", "is cluster-wide")]
     [TestCase("{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: r}}", "is cluster-wide")]
     [TestCase("{apiVersion: v1, kind: Namespace, metadata: {name: other}}", "is cluster-wide")]
-    [TestCase("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: elsewhere}}", "asks for the namespace \"elsewhere\"")]
+    [TestCase(
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: elsewhere}}", "asks for the namespace \"elsewhere\"")]
     public void Keeps_a_fenced_testbed_fenced(string yaml, string expected)
     {
         var set = ManifestFiles.Parse(yaml, "x.yaml");
 
-        Assert.That(() => set.Into("tests", TestbedScope.Namespace, Labels), Throws.TypeOf<UsageException>().With.Message.Contains(expected));
+        Assert.That(
+            () => set.Into("tests", TestbedScope.Namespace, Labels),
+            Throws.TypeOf<UsageException>().With.Message.Contains(expected));
     }
 
     [Test]
     public void Orders_kinds_as_a_cluster_can_take_them()
     {
-        string[] kinds = ["Deployment", "MyResource", "ClusterRole", "Service", "ConfigMap", "Namespace", "CustomResourceDefinition", "Job"];
-        var set = kinds.Select(kind => ManifestFiles.Parse($"{{apiVersion: v1, kind: {kind}, metadata: {{name: a}}}}", "x")).Aggregate((all, next) => all.And(next));
+        string[] kinds = [
+            "Deployment", "MyResource", "ClusterRole", "Service", "ConfigMap", "Namespace", "CustomResourceDefinition", "Job"
+        ];
+        var set = kinds
+            .Select(kind => ManifestFiles.Parse($"{{apiVersion: v1, kind: {kind}, metadata: {{name: a}}}}", "x"))
+            .Aggregate((all, next) => all.And(next));
 
-        Assert.That(set.InKindOrder().Items.Select(item => item.Kind), Is.EqualTo(new[] { "Namespace", "CustomResourceDefinition", "ClusterRole", "ConfigMap", "Service", "Deployment", "Job", "MyResource" }));
+        Assert.That(
+            set.InKindOrder().Items.Select(item => item.Kind),
+            Is.EqualTo(
+                new[] {
+                    "Namespace", "CustomResourceDefinition", "ClusterRole", "ConfigMap", "Service", "Deployment", "Job",
+                    "MyResource"
+                }));
     }
 
     [Test]
     public void Shows_no_secret()
     {
-        var text = ManifestFiles.Parse("{apiVersion: v1, kind: Secret, metadata: {name: s}, data: {password: aHVudGVyMg==}, stringData: {key: hunter3}}", "x").ToText();
+        var text = ManifestFiles
+            .Parse(
+                "{apiVersion: v1, kind: Secret, metadata: {name: s}, data: {password: aHVudGVyMg==}, stringData: {key: hunter3}}",
+                "x")
+            .ToText();
 
         Assert.That(text, Does.Not.Contain("aHVudGVyMg==").And.Not.Contain("hunter3"));
         Assert.That(text, Does.Contain("password"));
@@ -178,11 +227,16 @@ internal sealed class Manifests
     [Test]
     public void Makes_a_test_job_run_once()
     {
-        var job = ManifestFiles.Parse("{apiVersion: batch/v1, kind: Job, metadata: {name: t}, spec: {backoffLimit: 6, ttlSecondsAfterFinished: 1, template: {spec: {restartPolicy: OnFailure, containers: [{name: t, image: \"t:1\"}]}}}}", "x").Items[0];
+        var job = ManifestFiles.Parse(
+            "{apiVersion: batch/v1, kind: Job, metadata: {name: t}, spec: {backoffLimit: 6, ttlSecondsAfterFinished: 1, " +
+            "template: {spec: {restartPolicy: OnFailure, containers: [{name: t, image: \"t:1\"}]}}}}",
+            "x").Items[0];
 
         var once = TestJob.Once(job);
 
-        Assert.That(once.Json["spec"]!.AsObject().Where(pair => pair.Key != "template").Select(pair => $"{pair.Key}={pair.Value}"), Is.EquivalentTo(new[] { "backoffLimit=0", "completions=1", "parallelism=1" }));
+        Assert.That(
+            once.Json["spec"]!.AsObject().Where(pair => pair.Key != "template").Select(pair => $"{pair.Key}={pair.Value}"),
+            Is.EquivalentTo(new[] { "backoffLimit=0", "completions=1", "parallelism=1" }));
         Assert.That((string?)once.PodSpec!["restartPolicy"], Is.EqualTo("Never"));
     }
 

@@ -8,7 +8,10 @@ namespace CiSteps.Clusters.Tests;
 [TestFixture]
 internal sealed class OnTheSandbox
 {
-    private static readonly IReadOnlyDictionary<string, string> Ours = new Dictionary<string, string> { [Labels.Chain] = "7-abc" };
+    private static readonly IReadOnlyDictionary<string, string> Ours = new Dictionary<string, string>
+    {
+        [Labels.Chain] = "7-abc"
+    };
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
 
     private SandboxFixture sandbox = null!;
@@ -20,7 +23,8 @@ internal sealed class OnTheSandbox
     {
         sandbox = await SandboxFixture.StartAsync();
         output = new StringWriter();
-        cluster = await Cluster.ConnectAsync(sandbox.KubeconfigPath, new BuildLog(TextWriter.Synchronized(output), forServer: false), TimeProvider.System);
+        cluster = await Cluster.ConnectAsync(
+            sandbox.KubeconfigPath, new BuildLog(TextWriter.Synchronized(output), forServer: false), TimeProvider.System);
     }
 
     [TearDown]
@@ -52,7 +56,8 @@ internal sealed class OnTheSandbox
         Assert.Multiple(() =>
         {
             Assert.That((string?)first["metadata"]!["labels"]![Labels.Chain], Is.EqualTo("7-abc"));
-            Assert.That((string?)second["metadata"]!["resourceVersion"], Is.EqualTo((string?)first["metadata"]!["resourceVersion"]));
+            Assert.That(
+                (string?)second["metadata"]!["resourceVersion"], Is.EqualTo((string?)first["metadata"]!["resourceVersion"]));
         });
     }
 
@@ -60,7 +65,9 @@ internal sealed class OnTheSandbox
     public async Task Keeps_nothing_of_a_dry_run()
     {
         await cluster.CreateNamespaceAsync("tests", Ours, null, Limit, default);
-        var set = ManifestFiles.Parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}", "x").Into("tests", TestbedScope.Cluster, Ours);
+        var set = ManifestFiles
+            .Parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}", "x")
+            .Into("tests", TestbedScope.Cluster, Ours);
 
         await cluster.ApplyAsync(set, dryRun: true, default);
 
@@ -69,9 +76,13 @@ internal sealed class OnTheSandbox
 
     [TestCase("{apiVersion: v1, kind: Gadget, metadata: {name: g}}", "does not know the kind Gadget")]
     [TestCase("{apiVersion: shop.example/v1, kind: Gadget, metadata: {name: g}}", "does not know the kind Gadget")]
-    [TestCase("{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {replicas: 1}}", "does not take Deployment \"web\"")]
+    [TestCase(
+        "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {replicas: 1}}",
+        "does not take Deployment \"web\"")]
     // A comma that should have been quoted makes a field of a text; a real server answers that with 500.
-    [TestCase("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, note: one, two}}", "field not declared in schema; correct the manifest")]
+    [TestCase(
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: c, note: one, two}}",
+        "field not declared in schema; correct the manifest")]
     [TestCase("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: nowhere}}", "\"nowhere\" must exist")]
     public async Task Says_which_manifest_the_cluster_does_not_take(string yaml, string expected)
     {
@@ -120,9 +131,13 @@ internal sealed class OnTheSandbox
     public async Task Names_the_finalizer_that_holds_a_namespace()
     {
         await cluster.CreateNamespaceAsync("tests", Ours, null, Limit, default);
-        await cluster.CreateAsync(Kinds.ConfigMap.Collection("tests"), Scene.Json("""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","finalizers":["example.org/hold"]} }"""), default);
+        await cluster.CreateAsync(
+            Kinds.ConfigMap.Collection("tests"),
+            Scene.Json("""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","finalizers":["example.org/hold"]} }"""),
+            default);
 
-        var failure = await Assert.ThrowsAsync<UnavailableException>(() => cluster.DeleteNamespaceAsync("tests", TimeSpan.FromSeconds(2), default));
+        var failure = await Assert.ThrowsAsync<UnavailableException>(
+            () => cluster.DeleteNamespaceAsync("tests", TimeSpan.FromSeconds(2), default));
 
         Assert.That(failure!.Reason, Is.EqualTo("cleanup-stuck"));
         Assert.That(failure.Message, Does.Contain("\"tests\"").And.Contain("example.org/hold"));
@@ -133,11 +148,17 @@ internal sealed class OnTheSandbox
     {
         await cluster.CreateNamespaceAsync("tests", Ours, null, Limit, default);
         var uid = (await cluster.GetAsync(Kinds.Namespace.Path(null, "tests"), default)).Uid();
-        await cluster.CreateAsync(Kinds.ConfigMap.Collection("tests"), Scene.Json("""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","finalizers":["example.org/hold"]} }"""), default);
+        await cluster.CreateAsync(
+            Kinds.ConfigMap.Collection("tests"),
+            Scene.Json("""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","finalizers":["example.org/hold"]} }"""),
+            default);
         await cluster.DeleteAsync(Kinds.Namespace.Path(null, "tests"), null, default);
 
         var making = cluster.CreateNamespaceAsync("tests", Ours, null, Limit, default);
-        await cluster.MergeAsync(Kinds.ConfigMap.Path("tests", "c"), Scene.Json("""{"metadata":{"finalizers":null} }"""), default);
+        await cluster.MergeAsync(
+            Kinds.ConfigMap.Path("tests", "c"),
+            Scene.Json("""{"metadata":{"finalizers":null} }"""),
+            default);
         await making;
 
         Assert.That((await cluster.GetAsync(Kinds.Namespace.Path(null, "tests"), default)).Uid(), Is.Not.EqualTo(uid));
@@ -148,8 +169,15 @@ internal sealed class OnTheSandbox
     {
         var baseline = await Inventory.TakeAsync(cluster);
         await cluster.CreateNamespaceAsync("left", Ours, null, Limit, default);
-        await cluster.CreateAsync(Kinds.ConfigMap.Collection("left"), Scene.Json("""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"} }"""), default);
-        await cluster.CreateAsync("/apis/rbac.authorization.k8s.io/v1/clusterroles", Scene.Json("""{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"left"},"rules":[]}"""), default);
+        await cluster.CreateAsync(
+            Kinds.ConfigMap.Collection("left"),
+            Scene.Json("""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"} }"""),
+            default);
+        await cluster.CreateAsync(
+            "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+            Scene.Json(
+                """{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"left"},"rules":[]}"""),
+            default);
 
         var left = (await Inventory.TakeAsync(cluster)).Since(baseline);
         await Inventory.DeleteAsync(cluster, left, default);
@@ -157,7 +185,9 @@ internal sealed class OnTheSandbox
 
         Assert.Multiple(async () =>
         {
-            Assert.That(left.Select(item => item.ToString()), Is.EquivalentTo(new[] { "Namespace \"left\"", "ConfigMap \"left/c\"", "ClusterRole \"left\"" }));
+            Assert.That(
+                left.Select(item => item.ToString()),
+                Is.EquivalentTo(new[] { "Namespace \"left\"", "ConfigMap \"left/c\"", "ClusterRole \"left\"" }));
             Assert.That((await Inventory.TakeAsync(cluster)).Since(baseline), Is.Empty);
         });
     }
@@ -166,7 +196,8 @@ internal sealed class OnTheSandbox
     public async Task Deletes_by_label_across_the_cluster_and_nothing_else()
     {
         await cluster.CreateNamespaceAsync("mine", Ours, null, Limit, default);
-        await cluster.CreateNamespaceAsync("other", new Dictionary<string, string> { [Labels.Chain] = "8-def" }, null, Limit, default);
+        await cluster.CreateNamespaceAsync(
+            "other", new Dictionary<string, string> { [Labels.Chain] = "8-def" }, null, Limit, default);
 
         await cluster.DeleteByLabelAsync($"{Labels.Chain}=7-abc", null, default);
         await cluster.AwaitGoneAsync(Kinds.Namespace, null, "mine", Limit, default);
@@ -177,16 +208,21 @@ internal sealed class OnTheSandbox
     [Test]
     public async Task Goes_back_to_what_was_there()
     {
-        var before = ManifestFiles.Parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: default}, data: {a: one}}", "x");
+        var before = ManifestFiles.Parse(
+            "{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: default}, data: {a: one}}", "x");
         await cluster.ApplyAsync(before, dryRun: false, default);
-        var after = ManifestFiles.Parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: default}, data: {a: two}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: new, namespace: default}}", "x");
+        var after = ManifestFiles.Parse(
+            "{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: default}, data: {a: two}}\n---\n{apiVersion: v1, " +
+            "kind: ConfigMap, metadata: {name: new, namespace: default}}",
+            "x");
 
         var snapshot = await cluster.SnapshotAsync(after, default);
         await cluster.ApplyAsync(after, dryRun: false, default);
         await cluster.ApplyAsync(snapshot, dryRun: false, default);
 
         Assert.That(snapshot.Items, Has.Count.EqualTo(1));
-        Assert.That((string?)(await cluster.GetAsync(Kinds.ConfigMap.Path("default", "c"), default))["data"]!["a"], Is.EqualTo("one"));
+        Assert.That(
+            (string?)(await cluster.GetAsync(Kinds.ConfigMap.Path("default", "c"), default))["data"]!["a"], Is.EqualTo("one"));
     }
 
     private static ManifestSet Migrated(string command) => ManifestFiles.Parse($$$$$$$$"""
@@ -205,7 +241,8 @@ internal sealed class OnTheSandbox
         Assert.That(await applying, Is.Null, output.ToString());
         Assert.That(await cluster.FindAsync(Kinds.Deployment.Path("default", "web"), default), Is.Not.Null);
 
-        Assert.That(await cluster.ApplyAfterJobsAsync(Migrated("up"), Limit, default), Is.Null, "it has run: it is not run again");
+        Assert.That(
+            await cluster.ApplyAfterJobsAsync(Migrated("up"), Limit, default), Is.Null, "it has run: it is not run again");
         Assert.That(output.ToString(), Does.Contain("has succeeded already"));
 
         var again = cluster.ApplyAfterJobsAsync(Migrated("further"), Limit, default);
@@ -231,10 +268,20 @@ internal sealed class OnTheSandbox
         using var limit = new CancellationTokenSource(Limit);
         await foreach (var change in cluster.WatchAsync(Kinds.Job.Collection("default"), null, null, limit.Token))
         {
-            if (change.Kind != ChangeKind.Present || (string?)change.Item["metadata"]!["uid"] is not { } uid || uid == other) continue;
-            if (beforeTheWorkload) Assert.That(await cluster.FindAsync(Kinds.Deployment.Path("default", "web"), default), Is.Null, "the job comes first");
-            Assert.That(await cluster.FindAsync(Kinds.ConfigMap.Path("default", "settings"), default), Is.Not.Null, "and what it needs before it");
-            await cluster.MergeAsync(Kinds.Job.Path("default", "migrate") + "/status", (JsonObject)JsonNode.Parse($$"""{"status":{"conditions":[{"type":"{{condition}}","status":"True","reason":"{{reason}}","message":"said"}] } }""")!, default);
+            if (change.Kind != ChangeKind.Present || (string?)change.Item["metadata"]!["uid"] is not { } uid || uid == other)
+                continue;
+            if (beforeTheWorkload)
+                Assert.That(
+                    await cluster.FindAsync(Kinds.Deployment.Path("default", "web"), default), Is.Null, "the job comes first");
+            Assert.That(
+                await cluster.FindAsync(Kinds.ConfigMap.Path("default", "settings"), default),
+                Is.Not.Null,
+                "and what it needs before it");
+            await cluster.MergeAsync(
+                Kinds.Job.Path("default", "migrate") + "/status",
+                (JsonObject)JsonNode.Parse(
+                    $$"""{"status":{"conditions":[{"type":"{{condition}}","status":"True","reason":"{{reason}}","message":"said"}] } }""")!,
+                default);
             return uid;
         }
         throw new InvalidOperationException("the job did not come");
@@ -243,13 +290,15 @@ internal sealed class OnTheSandbox
     [Test]
     public async Task Knows_what_its_user_may_do()
     {
-        using var nobody = await Cluster.ConnectAsync(sandbox.Cluster.CreateKubeconfig("nobody"), BuildLog.Silent, TimeProvider.System);
+        using var nobody = await Cluster.ConnectAsync(
+            sandbox.Cluster.CreateKubeconfig("nobody"), BuildLog.Silent, TimeProvider.System);
 
         Assert.Multiple(async () =>
         {
             Assert.That(await cluster.MayAsync("create", "", "namespaces", null, default), Is.True);
             Assert.That(await nobody.MayAsync("create", "", "namespaces", null, default), Is.False);
-            var failure = await Assert.ThrowsAsync<UnavailableException>(() => nobody.ListAsync(Kinds.Pod.Collection("default"), null, null, default));
+            var failure = await Assert.ThrowsAsync<UnavailableException>(
+                () => nobody.ListAsync(Kinds.Pod.Collection("default"), null, null, default));
             Assert.That(failure!.Reason, Is.EqualTo("cluster-forbidden"));
         });
     }

@@ -80,12 +80,15 @@ internal sealed class RollingOut
         Assert.That(guard.IsCompleted, Is.False);
 
         var broken = how == "restarted" ? Restarted(Scene.Pod("a"), 2) : Scene.Pod("b", ready: false);
-        if (how == "ended") broken["status"]!["containerStatuses"]![0]!["state"] = Scene.Json("""{"terminated":{"exitCode":3} }""");
+        if (how == "ended")
+            broken["status"]!["containerStatuses"]![0]!["state"] = Scene.Json("""{"terminated":{"exitCode":3} }""");
         Put(Kinds.Pod, broken);
         var failure = await guard.WaitAsync(TimeSpan.FromSeconds(30));
 
         Assert.That((failure.Reason, failure.IsOwn), Is.EqualTo(("does-not-hold", true)));
-        Assert.That(failure.Text, Does.Contain(how switch { "restarted" => "started again", "ended" => "exit code 3", _ => "not ready any more" }));
+        Assert.That(
+            failure.Text,
+            Does.Contain(how switch { "restarted" => "started again", "ended" => "exit code 3", _ => "not ready any more" }));
     }
 
     [Test]
@@ -137,7 +140,9 @@ internal sealed class RollingOut
         Put(Kinds.ReplicaSet, Scene.ReplicaSet());
         Put(Kinds.Pod, Scene.WaitingPod("a", "ErrImagePull", "dial tcp: i/o timeout"));
 
-        var result = await Rollout.WatchAsync(cluster, Scene.Target with { Grace = TimeSpan.FromSeconds(30) }, log, default).WaitAsync(TimeSpan.FromSeconds(20));
+        var result = await Rollout
+            .WatchAsync(cluster, Scene.Target with { Grace = TimeSpan.FromSeconds(30) }, log, default)
+            .WaitAsync(TimeSpan.FromSeconds(20));
 
         Assert.That(result.Failure!.Reason, Is.EqualTo("image-pull"));
         Assert.That(output.ToString(), Does.Contain("waiting 30s for it to pass"));
@@ -152,13 +157,18 @@ internal sealed class RollingOut
         Put(Kinds.Pod, Scene.Pod("b", ready: false));
         Put(Kinds.Event, Scene.Event("b", "Unhealthy", "Readiness probe failed: connection refused"));
 
-        var result = await Rollout.WatchAsync(cluster, Scene.Target with { TimeLimit = TimeSpan.FromSeconds(40) }, log, default).WaitAsync(TimeSpan.FromSeconds(20));
+        var result = await Rollout
+            .WatchAsync(cluster, Scene.Target with { TimeLimit = TimeSpan.FromSeconds(40) }, log, default)
+            .WaitAsync(TimeSpan.FromSeconds(20));
 
         Assert.Multiple(() =>
         {
             Assert.That(result.Failure!.Reason, Is.EqualTo("rollout-timeout"));
             Assert.That(result.Failure.Text, Does.Contain("1 of 2 new pods ready (Readiness probe failed: connection refused)"));
-            Assert.That(output.ToString().Split('\n').Count(line => line.Contains("waiting for 1 of 2", StringComparison.Ordinal)), Is.GreaterThan(2), "never silent for more than ten seconds");
+            Assert.That(
+                output.ToString().Split('\n').Count(line => line.Contains("waiting for 1 of 2", StringComparison.Ordinal)),
+                Is.GreaterThan(2),
+                "never silent for more than ten seconds");
         });
     }
 
@@ -183,7 +193,8 @@ internal sealed class RollingOut
     [Test]
     public async Task Does_without_what_it_may_not_see()
     {
-        server.Answer = request => request.Path.Value!.EndsWith("/nodes", StringComparison.Ordinal) || request.Path.Value.EndsWith("/endpointslices", StringComparison.Ordinal)
+        server.Answer = request => request.Path.Value!.EndsWith("/nodes", StringComparison.Ordinal)
+            || request.Path.Value.EndsWith("/endpointslices", StringComparison.Ordinal)
             ? (403, FakeApiServer.Status(403, "Forbidden", "nodes is forbidden")) : null;
         Put(Kinds.Deployment, Scene.Deployment());
         Put(Kinds.ReplicaSet, Scene.ReplicaSet());
@@ -191,7 +202,8 @@ internal sealed class RollingOut
         Put(Kinds.Pod, Scene.Pod("b"));
         Put(Kinds.Service, Scene.Service());
 
-        Assert.That((await Rollout.WatchAsync(cluster, Scene.Target, log, default).WaitAsync(TimeSpan.FromSeconds(20))).Failure, Is.Null);
+        Assert.That(
+            (await Rollout.WatchAsync(cluster, Scene.Target, log, default).WaitAsync(TimeSpan.FromSeconds(20))).Failure, Is.Null);
     }
 
     [Test]
@@ -208,5 +220,10 @@ internal sealed class RollingOut
 
     private void Put(Kind kind, JsonObject item) => server.Put(kind.Path(Scene.Namespace, item.NameOf()), item);
 
-    private Task WatchedAsync() => server.WatchedAsync(Kinds.Deployment.Collection(Scene.Namespace), Kinds.ReplicaSet.Collection(Scene.Namespace), Kinds.Pod.Collection(Scene.Namespace), Kinds.Service.Collection(Scene.Namespace));
+    private Task WatchedAsync() =>
+        server.WatchedAsync(
+            Kinds.Deployment.Collection(Scene.Namespace),
+            Kinds.ReplicaSet.Collection(Scene.Namespace),
+            Kinds.Pod.Collection(Scene.Namespace),
+            Kinds.Service.Collection(Scene.Namespace));
 }

@@ -15,7 +15,12 @@ internal sealed class RunningTests
     private BuildLog log = null!;
     private List<string> lines = null!;
 
-    private static Manifest Job => TestJob.Once(ManifestFiles.Parse("{apiVersion: batch/v1, kind: Job, metadata: {name: tests, namespace: shop}, spec: {template: {spec: {containers: [{name: tests, image: \"t:1\"}]}}}}", "job.yaml").Items[0]);
+    private static Manifest Job =>
+        TestJob.Once(
+            ManifestFiles.Parse(
+                "{apiVersion: batch/v1, kind: Job, metadata: {name: tests, namespace: shop}, spec: {template: {spec: " +
+                "{containers: [{name: tests, image: \"t:1\"}]}}}}",
+                "job.yaml").Items[0]);
 
     [SetUp]
     public async Task SetUp()
@@ -64,7 +69,11 @@ internal sealed class RunningTests
         {
             // The first stream breaks after two lines; the next begins again with the whole second, as servers do.
             var isFirst = Interlocked.Increment(ref opened) == 1;
-            await WriteAsync(response, isFirst ? [Line(1, "one"), Line(1, "same moment")] : [Line(1, "one"), Line(1, "same moment"), Line(1, "third of that moment"), Line(2, "last")]);
+            await WriteAsync(
+                response,
+                isFirst
+                    ? [Line(1, "one"), Line(1, "same moment")]
+                    : [Line(1, "one"), Line(1, "same moment"), Line(1, "third of that moment"), Line(2, "last")]);
             if (!isFirst)
             {
                 ended.TrySetResult();
@@ -89,7 +98,9 @@ internal sealed class RunningTests
         var run = RunAsync();
         await MadeAsync();
 
-        PutPod(new JsonObject { ["waiting"] = new JsonObject { ["reason"] = "ErrImagePull", ["message"] = "manifest unknown" } }, "Pending");
+        PutPod(
+            new JsonObject { ["waiting"] = new JsonObject { ["reason"] = "ErrImagePull", ["message"] = "manifest unknown" } },
+            "Pending");
         var result = await run;
 
         Assert.That((result.ExitCode, result.Failure!.Reason), Is.EqualTo((default(int?), "image-not-found")));
@@ -157,7 +168,8 @@ internal sealed class RunningTests
         await MadeAsync();
 
         var job = server.Find(Kinds.Job.Path("shop", "tests"))!;
-        job["status"] = Scene.Json("""{"conditions":[{"type":"Failed","status":"True","reason":"DeadlineExceeded","message":"Job was active longer than specified deadline"}]}""");
+        job["status"] = Scene.Json(
+            """{"conditions":[{"type":"Failed","status":"True","reason":"DeadlineExceeded","message":"Job was active longer than specified deadline"}]}""");
         server.Put(Kinds.Job.Path("shop", "tests"), job);
 
         Assert.That((await run).Failure!.Reason, Is.EqualTo("tests-timeout"));
@@ -179,7 +191,8 @@ internal sealed class RunningTests
     public async Task Diagnoses_into_files_and_a_short_block_without_a_secret()
     {
         using var folder = new TestFolder();
-        server.Special["/api/v1/namespaces/shop/pods/a/log"] = (request, response, _) => WriteAsync(response, request.Query["previous"] == "true" ? "panic: the cause, with fake-token-of-the-test" : "starting");
+        server.Special["/api/v1/namespaces/shop/pods/a/log"] = (request, response, _) => WriteAsync(
+            response, request.Query["previous"] == "true" ? "panic: the cause, with fake-token-of-the-test" : "starting");
         server.Put(Kinds.Pod.Path("shop", "a"), Scene.WaitingPod("a", "CrashLoopBackOff", "back-off 20s", 3));
         server.Put(Kinds.Event.Path("shop", "e"), Scene.Event("a", "BackOff", "Back-off restarting failed container"));
         server.Put(Kinds.Secret.Path("shop", "s"), Scene.Json("""{"data":{"password":"aHVudGVyMg=="} }"""));
@@ -189,8 +202,11 @@ internal sealed class RunningTests
         var all = string.Concat(files.Select(File.ReadAllText)) + output;
         Assert.Multiple(() =>
         {
-            Assert.That(output.ToString(), Does.Contain("CrashLoopBackOff").And.Contain("3 restarts").And.Contain("panic: the cause"));
-            Assert.That(files.Select(Path.GetFileName), Is.SupersetOf(new[] { "events.txt", "pods.json", "a.greeter.log", "a.greeter.previous.log" }));
+            Assert.That(
+                output.ToString(), Does.Contain("CrashLoopBackOff").And.Contain("3 restarts").And.Contain("panic: the cause"));
+            Assert.That(
+                files.Select(Path.GetFileName),
+                Is.SupersetOf(new[] { "events.txt", "pods.json", "a.greeter.log", "a.greeter.previous.log" }));
             Assert.That(all, Does.Not.Contain("aHVudGVyMg==").And.Not.Contain("fake-token-of-the-test"));
         });
     }
@@ -206,17 +222,24 @@ internal sealed class RunningTests
         Assert.That(output.ToString(), Does.Contain("the diagnosis is incomplete"));
     }
 
-    private Task<TestJobResult> RunAsync(TimeSpan? limit = null) => TestJob.RunAsync(cluster, Job, limit ?? TimeSpan.FromMinutes(30), log, line =>
-    {
-        lock (lines) lines.Add(line);
-    }, default).WaitAsync(TimeSpan.FromSeconds(30));
+    private Task<TestJobResult> RunAsync(TimeSpan? limit = null) =>
+        TestJob.RunAsync(cluster, Job, limit ?? TimeSpan.FromMinutes(30), log, line =>
+        {
+            lock (lines) lines.Add(line);
+        }, default).WaitAsync(TimeSpan.FromSeconds(30));
 
-    private Task MadeAsync() => server.WatchedAsync(Kinds.Pod.Collection("shop"), Kinds.Event.Collection("shop"), Kinds.Job.Collection("shop"));
+    private Task MadeAsync() =>
+        server.WatchedAsync(Kinds.Pod.Collection("shop"), Kinds.Event.Collection("shop"), Kinds.Job.Collection("shop"));
 
     private void PutPod(JsonObject state, string phase, string? reason = null)
     {
-        var pod = Scene.Json("""{"metadata":{"name":"tests-1","uid":"p-1","labels":{"job-name":"tests"} },"spec":{"containers":[{"name":"tests","image":"t:1"}]},"status":{"containerStatuses":[{"name":"tests","restartCount":0}]} }""");
-        pod["metadata"]!["ownerReferences"] = new JsonArray(new JsonObject { ["uid"] = server.Find(Kinds.Job.Path("shop", "tests"))!.Uid(), ["controller"] = true });
+        var pod = Scene.Json(
+            """{"metadata":{"name":"tests-1","uid":"p-1","labels":{"job-name":"tests"} },"spec":{"containers":[{"name":"tests","image":"t:1"}]},"status":{"containerStatuses":[{"name":"tests","restartCount":0}]} }""");
+        pod["metadata"]!["ownerReferences"] = new JsonArray(new JsonObject
+        {
+            ["uid"] = server.Find(Kinds.Job.Path("shop", "tests"))!.Uid(),
+            ["controller"] = true
+        });
         pod["status"]!["phase"] = phase;
         if (reason is not null) pod["status"]!["reason"] = reason;
         pod["status"]!["containerStatuses"]![0]!["state"] = state;

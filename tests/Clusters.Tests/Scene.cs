@@ -9,12 +9,14 @@ internal sealed class Scene
     public const string Wanted = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
     public const string Old = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
-    public static RolloutTarget Target { get; } = new("Deployment", Namespace, "greeter", "greeter", [Wanted], TimeSpan.FromMinutes(5));
+    public static RolloutTarget Target { get; } = new(
+        "Deployment", Namespace, "greeter", "greeter", [Wanted], TimeSpan.FromMinutes(5));
 
     public static string DeploymentPath => Kinds.Deployment.Path(Namespace, "greeter");
 
     /// <summary>The Deployment at its second revision.</summary>
-    public static JsonObject Deployment(int replicas = 2, int updated = 2, int ready = 2, int observed = 2, int? total = null) => Json($$"""
+    public static JsonObject Deployment(
+        int replicas = 2, int updated = 2, int ready = 2, int observed = 2, int? total = null) => Json($$"""
         {"apiVersion":"apps/v1","kind":"Deployment",
          "metadata":{"name":"greeter","namespace":"shop","uid":"d-1","generation":2,"annotations":{"deployment.kubernetes.io/revision":"2"} },
          "spec":{"replicas":{{replicas}},"selector":{"matchLabels":{"app":"greeter"} },"template":{"metadata":{"labels":{"app":"greeter"} },"spec":{"containers":[{"name":"greeter","image":"r/greeter@{{Wanted}}"}]} } },
@@ -38,18 +40,33 @@ internal sealed class Scene
     {
         var pod = Pod(name, ready: false);
         pod["status"]!["phase"] = "Pending";
-        pod["status"]!["containerStatuses"]![0]!["state"] = new JsonObject { ["waiting"] = new JsonObject { ["reason"] = reason, ["message"] = message } };
+        pod["status"]!["containerStatuses"]![0]!["state"] = new JsonObject
+        {
+            ["waiting"] = new JsonObject { ["reason"] = reason, ["message"] = message }
+        };
         pod["status"]!["containerStatuses"]![0]!["imageID"] = "";
         pod["status"]!["containerStatuses"]![0]!["restartCount"] = restarts;
         return pod;
     }
 
-    public static JsonObject Service() => Json("""{"metadata":{"name":"greeter","namespace":"shop","uid":"s-1"},"spec":{"selector":{"app":"greeter"} } }""");
+    public static JsonObject Service() =>
+        Json("""{"metadata":{"name":"greeter","namespace":"shop","uid":"s-1"},"spec":{"selector":{"app":"greeter"} } }""");
 
     public static JsonObject Slice(params string[] pods) => new()
     {
-        ["metadata"] = new JsonObject { ["name"] = "greeter-x", ["namespace"] = Namespace, ["uid"] = "slice-1", ["labels"] = new JsonObject { ["kubernetes.io/service-name"] = "greeter" } },
-        ["endpoints"] = new JsonArray([.. pods.Select(pod => (JsonNode)new JsonObject { ["conditions"] = new JsonObject { ["ready"] = true }, ["targetRef"] = new JsonObject { ["kind"] = "Pod", ["uid"] = pod } })]),
+        ["metadata"] = new JsonObject
+        {
+            ["name"] = "greeter-x",
+            ["namespace"] = Namespace,
+            ["uid"] = "slice-1",
+            ["labels"] = new JsonObject { ["kubernetes.io/service-name"] = "greeter" }
+        },
+        ["endpoints"] = new JsonArray([.. pods.Select(
+            pod => (JsonNode)new JsonObject
+            {
+                ["conditions"] = new JsonObject { ["ready"] = true },
+                ["targetRef"] = new JsonObject { ["kind"] = "Pod", ["uid"] = pod }
+            })]),
     };
 
     public static JsonObject Event(string uid, string reason, string message, string type = "Warning") => new()
@@ -65,8 +82,14 @@ internal sealed class Scene
     public static JsonObject Json(string text) => (JsonObject)JsonNode.Parse(text)!;
 
     /// <summary>What a roll-out's watches know.</summary>
-    public static RolloutView View(JsonObject? workload, IEnumerable<JsonObject> sets, IEnumerable<JsonObject> pods, IEnumerable<JsonObject>? events = null,
-        IEnumerable<JsonObject>? services = null, IEnumerable<JsonObject>? slices = null, IEnumerable<JsonObject>? nodes = null)
+    public static RolloutView View(
+        JsonObject? workload,
+        IEnumerable<JsonObject> sets,
+        IEnumerable<JsonObject> pods,
+        IEnumerable<JsonObject>? events = null,
+        IEnumerable<JsonObject>? services = null,
+        IEnumerable<JsonObject>? slices = null,
+        IEnumerable<JsonObject>? nodes = null)
     {
         var view = new RolloutView();
         Fill("workload", workload is null ? [] : [workload]);

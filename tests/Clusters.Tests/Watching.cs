@@ -85,7 +85,9 @@ internal sealed class Watching
     public async Task Takes_a_refused_version_as_a_reason_to_list_again()
     {
         var refused = 0;
-        server.Answer = request => request.Query["watch"] == "true" && refused++ == 0 ? (410, FakeApiServer.Status(410, "Expired", "too old")) : null;
+        server.Answer = request => request.Query["watch"] == "true" && refused++ == 0
+            ? (410, FakeApiServer.Status(410, "Expired", "too old"))
+            : null;
         await using var changes = cluster.WatchAsync(Pods, null, null, limit.Token).GetAsyncEnumerator();
 
         await ExpectAsync(changes, ChangeKind.Relisting);
@@ -97,7 +99,9 @@ internal sealed class Watching
     [Test]
     public async Task Ends_with_a_reason_when_the_right_is_taken_away()
     {
-        server.Answer = request => request.Query["watch"] == "true" ? (401, FakeApiServer.Status(401, "Unauthorized", "Unauthorized")) : null;
+        server.Answer = request => request.Query["watch"] == "true"
+            ? (401, FakeApiServer.Status(401, "Unauthorized", "Unauthorized"))
+            : null;
 
         var failure = await Assert.ThrowsAsync<UnavailableException>(async () =>
         {

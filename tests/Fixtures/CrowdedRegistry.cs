@@ -63,7 +63,8 @@ public sealed class CrowdedRegistry : IAsyncDisposable
     /// <returns>Its digest.</returns>
     public string Add(string created, params string[] names)
     {
-        var config = Store($$"""{"os":"linux","architecture":"amd64","created":"{{created}}","config":{"Labels":{"tag":"{{names[0]}}"} } }""");
+        var config = Store(
+            $$"""{"os":"linux","architecture":"amd64","created":"{{created}}","config":{"Labels":{"tag":"{{names[0]}}"} } }""");
         var digest = Store($$"""
             {"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}","config":
             {"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{{config}}","size":{{content[config].Length}}},"layers":[]}
@@ -119,7 +120,10 @@ public sealed class CrowdedRegistry : IAsyncDisposable
             page.RemoveAt(count);
             context.Response.Headers.Link = $"</v2/{repository}/tags/list?last={page[^1]}&n={count}>; rel=\"next\"";
         }
-        await WriteAsync(context, 200, $$"""{"name":"{{repository}}","tags":[{{string.Join(',', page.Select(tag => $"\"{tag}\""))}}]}""");
+        await WriteAsync(
+            context,
+            200,
+            $$"""{"name":"{{repository}}","tags":[{{string.Join(',', page.Select(tag => $"\"{tag}\""))}}]}""");
     }
 
     private async Task ContentAsync(HttpContext context, string name)

@@ -10,14 +10,17 @@ using Microsoft.Extensions.Logging;
 
 namespace CiSteps.Fixtures;
 
-/// <summary>Serves bare repositories over HTTP as a real server does, by git's own http-backend, with Basic authentication.</summary>
+/// <summary>
+/// Serves bare repositories over HTTP as a real server does, by git's own http-backend, with Basic authentication.
+/// </summary>
 public sealed class GitHttpServer : IAsyncDisposable
 {
     private readonly WebApplication server;
     private readonly string folder;
     private readonly string? credentials;
 
-    private GitHttpServer(WebApplication server, string folder, string? credentials) => (this.server, this.folder, this.credentials) = (server, folder, credentials);
+    private GitHttpServer(WebApplication server, string folder, string? credentials) =>
+        (this.server, this.folder, this.credentials) = (server, folder, credentials);
 
     /// <summary>Address without path, with a slash at its end.</summary>
     public string Url { get; private set; } = "";
@@ -55,7 +58,10 @@ public sealed class GitHttpServer : IAsyncDisposable
         var started = new GitHttpServer(builder.Build(), folder, credentials);
         started.server.Run(started.ServeAsync);
         await started.server.StartAsync();
-        started.Url = started.server.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single() + "/";
+        started.Url = started.server.Services
+            .GetRequiredService<IServer>().Features
+            .Get<IServerAddressesFeature>()!.Addresses.Single() +
+            "/";
         return started;
     }
 
@@ -82,7 +88,12 @@ public sealed class GitHttpServer : IAsyncDisposable
             context.Response.StatusCode = 404;
             return;
         }
-        var start = new ProcessStartInfo("git", ["http-backend"]) { RedirectStandardInput = true, RedirectStandardOutput = true, UseShellExecute = false };
+        var start = new ProcessStartInfo("git", ["http-backend"])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            UseShellExecute = false
+        };
         start.Environment["GIT_PROJECT_ROOT"] = folder;
         start.Environment["GIT_HTTP_EXPORT_ALL"] = "1";
         start.Environment["PATH_INFO"] = context.Request.Path;
@@ -97,7 +108,9 @@ public sealed class GitHttpServer : IAsyncDisposable
         using var output = git.StandardOutput.BaseStream;
         while (await HeaderAsync(output) is { Length: > 0 } header)
         {
-            var (name, value) = (header[..header.IndexOf(':', StringComparison.Ordinal)], header[(header.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim());
+            var (name, value) = (
+                header[..header.IndexOf(':', StringComparison.Ordinal)],
+                header[(header.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim());
             if (name == "Status") context.Response.StatusCode = int.Parse(value.Split(' ')[0]);
             else context.Response.Headers[name] = value;
         }

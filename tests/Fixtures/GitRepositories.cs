@@ -2,7 +2,10 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Fixtures;
 
-/// <summary>Real git repositories in a temporary folder, made by calling git: a bare origin and clones of it. Nothing of the machine's own git configuration is used.</summary>
+/// <summary>
+/// Real git repositories in a temporary folder, made by calling git: a bare origin and clones of it. Nothing of the machine's own
+/// git configuration is used.
+/// </summary>
 public sealed class GitRepositories : IDisposable
 {
     private static readonly Dictionary<string, string?> Environment = new(StringComparer.Ordinal)
@@ -54,7 +57,8 @@ public sealed class GitRepositories : IDisposable
         {
             writer.WriteLine("commit refs/heads/main\ncommitter Ada <ada@example.org> 1000000000 +0000\ndata 4\nmany");
             if (Git("branch", "--list", "main").Length > 0) writer.WriteLine("from refs/heads/main^0");
-            foreach (var (path, text) in files) writer.WriteLine($"M 644 inline {path}\ndata {System.Text.Encoding.UTF8.GetByteCount(text)}\n{text}");
+            foreach (var (path, text) in files)
+                writer.WriteLine($"M 644 inline {path}\ndata {System.Text.Encoding.UTF8.GetByteCount(text)}\n{text}");
         }
         Run(Origin, "sh", "-c", "git fast-import --quiet < \"$1\"", "sh", stream);
         return Git("rev-parse", "main");
@@ -78,13 +82,19 @@ public sealed class GitRepositories : IDisposable
         Directory.Delete(Folder, recursive: true);
     }
 
-    internal static string RunIn(string folder, params string[] arguments) => Run(folder, "git", ["-c", "protocol.file.allow=always", .. arguments]);
+    internal static string RunIn(string folder, params string[] arguments) =>
+        Run(folder, "git", ["-c", "protocol.file.allow=always", .. arguments]);
 
     /// <summary>Runs a program with git's environment of these tests and gives back what it prints, trimmed.</summary>
     public static string Run(string folder, string program, params string[] arguments)
     {
-        var (exit, output, error) = ChildProcess.CaptureAsync(new(program, arguments, folder) { Environment = Environment }).GetAwaiter().GetResult();
-        return exit == 0 ? output.Trim() : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} in {folder} ended with {exit}: {error}{output}");
+        var (exit, output, error) = ChildProcess.CaptureAsync(new(program, arguments, folder) { Environment = Environment })
+            .GetAwaiter()
+            .GetResult();
+        return exit == 0
+            ? output.Trim()
+            : throw new InvalidOperationException(
+                $"{program} {string.Join(' ', arguments)} in {folder} ended with {exit}: {error}{output}");
     }
 }
 

@@ -9,7 +9,8 @@ public static class GreeterService
     /// <param name="rest">The sections of ci-steps.yaml behind <c>components</c>.</param>
     /// <param name="workload">The component's manifests.</param>
     /// <param name="more">More files, path and text.</param>
-    public static void Begin(GitClone clone, string registry, string rest, string workload, params IReadOnlyList<(string Path, string Text)> more)
+    public static void Begin(
+        GitClone clone, string registry, string rest, string workload, params IReadOnlyList<(string Path, string Text)> more)
     {
         ArgumentNullException.ThrowIfNull(clone);
         clone.Write("ci-steps.yaml", $$"""

@@ -4,7 +4,10 @@ using CiSteps.Images;
 
 namespace CiSteps.Fixtures;
 
-/// <summary>The machine's container engine for a test, and what the test left on it: everything made through here carries one label and is removed at the end.</summary>
+/// <summary>
+/// The machine's container engine for a test, and what the test left on it: everything made through here carries one label and is
+/// removed at the end.
+/// </summary>
 public sealed class LocalEngine : IAsyncDisposable
 {
     /// <summary>Label of everything that a test makes; its value is the fixture's own id.</summary>
@@ -25,7 +28,8 @@ public sealed class LocalEngine : IAsyncDisposable
     public IReadOnlyDictionary<string, string> Labels => new Dictionary<string, string> { [Label] = Id };
 
     /// <summary>The variables by which a process with an environment of the test's own finds the same engine.</summary>
-    public static IReadOnlyDictionary<string, string> Variables { get; } = EngineLocation.Find(StepHost.ProcessEnvironment()).ClientEnvironment
+    public static IReadOnlyDictionary<string, string> Variables { get; } = EngineLocation.Find(
+        StepHost.ProcessEnvironment()).ClientEnvironment
         .Where(pair => pair.Value is not null).ToDictionary(pair => pair.Key, pair => pair.Value!, StringComparer.Ordinal);
 
     /// <summary>Connects; a machine without an engine fails the test.</summary>
@@ -49,7 +53,8 @@ public sealed class LocalEngine : IAsyncDisposable
     public async Task<string> PushAsync(ImageReference name, RegistryCredential? credential = null)
     {
         await Engine.PushAsync(name, credential);
-        using var registry = RegistryClient.Open(new RegistryCredentials(credential, [name.Host], new Dictionary<string, string>()));
+        using var registry = RegistryClient.Open(new RegistryCredentials(
+            credential, [name.Host], new Dictionary<string, string>()));
         return await registry.FindDigestAsync(name) ?? throw new InvalidOperationException($"the registry does not have {name}");
     }
 
@@ -69,7 +74,8 @@ public sealed class LocalEngine : IAsyncDisposable
         foreach (var container in await Engine.ListContainersAsync(mine)) await Engine.RemoveContainerAsync(container.Id);
         foreach (var network in await Engine.ListNetworksAsync(mine)) await Engine.RemoveNetworkAsync(network.Id);
         foreach (var (_, tags, _) in await Engine.ListImagesAsync(new Dictionary<string, string?>()))
-            foreach (var tag in tags.Where(tag => registries.Exists(host => tag.StartsWith(host, StringComparison.Ordinal)))) await Engine.RemoveImageAsync(tag, force: true);
+            foreach (var tag in tags.Where(tag => registries.Exists(host => tag.StartsWith(host, StringComparison.Ordinal))))
+                await Engine.RemoveImageAsync(tag, force: true);
         foreach (var image in Enumerable.Reverse(images)) await Engine.RemoveImageAsync(image, force: true);
         Engine.Dispose();
     }
@@ -88,12 +94,22 @@ public sealed class LocalEngine : IAsyncDisposable
                 ModificationTime = DateTimeOffset.UnixEpoch,
             });
             const UnixFileMode open = (UnixFileMode)0b111_101_101;
-            foreach (var folder in new[] { "bin/", "etc/", "proc/", "sys/", "dev/", "root/", "usr/", "usr/bin/", "var/" }) Folder(folder, open);
+            foreach (var folder in new[] { "bin/", "etc/", "proc/", "sys/", "dev/", "root/", "usr/", "usr/bin/", "var/" })
+                Folder(folder, open);
             Folder("tmp/", (UnixFileMode)0b1_111_111_111);
             using (var program = File.OpenRead(busybox))
-                tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "bin/busybox") { Mode = open, DataStream = program, ModificationTime = DateTimeOffset.UnixEpoch });
+                tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "bin/busybox")
+                {
+                    Mode = open,
+                    DataStream = program,
+                    ModificationTime = DateTimeOffset.UnixEpoch
+                });
             foreach (var name in "sh ash cat cp date dd echo env false grep head httpd hostname id ip kill ls mkdir mv nc nslookup ping printf ps pwd rm sed seq sleep stat sync tail tar tee test touch tr trap true uname wc wget which whoami xargs yes awk base64 chmod chown cut find ln md5sum od sha256sum sort timeout uniq".Split(' '))
-                tar.WriteEntry(new PaxTarEntry(TarEntryType.SymbolicLink, "bin/" + name) { LinkName = "busybox", ModificationTime = DateTimeOffset.UnixEpoch });
+                tar.WriteEntry(new PaxTarEntry(TarEntryType.SymbolicLink, "bin/" + name)
+                {
+                    LinkName = "busybox",
+                    ModificationTime = DateTimeOffset.UnixEpoch
+                });
             foreach (var (name, text) in new[]
             {
                 ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),

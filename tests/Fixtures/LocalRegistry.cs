@@ -26,7 +26,9 @@ public enum RegistryAccess
     Token,
 }
 
-/// <summary>A real image registry (Debian's docker-registry) of the test's own on a free loopback port; stopped and removed at the end.</summary>
+/// <summary>
+/// A real image registry (Debian's docker-registry) of the test's own on a free loopback port; stopped and removed at the end.
+/// </summary>
 public sealed class LocalRegistry : IAsyncDisposable
 {
     /// <summary>User that a registry with access control knows.</summary>
@@ -42,7 +44,8 @@ public sealed class LocalRegistry : IAsyncDisposable
     private readonly TestFolder folder;
     private readonly TokenServer? tokens;
 
-    private LocalRegistry(Process process, TestFolder folder, TokenServer? tokens, string host) => (this.process, this.folder, this.tokens, Host) = (process, folder, tokens, host);
+    private LocalRegistry(Process process, TestFolder folder, TokenServer? tokens, string host) =>
+        (this.process, this.folder, this.tokens, Host) = (process, folder, tokens, host);
 
     /// <summary><c>localhost:port</c>.</summary>
     public string Host { get; }
@@ -60,7 +63,8 @@ public sealed class LocalRegistry : IAsyncDisposable
     /// <param name="access">How it lets people in.</param>
     /// <param name="readOnly">Whether it takes no pushes.</param>
     /// <param name="deletes">Whether it lets them delete.</param>
-    public static async Task<LocalRegistry> StartAsync(RegistryAccess access = RegistryAccess.Open, bool readOnly = false, bool deletes = true)
+    public static async Task<LocalRegistry> StartAsync(
+        RegistryAccess access = RegistryAccess.Open, bool readOnly = false, bool deletes = true)
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -71,11 +75,23 @@ public sealed class LocalRegistry : IAsyncDisposable
             var auth = access switch
             {
                 RegistryAccess.Basic => $"auth:\n  htpasswd:\n    realm: test\n    path: {folder.Of("htpasswd")}\n",
-                RegistryAccess.Token => $"auth:\n  token:\n    realm: {tokens!.Address}/token\n    service: test\n    issuer: test\n    rootcertbundle: {folder.Of("token.pem")}\n",
+                RegistryAccess.Token =>
+                    $"auth:\n  token:\n    realm: {tokens!.Address}/token\n    service: test\n    issuer: " +
+                    $"test\n    rootcertbundle: {folder.Of("token.pem")}\n",
                 _ => "",
             };
-            var configuration = folder.Write("registry.yml", $"version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {folder.Of("data")}\n  delete:\n    enabled: {(deletes ? "true" : "false")}\n{(readOnly ? "  maintenance:\n    readonly:\n      enabled: true\n" : "")}http:\n  addr: 127.0.0.1:{port}\n{auth}");
-            var process = Process.Start(new ProcessStartInfo("docker-registry", ["serve", configuration]) { RedirectStandardError = true, RedirectStandardOutput = true })
+            var configuration = folder.Write("registry.yml",
+                "version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: " +
+                $"{folder.Of("data")}\n  delete:\n    enabled: " +
+                $"{(deletes ? "true" : "false")}\n{(readOnly
+                    ? "  maintenance:\n    readonly:\n      enabled: true\n"
+                    : "")}http:\n " +
+                $" addr: 127.0.0.1:{port}\n{auth}");
+            var process = Process.Start(new ProcessStartInfo("docker-registry", ["serve", configuration])
+            {
+                RedirectStandardError = true,
+                RedirectStandardOutput = true
+            })
                 ?? throw new InvalidOperationException("docker-registry did not start");
             _ = process.StandardOutput.ReadToEndAsync();
             var said = new StringBuilder();
@@ -92,11 +108,13 @@ public sealed class LocalRegistry : IAsyncDisposable
     public ImageReference Reference(string path, string target = "1") => ImageReference.Of($"{Host}/{path}", target);
 
     /// <summary>A client with this registry's credentials.</summary>
-    public RegistryClient Connect() => RegistryClient.Open(new RegistryCredentials(Credential, [Host], new Dictionary<string, string>()));
+    public RegistryClient Connect() =>
+        RegistryClient.Open(new RegistryCredentials(Credential, [Host], new Dictionary<string, string>()));
 
     /// <summary>Damages a tag in the registry's store, so that it answers 500 for it.</summary>
     public void BreakTag(ImageReference tag) =>
-        File.WriteAllText(folder.Of($"data/docker/registry/v2/repositories/{tag.Path}/_manifests/tags/{tag.Tag}/current/link"), "damaged");
+        File.WriteAllText(
+            folder.Of($"data/docker/registry/v2/repositories/{tag.Path}/_manifests/tags/{tag.Tag}/current/link"), "damaged");
 
     /// <summary>Puts an image without layers there.</summary>
     /// <param name="client">A client with rights.</param>
@@ -104,13 +122,20 @@ public sealed class LocalRegistry : IAsyncDisposable
     /// <param name="created">When it says that it was made; null when it does not say.</param>
     /// <param name="labels">Its labels.</param>
     /// <returns>Its digest.</returns>
-    public static async Task<string> PutImageAsync(RegistryClient client, ImageReference name, string? created, params (string Name, string Value)[] labels)
+    public static async Task<string> PutImageAsync(
+        RegistryClient client, ImageReference name, string? created, params (string Name, string Value)[] labels)
     {
         var written = new JsonObject();
         foreach (var (label, value) in labels) written[label] = value;
-        var json = new JsonObject { ["os"] = "linux", ["architecture"] = "amd64", ["config"] = new JsonObject { ["Labels"] = written } };
+        var json = new JsonObject
+        {
+            ["os"] = "linux",
+            ["architecture"] = "amd64",
+            ["config"] = new JsonObject { ["Labels"] = written }
+        };
         if (created is not null) json["created"] = created;
-        var config = await client.UploadBlobAsync(name, Encoding.UTF8.GetBytes(json.ToJsonString()), "application/vnd.oci.image.config.v1+json");
+        var config = await client.UploadBlobAsync(
+            name, Encoding.UTF8.GetBytes(json.ToJsonString()), "application/vnd.oci.image.config.v1+json");
         var manifest = new JsonObject
         {
             ["schemaVersion"] = 2,
@@ -118,7 +143,8 @@ public sealed class LocalRegistry : IAsyncDisposable
             ["config"] = new JsonObject { ["mediaType"] = config.MediaType, ["digest"] = config.Digest, ["size"] = config.Size },
             ["layers"] = new JsonArray(),
         };
-        return await client.PutManifestAsync(name, RegistryManifest.Read(Encoding.UTF8.GetBytes(manifest.ToJsonString()), MediaTypes.OciManifest));
+        return await client.PutManifestAsync(
+            name, RegistryManifest.Read(Encoding.UTF8.GetBytes(manifest.ToJsonString()), MediaTypes.OciManifest));
     }
 
     /// <summary>Stops the registry and removes its data.</summary>
@@ -158,7 +184,8 @@ public sealed class LocalRegistry : IAsyncDisposable
         private readonly List<string> scopes = [];
         private (int Status, int Times) failing;
 
-        private TokenServer(WebApplication application, X509Certificate2 certificate) => (this.application, this.certificate) = (application, certificate);
+        private TokenServer(WebApplication application, X509Certificate2 certificate) =>
+            (this.application, this.certificate) = (application, certificate);
 
         public string Address => application.Urls.First();
 
@@ -214,7 +241,8 @@ public sealed class LocalRegistry : IAsyncDisposable
                     return;
                 }
             }
-            else if (context.Request.Headers.Authorization != "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes($"{User}:{Password}")))
+            else if (context.Request.Headers.Authorization != "Basic " +
+                Convert.ToBase64String(Encoding.UTF8.GetBytes($"{User}:{Password}")))
             {
                 context.Response.StatusCode = StatusCodes.Status401Unauthorized;
                 return;
@@ -232,10 +260,20 @@ public sealed class LocalRegistry : IAsyncDisposable
                 var parts = one.Split(':');
                 var actions = new JsonArray();
                 foreach (var action in parts[^1].Split(',')) actions.Add((JsonNode?)action);
-                access.Add((JsonNode)new JsonObject { ["type"] = parts[0], ["name"] = string.Join(':', parts[1..^1]), ["actions"] = actions });
+                access.Add((JsonNode)new JsonObject
+                {
+                    ["type"] = parts[0],
+                    ["name"] = string.Join(':', parts[1..^1]),
+                    ["actions"] = actions
+                });
             }
             var now = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
-            var header = new JsonObject { ["typ"] = "JWT", ["alg"] = "RS256", ["x5c"] = new JsonArray((JsonNode?)Convert.ToBase64String(certificate.RawData)) };
+            var header = new JsonObject
+            {
+                ["typ"] = "JWT",
+                ["alg"] = "RS256",
+                ["x5c"] = new JsonArray((JsonNode?)Convert.ToBase64String(certificate.RawData))
+            };
             var claims = new JsonObject
             {
                 ["iss"] = "test",
@@ -249,7 +287,10 @@ public sealed class LocalRegistry : IAsyncDisposable
             };
             var text = Encode(header.ToJsonString()) + "." + Encode(claims.ToJsonString());
             using var key = certificate.GetRSAPrivateKey()!;
-            return text + "." + System.Buffers.Text.Base64Url.EncodeToString(key.SignData(Encoding.ASCII.GetBytes(text), HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1));
+            return text +
+                "." +
+                System.Buffers.Text.Base64Url.EncodeToString(key.SignData(
+                    Encoding.ASCII.GetBytes(text), HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1));
         }
 
         private static string Encode(string text) => System.Buffers.Text.Base64Url.EncodeToString(Encoding.UTF8.GetBytes(text));

@@ -6,7 +6,9 @@ using CiSteps.Sandbox;
 
 namespace CiSteps.Fixtures;
 
-/// <summary>A sandbox cluster whose pods really run, on the machine's engine, with a registry of its own: for tests of what deploys.</summary>
+/// <summary>
+/// A sandbox cluster whose pods really run, on the machine's engine, with a registry of its own: for tests of what deploys.
+/// </summary>
 public sealed class PodCluster : IAsyncDisposable
 {
     private readonly LocalEngine engine;
@@ -44,11 +46,21 @@ public sealed class PodCluster : IAsyncDisposable
         using var context = new MemoryStream();
         await using (var tar = new TarWriter(context, TarEntryFormat.Pax, leaveOpen: true))
         {
-            foreach (var (file, text) in new[] { ("Dockerfile", $"FROM {basis}\nCOPY run.sh /run.sh\nCMD [\"sh\", \"/run.sh\"]\n"), ("run.sh", script + "\n") })
-                tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, file) { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(text)), ModificationTime = DateTimeOffset.UnixEpoch });
+            foreach (var (file, text) in new[]
+            {
+                ("Dockerfile", $"FROM {basis}\nCOPY run.sh /run.sh\nCMD [\"sh\", \"/run.sh\"]\n"),
+                ("run.sh", script + "\n")
+            })
+                tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, file)
+                {
+                    DataStream = new MemoryStream(Encoding.UTF8.GetBytes(text)),
+                    ModificationTime = DateTimeOffset.UnixEpoch
+                });
         }
         context.Position = 0;
-        var labels = commit is null ? new Dictionary<string, string>() : new Dictionary<string, string> { [ImageName.RevisionLabel] = commit };
+        var labels = commit is null
+            ? new Dictionary<string, string>()
+            : new Dictionary<string, string> { [ImageName.RevisionLabel] = commit };
         await engine.Engine.BuildAsync(new EngineBuild("Dockerfile") { Name = name, Labels = labels }, context, _ => { });
         engine.Own(name.ToString());
         return await engine.PushAsync(name);
@@ -56,9 +68,13 @@ public sealed class PodCluster : IAsyncDisposable
 
     /// <summary>A web server that says its version at <c>/version</c> and is healthy at <c>/healthz</c>.</summary>
     public static string WebServer(string version) =>
-        $"mkdir -p /www && echo {version} > /www/version && echo ok > /www/healthz && trap 'exit 0' TERM && (httpd -f -p 8080 -h /www & wait)";
+        $"mkdir -p /www && echo {version} > /www/version && echo ok > /www/healthz && trap 'exit 0' TERM && (httpd -f -p 8080 " +
+        "-h /www & wait)";
 
-    /// <summary>Manifests of such a server: a Deployment, and a Service at port 80, both with its name. The image is for the step under test to set.</summary>
+    /// <summary>
+    /// Manifests of such a server: a Deployment, and a Service at port 80, both with its name. The image is for the step under
+    /// test to set.
+    /// </summary>
     /// <param name="name">Name of Deployment, container, image and Service.</param>
     /// <param name="replicas">Number of pods; one more while it is rolled.</param>
     public static string Workload(string name, int replicas = 1) => $$"""

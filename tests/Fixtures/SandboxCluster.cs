@@ -24,8 +24,10 @@ public sealed class SandboxFixture : IAsyncDisposable
     /// <param name="pods">Whether pods really run, on the machine's engine.</param>
     /// <param name="time">Its clock.</param>
     /// <param name="controllers">Whether controllers run although pods do not.</param>
-    public static async Task<SandboxFixture> StartAsync(string name = "test", bool pods = false, TimeProvider? time = null, bool controllers = false) =>
-        new(await SandboxCluster.StartAsync(new SandboxOptions { Name = name, Pods = pods, Controllers = controllers, Log = Console.Error.WriteLine }, time));
+    public static async Task<SandboxFixture> StartAsync(
+        string name = "test", bool pods = false, TimeProvider? time = null, bool controllers = false) =>
+        new(await SandboxCluster.StartAsync(
+            new SandboxOptions { Name = name, Pods = pods, Controllers = controllers, Log = Console.Error.WriteLine }, time));
 
     /// <inheritdoc />
     public ValueTask DisposeAsync() => Cluster.DisposeAsync();

@@ -18,9 +18,16 @@ namespace CiSteps.Fixtures;
 /// <param name="Version">Its version.</param>
 /// <param name="Api">The newest API version that it serves.</param>
 /// <param name="OldestApi">The oldest one.</param>
-/// <param name="HasContainerdStore">Whether an image's id is the digest of its manifest, as in the containerd store, and not that of its configuration.</param>
+/// <param name="HasContainerdStore">Whether an image's id is the digest of its manifest, as in the containerd store, and not that
+/// of its configuration.</param>
 /// <param name="IsPodman">Whether it is podman.</param>
-public sealed record EngineStyle(string Name, string Version, string Api, string OldestApi, bool HasContainerdStore, bool IsPodman = false)
+public sealed record EngineStyle(
+    string Name,
+    string Version,
+    string Api,
+    string OldestApi,
+    bool HasContainerdStore,
+    bool IsPodman = false)
 {
     /// <summary>Those that are met.</summary>
     public static IReadOnlyList<EngineStyle> All { get; } =
@@ -40,7 +47,8 @@ public sealed record EngineStyle(string Name, string Version, string Api, string
 }
 
 /// <summary>
-/// Answers as a container engine does, with the streams of <see cref="EngineStyle"/>: it pulls from and pushes to a real registry, and a build makes an
+/// Answers as a container engine does, with the streams of <see cref="EngineStyle"/>: it pulls from and pushes to a real
+/// registry, and a build makes an
 /// image of the context without running anything. For what a real engine cannot be made to do on demand.
 /// </summary>
 public sealed partial class StandInEngine : IAsyncDisposable
@@ -54,7 +62,8 @@ public sealed partial class StandInEngine : IAsyncDisposable
     private int builds;
     private int pushes;
 
-    private StandInEngine(WebApplication application, EngineStyle style, RegistryClient registry) => (this.application, this.style, this.registry) = (application, style, registry);
+    private StandInEngine(WebApplication application, EngineStyle style, RegistryClient registry) =>
+        (this.application, this.style, this.registry) = (application, style, registry);
 
     /// <summary>For <c>DOCKER_HOST</c>.</summary>
     public string Address => application.Urls.First() is var url && url.StartsWith(SocketPrefix, StringComparison.Ordinal)
@@ -153,7 +162,9 @@ public sealed partial class StandInEngine : IAsyncDisposable
             var asked = path[2..end];
             if (Version.Parse(asked) < Version.Parse(style.OldestApi))
             {
-                await SayAsync(context, 400, $"client version {asked} is too old. Minimum supported API version is {style.OldestApi}, please upgrade your client to a newer version");
+                await SayAsync(context, 400,
+                    $"client version {asked} is too old. Minimum supported API version is {style.OldestApi}, " +
+                    "please upgrade your client to a newer version");
                 return;
             }
             path = path[end..];
@@ -180,11 +191,23 @@ public sealed partial class StandInEngine : IAsyncDisposable
                     ["MinAPIVersion"] = style.OldestApi,
                     ["Os"] = "linux",
                     ["Arch"] = "amd64",
-                    ["Components"] = new JsonArray((JsonNode)new JsonObject { ["Name"] = style.IsPodman ? "Podman Engine" : "Engine", ["Version"] = style.Version }),
+                    ["Components"] = new JsonArray((JsonNode)new JsonObject
+                    {
+                        ["Name"] = style.IsPodman ? "Podman Engine" : "Engine",
+                        ["Version"] = style.Version
+                    }),
                 });
                 break;
             case ("GET", "/info"):
-                await WriteAsync(context, new JsonObject { ["OSType"] = "linux", ["Architecture"] = style.IsPodman ? "amd64" : "x86_64", ["NCPU"] = 2, ["MemTotal"] = 1L << 32 });
+                await WriteAsync(
+                    context,
+                    new JsonObject
+                    {
+                        ["OSType"] = "linux",
+                        ["Architecture"] = style.IsPodman ? "amd64" : "x86_64",
+                        ["NCPU"] = 2,
+                        ["MemTotal"] = 1L << 32
+                    });
                 break;
             case ("GET", "/containers/json" or "/networks" or "/images/json"):
                 await WriteAsync(context, new JsonArray());
@@ -198,7 +221,8 @@ public sealed partial class StandInEngine : IAsyncDisposable
             case ("POST", _) when path.EndsWith("/push", StringComparison.Ordinal):
                 await PushAsync(context, ImageReference.Of(path["/images/".Length..^"/push".Length], $"{query["tag"]}"));
                 break;
-            case ("GET", _) when path.StartsWith("/images/", StringComparison.Ordinal) && path.EndsWith("/json", StringComparison.Ordinal):
+            case ("GET", _)
+                when path.StartsWith("/images/", StringComparison.Ordinal) && path.EndsWith("/json", StringComparison.Ordinal):
                 await InspectAsync(context, path["/images/".Length..^"/json".Length]);
                 break;
             default:
@@ -217,16 +241,33 @@ public sealed partial class StandInEngine : IAsyncDisposable
         }
         if (await registry.FindImageAsync(ImageReference.Parse(name)) is not { } found)
         {
-            await SayAsync(context, 404, style.HasContainerdStore ? $"failed to resolve reference \"{name}\": {name}: not found" : $"manifest for {name} not found: manifest unknown: manifest unknown");
+            await SayAsync(
+                context,
+                404,
+                style.HasContainerdStore
+                    ? $"failed to resolve reference \"{name}\": {name}: not found"
+                    : $"manifest for {name} not found: manifest unknown: manifest unknown");
             return;
         }
         var platform = found.Platforms[0];
         // podman knows what it pulled by the digest of a packing of its own, and says no other.
         var digest = style.IsPodman ? DigestOf(Encoding.UTF8.GetBytes(found.Digest)) : found.Digest;
-        images[name] = new HeldImage(style.HasContainerdStore ? found.Digest : platform.ConfigDigest, [name], [$"{repository}@{digest}"], platform.Platform, [], [], [], []);
+        images[name] = new HeldImage(
+            style.HasContainerdStore ? found.Digest : platform.ConfigDigest,
+            [name],
+            [$"{repository}@{digest}"],
+            platform.Platform,
+            [],
+            [],
+            [],
+            []);
         if (style.IsPodman) await LinesAsync(context, new JsonObject { ["stream"] = "Writing manifest to image destination\n" });
-        else await LinesAsync(context, new JsonObject { ["status"] = "Pulling from " + repository, ["id"] = tag }, new JsonObject { ["status"] = "Digest: " + found.Digest },
-            new JsonObject { ["status"] = "Status: Image is up to date for " + name });
+        else
+            await LinesAsync(
+                context,
+                new JsonObject { ["status"] = "Pulling from " + repository, ["id"] = tag },
+                new JsonObject { ["status"] = "Digest: " + found.Digest },
+                new JsonObject { ["status"] = "Status: Image is up to date for " + name });
     }
 
     private async Task BuildAsync(HttpContext context)
@@ -256,8 +297,12 @@ public sealed partial class StandInEngine : IAsyncDisposable
             return;
         }
         var image = Keep(query["t"].ToString() is { Length: > 0 } tag ? [tag] : [], labels, layer.ToArray(), Triggers);
-        await LinesAsync(context, new JsonObject { ["stream"] = step + "\n" }, new JsonObject { ["stream"] = (style.IsPodman ? "STEP 2/2: COPY file /file" : "Step 2/2 : COPY file /file") + "\n" },
-            new JsonObject { ["aux"] = new JsonObject { ["ID"] = image.Id } }, new JsonObject { ["stream"] = $"Successfully built {image.Id[7..19]}\n" });
+        await LinesAsync(
+            context,
+            new JsonObject { ["stream"] = step + "\n" },
+            new JsonObject { ["stream"] = (style.IsPodman ? "STEP 2/2: COPY file /file" : "Step 2/2 : COPY file /file") + "\n" },
+            new JsonObject { ["aux"] = new JsonObject { ["ID"] = image.Id } },
+            new JsonObject { ["stream"] = $"Successfully built {image.Id[7..19]}\n" });
     }
 
     // What is built on an image that is here, of nothing but labels, is that image with them.
@@ -281,7 +326,10 @@ public sealed partial class StandInEngine : IAsyncDisposable
     {
         var number = Interlocked.Increment(ref pushes);
         var vanishes = number <= VanishesInPushes;
-        var first = new JsonObject { ["status"] = $"The push refers to repository [{name.Repository}{(style.IsPodman ? ":" + name.Tag : "")}]" };
+        var first = new JsonObject
+        {
+            ["status"] = $"The push refers to repository [{name.Repository}{(style.IsPodman ? ":" + name.Tag : "")}]"
+        };
         if (PushError is { } error)
         {
             await LinesAsync(context, first, Error(error));
@@ -289,7 +337,13 @@ public sealed partial class StandInEngine : IAsyncDisposable
         }
         if (!images.TryGetValue(name.ToString(), out var image))
         {
-            await LinesAsync(context, first, Error(style.HasContainerdStore ? $"tag does not exist: {name}" : $"An image does not exist locally with the tag: {name.Repository}"));
+            await LinesAsync(
+                context,
+                first,
+                Error(
+                    style.HasContainerdStore
+                        ? $"tag does not exist: {name}"
+                        : $"An image does not exist locally with the tag: {name.Repository}"));
             return;
         }
         if (vanishes && !ArrivesAndVanishes)
@@ -304,7 +358,11 @@ public sealed partial class StandInEngine : IAsyncDisposable
         {
             lines.Add(new JsonObject { ["status"] = $"{name.Tag}: digest: {digest} size: {image.Manifest.Length}" });
             if (!style.HasContainerdStore && !style.IsPodman)
-                lines.Add(new JsonObject { ["progressDetail"] = new JsonObject(), ["aux"] = new JsonObject { ["Tag"] = name.Tag, ["Digest"] = digest, ["Size"] = image.Manifest.Length } });
+                lines.Add(new JsonObject
+                {
+                    ["progressDetail"] = new JsonObject(),
+                    ["aux"] = new JsonObject { ["Tag"] = name.Tag, ["Digest"] = digest, ["Size"] = image.Manifest.Length }
+                });
         }
         if (IsHasty)
         {
@@ -327,7 +385,8 @@ public sealed partial class StandInEngine : IAsyncDisposable
     private async Task InspectAsync(HttpContext context, string name)
     {
         name = Uri.UnescapeDataString(name);
-        if ((images.GetValueOrDefault(name) ?? images.Values.FirstOrDefault(one => one.Id == name || one.Digests.Contains(name))) is not { } image)
+        if ((images.GetValueOrDefault(name)
+            ?? images.Values.FirstOrDefault(one => one.Id == name || one.Digests.Contains(name))) is not { } image)
         {
             await SayAsync(context, 404, $"No such image: {name}");
             return;
@@ -340,7 +399,10 @@ public sealed partial class StandInEngine : IAsyncDisposable
             ["RepoDigests"] = new JsonArray([.. image.Digests.Select(digest => (JsonNode?)digest)]),
             ["Os"] = platform[0],
             ["Architecture"] = platform[1],
-            ["Config"] = new JsonObject { ["OnBuild"] = new JsonArray([.. image.Triggers.Select(trigger => (JsonNode?)trigger)]) },
+            ["Config"] = new JsonObject
+            {
+                ["OnBuild"] = new JsonArray([.. image.Triggers.Select(trigger => (JsonNode?)trigger)])
+            },
         });
     }
 
@@ -361,17 +423,30 @@ public sealed partial class StandInEngine : IAsyncDisposable
         {
             ["schemaVersion"] = 2,
             ["mediaType"] = isOld ? MediaTypes.DockerManifest : MediaTypes.OciManifest,
-            ["config"] = Descriptor(isOld ? "application/vnd.docker.container.image.v1+json" : "application/vnd.oci.image.config.v1+json", config),
-            ["layers"] = new JsonArray((JsonNode)Descriptor(isOld ? "application/vnd.docker.image.rootfs.diff.tar.gzip" : "application/vnd.oci.image.layer.v1.tar+gzip", layer)),
+            ["config"] = Descriptor(
+                isOld ? "application/vnd.docker.container.image.v1+json" : "application/vnd.oci.image.config.v1+json", config),
+            ["layers"] = new JsonArray((JsonNode)Descriptor(
+                isOld ? "application/vnd.docker.image.rootfs.diff.tar.gzip" : "application/vnd.oci.image.layer.v1.tar+gzip",
+                layer)),
         }.ToJsonString());
         var id = DigestOf(style.HasContainerdStore ? manifest : config);
-        var image = new HeldImage(id, tags, style.HasContainerdStore ? [.. tags.Select(tag => $"{ImageReference.Parse(tag).Repository}@{id}")] : [], "linux/amd64", config, layer, manifest, triggers) { Files = files };
+        var image = new HeldImage(
+            id,
+            tags,
+            style.HasContainerdStore ? [.. tags.Select(tag => $"{ImageReference.Parse(tag).Repository}@{id}")] : [],
+            "linux/amd64",
+            config,
+            layer,
+            manifest,
+            triggers)
+        { Files = files };
         foreach (var tag in tags) images[tag] = image;
         if (tags.Count == 0) images[id] = image;
         return image;
     }
 
-    private static JsonObject Descriptor(string mediaType, byte[] content) => new() { ["mediaType"] = mediaType, ["digest"] = DigestOf(content), ["size"] = content.Length };
+    private static JsonObject Descriptor(string mediaType, byte[] content) =>
+        new() { ["mediaType"] = mediaType, ["digest"] = DigestOf(content), ["size"] = content.Length };
 
     private static string DigestOf(byte[] content) => "sha256:" + Convert.ToHexStringLower(SHA256.HashData(content));
 
@@ -411,7 +486,15 @@ public sealed partial class StandInEngine : IAsyncDisposable
     [GeneratedRegex(@"\\(.)")]
     private static partial Regex Escaped();
 
-    private sealed record HeldImage(string Id, IReadOnlyList<string> Tags, IReadOnlyList<string> Digests, string Platform, byte[] Config, byte[] Layer, byte[] Manifest, IReadOnlyList<string> Triggers)
+    private sealed record HeldImage(
+        string Id,
+        IReadOnlyList<string> Tags,
+        IReadOnlyList<string> Digests,
+        string Platform,
+        byte[] Config,
+        byte[] Layer,
+        byte[] Manifest,
+        IReadOnlyList<string> Triggers)
     {
         public byte[] Files { get; init; } = [];
     }

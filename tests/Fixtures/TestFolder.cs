@@ -31,7 +31,8 @@ public sealed class TestFolder : IDisposable
     {
         if (!Directory.Exists(Path)) return;
         if (OperatingSystem.IsWindows())
-            foreach (var file in Directory.EnumerateFiles(Path, "*", SearchOption.AllDirectories)) File.SetAttributes(file, FileAttributes.Normal);
+            foreach (var file in Directory.EnumerateFiles(Path, "*", SearchOption.AllDirectories))
+                File.SetAttributes(file, FileAttributes.Normal);
         Directory.Delete(Path, recursive: true);
     }
 }

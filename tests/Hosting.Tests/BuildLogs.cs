@@ -41,8 +41,11 @@ public sealed class BuildLogs
         {
             if (!line.Contains("##teamcity", StringComparison.OrdinalIgnoreCase)) continue;
             Assert.That(ServiceMessage.TryParse(line, out var message), Is.True, line);
-            Assert.That(message!.Name, Is.AnyOf("message", "progressMessage", "buildProblem", "blockOpened", "blockClosed", "buildStatus"));
-            Assert.That(line.IndexOf("##teamcity[", 1, StringComparison.Ordinal), Is.EqualTo(-1), "a quoted bracket is always escaped");
+            Assert.That(
+                message!.Name,
+                Is.AnyOf("message", "progressMessage", "buildProblem", "blockOpened", "blockClosed", "buildStatus"));
+            Assert.That(
+                line.IndexOf("##teamcity[", 1, StringComparison.Ordinal), Is.EqualTo(-1), "a quoted bracket is always escaped");
         }
     }
 
@@ -87,7 +90,10 @@ public sealed class BuildLogs
         log.Progress("the short form has no place for it");
         log.Send(ServiceMessage.With("message", ("text", "of a suite"), ("timestamp", "2026-11-24T23:00:00.000+0000")));
 
-        var written = output.ToString().TrimEnd().Split('\n').Select(line => ServiceMessage.TryParse(line, out var message) ? message["timestamp"] : line);
+        var written = output.ToString()
+            .TrimEnd()
+            .Split('\n')
+            .Select(line => ServiceMessage.TryParse(line, out var message) ? message["timestamp"] : line);
         Assert.That(written, Is.EqualTo(new[] { "2026-11-25T04:35:09.040+0530", null, "2026-11-24T23:00:00.000+0000" }));
     }
 
@@ -105,6 +111,8 @@ public sealed class BuildLogs
             log.ProcessOutput("##teamcity[x]");
         }
 
-        Assert.That(output.ToString(), Does.Contain("deploy").And.Contain("  warning: slow").And.Contain("| ##teamcity[x]").And.Not.Contain("setParameter"));
+        Assert.That(
+            output.ToString(),
+            Does.Contain("deploy").And.Contain("  warning: slow").And.Contain("| ##teamcity[x]").And.Not.Contain("setParameter"));
     }
 }

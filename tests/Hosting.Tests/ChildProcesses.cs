@@ -6,8 +6,10 @@ namespace CiSteps.Hosting.Tests;
 
 public sealed class ChildProcesses
 {
-    private static Task<(int Exit, string Output, string Error)> ShellAsync(string script, IReadOnlyDictionary<string, string?>? environment = null, CancellationToken cancel = default) =>
-        ChildProcess.CaptureAsync(new("sh", ["-c", script], "/") { Environment = environment ?? new Dictionary<string, string?>() }, cancel);
+    private static Task<(int Exit, string Output, string Error)> ShellAsync(
+        string script, IReadOnlyDictionary<string, string?>? environment = null, CancellationToken cancel = default) =>
+        ChildProcess.CaptureAsync(
+            new("sh", ["-c", script], "/") { Environment = environment ?? new Dictionary<string, string?>() }, cancel);
 
     [Test]
     public async Task Both_streams_arrive_as_they_were_written_and_so_does_the_code()
@@ -21,7 +23,11 @@ public sealed class ChildProcesses
     public async Task Much_output_on_both_streams_at_once_blocks_nobody()
     {
         var lines = new ConcurrentDictionary<bool, int>();
-        var exit = await ChildProcess.RunAsync(new("sh", ["-c", "\"$0\" print error 20000 80 & \"$0\" print output 20000 80; wait", TestStep.ProgramPath], "/") { OnLine = (_, isError) => lines.AddOrUpdate(isError, 1, (_, count) => count + 1) });
+        var exit = await ChildProcess.RunAsync(new(
+            "sh",
+            ["-c", "\"$0\" print error 20000 80 & \"$0\" print output 20000 80; wait", TestStep.ProgramPath],
+            "/")
+        { OnLine = (_, isError) => lines.AddOrUpdate(isError, 1, (_, count) => count + 1) });
 
         Assert.That((exit, lines[false], lines[true]), Is.EqualTo((0, 20000, 20000)));
     }
@@ -30,7 +36,9 @@ public sealed class ChildProcesses
     public async Task A_line_without_an_end_comes_in_pieces()
     {
         var pieces = new List<int>();
-        await ChildProcess.RunAsync(new("sh", ["-c", "head -c 200000 /dev/zero | tr '\\0' x"], "/") { OnLine = (line, _) => pieces.Add(line.Length) });
+        await ChildProcess.RunAsync(new(
+            "sh", ["-c", "head -c 200000 /dev/zero | tr '\\0' x"], "/")
+        { OnLine = (line, _) => pieces.Add(line.Length) });
 
         using (Assert.EnterMultipleScope())
         {
@@ -44,16 +52,25 @@ public sealed class ChildProcesses
     {
         using var output = new StringWriter();
         var log = new BuildLog(output, forServer: true);
-        await ChildProcess.RunAsync(new("sh", ["-c", "head -c 65536 /dev/zero | tr '\\0' x; echo \"##teamcity[buildStop comment='x']\""], "/") { OnLine = (line, _) => log.ProcessOutput(line) });
+        await ChildProcess.RunAsync(new(
+            "sh",
+            ["-c", "head -c 65536 /dev/zero | tr '\\0' x; echo \"##teamcity[buildStop comment='x']\""],
+            "/")
+        { OnLine = (line, _) => log.ProcessOutput(line) });
 
-        Assert.That(output.ToString(), Does.Contain("##teamcity[message text='##teamcity|[buildStop").And.Not.Match(@"(?m)^\s*##teamcity\[buildStop"));
+        Assert.That(
+            output.ToString(),
+            Does.Contain("##teamcity[message text='##teamcity|[buildStop").And.Not.Match(@"(?m)^\s*##teamcity\[buildStop"));
     }
 
-    // Split in two writes, over two streams, behind a carriage return or another line end of Unicode, in a line without an end, twice in one line.
+    // Split in two writes, over two streams, behind a carriage return or another line end of Unicode, in a line without an end,
+    // twice in one line.
     [TestCase("printf '##team'; printf \"city[buildStop comment='x']\\n\"")]
     [TestCase("printf '##team'; printf \"city[buildStop comment='x']\\n\" >&2; printf \"city[buildStop comment='x']\\n\"")]
     [TestCase("printf \"working\\r##teamcity[buildStop comment='x']\\r\\n\"")]
-    [TestCase("printf \"a\\302\\205##teamcity[buildStop comment='x']\\nb\\342\\200\\250##teamcity[buildStop comment='x']\\342\\200\\251##teamcity[buildStop comment='x']\\n\"")]
+    [TestCase(
+        "printf \"a\\302\\205##teamcity[buildStop comment='x']\\nb\\342\\200\\250##teamcity[buildStop " +
+        "comment='x']\\342\\200\\251##teamcity[buildStop comment='x']\\n\"")]
     [TestCase("printf \"##teamcity[buildStop comment='x']\"")]
     [TestCase("head -c 65533 /dev/zero | tr '\\0' x; printf \"##teamcity[buildStop comment='x']\\n\"")]
     [TestCase("printf \"##teamcity[message text='a']##teamcity[buildStop comment='x']\\n\"")]
@@ -66,7 +83,9 @@ public sealed class ChildProcesses
 
         // However a reader breaks lines, none of them is an order.
         var lines = output.ToString().Split('\n', '\r', '\u0085', '\u2028', '\u2029', '\f', '\v', '\0');
-        var messages = lines.Where(line => Messages.ServiceMessage.TryParse(line, out _)).Select(line => Messages.ServiceMessage.TryParse(line, out var message) ? message!.Name : "");
+        var messages = lines
+            .Where(line => Messages.ServiceMessage.TryParse(line, out _))
+            .Select(line => Messages.ServiceMessage.TryParse(line, out var message) ? message!.Name : "");
         Assert.That(messages, Has.All.EqualTo("message"));
         Assert.That(output.ToString(), Does.Not.Match(@"##teamcity\[(?!message )"));
     }
@@ -77,7 +96,13 @@ public sealed class ChildProcesses
         using var folder = new TestFolder();
         using var stop = new CancellationTokenSource();
         var begun = new TaskCompletionSource();
-        var running = ChildProcess.RunAsync(new("sh", ["-c", "sh -c 'echo $$ > grandchild; echo begun; sleep 600; true' & sleep 600 & wait"], folder.Path) { OnLine = (_, _) => begun.TrySetResult() }, stop.Token);
+        var running = ChildProcess.RunAsync(
+            new(
+                "sh",
+                ["-c", "sh -c 'echo $$ > grandchild; echo begun; sleep 600; true' & sleep 600 & wait"],
+                folder.Path)
+            { OnLine = (_, _) => begun.TrySetResult() },
+            stop.Token);
         await begun.Task;
 
         await stop.CancelAsync();
@@ -94,7 +119,8 @@ public sealed class ChildProcesses
         var begun = new TaskCompletionSource();
         // The subshell in the middle ends at once, so that nobody's parent leads from the daemon to the child.
         const string script = "(setsid sh -c 'echo $$ > daemon; echo begun; while :; do sleep 600; done' &); wait; sleep 600";
-        var running = ChildProcess.RunAsync(new("sh", ["-c", script], folder.Path) { OnLine = (_, _) => begun.TrySetResult() }, stop.Token);
+        var running = ChildProcess.RunAsync(
+            new("sh", ["-c", script], folder.Path) { OnLine = (_, _) => begun.TrySetResult() }, stop.Token);
         await begun.Task;
 
         await stop.CancelAsync();
@@ -115,7 +141,13 @@ public sealed class ChildProcesses
         outer.Mark(start);
         using var child = System.Diagnostics.Process.Start(start)!;
         const string script = "(setsid sh -c 'echo $$ > daemon; echo begun; while :; do sleep 600; done' &); wait; sleep 600";
-        var inner = ChildProcess.RunAsync(new("sh", ["-c", script], folder.Path) { Environment = start.Environment.ToDictionary(), OnLine = (_, _) => begun.TrySetResult() }, stop.Token);
+        var inner = ChildProcess.RunAsync(
+            new("sh", ["-c", script], folder.Path)
+            {
+                Environment = start.Environment.ToDictionary(),
+                OnLine = (_, _) => begun.TrySetResult()
+            },
+            stop.Token);
         await begun.Task;
 
         outer.End(child);
@@ -141,7 +173,8 @@ public sealed class ChildProcesses
     [Test]
     public async Task Variables_are_set_and_removed()
     {
-        var (_, output, _) = await ShellAsync("echo \"$A-${HOME-none}\"", new Dictionary<string, string?> { ["A"] = "b c", ["HOME"] = null });
+        var (_, output, _) = await ShellAsync(
+            "echo \"$A-${HOME-none}\"", new Dictionary<string, string?> { ["A"] = "b c", ["HOME"] = null });
 
         Assert.That(output, Is.EqualTo("b c-none\n"));
     }
@@ -151,17 +184,26 @@ public sealed class ChildProcesses
     {
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(() => ChildProcess.CaptureAsync(new("no-such-program", [], "/")), Throws.TypeOf<UsageException>().With.Message.Contains("\"no-such-program\" in /"));
-            Assert.That(() => ChildProcess.CaptureAsync(new("sh", [], "/no/such/folder")), Throws.TypeOf<UsageException>().With.Message.Contains("/no/such/folder"));
+            Assert.That(
+                () => ChildProcess.CaptureAsync(new("no-such-program", [], "/")),
+                Throws.TypeOf<UsageException>().With.Message.Contains("\"no-such-program\" in /"));
+            Assert.That(
+                () => ChildProcess.CaptureAsync(new("sh", [], "/no/such/folder")),
+                Throws.TypeOf<UsageException>().With.Message.Contains("/no/such/folder"));
         }
     }
 
     [Test]
     public void A_failing_reader_ends_the_child_and_is_the_failure()
     {
-        var running = ChildProcess.RunAsync(new("sh", ["-c", "while echo line; do :; done"], "/") { OnLine = (_, _) => throw new InvalidOperationException("full") });
+        var running = ChildProcess.RunAsync(new("sh", ["-c", "while echo line; do :; done"], "/")
+        {
+            OnLine = (_, _) => throw new InvalidOperationException("full")
+        });
 
-        Assert.That(async () => await running.WaitAsync(TimeSpan.FromSeconds(20)), Throws.InvalidOperationException.With.Message.EqualTo("full"));
+        Assert.That(
+            async () => await running.WaitAsync(TimeSpan.FromSeconds(20)),
+            Throws.InvalidOperationException.With.Message.EqualTo("full"));
     }
 
     private static bool IsGone(int id)
@@ -180,7 +222,10 @@ public sealed class ChildProcesses
             InheritsEnvironment = false,
         });
 
-        Assert.That(output.Split('\n').Where(line => line.Length > 0 && !line.StartsWith("CISTEPS_PROCESS_TREE=", StringComparison.Ordinal)),
+        Assert.That(
+            output
+                .Split('\n')
+                .Where(line => line.Length > 0 && !line.StartsWith("CISTEPS_PROCESS_TREE=", StringComparison.Ordinal)),
             Is.EquivalentTo(new[] { "PATH=/usr/bin:/bin", "OWN=1" }));
     }
 
@@ -198,7 +243,8 @@ public sealed class ChildProcesses
 
     [Test]
     public void Are_ended_when_they_write_more_than_they_may() =>
-        Assert.That(() => ChildProcess.CaptureAsync(new("sh", ["-c", "while echo line; do :; done"], "/") { OutputLimit = 100_000 }),
+        Assert.That(
+            () => ChildProcess.CaptureAsync(new("sh", ["-c", "while echo line; do :; done"], "/") { OutputLimit = 100_000 }),
             Throws.TypeOf<ChildLimitException>().With.Message.EqualTo("wrote more than 100000 characters"));
 
     [Test]
@@ -234,7 +280,8 @@ public sealed class ChildProcesses
     public async Task Are_found_by_the_search_path_that_they_get()
     {
         using var folder = new TestFolder();
-        File.SetUnixFileMode(folder.Write("bin/tool", "#!/bin/sh\necho found\n"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        File.SetUnixFileMode(
+            folder.Write("bin/tool", "#!/bin/sh\necho found\n"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
         folder.Write("first/tool", "not a program");
         var environment = new Dictionary<string, string?> { ["PATH"] = "first:bin:/usr/bin:/bin" };
 
@@ -254,20 +301,27 @@ public sealed class ChildProcesses
     {
         var environment = new Dictionary<string, string>
         {
-            ["HOME"] = "/root", ["CISTEPS_SIGNING_KEY"] = "secret", ["TEAMCITY_VERSION"] = "2025", ["TEAMCITY_BUILD_PROPERTIES_FILE"] = "/x", ["TEAMCITY_OTHER"] = "1",
+            ["HOME"] = "/root",
+            ["CISTEPS_SIGNING_KEY"] = "secret",
+            ["TEAMCITY_VERSION"] = "2025",
+            ["TEAMCITY_BUILD_PROPERTIES_FILE"] = "/x",
+            ["TEAMCITY_OTHER"] = "1",
         };
         using (Assert.EnterMultipleScope())
         {
             Assert.That(ChildEnvironment.Whole(environment).Keys, Is.EquivalentTo(new[] { "HOME", "TEAMCITY_OTHER" }));
             Assert.That(ChildEnvironment.Removals(environment), Is.EquivalentTo(new Dictionary<string, string?>
             {
-                ["CISTEPS_SIGNING_KEY"] = null, ["TEAMCITY_VERSION"] = null, ["TEAMCITY_BUILD_PROPERTIES_FILE"] = null,
+                ["CISTEPS_SIGNING_KEY"] = null,
+                ["TEAMCITY_VERSION"] = null,
+                ["TEAMCITY_BUILD_PROPERTIES_FILE"] = null,
             }));
         }
     }
 
     // In words of this product, not of the runtime: what it is, and what to do.
-    [TestCase("#!/nowhere/python3 -u\necho", true, "its first line names the interpreter \"/nowhere/python3\", which is not there")]
+    [TestCase(
+        "#!/nowhere/python3 -u\necho", true, "its first line names the interpreter \"/nowhere/python3\", which is not there")]
     [TestCase("#!/bin/sh\r\necho\r\n", true, "its first line names the interpreter \"/bin/sh\\r\", which is not there")]
     [TestCase("#!/bin/sh\necho", false, "is not executable; make it so (chmod +x, for git: git update-index --chmod=+x)")]
     [TestCase("MZ", true, "it is neither a program for this machine nor a script whose first line names its interpreter (#!)")]

@@ -10,7 +10,8 @@ public sealed class Html_with_values
     // What ends a text, an attribute, a tag or a comment, what begins one, and what is half a letter or none.
     private static readonly string[] Pieces =
     [
-        "<", ">", "\"", "'", "`", "&", "=", "/", " ", "\t", "\n", "\r", "\0", "\x1b", "\x7f", "\u0085", "\u2028", "\ufffe", "\ud83d", "\ude00", "\ud83d\ude00",
+        "<", ">", "\"", "'", "`", "&", "=", "/", " ", "\t", "\n", "\r", "\0", "\x1b", "\x7f", "\u0085", "\u2028", "\ufffe",
+        "\ud83d", "\ude00", "\ud83d\ude00",
         "<script>", "</title>", "-->", "<!--", "]]>", "&lt;", "&#60;", "&quot", "javascript:", "data:", "on", "é", "x",
     ];
 
@@ -35,7 +36,9 @@ public sealed class Html_with_values
             var html = Html.Of($"""<p title="{text}" id='{text}'>{text}</p>""").ToString();
             var parts = html.Split('"', '\'', '<', '>');
             Assert.That(parts, Has.Length.EqualTo(9), () => $"the markup has other parts: {html}");
-            Assert.That(new[] { parts[0], parts[1], parts[3], parts[5], parts[7], parts[8] }, Is.EqualTo(new[] { "", "p title=", " id=", "", "/p", "" }));
+            Assert.That(
+                new[] { parts[0], parts[1], parts[3], parts[5], parts[7], parts[8] },
+                Is.EqualTo(new[] { "", "p title=", " id=", "", "/p", "" }));
             foreach (var value in new[] { parts[2], parts[4], parts[6] })
             {
                 Assert.That(WebUtility.HtmlDecode(value), Is.EqualTo(Shown(text)), () => html);
@@ -53,7 +56,9 @@ public sealed class Html_with_values
             var html = Html.Of($"""<a href="{text}">x</a>""").ToString();
             var address = WebUtility.HtmlDecode(html.Split('"')[1]);
             // As a browser reads it: without what it drops, up to the first colon that can end a scheme.
-            var read = string.Concat(address.Where(letter => letter is not ('\t' or '\n' or '\r'))).TrimStart([.. Enumerable.Range(0, 33).Select(code => (char)code)]);
+            var read = string
+                .Concat(address.Where(letter => letter is not ('\t' or '\n' or '\r')))
+                .TrimStart([.. Enumerable.Range(0, 33).Select(code => (char)code)]);
             var scheme = read.TakeWhile(letter => char.IsAsciiLetterOrDigit(letter) || letter is '+' or '-' or '.').Count();
             if (scheme > 0 && scheme < read.Length && read[scheme] == ':')
                 Assert.That(read[..scheme].ToLowerInvariant(), Is.AnyOf("http", "https", "mailto", "about"), () => html);
@@ -94,7 +99,9 @@ public sealed class Html_with_values
         yield return Case("a page in a page", () => Html.Of($"""<iframe srcdoc="{text}"></iframe>"""));
         yield return Case("a scheme that goes on", () => Html.Of($"""<a href="java{text}">x</a>"""));
         yield return Case("a script's address", () => Html.Of($"""<a href="javascript:/{text}">x</a>"""));
-        yield return Case("where a page goes by itself", () => Html.Of($"""<meta http-equiv="refresh" content="0;url={text}">"""));
+        yield return Case(
+            "where a page goes by itself",
+            () => Html.Of($"""<meta http-equiv="refresh" content="0;url={text}">"""));
         yield return Case("HTML in an attribute", () => Html.Of($"""<p title="{Html.Raw("<b>x</b>")}">x</p>"""));
         yield return Case("a tag without its end", () => Html.Of($"<p"));
         yield return Case("an attribute without its end", () => Html.Of($"""<p title="{text}"""));
@@ -103,7 +110,8 @@ public sealed class Html_with_values
     }
 
     [TestCaseSource(nameof(Misplaced))]
-    public void Are_refused_where_nothing_makes_them_safe(Action write) => Assert.That(() => write(), Throws.InvalidOperationException);
+    public void Are_refused_where_nothing_makes_them_safe(Action write) =>
+        Assert.That(() => write(), Throws.InvalidOperationException);
 
     [Test]
     public void Are_texts_numbers_and_html()
@@ -127,7 +135,8 @@ public sealed class What_is_shown_to_people
     public void Counts_in_words(int count, string text) => Assert.That(Count.Of(count, "pod"), Is.EqualTo(text));
 
     [Test]
-    public void Counts_in_words_that_have_a_plural_of_their_own() => Assert.That(Count.Of(2, "entry", "entries"), Is.EqualTo("2 entries"));
+    public void Counts_in_words_that_have_a_plural_of_their_own() =>
+        Assert.That(Count.Of(2, "entry", "entries"), Is.EqualTo("2 entries"));
 
     [TestCase(0.4, ExpectedResult = "0s")]
     [TestCase(-5, ExpectedResult = "0s")]
@@ -135,8 +144,10 @@ public sealed class What_is_shown_to_people
     public string Counts_time_up_in_whole_seconds(double seconds) => Options.Durations.ShowWhole(TimeSpan.FromSeconds(seconds));
 
     [Test]
-    public void Stands_in_columns() => Assert.That(Table.Lines([["step", "time", "text"], ["a", "12s", "two\nlines"], ["longer", "1m 2s", ""]], gap: 2, numbers: 1),
-        Is.EqualTo(new[] { "step     time  text", "a         12s  two lines", "longer  1m 2s" }));
+    public void Stands_in_columns() =>
+        Assert.That(
+            Table.Lines([["step", "time", "text"], ["a", "12s", "two\nlines"], ["longer", "1m 2s", ""]], gap: 2, numbers: 1),
+            Is.EqualTo(new[] { "step     time  text", "a         12s  two lines", "longer  1m 2s" }));
 
     [Test]
     public void Is_an_empty_table_of_no_rows() => Assert.That(Table.Lines([]), Is.Empty);
@@ -151,8 +162,10 @@ public sealed class What_is_shown_to_people
         terminal.Show("three");
         terminal.Write("name ", "done", Ink.Green);
         terminal.Wipe();
-        Assert.That(output.ToString(), Is.EqualTo("\e[?7l\e[90m   0.0s one  [2Jtwo\e[0m\e[?7h\r\e[K\e[?7l\e[90m   1.5s three\e[0m\e[?7h\r\e[K"
-            + "\e[90m   1.5s\e[0m name \e[32mdone\e[0m\n"));
+        Assert.That(
+            output.ToString(),
+            Is.EqualTo("\e[?7l\e[90m   0.0s one  [2Jtwo\e[0m\e[?7h\r\e[K\e[?7l\e[90m   1.5s three\e[0m\e[?7h\r\e[K"
+                + "\e[90m   1.5s\e[0m name \e[32mdone\e[0m\n"));
     }
 
     [Test]

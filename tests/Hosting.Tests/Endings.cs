@@ -5,7 +5,8 @@ namespace CiSteps.Hosting.Tests;
 
 public sealed class Endings
 {
-    private static async Task<(int Exit, TestStep Step)> RunAsync(Func<StepContext, CancellationToken, Task<Outcome>> body, bool server = false, CancellationToken stop = default)
+    private static async Task<(int Exit, TestStep Step)> RunAsync(
+        Func<StepContext, CancellationToken, Task<Outcome>> body, bool server = false, CancellationToken stop = default)
     {
         using var folder = new TestFolder();
         var step = new TestStep();
@@ -21,15 +22,23 @@ public sealed class Endings
             var (exit, step) = await RunAsync(body, server: true);
             Assert.That(exit, Is.EqualTo(code));
             Assert.That(step.Output, Does.Contain(says));
-            Assert.That(step.Output.Split("##teamcity[buildProblem ").Length - 1, Is.EqualTo(code == 0 ? 0 : 1), "one problem per failure");
+            Assert.That(
+                step.Output.Split("##teamcity[buildProblem ").Length - 1,
+                Is.EqualTo(code == 0 ? 0 : 1),
+                "one problem per failure");
         }
 
         using (Assert.EnterMultipleScope())
         {
-            await Expect((_, _) => Task.FromResult(Outcome.Done("all is well").With("image", "x")), ExitCode.Done, "##teamcity[setParameter name='image' value='x' timestamp='");
-            await Expect((_, _) => Task.FromResult(Outcome.Refused("conflict", "no")), ExitCode.Refused, "identity='test-step.conflict'");
+            await Expect((_, _) => Task.FromResult(Outcome.Done("all is well").With("image", "x")), ExitCode.Done,
+                "##teamcity[setParameter name='image' value='x' timestamp='");
+            await Expect(
+                (_, _) => Task.FromResult(Outcome.Refused("conflict", "no")), ExitCode.Refused, "identity='test-step.conflict'");
             await Expect((_, _) => throw new UsageException("bad \"x\""), ExitCode.Usage, "identity='test-step.usage'");
-            await Expect((_, _) => throw new UnavailableException("registry", "silent"), ExitCode.Unavailable, "identity='test-step.registry'");
+            await Expect(
+                (_, _) => throw new UnavailableException("registry", "silent"),
+                ExitCode.Unavailable,
+                "identity='test-step.registry'");
             await Expect((_, _) => throw new InvalidOperationException("oops"), ExitCode.Bug, "identity='test-step.bug'");
             await Expect((_, _) =>
                 throw new UnauthorizedAccessException("Access to '/home/nobody' is denied."),
@@ -42,7 +51,8 @@ public sealed class Endings
             await Expect((_, _) =>
                 throw new DirectoryNotFoundException("no part of '/elsewhere/x'"), ExitCode.Bug, "identity='test-step.bug'");
             // An HTTP time-out looks like a cancellation and is none.
-            await Expect((_, _) => throw new TaskCanceledException("HttpClient.Timeout"), ExitCode.Bug, "identity='test-step.bug'");
+            await Expect(
+                (_, _) => throw new TaskCanceledException("HttpClient.Timeout"), ExitCode.Bug, "identity='test-step.bug'");
         }
     }
 
@@ -51,7 +61,8 @@ public sealed class Endings
     {
         var (_, step) = await RunAsync((_, _) => throw new InvalidOperationException("oops"));
 
-        Assert.That(step.Error, Does.Contain("System.InvalidOperationException: oops").And.Contain(nameof(A_bug_shows_its_whole_trace)));
+        Assert.That(
+            step.Error, Does.Contain("System.InvalidOperationException: oops").And.Contain(nameof(A_bug_shows_its_whole_trace)));
     }
 
     private static async Task<(int Exit, string Output)> StopAsync(TestFolder folder, TimeProvider time,
@@ -125,7 +136,9 @@ public sealed class Endings
         var first = await process.StandardOutput.ReadLineAsync();
         Assert.That(first, Does.Contain("waiting"));
 
-        using (var kill = Process.Start("kill", [$"-{signal}", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)])) await kill.WaitForExitAsync();
+        using (var kill = Process.Start(
+            "kill", [$"-{signal}", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]))
+            await kill.WaitForExitAsync();
         var rest = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
 
@@ -148,8 +161,10 @@ public sealed class Endings
         Assert.That(await process.StandardOutput.ReadLineAsync(), Does.Contain("waiting"));
         var said = process.StandardError.ReadToEndAsync();
 
-        using (var kill = Process.Start("/bin/sh", ["-c", $"kill -{first} $0; sleep 0.03; kill -{second} $0; sleep 0.03; kill -{second} $0",
-            process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)])) await kill.WaitForExitAsync();
+        using (var kill = Process.Start(
+            "/bin/sh",
+            ["-c", $"kill -{first} $0; sleep 0.03; kill -{second} $0; sleep 0.03; kill -{second} $0",
+                process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)])) await kill.WaitForExitAsync();
         var rest = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
 
@@ -170,7 +185,9 @@ public sealed class Endings
         using var process = Process.Start(new ProcessStartInfo("/bin/sh",
             ["-c", "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" --do done", TestStep.ProgramPath])
         {
-            WorkingDirectory = folder.Path, RedirectStandardOutput = true, RedirectStandardError = true,
+            WorkingDirectory = folder.Path,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
         })!;
         var said = process.StandardError.ReadToEndAsync();
         var output = await process.StandardOutput.ReadToEndAsync() + await said;

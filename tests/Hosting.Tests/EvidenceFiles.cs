@@ -22,12 +22,20 @@ public sealed class EvidenceFiles
 
     private string Statement => folder.Of(".ci-steps/evidence/test-step/statement.json");
 
-    private Task<int> WriteAsync(Outcome? outcome = null, RunIdentity? run = null, params string[] more) => step.RunAsync(context =>
-    {
-        context.Run = run ?? TestStep.Run;
-        return outcome ?? Outcome.Done("tested").HandingOver(new UnitTestHandOver("base", [new("api", true, "main.txt changed", 3, 0, 1, 0)]), HandOverJson.Default.UnitTestHandOver)
-            .Attesting(PredicateTypes.TestResult, new JsonObject { ["result"] = "PASSED" }, Subject.Image("r/api", "sha256:" + new string('b', 64)));
-    }, ["--work-tree", folder.Path, .. more]);
+    private Task<int> WriteAsync(Outcome? outcome = null, RunIdentity? run = null, params string[] more) =>
+        step.RunAsync(context =>
+        {
+            context.Run = run ?? TestStep.Run;
+            return outcome
+                ?? Outcome.Done("tested")
+                    .HandingOver(
+                        new UnitTestHandOver("base", [new("api", true, "main.txt changed", 3, 0, 1, 0)]),
+                        HandOverJson.Default.UnitTestHandOver)
+                    .Attesting(
+                        PredicateTypes.TestResult,
+                        new JsonObject { ["result"] = "PASSED" },
+                        Subject.Image("r/api", "sha256:" + new string('b', 64)));
+        }, ["--work-tree", folder.Path, .. more]);
 
     private async Task<(StepEvidence? Evidence, string Why)> ReadAsync(RunIdentity? run = null, bool done = true)
     {
@@ -41,7 +49,11 @@ public sealed class EvidenceFiles
         {
             context.Run = run ?? TestStep.Run;
             string why;
-            read = (done ? context.Evidence.TryReadDone("test-step", out var evidence, out why) : context.Evidence.TryRead("test-step", out evidence, out why)) ? (evidence, why) : (null, why);
+            read = (done
+                ? context.Evidence.TryReadDone("test-step", out var evidence, out why)
+                : context.Evidence.TryRead("test-step", out evidence, out why))
+                ? (evidence, why)
+                : (null, why);
             // Without a run nothing is written, so that what was read stays as it is.
             context.Run = null;
             return Outcome.Done("read");
@@ -104,7 +116,11 @@ public sealed class EvidenceFiles
             Assert.That(evidence!.Run, Is.EqualTo(TestStep.Run));
             Assert.That((evidence.Exit, evidence.Reason, evidence.Text), Is.EqualTo((ExitCode.Done, "done", "tested")));
             Assert.That(evidence.PredicateType, Is.EqualTo(PredicateTypes.TestResult));
-            Assert.That(evidence.Subjects, Does.Contain(new Subject("git+" + TestStep.Run.Repository, "gitCommit", TestStep.Run.Commit)).And.Contain(new Subject("r/api", "sha256", new string('b', 64))));
+            Assert.That(
+                evidence.Subjects,
+                Does
+                    .Contain(new Subject("git+" + TestStep.Run.Repository, "gitCommit", TestStep.Run.Commit)).And
+                    .Contain(new Subject("r/api", "sha256", new string('b', 64))));
             Assert.That(evidence.HandOverAs(HandOverJson.Default.UnitTestHandOver)!.Components.Single().Passed, Is.EqualTo(3));
             Assert.That(() => evidence.HandOverAs(HandOverJson.Default.ImageBuildHandOver),
                 Throws.TypeOf<UsageException>().With.Message.Contains("images"), "what is missing is not empty");
@@ -121,7 +137,8 @@ public sealed class EvidenceFiles
         var (otherBuild, why) = await ReadAsync(TestStep.Run with { BuildNumber = "8" });
         var (otherCommit, _) = await ReadAsync(TestStep.Run with { Commit = new string('c', 40) });
         var (otherBranch, whyBranch) = await ReadAsync(TestStep.Run with { Branch = "ci/y" });
-        var (otherRepository, whyRepository) = await ReadAsync(TestStep.Run with { Repository = "https://example.org/other.git" });
+        var (otherRepository, whyRepository) = await ReadAsync(
+            TestStep.Run with { Repository = "https://example.org/other.git" });
 
         using (Assert.EnterMultipleScope())
         {
@@ -229,7 +246,8 @@ public sealed class EvidenceFiles
             context.Run = TestStep.Run;
             earlier = context.Evidence.TryRead("test-step", out var evidence, out var why) ? evidence.Text : why;
             return Task.FromResult(Outcome.Done("tested"));
-        }) with { Keeps = ["told.json"] }, default, "--work-tree", folder.Path);
+        }) with
+        { Keeps = ["told.json"] }, default, "--work-tree", folder.Path);
 
         Assert.That(earlier, Is.EqualTo("1 of 2 failed"), "the step itself still knows what its run before stated");
         Assert.That(Directory.GetFileSystemEntries(folder.Of(".ci-steps/evidence/test-step")).Select(Path.GetFileName),
@@ -269,7 +287,8 @@ public sealed class EvidenceFiles
         step.Environment["CISTEPS_VERIFICATION_KEY"] = key.ExportSubjectPublicKeyInfoPem();
         var bySigner = (await ReadAsync()).Evidence!.IsSigned;
         var envelope = File.ReadAllText(folder.Of(".ci-steps/evidence/test-step/statement.dsse.json"));
-        File.WriteAllText(Statement, File.ReadAllText(Statement).Replace("\"passed\": 3", "\"passed\": 4", StringComparison.Ordinal));
+        File.WriteAllText(
+            Statement, File.ReadAllText(Statement).Replace("\"passed\": 3", "\"passed\": 4", StringComparison.Ordinal));
         var forged = (await ReadAsync()).Evidence;
 
         using (Assert.EnterMultipleScope())
@@ -363,7 +382,8 @@ public sealed class EvidenceFiles
         }, "--work-tree", folder.Path);
 
         Assert.That(exit, Is.EqualTo(ended), step.Output);
-        Assert.That(step.Output, Does.Contain("could not be written").And.Contain(reached == ExitCode.Done ? "it is done" : "is no"));
+        Assert.That(
+            step.Output, Does.Contain("could not be written").And.Contain(reached == ExitCode.Done ? "it is done" : "is no"));
     }
 
     [Test]
@@ -440,7 +460,8 @@ public sealed class EvidenceFiles
         {
             context.Run = TestStep.Run;
             return Task.FromResult(Outcome.Done("it is done"));
-        }) with { Keeps = ["told.json"] }, default, "--work-tree", folder.Path);
+        }) with
+        { Keeps = ["told.json"] }, default, "--work-tree", folder.Path);
 
         Assert.That(exit, Is.EqualTo(ExitCode.Done), step.Output);
         Assert.That(Directory.GetFileSystemEntries(elsewhere.Path).Select(Path.GetFileName), Is.EqualTo(new[] { "kept.txt" }));
@@ -449,7 +470,8 @@ public sealed class EvidenceFiles
     }
 
     [Test]
-    public async Task What_stands_in_a_files_place_is_refused_by_name([Values("statement.json", "statement.dsse.json")] string name,
+    public async Task What_stands_in_a_files_place_is_refused_by_name(
+        [Values("statement.json", "statement.dsse.json")] string name,
         [Values("/dev/zero", "folder", "nothing", "empty")] string what)
     {
         if (OperatingSystem.IsWindows()) Assert.Pass("there are no devices there");

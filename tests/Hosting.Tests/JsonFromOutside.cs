@@ -29,9 +29,14 @@ public sealed class JsonFromOutside
     [TestCase("{\"a\":{\"b\":1,\"c\":2,\"b\":3}}", JsonFault.Duplicate, "a.b", "a.b stands there twice")]
     [TestCase("{\"b\":1,\"\\u0062\":3}", JsonFault.Duplicate, "b", "b stands there twice")]
     [TestCase("{\"a\":[\"\\ud800\"]}", JsonFault.BrokenText, "a[0]", "a[0] has a text with a character that no text can have")]
-    [TestCase("{\"a\":[\"\\uDC00\\uD800\"]}", JsonFault.BrokenText, "a[0]", "a[0] has a text with a character that no text can have")]
+    [TestCase(
+        "{\"a\":[\"\\uDC00\\uD800\"]}", JsonFault.BrokenText, "a[0]", "a[0] has a text with a character that no text can have")]
     [TestCase("{\"\\ud800\":1}", JsonFault.BrokenText, "", "it has a text with a character that no text can have")]
-    [TestCase("[[[[[[[[[1]]]]]]]]]", JsonFault.TooDeep, "[0][0][0][0][0][0][0][0]", "[0][0][0][0][0][0][0][0] is nested deeper than 8 levels")]
+    [TestCase(
+        "[[[[[[[[[1]]]]]]]]]",
+        JsonFault.TooDeep,
+        "[0][0][0][0][0][0][0][0]",
+        "[0][0][0][0][0][0][0][0] is nested deeper than 8 levels")]
     [TestCase("[1]", JsonFault.WrongType, "", "it is not a JSON object")]
     [TestCase("null", JsonFault.WrongType, "", "it is not a JSON object")]
     public void Is_refused_with_what_and_where(string text, JsonFault fault, string path, string what)
@@ -48,7 +53,8 @@ public sealed class JsonFromOutside
     {
         var error = Assert.Throws<OutsideJsonException>(() => OutsideJson.ReadObject(Encoding.Latin1.GetBytes(latin), "x"));
 
-        Assert.That((error.Fault is JsonFault.BrokenText or JsonFault.Malformed, error.Path), Is.EqualTo((true, path)), error.Message);
+        Assert.That(
+            (error.Fault is JsonFault.BrokenText or JsonFault.Malformed, error.Path), Is.EqualTo((true, path)), error.Message);
     }
 
     [Test]
@@ -57,8 +63,13 @@ public sealed class JsonFromOutside
         var text = $"{{\"a\":\"{new string('x', 5000)}\"}}";
         using var stream = new MemoryStream(Encoding.UTF8.GetBytes(text));
 
-        Assert.That(Assert.Throws<OutsideJsonException>(() => OutsideJson.Read(text, "x", Small)).What, Is.EqualTo("it is larger than 4096 bytes"));
-        Assert.That((await Assert.ThrowsAsync<OutsideJsonException>(() => OutsideJson.ReadObjectAsync(stream, "x", Small, default)))!.Fault, Is.EqualTo(JsonFault.TooLarge));
+        Assert.That(
+            Assert.Throws<OutsideJsonException>(() => OutsideJson.Read(text, "x", Small)).What,
+            Is.EqualTo("it is larger than 4096 bytes"));
+        Assert.That(
+            (await Assert.ThrowsAsync<OutsideJsonException>(
+                () => OutsideJson.ReadObjectAsync(stream, "x", Small, default)))!.Fault,
+            Is.EqualTo(JsonFault.TooLarge));
     }
 
     [Test]
@@ -69,21 +80,30 @@ public sealed class JsonFromOutside
         using var document = OutsideJson.ReadDocument(bytes, "x");
         var read = new[]
         {
-            OutsideJson.ReadObject(Sound, "x"), OutsideJson.ReadObject(bytes, "x"), await OutsideJson.ReadObjectAsync(stream, "x", JsonLimits.Standard, default),
-            OutsideJson.ReadObject(bytes, "x", JsonLimits.Standard with { AllowsDuplicates = true }), JsonObject.Create(document.RootElement)!,
+            OutsideJson.ReadObject(Sound, "x"), OutsideJson.ReadObject(bytes, "x"),
+            await OutsideJson.ReadObjectAsync(stream, "x", JsonLimits.Standard, default),
+            OutsideJson.ReadObject(bytes, "x", JsonLimits.Standard with { AllowsDuplicates = true }),
+            JsonObject.Create(document.RootElement)!,
         };
 
         Assert.That(read.Select(one => JsonNode.DeepEquals(one, read[0])), Is.All.True);
-        Assert.That(read[0].Objects("components").Select(one => one.Text("name")), Is.EqualTo(new[] { "a", "b", "cé\u00e9\ud83d\ude00" }));
+        Assert.That(
+            read[0].Objects("components").Select(one => one.Text("name")),
+            Is.EqualTo(new[] { "a", "b", "cé\u00e9\ud83d\ude00" }));
     }
 
     [Test]
     public void May_name_things_twice_and_in_any_case_where_its_owner_reads_it_so()
     {
-        var read = OutsideJson.ReadObject("""{"auths":{"a":1},"Auths":{"b":2}}""", "x", JsonLimits.Standard with { AllowsDuplicates = true, IgnoresCase = true });
+        var read = OutsideJson.ReadObject(
+            """{"auths":{"a":1},"Auths":{"b":2}}""",
+            "x",
+            JsonLimits.Standard with { AllowsDuplicates = true, IgnoresCase = true });
 
         Assert.That(read.Number("AUTHS", "B"), Is.EqualTo(2));
-        Assert.That(Assert.Throws<OutsideJsonException>(() => OutsideJson.Read("""{"auths":1,"Auths":2}""", "x", JsonLimits.Standard with { IgnoresCase = true })).Path,
+        Assert.That(
+            Assert.Throws<OutsideJsonException>(
+                () => OutsideJson.Read("""{"auths":1,"Auths":2}""", "x", JsonLimits.Standard with { IgnoresCase = true })).Path,
             Is.EqualTo("Auths"));
     }
 
@@ -103,10 +123,13 @@ public sealed class JsonFromOutside
             Says(() => json.Flag("name"), "\"x.json\": name is a text, not true or false");
             Says(() => _ = json.Texts("components").ToList(), "\"x.json\": components[0] is an object, not a text");
             Says(() => _ = json.Objects("depth", "x").ToList(), "\"x.json\": depth.x[0] is a list, not an object");
-            Assert.That((json.Text("none"), components[2].Text("none"), json.Text("none", "more"), components[2].Flag("flag")), Is.EqualTo(((string?)null, (string?)null, (string?)null, true)));
+            Assert.That(
+                (json.Text("none"), components[2].Text("none"), json.Text("none", "more"), components[2].Flag("flag")),
+                Is.EqualTo(((string?)null, (string?)null, (string?)null, true)));
         });
 
-        static void Says(Action read, string message) => Assert.That(Assert.Throws<OutsideJsonException>(read)!.Message, Is.EqualTo(message));
+        static void Says(Action read, string message) =>
+            Assert.That(Assert.Throws<OutsideJsonException>(read)!.Message, Is.EqualTo(message));
     }
 
     [Test]

@@ -29,13 +29,16 @@ public sealed class Globs
     [TestCase("[id]/x", "[id]/x", true)]
     [TestCase("A", "a", false)]
     [TestCase("ä/*", "ä/ß", true)]
-    public void Match(string glob, string path, bool matches) => Assert.That(PathGlobs.Parse([glob]).Matches(path), Is.EqualTo(matches));
+    public void Match(string glob, string path, bool matches) =>
+        Assert.That(PathGlobs.Parse([glob]).Matches(path), Is.EqualTo(matches));
 
     [Test]
     public void Let_the_last_one_that_matches_decide()
     {
         var globs = PathGlobs.Parse(["a/**", "!a/docs/**", "a/docs/keep.md"]);
-        Assert.That(new[] { "a/x", "a/docs/y", "a/docs/keep.md", "b" }.Select(globs.Matches), Is.EqualTo(new[] { true, false, true, false }));
+        Assert.That(
+            new[] { "a/x", "a/docs/y", "a/docs/keep.md", "b" }.Select(globs.Matches),
+            Is.EqualTo(new[] { true, false, true, false }));
     }
 
     [TestCase("")]
@@ -55,7 +58,10 @@ public sealed class Globs
     [Test]
     public void Match_in_linear_time_what_would_make_a_backtracking_matcher_hang()
     {
-        var globs = PathGlobs.Parse([string.Join('/', Enumerable.Repeat("**/a", 20)) + "/b", string.Concat(Enumerable.Repeat("*a", 30)) + "b"]);
+        var globs = PathGlobs.Parse([
+            string.Join('/', Enumerable.Repeat("**/a", 20)) + "/b",
+            string.Concat(Enumerable.Repeat("*a", 30)) + "b"
+        ]);
         Assert.That(globs.Matches(string.Join('/', Enumerable.Repeat("a", 500))), Is.False);
         Assert.That(globs.Matches(new string('a', 5000)), Is.False);
     }
@@ -69,7 +75,8 @@ public sealed class Globs
             Directory.CreateDirectory(Path.GetDirectoryName(Path.Combine(folder.Path, path))!);
             File.WriteAllText(Path.Combine(folder.Path, path), "");
         }
-        Assert.That(PathGlobs.Parse(["**/*.xml", "!b/**"]).FilesUnder(folder.Path), Is.EqualTo(new[] { "a/build/r1.xml", "r.xml" }));
+        Assert.That(
+            PathGlobs.Parse(["**/*.xml", "!b/**"]).FilesUnder(folder.Path), Is.EqualTo(new[] { "a/build/r1.xml", "r.xml" }));
         Assert.That(PathGlobs.Parse(["a/build/*.xml"]).FilesUnder(folder.Path), Is.EqualTo(new[] { "a/build/r1.xml" }));
         Assert.That(PathGlobs.Parse(["nowhere/**"]).FilesUnder(folder.Path), Is.Empty);
     }

@@ -9,7 +9,11 @@ public sealed class Programs
 
     private static readonly StepOption<bool> Loud = StepOption.Switch("loud", "say so");
 
-    private static async Task<(int Exit, string Output, string Error)> RunAsync(Func<ProgramContext, CancellationToken, Task<int>> run, string[] args, bool server = false, CancellationToken stop = default)
+    private static async Task<(int Exit, string Output, string Error)> RunAsync(
+        Func<ProgramContext, CancellationToken, Task<int>> run,
+        string[] args,
+        bool server = false,
+        CancellationToken stop = default)
     {
         using var output = new StringWriter();
         using var error = new StringWriter();
@@ -32,7 +36,8 @@ public sealed class Programs
         {
             Grace = TimeSpan.FromMilliseconds(50),
         };
-        var running = ProgramHost.RunAsync(program, [], TextWriter.Null, error, new Dictionary<string, string>(), stop: stop.Token);
+        var running = ProgramHost.RunAsync(
+            program, [], TextWriter.Null, error, new Dictionary<string, string>(), stop: stop.Token);
         await stop.CancelAsync();
         Assert.That(await running.WaitAsync(TimeSpan.FromSeconds(30)), Is.EqualTo(ExitCode.Cancelled));
         Assert.That(error.ToString(), Does.Contain("did not end within"));
@@ -77,7 +82,8 @@ public sealed class Programs
     [TestCase(new[] { "go", "a", "b" }, "b")]
     public async Task A_wrong_command_line_is_usage(string[] args, string named)
     {
-        var (exit, output, error) = await RunAsync((_, _) => throw new InvalidOperationException("it must not run"), args, server: true);
+        var (exit, output, error) = await RunAsync(
+            (_, _) => throw new InvalidOperationException("it must not run"), args, server: true);
 
         using (Assert.EnterMultipleScope())
         {
@@ -91,13 +97,15 @@ public sealed class Programs
     public async Task Each_ending_has_its_code()
     {
         using var stop = new CancellationTokenSource();
-        async Task<int> Ending(Func<ProgramContext, CancellationToken, Task<int>> run) => (await RunAsync(run, ["go"], stop: stop.Token)).Exit;
+        async Task<int> Ending(Func<ProgramContext, CancellationToken, Task<int>> run) =>
+            (await RunAsync(run, ["go"], stop: stop.Token)).Exit;
 
         using (Assert.EnterMultipleScope())
         {
             Assert.That(await Ending((_, _) => Task.FromResult(ExitCode.Done)), Is.EqualTo(ExitCode.Done));
             Assert.That(await Ending((_, _) => throw new UsageException("bad")), Is.EqualTo(ExitCode.Usage));
-            Assert.That(await Ending((_, _) => throw new UnavailableException("api", "silent")), Is.EqualTo(ExitCode.Unavailable));
+            Assert.That(
+                await Ending((_, _) => throw new UnavailableException("api", "silent")), Is.EqualTo(ExitCode.Unavailable));
             Assert.That(await Ending((_, _) => throw new InvalidOperationException("oops")), Is.EqualTo(ExitCode.Bug));
             Assert.That(await Ending((_, _) => throw new UnauthorizedAccessException("Access to '/home/nobody' is denied.")),
                 Is.EqualTo(ExitCode.Usage));

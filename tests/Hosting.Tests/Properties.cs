@@ -8,7 +8,9 @@ public sealed class Properties
     [Test]
     public void Every_utf16_unit_comes_back_in_keys_and_values()
     {
-        var values = Enumerable.Range(0, char.MaxValue + 1).ToDictionary(unit => $"{(char)unit}k{unit}", unit => $"{(char)unit}v{(char)unit}", StringComparer.Ordinal);
+        var values = Enumerable
+            .Range(0, char.MaxValue + 1)
+            .ToDictionary(unit => $"{(char)unit}k{unit}", unit => $"{(char)unit}v{(char)unit}", StringComparer.Ordinal);
 
         var text = JavaProperties.Write(values);
 
@@ -51,10 +53,20 @@ public sealed class Properties
     public void Both_files_of_the_build_server_are_read_and_the_second_wins()
     {
         using var folder = new TestFolder();
-        var second = folder.Write("config.properties", JavaProperties.Write([new("build.number", "7"), new("teamcity.build.branch", "ci/ü")]));
-        var first = folder.Write("build.properties", JavaProperties.Write([new("build.number", "6"), new("only.system", "x"), new("teamcity.configuration.properties.file", second)]));
+        var second = folder.Write(
+            "config.properties", JavaProperties.Write([new("build.number", "7"), new("teamcity.build.branch", "ci/ü")]));
+        var first = folder.Write(
+            "build.properties",
+            JavaProperties.Write([
+                new("build.number", "6"),
+                new("only.system", "x"),
+                new("teamcity.configuration.properties.file", second)
+            ]));
 
-        var properties = BuildServerProperties.Read(new Dictionary<string, string> { ["TEAMCITY_BUILD_PROPERTIES_FILE"] = first });
+        var properties = BuildServerProperties.Read(new Dictionary<string, string>
+        {
+            ["TEAMCITY_BUILD_PROPERTIES_FILE"] = first
+        });
 
         using (Assert.EnterMultipleScope())
         {
@@ -62,7 +74,12 @@ public sealed class Properties
             Assert.That(properties.Find("teamcity.build.branch"), Is.EqualTo("ci/ü"));
             Assert.That(properties.Find("only.system"), Is.EqualTo("x"));
             Assert.That(properties.Find("nothing"), Is.Null);
-            Assert.That(() => BuildServerProperties.Read(new Dictionary<string, string> { ["TEAMCITY_BUILD_PROPERTIES_FILE"] = folder.Of("none") }), Throws.TypeOf<UsageException>().With.Message.Contains("none"));
+            Assert.That(
+                () => BuildServerProperties.Read(new Dictionary<string, string>
+                {
+                    ["TEAMCITY_BUILD_PROPERTIES_FILE"] = folder.Of("none")
+                }),
+                Throws.TypeOf<UsageException>().With.Message.Contains("none"));
         }
     }
 }

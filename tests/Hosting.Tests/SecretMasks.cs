@@ -27,11 +27,17 @@ public sealed class SecretMasks
         yield return Named("percent-encoded in lower case", Lower(Uri.EscapeDataString(Secret)));
         yield return Named("in JSON", JavaScriptEncoder.Default.Encode(Secret));
         yield return Named("in JSON as most write it", JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(Secret));
-        yield return Named("in XML or HTML", Secret.Replace("&", "&amp;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal).Replace(">", "&gt;", StringComparison.Ordinal).Replace("\"", "&quot;", StringComparison.Ordinal));
+        yield return Named(
+            "in XML or HTML",
+            Secret.Replace("&", "&amp;", StringComparison.Ordinal)
+                .Replace("<", "&lt;", StringComparison.Ordinal)
+                .Replace(">", "&gt;", StringComparison.Ordinal)
+                .Replace("\"", "&quot;", StringComparison.Ordinal));
 
         static TestCaseData Named(string name, string form) => new TestCaseData(form).SetArgDisplayNames(name);
 
-        static string Lower(string text) => System.Text.RegularExpressions.Regex.Replace(text, "%..", match => match.Value.ToLowerInvariant());
+        static string Lower(string text) =>
+            System.Text.RegularExpressions.Regex.Replace(text, "%..", match => match.Value.ToLowerInvariant());
     }
 
     [TestCaseSource(nameof(Forms))]
@@ -49,7 +55,9 @@ public sealed class SecretMasks
             var masked = Mask().Apply(Convert.ToBase64String(Encoding.UTF8.GetBytes(before + Secret + after)));
             Assert.That(masked, Does.Contain("***"));
             // What is left are the digits at both ends, which tell at most some bits of the first and last letter.
-            Assert.That(masked.Replace("***", "", StringComparison.Ordinal).Length, Is.LessThanOrEqualTo(Convert.ToBase64String(Encoding.UTF8.GetBytes(before + after)).Length + 8));
+            Assert.That(
+                masked.Replace("***", "", StringComparison.Ordinal).Length,
+                Is.LessThanOrEqualTo(Convert.ToBase64String(Encoding.UTF8.GetBytes(before + after)).Length + 8));
         }
     }
 
@@ -102,7 +110,9 @@ public sealed class SecretMasks
             found = context.FindSecret("DEPLOY_TOKEN");
             context.Run = TestStep.Run;
             context.Log.Info($"token {found}");
-            return Outcome.Refused("no", $"the server said: bad token {found}").With("url", $"https://x/?t={Uri.EscapeDataString(found!)}");
+            return Outcome
+                .Refused("no", $"the server said: bad token {found}")
+                .With("url", $"https://x/?t={Uri.EscapeDataString(found!)}");
         }, "--work-tree", folder.Path);
 
         var evidence = File.ReadAllText(folder.Of(".ci-steps/evidence/test-step/statement.json"));

@@ -11,7 +11,9 @@ public sealed class ServiceMessages
         {
             var value = $"a{(char)unit}b{(char)unit}";
             var line = ServiceMessage.With("testStarted", ("name", value)).ToString();
-            if (!ServiceMessage.TryParse(line, out var read) || read["name"] != value || line.Any(letter => letter is > '\u007f' or '\n' or '\r'))
+            if (!ServiceMessage.TryParse(line, out var read)
+                || read["name"] != value
+                || line.Any(letter => letter is > '\u007f' or '\n' or '\r'))
                 Assert.Fail($"U+{unit:X4} became {line}");
             if (!ServiceMessage.TryParse(ServiceMessage.Of("progressMessage", value).ToString(), out read) || read.Value != value)
                 Assert.Fail($"U+{unit:X4} is lost in the short form");
@@ -36,7 +38,9 @@ public sealed class ServiceMessages
         const string letters = "|'[]nrxlp0\n\r= #teamcity\u0085\u2028";
         for (var round = 0; round < 5000; round++)
         {
-            var value = new string([.. Enumerable.Range(0, random.Next(0, 30)).Select(_ => letters[random.Next(letters.Length)])]);
+            var value = new string([.. Enumerable
+                .Range(0, random.Next(0, 30))
+                .Select(_ => letters[random.Next(letters.Length)])]);
             var message = ServiceMessage.With("m", ("a", value), ("b-c", value + "x"), ("d.e", ""));
             Assert.That(ServiceMessage.TryParse(message.ToString(), out var read), Is.True, message.ToString());
             Assert.That(read!.Attributes, Is.EqualTo(message.Attributes));
@@ -75,5 +79,7 @@ public sealed class ServiceMessages
 
     [Test]
     public void Timestamps_have_milliseconds_and_an_offset_without_a_colon() =>
-        Assert.That(ServiceMessage.Timestamp(new DateTimeOffset(2026, 11, 23, 7, 5, 9, 4, TimeSpan.FromHours(-3.5))), Is.EqualTo("2026-11-23T07:05:09.004-0330"));
+        Assert.That(
+            ServiceMessage.Timestamp(new DateTimeOffset(2026, 11, 23, 7, 5, 9, 4, TimeSpan.FromHours(-3.5))),
+            Is.EqualTo("2026-11-23T07:05:09.004-0330"));
 }

@@ -9,17 +9,19 @@ public sealed class SettingsAndOptions
     private static readonly StepOption<bool> Quick = StepOption.Switch("quick", "be quick");
     private static readonly StepOption<TimeSpan> Limit = StepOption.Duration("limit", "how long", "5m");
 
-    private static StepCommand Command(Action<StepContext>? see = null) => new("test-step", "Tests.", [Place, Quick, Limit], (context, _) =>
-    {
-        see?.Invoke(context);
-        return Task.FromResult(Outcome.Done("done"));
-    });
+    private static StepCommand Command(Action<StepContext>? see = null) =>
+        new("test-step", "Tests.", [Place, Quick, Limit], (context, _) =>
+        {
+            see?.Invoke(context);
+            return Task.FromResult(Outcome.Done("done"));
+        });
 
     [TestCase(true, true, true, "option", "option --place")]
     [TestCase(false, true, true, "environment", "environment CISTEPS_PLACE")]
     [TestCase(false, false, true, "server", "build parameter cisteps.place")]
     [TestCase(false, false, false, "default", "default")]
-    public async Task The_strongest_place_wins_and_is_named(bool option, bool environment, bool server, string value, string source)
+    public async Task The_strongest_place_wins_and_is_named(
+        bool option, bool environment, bool server, string value, string source)
     {
         using var folder = new TestFolder();
         var step = new TestStep();
@@ -29,13 +31,16 @@ public sealed class SettingsAndOptions
         var seen = "";
 
         var exit = await step.RunAsync(Command(context => seen = context.Options.Get(Place)), default, args);
-        var explained = await step.RunAsync(Command(_ => Assert.Fail("explaining does not run the step")), default, [.. args, "--explain-options"]);
+        var explained = await step.RunAsync(
+            Command(_ => Assert.Fail("explaining does not run the step")), default, [.. args, "--explain-options"]);
 
         using (Assert.EnterMultipleScope())
         {
             Assert.That((exit, explained), Is.EqualTo((ExitCode.Done, ExitCode.Done)), step.Error);
             Assert.That(seen, Is.EqualTo(value));
-            Assert.That(step.Output.Split('\n').Single(line => line.StartsWith("place ", StringComparison.Ordinal)), Does.Match($@"^place\s+{value}\s+{source}\s*$"));
+            Assert.That(
+                step.Output.Split('\n').Single(line => line.StartsWith("place ", StringComparison.Ordinal)),
+                Does.Match($@"^place\s+{value}\s+{source}\s*$"));
             Assert.That(step.Output, Does.Match(@"(?m)^branch\s+not set").And.Match(@"(?m)^limit\s+5m\s+default"));
         }
     }
@@ -47,7 +52,10 @@ public sealed class SettingsAndOptions
         var seen = "";
         var step = new TestStep { Environment = { ["CISTEPS_PLACE"] = "environment" } };
 
-        var exit = await step.RunAsync(Command(context => seen = $"{context.Options.Get(Place)} {context.Options.Get(Quick)} {context.Options.Get(Limit)}"), default, ["--work-tree", folder.Path, "--place=", "--quick=", "--limit="]);
+        var exit = await step.RunAsync(
+            Command(context => seen = $"{context.Options.Get(Place)} {context.Options.Get(Quick)} {context.Options.Get(Limit)}"),
+            default,
+            ["--work-tree", folder.Path, "--place=", "--quick=", "--limit="]);
 
         Assert.That((exit, seen), Is.EqualTo((ExitCode.Done, "environment False 00:05:00")), step.Output + step.Error);
     }
@@ -61,7 +69,10 @@ public sealed class SettingsAndOptions
         using var folder = new TestFolder();
         var seen = false;
         var step = new TestStep();
-        var exit = await step.RunAsync(Command(context => seen = context.Options.Get(Quick)), default, ["--work-tree", folder.Path, .. args.Split(' ', StringSplitOptions.RemoveEmptyEntries)]);
+        var exit = await step.RunAsync(
+            Command(context => seen = context.Options.Get(Quick)),
+            default,
+            ["--work-tree", folder.Path, .. args.Split(' ', StringSplitOptions.RemoveEmptyEntries)]);
 
         Assert.That(exit, Is.EqualTo(ExitCode.Done), step.Output + step.Error);
         return seen;
@@ -72,7 +83,8 @@ public sealed class SettingsAndOptions
     {
         using var folder = new TestFolder();
         var seen = "";
-        var exit = await new TestStep().RunAsync(Command(context => seen = context.Options.Get(Place)), default, "--work-tree", folder.Path, "--place", "@latest");
+        var exit = await new TestStep().RunAsync(
+            Command(context => seen = context.Options.Get(Place)), default, "--work-tree", folder.Path, "--place", "@latest");
 
         Assert.That((exit, seen), Is.EqualTo((ExitCode.Done, "@latest")));
     }

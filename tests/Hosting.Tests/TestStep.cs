@@ -14,7 +14,8 @@ internal sealed class TestStep
 
     public string Error { get; private set; } = "";
 
-    public Task<int> RunAsync(Func<StepContext, Outcome> body, params string[] args) => RunAsync(Command((context, _) => Task.FromResult(body(context))), default, args);
+    public Task<int> RunAsync(Func<StepContext, Outcome> body, params string[] args) =>
+        RunAsync(Command((context, _) => Task.FromResult(body(context))), default, args);
 
     public async Task<int> RunAsync(StepCommand command, CancellationToken stop, params string[] args)
     {
@@ -30,7 +31,8 @@ internal sealed class TestStep
         }
     }
 
-    public static StepCommand Command(Func<StepContext, CancellationToken, Task<Outcome>> run, params StepOption[] settings) => new("test-step", "Tests.", settings, run);
+    public static StepCommand Command(Func<StepContext, CancellationToken, Task<Outcome>> run, params StepOption[] settings) =>
+        new("test-step", "Tests.", settings, run);
 
     /// <summary>The built test program beside this test assembly's own output.</summary>
     public static string ProgramPath
@@ -38,14 +40,19 @@ internal sealed class TestStep
         get
         {
             var configuration = new DirectoryInfo(TestContext.CurrentContext.TestDirectory);
-            return Path.Combine(configuration.Parent!.Parent!.FullName, "CiSteps.Hosting.Tests.Program", configuration.Name, "hosting-test-step");
+            return Path.Combine(
+                configuration.Parent!.Parent!.FullName, "CiSteps.Hosting.Tests.Program", configuration.Name, "hosting-test-step");
         }
     }
 
     public static Process Start(params string[] args)
     {
         var start = new ProcessStartInfo(ProgramPath, args) { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("TEAMCITY", StringComparison.Ordinal) || name.StartsWith("CISTEPS", StringComparison.Ordinal)).ToList())
+        foreach (var name in start.Environment.Keys
+            .Where(
+                name => name.StartsWith("TEAMCITY", StringComparison.Ordinal)
+                    || name.StartsWith("CISTEPS", StringComparison.Ordinal))
+            .ToList())
             start.Environment.Remove(name);
         return Process.Start(start)!;
     }

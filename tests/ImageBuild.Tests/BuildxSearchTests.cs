@@ -111,7 +111,9 @@ public sealed class BuildxSearchTests
             folder.Write("configuration/config.json", """{"cliPluginsExtraDirs":["/elsewhere"]}""");
         }
         Assert.That(await RunAsync("28.5"), Is.EqualTo(what == "script" ? ExitCode.Refused : ExitCode.Done), repository.Output);
-        Assert.That(Calls.Take(3), what == "script" ? Is.EqualTo(new[] { "docker version", "docker inspect", "docker build" }) : Is.Empty);
+        Assert.That(
+            Calls.Take(3),
+            what == "script" ? Is.EqualTo(new[] { "docker version", "docker inspect", "docker build" }) : Is.Empty);
     }
 
     private string[] Calls => File.Exists(folder.Of("calls")) ? File.ReadAllLines(folder.Of("calls")) : [];

@@ -13,7 +13,8 @@ using CiSteps.Images;
 namespace CiSteps.ImageBuild.Tests;
 
 /// <summary>
-/// Builds by <c>docker buildx</c>: the real plug-in where docker's client has one and the engine takes it, else a stand-in that says and
+/// Builds by <c>docker buildx</c>: the real plug-in where docker's client has one and the engine takes it, else a stand-in that
+/// says and
 /// asks what the plug-in does and builds with the engine's own builder.
 /// </summary>
 [Category("NeedsDocker")]
@@ -72,9 +73,11 @@ public sealed class BuildxTests
     public async Task Secrets_and_the_agent_reach_a_command_and_nothing_of_them_the_image()
     {
         var secret = $"of the build {Guid.NewGuid():n}";
-        const string more = "      builder: buildx\n      ssh: true\n      secrets: { given: { env: BUILD_TOKEN }, read: { file: token } }";
+        const string more =
+            "      builder: buildx\n      ssh: true\n      secrets: { given: { env: BUILD_TOKEN }, read: { file: token } }";
         const string dockerfile = "FROM {base}\n"
-            + "RUN --mount=type=secret,id=given --mount=type=secret,id=read --mount=type=ssh sha256sum /run/secrets/given /run/secrets/read && test -S \"$SSH_AUTH_SOCK\" && echo the agent is here\n"
+            + "RUN --mount=type=secret,id=given --mount=type=secret,id=read --mount=type=ssh sha256sum /run/secrets/given " +
+                "/run/secrets/read && test -S \"$SSH_AUTH_SOCK\" && echo the agent is here\n"
             + "COPY file /file\n";
         await using var built = await BuiltAsync(RegistryAccess.Basic, dockerfile, more);
         var repository = built.Repository;
@@ -87,7 +90,9 @@ public sealed class BuildxTests
         repository.Environment["SSH_AUTH_SOCK"] = tools.Of("agent");
         if (await IsRefusedAsync(repository)) return;
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "1"), Is.EqualTo(ExitCode.Done), repository.Output);
-        Assert.That(repository.Output, Does.Contain(DigestOf(secret)).And.Contain(DigestOf(secret + " in a file")).And.Contain("the agent is here"));
+        Assert.That(
+            repository.Output,
+            Does.Contain(DigestOf(secret)).And.Contain(DigestOf(secret + " in a file")).And.Contain("the agent is here"));
         Assert.That(repository.Output, Does.Not.Contain(secret));
         var (config, layers, _) = await built.DownloadAsync();
         Assert.That(config, Does.Not.Contain(secret));
@@ -105,18 +110,26 @@ public sealed class BuildxTests
         repository.Write("service/file", "three\n");
         repository.Commit("again");
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "2"), Is.EqualTo(ExitCode.Done), repository.Output);
-        Assert.That(repository.Output, Does.Contain($"importing cache manifest from {built.Registry.Host}/ci/service").And.Not.Contain("no layers could be taken"));
+        Assert.That(
+            repository.Output,
+            Does
+                .Contain($"importing cache manifest from {built.Registry.Host}/ci/service").And.Not
+                .Contain("no layers could be taken"));
     }
 
     [Test]
     public async Task A_build_ends_with_its_step()
     {
         var sleep = SleepingProcess.New();
-        await using var built = await BuiltAsync(RegistryAccess.Basic, $"FROM {{base}}\nRUN echo begun; {sleep}\n", "      builder: buildx");
+        await using var built = await BuiltAsync(
+            RegistryAccess.Basic, $"FROM {{base}}\nRUN echo begun; {sleep}\n", "      builder: buildx");
         if (await IsRefusedAsync(built.Repository)) return;
         using var stop = new CancellationTokenSource();
         using var output = new WatchingWriter("begun", stop.Cancel);
-        Assert.That(await built.Repository.RunAsync(ImageBuildCommand.Create(), "1", output, stop.Token), Is.EqualTo(ExitCode.Cancelled), built.Repository.Output);
+        Assert.That(
+            await built.Repository.RunAsync(ImageBuildCommand.Create(), "1", output, stop.Token),
+            Is.EqualTo(ExitCode.Cancelled),
+            built.Repository.Output);
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         await sleep.EndAsync(limit.Token);
     }
@@ -124,11 +137,15 @@ public sealed class BuildxTests
     [Test]
     public async Task A_Dockerfile_that_is_ignored_is_not_in_the_image([Values("buildx", "engine")] string builder)
     {
-        await using var built = await BuiltAsync(RegistryAccess.Basic, "FROM {base}\nCOPY . /all/\n", $"      builder: {builder}", ".dockerignore\nDockerfile\n");
+        await using var built = await BuiltAsync(
+            RegistryAccess.Basic, "FROM {base}\nCOPY . /all/\n", $"      builder: {builder}", ".dockerignore\nDockerfile\n");
         if (builder == "buildx" && await IsRefusedAsync(built.Repository)) return;
-        Assert.That(await built.Repository.RunAsync(ImageBuildCommand.Create(), "1"), Is.EqualTo(ExitCode.Done), built.Repository.Output);
+        Assert.That(
+            await built.Repository.RunAsync(ImageBuildCommand.Create(), "1"), Is.EqualTo(ExitCode.Done), built.Repository.Output);
         var (_, _, names) = await built.DownloadAsync();
-        Assert.That(names.Where(name => name.StartsWith("all/", StringComparison.Ordinal) && name != "all/"), Is.EqualTo(new[] { "all/file" }));
+        Assert.That(
+            names.Where(name => name.StartsWith("all/", StringComparison.Ordinal) && name != "all/"),
+            Is.EqualTo(new[] { "all/file" }));
     }
 
     // podman has no BuildKit: there it is refused before anything is built, and that is all there is to see.
@@ -171,8 +188,10 @@ public sealed class BuildxTests
             var image = repository.Images().Single();
             using var http = new HttpClient { BaseAddress = new Uri($"http://{registry.Host}/v2/ci/service/") };
             http.DefaultRequestHeaders.Authorization =
-                new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{LocalRegistry.User}:{LocalRegistry.Password}")));
-            foreach (var type in new[] { MediaTypes.OciManifest, MediaTypes.DockerManifest }) http.DefaultRequestHeaders.Accept.ParseAdd(type);
+                new AuthenticationHeaderValue(
+                    "Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{LocalRegistry.User}:{LocalRegistry.Password}")));
+            foreach (var type in new[] { MediaTypes.OciManifest, MediaTypes.DockerManifest })
+                http.DefaultRequestHeaders.Accept.ParseAdd(type);
             var manifest = JsonNode.Parse(await http.GetStringAsync(new Uri($"manifests/{image.Digest}", UriKind.Relative)))!;
             var config = await http.GetStringAsync(new Uri($"blobs/{manifest["config"]!["digest"]}", UriKind.Relative));
             var content = new StringBuilder();

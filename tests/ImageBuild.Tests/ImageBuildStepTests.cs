@@ -12,7 +12,8 @@ public sealed class ImageBuildStepTests
     private const string Host = "registry.example";
     private static readonly string Digest = "sha256:" + new string('1', 64);
     private static readonly string Other = "sha256:" + new string('2', 64);
-    private static readonly LocalBuild Built = new("sha256:" + new string('3', 64), [new BaseImage("registry.example/base:1", Other)], 1, 4);
+    private static readonly LocalBuild Built = new(
+        "sha256:" + new string('3', 64), [new BaseImage("registry.example/base:1", Other)], 1, 4);
 
     private ServiceRepository repository = null!;
     private Mock<IImageWorks> works = null!;
@@ -26,7 +27,9 @@ public sealed class ImageBuildStepTests
         name = ImageReference.Of($"{Host}/ci/service", $"3.1-{repository.Clone.Head[..12]}");
         works = new Mock<IImageWorks>(MockBehavior.Strict);
         works.Setup(port => port.DisposeAsync()).Returns(ValueTask.CompletedTask);
-        works.Setup(port => port.CheckAsync(It.IsAny<ComponentDefinition>(), It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
+        works
+            .Setup(port => port.CheckAsync(It.IsAny<ComponentDefinition>(), It.IsAny<CancellationToken>()))
+            .Returns(Task.CompletedTask);
         Answer(ImageReference.Of($"{Host}/service", "3-production"), null);
         Answer(ImageReference.Of($"{Host}/other", "1-production"), null);
         Answer(name, null);
@@ -39,11 +42,16 @@ public sealed class ImageBuildStepTests
     public async Task Builds_publishes_and_attaches_for_what_changed_only()
     {
         works.Setup(port => port.BuildAsync(It.Is<ImageOrder>(order => order.Name == name && order.Component.Name == "service"
-            && order.Labels[ImageName.RevisionLabel] == repository.Clone.Head && order.Labels[ImageName.VersionLabel] == name.Tag), It.IsAny<CancellationToken>())).ReturnsAsync(Built);
+            && order.Labels[ImageName.RevisionLabel] == repository.Clone.Head
+                && order.Labels[ImageName.VersionLabel] == name.Tag), It.IsAny<CancellationToken>()))
+                .ReturnsAsync(Built);
         works.Setup(port => port.PublishAsync(name, Built.Id, It.IsAny<CancellationToken>())).ReturnsAsync((Digest, true));
-        works.Setup(port => port.AttachAsync(name.WithDigest(Digest), It.IsAny<byte[]>(), It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
+        works
+            .Setup(port => port.AttachAsync(name.WithDigest(Digest), It.IsAny<byte[]>(), It.IsAny<CancellationToken>()))
+            .Returns(Task.CompletedTask);
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), repository.Output);
-        works.Verify(port => port.AttachAsync(It.IsAny<ImageReference>(), It.IsAny<byte[]>(), It.IsAny<CancellationToken>()), Times.Once);
+        works.Verify(
+            port => port.AttachAsync(It.IsAny<ImageReference>(), It.IsAny<byte[]>(), It.IsAny<CancellationToken>()), Times.Once);
         Assert.That(repository.Evidence("image-build"), Does.Contain(Digest).And.Contain(PredicateTypes.Provenance));
     }
 
@@ -109,7 +117,8 @@ public sealed class ImageBuildStepTests
     public async Task Goes_by_what_unit_test_found_out()
     {
         await repository.StateAsync("unit-test", "1", Outcome.Done("passed").HandingOver(new UnitTestHandOver("", [
-            new TestedComponent("service", false, "as unit-test says", 0, 0, 0, 0), new TestedComponent("other", false, "as unit-test says", 0, 0, 0, 0)]), HandOverJson.Default.UnitTestHandOver));
+            new TestedComponent("service", false, "as unit-test says", 0, 0, 0, 0),
+            new TestedComponent("other", false, "as unit-test says", 0, 0, 0, 0)]), HandOverJson.Default.UnitTestHandOver));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), repository.Output);
         Assert.That(repository.Output, Does.Contain("as unit-test says").And.Contain("no image to build"));
         Assert.That(repository.Images(), Is.Empty);
@@ -137,7 +146,9 @@ public sealed class ImageBuildStepTests
     {
         works.Setup(port => port.BuildAsync(It.IsAny<ImageOrder>(), It.IsAny<CancellationToken>())).ReturnsAsync(Built);
         works.Setup(port => port.PublishAsync(name, Built.Id, It.IsAny<CancellationToken>())).ReturnsAsync((Digest, true));
-        works.Setup(port => port.AttachAsync(name.WithDigest(Digest), It.IsAny<byte[]>(), It.IsAny<CancellationToken>())).ThrowsAsync(new RegistryRefusalException(400, "MANIFEST_INVALID", "unknown media type"));
+        works
+            .Setup(port => port.AttachAsync(name.WithDigest(Digest), It.IsAny<byte[]>(), It.IsAny<CancellationToken>()))
+            .ThrowsAsync(new RegistryRefusalException(400, "MANIFEST_INVALID", "unknown media type"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), repository.Output);
         Assert.That(repository.Output, Does.Contain("warning").And.Contain("unknown media type"));
     }
@@ -158,7 +169,9 @@ public sealed class ImageBuildStepTests
     [Test]
     public async Task Is_unavailable_when_the_registry_is()
     {
-        works.Setup(port => port.FindAsync(name, It.IsAny<CancellationToken>())).ThrowsAsync(new UnavailableException("registry-unreachable", "no answer"));
+        works
+            .Setup(port => port.FindAsync(name, It.IsAny<CancellationToken>()))
+            .ThrowsAsync(new UnavailableException("registry-unreachable", "no answer"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Unavailable));
         Assert.That(repository.Output, Does.Contain("image-build.registry"));
     }
@@ -166,12 +179,14 @@ public sealed class ImageBuildStepTests
     [Test]
     public async Task Refuses_a_build_number_that_makes_no_tag()
     {
-        Assert.That(await repository.RunAsync(ImageBuildCommand.Create((_, _) => works.Object), "1 2"), Is.EqualTo(ExitCode.Usage));
+        Assert.That(
+            await repository.RunAsync(ImageBuildCommand.Create((_, _) => works.Object), "1 2"), Is.EqualTo(ExitCode.Usage));
         Assert.That(repository.Output, Does.Contain("\"1 2\""));
     }
 
     private void Answer(ImageReference reference, TaggedImage? image) =>
         works.Setup(port => port.FindAsync(reference, It.IsAny<CancellationToken>())).ReturnsAsync(image);
 
-    private Task<int> RunAsync(params string[] more) => repository.RunAsync(ImageBuildCommand.Create((_, _) => works.Object), "1", more);
+    private Task<int> RunAsync(params string[] more) =>
+        repository.RunAsync(ImageBuildCommand.Create((_, _) => works.Object), "1", more);
 }

@@ -19,13 +19,26 @@ public sealed class KilledStepTests
         using var tools = new TestFolder();
         // It runs on in a session of its own, as docker's plug-ins may, and tells who it is.
         const string runsOn = "setsid sh -c 'echo \"begun $$\"; exec sleep 600'\n";
-        foreach (var (name, text) in new[] { ("docker", "#!/bin/sh\n[ \"$2\" = build ] || exit 0\n" + runsOn), ("prepare", "#!/bin/sh\n" + runsOn) })
+        foreach (var (name, text) in new[]
+        {
+            ("docker", "#!/bin/sh\n[ \"$2\" = build ] || exit 0\n" + runsOn),
+            ("prepare", "#!/bin/sh\n" + runsOn)
+        })
             File.SetUnixFileMode(tools.Write(name, text), (UnixFileMode)0b111_101_101);
         using var repository = new ServiceRepository(registry.Host, "localhost/base:1",
             more: what == "buildx" ? "      builder: buildx" : $"    pre-build: {{ run: [{tools.Of("prepare")}] }}");
         repository.Branch();
 
-        var start = new ProcessStartInfo("dotnet", [Executable(), "--work-tree", repository.Clone.Folder, "--build-number", "1"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(
+            "dotnet",
+            [
+                Executable(),
+                "--work-tree",
+                repository.Clone.Folder,
+                "--build-number",
+                "1"
+            ])
+        { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["DOCKER_HOST"] = engine.Address;
         start.Environment["PATH"] = tools.Path + ":" + start.Environment["PATH"];
         using var step = Process.Start(start)!;
@@ -36,7 +49,8 @@ public sealed class KilledStepTests
         while (child is null && await step.StandardOutput.ReadLineAsync(limit.Token) is { } line)
         {
             said.Add(line);
-            if (line.Contains("begun ", StringComparison.Ordinal)) child = Process.GetProcessById(int.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
+            if (line.Contains("begun ", StringComparison.Ordinal))
+                child = Process.GetProcessById(int.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
         }
         Assert.That(child, Is.Not.Null, string.Join('\n', said));
         step.Kill();

@@ -5,7 +5,9 @@ using CiSteps.Images;
 
 namespace CiSteps.ImageBuild.Tests;
 
-/// <summary>The whole step with each kind of engine that people have, on a real registry: what an engine says, and what it leaves out.</summary>
+/// <summary>
+/// The whole step with each kind of engine that people have, on a real registry: what an engine says, and what it leaves out.
+/// </summary>
 [TestFixtureSource(typeof(EngineStyle), nameof(EngineStyle.All))]
 public sealed class OnEveryEngine(EngineStyle style)
 {
@@ -57,7 +59,9 @@ public sealed class OnEveryEngine(EngineStyle style)
     {
         engine.Building = () => engine.Replace(registry.Reference("base/tools").ToString(), another);
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Unavailable), Repository.Output);
-        Assert.That(Repository.Output, Does.Contain("image-build.engine").And.Contain(another is null ? "was removed" : $"became {another}"));
+        Assert.That(
+            Repository.Output,
+            Does.Contain("image-build.engine").And.Contain(another is null ? "was removed" : $"became {another}"));
         Assert.That(engine.Pushes, Is.Zero);
     }
 
@@ -73,7 +77,9 @@ public sealed class OnEveryEngine(EngineStyle style)
     public async Task A_proxy_of_dockers_configuration_reaches_the_build_and_no_password_the_log()
     {
         using var configuration = new TestFolder();
-        configuration.Write("config.json", """{"proxies":{"default":{"httpProxy":"http://user:of-the-proxy@proxy.example:1"}}}""");
+        configuration.Write(
+            "config.json",
+            """{"proxies":{"default":{"httpProxy":"http://user:of-the-proxy@proxy.example:1"}}}""");
         Repository.Environment["DOCKER_CONFIG"] = configuration.Path;
         engine.BuildError = "cannot reach http://user:of-the-proxy@proxy.example:1";
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Refused), Repository.Output);
@@ -123,12 +129,15 @@ public sealed class OnEveryEngine(EngineStyle style)
     }
 
     [Test]
-    public async Task What_the_engine_says_of_the_digest_does_not_matter([Values("", "sha256:1111111111111111111111111111111111111111111111111111111111111111")] string said)
+    public async Task What_the_engine_says_of_the_digest_does_not_matter(
+        [Values("", "sha256:1111111111111111111111111111111111111111111111111111111111111111")] string said)
     {
         engine.SaysDigest = said;
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), Repository.Output);
         Assert.That(Repository.Images().Single().Digest, Is.EqualTo(await client.FindDigestAsync(name)));
-        Assert.That(Repository.Output, said.Length > 0 ? Does.Contain("the engine says that it pushed " + said) : Does.Not.Contain("the engine says"));
+        Assert.That(
+            Repository.Output,
+            said.Length > 0 ? Does.Contain("the engine says that it pushed " + said) : Does.Not.Contain("the engine says"));
     }
 
     [Test]
@@ -161,8 +170,14 @@ public sealed class OnEveryEngine(EngineStyle style)
         Assert.That(Repository.Output, Does.Contain("image-build.registry"));
     }
 
-    [TestCase("push access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials", ExitCode.Usage)]
-    [TestCase("trying to reuse blob sha256:00 at destination: checking whether a blob sha256:00 exists in x: unauthorized: authentication required", ExitCode.Usage)]
+    [TestCase(
+        "push access denied, repository does not exist or may require authorization: authorization failed: " +
+        "no basic auth credentials",
+        ExitCode.Usage)]
+    [TestCase(
+        "trying to reuse blob sha256:00 at destination: checking whether a blob sha256:00 exists in x: unauthorized: " +
+        "authentication required",
+        ExitCode.Usage)]
     [TestCase("unknown: unexpected status from HEAD request to http://x/v2/: 401 Unauthorized", ExitCode.Usage)]
     [TestCase("received unexpected HTTP status: 500 Internal Server Error", ExitCode.Unavailable)]
     [TestCase("unknown: unexpected status from POST request to x: 405 Method Not Allowed", ExitCode.Unavailable)]
@@ -206,7 +221,8 @@ public sealed class OnEveryEngine(EngineStyle style)
     [TestCase("/images/create", 502, false)]
     [TestCase("/json", 500, true)]
     [TestCase("/version", 500, true)]
-    public async Task An_engine_that_answers_with_errors_of_its_own_is_asked_again_and_then_unavailable(string end, int status, bool isRead)
+    public async Task An_engine_that_answers_with_errors_of_its_own_is_asked_again_and_then_unavailable(
+        string end, int status, bool isRead)
     {
         var attempts = isRead ? 4 : 3;
         engine.OwnError = (call, before) => call.EndsWith(end, StringComparison.Ordinal) && before < attempts - 1 ? status : null;
@@ -222,7 +238,8 @@ public sealed class OnEveryEngine(EngineStyle style)
     [Test]
     public async Task A_registry_that_is_in_trouble_when_the_engine_pushes_is_tried_again_and_then_unavailable()
     {
-        engine.PushError = "unknown: unexpected status from PUT request to http://x/v2/service/manifests/1: 500 Internal Server Error";
+        engine.PushError =
+            "unknown: unexpected status from PUT request to http://x/v2/service/manifests/1: 500 Internal Server Error";
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Unavailable), Repository.Output);
         Assert.That(engine.Pushes, Is.EqualTo(3));
         Assert.That(Repository.Output, Does.Contain("push 2 of 3 failed").And.Contain("image-build.registry"));
@@ -242,7 +259,9 @@ public sealed class OnEveryEngine(EngineStyle style)
     [TestCase("BUILDOS: windows", "linux")]
     public async Task A_predefined_argument_is_refused_where_it_says_another_platform(string argument, string? own)
     {
-        Use("FROM {base}\nARG TARGETARCH\nCOPY file /file\n", more: $"      args: {{ {argument}, TARGETVARIANT: '', {(argument.StartsWith("TARGETARCH", StringComparison.Ordinal) ? "" : "TARGETARCH: amd64")} }}");
+        Use("FROM {base}\nARG TARGETARCH\nCOPY file /file\n",
+            more: $"      args: {{ {argument}, TARGETVARIANT: '', " +
+                $"{(argument.StartsWith("TARGETARCH", StringComparison.Ordinal) ? "" : "TARGETARCH: amd64")} }}");
         Assert.That(await RunAsync(), Is.EqualTo(own is null ? ExitCode.Done : ExitCode.Usage), Repository.Output);
         if (own is null) return;
         Assert.That(Repository.Output, Does.Contain($"\"{argument.Split(':')[0]}\"").And.Contain($"to \"{own}\" themselves"));
@@ -254,26 +273,36 @@ public sealed class OnEveryEngine(EngineStyle style)
     {
         Use("FROM {base}\nCOPY file /file\n", more: "      builder: buildx");
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Usage), Repository.Output);
-        Assert.That(Repository.Output, style.IsPodman ? Does.Contain("use an engine with BuildKit").And.Not.Contain("install docker's client")
-            : Does.Contain("install docker's client with its buildx plug-in"));
+        Assert.That(
+            Repository.Output,
+            style.IsPodman ? Does.Contain("use an engine with BuildKit").And.Not.Contain("install docker's client")
+                : Does.Contain("install docker's client with its buildx plug-in"));
     }
 
     [TestCase("write /var/lib/x: no space left on device", ExitCode.Unavailable, "docker system df")]
-    [TestCase("OCI runtime create failed: runc create failed: unable to start container process: error setting cgroup config: no such device", ExitCode.Unavailable, "cannot run containers")]
+    [TestCase(
+        "OCI runtime create failed: runc create failed: unable to start container process: error setting cgroup config: " +
+        "no such device",
+        ExitCode.Unavailable,
+        "cannot run containers")]
     [TestCase("The command '/bin/sh -c make' returned a non-zero code: 2", ExitCode.Refused, "image-build.build-failed")]
     public async Task Whose_fault_a_failed_build_is_decides_the_exit_code(string error, int exit, string said)
     {
         engine.BuildError = error;
         Assert.That(await RunAsync(), Is.EqualTo(exit), Repository.Output);
         Assert.That(Repository.Output, Does.Contain(said));
-        Assert.That(Repository.Output.TrimEnd().Split('\n').Select(line => line.TrimEnd()), Has.None.Matches<string>(line => line is not null && line.EndsWith('s') && line.Trim().Length <= 5),
+        Assert.That(
+            Repository.Output.TrimEnd().Split('\n').Select(line => line.TrimEnd()),
+            Has.None.Matches<string>(line => line is not null && line.EndsWith('s') && line.Trim().Length <= 5),
             "a line with nothing but the time");
     }
 
     [Test]
-    public async Task What_its_own_builder_does_not_know_is_refused_before_anything_is_built([Values("auto", "engine")] string builder)
+    public async Task What_its_own_builder_does_not_know_is_refused_before_anything_is_built(
+        [Values("auto", "engine")] string builder)
     {
-        Use("FROM {base}\nCOPY file /file\n", more: $"      builder: {builder}", other: "FROM {base}\nRUN cat <<EOF > /conf\ntext\nEOF\n");
+        Use("FROM {base}\nCOPY file /file\n", more: $"      builder: {builder}",
+            other: "FROM {base}\nRUN cat <<EOF > /conf\ntext\nEOF\n");
         Repository.Write("other/file", "changed\n");
         Repository.Commit("both");
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Usage), Repository.Output);
@@ -287,7 +316,9 @@ public sealed class OnEveryEngine(EngineStyle style)
     {
         Use("FROM {base}\nCOPY file /file\n", more: "      platform: linux/arm64");
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Usage), Repository.Output);
-        Assert.That(Repository.Output, Does.Contain("\"linux/arm64\"").And.Contain("\"linux/amd64\"").And.Contain("service/Dockerfile:1"));
+        Assert.That(
+            Repository.Output,
+            Does.Contain("\"linux/arm64\"").And.Contain("\"linux/amd64\"").And.Contain("service/Dockerfile:1"));
         Assert.That(engine.Builds, Is.Zero);
     }
 
@@ -307,7 +338,9 @@ public sealed class OnEveryEngine(EngineStyle style)
         engine.Hold("localhost/with-triggers:1", ["RUN true", trigger]);
         Use("FROM localhost/with-triggers:1\nCOPY file /file\n");
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Usage), Repository.Output);
-        Assert.That(Repository.Output, Does.Contain("service/Dockerfile:1").And.Contain("\"localhost/with-triggers:1\"").And.Contain(told));
+        Assert.That(
+            Repository.Output,
+            Does.Contain("service/Dockerfile:1").And.Contain("\"localhost/with-triggers:1\"").And.Contain(told));
         Assert.That(Repository.Output, style.IsPodman ? Does.Not.Contain("buildx plug-in") : Does.Contain("buildx plug-in"));
         Assert.That(engine.Builds, Is.Zero);
     }
@@ -343,7 +376,8 @@ public sealed class OnEveryEngine(EngineStyle style)
     private async Task<JsonNode> ProvenanceAsync(string digest) =>
         JsonNode.Parse((await client.ReadAttachedAsync(name.WithDigest(digest), MediaTypes.InToto)).Single().Content)!;
 
-    private static List<string?> Materials(JsonNode statement) => [.. statement["predicate"]!["buildDefinition"]!["resolvedDependencies"]!.AsArray()
-        .Where(material => ((string)material!["uri"]!).StartsWith("docker-image://", StringComparison.Ordinal))
-        .Select(material => "sha256:" + (string?)material!["digest"]!["sha256"])];
+    private static List<string?> Materials(JsonNode statement) =>
+        [.. statement["predicate"]!["buildDefinition"]!["resolvedDependencies"]!.AsArray()
+            .Where(material => ((string)material!["uri"]!).StartsWith("docker-image://", StringComparison.Ordinal))
+            .Select(material => "sha256:" + (string?)material!["digest"]!["sha256"])];
 }

@@ -48,7 +48,8 @@ public sealed class RealImageTests
         var image = (await client.FindImageAsync(name))!;
         Assert.That(image.Label(ImageName.RevisionLabel), Is.EqualTo(repository.Clone.Head));
         Assert.That(image.Label(ImageName.VersionLabel), Is.EqualTo(name.Tag));
-        var handOver = JsonNode.Parse(repository.Evidence("image-build"))!["predicate"]!["cisteps"]!["handOver"]!["images"]!.AsArray();
+        var handOver = JsonNode.Parse(
+            repository.Evidence("image-build"))!["predicate"]!["cisteps"]!["handOver"]!["images"]!.AsArray();
         Assert.That(handOver, Has.Count.EqualTo(1));
         Assert.That((string?)handOver[0]!["digest"], Is.EqualTo(digest));
         Assert.That((string?)handOver[0]!["repository"], Is.EqualTo($"{registry.Host}/ci/service"));
@@ -71,7 +72,8 @@ public sealed class RealImageTests
         var statement = JsonNode.Parse(content)!;
         Assert.That((string?)statement["subject"]![0]!["digest"]!["sha256"], Is.EqualTo(subject.Digest![7..]));
         var materials = statement["predicate"]!["buildDefinition"]!["resolvedDependencies"]!.AsArray();
-        Assert.That(materials.Select(material => (string?)material!["digest"]!["gitCommit"]), Does.Contain(repository.Clone.Head));
+        Assert.That(
+            materials.Select(material => (string?)material!["digest"]!["gitCommit"]), Does.Contain(repository.Clone.Head));
         Assert.That(materials.Select(material => (string?)material!["digest"]!["sha256"]), Does.Contain(baseDigest[7..]));
         Assert.That(statement.ToJsonString(), Does.Not.Contain(LocalRegistry.Password));
     }
@@ -110,7 +112,12 @@ public sealed class RealImageTests
         using var repository = Repository("FROM {base}\nRUN echo fine\nRUN echo first; echo the reason >&2; exit 3\n");
         repository.Branch("ci/broken");
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "9"), Is.EqualTo(ExitCode.Refused));
-        Assert.That(repository.Output, Does.Contain("image-build.build-failed").And.Contain("RUN echo first").And.Contain(IsPodman ? "exit status 3" : "code: 3").And.Contain("  the reason"));
+        Assert.That(
+            repository.Output,
+            Does.Contain("image-build.build-failed").And
+                .Contain("RUN echo first").And
+                .Contain(IsPodman ? "exit status 3" : "code: 3").And
+                .Contain("  the reason"));
         Assert.That(await client.ListTagsAsync(registry.Reference("ci/service")), Has.None.StartsWith("3.9-"));
     }
 
@@ -129,7 +136,9 @@ public sealed class RealImageTests
     [Test]
     public async Task Runs_the_pre_build_command_in_a_container_and_leaves_nothing_of_roots()
     {
-        var more = $"    pre-build:\n      run: [sh, -c, 'mkdir -p out && id -u > out/user && echo made']\n      image: {basis}\n      folder: service";
+        var more =
+            "    pre-build:\n      run: [sh, -c, 'mkdir -p out && id -u > out/user && echo made']\n      image: " +
+            $"{basis}\n      folder: service";
         using var repository = Repository("FROM {base}\nCOPY out /out\n", more);
         repository.Branch("ci/prepared", "prepared\n");
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "11"), Is.EqualTo(ExitCode.Done), repository.Output);
@@ -143,20 +152,24 @@ public sealed class RealImageTests
     [Test]
     public async Task Runs_the_pre_build_command_on_the_agent_without_the_chains_own_secrets()
     {
-        const string more = "    pre-build:\n      run: [sh, -c, 'mkdir -p out && echo \"secret=$CISTEPS_REGISTRY_PASSWORD own=$OWN\" > out/seen']\n      folder: service\n      env: { OWN: given }";
+        const string more =
+            "    pre-build:\n      run: [sh, -c, 'mkdir -p out && echo \"secret=$CISTEPS_REGISTRY_PASSWORD own=$OWN\" > " +
+            "out/seen']\n      folder: service\n      env: { OWN: given }";
         using var repository = Repository("FROM {base}\nCOPY out /out\n", more);
         repository.Branch("ci/agent", "agent\n");
         // The step's own process has it, as on an agent.
         Environment.SetEnvironmentVariable(RegistryCredentials.PasswordVariable, LocalRegistry.Password);
         try
         {
-            Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "24"), Is.EqualTo(ExitCode.Done), repository.Output);
+            Assert.That(
+                await repository.RunAsync(ImageBuildCommand.Create(), "24"), Is.EqualTo(ExitCode.Done), repository.Output);
         }
         finally
         {
             Environment.SetEnvironmentVariable(RegistryCredentials.PasswordVariable, null);
         }
-        Assert.That(File.ReadAllText(Path.Combine(repository.Clone.Folder, "service/out/seen")), Is.EqualTo("secret= own=given\n"));
+        Assert.That(
+            File.ReadAllText(Path.Combine(repository.Clone.Folder, "service/out/seen")), Is.EqualTo("secret= own=given\n"));
     }
 
     [Test]
@@ -174,7 +187,8 @@ public sealed class RealImageTests
         using var repository = Repository("FROM {base}\nRUN echo slow > /slow\nCOPY file /file\n", "      builder: engine");
         repository.Branch("ci/cached", "cached\n");
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "14"), Is.EqualTo(ExitCode.Done), repository.Output);
-        var first = await client.FindManifestAsync(ImageReference.Of($"{registry.Host}/ci/service", $"3.14-{repository.Clone.Head[..12]}"));
+        var first = await client.FindManifestAsync(ImageReference.Of(
+            $"{registry.Host}/ci/service", $"3.14-{repository.Clone.Head[..12]}"));
         await ForgetAsync();
         repository.Write("service/file", "cached again\n");
         repository.Commit("again");
@@ -185,7 +199,8 @@ public sealed class RealImageTests
             return;
         }
         Assert.That(repository.Output, Does.Contain("for its layers").And.Contain("Using cache"));
-        var second = await client.FindManifestAsync(ImageReference.Of($"{registry.Host}/ci/service", $"3.15-{repository.Clone.Head[..12]}"));
+        var second = await client.FindManifestAsync(ImageReference.Of(
+            $"{registry.Host}/ci/service", $"3.15-{repository.Clone.Head[..12]}"));
         Assert.That(second!.Layers[1].Digest, Is.EqualTo(first!.Layers[1].Digest), "the slow layer is the first image's own");
         Assert.That(second.Layers[2], Is.Not.EqualTo(first.Layers[2]));
     }
@@ -209,8 +224,11 @@ public sealed class RealImageTests
             Assert.That(repository.Output, Does.Not.Contain("for its layers"), "its builder takes none");
             return;
         }
-        Assert.That(repository.Output, Does.Contain($"pulling {released.Repository}@{first.Digest} for its layers").And.Contain("Using cache"));
-        var second = (await client.FindManifestAsync(ImageReference.Of($"{registry.Host}/ci/service", $"3.27-{repository.Clone.Head[..12]}")))!;
+        Assert.That(
+            repository.Output,
+            Does.Contain($"pulling {released.Repository}@{first.Digest} for its layers").And.Contain("Using cache"));
+        var second = (await client.FindManifestAsync(ImageReference.Of(
+            $"{registry.Host}/ci/service", $"3.27-{repository.Clone.Head[..12]}")))!;
         Assert.That(second.Layers[1].Digest, Is.EqualTo(first.Layers[1].Digest), "the slow layer is the certified image's own");
         Assert.That(second.Layers[2], Is.Not.EqualTo(first.Layers[2]));
         await client.DeleteManifestAsync(released.WithDigest(first.Digest));
@@ -219,15 +237,21 @@ public sealed class RealImageTests
     [Test]
     public async Task Builds_the_stage_with_the_arguments_and_for_the_platform_that_are_given()
     {
-        const string dockerfile = "FROM {base} AS first\nARG WHICH=none\nRUN test \"$WHICH\" = \"given: 'so'\"\nCOPY file /file\nFROM first\nRUN exit 9\n";
-        using var repository = Repository(dockerfile, "      target: first\n      args: { WHICH: \"given: 'so'\" }\n      platform: linux/amd64");
+        const string dockerfile =
+            "FROM {base} AS first\nARG WHICH=none\nRUN test \"$WHICH\" = \"given: " +
+            "'so'\"\nCOPY file /file\nFROM first\nRUN exit 9\n";
+        using var repository = Repository(dockerfile,
+            "      target: first\n      args: { WHICH: \"given: 'so'\" }\n      platform: linux/amd64");
         repository.Branch("ci/stage", "stage\n");
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "28"), Is.EqualTo(ExitCode.Done), repository.Output);
         Assert.That(repository.Output, Does.Not.Contain("exit 9"));
         var name = ImageReference.Of($"{registry.Host}/ci/service", $"3.28-{repository.Clone.Head[..12]}");
         Assert.That((await client.FindImageAsync(name))!.Platforms.Single().Platform, Is.EqualTo("linux/amd64"));
-        var (_, content) = (await client.ReadAttachedAsync(name.WithDigest((await client.FindDigestAsync(name))!), MediaTypes.InToto)).Single();
-        Assert.That(JsonNode.Parse(content)!["predicate"]!["buildDefinition"]!["externalParameters"]!.ToJsonString(), Does.Contain("first").And.Contain("linux/amd64").And.Contain("WHICH"));
+        var (_, content) = (await client.ReadAttachedAsync(
+            name.WithDigest((await client.FindDigestAsync(name))!), MediaTypes.InToto)).Single();
+        Assert.That(
+            JsonNode.Parse(content)!["predicate"]!["buildDefinition"]!["externalParameters"]!.ToJsonString(),
+            Does.Contain("first").And.Contain("linux/amd64").And.Contain("WHICH"));
     }
 
     [TestCase("linux/arm64")]
@@ -259,16 +283,23 @@ public sealed class RealImageTests
         await client.PutManifestAsync(released.WithTag("3-production"), (await client.FindManifestAsync(released))!);
         repository.Clone.Git("checkout", "--quiet", "-b", "ci/" + suffix);
         // A change of the pipeline file touches every component, whatever it says.
-        repository.Write("ci-steps.yaml", File.ReadAllText(Path.Combine(repository.Clone.Folder, "ci-steps.yaml")) + "# a remark\n");
+        repository.Write("ci-steps.yaml",
+            File.ReadAllText(Path.Combine(repository.Clone.Folder, "ci-steps.yaml")) + "# a remark\n");
         if (!isSame) repository.Write("service/file", "not the same");
         repository.Commit("remark");
-        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), build + "0", "--reuse"), Is.EqualTo(ExitCode.Done), repository.Output);
+        Assert.That(
+            await repository.RunAsync(ImageBuildCommand.Create(), build + "0", "--reuse"),
+            Is.EqualTo(ExitCode.Done),
+            repository.Output);
         var image = repository.Images().Single(one => one.Component == "service");
         Assert.That(image.Built, Is.EqualTo(!isSame), repository.Output);
         Assert.That(image.Digest, isSame ? Is.EqualTo(digest) : Is.Not.EqualTo(digest));
         Assert.That(await client.FindDigestAsync(ImageReference.Of(image.Repository, image.Tag)), Is.EqualTo(image.Digest));
         if (isSame) Assert.That(repository.Output, Does.Contain("reuse").And.Not.Contain("service: building"));
-        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), build + "0", "--reuse"), Is.EqualTo(ExitCode.Done), repository.Output);
+        Assert.That(
+            await repository.RunAsync(ImageBuildCommand.Create(), build + "0", "--reuse"),
+            Is.EqualTo(ExitCode.Done),
+            repository.Output);
         Assert.That(repository.Images().Single(one => one.Component == "service"), Is.EqualTo(image));
         await client.DeleteManifestAsync(released.WithDigest(digest));
     }
@@ -309,7 +340,8 @@ public sealed class RealImageTests
         repository.Path = tools.Path + ":" + repository.Path;
         if (IsPodman)
         {
-            Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "18"), Is.EqualTo(ExitCode.Usage), repository.Output);
+            Assert.That(
+                await repository.RunAsync(ImageBuildCommand.Create(), "18"), Is.EqualTo(ExitCode.Usage), repository.Output);
             Assert.That(repository.Output, Does.Contain("use an engine with BuildKit"));
             return;
         }
@@ -319,18 +351,30 @@ public sealed class RealImageTests
         Assert.That(arguments, Does.Contain("--provenance=false"));
         Assert.That(arguments[^1], Is.EqualTo(Path.Combine(repository.Clone.Folder, "service")));
         // What was written for the builder is gone with the build.
-        var dockerfile = arguments.Single(argument => argument.StartsWith("--file=", StringComparison.Ordinal))["--file=".Length..];
+        var dockerfile = arguments.Single(
+            argument => argument.StartsWith("--file=", StringComparison.Ordinal))["--file=".Length..];
         Assert.That(Path.GetFileName(dockerfile), Is.EqualTo("Dockerfile"));
         Assert.That(Path.Exists(Path.GetDirectoryName(dockerfile)), Is.False);
         Assert.That(File.ReadAllLines(tools.Of("arguments")), Does.Contain("--provenance=false")
             .And.Contain("--builder=default").And.Contain("--secret=id=token,env=TOKEN"));
-        Assert.That(File.ReadAllText(tools.Of("arguments")) + File.ReadAllText(tools.Of("arguments.disk")), Does.Not.Contain("a token of the build").And.Not.Contain(LocalRegistry.Password));
-        Assert.That(File.ReadAllText(tools.Of("arguments.credential")), Does.Contain($"\"Secret\":\"{LocalRegistry.Password}\"").And.Contain("credentials not found"));
-        Assert.That(File.ReadAllLines(tools.Of("arguments.environment")), Is.EqualTo(new[] { "none", local.Engine.Location.ClientEnvironment["DOCKER_HOST"], "a token of the build" }));
-        Assert.That(repository.Output, Does.Contain("warning: no layers could be taken from localhost/x:1").And.Not.Contain("a token of the build"));
-        var (_, statement) = (await client.ReadAttachedAsync(registry.Reference("ci/service").WithDigest(repository.Images().Single().Digest), MediaTypes.InToto)).Single();
+        Assert.That(
+            File.ReadAllText(tools.Of("arguments")) + File.ReadAllText(tools.Of("arguments.disk")),
+            Does.Not.Contain("a token of the build").And.Not.Contain(LocalRegistry.Password));
+        Assert.That(
+            File.ReadAllText(tools.Of("arguments.credential")),
+            Does.Contain($"\"Secret\":\"{LocalRegistry.Password}\"").And.Contain("credentials not found"));
+        Assert.That(
+            File.ReadAllLines(tools.Of("arguments.environment")),
+            Is.EqualTo(new[] { "none", local.Engine.Location.ClientEnvironment["DOCKER_HOST"], "a token of the build" }));
+        Assert.That(
+            repository.Output,
+            Does.Contain("warning: no layers could be taken from localhost/x:1").And.Not.Contain("a token of the build"));
+        var (_, statement) = (await client.ReadAttachedAsync(
+            registry.Reference("ci/service").WithDigest(repository.Images().Single().Digest), MediaTypes.InToto)).Single();
         Assert.That(System.Text.Encoding.UTF8.GetString(statement), Does.Contain("\"secrets\":[\"token\"]"));
-        Assert.That(await client.FindDigestAsync(ImageReference.Of($"{registry.Host}/ci/service", $"3.18-{repository.Clone.Head[..12]}")), Is.EqualTo(repository.Images().Single().Digest));
+        Assert.That(
+            await client.FindDigestAsync(ImageReference.Of($"{registry.Host}/ci/service", $"3.18-{repository.Clone.Head[..12]}")),
+            Is.EqualTo(repository.Images().Single().Digest));
         File.Delete(tools.Of("docker"));
         repository.Path = tools.Path;
         repository.Write("service/file", "again\n");
@@ -356,16 +400,21 @@ public sealed class RealImageTests
         repository.Branch("ci/stopped");
         using var stop = new CancellationTokenSource();
         using var output = new WatchingWriter("begun", stop.Cancel);
-        Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "22", output, stop.Token), Is.EqualTo(ExitCode.Cancelled), repository.Output);
+        Assert.That(
+            await repository.RunAsync(ImageBuildCommand.Create(), "22", output, stop.Token),
+            Is.EqualTo(ExitCode.Cancelled),
+            repository.Output);
         // The engine takes it away by itself as soon as nobody listens any more; that is not at once.
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         // podman 4.3 lets a command run to its end, and its builds are no containers to its API.
         if (!IsPodman)
         {
             await sleep.EndAsync(limit.Token);
-            var container = System.Text.RegularExpressions.Regex.Match(repository.Output, "Running in ([0-9a-f]{12})").Groups[1].Value;
+            var container = System.Text.RegularExpressions.Regex.Match(
+                repository.Output, "Running in ([0-9a-f]{12})").Groups[1].Value;
             Assert.That(container, Is.Not.Empty, repository.Output);
-            while (await local.Engine.InspectContainerAsync(container, limit.Token) is not null) await Task.Delay(100, limit.Token);
+            while (await local.Engine.InspectContainerAsync(container, limit.Token) is not null)
+                await Task.Delay(100, limit.Token);
         }
         Assert.That(await client.ListTagsAsync(registry.Reference("ci/service")), Has.None.StartsWith("3.22-"));
     }
@@ -377,7 +426,9 @@ public sealed class RealImageTests
         repository.Branch("ci/stranger", "stranger\n");
         repository.Environment[RegistryCredentials.PasswordVariable] = "a wrong password";
         Assert.That(await repository.RunAsync(ImageBuildCommand.Create(), "23"), Is.EqualTo(ExitCode.Usage));
-        Assert.That(repository.Output, Does.Contain($"\"{LocalRegistry.User}\"").And.Contain(registry.Host).And.Not.Contain("a wrong password"));
+        Assert.That(
+            repository.Output,
+            Does.Contain($"\"{LocalRegistry.User}\"").And.Contain(registry.Host).And.Not.Contain("a wrong password"));
     }
 
     [Test]
@@ -403,7 +454,11 @@ public sealed class RealImageTests
     // Another agent: nothing of this component on its engine.
     private async Task ForgetAsync()
     {
-        foreach (var image in await local.Engine.ListImagesAsync(new Dictionary<string, string?> { [ImageName.TitleLabel] = "service" })) await local.Engine.RemoveImageAsync(image.Id, force: true);
+        foreach (var image in await local.Engine.ListImagesAsync(new Dictionary<string, string?>
+        {
+            [ImageName.TitleLabel] = "service"
+        }))
+            await local.Engine.RemoveImageAsync(image.Id, force: true);
     }
 
     // A manifest may be put only where its layers are: push the image there under another tag first.

@@ -63,7 +63,8 @@ public sealed class RegistryNamesTests
             }
             var refusal = Assert.Throws<UsageException>(() => PipelineFile.Parse(text, "ci-steps.yaml"))!.Message;
             Assert.That(refusal,
-                Does.Contain($"ci-steps.yaml:{(key == "push" ? 2 : 3)}:9: \"{registry}\" is not a registry for \"{key}\": {why}"));
+                Does.Contain(
+                    $"ci-steps.yaml:{(key == "push" ? 2 : 3)}:9: \"{registry}\" is not a registry for \"{key}\": {why}"));
         }
     }
 

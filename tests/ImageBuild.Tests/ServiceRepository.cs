@@ -12,7 +12,12 @@ internal sealed class ServiceRepository : IDisposable
 {
     private readonly GitRepositories git = new();
 
-    public ServiceRepository(string registry, string baseImage, string dockerfile = "FROM {base}\nCOPY file /file\n", string more = "", string suites = "")
+    public ServiceRepository(
+        string registry,
+        string baseImage,
+        string dockerfile = "FROM {base}\nCOPY file /file\n",
+        string more = "",
+        string suites = "")
     {
         Clone = git.Clone();
         Write("ci-steps.yaml", $"""
@@ -71,13 +76,21 @@ internal sealed class ServiceRepository : IDisposable
         Clone.Git("push", "--quiet", "origin", name);
     }
 
-    public Task<int> RunAsync(StepCommand step, string buildNumber, params string[] more) => RunAsync(step, buildNumber, new StringWriter(), CancellationToken.None, more);
+    public Task<int> RunAsync(StepCommand step, string buildNumber, params string[] more) =>
+        RunAsync(step, buildNumber, new StringWriter(), CancellationToken.None, more);
 
-    public async Task<int> RunAsync(StepCommand step, string buildNumber, TextWriter output, CancellationToken stop, params string[] more)
+    public async Task<int> RunAsync(
+        StepCommand step, string buildNumber, TextWriter output, CancellationToken stop, params string[] more)
     {
         using var error = new StringWriter();
-        var exit = await StepHost.RunAsync(step, ["--work-tree", Clone.Folder, "--build-number", buildNumber, .. more], output, error,
-            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] = Path }, Time, stop: stop);
+        var exit = await StepHost.RunAsync(
+            step,
+            ["--work-tree", Clone.Folder, "--build-number", buildNumber, .. more],
+            output,
+            error,
+            new Dictionary<string, string>(Environment) { ["HOME"] = git.Folder, ["PATH"] = Path },
+            Time,
+            stop: stop);
         Output = output.ToString() + error;
         return exit;
     }
@@ -87,11 +100,16 @@ internal sealed class ServiceRepository : IDisposable
         Clone.HandedOver("image-build", HandOverJson.Default.ImageBuildHandOver).Images;
 
     /// <summary>Writes the evidence of another step.</summary>
-    public Task StateAsync(string step, string buildNumber, Outcome outcome) => Clone.StateAsync(step, buildNumber, outcome, Environment);
+    public Task StateAsync(string step, string buildNumber, Outcome outcome) =>
+        Clone.StateAsync(step, buildNumber, outcome, Environment);
 
-    /// <summary>Variables of the step: the engine, and the plug-ins of docker's client where the tests are run with a configuration of their own.</summary>
-    public Dictionary<string, string> Environment { get; } = System.Environment.GetEnvironmentVariable("DOCKER_CONFIG") is { Length: > 0 } configuration
-        ? new(LocalEngine.Variables) { ["DOCKER_CONFIG"] = configuration } : new(LocalEngine.Variables);
+    /// <summary>
+    /// Variables of the step: the engine, and the plug-ins of docker's client where the tests are run with a configuration of
+    /// their own.
+    /// </summary>
+    public Dictionary<string, string> Environment { get; } =
+        System.Environment.GetEnvironmentVariable("DOCKER_CONFIG") is { Length: > 0 } configuration
+            ? new(LocalEngine.Variables) { ["DOCKER_CONFIG"] = configuration } : new(LocalEngine.Variables);
 
     /// <summary>The step's clock.</summary>
     public TimeProvider Time { get; set; } = TimeProvider.System;

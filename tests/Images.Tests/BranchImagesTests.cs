@@ -34,15 +34,30 @@ public sealed class BranchImagesTests
     [Test]
     public async Task Lists_each_image_once_with_its_tags_its_age_and_what_it_was_built_from()
     {
-        var digest = await PutAsync(branch, "1.2-bbbbbbbbbbbb", Old, (ImageName.RevisionLabel, "bbbb"), (ImageName.SourceLabel, "https://git.example/r"));
-        await client.PutManifestAsync(branch.WithTag("1.1-aaaaaaaaaaaa"), (await client.FindManifestAsync(branch.WithDigest(digest)))!);
+        var digest = await PutAsync(
+            branch,
+            "1.2-bbbbbbbbbbbb",
+            Old,
+            (ImageName.RevisionLabel, "bbbb"),
+            (ImageName.SourceLabel, "https://git.example/r"));
+        await client.PutManifestAsync(
+            branch.WithTag("1.1-aaaaaaaaaaaa"), (await client.FindManifestAsync(branch.WithDigest(digest)))!);
         await PutAsync(branch, "1.3-cccccccccccc", null);
         await PutAsync(branch, "1.4-dddddddddddd", Old, ("released", "yes"));
         await PutAsync(release, "1.4", Old, ("released", "yes"));
         await client.AttachAsync(branch.WithDigest(digest), MediaTypes.InToto, "{}"u8.ToArray());
         var images = await ListAsync();
-        Assert.That(images.Select(image => string.Join(' ', image.Tags)), Is.EqualTo(new[] { "1.1-aaaaaaaaaaaa 1.2-bbbbbbbbbbbb", "1.3-cccccccccccc", "1.4-dddddddddddd" }));
-        Assert.That((images[0].Image.Digest, images[0].Created, images[0].Revision, images[0].Source), Is.EqualTo((digest, DateTimeOffset.Parse(Old, System.Globalization.CultureInfo.InvariantCulture), "bbbb", "https://git.example/r")));
+        Assert.That(
+            images.Select(image => string.Join(' ', image.Tags)),
+            Is.EqualTo(new[] { "1.1-aaaaaaaaaaaa 1.2-bbbbbbbbbbbb", "1.3-cccccccccccc", "1.4-dddddddddddd" }));
+        Assert.That(
+            (images[0].Image.Digest, images[0].Created, images[0].Revision, images[0].Source),
+            Is.EqualTo(
+                (
+                    digest,
+                    DateTimeOffset.Parse(Old, System.Globalization.CultureInfo.InvariantCulture),
+                    "bbbb",
+                    "https://git.example/r")));
         Assert.That(images.Select(image => image.Created is null), Is.EqualTo(new[] { false, true, false }));
         Assert.That(images.Select(image => image.IsReleased), Is.EqualTo(new[] { false, false, true }));
     }
@@ -77,7 +92,8 @@ public sealed class BranchImagesTests
     public async Task Removes_an_image_with_all_of_its_tags_and_what_is_attached_and_nothing_else()
     {
         var digest = await PutAsync(branch, "1.1-aaaaaaaaaaaa", Old);
-        await client.PutManifestAsync(branch.WithTag("1.2-bbbbbbbbbbbb"), (await client.FindManifestAsync(branch.WithDigest(digest)))!);
+        await client.PutManifestAsync(
+            branch.WithTag("1.2-bbbbbbbbbbbb"), (await client.FindManifestAsync(branch.WithDigest(digest)))!);
         var attached = await client.AttachAsync(branch.WithDigest(digest), MediaTypes.InToto, "{}"u8.ToArray());
         await PutAsync(branch, "1.3-cccccccccccc", Old, ("other", "content"));
         await BranchImages.RemoveAsync(client, (await ListAsync())[0], None);
@@ -107,10 +123,17 @@ public sealed class BranchImagesTests
         var gone = await PutAsync(branch, "gone", Old, ("part", "gone"));
         await PutIndexAsync("1.2-bbbbbbbbbbbb", (kept, "amd64"), (gone, "arm64"));
         await client.DeleteManifestAsync(branch.WithDigest(gone));
-        await PutWithConfigAsync("1.3-cccccccccccc", await client.UploadBlobAsync(branch, "no JSON"u8.ToArray(), "application/vnd.oci.image.config.v1+json"));
-        var config = await client.UploadBlobAsync(branch, """{"os":"linux"}"""u8.ToArray(), "application/vnd.oci.image.config.v1+json");
+        await PutWithConfigAsync(
+            "1.3-cccccccccccc",
+            await client.UploadBlobAsync(branch, "no JSON"u8.ToArray(), "application/vnd.oci.image.config.v1+json"));
+        var config = await client.UploadBlobAsync(
+            branch,
+            """{"os":"linux"}"""u8.ToArray(),
+            "application/vnd.oci.image.config.v1+json");
         await PutWithConfigAsync("1.4-dddddddddddd", config);
-        using (var http = new HttpClient()) (await http.DeleteAsync(new Uri($"http://{registry.Host}/v2/{branch.Path}/blobs/{config.Digest}"))).EnsureSuccessStatusCode();
+        using (var http = new HttpClient())
+            (await http.DeleteAsync(new Uri(
+                $"http://{registry.Host}/v2/{branch.Path}/blobs/{config.Digest}"))).EnsureSuccessStatusCode();
         await PutAsync(branch, "1.5-eeeeeeeeeeee", Old, ("tag", "broken"));
         registry.BreakTag(branch.WithTag("1.5-eeeeeeeeeeee"));
         var images = await ListAsync();
@@ -131,9 +154,11 @@ public sealed class BranchImagesTests
     public async Task Takes_a_registry_that_fails_for_no_broken_image()
     {
         await using var failing = await ScriptedRegistry.StartAsync((context, number) => number == 1
-            ? ScriptedRegistry.AnswerAsync(context, 200, """{"tags":["1.1-aaaaaaaaaaaa"]}""") : ScriptedRegistry.AnswerAsync(context, 503, "", ("Retry-After", "0")));
+            ? ScriptedRegistry.AnswerAsync(context, 200, """{"tags":["1.1-aaaaaaaaaaaa"]}""")
+                : ScriptedRegistry.AnswerAsync(context, 503, "", ("Retry-After", "0")));
         using var other = RegistryClient.Open(new RegistryCredentials(null, [], new Dictionary<string, string>()));
-        var failure = await Assert.ThrowsAsync<UnavailableException>(() => BranchImages.ListAsync(other, failing.Reference(), ImageReference.Of($"{failing.Host}/b", "1")));
+        var failure = await Assert.ThrowsAsync<UnavailableException>(
+            () => BranchImages.ListAsync(other, failing.Reference(), ImageReference.Of($"{failing.Host}/b", "1")));
         Assert.That(failure!.Message, Does.Contain("tags/list"));
     }
 
@@ -143,7 +168,9 @@ public sealed class BranchImagesTests
         await PutAsync(branch, "1.1-aaaaaaaaaaaa", Old);
         var image = (await ListAsync()).Single();
         var other = await PutAsync(branch, "1.1-aaaaaaaaaaaa", Old, ("other", "content"));
-        Assert.That((await Assert.ThrowsAsync<RegistryRefusalException>(() => BranchImages.RemoveAsync(client, image, None)))!.Code, Is.EqualTo("MOVED"));
+        Assert.That(
+            (await Assert.ThrowsAsync<RegistryRefusalException>(() => BranchImages.RemoveAsync(client, image, None)))!.Code,
+            Is.EqualTo("MOVED"));
         Assert.That(await client.FindDigestAsync(branch.WithTag("1.1-aaaaaaaaaaaa")), Is.EqualTo(other));
     }
 
@@ -160,14 +187,31 @@ public sealed class BranchImagesTests
         {
             var path = context.Request.Path.Value!;
             if (path.Contains("/referrers/", StringComparison.Ordinal))
-                return ScriptedRegistry.AnswerAsync(context, 200, $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[{"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{Digest('2')}}","size":1}]}""", ("Content-Type", MediaTypes.OciIndex));
-            if (context.Request.Method != "DELETE") return path.EndsWith("/1.1-a", StringComparison.Ordinal) ? ScriptedRegistry.AnswerAsync(context, 200, "", ("Docker-Content-Digest", Digest('1'))) : ScriptedRegistry.AnswerAsync(context, 404, """{"errors":[{"code":"MANIFEST_UNKNOWN"}]}""");
-            return path.EndsWith(refused, StringComparison.Ordinal) ? ScriptedRegistry.AnswerAsync(context, 412, """{"errors":[{"code":"PRECONDITION","message":"the tag is immutable"}]}""") : ScriptedRegistry.AnswerAsync(context, 202);
+                return ScriptedRegistry.AnswerAsync(
+                    context,
+                    200,
+                    $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[{"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{Digest('2')}}","size":1}]}""",
+                    ("Content-Type", MediaTypes.OciIndex));
+            if (context.Request.Method != "DELETE")
+                return path.EndsWith("/1.1-a", StringComparison.Ordinal)
+                    ? ScriptedRegistry.AnswerAsync(context, 200, "", ("Docker-Content-Digest", Digest('1')))
+                    : ScriptedRegistry.AnswerAsync(context, 404, """{"errors":[{"code":"MANIFEST_UNKNOWN"}]}""");
+            return path.EndsWith(refused, StringComparison.Ordinal)
+                ? ScriptedRegistry.AnswerAsync(
+                    context,
+                    412,
+                    """{"errors":[{"code":"PRECONDITION","message":"the tag is immutable"}]}""")
+                : ScriptedRegistry.AnswerAsync(context, 202);
         });
         using var other = RegistryClient.Open(new RegistryCredentials(null, [], new Dictionary<string, string>()));
         var image = new BranchImage(refusing.Reference(Digest('1')), ["1.1-a"], null);
         var refusal = await Assert.ThrowsAsync<RegistryRefusalException>(() => BranchImages.RemoveAsync(other, image, None));
-        return (image.Image.Digest!, [.. refusing.Requests.Where(request => request.StartsWith("DELETE", StringComparison.Ordinal)).Select(request => request[(request.LastIndexOf('/') + 1)..])], refusal);
+        return (
+            image.Image.Digest!,
+            [.. refusing.Requests
+                .Where(request => request.StartsWith("DELETE", StringComparison.Ordinal))
+                .Select(request => request[(request.LastIndexOf('/') + 1)..])],
+            refusal);
     }
 
     private async Task PutIndexAsync(string tag, params (string Digest, string Architecture)[] parts)
@@ -187,16 +231,30 @@ public sealed class BranchImagesTests
     }
 
     private Task PutWithConfigAsync(string tag, ContentDescriptor config) =>
-        PutAsync(tag, MediaTypes.OciManifest, new JsonObject { ["config"] = new JsonObject { ["mediaType"] = config.MediaType, ["digest"] = config.Digest, ["size"] = config.Size }, ["layers"] = new JsonArray() });
+        PutAsync(
+            tag,
+            MediaTypes.OciManifest,
+            new JsonObject
+            {
+                ["config"] = new JsonObject
+                {
+                    ["mediaType"] = config.MediaType,
+                    ["digest"] = config.Digest,
+                    ["size"] = config.Size
+                },
+                ["layers"] = new JsonArray()
+            });
 
     private Task PutAsync(string tag, string mediaType, JsonObject json)
     {
         (json["schemaVersion"], json["mediaType"]) = (2, mediaType);
-        return client.PutManifestAsync(branch.WithTag(tag), RegistryManifest.Read(Encoding.UTF8.GetBytes(json.ToJsonString()), mediaType));
+        return client.PutManifestAsync(
+            branch.WithTag(tag), RegistryManifest.Read(Encoding.UTF8.GetBytes(json.ToJsonString()), mediaType));
     }
 
     private Task<IReadOnlyList<BranchImage>> ListAsync() => BranchImages.ListAsync(client, branch, release);
 
-    private Task<string> PutAsync(ImageReference repository, string tag, string? created, params (string Name, string Value)[] labels) =>
+    private Task<string> PutAsync(
+        ImageReference repository, string tag, string? created, params (string Name, string Value)[] labels) =>
         LocalRegistry.PutImageAsync(client, repository.WithTag(tag), created, labels);
 }

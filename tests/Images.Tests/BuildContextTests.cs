@@ -105,11 +105,12 @@ public sealed class BuildContextTests
     {
         folder.Write("large", new string('x', 8 << 20));
         folder.Write("next", "content");
-        var failure = await Assert.ThrowsAsync<UsageException>(() => Context().StreamAsync(stream => new ChangingStream(stream, () =>
-        {
-            File.Delete(folder.Of("next"));
-            Assert.That(Run("mkfifo", folder.Of("next")).Exit, Is.Zero);
-        }).CopyToAsync(Stream.Null)));
+        var failure = await Assert.ThrowsAsync<UsageException>(
+            () => Context().StreamAsync(stream => new ChangingStream(stream, () =>
+            {
+                File.Delete(folder.Of("next"));
+                Assert.That(Run("mkfifo", folder.Of("next")).Exit, Is.Zero);
+            }).CopyToAsync(Stream.Null)));
         Assert.That(failure!.Message, Does.Contain("\"next\" of the build context was replaced"));
     }
 
@@ -163,7 +164,9 @@ public sealed class BuildContextTests
         Assert.That(async () =>
         {
             folder.Write("file", new string('x', 1 << 20));
-            await BuildContext.Open(folder.Path, folder.Of("Dockerfile")).StreamAsync(_ => throw new InvalidOperationException("no more"));
+            await BuildContext
+                .Open(folder.Path, folder.Of("Dockerfile"))
+                .StreamAsync(_ => throw new InvalidOperationException("no more"));
         }, Throws.InvalidOperationException.With.Message.EqualTo("no more"));
 
     [Test]
@@ -278,10 +281,16 @@ public sealed class BuildContextTests
     [Test]
     public async Task Says_what_is_missing()
     {
-        Assert.That(Assert.Throws<UsageException>(() => BuildContext.Open(folder.Of("none"), folder.Of("Dockerfile")))!.Message, Does.Contain("none"));
-        Assert.That(Assert.Throws<UsageException>(() => BuildContext.Open(folder.Path, folder.Of("Containerfile")))!.Message, Does.Contain("Containerfile"));
+        Assert.That(
+            Assert.Throws<UsageException>(() => BuildContext.Open(folder.Of("none"), folder.Of("Dockerfile")))!.Message,
+            Does.Contain("none"));
+        Assert.That(
+            Assert.Throws<UsageException>(() => BuildContext.Open(folder.Path, folder.Of("Containerfile")))!.Message,
+            Does.Contain("Containerfile"));
         folder.Write(".dockerignore", "[a\n");
-        Assert.That(Assert.Throws<UsageException>(() => BuildContext.Open(folder.Path, folder.Of("Dockerfile")))!.Message, Does.Contain("[a"));
+        Assert.That(
+            Assert.Throws<UsageException>(() => BuildContext.Open(folder.Path, folder.Of("Dockerfile")))!.Message,
+            Does.Contain("[a"));
         await Task.CompletedTask;
     }
 
@@ -293,7 +302,8 @@ public sealed class BuildContextTests
         folder.Write(".dockerignore", "two\n");
         folder.Write("one", "");
         folder.Write("two", "");
-        Assert.That(BuildContext.Open(folder.Path, folder.Of("docker/Dockerfile")).List(), Does.Contain("two").And.Not.Contain("one"));
+        Assert.That(
+            BuildContext.Open(folder.Path, folder.Of("docker/Dockerfile")).List(), Does.Contain("two").And.Not.Contain("one"));
         Assert.That(BuildContext.Open(folder.Path, folder.Of("Dockerfile")).List(), Does.Contain("one").And.Not.Contain("two"));
     }
 
@@ -303,10 +313,13 @@ public sealed class BuildContextTests
         folder.Write("app/file", "x");
         var context = BuildContext.Open(folder.Of("app"), folder.Of("Dockerfile"));
         Assert.That(context.Dockerfile, Does.StartWith(".dockerfile."));
-        Assert.That(Encoding.UTF8.GetString(await TarAsync(context)), Does.Contain(context.Dockerfile).And.Contain("FROM scratch"));
+        Assert.That(
+            Encoding.UTF8.GetString(await TarAsync(context)), Does.Contain(context.Dockerfile).And.Contain("FROM scratch"));
     }
 
-    /// <summary>Each ignore file here is given to the engine's own client as well; the image that it builds says what it sent.</summary>
+    /// <summary>
+    /// Each ignore file here is given to the engine's own client as well; the image that it builds says what it sent.
+    /// </summary>
     [Category("NeedsDocker")]
     [TestCase("")]
     [TestCase("# a comment\n\n  a.txt  \n")]
@@ -340,7 +353,11 @@ public sealed class BuildContextTests
     [TestCase("a.txt\r\nsub\r\n")]
     public async Task Ignores_what_the_engines_own_client_ignores(string ignore)
     {
-        foreach (var path in new[] { "a.txt", "b.txt", "a+b(c).txt", "other/a.txt", "sub/keep.md", "sub/a.txt", "sub/inner/deep.txt", "sub/inner/more/deep.txt", "sub/inner/x" }) folder.Write(path, path);
+        foreach (var path in new[] {
+            "a.txt", "b.txt", "a+b(c).txt", "other/a.txt", "sub/keep.md", "sub/a.txt", "sub/inner/deep.txt",
+            "sub/inner/more/deep.txt", "sub/inner/x"
+        })
+            folder.Write(path, path);
         if (ignore.Length > 0) folder.Write(".dockerignore", ignore);
         await using var local = await LocalEngine.OpenAsync();
         var name = ImageReference.Parse($"localhost/cisteps-test-{local.Id}:context");
@@ -354,7 +371,9 @@ public sealed class BuildContextTests
         var context = BuildContext.Open(folder.Path, folder.Of("Dockerfile"));
         try
         {
-            await context.StreamAsync(async stream => result = await local.Engine.BuildAsync(new EngineBuild(context.Dockerfile) { Name = name }, stream, _ => { }));
+            await context.StreamAsync(
+                async stream => result = await local.Engine.BuildAsync(
+                    new EngineBuild(context.Dockerfile) { Name = name }, stream, _ => { }));
         }
         catch (ImageBuildException failure) when (failure.EngineText.Contains("no source files", StringComparison.Ordinal))
         {
@@ -365,7 +384,11 @@ public sealed class BuildContextTests
 
     private static async Task<IReadOnlyList<string>> FilesAsync(LocalEngine local, ImageReference name)
     {
-        var id = await local.Engine.CreateContainerAsync(new ContainerSpec(name.ToString()) { Command = ["/none"], Labels = local.Labels });
+        var id = await local.Engine.CreateContainerAsync(new ContainerSpec(name.ToString())
+        {
+            Command = ["/none"],
+            Labels = local.Labels
+        });
         var archive = Path.GetTempFileName();
         try
         {
@@ -375,7 +398,10 @@ public sealed class BuildContextTests
             using var reader = new TarReader(stream);
             // What the engine itself puts into every container is not content of the image.
             while (await reader.GetNextEntryAsync() is { } entry)
-                if (!entry.Name.StartsWith("dev/", StringComparison.Ordinal) && !entry.Name.StartsWith("etc/", StringComparison.Ordinal) && entry.Name is not ("proc/" or "sys/" or ".dockerenv")) files.Add(entry.Name);
+                if (!entry.Name.StartsWith("dev/", StringComparison.Ordinal)
+                    && !entry.Name.StartsWith("etc/", StringComparison.Ordinal)
+                    && entry.Name is not ("proc/" or "sys/" or ".dockerenv"))
+                    files.Add(entry.Name);
             return files;
         }
         finally

@@ -62,7 +62,9 @@ public sealed class BuildKitSyntaxTests
     [TestCase("other@x.example:a/b /b", "other@x.example:a/b")]
     [TestCase("file ssh://git@x.example/a /b", "ssh://git@x.example/a")]
     public void Finds_every_form_of_a_git_address(string rest, string address) =>
-        Assert.That(BuildKitSyntax.OfEngine($"FROM a\nADD {rest}\n", Plain, Docker), Is.EqualTo(new[] { new UnknownSyntax(2, "ADD " + address) }));
+        Assert.That(
+            BuildKitSyntax.OfEngine($"FROM a\nADD {rest}\n", Plain, Docker),
+            Is.EqualTo(new[] { new UnknownSyntax(2, "ADD " + address) }));
 
     [TestCase("ADD --checksum=sha256:0 https://x.example/a /b", "ADD --checksum")]
     [TestCase("COPY --link a /b", "COPY --link")]
@@ -105,7 +107,8 @@ public sealed class BuildKitSyntaxTests
     [TestCase("ARG MY_TARGETARCH")]
     [TestCase("HEALTHCHECK --interval=1s CMD true")]
     [TestCase("# check=skip=all")]
-    public void Leaves_alone(string instruction) => Assert.That(BuildKitSyntax.OfEngine($"FROM a\n{instruction}\n", Plain, Docker), Is.Empty);
+    public void Leaves_alone(string instruction) =>
+        Assert.That(BuildKitSyntax.OfEngine($"FROM a\n{instruction}\n", Plain, Docker), Is.Empty);
 
     [TestCase("# syntax=docker/dockerfile:1\nFROM a\n", 1, "# syntax=docker/dockerfile:1")]
     [TestCase("#SYNTAX = docker/dockerfile:1 more\nFROM a\n", 1, "# syntax=docker/dockerfile:1")]
@@ -117,14 +120,20 @@ public sealed class BuildKitSyntaxTests
 
     [TestCase("# a remark\n# syntax=docker/dockerfile:1\nFROM a\n")]
     [TestCase("\n# syntax=docker/dockerfile:1\nFROM a\n")]
-    public void A_directive_behind_anything_else_is_a_remark(string text) => Assert.That(BuildKitSyntax.OfEngine(text, Plain, Docker), Is.Empty);
+    public void A_directive_behind_anything_else_is_a_remark(string text) =>
+        Assert.That(BuildKitSyntax.OfEngine(text, Plain, Docker), Is.Empty);
 
     [Test]
     public void The_escape_directive_moves_the_end_of_a_line()
     {
-        Assert.That(BuildKitSyntax.OfEngine("# escape=`\nFROM a\nCOPY c:\\ d:\\\nCOPY `\n --link a b\n", Plain, Docker), Is.EqualTo(new[] { new UnknownSyntax(4, "COPY --link") }));
+        Assert.That(
+            BuildKitSyntax.OfEngine("# escape=`\nFROM a\nCOPY c:\\ d:\\\nCOPY `\n --link a b\n", Plain, Docker),
+            Is.EqualTo(new[] { new UnknownSyntax(4, "COPY --link") }));
         Assert.That(BuildKitSyntax.OfEngine("FROM a\nCOPY `\n --link a b\n", Plain, Docker), Is.Empty);
-        Assert.That(BuildKitSyntax.OfEngine("FROM a\nRUN x \\\\\nCOPY --link a b\n", Plain, Docker), Has.Count.EqualTo(1), "two of them continue nothing");
+        Assert.That(
+            BuildKitSyntax.OfEngine("FROM a\nRUN x \\\\\nCOPY --link a b\n", Plain, Docker),
+            Has.Count.EqualTo(1),
+            "two of them continue nothing");
     }
 
     [Test]
@@ -138,7 +147,12 @@ public sealed class BuildKitSyntaxTests
 
     [Test]
     public void An_argument_that_is_given_is_known() =>
-        Assert.That(BuildKitSyntax.OfEngine("FROM a-$TARGETARCH\nARG TARGETARCH\n", Plain with { Arguments = new Dictionary<string, string> { ["TARGETARCH"] = "amd64" } }, Docker), Is.Empty);
+        Assert.That(
+            BuildKitSyntax.OfEngine(
+                "FROM a-$TARGETARCH\nARG TARGETARCH\n",
+                Plain with { Arguments = new Dictionary<string, string> { ["TARGETARCH"] = "amd64" } },
+                Docker),
+            Is.Empty);
 
     [TestCase("20.10.24+dfsg1", "FROM a\nRUN <<X\nX\n", 1)]
     [TestCase("23.0.1", "FROM a\nRUN <<X\nX\n", 0)]
@@ -152,7 +166,11 @@ public sealed class BuildKitSyntaxTests
     [TestCase("#!/usr/bin/env front\n{\"syntax\": \"r.example/front:1\"}\n", 2)]
     public void A_file_that_is_JSON_for_another_front_end_is_refused_by_its_name(string text, int line)
     {
-        foreach (var read in new Action[] { () => BuildKitSyntax.OfEngine(text, Plain, Docker), () => DockerfileSources.Read(text, Plain) })
+        foreach (var read in new Action[]
+        {
+            () => BuildKitSyntax.OfEngine(text, Plain, Docker),
+            () => DockerfileSources.Read(text, Plain)
+        })
         {
             var refusal = Assert.Throws<CiSteps.Hosting.UsageException>(() => read())!.Message;
             Assert.That(refusal, Does.StartWith($"Dockerfile:{line}: ").And.Contain("\"r.example/front:1\""));

@@ -64,16 +64,19 @@ public sealed class CommandContainerTests
     [Test]
     public async Task Says_what_cannot_be_started_and_which_image_is_missing()
     {
-        var failure = await Assert.ThrowsAsync<UsageException>(() => container.RunAsync(Command("") with { Run = ["no-such-program"] }, (_, _) => { }));
+        var failure = await Assert.ThrowsAsync<UsageException>(
+            () => container.RunAsync(Command("") with { Run = ["no-such-program"] }, (_, _) => { }));
         Assert.That(failure!.Message, Does.Contain("no-such-program").And.Contain(image));
         Assert.That(await MineAsync(), Is.Empty);
-        await Assert.ThrowsAsync<UnavailableException>(() => container.RunAsync(Command("true") with { Image = "localhost:1/nothing:1" }, (_, _) => { }));
+        await Assert.ThrowsAsync<UnavailableException>(
+            () => container.RunAsync(Command("true") with { Image = "localhost:1/nothing:1" }, (_, _) => { }));
     }
 
     [Test]
     public async Task Lets_the_engine_make_no_folder_of_roots()
     {
-        var failure = await Assert.ThrowsAsync<UsageException>(() => container.RunAsync(Command("true") with { Folder = "none/deeper" }, (_, _) => { }));
+        var failure = await Assert.ThrowsAsync<UsageException>(
+            () => container.RunAsync(Command("true") with { Folder = "none/deeper" }, (_, _) => { }));
         Assert.That(failure!.Message, Does.Contain("\"none/deeper\"").And.Contain(folder.Path));
         Assert.That(Directory.GetFileSystemEntries(folder.Path), Is.Empty);
     }
@@ -99,5 +102,8 @@ public sealed class CommandContainerTests
     private ContainerCommand Command(string script) => new(image, ["sh", "-c", script], folder.Path) { Labels = local.Labels };
 
     private async Task<IEnumerable<string>> MineAsync() =>
-        (await local.Engine.ListContainersAsync(new Dictionary<string, string?> { [LocalEngine.Label] = local.Id })).Select(found => found.Id);
+        (await local.Engine.ListContainersAsync(new Dictionary<string, string?>
+        {
+            [LocalEngine.Label] = local.Id
+        })).Select(found => found.Id);
 }

@@ -36,7 +36,8 @@ public sealed class ContainerEngineTests
     [Test]
     public async Task Is_unavailable_and_says_what_to_do_when_no_engine_answers()
     {
-        var failure = await Assert.ThrowsAsync<UnavailableException>(() => ContainerEngine.ConnectAsync("unix:///nowhere/docker.sock"));
+        var failure = await Assert.ThrowsAsync<UnavailableException>(
+            () => ContainerEngine.ConnectAsync("unix:///nowhere/docker.sock"));
         Assert.That(failure!.Reason, Is.EqualTo("engine"));
         Assert.That(failure.Message, Does.Contain("unix:///nowhere/docker.sock").And.Contain("DOCKER_HOST"));
     }
@@ -62,15 +63,21 @@ public sealed class ContainerEngineTests
         Assert.That(lines.Where(line => !line.IsError).Select(line => line.Text), Is.EqualTo(new[] { "out", "ä", "last" }));
         Assert.That(lines.Where(line => line.IsError).Select(line => line.Text), Is.EqualTo(new[] { "err" }));
         // podman counts the lines of both streams.
-        if (!engine.IsPodman) Assert.That((await LinesAsync(id, new LogOptions { Tail = 1, Error = false })).Select(line => line.Text), Is.EqualTo(new[] { "last" }));
-        Assert.That((await LinesAsync(id, new LogOptions { Timestamps = true, Error = false }))[0].Text, Does.Match(@"^\d{4}-\d\d-\d\dT.*Z out$"));
+        if (!engine.IsPodman)
+            Assert.That(
+                (await LinesAsync(id, new LogOptions { Tail = 1, Error = false })).Select(line => line.Text),
+                Is.EqualTo(new[] { "last" }));
+        Assert.That(
+            (await LinesAsync(id, new LogOptions { Timestamps = true, Error = false }))[0].Text,
+            Does.Match(@"^\d{4}-\d\d-\d\dT.*Z out$"));
         Assert.That(await LinesAsync(id, new LogOptions { Since = state.FinishedAt!.Value.AddSeconds(5) }), Is.Empty);
     }
 
     [Test]
     public async Task Follows_output_until_the_container_ends()
     {
-        var id = await engine.CreateContainerAsync(Shell("read line; echo got $line") with { OpenStdin = true, StdinOnce = true });
+        var id = await engine.CreateContainerAsync(
+            Shell("read line; echo got $line") with { OpenStdin = true, StdinOnce = true });
         await engine.StartContainerAsync(id);
         var output = new MemoryStream();
         await engine.AttachAsync(id, new MemoryStream("hello\n"u8.ToArray()), output, Stream.Null);
@@ -84,7 +91,9 @@ public sealed class ContainerEngineTests
         var id = await engine.CreateContainerAsync(Shell("echo out; echo err >&2") with { Tty = true });
         await engine.StartContainerAsync(id);
         await engine.WaitContainerAsync(id);
-        Assert.That(await LinesAsync(id, new LogOptions()), Is.EqualTo(new[] { new OutputLine("out", false), new OutputLine("err", false) }));
+        Assert.That(
+            await LinesAsync(id, new LogOptions()),
+            Is.EqualTo(new[] { new OutputLine("out", false), new OutputLine("err", false) }));
     }
 
     [Test]
@@ -92,16 +101,25 @@ public sealed class ContainerEngineTests
     {
         var id = await RunningAsync();
         var (output, error) = (new MemoryStream(), new MemoryStream());
-        var exit = await engine.ExecAsync(id, new ExecSpec(["sh", "-c", "cat; echo $NAME >&2; exit 3"]) { Environment = ["NAME=value"] },
-            new MemoryStream("first\nsecond\n"u8.ToArray()), output, error);
+        var exit = await engine.ExecAsync(
+            id,
+            new ExecSpec(["sh", "-c", "cat; echo $NAME >&2; exit 3"]) { Environment = ["NAME=value"] },
+            new MemoryStream("first\nsecond\n"u8.ToArray()),
+            output,
+            error);
         Assert.That(exit, Is.EqualTo(3));
         Assert.That(Encoding.UTF8.GetString(output.ToArray()), Is.EqualTo("first\nsecond\n"));
         Assert.That(Encoding.UTF8.GetString(error.ToArray()), Is.EqualTo("value\n"));
         var (terminal, none) = (new MemoryStream(), new MemoryStream());
-        Assert.That(await engine.ExecAsync(id, new ExecSpec(["sh", "-c", "test -t 1 && echo terminal; echo err >&2"]) { Tty = true }, null, terminal, none), Is.Zero);
+        Assert.That(
+            await engine.ExecAsync(
+                id, new ExecSpec(["sh", "-c", "test -t 1 && echo terminal; echo err >&2"]) { Tty = true }, null, terminal, none),
+            Is.Zero);
         Assert.That(Encoding.UTF8.GetString(terminal.ToArray()), Is.EqualTo("terminal\r\nerr\r\n"));
         Assert.That(none.Length, Is.Zero);
-        Assert.That(await engine.ExecAsync(id, new ExecSpec(["no-such-program"]), null, new MemoryStream(), new MemoryStream()), Is.EqualTo(126).Or.EqualTo(127));
+        Assert.That(
+            await engine.ExecAsync(id, new ExecSpec(["no-such-program"]), null, new MemoryStream(), new MemoryStream()),
+            Is.EqualTo(126).Or.EqualTo(127));
     }
 
     [Test]
@@ -123,7 +141,8 @@ public sealed class ContainerEngineTests
     [Test]
     public async Task Limits_memory_and_tells_that_it_ran_out()
     {
-        var id = await engine.CreateContainerAsync(Shell("x=$(yes | head -c 90000000); echo done") with { MemoryBytes = 16 << 20 });
+        var id = await engine.CreateContainerAsync(
+            Shell("x=$(yes | head -c 90000000); echo done") with { MemoryBytes = 16 << 20 });
         await engine.StartContainerAsync(id);
         Assert.That(await engine.WaitContainerAsync(id), Is.Not.Zero);
         // podman sees it with the second kind of control groups only; the exit code tells it everywhere.
@@ -136,21 +155,25 @@ public sealed class ContainerEngineTests
         using var folder = new TestFolder();
         folder.Write("file", "content\n");
         File.SetUnixFileMode(folder.Path, (UnixFileMode)0b111_101_101);
-        var id = await engine.CreateContainerAsync(Shell("id -u; pwd; hostname; echo $A; cat /data/file; touch /here || echo read-only; touch /memory/x && echo memory; grep extra /etc/hosts") with
-        {
-            User = "1234:1234",
-            WorkingDirectory = "/tmp",
-            Hostname = "named",
-            Environment = ["A=b c"],
-            Binds = [$"{folder.Path}:/data:ro"],
-            Tmpfs = new Dictionary<string, string> { ["/memory"] = "mode=1777" },
-            ExtraHosts = ["extra:10.1.2.3"],
-            ReadOnly = true,
-        });
+        var id = await engine.CreateContainerAsync(
+            Shell(
+                "id -u; pwd; hostname; echo $A; cat /data/file; touch /here || echo read-only; touch /memory/x && echo memory; " +
+                "grep extra /etc/hosts") with
+            {
+                User = "1234:1234",
+                WorkingDirectory = "/tmp",
+                Hostname = "named",
+                Environment = ["A=b c"],
+                Binds = [$"{folder.Path}:/data:ro"],
+                Tmpfs = new Dictionary<string, string> { ["/memory"] = "mode=1777" },
+                ExtraHosts = ["extra:10.1.2.3"],
+                ReadOnly = true,
+            });
         await engine.StartContainerAsync(id);
         await engine.WaitContainerAsync(id);
         var lines = (await LinesAsync(id, new LogOptions { Error = false })).Select(line => line.Text);
-        Assert.That(lines, Is.EqualTo(new[] { "1234", "/tmp", "named", "b c", "content", "read-only", "memory", "10.1.2.3\textra" }));
+        Assert.That(
+            lines, Is.EqualTo(new[] { "1234", "/tmp", "named", "b c", "content", "read-only", "memory", "10.1.2.3\textra" }));
     }
 
     [Test]
@@ -159,14 +182,18 @@ public sealed class ContainerEngineTests
         var name = "cisteps-test-" + local.Id;
         var spec = new NetworkSpec(name) { Subnet = "10.231.77.0/24", IpRange = "10.231.77.128/25", Labels = local.Labels };
         var network = await engine.CreateNetworkAsync(spec);
-        var taken = await Assert.ThrowsAsync<EngineRefusalException>(() => engine.CreateNetworkAsync(spec with { Name = name + "-2" }));
+        var taken = await Assert.ThrowsAsync<EngineRefusalException>(
+            () => engine.CreateNetworkAsync(spec with { Name = name + "-2" }));
         Assert.That(taken!.IsAddressOverlap, taken.Message);
         Assert.That((await Assert.ThrowsAsync<EngineRefusalException>(() => engine.CreateNetworkAsync(spec)))!.IsConflict);
         // podman gives none out of the range, and has no names in a network without a plug-in of its own.
         var address = engine.IsPodman ? "10.231.77.135" : "10.231.77.5";
-        var web = await engine.CreateContainerAsync(Shell("sleep 60") with { NetworkMode = name, Ipv4Address = address, NetworkAliases = ["web"] });
+        var web = await engine.CreateContainerAsync(
+            Shell("sleep 60") with { NetworkMode = name, Ipv4Address = address, NetworkAliases = ["web"] });
         await engine.StartContainerAsync(web);
-        Assert.That((await engine.InspectContainerAsync(web))!.Addresses, Is.EqualTo(new Dictionary<string, string> { [name] = address }));
+        Assert.That(
+            (await engine.InspectContainerAsync(web))!.Addresses,
+            Is.EqualTo(new Dictionary<string, string> { [name] = address }));
         var beside = await engine.CreateContainerAsync(Shell("ip addr; nslookup web") with { NetworkMode = "container:" + web });
         await engine.StartContainerAsync(beside);
         await engine.WaitContainerAsync(beside);
@@ -174,7 +201,10 @@ public sealed class ContainerEngineTests
         Assert.That(told, Does.Contain($"inet {address}/24"));
         if (!engine.IsPodman) Assert.That(told, Does.Contain($"Address: {address}"));
         Assert.That((await engine.ListNetworksAsync(new Dictionary<string, string?> { [LocalEngine.Label] = local.Id })).Single(),
-            Has.Property(nameof(EngineNetwork.Name)).EqualTo(name).And.Property(nameof(EngineNetwork.Subnets)).EqualTo(new[] { "10.231.77.0/24" }));
+            Has.Property(nameof(EngineNetwork.Name))
+                .EqualTo(name).And
+                .Property(nameof(EngineNetwork.Subnets))
+                .EqualTo(new[] { "10.231.77.0/24" }));
         await engine.RemoveContainerAsync(beside);
         await engine.RemoveContainerAsync(web);
         await engine.RemoveNetworkAsync(network);
@@ -199,14 +229,19 @@ public sealed class ContainerEngineTests
             Assert.That(happened.Attributes["exitCode"], Is.EqualTo("9"));
             break;
         }
-        Assert.That(actions.Where(action => action != "init"), Is.EqualTo(new[] { "create", "start", "die" }), "podman tells one more");
+        Assert.That(
+            actions.Where(action => action != "init"), Is.EqualTo(new[] { "create", "start", "die" }), "podman tells one more");
     }
 
     [Test]
     public async Task Lists_by_label_and_knows_images_by_reference()
     {
         var id = await RunningAsync();
-        var listed = await engine.ListContainersAsync(new Dictionary<string, string?> { [LocalEngine.Label] = local.Id, ["kind"] = null });
+        var listed = await engine.ListContainersAsync(new Dictionary<string, string?>
+        {
+            [LocalEngine.Label] = local.Id,
+            ["kind"] = null
+        });
         Assert.That(listed.Single(container => container.Id == id).Status, Is.EqualTo("running"));
         Assert.That(await engine.InspectImageAsync("localhost/no-such-image:1"), Is.Null);
         var found = (await engine.InspectImageAsync(image))!;
@@ -223,7 +258,8 @@ public sealed class ContainerEngineTests
     [Test]
     public async Task Says_which_image_is_missing()
     {
-        var refusal = await Assert.ThrowsAsync<EngineRefusalException>(() => engine.CreateContainerAsync(new ContainerSpec("localhost/no-such-image:1")));
+        var refusal = await Assert.ThrowsAsync<EngineRefusalException>(
+            () => engine.CreateContainerAsync(new ContainerSpec("localhost/no-such-image:1")));
         Assert.That(refusal!.IsAbsent);
         Assert.That(refusal.Message, Does.Contain("localhost/no-such-image:1"));
     }
@@ -243,7 +279,8 @@ public sealed class ContainerEngineTests
 
     private async Task<string> RunningAsync()
     {
-        var id = await engine.CreateContainerAsync(Shell("sleep 600") with { Labels = new Dictionary<string, string>(local.Labels) { ["kind"] = "running" } });
+        var id = await engine.CreateContainerAsync(
+            Shell("sleep 600") with { Labels = new Dictionary<string, string>(local.Labels) { ["kind"] = "running" } });
         await engine.StartContainerAsync(id);
         return id;
     }

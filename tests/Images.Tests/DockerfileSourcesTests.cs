@@ -26,17 +26,35 @@ public sealed class DockerfileSourcesTests
             COPY --from=0 /c /d
             RUN --mount=type=cache,target=/c --mount=type=bind,from=tools.example/more:3,target=/t true
             """;
-        Assert.That(Names(text, None), Is.EqualTo(new[] { "docker/dockerfile:1", "registry.example/sdk:1", "tools.example/lint:2", "registry.example/run:9", "tools.example/more:3" }));
-        Assert.That(Names(text, With(("REGISTRY", "r"), ("OTHER", "x"))), Is.EqualTo(new[] { "docker/dockerfile:1", "r/sdk:1", "tools.example/lint:2", "r/run-never:9", "tools.example/more:3" }));
-        Assert.That(Names(text, None with { Target = "build" }), Is.EqualTo(new[] { "docker/dockerfile:1", "registry.example/sdk:1", "tools.example/lint:2" }));
+        Assert.That(
+            Names(text, None),
+            Is.EqualTo(
+                new[]
+                {
+                    "docker/dockerfile:1",
+                    "registry.example/sdk:1",
+                    "tools.example/lint:2",
+                    "registry.example/run:9",
+                    "tools.example/more:3"
+                }));
+        Assert.That(
+            Names(text, With(("REGISTRY", "r"), ("OTHER", "x"))),
+            Is.EqualTo(
+                new[] { "docker/dockerfile:1", "r/sdk:1", "tools.example/lint:2", "r/run-never:9", "tools.example/more:3" }));
+        Assert.That(
+            Names(text, None with { Target = "build" }),
+            Is.EqualTo(new[] { "docker/dockerfile:1", "registry.example/sdk:1", "tools.example/lint:2" }));
         Assert.That(Names(text, None with { Target = "TEST" }), Has.Count.EqualTo(3));
         var sources = DockerfileSources.Read(text, None);
         Assert.That(sources.Select(source => (source.Line, source.Use)), Is.EqualTo(new[]
         {
-            (1, DockerfileUse.FrontEnd), (4, DockerfileUse.Base), (5, DockerfileUse.Files), (11, DockerfileUse.Base), (15, DockerfileUse.Files),
+            (1, DockerfileUse.FrontEnd), (4, DockerfileUse.Base), (5, DockerfileUse.Files), (11, DockerfileUse.Base),
+            (15, DockerfileUse.Files),
         }));
         Assert.That(sources.Single(source => source.IsFinalBase).Reference, Is.EqualTo("registry.example/run:9"));
-        Assert.That(DockerfileSources.Read(text, None with { Target = "test" }).Single(source => source.IsFinalBase), Has.Property("Reference").EqualTo("registry.example/sdk:1").And.Property("Platform").EqualTo("linux/amd64"));
+        Assert.That(
+            DockerfileSources.Read(text, None with { Target = "test" }).Single(source => source.IsFinalBase),
+            Has.Property("Reference").EqualTo("registry.example/sdk:1").And.Property("Platform").EqualTo("linux/amd64"));
     }
 
     [TestCase("FROM r/a-$TARGETARCH", null, "r/a-amd64")]
@@ -68,30 +86,41 @@ public sealed class DockerfileSourcesTests
     [TestCase("FROM r/a\nRUN <<END\necho\n", ":2", "is not closed")]
     [TestCase("FROM r/${A", ":1", "missing")]
     public void Says_where_a_name_cannot_be_read(string text, string line, string why) =>
-        Assert.That(Assert.Throws<UsageException>(() => Names(text, None with { Name = "web/Dockerfile" }))!.Message, Does.Contain("web/Dockerfile" + line).And.Contain(why));
+        Assert.That(
+            Assert.Throws<UsageException>(() => Names(text, None with { Name = "web/Dockerfile" }))!.Message,
+            Does.Contain("web/Dockerfile" + line).And.Contain(why));
 
     [Test]
     public void Triggers_of_a_stage_count_where_another_is_built_on_it()
     {
-        Assert.That(Names("FROM r/a AS a\nONBUILD COPY --from=r/tool:1 /x /x\nFROM r/b\n", None), Is.EqualTo(new[] { "r/a", "r/b" }));
-        Assert.That(Names("FROM r/a AS a\nONBUILD COPY --from=r/tool:1 /x /x\nFROM a\n", None), Is.EqualTo(new[] { "r/a", "r/tool:1" }));
-        Assert.That(DockerfileSources.OfTriggers(["COPY --from=r/tool:1 /x /x", "RUN true"], 3), Is.EqualTo(new[] { new DockerfileSource("r/tool:1", 3, DockerfileUse.Files) }));
+        Assert.That(
+            Names("FROM r/a AS a\nONBUILD COPY --from=r/tool:1 /x /x\nFROM r/b\n", None), Is.EqualTo(new[] { "r/a", "r/b" }));
+        Assert.That(
+            Names("FROM r/a AS a\nONBUILD COPY --from=r/tool:1 /x /x\nFROM a\n", None), Is.EqualTo(new[] { "r/a", "r/tool:1" }));
+        Assert.That(
+            DockerfileSources.OfTriggers(["COPY --from=r/tool:1 /x /x", "RUN true"], 3),
+            Is.EqualTo(new[] { new DockerfileSource("r/tool:1", 3, DockerfileUse.Files) }));
     }
 
     [TestCase("FROM a", false)]
     [TestCase("FROM --platform=$BUILDPLATFORM a", true)]
     [TestCase("ARG A=$TARGETOS\nFROM a", true)]
     [TestCase("FROM a\nARG TARGETARCH\nRUN echo $TARGETARCH", false)]
-    public void Knows_whether_the_engines_platform_matters(string text, bool matters) => Assert.That(DockerfileSources.NeedPlatform(text, "f"), Is.EqualTo(matters));
+    public void Knows_whether_the_engines_platform_matters(string text, bool matters) =>
+        Assert.That(DockerfileSources.NeedPlatform(text, "f"), Is.EqualTo(matters));
 
     [Test]
     public void Says_which_stage_is_missing() =>
-        Assert.That(Assert.Throws<UsageException>(() => Names("FROM a AS b\n", None with { Target = "c" }))!.Message, Does.Contain("\"c\"").And.Contain("b"));
+        Assert.That(
+            Assert.Throws<UsageException>(() => Names("FROM a AS b\n", None with { Target = "c" }))!.Message,
+            Does.Contain("\"c\"").And.Contain("b"));
 
     [Test]
     public void Wants_a_from() => Assert.Throws<UsageException>(() => Names("RUN true\n", None));
 
-    private static List<string> Names(string text, DockerfileParameters parameters) => [.. DockerfileSources.Read(text, parameters).Select(source => source.Reference)];
+    private static List<string> Names(string text, DockerfileParameters parameters) =>
+        [.. DockerfileSources.Read(text, parameters).Select(source => source.Reference)];
 
-    private static DockerfileParameters With(params (string Name, string Value)[] arguments) => None with { Arguments = arguments.ToDictionary(one => one.Name, one => one.Value) };
+    private static DockerfileParameters With(params (string Name, string Value)[] arguments) =>
+        None with { Arguments = arguments.ToDictionary(one => one.Name, one => one.Value) };
 }

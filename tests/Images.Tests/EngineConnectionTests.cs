@@ -55,7 +55,8 @@ public sealed class EngineConnectionTests
         var address = $"tcp://localhost:{PortOf(server)}";
         WriteContext("remote", address);
         using var engine = await ContainerEngine.ConnectToAsync(new Dictionary<string,
-            string> { ["DOCKER_CONFIG"] = folder.Path, ["DOCKER_CONTEXT"] = "remote" });
+            string>
+        { ["DOCKER_CONFIG"] = folder.Path, ["DOCKER_CONTEXT"] = "remote" });
         Assert.That((engine.Product, engine.Location.ToString(), engine.IsLocal),
             Is.EqualTo(("docker 29.0.1", $"{address} (context \"remote\" of DOCKER_CONTEXT)", true)));
     }
@@ -183,7 +184,8 @@ public sealed class EngineConnectionTests
     public void A_certificate_of_ours_that_is_not_taken(string text, bool isOurs)
     {
         var location = EngineLocation.Find(new Dictionary<string,
-            string> { ["DOCKER_HOST"] = "tcp://far:1", ["DOCKER_CERT_PATH"] = folder.Path });
+            string>
+        { ["DOCKER_HOST"] = "tcp://far:1", ["DOCKER_CERT_PATH"] = folder.Path });
         var failure = EngineSilence.Of(location,
             new HttpRequestException("sending", new IOException("reading", new InvalidOperationException(text))));
         if (isOurs) Assert.That(failure,
@@ -291,8 +293,12 @@ public sealed class EngineConnectionTests
         {
             Assert.That(engine.IsLocal, Is.False);
             Assert.That(engine.Product, Is.EqualTo(local.Engine.Product));
-            var id = await engine.CreateContainerAsync(new ContainerSpec(image.ToString()) { Entrypoint = ["/bin/sh", "-c",
-                "sleep 600"], Labels = local.Labels });
+            var id = await engine.CreateContainerAsync(new ContainerSpec(image.ToString())
+            {
+                Entrypoint = ["/bin/sh", "-c",
+                "sleep 600"],
+                Labels = local.Labels
+            });
             await engine.StartContainerAsync(id);
             var (output, error) = (new MemoryStream(), new MemoryStream());
             var input = new MemoryStream(new byte[300_000]);
@@ -311,8 +317,12 @@ public sealed class EngineConnectionTests
     {
         await using var local = await LocalEngine.OpenAsync();
         var image = await local.MakeBaseImageAsync();
-        var id = await local.Engine.CreateContainerAsync(new ContainerSpec(image.ToString()) { Entrypoint = ["/bin/sh", "-c",
-            "sleep 600"], Labels = local.Labels });
+        var id = await local.Engine.CreateContainerAsync(new ContainerSpec(image.ToString())
+        {
+            Entrypoint = ["/bin/sh", "-c",
+            "sleep 600"],
+            Labels = local.Labels
+        });
         await local.Engine.StartContainerAsync(id);
         using var certificate = Signed("localhost");
         await using var relay = new EngineRelay(new Uri(local.Engine.Location.Address).LocalPath, certificate);
@@ -351,7 +361,9 @@ public sealed class EngineConnectionTests
 
     private Dictionary<string, string> Secure(WebApplication server) => new()
     {
-        ["DOCKER_HOST"] = $"tcp://localhost:{PortOf(server)}", ["DOCKER_CERT_PATH"] = folder.Path, ["DOCKER_TLS_VERIFY"] = "1",
+        ["DOCKER_HOST"] = $"tcp://localhost:{PortOf(server)}",
+        ["DOCKER_CERT_PATH"] = folder.Path,
+        ["DOCKER_TLS_VERIFY"] = "1",
     };
 
     private static Dictionary<string, string> Plain(WebApplication server) =>
@@ -359,7 +371,8 @@ public sealed class EngineConnectionTests
 
     private Dictionary<string, string> Ssh(string address) => new(StepHost.ProcessEnvironment())
     {
-        ["DOCKER_HOST"] = address, ["PATH"] = folder.Of("bin") + Path.PathSeparator + Environment.GetEnvironmentVariable("PATH"),
+        ["DOCKER_HOST"] = address,
+        ["PATH"] = folder.Of("bin") + Path.PathSeparator + Environment.GetEnvironmentVariable("PATH"),
     };
 
     private void WriteSsh(string script)

@@ -94,11 +94,16 @@ public sealed class EngineFaultsTests
         Assert.That(failure.Message, Does.StartWith("cannot run \"foo\": " + text));
     }
 
-    [TestCase("unknown: failed commit on ref \"manifest-sha256:00\": unexpected status from PUT request to http://r/v2/x/manifests/1: "
-        + "500 Internal Server Error", ImagePullFailure.Unreachable)]
+    [TestCase(
+        "unknown: failed commit on ref \"manifest-sha256:00\": unexpected status from PUT request to http://r/v2/x/manifests/1: "
+            + "500 Internal Server Error", ImagePullFailure.Unreachable)]
     [TestCase("received unexpected HTTP status: 500 Internal Server Error", ImagePullFailure.Unreachable)]
-    [TestCase("writing blob: uploading layer chunked: received unexpected HTTP status: 503 Service Unavailable", ImagePullFailure.Unreachable)]
-    [TestCase("unexpected status from PUT request to http://r/v2/x/manifests/1: 504 Gateway Timeout", ImagePullFailure.Unreachable)]
+    [TestCase(
+        "writing blob: uploading layer chunked: received unexpected HTTP status: 503 Service Unavailable",
+        ImagePullFailure.Unreachable)]
+    [TestCase(
+        "unexpected status from PUT request to http://r/v2/x/manifests/1: 504 Gateway Timeout",
+        ImagePullFailure.Unreachable)]
     [TestCase("failed to do request: Put \"https://r/v2/x/manifests/1\": readfrom tcp 127.0.0.1:1->127.0.0.1:2: write tcp "
         + "127.0.0.1:1->127.0.0.1:2: use of closed network connection", ImagePullFailure.Unreachable)]
     [TestCase("write tcp 127.0.0.1:1->127.0.0.1:2: write: broken pipe", ImagePullFailure.Unreachable)]

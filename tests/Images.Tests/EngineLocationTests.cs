@@ -196,8 +196,11 @@ public sealed class EngineLocationTests
             var found = Find(environment);
             var wanted = new Dictionary<string, string?>
             {
-                ["DOCKER_HOST"] = null, ["DOCKER_CONTEXT"] = null, ["DOCKER_CERT_PATH"] = null, ["DOCKER_TLS_VERIFY"] = null,
-                    ["DOCKER_TLS"] = null,
+                ["DOCKER_HOST"] = null,
+                ["DOCKER_CONTEXT"] = null,
+                ["DOCKER_CERT_PATH"] = null,
+                ["DOCKER_TLS_VERIFY"] = null,
+                ["DOCKER_TLS"] = null,
             };
             foreach (var (name, value) in set) wanted[name] = value;
             Assert.That(found.ClientEnvironment, Is.EquivalentTo(wanted));
@@ -228,7 +231,9 @@ public sealed class EngineLocationTests
 
     private void WriteContext(string name, string host, string folder = ".docker", bool verify = true) =>
         home.Write($"{folder}/contexts/meta/{IdOf(name)}/meta.json",
-        $"{{\"Name\":\"{name}\",\"Metadata\":{{}},\"Endpoints\":{{\"docker\":{{\"Host\":\"{host}\",\"SkipTLSVerify\":{(verify ? "false" : "true")}}}}}}}");
+        $"{{\"Name\":\"{name}\",\"Metadata\":{{}},\"Endpoints\":{{\"docker\":{{\"Host\":\"{host}\",\"SkipTLSVerify\":{(verify
+            ? "false"
+            : "true")}}}}}}}");
 
     private static string IdOf(string name) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(name)));
 }

@@ -121,7 +121,9 @@ internal sealed class PlainRefuser : IAsyncDisposable
             }
             else if (first[0] != handshake)
             {
-                await stream.WriteAsync("HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"u8.ToArray(), ending.Token);
+                await stream.WriteAsync(
+                    "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"u8.ToArray(),
+                    ending.Token);
             }
             else
             {

@@ -33,7 +33,8 @@ public sealed class IgnoreDifferentialTests
     ];
     private static readonly string[] Parts =
     [
-        "a", "b", "ab", "sub", "deep", "a.txt", "b.txt", "a+b(c)", "a b", "ä", ".a", "{a,b}", "a$", "*", "*", "**", "**", "?", "??", "*.txt", "*.*", "a*", "*b", "a**", "**b", "***", "[ab]", "[^a]", "[!a]", "[a-c]*",
+        "a", "b", "ab", "sub", "deep", "a.txt", "b.txt", "a+b(c)", "a b", "ä", ".a", "{a,b}", "a$", "*", "*", "**", "**", "?",
+        "??", "*.txt", "*.*", "a*", "*b", "a**", "**b", "***", "[ab]", "[^a]", "[!a]", "[a-c]*",
         "[]", "[", "[a", "[a-]", "[-a]", "[^]", "[]a]", "[a^]", "\\a", "\\*", "a\\", ".", "..", "", "Dockerfile", "Dockerfile*",
         ".dockerignore", ".docker*", "😀", "[😀]", "[^😀]", "[a😀]*", "*😀",
     ];
@@ -133,7 +134,8 @@ public sealed class IgnoreDifferentialTests
         {
             var path = string.Join('/', Enumerable.Range(0, random.Next(1, 5)).Select(_ => Names[random.Next(Names.Length)]));
             var whole = folder.Of(path);
-            if (Enumerable.Range(1, path.Length - 1).Any(length => path[length] == '/' && IsTaken(folder.Of(path[..length])))) continue;
+            if (Enumerable.Range(1, path.Length - 1).Any(length => path[length] == '/' && IsTaken(folder.Of(path[..length]))))
+                continue;
             if (Path.Exists(whole) || IsTaken(whole)) continue;
             if (random.Next(5) == 0) Directory.CreateDirectory(whole);
             else if (random.Next(6) == 0)
@@ -168,8 +170,23 @@ public sealed class IgnoreDifferentialTests
         for (var count = random.Next(1, 6); count > 0; count--)
         {
             var line = string.Join('/', Enumerable.Range(0, random.Next(1, 4)).Select(_ => Parts[random.Next(Parts.Length)]));
-            line = random.Next(12) switch { 0 => "/" + line, 1 => "./" + line, 2 => line + "/", 3 => " " + line, 4 => line + " \t", 5 => line + "/*", _ => line };
-            line = random.Next(8) switch { 0 or 1 or 2 => "!" + line, 3 when random.Next(3) == 0 => "! " + line, 4 when random.Next(3) == 0 => "#" + line, _ => line };
+            line = random.Next(12) switch
+            {
+                0 => "/" + line,
+                1 => "./" + line,
+                2 => line + "/",
+                3 => " " + line,
+                4 => line + " \t",
+                5 => line + "/*",
+                _ => line
+            };
+            line = random.Next(8) switch
+            {
+                0 or 1 or 2 => "!" + line,
+                3 when random.Next(3) == 0 => "! " + line,
+                4 when random.Next(3) == 0 => "#" + line,
+                _ => line
+            };
             text += line + (random.Next(10) == 0 ? "\r\n" : "\n");
         }
         return text;
@@ -278,7 +295,15 @@ public sealed class IgnoreDifferentialTests
     }
 
     private sealed record Sent(
-        string Name, char Type, long Mode, long User, long Group, string Modified, string Link, string Capabilities, string Content)
+        string Name,
+        char Type,
+        long Mode,
+        long User,
+        long Group,
+        string Modified,
+        string Link,
+        string Capabilities,
+        string Content)
     {
         public override string ToString() =>
             $"{Name} ({Type}, {Convert.ToString(Mode, 8)}, {Modified}, \"{Link}\", {Content.Length} of content)";

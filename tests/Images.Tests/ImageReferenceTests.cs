@@ -19,7 +19,8 @@ public sealed class ImageReferenceTests
     public void Reads_host_path_and_tag(string text, string host, string path, string? tag)
     {
         var reference = ImageReference.Parse(text);
-        Assert.That((reference.Host, reference.Path, reference.Tag, reference.Digest), Is.EqualTo((host, path, tag, (string?)null)));
+        Assert.That(
+            (reference.Host, reference.Path, reference.Tag, reference.Digest), Is.EqualTo((host, path, tag, (string?)null)));
         Assert.That(ImageReference.Parse(reference.ToString()), Is.EqualTo(reference));
     }
 
@@ -83,15 +84,28 @@ public sealed class ImageReferenceTests
     [TestCase("localhost:8080", "docker.io", "library/localhost", "8080")]
     [TestCase("localhost:8080@sha256:F", "docker.io", "library/localhost", "8080", "sha256:F")]
     [TestCase("localhost/library/debian", "localhost", "library/debian")]
-    [TestCase("thisisthesongthatneverendsitgoesonandonandonthisisthesongthatnev", "docker.io", "library/thisisthesongthatneverendsitgoesonandonandonthisisthesongthatnev")]
-    [TestCase("docker.io/1a3f5e7d9c1b3a5f7e9d1c3b5a7f9e1d3c5b7a9f1e3d5d7c9b1a3f5e7d9c1b3a", "docker.io", "library/1a3f5e7d9c1b3a5f7e9d1c3b5a7f9e1d3c5b7a9f1e3d5d7c9b1a3f5e7d9c1b3a")]
-    [TestCase("1a3f5e7d9c1b3a5f7e9d1c3b5a7f9e1d3c5b7a9f1e3d5d7c9b1a3f5e7d9c1b3a:1", "docker.io", "library/1a3f5e7d9c1b3a5f7e9d1c3b5a7f9e1d3c5b7a9f1e3d5d7c9b1a3f5e7d9c1b3a", "1")]
+    [TestCase(
+        "thisisthesongthatneverendsitgoesonandonandonthisisthesongthatnev",
+        "docker.io",
+        "library/thisisthesongthatneverendsitgoesonandonandonthisisthesongthatnev")]
+    [TestCase(
+        "docker.io/1a3f5e7d9c1b3a5f7e9d1c3b5a7f9e1d3c5b7a9f1e3d5d7c9b1a3f5e7d9c1b3a",
+        "docker.io",
+        "library/1a3f5e7d9c1b3a5f7e9d1c3b5a7f9e1d3c5b7a9f1e3d5d7c9b1a3f5e7d9c1b3a")]
+    [TestCase(
+        "1a3f5e7d9c1b3a5f7e9d1c3b5a7f9e1d3c5b7a9f1e3d5d7c9b1a3f5e7d9c1b3a:1",
+        "docker.io",
+        "library/1a3f5e7d9c1b3a5f7e9d1c3b5a7f9e1d3c5b7a9f1e3d5d7c9b1a3f5e7d9c1b3a",
+        "1")]
     [TestCase("docker---rules/docker", "docker.io", "docker---rules/docker")]
     [TestCase("dock__er/docker", "docker.io", "dock__er/docker")]
     [TestCase("d/docker", "docker.io", "d/docker")]
     [TestCase("aa-a/a", "docker.io", "aa-a/a")]
     [TestCase("example.com/some_separator__underscore/myimage", "example.com", "some_separator__underscore/myimage")]
-    [TestCase("registry.io/foo/project--id.module--name.ver---sion--name", "registry.io", "foo/project--id.module--name.ver---sion--name")]
+    [TestCase(
+        "registry.io/foo/project--id.module--name.ver---sion--name",
+        "registry.io",
+        "foo/project--id.module--name.ver---sion--name")]
     [TestCase("ab.c-om/x", "ab.c-om", "x")]
     [TestCase("0101.com/x", "0101.com", "x")]
     [TestCase("test.com:65535/x", "test.com:65535", "x")]
@@ -216,7 +230,9 @@ public sealed class ImageReferenceTests
     {
         Assert.That(ImageName.Repository("localhost:5000/team", "ci", "app", isDefaultBranch: false).Repository,
             Is.EqualTo("localhost:5000/team/ci/app"));
-        Assert.That(ImageName.Repository("localhost:5000/team", "ci", "app", isDefaultBranch: true).Repository, Is.EqualTo("localhost:5000/team/app"));
+        Assert.That(
+            ImageName.Repository("localhost:5000/team", "ci", "app", isDefaultBranch: true).Repository,
+            Is.EqualTo("localhost:5000/team/app"));
         Assert.That(ImageName.BuildTag(1, "42", "abcdef012345"), Is.EqualTo("1.42-abcdef012345"));
         Assert.That(ImageName.VersionTag(1, "0-dev.20260101"), Is.EqualTo("1.0-dev.20260101"));
         Assert.That(ImageName.BarredTag(Digest), Is.EqualTo("barred-" + new string('a', 32)));

@@ -100,8 +100,10 @@ public sealed class RegistryClientTests(RegistryAccess access)
     public async Task Attaches_a_document_once_and_finds_it_again()
     {
         var subject = pushed.WithDigest(digest);
-        var first = await client.AttachAsync(subject, MediaTypes.InToto, "{\"a\":1}"u8.ToArray(), new Dictionary<string, string> { ["kind"] = "provenance" });
-        var again = await client.AttachAsync(subject, MediaTypes.InToto, "{\"a\":1}"u8.ToArray(), new Dictionary<string, string> { ["kind"] = "provenance" });
+        var first = await client.AttachAsync(
+            subject, MediaTypes.InToto, "{\"a\":1}"u8.ToArray(), new Dictionary<string, string> { ["kind"] = "provenance" });
+        var again = await client.AttachAsync(
+            subject, MediaTypes.InToto, "{\"a\":1}"u8.ToArray(), new Dictionary<string, string> { ["kind"] = "provenance" });
         await client.AttachAsync(subject, "application/vnd.other", "other"u8.ToArray());
         Assert.That(again, Is.EqualTo(first));
         var found = await client.ReadAttachedAsync(subject, MediaTypes.InToto);
@@ -118,7 +120,8 @@ public sealed class RegistryClientTests(RegistryAccess access)
         var target = registry.Reference("ci/service", "shared");
         Assert.That(await client.ShareAsync(pushed.WithDigest(digest), target), Is.True);
         Assert.That(await client.FindDigestAsync(target), Is.EqualTo(digest));
-        var pulled = await local.Engine.PullAsync(target.ToString(), access == RegistryAccess.Open ? null : LocalRegistry.Credential);
+        var pulled = await local.Engine.PullAsync(
+            target.ToString(), access == RegistryAccess.Open ? null : LocalRegistry.Credential);
         if (pulled.IsSaid) Assert.That(pulled.Digest, Is.EqualTo(digest));
         local.Own(target.ToString());
         Assert.That(await client.ShareAsync(pushed.WithDigest("sha256:" + new string('0', 64)), target), Is.False);
@@ -146,7 +149,8 @@ public sealed class RegistryClientTests(RegistryAccess access)
         using var nobody = RegistryClient.Open(RegistryCredentials.None);
         var missing = await Assert.ThrowsAsync<UsageException>(() => nobody.FindDigestAsync(pushed));
         Assert.That(missing!.Message, Does.Contain(registry.Host).And.Contain("CISTEPS_REGISTRY_USER"));
-        using var wrong = RegistryClient.Open(new RegistryCredentials(new RegistryCredential("tester", "not it at all"), [registry.Host], new Dictionary<string, string>()));
+        using var wrong = RegistryClient.Open(new RegistryCredentials(
+            new RegistryCredential("tester", "not it at all"), [registry.Host], new Dictionary<string, string>()));
         var refused = await Assert.ThrowsAsync<UsageException>(() => wrong.FindDigestAsync(pushed));
         Assert.That(refused!.Message, Does.Contain("tester").And.Not.Contain("not it at all"));
     }
@@ -154,9 +158,12 @@ public sealed class RegistryClientTests(RegistryAccess access)
     [Test]
     public async Task Engine_says_unauthorized_and_not_found_apart()
     {
-        var missing = await Assert.ThrowsAsync<ImagePullException>(() => local.Engine.PullAsync(pushed.WithTag("nothing-here").ToString(), access == RegistryAccess.Open ? null : LocalRegistry.Credential));
+        var missing = await Assert.ThrowsAsync<ImagePullException>(
+            () => local.Engine.PullAsync(
+                pushed.WithTag("nothing-here").ToString(), access == RegistryAccess.Open ? null : LocalRegistry.Credential));
         Assert.That(missing!.Kind, Is.EqualTo(ImagePullFailure.NotFound), missing.Message);
-        var pulled = await local.Engine.PullAsync(pushed.ToString(), access == RegistryAccess.Open ? null : LocalRegistry.Credential);
+        var pulled = await local.Engine.PullAsync(
+            pushed.ToString(), access == RegistryAccess.Open ? null : LocalRegistry.Credential);
         // podman says no digest, and has one of its own for what was packed there.
         Assert.That(pulled.IsSaid, Is.Not.EqualTo(local.Engine.IsPodman));
         if (pulled.IsSaid) Assert.That(pulled.Digest, Is.EqualTo(digest));
@@ -182,13 +189,15 @@ public sealed class RegistryClientTests(RegistryAccess access)
         Assert.That(unknown.Message, Does.Contain("404"));
         Assert.That(await own.FindDigestAsync(pushed), Is.EqualTo(digest));
         Assert.That(registry.AskedScopes, Does.Contain("repository:team/service:pull"));
-        using var byIdentity = RegistryClient.Open(new RegistryCredentials(new RegistryCredential("", "", "identity of the test"), [registry.Host], new Dictionary<string, string>()));
+        using var byIdentity = RegistryClient.Open(new RegistryCredentials(
+            new RegistryCredential("", "", "identity of the test"), [registry.Host], new Dictionary<string, string>()));
         Assert.That(await byIdentity.FindDigestAsync(pushed), Is.EqualTo(digest));
     }
 
     private async Task<RegistryManifest> PushIndexAsync(string tag, RegistryManifest image)
     {
-        var attestation = await client.AttachAsync(pushed.WithDigest(image.Digest), "application/vnd.test." + tag, Encoding.UTF8.GetBytes(tag));
+        var attestation = await client.AttachAsync(
+            pushed.WithDigest(image.Digest), "application/vnd.test." + tag, Encoding.UTF8.GetBytes(tag));
         var inner = (await client.FindManifestAsync(pushed.WithDigest(attestation)))!;
         JsonObject Entry(RegistryManifest manifest, string os, string architecture) => new()
         {
@@ -198,7 +207,11 @@ public sealed class RegistryClientTests(RegistryAccess access)
             ["platform"] = new JsonObject { ["os"] = os, ["architecture"] = architecture },
         };
         var statement = Entry(inner, "unknown", "unknown");
-        statement["annotations"] = new JsonObject { ["vnd.docker.reference.type"] = "attestation-manifest", ["vnd.docker.reference.digest"] = image.Digest };
+        statement["annotations"] = new JsonObject
+        {
+            ["vnd.docker.reference.type"] = "attestation-manifest",
+            ["vnd.docker.reference.digest"] = image.Digest
+        };
         var json = new JsonObject
         {
             ["schemaVersion"] = 2,

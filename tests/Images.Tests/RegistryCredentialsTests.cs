@@ -18,7 +18,12 @@ public sealed class RegistryCredentialsTests
         said = new StringWriter();
         log = new BuildLog(said, forServer: false);
         folder = new TestFolder();
-        environment = new() { ["DOCKER_CONFIG"] = folder.Path, ["PATH"] = folder.Path + ":" + Environment.GetEnvironmentVariable("PATH"), ["ANSWER"] = folder.Path };
+        environment = new()
+        {
+            ["DOCKER_CONFIG"] = folder.Path,
+            ["PATH"] = folder.Path + ":" + Environment.GetEnvironmentVariable("PATH"),
+            ["ANSWER"] = folder.Path
+        };
     }
 
     [TearDown]
@@ -33,7 +38,9 @@ public sealed class RegistryCredentialsTests
     [TestCase("https://registry.example/v2/")]
     public async Task Reads_what_docker_login_wrote(string key)
     {
-        folder.Write("config.json", $$"""{"auths":{"{{key}}":{"auth":"{{Base64("user:pass:word")}}"},"other.example":{"auth":"{{Base64("a:b")}}"} } }""");
+        folder.Write(
+            "config.json",
+            $$"""{"auths":{"{{key}}":{"auth":"{{Base64("user:pass:word")}}"},"other.example":{"auth":"{{Base64("a:b")}}"} } }""");
         Assert.That(await FindAsync("registry.example"), Is.EqualTo(new RegistryCredential("user", "pass:word")));
         Assert.That(await FindAsync("registry.example:5000"), Is.Null);
         Assert.That(mask.Apply("it is pass:word"), Is.EqualTo("it is ***"));
@@ -70,7 +77,9 @@ public sealed class RegistryCredentialsTests
     [Test]
     public async Task Reads_identity_tokens()
     {
-        folder.Write("config.json", $$"""{"auths":{"registry.example":{"auth":"{{Base64("user:")}}","identitytoken":"refresh-me"} } }""");
+        folder.Write(
+            "config.json",
+            $$"""{"auths":{"registry.example":{"auth":"{{Base64("user:")}}","identitytoken":"refresh-me"} } }""");
         Assert.That(await FindAsync("registry.example"), Is.EqualTo(new RegistryCredential("user", "", "refresh-me")));
     }
 
@@ -79,7 +88,9 @@ public sealed class RegistryCredentialsTests
     {
         Helper("one", """{"ServerURL":"x","Username":"from-one","Secret":"secret-one"}""");
         Helper("two", """{"ServerURL":"x","Username":"<token>","Secret":"secret-two"}""");
-        folder.Write("config.json", $$"""{"credHelpers":{"one.example":"one"},"credsStore":"two","auths":{"one.example":{"auth":"{{Base64("file:file")}}"} } }""");
+        folder.Write(
+            "config.json",
+            $$"""{"credHelpers":{"one.example":"one"},"credsStore":"two","auths":{"one.example":{"auth":"{{Base64("file:file")}}"} } }""");
         Assert.That(await FindAsync("one.example"), Is.EqualTo(new RegistryCredential("from-one", "secret-one")));
         Assert.That(File.ReadAllText(folder.Of("asked-one")), Is.EqualTo("one.example"));
         Assert.That(await FindAsync("two.example"), Is.EqualTo(new RegistryCredential("", "", "secret-two")));
@@ -90,7 +101,9 @@ public sealed class RegistryCredentialsTests
     public async Task A_store_that_knows_nothing_leaves_it_to_the_file()
     {
         Helper("none", "credentials not found in native keychain", exit: 1);
-        folder.Write("config.json", $$"""{"credsStore":"none","auths":{"registry.example":{"auth":"{{Base64("user:password")}}"} } }""");
+        folder.Write(
+            "config.json",
+            $$"""{"credsStore":"none","auths":{"registry.example":{"auth":"{{Base64("user:password")}}"} } }""");
         Assert.That(await FindAsync("registry.example"), Is.EqualTo(new RegistryCredential("user", "password")));
     }
 
@@ -116,7 +129,10 @@ public sealed class RegistryCredentialsTests
         folder.Write("config.json", """{"credHelpers":{"registry.example":"absent"}}""");
         Assert.That(await FindAsync("registry.example"), Is.Null);
         Assert.That(said.ToString(),
-            Does.Contain("\"docker-credential-absent\"").And.Contain(folder.Of("config.json")).And.Contain("credHelpers").And.Contain("is not installed")
+            Does.Contain("\"docker-credential-absent\"").And
+                .Contain(folder.Of("config.json")).And
+                .Contain("credHelpers").And
+                .Contain("is not installed")
             .And.Contain("install it, or take it out"));
     }
 
@@ -136,7 +152,9 @@ public sealed class RegistryCredentialsTests
     public async Task Takes_what_stands_beside_a_helper_that_fails()
     {
         Helper("broken", "the keychain is locked", exit: 2);
-        folder.Write("config.json", $$"""{"credsStore":"broken","auths":{"registry.example":{"auth":"{{Base64("user:password")}}"} } }""");
+        folder.Write(
+            "config.json",
+            $$"""{"credsStore":"broken","auths":{"registry.example":{"auth":"{{Base64("user:password")}}"} } }""");
         Assert.That(await FindAsync("registry.example"), Is.EqualTo(new RegistryCredential("user", "password")));
         Assert.That(said.ToString(), Does.Contain("locked").And.Contain("with those in"));
     }
@@ -182,14 +200,18 @@ public sealed class RegistryCredentialsTests
     [Test]
     public async Task Reads_names_in_any_case_and_takes_the_last_of_two_as_docker_does()
     {
-        folder.Write("config.json", $$"""{"AUTHS":{"registry.example":{"Auth":"{{Base64("a:b")}}"} },"auths":{"registry.example":{"auth":"{{Base64("c:d")}}"} } }""");
+        folder.Write(
+            "config.json",
+            $$"""{"AUTHS":{"registry.example":{"Auth":"{{Base64("a:b")}}"} },"auths":{"registry.example":{"auth":"{{Base64("c:d")}}"} } }""");
         Assert.That(await FindAsync("registry.example"), Is.EqualTo(new RegistryCredential("c", "d")));
     }
 
     [Test]
     public async Task A_variable_counts_before_the_file()
     {
-        folder.Write("config.json", $$"""{"auths":{"registry.example":{"auth":"{{Base64("file:file")}}"},"other.example":{"auth":"{{Base64("file:file")}}"} } }""");
+        folder.Write(
+            "config.json",
+            $$"""{"auths":{"registry.example":{"auth":"{{Base64("file:file")}}"},"other.example":{"auth":"{{Base64("file:file")}}"} } }""");
         environment["DOCKER_AUTH_CONFIG"] = $$"""{"auths":{"registry.example":{"auth":"{{Base64("variable:secret")}}"} } }""";
         Assert.That(await FindAsync("registry.example"), Is.EqualTo(new RegistryCredential("variable", "secret")));
         Assert.That((await FindAsync("other.example"))!.User, Is.EqualTo("file"));
@@ -250,17 +272,27 @@ public sealed class RegistryCredentialsTests
             {"proxies":{"default":{"httpProxy":"http://proxy:1","httpsProxy":"http://proxy:2","noProxy":"near","ftpProxy":"","allProxy":"socks5://proxy:3"},
             "tcp://engine:2375":{"httpProxy":"http://other:1"}}}
             """);
-        Assert.That(ProxyArguments.For(environment, "unix:///var/run/docker.sock", BuildLog.Silent), Is.EquivalentTo(new Dictionary<string, string>
-        {
-            ["HTTP_PROXY"] = "http://proxy:1", ["http_proxy"] = "http://proxy:1", ["HTTPS_PROXY"] = "http://proxy:2",
+        Assert.That(
+            ProxyArguments.For(environment, "unix:///var/run/docker.sock", BuildLog.Silent),
+            Is.EquivalentTo(new Dictionary<string, string>
+            {
+                ["HTTP_PROXY"] = "http://proxy:1",
+                ["http_proxy"] = "http://proxy:1",
+                ["HTTPS_PROXY"] = "http://proxy:2",
                 ["https_proxy"] = "http://proxy:2",
-            ["NO_PROXY"] = "near", ["no_proxy"] = "near", ["ALL_PROXY"] = "socks5://proxy:3", ["all_proxy"] = "socks5://proxy:3",
-        }));
+                ["NO_PROXY"] = "near",
+                ["no_proxy"] = "near",
+                ["ALL_PROXY"] = "socks5://proxy:3",
+                ["all_proxy"] = "socks5://proxy:3",
+            }));
         // An engine's own entry stands instead of the default one, not beside it.
-        Assert.That(ProxyArguments.For(environment, "tcp://engine:2375", BuildLog.Silent), Is.EquivalentTo(new Dictionary<string, string>
-        {
-            ["HTTP_PROXY"] = "http://other:1", ["http_proxy"] = "http://other:1",
-        }));
+        Assert.That(
+            ProxyArguments.For(environment, "tcp://engine:2375", BuildLog.Silent),
+            Is.EquivalentTo(new Dictionary<string, string>
+            {
+                ["HTTP_PROXY"] = "http://other:1",
+                ["http_proxy"] = "http://other:1",
+            }));
         folder.Write("config.json", "{}");
         Assert.That(ProxyArguments.For(environment, "unix:///var/run/docker.sock", BuildLog.Silent), Is.Empty);
     }
@@ -280,7 +312,9 @@ public sealed class RegistryCredentialsTests
     public async Task Says_which_file_cannot_be_read(string text)
     {
         folder.Write("config.json", text);
-        Assert.That((await Assert.ThrowsAsync<UsageException>(() => FindAsync("registry.example")))!.Message, Does.Contain("config.json"));
+        Assert.That(
+            (await Assert.ThrowsAsync<UsageException>(() => FindAsync("registry.example")))!.Message,
+            Does.Contain("config.json"));
     }
 
     [Test]
@@ -291,7 +325,8 @@ public sealed class RegistryCredentialsTests
 
     private void Helper(string name, string answer, int exit = 0)
     {
-        var path = folder.Write("docker-credential-" + name, $"#!/bin/sh\ntest \"$1\" = get || exit 9\ncat > \"$ANSWER/asked-{name}\"\ncat <<'END'\n{answer}\nEND\nexit {exit}\n");
+        var path = folder.Write("docker-credential-" + name,
+            $"#!/bin/sh\ntest \"$1\" = get || exit 9\ncat > \"$ANSWER/asked-{name}\"\ncat <<'END'\n{answer}\nEND\nexit {exit}\n");
         File.SetUnixFileMode(path, (UnixFileMode)0b111_101_101);
     }
 

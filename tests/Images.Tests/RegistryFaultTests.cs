@@ -9,7 +9,8 @@ namespace CiSteps.Images.Tests;
 /// <summary>What the client makes of registries in trouble.</summary>
 public sealed class RegistryFaultTests
 {
-    private const string Manifest = """{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:0000000000000000000000000000000000000000000000000000000000000000","size":1},"layers":[]}""";
+    private const string Manifest =
+        """{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:0000000000000000000000000000000000000000000000000000000000000000","size":1},"layers":[]}""";
     private static readonly string Digest = RegistryManifest.Read(Encoding.UTF8.GetBytes(Manifest)).Digest;
     private readonly FakeTimeProvider time = new();
 
@@ -23,7 +24,8 @@ public sealed class RegistryFaultTests
     [TestCase(522)]
     public async Task Tries_again_when_the_registry_says_that_it_passes_by_itself(int status)
     {
-        await using var registry = await StartAsync((context, number) => number == 1 ? AnswerAsync(context, status, "", ("Retry-After", "0")) : ManifestAsync(context));
+        await using var registry = await StartAsync(
+            (context, number) => number == 1 ? AnswerAsync(context, status, "", ("Retry-After", "0")) : ManifestAsync(context));
         using var client = Open();
         Assert.That((await client.FindManifestAsync(registry.Reference()))!.Digest, Is.EqualTo(Digest));
         Assert.That(registry.Requests, Has.Count.EqualTo(2));
@@ -32,7 +34,10 @@ public sealed class RegistryFaultTests
     [Test]
     public async Task Waits_as_long_as_the_registry_asks_but_not_for_ever()
     {
-        await using var registry = await StartAsync((context, number) => number <= 2 ? AnswerAsync(context, 429, "", ("Retry-After", number == 1 ? "30" : "86400")) : ManifestAsync(context));
+        await using var registry = await StartAsync(
+            (context, number) => number <= 2
+                ? AnswerAsync(context, 429, "", ("Retry-After", number == 1 ? "30" : "86400"))
+                : ManifestAsync(context));
         using var client = Open();
         var began = time.GetUtcNow();
         var asked = client.FindManifestAsync(registry.Reference());
@@ -44,7 +49,8 @@ public sealed class RegistryFaultTests
     [Test]
     public async Task Is_unavailable_after_four_tries()
     {
-        await using var registry = await StartAsync((context, _) => AnswerAsync(context, 503, "{\"errors\":[{\"code\":\"UNAVAILABLE\",\"message\":\"disk full\"}]}"));
+        await using var registry = await StartAsync(
+            (context, _) => AnswerAsync(context, 503, "{\"errors\":[{\"code\":\"UNAVAILABLE\",\"message\":\"disk full\"}]}"));
         using var client = Open();
         var asked = client.FindDigestAsync(registry.Reference());
         await AdvanceUntilAsync(asked);
@@ -90,7 +96,8 @@ public sealed class RegistryFaultTests
     {
         await using var registry = await StartAsync((context, _) => ManifestAsync(context));
         using var client = Open();
-        await Assert.ThrowsAsync<UnavailableException>(() => client.FindManifestAsync(registry.Reference("sha256:" + new string('0', 64))));
+        await Assert.ThrowsAsync<UnavailableException>(
+            () => client.FindManifestAsync(registry.Reference("sha256:" + new string('0', 64))));
     }
 
     [Test]
@@ -116,7 +123,8 @@ public sealed class RegistryFaultTests
             ? AnswerAsync(context, 500)
             : AnswerAsync(context, 200, Other, ("Content-Type", MediaTypes.OciIndex)));
         using var client = Open();
-        var refusal = await Assert.ThrowsAsync<RegistryRefusalException>(() => client.MoveTagAsync(registry.Reference("tag"), RegistryManifest.Read(Encoding.UTF8.GetBytes(Manifest)), null));
+        var refusal = await Assert.ThrowsAsync<RegistryRefusalException>(
+            () => client.MoveTagAsync(registry.Reference("tag"), RegistryManifest.Read(Encoding.UTF8.GetBytes(Manifest)), null));
         Assert.That(refusal!.Code, Is.EqualTo("MOVED"));
         Assert.That(registry.Requests.Count(request => request.StartsWith("PUT", StringComparison.Ordinal)), Is.EqualTo(1));
     }
@@ -124,9 +132,12 @@ public sealed class RegistryFaultTests
     [Test]
     public async Task A_tag_that_the_registry_keeps_as_it_is_is_a_refusal_with_its_reason()
     {
-        await using var registry = await StartAsync((context, _) => AnswerAsync(context, 409, "{\"errors\":[{\"code\":\"TAG_INVALID\",\"message\":\"tag is immutable\"}]}"));
+        await using var registry = await StartAsync(
+            (context, _) => AnswerAsync(context, 409,
+                "{\"errors\":[{\"code\":\"TAG_INVALID\",\"message\":\"tag is immutable\"}]}"));
         using var client = Open();
-        var refusal = await Assert.ThrowsAsync<RegistryRefusalException>(() => client.PutManifestAsync(registry.Reference("tag"), RegistryManifest.Read(Encoding.UTF8.GetBytes(Manifest))));
+        var refusal = await Assert.ThrowsAsync<RegistryRefusalException>(
+            () => client.PutManifestAsync(registry.Reference("tag"), RegistryManifest.Read(Encoding.UTF8.GetBytes(Manifest))));
         Assert.That(refusal!.Message, Does.Contain("immutable"));
         Assert.That(registry.Requests, Has.Count.EqualTo(1));
     }
@@ -136,7 +147,11 @@ public sealed class RegistryFaultTests
     {
         await using var registry = await StartAsync((context, _) => context.Request.Query.ContainsKey("last")
             ? AnswerAsync(context, 200, """{"name":"a/b","tags":["three"]}""")
-            : AnswerAsync(context, 200, """{"name":"a/b","tags":["one","two"]}""", ("Link", "</v2/a/b/tags/list?last=two&n=1000>; rel=\"next\"")));
+            : AnswerAsync(
+                context,
+                200,
+                """{"name":"a/b","tags":["one","two"]}""",
+                ("Link", "</v2/a/b/tags/list?last=two&n=1000>; rel=\"next\"")));
         using var client = Open();
         Assert.That(await client.ListTagsAsync(registry.Reference()), Is.EqualTo(new[] { "one", "two", "three" }));
     }
@@ -144,8 +159,10 @@ public sealed class RegistryFaultTests
     [Test]
     public async Task Uses_the_referrers_api_where_there_is_one()
     {
-        var list = $$"""{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{{Digest}}","size":9,"artifactType":"a/b"},{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{{Digest}}","size":9,"artifactType":"c/d"}]}""";
-        await using var registry = await StartAsync((context, _) => AnswerAsync(context, 200, list, ("Content-Type", MediaTypes.OciIndex)));
+        var list =
+            $$"""{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{{Digest}}","size":9,"artifactType":"a/b"},{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{{Digest}}","size":9,"artifactType":"c/d"}]}""";
+        await using var registry = await StartAsync(
+            (context, _) => AnswerAsync(context, 200, list, ("Content-Type", MediaTypes.OciIndex)));
         using var client = Open();
         Assert.That(await client.ListReferrersAsync(registry.Reference(Digest), "c/d"), Has.Count.EqualTo(1));
         Assert.That(registry.Requests, Is.EqualTo(new[] { $"GET /v2/a/b/referrers/{Digest}" }));
@@ -154,8 +171,16 @@ public sealed class RegistryFaultTests
     [Test]
     public async Task Does_not_send_credentials_to_a_token_endpoint_by_plain_http_elsewhere()
     {
-        await using var registry = await StartAsync((context, _) => AnswerAsync(context, 401, "", ("WWW-Authenticate", "Bearer realm=\"http://elsewhere.example/token\",service=\"x\"")));
-        using var client = RegistryClient.Open(new RegistryCredentials(new RegistryCredential("user", "password"), [registry.Host], new Dictionary<string, string>()), time: time);
+        await using var registry = await StartAsync(
+            (context, _) => AnswerAsync(
+                context,
+                401,
+                "",
+                ("WWW-Authenticate", "Bearer realm=\"http://elsewhere.example/token\",service=\"x\"")));
+        using var client = RegistryClient.Open(
+            new RegistryCredentials(
+                new RegistryCredential("user", "password"), [registry.Host], new Dictionary<string, string>()),
+            time: time);
         // The registry itself is on this machine and may be spoken to plainly; where it points to may not.
         var failure = await Assert.ThrowsAsync<UsageException>(() => client.FindDigestAsync(registry.Reference()));
         Assert.That(failure!.Message, Does.Contain("elsewhere.example").And.Not.Contain("password"));
@@ -273,7 +298,8 @@ public sealed class RegistryFaultTests
     [TestCase("Bearer realm=\"file:///etc/passwd\"", "which is not an http or https address")]
     public async Task A_challenge_that_leads_nowhere_is_told_by_what_it_lacks(string challenge, string lacks)
     {
-        await using var registry = await StartAsync((context, _) => AnswerAsync(context, 401, "", ("WWW-Authenticate", challenge)));
+        await using var registry = await StartAsync(
+            (context, _) => AnswerAsync(context, 401, "", ("WWW-Authenticate", challenge)));
         using var client = Open();
         var failure = await Assert.ThrowsAsync<UnavailableException>(() => client.FindDigestAsync(registry.Reference()));
         Assert.That(failure!.Message, Does.Contain($"\"{registry.Host}\" wants a token").And.Contain(lacks));
@@ -283,14 +309,20 @@ public sealed class RegistryFaultTests
     [TestCase(200, "text/plain", "log in", "no token but something that is not a JSON object (6 bytes)")]
     [TestCase(200, "application/json", "{\"expires_in\":60}", "no token but JSON without one")]
     [TestCase(302, "text/html", "", "HTTP 302, a redirect in a circle")]
-    public async Task A_token_endpoint_that_is_none_is_told_as_what_answers_in_its_place(int status, string type, string body, string found)
+    public async Task A_token_endpoint_that_is_none_is_told_as_what_answers_in_its_place(
+        int status, string type, string body, string found)
     {
         await using var registry = await StartAsync((context, _) => context.Request.Path == "/token"
             ? AnswerAsync(context, status, body, ("Content-Type", type), ("Location", "/token"))
-            : AnswerAsync(context, 401, "", ("WWW-Authenticate", $"Bearer realm=\"http://{context.Request.Host}/token\",service=\"x\"")));
+            : AnswerAsync(
+                context,
+                401,
+                "",
+                ("WWW-Authenticate", $"Bearer realm=\"http://{context.Request.Host}/token\",service=\"x\"")));
         using var client = Open();
         var failure = await Assert.ThrowsAsync<UnavailableException>(() => client.FindDigestAsync(registry.Reference()));
-        Assert.That(failure!.Message, Does.Contain($"the token endpoint {registry.Host}").And.Contain(found).And.Contain("login page"));
+        Assert.That(
+            failure!.Message, Does.Contain($"the token endpoint {registry.Host}").And.Contain(found).And.Contain("login page"));
     }
 
     [TestCase(200, null, "a web page (text/html, 19 bytes);")]
@@ -309,23 +341,29 @@ public sealed class RegistryFaultTests
         {
             () => client.FindDigestAsync(registry.Reference()), () => client.FindImageAsync(registry.Reference()),
             () => client.ListTagsAsync(registry.Reference()), () => client.ReadBlobAsync(registry.Reference(), Digest),
-            () => client.UploadBlobAsync(registry.Reference(), [1], "a/b"), () => client.PutManifestAsync(registry.Reference(), manifest),
-            () => client.MoveTagAsync(registry.Reference(), manifest, null), () => client.DeleteManifestAsync(registry.Reference(Digest)),
+            () => client.UploadBlobAsync(registry.Reference(), [1], "a/b"),
+            () => client.PutManifestAsync(registry.Reference(), manifest),
+            () => client.MoveTagAsync(registry.Reference(), manifest, null),
+            () => client.DeleteManifestAsync(registry.Reference(Digest)),
             () => client.TryPushAsync(registry.Reference()), () => client.ListReferrersAsync(registry.Reference(Digest)),
         })
         {
             var failure = await Assert.ThrowsAsync<UnavailableException>(() => call());
             Assert.That(failure!.Reason, Is.EqualTo("registry-protocol"));
             Assert.That(failure.Message, Does.StartWith($"the registry \"{registry.Host}\" does not answer ")
-                .And.Contain(found.Replace("HOST", registry.Host, StringComparison.Ordinal)).And.Contain("login page").And.Not.Contain("\n"));
+                .And
+                    .Contain(found.Replace("HOST", registry.Host, StringComparison.Ordinal)).And
+                    .Contain("login page").And.Not
+                    .Contain("\n"));
         }
     }
 
     [Test]
     public async Task A_registry_that_answers_a_web_page_where_it_does_not_know_the_referrers_api_has_their_tag()
     {
-        await using var registry = await StartAsync((context, _) => context.Request.Path.Value!.Contains("/referrers/", StringComparison.Ordinal)
-            ? AnswerAsync(context, 200, "<html>not found</html>", ("Content-Type", "text/html")) : AbsentAsync(context));
+        await using var registry = await StartAsync(
+            (context, _) => context.Request.Path.Value!.Contains("/referrers/", StringComparison.Ordinal)
+                ? AnswerAsync(context, 200, "<html>not found</html>", ("Content-Type", "text/html")) : AbsentAsync(context));
         using var client = Open();
         Assert.That(await client.ListReferrersAsync(registry.Reference(Digest)), Is.Empty);
         Assert.That(registry.Requests, Has.Count.EqualTo(2));
@@ -372,9 +410,11 @@ public sealed class RegistryFaultTests
         Assert.That(said.ToString().Split("warning: "), Has.Length.EqualTo(2), "once a host");
     }
 
-    private static Task ManifestAsync(HttpContext context) => AnswerAsync(context, 200, Manifest, ("Content-Type", MediaTypes.OciManifest), ("Docker-Content-Digest", Digest));
+    private static Task ManifestAsync(HttpContext context) =>
+        AnswerAsync(context, 200, Manifest, ("Content-Type", MediaTypes.OciManifest), ("Docker-Content-Digest", Digest));
 
-    private static Task AbsentAsync(HttpContext context) => AnswerAsync(context, 404, "{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"manifest unknown\"}]}");
+    private static Task AbsentAsync(HttpContext context) =>
+        AnswerAsync(context, 404, "{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"manifest unknown\"}]}");
 
     private RegistryClient Open() => RegistryClient.Open(RegistryCredentials.None, time: time);
 

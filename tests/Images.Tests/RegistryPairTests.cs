@@ -60,8 +60,13 @@ public sealed class RegistryPairTests
     [TestCase("[fd00::1]:5000/team", "[fd00::2]:5000", "[fd00::1]:5000/team/app", "[fd00::2]:5000/app")]
     [TestCase("registry.example", "registry.example", "registry.example/app", "registry.example/app")]
     [TestCase("registry.example", "", "registry.example/app", "registry.example/app")]
-    [TestCase("registry.example/team", "registry.example/team/proxy", "registry.example/team/app", "registry.example/team/proxy/app")]
-    [TestCase("registry.example/team", "registry.example/team/proxy", "registry.example/team/proxy/app", "registry.example/team/proxy/app")]
+    [TestCase(
+        "registry.example/team", "registry.example/team/proxy", "registry.example/team/app", "registry.example/team/proxy/app")]
+    [TestCase(
+        "registry.example/team",
+        "registry.example/team/proxy",
+        "registry.example/team/proxy/app",
+        "registry.example/team/proxy/app")]
     [TestCase("registry.example/team", "registry.example", "registry.example/team/app", "registry.example/app")]
     [TestCase("", "", "registry.example/app", "registry.example/app")]
     [TestCase("", "pull.example", "registry.example/app", "registry.example/app")]

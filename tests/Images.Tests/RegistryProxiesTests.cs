@@ -58,7 +58,8 @@ public sealed class RegistryProxiesTests
     public void Goes_by_the_proxy_unless_the_list_of_exceptions_names_the_host(string except, string address, bool byProxy)
     {
         var proxies = RegistryProxies.Of(new Dictionary<string,
-            string> { ["HTTPS_PROXY"] = Proxy, ["HTTP_PROXY"] = Proxy, ["NO_PROXY"] = except });
+            string>
+        { ["HTTPS_PROXY"] = Proxy, ["HTTP_PROXY"] = Proxy, ["NO_PROXY"] = except });
         Assert.That(proxies.GetProxy(new Uri(address)), Is.EqualTo(byProxy ? new Uri(Proxy) : null));
         Assert.That(proxies.IsBypassed(new Uri(address)), Is.EqualTo(!byProxy));
     }
@@ -90,7 +91,8 @@ public sealed class RegistryProxiesTests
     public void Knows_a_proxys_user_and_password()
     {
         var proxies = RegistryProxies.Of(new Dictionary<string,
-            string> { ["HTTPS_PROXY"] = "http://us%40er:pass%3Aword@proxy.example:3128" });
+            string>
+        { ["HTTPS_PROXY"] = "http://us%40er:pass%3Aword@proxy.example:3128" });
         var proxy = proxies.GetProxy(new Uri("https://r.example/"))!;
         var credential = proxies.Credentials!.GetCredential(proxy, "Basic")!;
         Assert.That((credential.UserName, credential.Password), Is.EqualTo(("us@er", "pass:word")));

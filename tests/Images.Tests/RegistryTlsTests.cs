@@ -37,11 +37,17 @@ public sealed class RegistryTlsTests
         using var client = RegistryClient.Open(RegistryCredentials.None, certificateAuthority: folder.Of("ca.pem"));
         Assert.That(await client.FindDigestAsync(reference), Is.Null);
         using var stranger = RegistryClient.Open(RegistryCredentials.None);
-        Assert.That((await Assert.ThrowsAsync<UsageException>(() => stranger.FindDigestAsync(reference)))!.Message, Does.StartWith($"the certificate of the registry \"{reference.Host}\" is signed by \"CN=authority of the test\"").And.Contain("--registry-ca or CISTEPS_REGISTRY_CA"));
+        Assert.That(
+            (await Assert.ThrowsAsync<UsageException>(() => stranger.FindDigestAsync(reference)))!.Message,
+            Does
+                .StartWith($"the certificate of the registry \"{reference.Host}\" is signed by \"CN=authority of the test\"").And
+                .Contain("--registry-ca or CISTEPS_REGISTRY_CA"));
         using var other = TestCertificates.Authority("CN=another one");
         folder.Write("other.pem", other.ExportCertificatePem());
         using var wrong = RegistryClient.Open(RegistryCredentials.None, certificateAuthority: folder.Of("other.pem"));
-        Assert.That((await Assert.ThrowsAsync<UsageException>(() => wrong.FindDigestAsync(reference)))!.Message, Does.Contain($"\"{folder.Of("other.pem")}\" (--registry-ca"));
+        Assert.That(
+            (await Assert.ThrowsAsync<UsageException>(() => wrong.FindDigestAsync(reference)))!.Message,
+            Does.Contain($"\"{folder.Of("other.pem")}\" (--registry-ca"));
     }
 
     [Test]
@@ -49,8 +55,11 @@ public sealed class RegistryTlsTests
     {
         await using var server = await StartAsync(authority, "somewhere.example");
         using var client = RegistryClient.Open(RegistryCredentials.None, certificateAuthority: folder.Of("ca.pem"));
-        var refusal = await Assert.ThrowsAsync<UsageException>(() => client.FindDigestAsync(ImageReference.Parse($"localhost:{new Uri(server.Urls.First()).Port}/a:1")));
-        Assert.That(refusal!.Message, Does.Contain("is for \"somewhere.example\" and not for \"localhost\"").And.Not.Contain("CISTEPS_REGISTRY_CA"));
+        var refusal = await Assert.ThrowsAsync<UsageException>(
+            () => client.FindDigestAsync(ImageReference.Parse($"localhost:{new Uri(server.Urls.First()).Port}/a:1")));
+        Assert.That(
+            refusal!.Message,
+            Does.Contain("is for \"somewhere.example\" and not for \"localhost\"").And.Not.Contain("CISTEPS_REGISTRY_CA"));
     }
 
     [Test]
@@ -62,16 +71,22 @@ public sealed class RegistryTlsTests
             ScriptedRegistry.AnswerAsync(context, 401, "", ("WWW-Authenticate", $"Bearer realm=\"https://{place}/token\"")));
         using var client = RegistryClient.Open(RegistryCredentials.None);
         var refusal = await Assert.ThrowsAsync<UsageException>(() => client.FindDigestAsync(registry.Reference()));
-        Assert.That(refusal!.Message, Does.StartWith($"the certificate of the token endpoint {place} of the registry \"{registry.Host}\" is signed by"));
+        Assert.That(
+            refusal!.Message,
+            Does.StartWith($"the certificate of the token endpoint {place} of the registry \"{registry.Host}\" is signed by"));
         Assert.That(registry.Requests, Has.Count.EqualTo(1));
     }
 
     [Test]
     public void Says_when_the_authoritys_file_is_none()
     {
-        Assert.That(Assert.Throws<UsageException>(() => RegistryClient.Open(RegistryCredentials.None, certificateAuthority: folder.Of("none.pem")))!.Message, Does.Contain("none.pem").And.Contain("--registry-ca or CISTEPS_REGISTRY_CA"));
+        Assert.That(
+            Assert.Throws<UsageException>(
+                () => RegistryClient.Open(RegistryCredentials.None, certificateAuthority: folder.Of("none.pem")))!.Message,
+            Does.Contain("none.pem").And.Contain("--registry-ca or CISTEPS_REGISTRY_CA"));
         folder.Write("empty.pem", "nothing here\n");
-        Assert.Throws<UsageException>(() => RegistryClient.Open(RegistryCredentials.None, certificateAuthority: folder.Of("empty.pem")));
+        Assert.Throws<UsageException>(
+            () => RegistryClient.Open(RegistryCredentials.None, certificateAuthority: folder.Of("empty.pem")));
     }
 
     private static async Task<WebApplication> StartAsync(X509Certificate2 authority, string name)
@@ -80,9 +95,12 @@ public sealed class RegistryTlsTests
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(certificate)));
+        builder.WebHost.ConfigureKestrel(
+            kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(certificate)));
         var application = builder.Build();
-        application.Run(context => ScriptedRegistry.AnswerAsync(context, 404, "{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"manifest unknown\"}]}"));
+        application.Run(
+            context => ScriptedRegistry.AnswerAsync(context, 404,
+                "{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"manifest unknown\"}]}"));
         await application.StartAsync();
         return application;
     }

@@ -48,7 +48,8 @@ internal sealed class ScriptedRegistry : IAsyncDisposable
     }
 
     /// <summary>Answers with a status, a body and headers.</summary>
-    public static Task AnswerAsync(HttpContext context, int status, string body = "", params (string Name, string Value)[] headers)
+    public static Task AnswerAsync(
+        HttpContext context, int status, string body = "", params (string Name, string Value)[] headers)
     {
         context.Response.StatusCode = status;
         foreach (var (name, value) in headers) context.Response.Headers[name] = value;

@@ -17,7 +17,9 @@ public sealed class StepFolderTests
         using (var next = StepFolder.Create())
         {
             Assert.That(Directory.Exists(left), Is.False);
-            Assert.That((Directory.Exists(held.Path), Directory.Exists(fresh), Directory.Exists(next.Path)), Is.EqualTo((true, true, true)));
+            Assert.That(
+                (Directory.Exists(held.Path), Directory.Exists(fresh), Directory.Exists(next.Path)),
+                Is.EqualTo((true, true, true)));
         }
         Directory.SetLastWriteTimeUtc(fresh, DateTime.UtcNow.AddHours(-2));
         using var last = StepFolder.Create();

@@ -43,7 +43,9 @@ internal sealed class OnRealParts
             Assert.That((result.Passed, result.Failed, result.Succeeded), Is.EqualTo((2, 0, true)));
             Assert.That(result.Images.Single().Digest, Is.EqualTo(fresh));
             Assert.That(result.Dependents.Single().Source, Is.EqualTo("1-production"));
-            Assert.That(shop.Output, Does.Contain($"deploying greeter as production runs it, {old}").And.Contain($"rolling greeter to {fresh}"));
+            Assert.That(
+                shop.Output,
+                Does.Contain($"deploying greeter as production runs it, {old}").And.Contain($"rolling greeter to {fresh}"));
             Assert.That(await cluster.FindAsync(Kinds.Namespace.Path(null, "smoke"), default), Is.Null);
             Assert.That((string?)shop.Statement()["predicate"]!["result"], Is.EqualTo("PASSED"));
         });
@@ -62,7 +64,9 @@ internal sealed class OnRealParts
             Assert.That(exit, Is.EqualTo(ExitCode.Refused), shop.Output);
             Assert.That(shop.Reason(), Is.EqualTo("crash-loop"));
             Assert.That(shop.Output, Does.Contain("no settings").And.Contain("exit code 3"));
-            Assert.That(Directory.GetFiles(shop.Evidence("diagnosis/smoke")).Select(Path.GetFileName), Does.Contain("events.txt").And.Contain("pods.json"));
+            Assert.That(
+                Directory.GetFiles(shop.Evidence("diagnosis/smoke")).Select(Path.GetFileName),
+                Does.Contain("events.txt").And.Contain("pods.json"));
             Assert.That(await cluster.FindAsync(Kinds.Namespace.Path(null, "smoke"), default), Is.Null);
         });
     }
@@ -70,7 +74,8 @@ internal sealed class OnRealParts
     [Test]
     public async Task Fails_with_the_failed_test_and_its_name()
     {
-        using var shop = await ReadyAsync(fresh, Shop.Job("echo 1..2; echo ok 1 - answers; echo not ok 2 - greets in French; exit 1"));
+        using var shop = await ReadyAsync(
+            fresh, Shop.Job("echo 1..2; echo ok 1 - answers; echo not ok 2 - greets in French; exit 1"));
 
         var exit = await shop.RunAsync(IntegrationDeployCommand.Create());
 
@@ -90,7 +95,10 @@ internal sealed class OnRealParts
         using var stop = new CancellationTokenSource();
         using var cluster = Connect();
         var run = shop.RunAsync(IntegrationDeployCommand.Create(), stop.Token);
-        await UntilAsync(async () => (await cluster.ListAsync(Kinds.Pod.Collection("smoke"), null, null, default)).Items.Any(pod => pod["metadata"]!["name"]!.ToString().StartsWith("tests-", StringComparison.Ordinal) && (string?)pod["status"]?["phase"] == "Running"));
+        await UntilAsync(
+            async () => (await cluster.ListAsync(Kinds.Pod.Collection("smoke"), null, null, default)).Items.Any(
+                pod => pod["metadata"]!["name"]!.ToString().StartsWith("tests-", StringComparison.Ordinal)
+                    && (string?)pod["status"]?["phase"] == "Running"));
 
         await stop.CancelAsync();
         var exit = await run.WaitAsync(TimeSpan.FromSeconds(30));
@@ -99,7 +107,10 @@ internal sealed class OnRealParts
         Assert.Multiple(async () =>
         {
             Assert.That(exit, Is.EqualTo(ExitCode.Cancelled), shop.Output);
-            Assert.That(await cluster.FindAsync(Kinds.Namespace.Path(null, "smoke"), default) is not { } left || left["metadata"]?["deletionTimestamp"] is not null, "the namespace is gone or going");
+            Assert.That(
+                await cluster.FindAsync(Kinds.Namespace.Path(null, "smoke"), default) is not { } left
+                    || left["metadata"]?["deletionTimestamp"] is not null,
+                "the namespace is gone or going");
             Assert.That(await testbeds.ReleaseAsync("none", default), Is.False);
         });
         await cluster.AwaitGoneAsync(Kinds.Namespace, null, "smoke", TimeSpan.FromSeconds(30), default);
@@ -111,12 +122,23 @@ internal sealed class OnRealParts
         shop.Environment["CISTEPS_KUBECONFIG"] = world.Cluster.KubeconfigPath;
         await shop.BuiltAsync(shop.Image(digest));
         using var testbeds = await LockAsync();
-        var run = new RunIdentity("file://" + Path.GetDirectoryName(shop.Clone.Folder) + "/origin.git", "ci/greeting", false, shop.Clone.Head, Shop.Build, false);
-        await shop.ReservedAsync(await testbeds.ClaimAsync(ClaimRequest.Of(run, [new TestbedWish("smoke", "small")]), TimeSpan.FromSeconds(10), default));
+        var run = new RunIdentity(
+            "file://" + Path.GetDirectoryName(shop.Clone.Folder) + "/origin.git",
+            "ci/greeting",
+            false,
+            shop.Clone.Head,
+            Shop.Build,
+            false);
+        await shop.ReservedAsync(await testbeds.ClaimAsync(
+            ClaimRequest.Of(run, [new TestbedWish("smoke", "small")]), TimeSpan.FromSeconds(10), default));
         return shop;
     }
 
-    private async Task<ClusterLock> LockAsync() => new(await Cluster.ConnectAsync(world.Cluster.Kubeconfig, BuildLog.Silent, TimeProvider.System), world.Cluster.Kubeconfig, owned: true);
+    private async Task<ClusterLock> LockAsync() =>
+        new(
+            await Cluster.ConnectAsync(world.Cluster.Kubeconfig, BuildLog.Silent, TimeProvider.System),
+            world.Cluster.Kubeconfig,
+            owned: true);
 
     private Cluster Connect() => Cluster.Open(world.Cluster.Kubeconfig, BuildLog.Silent, TimeProvider.System);
 

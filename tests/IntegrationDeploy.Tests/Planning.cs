@@ -15,7 +15,11 @@ internal sealed class Planning
     [Test]
     public void Rolls_from_what_production_runs_beside_what_is_production_ready()
     {
-        var plan = Plan(production: new() { ["push.example/greeter:1-production"] = Old, ["push.example/quotes:2-production"] = Quotes });
+        var plan = Plan(production: new()
+        {
+            ["push.example/greeter:1-production"] = Old,
+            ["push.example/quotes:2-production"] = Quotes
+        });
 
         var suite = plan.Suites.Single();
         Assert.Multiple(() =>
@@ -23,7 +27,9 @@ internal sealed class Planning
             Assert.That(plan.Refusal, Is.Null);
             Assert.That(suite.Services.Single().BaseDigest, Is.EqualTo(Old));
             Assert.That(suite.Services.Single().Pulled.ToString(), Is.EqualTo($"pull.example/ci/greeter@{New}"));
-            Assert.That(suite.Dependents.Single().Pinned, Is.EqualTo(new PinnedDependent("quotes", "push.example/quotes", Quotes, "2-production")));
+            Assert.That(
+                suite.Dependents.Single().Pinned,
+                Is.EqualTo(new PinnedDependent("quotes", "push.example/quotes", Quotes, "2-production")));
             Assert.That(suite.Dependents.Single().Image.Repository, Is.EqualTo("pull.example/quotes"));
             Assert.That(suite.ToString(), Does.Contain("greeter rolled from sha256:000000000000 to sha256:111111111111"));
         });
@@ -34,8 +40,19 @@ internal sealed class Planning
     {
         Assert.Multiple(() =>
         {
-            Assert.That(Plan(production: new() { ["push.example/quotes:2-production"] = Quotes }).Suites.Single().Services.Single().BaseDigest, Is.Null);
-            Assert.That(Plan(production: new() { ["push.example/greeter:1-production"] = New, ["push.example/quotes:2-production"] = Quotes }).Suites.Single().Services.Single().BaseDigest, Is.Null);
+            Assert.That(
+                Plan(production: new()
+                {
+                    ["push.example/quotes:2-production"] = Quotes
+                }).Suites.Single().Services.Single().BaseDigest,
+                Is.Null);
+            Assert.That(
+                Plan(production: new()
+                {
+                    ["push.example/greeter:1-production"] = New,
+                    ["push.example/quotes:2-production"] = Quotes
+                }).Suites.Single().Services.Single().BaseDigest,
+                Is.Null);
         });
     }
 
@@ -51,10 +68,15 @@ internal sealed class Planning
     [Test]
     public void Takes_the_bootstrap_image_on_the_first_run_ever()
     {
-        var plan = Plan(bootstrap: "push.example/quotes:2.0-first", production: new() { ["push.example/quotes:2.0-first"] = Quotes });
+        var plan = Plan(
+            bootstrap: "push.example/quotes:2.0-first", production: new() { ["push.example/quotes:2.0-first"] = Quotes });
 
-        Assert.That(plan.Suites.Single().Dependents.Single().Pinned, Is.EqualTo(new PinnedDependent("quotes", "push.example/quotes", Quotes, "bootstrap")));
-        Assert.That(Plan(bootstrap: "push.example/quotes:2.0-first", production: []).Refusal!.Value.Text, Does.Contain("push the bootstrap image"));
+        Assert.That(
+            plan.Suites.Single().Dependents.Single().Pinned,
+            Is.EqualTo(new PinnedDependent("quotes", "push.example/quotes", Quotes, "bootstrap")));
+        Assert.That(
+            Plan(bootstrap: "push.example/quotes:2.0-first", production: []).Refusal!.Value.Text,
+            Does.Contain("push the bootstrap image"));
     }
 
     [Test]
@@ -82,7 +104,9 @@ internal sealed class Planning
 
     [Test]
     public void Refuses_without_a_testbed() =>
-        Assert.That(Plan(held: false, production: new() { ["push.example/quotes:2-production"] = Quotes }).Refusal!.Value.Reason, Is.EqualTo("no-testbed"));
+        Assert.That(
+            Plan(held: false, production: new() { ["push.example/quotes:2-production"] = Quotes }).Refusal!.Value.Reason,
+            Is.EqualTo("no-testbed"));
 
     // The target's suite tests the component. A change that takes the component out, or what makes it one that is deployed, must
     // not pass as one that no suite concerns.
@@ -109,10 +133,33 @@ internal sealed class Planning
         bool changed = false, string? takenOut = null, bool isTouched = true)
     {
         var workload = new WorkloadDefinition(["k8s"], "Deployment", "greeter", "greeter", TimeSpan.FromMinutes(1));
-        var component = new ComponentDefinition("greeter", ["greeter/**"], [], 1, [], [], null, new ImageDefinition("Dockerfile", ".", null, new Dictionary<string, string>(), null, "engine"), workload);
-        var suite = new SuiteDefinition("smoke", ["greeter"], "small", "smoke", [], [new DependentDefinition("quotes", "push.example/quotes", 2, bootstrap, workload)],
-            new SuiteTestsDefinition("job.yaml", null, [], "tap"), TimeSpan.FromMinutes(1));
-        var definition = new PipelineDefinition(Registry, new BranchesDefinition("main", "ci/*"), [component], [suite], null, new NotificationsDefinition(new Dictionary<string, OwnerDefinition>(), null), "ci-steps.yaml");
+        var component = new ComponentDefinition(
+            "greeter",
+            ["greeter/**"],
+            [],
+            1,
+            [],
+            [],
+            null,
+            new ImageDefinition("Dockerfile", ".", null, new Dictionary<string, string>(), null, "engine"),
+            workload);
+        var suite = new SuiteDefinition(
+            "smoke",
+            ["greeter"],
+            "small",
+            "smoke",
+            [],
+            [new DependentDefinition("quotes", "push.example/quotes", 2, bootstrap, workload)],
+            new SuiteTestsDefinition("job.yaml", null, [], "tap"),
+            TimeSpan.FromMinutes(1));
+        var definition = new PipelineDefinition(
+            Registry,
+            new BranchesDefinition("main", "ci/*"),
+            [component],
+            [suite],
+            null,
+            new NotificationsDefinition(new Dictionary<string, OwnerDefinition>(), null),
+            "ci-steps.yaml");
         var change = takenOut is null ? definition : definition with
         {
             Components = takenOut switch

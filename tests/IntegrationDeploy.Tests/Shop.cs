@@ -14,12 +14,18 @@ internal sealed class Shop : IDisposable
     public Shop(string registry, string? suite = null, string? job = null, string? deployment = null)
     {
         Clone = git.Clone();
-        GreeterService.Begin(Clone, registry, "integration:\n" + (suite ?? Suite(registry)), deployment ?? PodCluster.Workload("greeter", 2),
+        GreeterService.Begin(
+            Clone,
+            registry,
+            "integration:\n" + (suite ?? Suite(registry)),
+            deployment ?? PodCluster.Workload("greeter", 2),
             ("quotes/k8s/quotes.yaml", PodCluster.Workload("quotes")),
             ("integration/k8s/settings.yaml",
                 "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {greeting: Hello}}"),
-            ("integration/job.yaml", job ?? Job("echo 1..2; echo ok 1 - answers; v=$(timeout 5 wget -q -O - http://greeter/version); "
-                + "echo \"# $v\"; test \"$v\" = new && echo ok 2 - new || { echo not ok 2 - new; exit 1; }")));
+            (
+                "integration/job.yaml",
+                job ?? Job("echo 1..2; echo ok 1 - answers; v=$(timeout 5 wget -q -O - http://greeter/version); "
+                    + "echo \"# $v\"; test \"$v\" = new && echo ok 2 - new || { echo not ok 2 - new; exit 1; }")));
         Clone.Branch("ci/greeting");
         Clone.Commit("greeter/text", "new", "Greet anew");
         Clone.Push();
@@ -34,7 +40,11 @@ internal sealed class Shop : IDisposable
 
     public Dictionary<string, string> Environment { get; } = new(LocalEngine.Variables);
 
-    public static string Suite(string registry, string more = "", string name = "smoke", string tests = "{ job: integration/job.yaml, format: tap }") => $$"""
+    public static string Suite(
+        string registry,
+        string more = "",
+        string name = "smoke",
+        string tests = "{ job: integration/job.yaml, format: tap }") => $$"""
           - name: {{name}}
             components: [greeter]
             class: small
@@ -54,11 +64,22 @@ internal sealed class Shop : IDisposable
     // The base image of the service has a shell: the job runs in it.
     public static string Job(string script) => PodCluster.Job("greeter", script);
 
-    public BuiltImage Image(string digest, bool built = true) => new("greeter", $"{Registry}/ci/greeter", $"1.{Build}-{Clone.Head[..12]}", digest, built);
+    public BuiltImage Image(string digest, bool built = true) =>
+        new("greeter", $"{Registry}/ci/greeter", $"1.{Build}-{Clone.Head[..12]}", digest, built);
 
-    public Task BuiltAsync(params IReadOnlyList<BuiltImage> images) => Clone.StateAsync("image-build", Build, Outcome.Done("built").HandingOver(new ImageBuildHandOver(images), HandOverJson.Default.ImageBuildHandOver), Environment);
+    public Task BuiltAsync(params IReadOnlyList<BuiltImage> images) =>
+        Clone.StateAsync(
+            "image-build",
+            Build,
+            Outcome.Done("built").HandingOver(new ImageBuildHandOver(images), HandOverJson.Default.ImageBuildHandOver),
+            Environment);
 
-    public Task ReservedAsync(params IReadOnlyList<HeldTestbed> testbeds) => Clone.StateAsync("reserve-testbed", Build, Outcome.Done("reserved").HandingOver(new ReserveHandOver(testbeds), HandOverJson.Default.ReserveHandOver), Environment);
+    public Task ReservedAsync(params IReadOnlyList<HeldTestbed> testbeds) =>
+        Clone.StateAsync(
+            "reserve-testbed",
+            Build,
+            Outcome.Done("reserved").HandingOver(new ReserveHandOver(testbeds), HandOverJson.Default.ReserveHandOver),
+            Environment);
 
     /// <summary>The step's clock.</summary>
     public TimeProvider Time { get; set; } = TimeProvider.System;

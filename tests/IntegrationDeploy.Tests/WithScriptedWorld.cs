@@ -8,7 +8,9 @@ using Moq;
 
 namespace CiSteps.IntegrationDeploy.Tests;
 
-/// <summary>The step through its host, with a world that answers as told: order, endings, and that everything is given back.</summary>
+/// <summary>
+/// The step through its host, with a world that answers as told: order, endings, and that everything is given back.
+/// </summary>
 [TestFixture]
 internal sealed class WithScriptedWorld
 {
@@ -32,24 +34,77 @@ internal sealed class WithScriptedWorld
         done = [];
         lost = new CancellationTokenSource();
         images = new Mock<IImages>(MockBehavior.Strict);
-        images.Setup(it => it.FindDigestAsync(ImageReference.Parse($"{Registry}/ci/greeter@{New}"), It.IsAny<CancellationToken>())).ReturnsAsync(New);
-        images.Setup(it => it.FindDigestAsync(ImageReference.Parse($"{Registry}/greeter:1-production"), It.IsAny<CancellationToken>())).ReturnsAsync(Old);
-        images.Setup(it => it.FindDigestAsync(ImageReference.Parse($"{Registry}/quotes:1-production"), It.IsAny<CancellationToken>())).ReturnsAsync(Quotes);
-        images.Setup(it => it.FindDigestAsync(It.Is<ImageReference>(name => name.Tag != null && name.Tag.StartsWith("barred-")), It.IsAny<CancellationToken>())).ReturnsAsync(default(string));
+        images
+            .Setup(it => it.FindDigestAsync(ImageReference.Parse($"{Registry}/ci/greeter@{New}"), It.IsAny<CancellationToken>()))
+            .ReturnsAsync(New);
+        images
+            .Setup(
+                it => it.FindDigestAsync(ImageReference.Parse($"{Registry}/greeter:1-production"), It.IsAny<CancellationToken>()))
+            .ReturnsAsync(Old);
+        images
+            .Setup(
+                it => it.FindDigestAsync(ImageReference.Parse($"{Registry}/quotes:1-production"), It.IsAny<CancellationToken>()))
+            .ReturnsAsync(Quotes);
+        images
+            .Setup(
+                it => it.FindDigestAsync(
+                    It.Is<ImageReference>(name => name.Tag != null && name.Tag.StartsWith("barred-")),
+                    It.IsAny<CancellationToken>()))
+            .ReturnsAsync(default(string));
         images.Setup(it => it.DigestsOfAsync(It.IsAny<ImageReference>(), It.IsAny<CancellationToken>()))
             .ReturnsAsync((ImageReference image, CancellationToken _) => [image.Digest!]);
         images.Setup(it => it.Dispose());
         cluster = new Mock<ITestCluster>(MockBehavior.Strict);
-        cluster.Setup(it => it.PrepareAsync(It.IsAny<string>(), It.IsAny<TestbedScope>(), It.IsAny<IReadOnlyDictionary<string, string>>(), It.IsAny<DateTimeOffset>(), It.IsAny<CancellationToken>()))
-            .Returns((string ns, TestbedScope _, IReadOnlyDictionary<string, string> _, DateTimeOffset _, CancellationToken _) => Do("prepare " + ns));
+        cluster
+            .Setup(
+                it => it.PrepareAsync(
+                    It.IsAny<string>(),
+                    It.IsAny<TestbedScope>(),
+                    It.IsAny<IReadOnlyDictionary<string, string>>(),
+                    It.IsAny<DateTimeOffset>(),
+                    It.IsAny<CancellationToken>()))
+            .Returns(
+                (string ns, TestbedScope _, IReadOnlyDictionary<string, string> _, DateTimeOffset _, CancellationToken _) => Do(
+                    "prepare " +
+                        ns));
         cluster.Setup(it => it.ApplyAsync(It.IsAny<ManifestSet>(), It.IsAny<CancellationToken>()))
-            .Returns((ManifestSet set, CancellationToken _) => Do("apply " + string.Join(' ', set.Items.Select(Shown))).ContinueWith(_ => default(StepFailure), TaskScheduler.Default));
-        cluster.Setup(it => it.RollOutAsync(It.IsAny<RolloutTarget>(), It.IsAny<BuildLog>(), It.IsAny<CancellationToken>())).Returns((RolloutTarget target, BuildLog _, CancellationToken _) => Rolled(target));
-        cluster.Setup(it => it.RunJobAsync(It.IsAny<Manifest>(), It.IsAny<TimeSpan>(), It.IsAny<BuildLog>(), It.IsAny<Action<string>>(), It.IsAny<CancellationToken>()))
-            .Returns((Manifest _, TimeSpan _, BuildLog _, Action<string> onLine, CancellationToken _) => Tested(onLine, 0, "1..1", "ok 1 - greets"));
-        cluster.Setup(it => it.DiagnoseAsync(It.IsAny<string>(), It.IsAny<string>(), It.IsAny<BuildLog>(), It.IsAny<CancellationToken>())).Returns(() => Do("diagnose"));
-        cluster.Setup(it => it.CleanAsync(It.IsAny<string>(), It.IsAny<TestbedScope>(), It.IsAny<IReadOnlyDictionary<string, string>>(), It.IsAny<TimeSpan>(), It.IsAny<CancellationToken>()))
-            .Returns((string ns, TestbedScope _, IReadOnlyDictionary<string, string> _, TimeSpan _, CancellationToken cancel) => cancel.IsCancellationRequested ? Task.FromCanceled(cancel) : Do("clean " + ns));
+            .Returns(
+                (ManifestSet set, CancellationToken _) => Do(
+                    "apply " +
+                        string.Join(' ', set.Items.Select(Shown))).ContinueWith(
+                            _ => default(StepFailure), TaskScheduler.Default));
+        cluster
+            .Setup(it => it.RollOutAsync(It.IsAny<RolloutTarget>(), It.IsAny<BuildLog>(), It.IsAny<CancellationToken>()))
+            .Returns((RolloutTarget target, BuildLog _, CancellationToken _) => Rolled(target));
+        cluster
+            .Setup(
+                it => it.RunJobAsync(
+                    It.IsAny<Manifest>(),
+                    It.IsAny<TimeSpan>(),
+                    It.IsAny<BuildLog>(),
+                    It.IsAny<Action<string>>(),
+                    It.IsAny<CancellationToken>()))
+            .Returns(
+                (Manifest _, TimeSpan _, BuildLog _, Action<string> onLine, CancellationToken _) => Tested(
+                    onLine, 0, "1..1", "ok 1 - greets"));
+        cluster
+            .Setup(
+                it => it.DiagnoseAsync(
+                    It.IsAny<string>(), It.IsAny<string>(), It.IsAny<BuildLog>(), It.IsAny<CancellationToken>()))
+            .Returns(() => Do("diagnose"));
+        cluster
+            .Setup(
+                it => it.CleanAsync(
+                    It.IsAny<string>(),
+                    It.IsAny<TestbedScope>(),
+                    It.IsAny<IReadOnlyDictionary<string, string>>(),
+                    It.IsAny<TimeSpan>(),
+                    It.IsAny<CancellationToken>()))
+            .Returns(
+                (string ns, TestbedScope _, IReadOnlyDictionary<string, string> _, TimeSpan _, CancellationToken cancel) =>
+                    cancel.IsCancellationRequested
+                        ? Task.FromCanceled(cancel)
+                        : Do("clean " + ns));
         cluster.Setup(it => it.Dispose());
         testbed = new Mock<ITestbed>(MockBehavior.Strict);
         testbed.Setup(it => it.Held).Returns(new HeldTestbed("smoke", "small", "claim", "bed-1", 3));
@@ -60,7 +115,10 @@ internal sealed class WithScriptedWorld
         testbed.Setup(it => it.ReleaseAsync(It.IsAny<CancellationToken>())).Returns(() => Do("release"));
         testbed.Setup(it => it.DisposeAsync()).Returns(ValueTask.CompletedTask);
         pool = new Mock<IPool>(MockBehavior.Strict);
-        pool.Setup(it => it.PickUpAsync(It.IsAny<HeldTestbed>(), It.IsAny<CancellationToken>())).Returns((HeldTestbed _, CancellationToken _) => Do("pick up").ContinueWith(_ => testbed.Object, TaskScheduler.Default));
+        pool
+            .Setup(it => it.PickUpAsync(It.IsAny<HeldTestbed>(), It.IsAny<CancellationToken>()))
+            .Returns(
+                (HeldTestbed _, CancellationToken _) => Do("pick up").ContinueWith(_ => testbed.Object, TaskScheduler.Default));
         pool.Setup(it => it.Dispose());
     }
 
@@ -74,7 +132,11 @@ internal sealed class WithScriptedWorld
     [Test]
     public async Task Takes_no_dependent_whose_production_tag_points_to_a_barred_digest()
     {
-        images.Setup(it => it.FindDigestAsync(ImageReference.Parse($"{Registry}/quotes:{ImageName.BarredTag(Quotes)}"), It.IsAny<CancellationToken>())).ReturnsAsync(Quotes);
+        images
+            .Setup(
+                it => it.FindDigestAsync(
+                    ImageReference.Parse($"{Registry}/quotes:{ImageName.BarredTag(Quotes)}"), It.IsAny<CancellationToken>()))
+            .ReturnsAsync(Quotes);
         await ReadyAsync();
 
         var exit = await RunAsync();
@@ -95,14 +157,18 @@ internal sealed class WithScriptedWorld
         Assert.That(done, Is.EqualTo(new[]
         {
             "pick up", "prepare smoke", "apply ConfigMap", $"apply quotes@{Quotes[..9]} Service", "roll quotes",
-            $"apply greeter@{Old[..9]} Service", "roll greeter", $"apply greeter@{New[..9]} Service", "roll greeter", "test", "clean smoke", "release",
+            $"apply greeter@{Old[..9]} Service", "roll greeter", $"apply greeter@{New[..9]} Service", "roll greeter", "test",
+            "clean smoke", "release",
         }));
         Assert.Multiple(() =>
         {
             Assert.That(shop.HandOver().Suites.Single().Passed, Is.EqualTo(1));
             Assert.That(File.ReadAllText(shop.Evidence("manifests/smoke.yaml")), Does.Contain(New));
             Assert.That(File.Exists(shop.Evidence("junit.xml")), Is.True);
-            Assert.That(Directory.EnumerateFiles(shop.Evidence(""), "*", SearchOption.AllDirectories).Select(File.ReadAllText), Has.None.Contains("kubeconfig of the lease"), "evidence holds no credential");
+            Assert.That(
+                Directory.EnumerateFiles(shop.Evidence(""), "*", SearchOption.AllDirectories).Select(File.ReadAllText),
+                Has.None.Contains("kubeconfig of the lease"),
+                "evidence holds no credential");
         });
     }
 
@@ -148,9 +214,13 @@ internal sealed class WithScriptedWorld
         shop.Clone.Push();
         await ReadyAsync();
         var replicas = new List<long>();
-        cluster.Setup(it => it.ApplyAsync(It.IsAny<ManifestSet>(), It.IsAny<CancellationToken>())).ReturnsAsync((ManifestSet set, CancellationToken _) =>
+        cluster
+            .Setup(it => it.ApplyAsync(It.IsAny<ManifestSet>(), It.IsAny<CancellationToken>()))
+            .ReturnsAsync((ManifestSet set, CancellationToken _) =>
         {
-            replicas.AddRange(set.Items.Where(item => item.Name == "greeter" && item.Kind == "Deployment").Select(item => (long)item.Json["spec"]!["replicas"]!));
+            replicas.AddRange(set.Items
+                .Where(item => item.Name == "greeter" && item.Kind == "Deployment")
+                .Select(item => (long)item.Json["spec"]!["replicas"]!));
             return null;
         });
 
@@ -172,7 +242,9 @@ internal sealed class WithScriptedWorld
         await ReadyAsync();
 
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), shop.Output);
-        Assert.That(shop.Output, Does.Contain("nothing to test: \"main\" has no integration suites, and this change's count once they are there"));
+        Assert.That(
+            shop.Output,
+            Does.Contain("nothing to test: \"main\" has no integration suites, and this change's count once they are there"));
     }
 
     [Test]
@@ -202,7 +274,9 @@ internal sealed class WithScriptedWorld
     public async Task Refuses_a_digest_that_is_not_in_the_registry()
     {
         await ReadyAsync();
-        images.Setup(it => it.FindDigestAsync(ImageReference.Parse($"{Registry}/ci/greeter@{New}"), It.IsAny<CancellationToken>())).ReturnsAsync(default(string));
+        images
+            .Setup(it => it.FindDigestAsync(ImageReference.Parse($"{Registry}/ci/greeter@{New}"), It.IsAny<CancellationToken>()))
+            .ReturnsAsync(default(string));
 
         var exit = await RunAsync();
 
@@ -224,7 +298,12 @@ internal sealed class WithScriptedWorld
     public async Task Diagnoses_cleans_and_gives_back_when_the_roll_out_fails()
     {
         await ReadyAsync();
-        cluster.Setup(it => it.RollOutAsync(It.Is<RolloutTarget>(target => target.Digests.Contains(New)), It.IsAny<BuildLog>(), It.IsAny<CancellationToken>()))
+        cluster
+            .Setup(
+                it => it.RollOutAsync(
+                    It.Is<RolloutTarget>(target => target.Digests.Contains(New)),
+                    It.IsAny<BuildLog>(),
+                    It.IsAny<CancellationToken>()))
             .ReturnsAsync(new RolloutResult(new StepFailure("image-not-found", "the image does not exist"), [], null));
 
         var exit = await RunAsync();
@@ -237,7 +316,12 @@ internal sealed class WithScriptedWorld
     public async Task Goes_on_when_only_the_production_image_does_not_come_up()
     {
         await ReadyAsync();
-        cluster.Setup(it => it.RollOutAsync(It.Is<RolloutTarget>(target => target.Digests.Contains(Old)), It.IsAny<BuildLog>(), It.IsAny<CancellationToken>()))
+        cluster
+            .Setup(
+                it => it.RollOutAsync(
+                    It.Is<RolloutTarget>(target => target.Digests.Contains(Old)),
+                    It.IsAny<BuildLog>(),
+                    It.IsAny<CancellationToken>()))
             .ReturnsAsync(new RolloutResult(new StepFailure("crash-loop", "it crashed"), [], null));
 
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), shop.Output);
@@ -253,8 +337,17 @@ internal sealed class WithScriptedWorld
     public async Task Believes_neither_exit_code_nor_report_alone(int exitCode, string reason, params string[] lines)
     {
         await ReadyAsync();
-        cluster.Setup(it => it.RunJobAsync(It.IsAny<Manifest>(), It.IsAny<TimeSpan>(), It.IsAny<BuildLog>(), It.IsAny<Action<string>>(), It.IsAny<CancellationToken>()))
-            .Returns((Manifest _, TimeSpan _, BuildLog _, Action<string> onLine, CancellationToken _) => Tested(onLine, exitCode, lines));
+        cluster
+            .Setup(
+                it => it.RunJobAsync(
+                    It.IsAny<Manifest>(),
+                    It.IsAny<TimeSpan>(),
+                    It.IsAny<BuildLog>(),
+                    It.IsAny<Action<string>>(),
+                    It.IsAny<CancellationToken>()))
+            .Returns(
+                (Manifest _, TimeSpan _, BuildLog _, Action<string> onLine, CancellationToken _) =>
+                    Tested(onLine, exitCode, lines));
         var exit = await RunAsync();
 
         Assert.That(exit, Is.EqualTo(ExitCode.Refused), shop.Output);
@@ -266,7 +359,14 @@ internal sealed class WithScriptedWorld
     public async Task Takes_no_exit_code_for_no_zero()
     {
         await ReadyAsync();
-        cluster.Setup(it => it.RunJobAsync(It.IsAny<Manifest>(), It.IsAny<TimeSpan>(), It.IsAny<BuildLog>(), It.IsAny<Action<string>>(), It.IsAny<CancellationToken>()))
+        cluster
+            .Setup(
+                it => it.RunJobAsync(
+                    It.IsAny<Manifest>(),
+                    It.IsAny<TimeSpan>(),
+                    It.IsAny<BuildLog>(),
+                    It.IsAny<Action<string>>(),
+                    It.IsAny<CancellationToken>()))
             .Returns((Manifest _, TimeSpan _, BuildLog _, Action<string> onLine, CancellationToken _) =>
             {
                 onLine("1..1");
@@ -282,7 +382,14 @@ internal sealed class WithScriptedWorld
     public async Task Names_the_failed_test_even_when_only_the_jobs_end_is_known()
     {
         await ReadyAsync();
-        cluster.Setup(it => it.RunJobAsync(It.IsAny<Manifest>(), It.IsAny<TimeSpan>(), It.IsAny<BuildLog>(), It.IsAny<Action<string>>(), It.IsAny<CancellationToken>()))
+        cluster
+            .Setup(
+                it => it.RunJobAsync(
+                    It.IsAny<Manifest>(),
+                    It.IsAny<TimeSpan>(),
+                    It.IsAny<BuildLog>(),
+                    It.IsAny<Action<string>>(),
+                    It.IsAny<CancellationToken>()))
             .ReturnsAsync((Manifest _, TimeSpan _, BuildLog _, Action<string> onLine, CancellationToken _) =>
             {
                 foreach (var line in new[] { "1..2", "ok 1 - begins", "not ok 2 - greets" }) onLine(line);
@@ -299,7 +406,14 @@ internal sealed class WithScriptedWorld
     public async Task Stops_touching_a_testbed_that_is_no_longer_its_own()
     {
         await ReadyAsync();
-        cluster.Setup(it => it.RunJobAsync(It.IsAny<Manifest>(), It.IsAny<TimeSpan>(), It.IsAny<BuildLog>(), It.IsAny<Action<string>>(), It.IsAny<CancellationToken>()))
+        cluster
+            .Setup(
+                it => it.RunJobAsync(
+                    It.IsAny<Manifest>(),
+                    It.IsAny<TimeSpan>(),
+                    It.IsAny<BuildLog>(),
+                    It.IsAny<Action<string>>(),
+                    It.IsAny<CancellationToken>()))
             .Returns(async (Manifest _, TimeSpan _, BuildLog _, Action<string> _, CancellationToken cancel) =>
             {
                 await lost.CancelAsync();
@@ -318,7 +432,14 @@ internal sealed class WithScriptedWorld
     {
         await ReadyAsync();
         using var stop = new CancellationTokenSource();
-        cluster.Setup(it => it.RunJobAsync(It.IsAny<Manifest>(), It.IsAny<TimeSpan>(), It.IsAny<BuildLog>(), It.IsAny<Action<string>>(), It.IsAny<CancellationToken>()))
+        cluster
+            .Setup(
+                it => it.RunJobAsync(
+                    It.IsAny<Manifest>(),
+                    It.IsAny<TimeSpan>(),
+                    It.IsAny<BuildLog>(),
+                    It.IsAny<Action<string>>(),
+                    It.IsAny<CancellationToken>()))
             .Returns(async (Manifest _, TimeSpan _, BuildLog _, Action<string> _, CancellationToken cancel) =>
             {
                 await stop.CancelAsync();
@@ -336,7 +457,14 @@ internal sealed class WithScriptedWorld
     public async Task Keeps_its_verdict_when_cleaning_fails()
     {
         await ReadyAsync();
-        cluster.Setup(it => it.CleanAsync(It.IsAny<string>(), It.IsAny<TestbedScope>(), It.IsAny<IReadOnlyDictionary<string, string>>(), It.IsAny<TimeSpan>(), It.IsAny<CancellationToken>()))
+        cluster
+            .Setup(
+                it => it.CleanAsync(
+                    It.IsAny<string>(),
+                    It.IsAny<TestbedScope>(),
+                    It.IsAny<IReadOnlyDictionary<string, string>>(),
+                    It.IsAny<TimeSpan>(),
+                    It.IsAny<CancellationToken>()))
             .ThrowsAsync(new UnavailableException("cleanup-stuck", "finalizer example.org/hold"));
 
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), shop.Output);
@@ -359,7 +487,11 @@ internal sealed class WithScriptedWorld
     public async Task Runs_a_command_with_the_leases_kubeconfig_that_nobody_else_can_read()
     {
         shop.Dispose();
-        shop = new Shop(Registry, Shop.Suite(Registry, tests: """{ run: 'ls -l "$KUBECONFIG" | cut -c1-10; cat "$KUBECONFIG"; echo "1..1"; echo "ok 1 - in $CISTEPS_NAMESPACE with ${CISTEPS_SECRET:-no secret}"', format: tap }"""));
+        shop = new Shop(
+            Registry,
+            Shop.Suite(
+                Registry,
+                tests: """{ run: 'ls -l "$KUBECONFIG" | cut -c1-10; cat "$KUBECONFIG"; echo "1..1"; echo "ok 1 - in $CISTEPS_NAMESPACE with ${CISTEPS_SECRET:-no secret}"', format: tap }"""));
         shop.Environment["CISTEPS_SECRET"] = "the step's own";
         // A child inherits from this very process, not from what the host was given.
         Environment.SetEnvironmentVariable("CISTEPS_SECRET", "the step's own");
@@ -372,12 +504,15 @@ internal sealed class WithScriptedWorld
     }
 
     [TestCase("tap", """echo 1..1; echo "ok 1 - $PWD/tests/greets.sh" """)]
-    [TestCase("go-json", """echo '{"Action":"pass","Package":"'$PWD'/tests","Test":"greets.sh"}'; echo '{"Action":"pass","Package":"'$PWD'/tests"}'""")]
+    [TestCase(
+        "go-json",
+        """echo '{"Action":"pass","Package":"'$PWD'/tests","Test":"greets.sh"}'; echo '{"Action":"pass","Package":"'$PWD'/tests"}'""")]
     [TestCase("junit", """echo '<testsuite name="all"><testcase name="greets.sh" classname="'$PWD'/tests"/></testsuite>'""")]
     public async Task Names_the_tests_in_a_commands_output_alike_on_every_agent(string format, string script)
     {
         shop.Dispose();
-        shop = new Shop(Registry, Shop.Suite(Registry, tests: $"{{ run: {JsonValue.Create(script).ToJsonString()}, format: {format} }}"));
+        shop = new Shop(
+            Registry, Shop.Suite(Registry, tests: $"{{ run: {JsonValue.Create(script).ToJsonString()}, format: {format} }}"));
         await ReadyAsync();
 
         var exit = await RunAsync();
@@ -393,7 +528,8 @@ internal sealed class WithScriptedWorld
         shop.Dispose();
         shop = new Shop(Registry, Shop.Suite(Registry) + Shop.Suite(Registry, name: "second"));
         await shop.BuiltAsync(shop.Image(New));
-        await shop.ReservedAsync(new HeldTestbed("smoke", "small", "a", "bed-1", 3), new HeldTestbed("second", "small", "b", "bed-2", 4));
+        await shop.ReservedAsync(
+            new HeldTestbed("smoke", "small", "a", "bed-1", 3), new HeldTestbed("second", "small", "b", "bed-2", 4));
 
         var exit = await RunAsync();
 
@@ -426,7 +562,13 @@ internal sealed class WithScriptedWorld
     }
 
     private Task<int> RunAsync(CancellationToken stop = default, params string[] more) =>
-        shop.RunAsync(IntegrationDeployCommand.Create(new Ports((_, _) => images.Object, (_, _) => Task.FromResult(pool.Object), (_, _, _, _) => Task.FromResult(cluster.Object))), stop, more);
+        shop.RunAsync(
+            IntegrationDeployCommand.Create(new Ports(
+                (_, _) => images.Object,
+                (_, _) => Task.FromResult(pool.Object),
+                (_, _, _, _) => Task.FromResult(cluster.Object))),
+            stop,
+            more);
 
     private Task Do(string what)
     {

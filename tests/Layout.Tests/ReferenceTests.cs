@@ -5,7 +5,10 @@ namespace CiSteps.Layout.Tests;
 /// <summary>Who may know whom.</summary>
 public sealed partial class A_project
 {
-    private static readonly string[] Libraries = ["Clusters", "Hosting", "Images", "Notifications", "Pipeline", "Reports", "Repositories", "Sandbox", "TeamCity", "TestReports", "Testbeds"];
+    private static readonly string[] Libraries = [
+        "Clusters", "Hosting", "Images", "Notifications", "Pipeline", "Reports", "Repositories", "Sandbox", "TeamCity",
+        "TestReports", "Testbeds"
+    ];
 
     // A library below the others knows fewer of them.
     private static readonly Dictionary<string, string[]> MayReference = new()
@@ -50,10 +53,12 @@ public sealed partial class A_project
     {
         Assert.Multiple(() =>
         {
-            Assert.That(Steps.Where(project => !project.IsExecutable).Select(project => project.Name), Is.EquivalentTo(Libraries));
+            Assert.That(
+                Steps.Where(project => !project.IsExecutable).Select(project => project.Name), Is.EquivalentTo(Libraries));
             Assert.That(Steps.Where(project => project.IsExecutable).Select(project => project.Name), Is.EquivalentTo(new[]
             {
-                "unit-test", "image-build", "reserve-testbed", "integration-deploy", "merge", "certify", "promote", "close", "testbed-pool", "ci-steps",
+                "unit-test", "image-build", "reserve-testbed", "integration-deploy", "merge", "certify", "promote", "close",
+                "testbed-pool", "ci-steps",
             }));
         });
     }
@@ -66,7 +71,9 @@ public sealed partial class A_project
             Assert.That(project.References, Is.SubsetOf(allowed));
         else
             // Something to run knows libraries, never another thing to run; what is for people only is not an agent's business.
-            Assert.That(project.References, Is.SubsetOf(Libraries.Where(library => library is not ("Sandbox" or "TeamCity") || project.Name == "ci-steps")));
+            Assert.That(
+                project.References,
+                Is.SubsetOf(Libraries.Where(library => library is not ("Sandbox" or "TeamCity") || project.Name == "ci-steps")));
     }
 
     [TestCaseSource(nameof(Steps))]
@@ -75,7 +82,8 @@ public sealed partial class A_project
         var project = (SourceProject)which;
         foreach (var package in project.Packages)
         {
-            Assert.That(MayUse, Does.ContainKey(package), $"{package} has no place yet: say here which library may use it, and why in steps/README.md");
+            Assert.That(MayUse, Does.ContainKey(package),
+                $"{package} has no place yet: say here which library may use it, and why in steps/README.md");
             Assert.That(MayUse[package], Does.Contain(project.Name));
         }
     }
@@ -84,9 +92,13 @@ public sealed partial class A_project
     public void Uses_a_package_only_where_its_subject_lives(object which)
     {
         var project = (SourceProject)which;
-        var strangers = project.Sources.SelectMany(path => Usings().Matches(Source.Code(path)).Select(match => (path, Space: match.Groups["space"].Value)))
-            .Where(use => PackageOf.FirstOrDefault(package => use.Space == package.Key || use.Space.StartsWith(package.Key + ".", StringComparison.Ordinal)) is { Value: { } package }
-                && !MayUse[package].Contains(project.Name));
+        var strangers = project.Sources
+            .SelectMany(path => Usings().Matches(Source.Code(path)).Select(match => (path, Space: match.Groups["space"].Value)))
+            .Where(
+                use => PackageOf.FirstOrDefault(
+                    package => use.Space == package.Key
+                        || use.Space.StartsWith(package.Key + ".", StringComparison.Ordinal)) is { Value: { } package }
+                    && !MayUse[package].Contains(project.Name));
         Assert.That(strangers, Is.Empty);
     }
 
@@ -96,7 +108,12 @@ public sealed partial class A_project
         var solution = Source.Text("CiSteps.sln");
         var listed = SolutionProjects().Matches(solution).Select(match => match.Groups["path"].Value.Replace('\\', '/')).ToList();
         Assert.That(listed, Is.EquivalentTo(Source.Projects.Select(project => project.Path)));
-        Assert.That(Source.Projects.Select(project => $"{project.Folder}/packages.lock.json").Where(path => !File.Exists(Path.Combine(Source.Root, path))), Is.Empty, "each has its lock file");
+        Assert.That(
+            Source.Projects
+                .Select(project => $"{project.Folder}/packages.lock.json")
+                .Where(path => !File.Exists(Path.Combine(Source.Root, path))),
+            Is.Empty,
+            "each has its lock file");
     }
 
     [GeneratedRegex(@"^\s*(?:global\s+)?using\s+(?:static\s+)?(?:\w+\s*=\s*)?(?<space>[\w.]+)\s*;", RegexOptions.Multiline)]

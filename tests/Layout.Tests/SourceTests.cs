@@ -12,11 +12,13 @@ public sealed partial class The_sources
     private static IEnumerable<string> Tests => Source.Files("tests", ".cs");
 
     [Test]
-    public void Take_the_time_from_the_clock_that_they_are_given() => Assert.That(Product.SelectMany(path => Source.Places(path, WallClock())), Is.Empty);
+    public void Take_the_time_from_the_clock_that_they_are_given() =>
+        Assert.That(Product.SelectMany(path => Source.Places(path, WallClock())), Is.Empty);
 
     [Test]
     public void Wait_by_the_clock_that_they_are_given() =>
-        Assert.That(Product.SelectMany(path => Source.Places(path, Delays())).Where(place => !ByTheClock().IsMatch(place)), Is.Empty);
+        Assert.That(
+            Product.SelectMany(path => Source.Places(path, Delays())).Where(place => !ByTheClock().IsMatch(place)), Is.Empty);
 
     [Test]
     public void Never_sleep() => Assert.That(Product.Concat(Tests).SelectMany(path => Source.Places(path, Sleeps())), Is.Empty);
@@ -31,15 +33,19 @@ public sealed partial class The_sources
     // The sandbox is a server: what it is sent, it answers.
     [Test]
     public void Read_json_from_outside_by_the_one_reader() => Assert.That(Product
-        .Where(path => !path.StartsWith("steps/Hosting/Json/", StringComparison.Ordinal) && !path.StartsWith("steps/Sandbox/", StringComparison.Ordinal))
+        .Where(
+            path => !path.StartsWith("steps/Hosting/Json/", StringComparison.Ordinal)
+                && !path.StartsWith("steps/Sandbox/", StringComparison.Ordinal))
         .SelectMany(path => Source.Places(path, ParsesJson())), Is.Empty);
 
     [Test]
-    public void Call_nothing_that_breaks_in_a_native_executable() => Assert.That(Product.SelectMany(path => Source.Places(path, BreaksNatively())), Is.Empty);
+    public void Call_nothing_that_breaks_in_a_native_executable() =>
+        Assert.That(Product.SelectMany(path => Source.Places(path, BreaksNatively())), Is.Empty);
 
     [Test]
-    public void Test_everything_that_they_test() => Assert.That(Tests.Where(path => !path.StartsWith("tests/Layout.Tests/", StringComparison.Ordinal))
-        .SelectMany(path => Source.Places(path, Skips())), Is.Empty);
+    public void Test_everything_that_they_test() =>
+        Assert.That(Tests.Where(path => !path.StartsWith("tests/Layout.Tests/", StringComparison.Ordinal))
+            .SelectMany(path => Source.Places(path, Skips())), Is.Empty);
 
     // A program has no context to come back to; a library does not know who calls it.
     [Test]
@@ -49,26 +55,51 @@ public sealed partial class The_sources
     [Test]
     public void Are_named_for_subjects()
     {
-        var folders = Product.Select(path => Path.GetDirectoryName(path)!.Replace('\\', '/')).Distinct().Where(folder => folder.Split('/').Any(part => EmptyFolder().IsMatch(part)));
+        var folders = Product.Select(path => Path.GetDirectoryName(path)!.Replace('\\', '/'))
+            .Distinct()
+            .Where(folder => folder.Split('/').Any(part => EmptyFolder().IsMatch(part)));
         var types = Product.SelectMany(path => TypeNames().Matches(Source.Code(path)).Select(match => match.Groups["name"].Value)
-            .Where(name => EmptyType().IsMatch(name) && !(IsKubernetes(path) && OfKubernetes().IsMatch(name))).Select(name => $"{path}: {name}"));
+            .Where(name => EmptyType().IsMatch(name) && !(IsKubernetes(path) && OfKubernetes().IsMatch(name)))
+                .Select(name => $"{path}: {name}"));
         Assert.That(folders.Concat(types), Is.Empty);
     }
 
     [Test]
     public void Are_files_of_one_subject_each() =>
-        Assert.That(Product.Select(path => (path, Lines: Source.Text(path).Count(letter => letter == '\n'))).Where(file => file.Lines > LongestFile), Is.Empty);
+        Assert.That(
+            Product
+                .Select(path => (path, Lines: Source.Text(path).Count(letter => letter == '\n')))
+                .Where(file => file.Lines > LongestFile),
+            Is.Empty);
 
     [Test]
     public void Know_no_machine() => Assert.That(
-        Source.Files(".", ".cs", ".csproj", ".props", ".targets", ".json", ".xml", ".md", ".sh", ".ps1", ".yaml", ".yml", ".sln", ".editorconfig", "run")
-            .Where(path => !path.EndsWith("packages.lock.json", StringComparison.Ordinal) && !path.StartsWith("tests/Layout.Tests/", StringComparison.Ordinal))
+        Source.Files(
+            ".",
+            ".cs",
+            ".csproj",
+            ".props",
+            ".targets",
+            ".json",
+            ".xml",
+            ".md",
+            ".sh",
+            ".ps1",
+            ".yaml",
+            ".yml",
+            ".sln",
+            ".editorconfig",
+            "run")
+            .Where(
+                path => !path.EndsWith("packages.lock.json", StringComparison.Ordinal)
+                    && !path.StartsWith("tests/Layout.Tests/", StringComparison.Ordinal))
             .SelectMany(path => Machines().Matches(Source.Text(path)).Select(match => $"{path}: {match.Value}")), Is.Empty);
 
     [GeneratedRegex(@"\bDateTime(?:Offset)?\.(?:Now|UtcNow|Today)\b")]
     private static partial Regex WallClock();
 
-    [GeneratedRegex(@"\bJson(?:Node|Document|Element)\.(?:Parse|ParseAsync|ParseValue)\b|\bJsonSerializer\.Deserialize|\bnew\s+Utf8JsonReader\b")]
+    [GeneratedRegex(
+        @"\bJson(?:Node|Document|Element)\.(?:Parse|ParseAsync|ParseValue)\b|\bJsonSerializer\.Deserialize|\bnew\s+Utf8JsonReader\b")]
     private static partial Regex ParsesJson();
 
     // To the end of the statement's line: the clock stands among the arguments.
@@ -91,7 +122,8 @@ public sealed partial class The_sources
     private static partial Regex Skips();
 
     // There libgit2's growing buffers come back empty without an error, and what serialises by reflection fails.
-    [GeneratedRegex(@"\bRepository\.Discover\(|\bprettifyMessage:\s*true\b|\bCommit\.PrettifyMessage\(|\bKubernetesYaml\.|\bnew\s+(?:De)?[Ss]erializerBuilder\b")]
+    [GeneratedRegex(
+        @"\bRepository\.Discover\(|\bprettifyMessage:\s*true\b|\bCommit\.PrettifyMessage\(|\bKubernetesYaml\.|\bnew\s+(?:De)?[Ss]erializerBuilder\b")]
     private static partial Regex BreaksNatively();
 
     [GeneratedRegex("^(?:Common|Core|Shared|Utils?|Utilities|Helpers?|Managers?|Base|Extensions|Misc)$", RegexOptions.IgnoreCase)]
@@ -100,14 +132,17 @@ public sealed partial class The_sources
     [GeneratedRegex(@"\b(?:class|record|struct|interface|enum)\s+(?:class\s+|struct\s+)?(?<name>[A-Z]\w*)")]
     private static partial Regex TypeNames();
 
-    [GeneratedRegex("(?:Common|Core|Shared|Utils?|Helpers?|Managers?|Services?|Base|Extensions)$|^(?:Common|Shared|Core)(?=[A-Z])")]
+    [GeneratedRegex(
+        "(?:Common|Core|Shared|Utils?|Helpers?|Managers?|Services?|Base|Extensions)$|^(?:Common|Shared|Core)(?=[A-Z])")]
     private static partial Regex EmptyType();
 
     // Services and field managers are things of Kubernetes.
     [GeneratedRegex("(?:Managers?|Services?)$")]
     private static partial Regex OfKubernetes();
 
-    private static bool IsKubernetes(string path) => path.StartsWith("steps/Sandbox/", StringComparison.Ordinal) || path.StartsWith("steps/Clusters/", StringComparison.Ordinal);
+    private static bool IsKubernetes(string path) =>
+        path.StartsWith("steps/Sandbox/", StringComparison.Ordinal)
+            || path.StartsWith("steps/Clusters/", StringComparison.Ordinal);
 
     [GeneratedRegex(@"(?<![\w.])/(?:wt|root|home/\w+)/|/work/(?:shared|main)|/tmp/dev\b")]
     private static partial Regex Machines();

@@ -5,9 +5,12 @@ namespace CiSteps.Layout.Tests;
 /// <summary>The one way a step is written.</summary>
 public sealed partial class A_step
 {
-    private static IEnumerable<string> Executables => Source.Steps.Where(project => project.IsExecutable).Select(project => project.Name);
+    private static IEnumerable<string> Executables =>
+        Source.Steps.Where(project => project.IsExecutable).Select(project => project.Name);
 
-    private static readonly string[] OfTheChain = ["unit-test", "image-build", "reserve-testbed", "integration-deploy", "merge", "certify", "promote", "close"];
+    private static readonly string[] OfTheChain = [
+        "unit-test", "image-build", "reserve-testbed", "integration-deploy", "merge", "certify", "promote", "close"
+    ];
 
     [TestCaseSource(nameof(Executables))]
     public void Starts_with_one_statement(string name)

@@ -91,13 +91,19 @@ internal sealed class Chain : IDisposable
 
     public static Task<Ended> MergeIn(GitClone clone, Dictionary<string, string> environment, IOrigin? origin,
         CancellationToken stop, params string[] args) =>
-        MergeAt(new FakeTimeProvider(new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero)), clone, environment, origin, stop, args);
+        MergeAt(
+            new FakeTimeProvider(new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero)), clone, environment, origin, stop, args);
 
     public static Task<Ended> MergeAt(TimeProvider time, GitClone clone, IOrigin? origin, params string[] args) =>
         MergeAt(time, clone, [], origin, default, args);
 
-    private static async Task<Ended> MergeAt(TimeProvider time, GitClone clone, Dictionary<string, string> environment, IOrigin? origin,
-        CancellationToken stop, params string[] args)
+    private static async Task<Ended> MergeAt(
+        TimeProvider time,
+        GitClone clone,
+        Dictionary<string, string> environment,
+        IOrigin? origin,
+        CancellationToken stop,
+        params string[] args)
     {
         using var output = new StringWriter();
         var exit = await StepHost.RunAsync(MergeCommand.Create(origin is null ? null : (_, _) => origin),

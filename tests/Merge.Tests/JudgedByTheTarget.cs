@@ -289,7 +289,10 @@ public sealed class A_merge_is_judged
 
     [Test]
     public async Task By_the_suite_of_a_component_that_it_renames_or_strips(
-        [Values("name: app,|name: new,", ", workload: { manifests: [app/k8s] }|", ", image: { context: app }, workload: { manifests: [app/k8s] }|")]
+        [Values(
+            "name: app,|name: new,",
+            ", workload: { manifests: [app/k8s] }|",
+            ", image: { context: app }, workload: { manifests: [app/k8s] }|")]
         string what)
     {
         var (old, by) = (what.Split('|')[0], what.Split('|')[1]);
@@ -345,7 +348,8 @@ public sealed class A_merge_is_judged
         await Chain.Passed(clone);
         var text = File.ReadAllText(Statement("unit-test"));
         File.WriteAllText(Statement("unit-test"), text.Replace("https://cisteps.dev/step-outcome/v1",
-            "https://in-toto.io/attestation/test-result/v0.1").Replace("\"predicate\": {", "\"predicate\": { \"result\": \"FAILED\","));
+            "https://in-toto.io/attestation/test-result/v0.1")
+                .Replace("\"predicate\": {", "\"predicate\": { \"result\": \"FAILED\","));
         (await Chain.Merge(clone)).Was(ExitCode.Usage, "\"FAILED\" contradicts its exit code 0");
         var bytes = System.Text.Encoding.UTF8.GetBytes(text.Replace("\"text\": \"passed\"", "\"text\": \"pass~d\""));
         bytes[Array.IndexOf(bytes, (byte)'~')] = 0xff;

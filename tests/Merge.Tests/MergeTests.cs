@@ -26,7 +26,9 @@ public sealed class Merging
         Assert.Multiple(() =>
         {
             Assert.That(exit, Is.Zero, output);
-            Assert.That(chain.Git.Git("rev-parse", "main^1", "main^2", "main^{tree}"), Is.EqualTo($"{chain.Start}\n{clone.Head}\n{clone.Git("rev-parse", "HEAD^{tree}")}"));
+            Assert.That(
+                chain.Git.Git("rev-parse", "main^1", "main^2", "main^{tree}"),
+                Is.EqualTo($"{chain.Start}\n{clone.Head}\n{clone.Git("rev-parse", "HEAD^{tree}")}"));
             Assert.That(chain.Git.Git("log", "-1", "--format=%B%n%cn <%ce>", "main"), Is.EqualTo($"""
                 Merge ci/x (build 17): Change app/a on ci/x
 
@@ -108,7 +110,12 @@ public sealed class Merging
         Assert.Multiple(() =>
         {
             Assert.That((exit, chain.Main), Is.EqualTo((ExitCode.Refused, moved)));
-            Assert.That(output, Does.Contain("merge.moved").And.Contains("both changed \"app\"").And.Contains("\"Move app/b\" by Ada").And.Contains("rebase \"ci/x\" on \"main\""));
+            Assert.That(
+                output,
+                Does.Contain("merge.moved").And
+                    .Contains("both changed \"app\"").And
+                    .Contains("\"Move app/b\" by Ada").And
+                    .Contains("rebase \"ci/x\" on \"main\""));
         });
     }
 
@@ -142,7 +149,9 @@ public sealed class Merging
         Assert.Multiple(() =>
         {
             Assert.That((exit, chain.Main), Is.EqualTo((ExitCode.Refused, moved)));
-            Assert.That(output, Does.Contain("merge.conflict").And.Contains("both changed \"app/a\"").And.Contains("\"Move app/a\" by Ada"));
+            Assert.That(
+                output,
+                Does.Contain("merge.conflict").And.Contains("both changed \"app/a\"").And.Contains("\"Move app/a\" by Ada"));
             Assert.That(output, Does.Not.Contain("Move other/o"));
         });
     }
@@ -296,14 +305,23 @@ public sealed class Merging
         clone.Git("remote", "set-url", "origin", "http://127.0.0.1:1/nowhere.git");
         var time = new FakeTimeProvider();
         using var output = new StringWriter();
-        var merging = StepHost.RunAsync(MergeCommand.Create(), ["--work-tree", clone.Folder, "--build-number", "17"], output, output, new Dictionary<string, string>(), time);
+        var merging = StepHost.RunAsync(
+            MergeCommand.Create(),
+            ["--work-tree", clone.Folder, "--build-number", "17"],
+            output,
+            output,
+            new Dictionary<string, string>(),
+            time);
         while (!merging.IsCompleted)
         {
             // The pauses between tries.
             time.Advance(TimeSpan.FromSeconds(1));
             await Task.Yield();
         }
-        Assert.That((await merging, output.ToString().Contains("merge.git")), Is.EqualTo((ExitCode.Unavailable, true)), output.ToString());
+        Assert.That(
+            (await merging, output.ToString().Contains("merge.git")),
+            Is.EqualTo((ExitCode.Unavailable, true)),
+            output.ToString());
     }
 
     [TestCase("file", 100)]
@@ -323,7 +341,8 @@ public sealed class Merging
         foreach (var branch in clones)
         {
             var clone = chain.Git.Clone(branch.Replace('/', '-'), "--single-branch", "--branch=" + branch);
-            if (server is not null) clone.Git("remote", "set-url", "origin", server.Url.Replace("://", "://robot:secret@") + "origin.git");
+            if (server is not null)
+                clone.Git("remote", "set-url", "origin", server.Url.Replace("://", "://robot:secret@") + "origin.git");
             await Chain.Passed(clone, suite: false, built: false);
             racing.Add(clone);
         }

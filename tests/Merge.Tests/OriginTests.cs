@@ -27,11 +27,16 @@ public sealed class An_origin
     [TearDown]
     public void Removed() => chain.Dispose();
 
-    private void Having(Func<string?> main) => origin.Setup(one => one.FetchAsync(It.IsAny<IReadOnlyList<string>>(), It.IsAny<CancellationToken>()))
-        .ReturnsAsync((IReadOnlyList<string> branches, CancellationToken _) => [.. branches.Select(branch => branch == "main" ? main() : clone.Head)]);
+    private void Having(Func<string?> main) =>
+        origin.Setup(one => one.FetchAsync(It.IsAny<IReadOnlyList<string>>(), It.IsAny<CancellationToken>()))
+            .ReturnsAsync(
+                (IReadOnlyList<string> branches, CancellationToken _) => [.. branches.Select(
+                    branch => branch == "main" ? main() : clone.Head)]);
 
     private void Pushing(PushEnd end, string text = "said so") =>
-        origin.Setup(one => one.PushAsync(It.IsAny<string>(), "main", chain.Start, It.IsAny<CancellationToken>())).ReturnsAsync(new PushResult(end, text));
+        origin
+            .Setup(one => one.PushAsync(It.IsAny<string>(), "main", chain.Start, It.IsAny<CancellationToken>()))
+            .ReturnsAsync(new PushResult(end, text));
 
     [Test]
     public async Task That_moves_again_and_again_is_given_up_when_the_time_for_it_is_over_and_each_attempt_is_told()
@@ -86,7 +91,8 @@ public sealed class An_origin
         await Chain.Passed(clone);
         Having(() => chain.Start);
         (await Chain.Merge(clone, origin.Object)).Was(ExitCode.Refused, "merge.rewound", leak[..12], "would bring that back");
-        origin.Verify(one => one.PushAsync(It.IsAny<string>(), It.IsAny<string>(), It.IsAny<string>(), It.IsAny<CancellationToken>()),
+        origin.Verify(
+            one => one.PushAsync(It.IsAny<string>(), It.IsAny<string>(), It.IsAny<string>(), It.IsAny<CancellationToken>()),
             Times.Never);
     }
 
@@ -106,7 +112,8 @@ public sealed class An_origin
         Pushing(PushEnd.Network);
         var (exit, output) = await Chain.MergeAt(TimeProvider.System, clone, origin.Object);
         Assert.That((exit, output.Contains("nothing was merged up to now")), Is.EqualTo((ExitCode.Unavailable, true)), output);
-        origin.Verify(one => one.PushAsync(It.IsAny<string>(), "main", chain.Start, It.IsAny<CancellationToken>()), Times.Exactly(3));
+        origin.Verify(
+            one => one.PushAsync(It.IsAny<string>(), "main", chain.Start, It.IsAny<CancellationToken>()), Times.Exactly(3));
     }
 
     [Test]

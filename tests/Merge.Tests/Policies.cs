@@ -98,7 +98,8 @@ public sealed class What_lands
         var signers = Path.Combine(chain.Git.Folder, "signers");
         File.WriteAllText(signers, "robot@example.org " + File.ReadAllText(key + ".pub"));
         (await Chain.Merge(clone, "--method", method, "--sign", "ssh", "--signing-key", key)).Was(ExitCode.Done);
-        Assert.That(() => chain.Git.Git("-c", "gpg.format=ssh", "-c", "gpg.ssh.allowedSignersFile=" + signers, "verify-commit", "main"),
+        Assert.That(
+            () => chain.Git.Git("-c", "gpg.format=ssh", "-c", "gpg.ssh.allowedSignersFile=" + signers, "verify-commit", "main"),
             Throws.Nothing);
         Assert.That(chain.Git.Git("fsck", "--no-dangling"), Is.Empty);
     }
@@ -109,8 +110,19 @@ public sealed class What_lands
         // The agent's socket has to be short.
         using var home = new TestFolder();
         File.SetUnixFileMode(home.Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        GitRepositories.Run(home.Path, "gpg", "--homedir", home.Path, "--batch", "--quiet", "--passphrase", "", "--quick-generate-key",
-            "robot@example.org", "ed25519", "sign");
+        GitRepositories.Run(
+            home.Path,
+            "gpg",
+            "--homedir",
+            home.Path,
+            "--batch",
+            "--quiet",
+            "--passphrase",
+            "",
+            "--quick-generate-key",
+            "robot@example.org",
+            "ed25519",
+            "sign");
         var before = Environment.GetEnvironmentVariable("GNUPGHOME");
         Environment.SetEnvironmentVariable("GNUPGHOME", home.Path);
         try

@@ -25,8 +25,13 @@ public sealed class A_red_target
     private async Task<string> RecordAsync(string commit, bool isGreen)
     {
         using var repository = WorkRepository.Open(clone.Folder);
-        return await ReleaseMark.WriteAsync(new OriginRemote(repository, null, TimeProvider.System, BuildLog.Silent), repository, "main",
-            commit, isGreen, default);
+        return await ReleaseMark.WriteAsync(
+            new OriginRemote(repository, null, TimeProvider.System, BuildLog.Silent),
+            repository,
+            "main",
+            commit,
+            isGreen,
+            default);
     }
 
     private string Red => chain.Git.Git("for-each-ref", "--format=%(objectname)", "refs/ci-steps");

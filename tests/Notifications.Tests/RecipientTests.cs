@@ -38,7 +38,10 @@ public sealed class A_teams_webhook
 {
     [TestCase("http://hook.example/x", "http://hook.example/x", "")]
     [TestCase("env:SET", "http://hook.example/secret", "")]
-    [TestCase("env:UNSET", null, "the variable UNSET, which has the webhook of \"greeters\", is not set here; tell greeters@example.org")]
+    [TestCase(
+        "env:UNSET",
+        null,
+        "the variable UNSET, which has the webhook of \"greeters\", is not set here; tell greeters@example.org")]
     [TestCase(null, null, "\"greeters\" has no webhook; tell greeters@example.org")]
     public void Is_found_as_written_or_in_the_environment(string? webhook, string? expected, string why)
     {

@@ -33,7 +33,8 @@ public sealed class A_run
         {
             Assert.That(opened.Exit, Is.Zero, opened.Output);
             Assert.That(opened.Run, Is.EqualTo(new RunIdentity("file://" + git.Origin, "ci/x", false, clone.Head,
-                "0-dev.20300102030405", false) { PolicyCommit = main }));
+                "0-dev.20300102030405", false)
+            { PolicyCommit = main }));
             Assert.That((opened.TargetTip, opened.Base), Is.EqualTo((main, main)));
             Assert.That(opened.Changed, Is.EqualTo(new[] { "app/a" }));
             Assert.That(opened.Policy, Is.EqualTo($"ci-steps.yaml at main ({main[..12]})"));
@@ -44,9 +45,12 @@ public sealed class A_run
     public async Task Takes_the_branch_from_the_build_server_where_the_head_is_detached()
     {
         clone.Git("checkout", "--quiet", "--detach");
-        var opened = await Opened.In(clone, parameters: new() { ["teamcity.build.branch"] = "ci/x", ["build.number"] = "17", ["build.vcs.number"] = clone.Head });
+        var opened = await Opened.In(
+            clone,
+            parameters: new() { ["teamcity.build.branch"] = "ci/x", ["build.number"] = "17", ["build.vcs.number"] = clone.Head });
         Assert.That(opened.Run, Is.EqualTo(new RunIdentity("file://" + git.Origin, "ci/x", false, clone.Head, "17",
-            false) { PolicyCommit = main }), opened.Output);
+            false)
+        { PolicyCommit = main }), opened.Output);
     }
 
     [TestCase("<default>", null)]
@@ -61,7 +65,10 @@ public sealed class A_run
         if (name is not null) parameters["teamcity.build.branch"] = name;
         if (isDefault is not null) parameters["teamcity.build.branch.is_default"] = isDefault;
         var opened = await Opened.In(clone, parameters: parameters);
-        Assert.That((opened.Run?.Branch, opened.Run?.IsTargetBranch, opened.Base), Is.EqualTo(("main", true, (string?)null)), opened.Output);
+        Assert.That(
+            (opened.Run?.Branch, opened.Run?.IsTargetBranch, opened.Base),
+            Is.EqualTo(("main", true, (string?)null)),
+            opened.Output);
     }
 
     [Test]
@@ -76,14 +83,18 @@ public sealed class A_run
     public async Task Refuses_a_commit_that_is_not_checked_out()
     {
         var opened = await Opened.In(clone, ["--commit", main]);
-        Assert.That((opened.Exit, opened.Output.Contains("check it out first")), Is.EqualTo((ExitCode.Usage, true)), opened.Output);
+        Assert.That(
+            (opened.Exit, opened.Output.Contains("check it out first")), Is.EqualTo((ExitCode.Usage, true)), opened.Output);
     }
 
     [Test]
     public async Task Refuses_a_build_number_that_no_tag_can_hold()
     {
         var opened = await Opened.In(clone, ["--build-number", "1/2"]);
-        Assert.That((opened.Exit, opened.Output.Contains("\"1/2\" cannot be part of an image tag")), Is.EqualTo((ExitCode.Usage, true)), opened.Output);
+        Assert.That(
+            (opened.Exit, opened.Output.Contains("\"1/2\" cannot be part of an image tag")),
+            Is.EqualTo((ExitCode.Usage, true)),
+            opened.Output);
     }
 
     [Test]
@@ -138,7 +149,8 @@ public sealed class A_run
     [Test]
     public async Task Takes_test_reports_for_no_change_of_the_sources()
     {
-        clone.Commit("ci-steps.yaml", "components: [{ name: app, paths: [app/**], unit-tests: [{ run: x, reports: [app/build/*.xml] }] }]");
+        clone.Commit("ci-steps.yaml",
+            "components: [{ name: app, paths: [app/**], unit-tests: [{ run: x, reports: [app/build/*.xml] }] }]");
         clone.Write("app/build/r.xml", "x");
         Assert.That((await Opened.In(clone)).Run!.Dirty, Is.False);
     }
@@ -169,7 +181,10 @@ public sealed class A_run
     {
         clone.Commit("ci-steps.yaml", "branches: { target: evil }\n" + Sample.Least);
         var opened = await Opened.In(clone);
-        Assert.That((opened.Exit, opened.Output.Contains("does not choose the branch that judges it")), Is.EqualTo((ExitCode.Usage, true)), opened.Output);
+        Assert.That(
+            (opened.Exit, opened.Output.Contains("does not choose the branch that judges it")),
+            Is.EqualTo((ExitCode.Usage, true)),
+            opened.Output);
     }
 
     [Test]
@@ -250,7 +265,10 @@ public sealed class A_run
     public async Task Is_not_superseded_by_what_it_is_ahead_of()
     {
         clone.Commit("app/a", "local");
-        Assert.That((await Opened.In(clone, parameters: new() { ["teamcity.build.branch"] = "ci/x", ["build.number"] = "17" })).Superseded, Is.Null);
+        Assert.That(
+            (await Opened.In(
+                clone, parameters: new() { ["teamcity.build.branch"] = "ci/x", ["build.number"] = "17" })).Superseded,
+            Is.Null);
     }
 
     [Test]
@@ -258,14 +276,18 @@ public sealed class A_run
     {
         using var folder = new TestFolder();
         var opened = await Opened.In(new GitClone(folder.Path));
-        Assert.That((opened.Exit, opened.Output.Contains("is not a git work tree")), Is.EqualTo((ExitCode.Usage, true)), opened.Output);
+        Assert.That(
+            (opened.Exit, opened.Output.Contains("is not a git work tree")), Is.EqualTo((ExitCode.Usage, true)), opened.Output);
     }
 
     [Test]
     public async Task Refuses_a_folder_inside_a_work_tree()
     {
         var opened = await Opened.In(new GitClone(Path.Combine(clone.Folder, "app")));
-        Assert.That((opened.Exit, opened.Output.Contains($"inside the work tree \"{clone.Folder}\"")), Is.EqualTo((ExitCode.Usage, true)), opened.Output);
+        Assert.That(
+            (opened.Exit, opened.Output.Contains($"inside the work tree \"{clone.Folder}\"")),
+            Is.EqualTo((ExitCode.Usage, true)),
+            opened.Output);
     }
 
     [Test]
@@ -273,6 +295,7 @@ public sealed class A_run
     {
         using var empty = new GitRepositories();
         var opened = await Opened.In(empty.Clone());
-        Assert.That((opened.Exit, opened.Output.Contains("has no commit yet")), Is.EqualTo((ExitCode.Usage, true)), opened.Output);
+        Assert.That(
+            (opened.Exit, opened.Output.Contains("has no commit yet")), Is.EqualTo((ExitCode.Usage, true)), opened.Output);
     }
 }

@@ -34,22 +34,34 @@ public sealed class Changed_components
     public void Are_those_whose_paths_changed() => Assert.That(ChangedBy("other/a/b"), Is.EqualTo(new[] { "other" }));
 
     [Test]
-    public void Are_those_too_that_depend_on_one_however_far() => Assert.That(ChangedBy("base/x"), Is.EqualTo(new[] { "base", "middle", "top" }));
+    public void Are_those_too_that_depend_on_one_however_far() =>
+        Assert.That(ChangedBy("base/x"), Is.EqualTo(new[] { "base", "middle", "top" }));
 
     [Test]
-    public void Are_all_when_the_pipeline_file_changed() => Assert.That(ChangedBy("ci-steps.yaml"), Is.EqualTo(new[] { "base", "middle", "top", "other" }));
+    public void Are_all_when_the_pipeline_file_changed() =>
+        Assert.That(ChangedBy("ci-steps.yaml"), Is.EqualTo(new[] { "base", "middle", "top", "other" }));
 
     [Test]
     public void Say_why()
     {
         var reasons = ChangedComponents.Decide(File, ["base/x", "base/y", "top/z"]).Select(change => change.Reason);
-        Assert.That(reasons, Is.EqualTo(new[] { "base/x and 1 more changed", "depends on \"base\", which changed", "top/z changed", "nothing of it changed" }));
+        Assert.That(
+            reasons,
+            Is.EqualTo(
+                new[]
+                {
+                    "base/x and 1 more changed",
+                    "depends on \"base\", which changed",
+                    "top/z changed",
+                    "nothing of it changed"
+                }));
     }
 
     [Test]
     public void Are_compared_each_with_a_commit_of_its_own()
     {
-        var changes = ChangedComponents.Decide(File, component => component.Name switch { "other" => null, "top" => ["top/x"], _ => [] });
+        var changes = ChangedComponents.Decide(
+            File, component => component.Name switch { "other" => null, "top" => ["top/x"], _ => [] });
         Assert.That(changes.Select(change => (change.Component.Name, change.Changed, change.Reason)), Is.EqualTo(new[]
         {
             ("base", false, "nothing of it changed"), ("middle", false, "nothing of it changed"), ("top", true, "top/x changed"),

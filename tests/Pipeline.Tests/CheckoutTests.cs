@@ -112,9 +112,12 @@ public sealed class A_checkout
         using (Assert.EnterMultipleScope())
         {
             Assert.That((onServer.Exit, onServer.Run!.BaseUnknown), Is.EqualTo((ExitCode.Usage, true)), onServer.Output);
-            Assert.That(onServer.Output, Does.Contain(http.Url + "hidden.git").And.Contain("the repository does not exist, or there " +
-                "are no rights to see it").And.Contain("CISTEPS_GIT_TOKEN"));
-            Assert.That((onLaptop.Exit, onLaptop.Run!.BaseUnknown, onLaptop.Base), Is.EqualTo((0, true, (string?)null)), onLaptop.Output);
+            Assert.That(
+                onServer.Output,
+                Does.Contain(http.Url + "hidden.git").And.Contain("the repository does not exist, or there " +
+                    "are no rights to see it").And.Contain("CISTEPS_GIT_TOKEN"));
+            Assert.That(
+                (onLaptop.Exit, onLaptop.Run!.BaseUnknown, onLaptop.Base), Is.EqualTo((0, true, (string?)null)), onLaptop.Output);
             Assert.That(onLaptop.Touched, Is.EqualTo(new[] { "app" }));
         }
     }
@@ -134,7 +137,8 @@ public sealed class A_checkout
         {
             Assert.That((onServer.Exit, onServer.Run!.BaseUnknown), Is.EqualTo((ExitCode.Usage, true)), onServer.Output);
             Assert.That(onServer.Output, Does.Contain(http.Url + "origin.git"));
-            Assert.That((onLaptop.Exit, onLaptop.Run!.BaseUnknown, onLaptop.Base), Is.EqualTo((0, true, (string?)null)), onLaptop.Output);
+            Assert.That(
+                (onLaptop.Exit, onLaptop.Run!.BaseUnknown, onLaptop.Base), Is.EqualTo((0, true, (string?)null)), onLaptop.Output);
         }
     }
 
@@ -175,8 +179,10 @@ public sealed class A_checkout
             Assert.That((opened.Base, opened.Touched), Is.EqualTo(((string?)null, new[] { "app", "untouched" })));
             Assert.That(opened.Run!.BaseUnknown, Is.True);
             // What is the matter, what it means, and what becomes of it.
-            Assert.That(opened.Output, Does.Match("warning: it is not known what the target branch has now, so everything counts as " +
-                "changed, and merge, certify and promote will not take this run's evidence: .*127\\.0\\.0\\.1:9"));
+            Assert.That(
+                opened.Output,
+                Does.Match("warning: it is not known what the target branch has now, so everything counts as " +
+                    "changed, and merge, certify and promote will not take this run's evidence: .*127\\.0\\.0\\.1:9"));
         });
     }
 

@@ -7,7 +7,8 @@ namespace CiSteps.Pipeline.Tests;
 /// <summary>Whose pipeline file counts, key by key: in the code, in the schema, and in the table that people read.</summary>
 public sealed class Whose_file_counts
 {
-    private static readonly JsonObject Definitions = (JsonObject)JsonNode.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "ci-steps.schema.json")))!["$defs"]!;
+    private static readonly JsonObject Definitions = (JsonObject)JsonNode.Parse(File.ReadAllText(Path.Combine(
+        AppContext.BaseDirectory, "ci-steps.schema.json")))!["$defs"]!;
 
     [Test]
     public void Is_decided_for_every_key_of_the_schema() =>

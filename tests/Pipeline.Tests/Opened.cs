@@ -5,7 +5,16 @@ using Microsoft.Extensions.Time.Testing;
 namespace CiSteps.Pipeline.Tests;
 
 /// <summary>What a step in a work tree sees of its run.</summary>
-internal sealed record Opened(int Exit, string Output, RunIdentity? Run, string? Change, string? Policy, string? TargetTip, string? Base, IReadOnlyList<string>? Changed, Outcome? Superseded)
+internal sealed record Opened(
+    int Exit,
+    string Output,
+    RunIdentity? Run,
+    string? Change,
+    string? Policy,
+    string? TargetTip,
+    string? Base,
+    IReadOnlyList<string>? Changed,
+    Outcome? Superseded)
 {
     /// <summary>Components that the change touches.</summary>
     public IReadOnlyList<string>? Touched { get; init; }
@@ -30,8 +39,10 @@ internal sealed record Opened(int Exit, string Output, RunIdentity? Run, string?
                 using var run = await ChainRun.OpenAsync(context, cancel);
                 opened = opened with
                 {
-                    Change = run.Change.Source, Policy = run.Policy.Source, TargetTip = run.TargetTip,
-                        Superseded = await run.SupersededAsync(cancel),
+                    Change = run.Change.Source,
+                    Policy = run.Policy.Source,
+                    TargetTip = run.TargetTip,
+                    Superseded = await run.SupersededAsync(cancel),
                 };
                 var since = await run.BaseAsync(cancel);
                 opened = opened with
@@ -49,7 +60,8 @@ internal sealed record Opened(int Exit, string Output, RunIdentity? Run, string?
             return Outcome.Done("opened");
         });
         using var output = new StringWriter();
-        var exit = await StepHost.RunAsync(command, ["--work-tree", clone.Folder, .. args ?? []], output, output, environment, time ?? new FakeTimeProvider());
+        var exit = await StepHost.RunAsync(
+            command, ["--work-tree", clone.Folder, .. args ?? []], output, output, environment, time ?? new FakeTimeProvider());
         return opened with { Exit = exit, Output = output.ToString() };
     }
 }

@@ -21,7 +21,8 @@ public sealed class A_pipeline_file
         var file = PipelineFile.Parse(Sample.Full, "ci-steps.yaml");
         Assert.Multiple(() =>
         {
-            Assert.That(file.Registry, Is.EqualTo(new RegistryDefinition("localhost:5000", "registry.internal:5000/mirror", "ci", true)));
+            Assert.That(
+                file.Registry, Is.EqualTo(new RegistryDefinition("localhost:5000", "registry.internal:5000/mirror", "ci", true)));
             Assert.That(file.Branches, Is.EqualTo(new BranchesDefinition("main", "ci/*")));
             Assert.That(file.Components.Select(component => component.Name), Is.EqualTo(new[] { "greeter", "wording" }));
             var greeter = file.Components[0];
@@ -34,32 +35,63 @@ public sealed class A_pipeline_file
             Assert.That(run.Command.Run, Is.EqualTo(new[] { "sh", "-c", "sh greeter/tests/unit.sh" }));
             Assert.That(run.Command.Image, Is.EqualTo("localhost:5000/base:1"));
             Assert.That(run.Command.Folder, Is.EqualTo("greeter"));
-            Assert.That(run.Command.Environment, Is.EquivalentTo(new Dictionary<string, string> { ["A"] = "b", ["N"] = "1", ["BASE"] = "registry.internal:5000/mirror/base" }));
+            Assert.That(
+                run.Command.Environment,
+                Is.EquivalentTo(new Dictionary<string, string>
+                {
+                    ["A"] = "b",
+                    ["N"] = "1",
+                    ["BASE"] = "registry.internal:5000/mirror/base"
+                }));
             Assert.That(run.Reports, Is.EqualTo(new[] { "greeter/build/*.xml" }));
-            Assert.That((run.Format, run.TimeLimit, run.SilenceLimit), Is.EqualTo(("junit", TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(1))));
+            Assert.That(
+                (run.Format, run.TimeLimit, run.SilenceLimit),
+                Is.EqualTo(("junit", TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(1))));
             Assert.That((run.Retry!.Attempts, run.Retry.MostTests, run.Retry.Framework), Is.EqualTo((3, 5, "dotnet")));
             Assert.That(run.Retry.Filter, Is.EqualTo(new[] { "--filter", "{tests}" }));
-            Assert.That(run.Quarantine.Single(), Is.EqualTo(new QuarantinedTest("Greets", "greeters", new DateOnly(2026, 12, 31))));
+            Assert.That(
+                run.Quarantine.Single(), Is.EqualTo(new QuarantinedTest("Greets", "greeters", new DateOnly(2026, 12, 31))));
             Assert.That(greeter.PreBuild!.Run, Is.EqualTo(new[] { "sh", "greeter/prebuild.sh" }));
-            Assert.That((greeter.Image!.Dockerfile, greeter.Image.Context, greeter.Image.Target, greeter.Image.Platform, greeter.Image.Builder),
+            Assert.That(
+                (
+                    greeter.Image!.Dockerfile,
+                    greeter.Image.Context,
+                    greeter.Image.Target,
+                    greeter.Image.Platform,
+                    greeter.Image.Builder),
                 Is.EqualTo(("greeter/Dockerfile", "greeter", "final", "linux/amd64", "buildx")));
             Assert.That(greeter.Image.Arguments["BASE"], Is.EqualTo("localhost:5000/base:1"));
             Assert.That((greeter.Workload!.Kind, greeter.Workload.Name, greeter.Workload.Container, greeter.Workload.TimeLimit),
                 Is.EqualTo(("StatefulSet", "greeter-web", "web", TimeSpan.FromMinutes(2))));
             var smoke = file.Suites[0];
-            Assert.That((smoke.Name, smoke.Class, smoke.Namespace, smoke.TimeLimit), Is.EqualTo(("smoke", "small", "smoke-ns", TimeSpan.FromMinutes(6))));
-            Assert.That((smoke.Tests.Job, smoke.Tests.Command, smoke.Tests.Format), Is.EqualTo(("integration/job.yaml", (CommandDefinition?)null, "tap")));
+            Assert.That(
+                (smoke.Name, smoke.Class, smoke.Namespace, smoke.TimeLimit),
+                Is.EqualTo(("smoke", "small", "smoke-ns", TimeSpan.FromMinutes(6))));
+            Assert.That(
+                (smoke.Tests.Job, smoke.Tests.Command, smoke.Tests.Format),
+                Is.EqualTo(("integration/job.yaml", (CommandDefinition?)null, "tap")));
             var quotes = smoke.Dependents.Single();
-            Assert.That((quotes.Image, quotes.Major, quotes.Bootstrap), Is.EqualTo(("localhost:5000/quotes", 7, "localhost:5000/quotes@sha256:1")));
+            Assert.That(
+                (quotes.Image, quotes.Major, quotes.Bootstrap),
+                Is.EqualTo(("localhost:5000/quotes", 7, "localhost:5000/quotes@sha256:1")));
             Assert.That((quotes.Workload.Name, quotes.Workload.Kind), Is.EqualTo(("quotes", "Deployment")));
             Assert.That(file.Suites[1].Tests.Command!.Run, Is.EqualTo(new[] { "go", "test" }));
             var target = file.Production!.Waves.Single().Targets.Single();
-            Assert.That((target.Kubeconfig, target.Namespace, target.Settle), Is.EqualTo(("CISTEPS_PRODUCTION_KUBECONFIG", "shop", TimeSpan.FromSeconds(20))));
+            Assert.That(
+                (target.Kubeconfig, target.Namespace, target.Settle),
+                Is.EqualTo(("CISTEPS_PRODUCTION_KUBECONFIG", "shop", TimeSpan.FromSeconds(20))));
             Assert.That((target.Gate!.Http, target.Gate.For, target.Gate.TimeLimit, target.Gate.Status),
                 Is.EqualTo(("service://greeter:80/healthz", TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(1), (int?)204)));
-            Assert.That(file.Production.Freezes.Single(), Is.EqualTo(new FreezeDefinition("year-end", new DateTimeOffset(2026, 12, 20, 17, 0, 0, TimeSpan.Zero), new DateTimeOffset(2027, 1, 3, 7, 0, 0, TimeSpan.Zero))));
+            Assert.That(
+                file.Production.Freezes.Single(),
+                Is.EqualTo(new FreezeDefinition(
+                    "year-end",
+                    new DateTimeOffset(2026, 12, 20, 17, 0, 0, TimeSpan.Zero),
+                    new DateTimeOffset(2027, 1, 3, 7, 0, 0, TimeSpan.Zero))));
             Assert.That(target.Gate.Headers, Is.EqualTo(new Dictionary<string, string> { ["Host"] = "shop.example" }));
-            Assert.That(file.Notifications.Owners["greeters"], Is.EqualTo(new OwnerDefinition("greeters", "env:GREETERS_WEBHOOK", "greeters@example.org")));
+            Assert.That(
+                file.Notifications.Owners["greeters"],
+                Is.EqualTo(new OwnerDefinition("greeters", "env:GREETERS_WEBHOOK", "greeters@example.org")));
             Assert.That(file.Notifications.Platform, Is.EqualTo("greeters"));
         });
     }
@@ -143,7 +175,9 @@ public sealed class A_pipeline_file
     [TestCase("a: &x {b: *x}", "stands inside what it refers to")]
     [TestCase("a: *x", "has no anchor")]
     [TestCase("components: []\n---\ncomponents: []", "2:1: a second document")]
-    [TestCase("components: []\nintegration: [{ name: x, class: c, components: [], tests: { run: x } }]", "is empty: name some, or leave it away")]
+    [TestCase(
+        "components: []\nintegration: [{ name: x, class: c, components: [], tests: { run: x } }]",
+        "is empty: name some, or leave it away")]
     [TestCase("x: &x {name: a}\ncomponents:\n  - <<: *x\n    paths: [x]", "merge keys")]
     [TestCase("components: !custom []", "tag \"!custom\"")]
     [TestCase("components:", "has no value")]
@@ -153,22 +187,41 @@ public sealed class A_pipeline_file
     [TestCase("registry: { push: r.example/ }\ncomponents: []", "it ends with a slash; take it away")]
     [TestCase("registry: { push: r.example/Team }\ncomponents: []", "the path \"Team\" has capital letters")]
     [TestCase("registry: { push: r.example/team:1 }\ncomponents: []", "it has a tag")]
-    [TestCase("registry: { push: \"user:secret@r.example\" }\ncomponents: []", "\"***@r.example\" is not a registry for \"push\": it has credentials in it")]
-    [TestCase("components: [{ name: a, paths: [x], image: { args: { A B: c } } }]", "is not the name of a build argument: it has blanks in it")]
-    [TestCase("components: [{ name: a, paths: [x], image: { args: { BUILDKIT_SYNTAX: c } } }]", "names a front end: write \"# syntax=\"")]
-    [TestCase("registry: { push: acme }\ncomponents: []", "1:19: \"acme\" is not a registry for \"push\": to engines this is a name on Docker Hub, not a host: write docker.io/acme")]
-    [TestCase("registry: { push: r.example, pull: \"r.example:70000\" }\ncomponents: []", "1:36: \"r.example:70000\" is not a registry for \"pull\": the port 70000 is not from 1 to 65535")]
-    [TestCase("registry: { push: r.example, branch-prefix: a..b }\ncomponents: []", "1:45: \"a..b\" is not part of an image repository's name")]
+    [TestCase(
+        "registry: { push: \"user:secret@r.example\" }\ncomponents: []",
+        "\"***@r.example\" is not a registry for \"push\": it has credentials in it")]
+    [TestCase(
+        "components: [{ name: a, paths: [x], image: { args: { A B: c } } }]",
+        "is not the name of a build argument: it has blanks in it")]
+    [TestCase(
+        "components: [{ name: a, paths: [x], image: { args: { BUILDKIT_SYNTAX: c } } }]",
+        "names a front end: write \"# syntax=\"")]
+    [TestCase(
+        "registry: { push: acme }\ncomponents: []",
+        "1:19: \"acme\" is not a registry for \"push\": to engines this is a name on Docker Hub, not a host: " +
+        "write docker.io/acme")]
+    [TestCase(
+        "registry: { push: r.example, pull: \"r.example:70000\" }\ncomponents: []",
+        "1:36: \"r.example:70000\" is not a registry for \"pull\": the port 70000 is not from 1 to 65535")]
+    [TestCase(
+        "registry: { push: r.example, branch-prefix: a..b }\ncomponents: []",
+        "1:45: \"a..b\" is not part of an image repository's name")]
     [TestCase("notifications: { platform: x }\ncomponents: []", "not in notifications.owners")]
     [TestCase("notifications: { owners: { x: { webhook: hello } } }\ncomponents: []", "not a webhook")]
-    [TestCase("production: { waves: [{ name: a, targets: [{ name: t, kubeconfig: /etc/x, namespace: n }] }] }\ncomponents: []", "not a name of an environment variable")]
+    [TestCase(
+        "production: { waves: [{ name: a, targets: [{ name: t, kubeconfig: /etc/x, namespace: n }] }] }\ncomponents: []",
+        "not a name of an environment variable")]
     [TestCase("components: [{ name: a, paths: [x] }, { name: a, paths: [y] }]", "1:47: there is another component \"a\"")]
     [TestCase("components: [{ name: a, paths: [x], depends-on: [b] }, { name: b, paths: [y], depends-on: [a] }]", "a → b → a")]
     [TestCase("components: [{ name: a, paths: [\"!x\"] }]", "exclusions alone")]
     [TestCase("components: [{ name: a, paths: [] }]", "nothing ever changes it")]
     [TestCase("components: [{ name: a, paths: [x], image: {} }]", "no registry to push them to")]
-    [TestCase("integration: [{ name: s, components: [zz], class: c, tests: { run: x } }]\ncomponents: []", "\"zz\" of suite \"s\" is not in \"components\"")]
-    [TestCase("integration: [{ name: s, components: [a], class: c, tests: { run: x } }]\ncomponents: [{ name: a, paths: [x] }]", "no \"workload\"")]
+    [TestCase(
+        "integration: [{ name: s, components: [zz], class: c, tests: { run: x } }]\ncomponents: []",
+        "\"zz\" of suite \"s\" is not in \"components\"")]
+    [TestCase(
+        "integration: [{ name: s, components: [a], class: c, tests: { run: x } }]\ncomponents: [{ name: a, paths: [x] }]",
+        "no \"workload\"")]
     [TestCase("integration: [{ name: s, class: c, tests: { run: x, job: y } }]\ncomponents: []", "both \"job\" and \"run\"")]
     [TestCase("integration: [{ name: s, class: c }]\ncomponents: []", "suite \"s\" needs \"tests\"")]
     public void Refuses(string text, string with) => Assert.That(ProblemsOf(text), Does.Contain(with));
@@ -211,8 +264,13 @@ public sealed class A_pipeline_file
     [Test]
     public void Reads_what_a_build_may_read_and_not_keep()
     {
-        var image = PipelineFile.Parse(Component("image: { secrets: { token: { env: TOKEN }, key: { file: /run/key } }, ssh: [default] }"), "f").Components[0].Image!;
-        Assert.That(image.Secrets, Is.EqualTo(new[] { new BuildSecretDefinition("token", "TOKEN", null), new BuildSecretDefinition("key", null, "/run/key") }));
+        var image = PipelineFile.Parse(
+            Component("image: { secrets: { token: { env: TOKEN }, key: { file: /run/key } }, ssh: [default] }"),
+            "f").Components[0].Image!;
+        Assert.That(
+            image.Secrets,
+            Is.EqualTo(
+                new[] { new BuildSecretDefinition("token", "TOKEN", null), new BuildSecretDefinition("key", null, "/run/key") }));
         Assert.That((image.Ssh, image.Builder), Is.EqualTo((true, "auto")));
         Assert.That(PipelineFile.Parse(Component("image: { ssh: true }"), "f").Components[0].Image!.Ssh, Is.True);
         Assert.That(PipelineFile.Parse(Component("image: { }"), "f").Components[0].Image!.Ssh, Is.False);
@@ -220,7 +278,10 @@ public sealed class A_pipeline_file
 
     [Test]
     public void Leaves_shell_variables_in_commands_alone() =>
-        Assert.That(PipelineFile.Parse(Component("unit-tests: [{ run: 'echo ${HOME} $X' }]"), "f").Components[0].UnitTests[0].Command.Run[2], Is.EqualTo("echo ${HOME} $X"));
+        Assert.That(
+            PipelineFile.Parse(
+                Component("unit-tests: [{ run: 'echo ${HOME} $X' }]"), "f").Components[0].UnitTests[0].Command.Run[2],
+            Is.EqualTo("echo ${HOME} $X"));
 
     [Test]
     public void Of_the_demo_is_right()
@@ -258,7 +319,11 @@ public sealed class A_pipeline_file
     [Test]
     public void Does_not_drown_a_person_in_problems()
     {
-        var lines = ProblemsOf("components:\n" + string.Concat(Enumerable.Range(0, 200).Select(at => $"  - {{ name: c{at}, paths: [x], wrong: 1 }}\n"))).Split('\n');
+        var lines = ProblemsOf(
+            "components:\n" +
+                string.Concat(Enumerable
+                    .Range(0, 200)
+                    .Select(at => $"  - {{ name: c{at}, paths: [x], wrong: 1 }}\n"))).Split('\n');
         Assert.That(lines, Has.Length.EqualTo(26));
         Assert.That(lines[^1], Is.EqualTo("ci-steps.yaml: and 175 more"));
     }

@@ -68,7 +68,8 @@ internal sealed class Broken_off_for_real
         {
             using var waves = await TwoWaves.BeginAsync(world, $"st{at}", secondWaveFails: false, gateUrl);
             var ended = -1;
-            var what = await BreakAsync(waves, $"st{at}", at, process => Assert.That(Signal(process.Id, 15), Is.Zero), code => ended = code);
+            var what = await BreakAsync(
+                waves, $"st{at}", at, process => Assert.That(Signal(process.Id, 15), Is.Zero), code => ended = code);
             var state = await waves.StateAsync();
             Assert.That(ended, Is.EqualTo(ExitCode.Cancelled).Or.EqualTo(ExitCode.Done),
                 $"stopped after write {at}, {what}\n{state}");

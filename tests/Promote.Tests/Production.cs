@@ -17,10 +17,13 @@ internal sealed class Production : IDisposable
         Clone = git.Clone();
         var own = waves?.Contains("namespace: shop,", StringComparison.Ordinal) != false;
         GreeterService.Begin(Clone, registry, $"production:\n  freezes: {freezes}\n  waves:\n" + (waves ?? Wave("all", "shop")),
-            (own ? "{ apiVersion: v1, kind: Namespace, metadata: { name: shop } }\n---\n" : "") + PodCluster.Workload("greeter", 2));
+            (own ? "{ apiVersion: v1, kind: Namespace, metadata: { name: shop } }\n---\n" : "")
+                + PodCluster.Workload("greeter", 2));
         if (timeLimit == "1m") return;
         var file = Path.Combine(Clone.Folder, "ci-steps.yaml");
-        Clone.Write("ci-steps.yaml", File.ReadAllText(file).Replace("container: greeter, time-limit: 1m", $"container: greeter, time-limit: {timeLimit}"));
+        Clone.Write(
+            "ci-steps.yaml",
+            File.ReadAllText(file).Replace("container: greeter, time-limit: 1m", $"container: greeter, time-limit: {timeLimit}"));
         Clone.Commit("Wait less");
         Clone.Push();
     }
@@ -33,7 +36,12 @@ internal sealed class Production : IDisposable
 
     public Dictionary<string, string> Environment { get; } = new() { ["TEAMCITY_VERSION"] = "2025.11" };
 
-    public static string Wave(string name, string target, string more = "", string ns = "shop", string gate = "http: service://greeter:80/healthz, for: 1s, time-limit: 10s",
+    public static string Wave(
+        string name,
+        string target,
+        string more = "",
+        string ns = "shop",
+        string gate = "http: service://greeter:80/healthz, for: 1s, time-limit: 10s",
         string settle = "1s") => $$"""
             - name: {{name}}
               targets:

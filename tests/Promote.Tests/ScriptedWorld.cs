@@ -83,7 +83,10 @@ internal sealed class ScriptedWorld : IImages, IProduction
         .Concat(Live.OrderBy(live => live.Key, StringComparer.Ordinal)
             .Select(live => $"{live.Key} runs {live.Value.Digest![..9]}"))
         .Concat(Histories.OrderBy(history => history.Key, StringComparer.Ordinal).Select(history =>
-            $"{history.Key}: {string.Join(", ", history.Value.Select(entry => $"{entry.Result} {(entry.Digest.Length > 8 ? entry.Digest[..9] : "nothing")}"))}")));
+            $"{history.Key}: {string.Join(
+                ", ",
+                history.Value.Select(
+                    entry => $"{entry.Result} {(entry.Digest.Length > 8 ? entry.Digest[..9] : "nothing")}"))}")));
 
     public Task<string?> FindDigestAsync(ImageReference image, CancellationToken cancel) =>
         DoAsync("digest", () => Tags.GetValueOrDefault(image.Tag!), cancel);

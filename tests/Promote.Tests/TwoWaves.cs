@@ -67,15 +67,21 @@ internal sealed class RealWorld : IAsyncDisposable
         var name = ImageReference.Parse($"{registry.Host}/{repository}:new");
         var configuration = new JsonObject
         {
-            ["architecture"] = "amd64", ["os"] = "linux", ["rootfs"] = new JsonObject { ["type"] = "layers",
-                ["diff_ids"] = new JsonArray() },
+            ["architecture"] = "amd64",
+            ["os"] = "linux",
+            ["rootfs"] = new JsonObject
+            {
+                ["type"] = "layers",
+                ["diff_ids"] = new JsonArray()
+            },
             ["config"] = new JsonObject { ["Labels"] = new JsonObject { [ImageName.RevisionLabel] = commit, ["text"] = text } },
         };
         var blob = await Client.UploadBlobAsync(name, Encoding.UTF8.GetBytes(configuration.ToJsonString()),
             "application/vnd.oci.image.config.v1+json");
         var manifest = RegistryManifest.Read(Encoding.UTF8.GetBytes(new JsonObject
         {
-            ["schemaVersion"] = 2, ["mediaType"] = MediaTypes.OciManifest,
+            ["schemaVersion"] = 2,
+            ["mediaType"] = MediaTypes.OciManifest,
             ["config"] = new JsonObject { ["mediaType"] = blob.MediaType, ["digest"] = blob.Digest, ["size"] = blob.Size },
             ["layers"] = new JsonArray(),
         }.ToJsonString()), MediaTypes.OciManifest);
@@ -112,8 +118,11 @@ internal sealed class RealWorld : IAsyncDisposable
             },
             AutomaticDecompression = DecompressionMethods.None,
         };
-        return new HttpClient(new WithoutToken { InnerHandler = handler }) { BaseAddress = new Uri(sandbox.Url),
-            Timeout = Timeout.InfiniteTimeSpan };
+        return new HttpClient(new WithoutToken { InnerHandler = handler })
+        {
+            BaseAddress = new Uri(sandbox.Url),
+            Timeout = Timeout.InfiniteTimeSpan
+        };
     }
 
     // The proxy comes with its own certificate.
@@ -148,7 +157,9 @@ internal sealed class RealWorld : IAsyncDisposable
         var (ns, name) = ((string)pod["metadata"]!["namespace"]!, (string)pod["metadata"]!["name"]!);
         var image = (string)pod["spec"]!["containers"]![0]!["image"]!;
         var crashes = Crashing.Contains((ns, image[(image.IndexOf('@', StringComparison.Ordinal) + 1)..]));
-        var state = crashes ? """{ "waiting": { "reason": "CrashLoopBackOff" } }""" : """{ "running": { "startedAt": "2026-01-01T00:00:00Z" } }""";
+        var state = crashes
+            ? """{ "waiting": { "reason": "CrashLoopBackOff" } }"""
+            : """{ "running": { "startedAt": "2026-01-01T00:00:00Z" } }""";
         var status = JsonNode.Parse($$"""
             { "status": { "phase": "Running", "podIP": "10.0.0.9", "podIPs": [{ "ip": "10.0.0.9" }],
               "conditions": [{ "type": "Ready", "status": "{{(crashes ? "False" : "True")}}", "lastTransitionTime": "2026-01-01T00:00:00Z" }],
@@ -196,8 +207,12 @@ internal sealed class TwoWaves : IDisposable
         var waves = new TwoWaves(world, id, production);
         production.Environment[Production.KubeconfigVariable] = world.Kubeconfig;
         foreach (var ns in new[] { waves.First, waves.Second })
-            await world.Cluster.CreateAsync(Kinds.Namespace.Collection(null), new JsonObject { ["apiVersion"] = "v1",
-                ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = ns } }, default);
+            await world.Cluster.CreateAsync(Kinds.Namespace.Collection(null), new JsonObject
+            {
+                ["apiVersion"] = "v1",
+                ["kind"] = "Namespace",
+                ["metadata"] = new JsonObject { ["name"] = ns }
+            }, default);
         waves.Old = await world.PushAsync($"{id}/greeter", "old", production.Clone.Head, "1-production", "latest");
         await production.CertifiedAsync("6", production.Image(waves.Old));
         Assert.That(await waves.RunAsync("6"), Is.EqualTo(ExitCode.Done), production.Output);
@@ -218,8 +233,11 @@ internal sealed class TwoWaves : IDisposable
     public System.Diagnostics.Process Start()
     {
         var start = new System.Diagnostics.ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "promote"),
-            ["--work-tree", production.Clone.Folder, "--build-number", "7", "--lease", "2s"]) { RedirectStandardOutput = true,
-                RedirectStandardError = true };
+            ["--work-tree", production.Clone.Folder, "--build-number", "7", "--lease", "2s"])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        };
         foreach (var (name, value) in production.Environment) start.Environment[name] = value;
         var process = System.Diagnostics.Process.Start(start)!;
         process.OutputDataReceived += (_, _) => { };
@@ -244,7 +262,11 @@ internal sealed class TwoWaves : IDisposable
             var map = await world.Cluster.GetAsync(Kinds.ConfigMap.Path(ns, "cisteps-history"), default);
             var lease = await world.Cluster.GetAsync(Kinds.Lease.Path(ns, "cisteps-promote-greeter"), default);
             lines.Add($"{ns[..3]} runs {Name((string)live["spec"]!["template"]!["spec"]!["containers"]![0]!["image"]!)}" +
-                $": {string.Join(", ", JsonNode.Parse((string)map["data"]!["greeter"]!)!.AsArray().Select(entry => $"{entry!["result"]} {Name((string)entry["digest"]!)}"))}" +
+                $": {string.Join(
+                    ", ",
+                    JsonNode.Parse((string)map["data"]!["greeter"]!)!
+                        .AsArray()
+                        .Select(entry => $"{entry!["result"]} {Name((string)entry["digest"]!)}"))}" +
                 $"{((string?)lease["spec"]!["holderIdentity"] is { Length: > 0 } ? ", held" : "")}");
         }
         return string.Join("\n", lines);

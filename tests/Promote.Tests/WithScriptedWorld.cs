@@ -87,8 +87,11 @@ internal sealed class WithScriptedWorld
     {
         await CertifiedAsync();
         world.Gate = _ => throw new UnavailableException("gate-silent", "nobody there");
-        world.Breaks = ns => world.Live[ns].Digest == New ? new StepFailure("does-not-hold", "it was started again") { IsOwn =
-            true } : null;
+        world.Breaks = ns => world.Live[ns].Digest == New ? new StepFailure("does-not-hold", "it was started again")
+        {
+            IsOwn =
+            true
+        } : null;
         world.After = (_, what) =>
         {
             if (what == "APPLY shop sha256:00") world.Gate = _ => GateAnswer.Healthy;
@@ -445,7 +448,8 @@ internal sealed class WithScriptedWorld
 
         await RunAsync("--registry-pull", "pull.example/cache");
 
-        Assert.That(world.Applied, Is.EqualTo(new[] { $"pull.example/cache/greeter@{New}", $"pull.example/cache/greeter@{Old}" }));
+        Assert.That(
+            world.Applied, Is.EqualTo(new[] { $"pull.example/cache/greeter@{New}", $"pull.example/cache/greeter@{Old}" }));
     }
 
     private const string ImageBar = "barred-11111111111111111111111111111111";

@@ -15,7 +15,8 @@ public sealed class A_chains_verdict
             EvidenceFound>());
 
     [Test]
-    public void Is_good_when_every_step_is_done() => Assert.That(Judge([.. ChainVerdict.BranchSteps.Select(step => Evidence(step, ExitCode.Done))]).Succeeded, Is.True);
+    public void Is_good_when_every_step_is_done() =>
+        Assert.That(Judge([.. ChainVerdict.BranchSteps.Select(step => Evidence(step, ExitCode.Done))]).Succeeded, Is.True);
 
     [TestCase(ExitCode.Refused, "failed", Fault.Change, Audience.Owners)]
     [TestCase(ExitCode.Refused, "cluster-of-my-own", Fault.Change, Audience.Owners, Description = "a word decides nothing")]
@@ -28,7 +29,9 @@ public sealed class A_chains_verdict
     public void Names_the_first_step_that_failed_and_whom_it_concerns(int exit, string reason, Fault fault, Audience audience)
     {
         var verdict = Judge(Evidence("unit-test", ExitCode.Done), Evidence("image-build", exit, reason, fault));
-        Assert.That((verdict.FailedStep, verdict.Reason, verdict.Fault, verdict.Audience), Is.EqualTo(("image-build", reason, fault, audience)));
+        Assert.That(
+            (verdict.FailedStep, verdict.Reason, verdict.Fault, verdict.Audience),
+            Is.EqualTo(("image-build", reason, fault, audience)));
     }
 
     [TestCase(EvidenceState.Missing, "missing", "left no word: it was killed, or never started")]
@@ -48,6 +51,7 @@ public sealed class A_chains_verdict
     public void Takes_a_step_without_a_word_for_a_fault_of_the_platform()
     {
         var verdict = Judge(Evidence("unit-test", ExitCode.Done));
-        Assert.That((verdict.FailedStep, verdict.Reason, verdict.Audience), Is.EqualTo(("image-build", "missing", Audience.Platform)));
+        Assert.That(
+            (verdict.FailedStep, verdict.Reason, verdict.Audience), Is.EqualTo(("image-build", "missing", Audience.Platform)));
     }
 }

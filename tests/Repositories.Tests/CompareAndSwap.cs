@@ -157,23 +157,42 @@ public sealed class A_push_that_carries_the_old_value(string protocol)
         });
     }
 
-    [TestCase("echo 'GH006: Protected branch update failed for refs/heads/main.' >&2; echo 'Changes must be made through a pull request.' >&2; exit 1",
-        PushEnd.Protected, "GH006")]
-    [TestCase("echo 'GH006: Protected branch update failed for refs/heads/main.' >&2; echo 'Required status check \"cisteps/branch-chain\" is expected.' >&2; exit 1",
-        PushEnd.RequiredCheck, "cisteps/branch-chain")]
-    [TestCase("echo 'GH013: Repository rule violations found for refs/heads/main.' >&2; echo '- Changes must be made through the merge queue' >&2; exit 1",
-        PushEnd.QueueRequired, "merge queue")]
-    [TestCase("echo 'GH013: Repository rule violations found for refs/heads/main.' >&2; echo '- Cannot update this protected ref.' >&2; exit 1",
-        PushEnd.Protected, "GH013")]
+    [TestCase(
+        "echo 'GH006: Protected branch update failed for refs/heads/main.' >&2; " +
+        "echo 'Changes must be made through a pull request.' >&2; exit 1",
+        PushEnd.Protected,
+        "GH006")]
+    [TestCase(
+        "echo 'GH006: Protected branch update failed for refs/heads/main.' >&2; " +
+        "echo 'Required status check \"cisteps/branch-chain\" is expected.' >&2; exit 1",
+        PushEnd.RequiredCheck,
+        "cisteps/branch-chain")]
+    [TestCase(
+        "echo 'GH013: Repository rule violations found for refs/heads/main.' >&2; " +
+        "echo '- Changes must be made through the merge queue' >&2; exit 1",
+        PushEnd.QueueRequired,
+        "merge queue")]
+    [TestCase(
+        "echo 'GH013: Repository rule violations found for refs/heads/main.' >&2; " +
+        "echo '- Cannot update this protected ref.' >&2; exit 1",
+        PushEnd.Protected,
+        "GH013")]
     [TestCase("echo 'GitLab: You are not allowed to push code to protected branches on this project.' >&2; exit 1",
         PushEnd.Protected, "GitLab: You are not allowed")]
-    [TestCase("echo 'Branch refs/heads/main can only be modified through pull requests.' >&2; echo 'Check your branch permissions configuration with the project administrator.' >&2; exit 1",
-        PushEnd.Protected, "project administrator")]
-    [TestCase("echo 'TF402455: Pushes to this branch are not permitted; you must use a pull request to update this branch.' >&2; exit 1",
-        PushEnd.Protected, "TF402455")]
+    [TestCase(
+        "echo 'Branch refs/heads/main can only be modified through pull requests.' >&2; " +
+        "echo 'Check your branch permissions configuration with the project administrator.' >&2; exit 1",
+        PushEnd.Protected,
+        "project administrator")]
+    [TestCase(
+        "echo 'TF402455: Pushes to this branch are not permitted; you must use a pull request to update this branch.' " +
+        ">&2; exit 1",
+        PushEnd.Protected,
+        "TF402455")]
     [TestCase("echo \"TF401027: You need the Git 'GenericContribute' permission to perform this action.\" >&2; exit 1",
         PushEnd.Authentication, "GenericContribute")]
-    [TestCase("printf 'counting: 10%%\\rcounting: 100%%\\rno merges on fridays\\n' >&2; exit 1", PushEnd.Hook, "no merges on fridays")]
+    [TestCase(
+        "printf 'counting: 10%%\\rcounting: 100%%\\rno merges on fridays\\n' >&2; exit 1", PushEnd.Hook, "no merges on fridays")]
     public async Task Brings_the_servers_own_words_and_their_class(string hook, PushEnd end, string words)
     {
         Git.Hook("pre-receive", hook);

@@ -12,5 +12,6 @@ public sealed class Addresses
     [TestCase("host:x.git", false)]
     [TestCase("https://example.org/x.git", false)]
     [TestCase("ssh://example.org/x.git", false)]
-    public void Come_from_this_machines_disk(string url, bool isLocal) => Assert.That(OriginRemote.IsLocal(url), Is.EqualTo(isLocal));
+    public void Come_from_this_machines_disk(string url, bool isLocal) =>
+        Assert.That(OriginRemote.IsLocal(url), Is.EqualTo(isLocal));
 }

@@ -89,7 +89,8 @@ public sealed class Merge_attributes
         try
         {
             Assert.That(Merge("").Conflicts, Is.EqualTo(new[] { "a", "sub/a" }));
-            Assert.That(GlobalSettings.GetConfigSearchPaths(level), Is.EqualTo(new[] { folder.Path }), "they are as they were again");
+            Assert.That(
+                GlobalSettings.GetConfigSearchPaths(level), Is.EqualTo(new[] { folder.Path }), "they are as they were again");
         }
         finally
         {

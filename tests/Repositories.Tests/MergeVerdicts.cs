@@ -84,7 +84,8 @@ public sealed class A_merge_with_renames(bool hasGit)
     public async Task Of_a_folder_to_which_the_other_side_adds()
     {
         for (var at = 0; at < 5; at++) clone.Write($"old/{at}", Text(at));
-        Task<(TreeMerge Ours, int Exit, string[] Gits)> Merging() => Merge(() => clone.Write("old/added", "new\n"), () => clone.Git("mv", "old", "new"));
+        Task<(TreeMerge Ours, int Exit, string[] Gits)> Merging() =>
+            Merge(() => clone.Write("old/added", "new\n"), () => clone.Git("mv", "old", "new"));
         if (!hasGit)
         {
             Assert.That(async () => await Merging(), Throws.TypeOf<RefusedException>().With.Message.Contains("\"old/added\"")

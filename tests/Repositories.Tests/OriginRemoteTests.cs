@@ -4,7 +4,10 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace CiSteps.Repositories.Tests;
 
-/// <summary>A real remote: on disk, through the ssh protocol (the same program at the other end, started without a network), and over HTTP.</summary>
+/// <summary>
+/// A real remote: on disk, through the ssh protocol (the same program at the other end, started without a network), and over
+/// HTTP.
+/// </summary>
 [TestFixture("file")]
 [TestFixture("ssh")]
 [TestFixture("http")]
@@ -28,7 +31,8 @@ public sealed class An_origin(string protocol)
             // ssh runs the command that git asks for on the other machine; this one runs it here.
             var program = Path.Combine(git.Folder, "ssh");
             File.WriteAllText(program, "#!/bin/sh\nfor last; do :; done\nexec sh -c \"$last\"\n");
-            if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            if (!OperatingSystem.IsWindows())
+                File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
             clone.Git("config", "core.sshCommand", program);
             clone.Git("remote", "set-url", "origin", "ssh://git@nowhere.invalid" + git.Origin);
         }
@@ -38,7 +42,12 @@ public sealed class An_origin(string protocol)
         origin = Origin();
     }
 
-    private OriginRemote Origin(TimeProvider? time = null) => new(repository, server is null ? null : new RemoteAccess("x-access-token", "secret"), time ?? TimeProvider.System, BuildLog.Silent);
+    private OriginRemote Origin(TimeProvider? time = null) =>
+        new(
+            repository,
+            server is null ? null : new RemoteAccess("x-access-token", "secret"),
+            time ?? TimeProvider.System,
+            BuildLog.Silent);
 
     [TearDown]
     public async Task Removed()
@@ -123,7 +132,8 @@ public sealed class An_origin(string protocol)
         git.Hook("update", "echo 'not today' >&2; exit 1");
         var before = clone.Head;
         var push = await origin.PushAsync(clone.Commit("a", "2"), "main", before, default);
-        Assert.That((push.End, git.Git("rev-parse", "main")), Is.EqualTo((PushEnd.Hook, clone.Git("rev-parse", "HEAD~1"))), push.Text);
+        Assert.That(
+            (push.End, git.Git("rev-parse", "main")), Is.EqualTo((PushEnd.Hook, clone.Git("rev-parse", "HEAD~1"))), push.Text);
     }
 
     [Test]
@@ -149,7 +159,9 @@ public sealed class An_origin(string protocol)
             time.Advance(TimeSpan.FromMinutes(1));
             await Task.Yield();
         }
-        Assert.That(async () => await asking, Throws.TypeOf<UnavailableException>().With.Message.Contains("asking for branch \"main\" at"));
+        Assert.That(
+            async () => await asking,
+            Throws.TypeOf<UnavailableException>().With.Message.Contains("asking for branch \"main\" at"));
     }
 }
 
@@ -192,7 +204,8 @@ public sealed class A_silent_origin
                 time.Advance(TimeSpan.FromSeconds(1));
                 await Task.Yield();
             }
-            Assert.That(async () => await asking, Throws.TypeOf<UnavailableException>().With.Message.Contains("no answer within 8s"));
+            Assert.That(
+                async () => await asking, Throws.TypeOf<UnavailableException>().With.Message.Contains("no answer within 8s"));
         }
     }
 
@@ -241,8 +254,11 @@ public sealed class An_origin_that_asks_who_one_is
     [TestCase("wrong")]
     public async Task Says_what_to_give_when_the_rights_do_not_do(string? token)
     {
-        var origin = new OriginRemote(repository, token is null ? null : new RemoteAccess("x-access-token", token), TimeProvider.System, BuildLog.Silent);
-        Assert.That(async () => await origin.TipOfAsync("main", default), Throws.TypeOf<UsageException>().With.Message.Contains("CISTEPS_GIT_TOKEN"));
+        var origin = new OriginRemote(
+            repository, token is null ? null : new RemoteAccess("x-access-token", token), TimeProvider.System, BuildLog.Silent);
+        Assert.That(
+            async () => await origin.TipOfAsync("main", default),
+            Throws.TypeOf<UsageException>().With.Message.Contains("CISTEPS_GIT_TOKEN"));
         Assert.That(server.Unauthorized, Is.LessThan(5), "it is not asked again and again");
         var before = clone.Head;
         var push = await origin.PushAsync(clone.Commit("a", "2"), "main", before, default);
@@ -256,6 +272,7 @@ public sealed class An_origin_that_asks_who_one_is
         using var again = WorkRepository.Open(clone.Folder);
         var origin = new OriginRemote(again, null, TimeProvider.System, BuildLog.Silent);
         Assert.That((again.OriginUrl, origin.Url), Is.EqualTo((server.Url + "origin.git", server.Url + "origin.git")));
-        Assert.That(await origin.TipOfAsync("main", default), Is.EqualTo(clone.Head), "an address with rights works as it does for git");
+        Assert.That(await origin.TipOfAsync("main", default), Is.EqualTo(clone.Head),
+            "an address with rights works as it does for git");
     }
 }

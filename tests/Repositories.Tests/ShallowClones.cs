@@ -115,8 +115,11 @@ public sealed class A_shallow_clone_without_rights
         await using var server = await GitHttpServer.StartAsync(git.Folder, "x-access-token:secret");
         clone.Git("remote", "set-url", "origin", server.Url + "origin.git");
         using var repository = WorkRepository.Open(clone.Folder);
-        var origin = new OriginRemote(repository, given?.Split(':') is [var user, var password] ? new RemoteAccess(user, password) : null,
-            TimeProvider.System, BuildLog.Silent);
+        var origin = new OriginRemote(
+            repository,
+            given?.Split(':') is [var user, var password] ? new RemoteAccess(user, password) : null,
+            TimeProvider.System,
+            BuildLog.Silent);
 
         using (Assert.EnterMultipleScope())
         {

@@ -45,7 +45,8 @@ public sealed class An_http_server
         clone.Git("config", "credential.helper", "!f() { echo username=x-access-token; echo password=secret; }; f");
         Assert.That(await With(null, origin => origin.FetchAsync("main", default)), Is.EqualTo(first));
         var next = clone.Commit("a", "2");
-        Assert.That((await With(null, origin => origin.PushAsync(next, "main", first, default))).End, Is.EqualTo(PushEnd.Accepted));
+        Assert.That(
+            (await With(null, origin => origin.PushAsync(next, "main", first, default))).End, Is.EqualTo(PushEnd.Accepted));
 
         Server.Requests.Clear();
         Assert.That(async () => await With(new RemoteAccess("x", "wrong"), origin => origin.TipOfAsync("main", default)),
@@ -60,7 +61,8 @@ public sealed class An_http_server
     {
         await using var other = await GitHttpServer.StartAsync(served.Git.Folder, "robot:secret");
         clone.Git("remote", "set-url", "origin", other.Url + "origin.git");
-        Assert.That(await With(new RemoteAccess("robot", "secret"), origin => origin.TipOfAsync("main", default)), Is.EqualTo(first));
+        Assert.That(
+            await With(new RemoteAccess("robot", "secret"), origin => origin.TipOfAsync("main", default)), Is.EqualTo(first));
         clone.Git("remote", "set-url", "origin", other.Url.Replace("://", "://robot@") + "origin.git");
         Assert.That(await With(new RemoteAccess("x-access-token", "secret"), origin => origin.TipOfAsync("main", default)),
             Is.EqualTo(first), "the name in the address goes before the step's own default");

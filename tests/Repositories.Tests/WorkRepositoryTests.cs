@@ -42,7 +42,13 @@ public sealed class A_work_tree
     public void Knows_its_head()
     {
         using var repository = WorkRepository.Open(clone.Folder);
-        Assert.That((repository.HeadBranch, repository.HeadCommit, repository.UncommittedPaths(untrackedToo: true).Count > 0, repository.IsShallow), Is.EqualTo(("main", clone.Head, false, false)));
+        Assert.That(
+            (
+                repository.HeadBranch,
+                repository.HeadCommit,
+                repository.UncommittedPaths(untrackedToo: true).Count > 0,
+                repository.IsShallow),
+            Is.EqualTo(("main", clone.Head, false, false)));
         clone.Git("checkout", "--quiet", "--detach");
         using var detached = WorkRepository.Open(clone.Folder);
         Assert.That(detached.HeadBranch, Is.Null);
@@ -124,7 +130,9 @@ public sealed class A_work_tree
         clone.Git("update-index", "--chmod=+x", "script");
         clone.Git("commit", "--quiet", "-m", "After");
         using var repository = WorkRepository.Open(clone.Folder);
-        Assert.That(repository.ChangedPaths(before, clone.Head), Is.EqualTo(new[] { "removed", "renamed to ü", "renamed-from", "script" }));
+        Assert.That(
+            repository.ChangedPaths(before, clone.Head),
+            Is.EqualTo(new[] { "removed", "renamed to ü", "renamed-from", "script" }));
         Assert.That(repository.ChangedPaths(before, before), Is.Empty);
     }
 
@@ -141,7 +149,8 @@ public sealed class A_work_tree
         library.Push();
         var inside = new GitClone(Path.Combine(clone.Folder, "libs/one"));
         inside.Git("pull", "--quiet");
-        using (var dirty = WorkRepository.Open(clone.Folder)) Assert.That(dirty.UncommittedPaths(untrackedToo: true), Is.EqualTo(new[] { "libs/one" }));
+        using (var dirty = WorkRepository.Open(clone.Folder))
+            Assert.That(dirty.UncommittedPaths(untrackedToo: true), Is.EqualTo(new[] { "libs/one" }));
         clone.Commit("Move the library");
         using var repository = WorkRepository.Open(clone.Folder);
         Assert.That(repository.ChangedPaths(before, clone.Head), Is.EqualTo(new[] { "libs/one" }));
@@ -166,7 +175,8 @@ public sealed class A_work_tree
             Assert.That(made.UncommittedPaths(untrackedToo: true), Is.EqualTo(new[] { "libs/one" }));
         }
         clone.Write("libs/one/l", "2");
-        using (var changed = WorkRepository.Open(clone.Folder)) Assert.That(changed.UncommittedPaths(untrackedToo: false), Is.EqualTo(new[] { "libs/one" }));
+        using (var changed = WorkRepository.Open(clone.Folder))
+            Assert.That(changed.UncommittedPaths(untrackedToo: false), Is.EqualTo(new[] { "libs/one" }));
         using var without = WorkRepository.Open(git.Clone("without-submodules").Folder);
         Assert.That(without.UncommittedPaths(untrackedToo: true), Is.Empty);
     }
@@ -175,7 +185,8 @@ public sealed class A_work_tree
     public void Takes_a_large_file_that_git_keeps_elsewhere_for_unchanged_when_it_is_the_one_that_is_pointed_to()
     {
         const string content = "pretend that this is large\n";
-        var id = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(content)));
+        var id = Convert.ToHexStringLower(
+            System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(content)));
         clone.Write("film", $"version https://git-lfs.github.com/spec/v1\noid sha256:{id}\nsize {content.Length}\n");
         clone.Commit("Point to a film");
         clone.Write("film", content);
@@ -190,17 +201,22 @@ public sealed class A_work_tree
     {
         git.Git("config", "uploadpack.allowFilter", "true");
         using var repository = WorkRepository.Open(git.Clone("partial", "--filter=blob:none", "--no-checkout").Folder);
-        Assert.That(() => repository.ReadFile(clone.Head, "a"), Throws.TypeOf<UsageException>().With.Message.Contains("is it a partial clone"));
+        Assert.That(
+            () => repository.ReadFile(clone.Head, "a"),
+            Throws.TypeOf<UsageException>().With.Message.Contains("is it a partial clone"));
     }
 
     [Test]
     public void Of_another_user_says_how_git_is_told_to_trust_it()
     {
         // Only root can give the folder away; for others the library's own words stand for it.
-        if (Environment.IsPrivilegedProcess && OperatingSystem.IsLinux()) GitRepositories.Run(git.Folder, "chown", "-R", "12345", clone.Folder);
+        if (Environment.IsPrivilegedProcess && OperatingSystem.IsLinux())
+            GitRepositories.Run(git.Folder, "chown", "-R", "12345", clone.Folder);
         Func<WorkRepository> open = Environment.IsPrivilegedProcess && OperatingSystem.IsLinux()
             ? () => WorkRepository.Open(clone.Folder)
-            : () => GitFailure.Translate<WorkRepository>(clone.Folder, () => throw new LibGit2Sharp.LibGit2SharpException("repository path '/x' is not owned by current user"));
+            : () => GitFailure.Translate<WorkRepository>(
+                clone.Folder,
+                () => throw new LibGit2Sharp.LibGit2SharpException("repository path '/x' is not owned by current user"));
         Assert.That(() => open(), Throws.TypeOf<UsageException>().With.Message.Contains("safe.directory"));
     }
 
@@ -213,7 +229,8 @@ public sealed class A_work_tree
         clone.Checkout("main");
         var main = clone.Commit("c", "1");
         clone.Checkout("ci/x");
-        using (var repository = WorkRepository.Open(clone.Folder)) Assert.That(repository.MergeBase(main, clone.Head), Is.EqualTo(start));
+        using (var repository = WorkRepository.Open(clone.Folder))
+            Assert.That(repository.MergeBase(main, clone.Head), Is.EqualTo(start));
         clone.Git("merge", "--quiet", "--no-edit", "main");
         using var merged = WorkRepository.Open(clone.Folder);
         Assert.Multiple(() =>
@@ -233,7 +250,9 @@ public sealed class A_work_tree
         clone.Git("checkout", "--quiet", "--orphan", "other");
         clone.Commit("x", "1");
         using var repository = WorkRepository.Open(clone.Folder);
-        Assert.That(() => repository.MergeBase(main, clone.Head), Throws.TypeOf<UsageException>().With.Message.Contains("no common ancestor"));
+        Assert.That(
+            () => repository.MergeBase(main, clone.Head),
+            Throws.TypeOf<UsageException>().With.Message.Contains("no common ancestor"));
         Assert.That(repository.IsAncestor(main, clone.Head), Is.False);
     }
 
@@ -253,12 +272,16 @@ public sealed class A_work_tree
             Assert.That(repository.Subject(clone.Head), Is.EqualTo("Second line"));
             Assert.That(repository.TreeId(first), Is.EqualTo(clone.Git("rev-parse", first + "^{tree}")));
             Assert.That(repository.ObjectId(clone.Head, "folder"), Is.EqualTo(clone.Git("rev-parse", "HEAD:folder")));
-            Assert.That(repository.CommitTime(first).ToUnixTimeSeconds().ToString(), Is.EqualTo(clone.Git("log", "-1", "--format=%ct", first)));
+            Assert.That(
+                repository.CommitTime(first).ToUnixTimeSeconds().ToString(),
+                Is.EqualTo(clone.Git("log", "-1", "--format=%ct", first)));
             Assert.That(repository.FindCommit(first[..8]), Is.EqualTo(first));
             Assert.That(repository.FindCommit("no id"), Is.Null);
             Assert.That(repository.FindCommit(new string('0', 40)), Is.Null);
             Assert.That(repository.Files(clone.Head).Select(file => file.Path), Is.EqualTo(new[] { "a", "folder/b" }));
-            Assert.That(() => repository.TreeId(new string('1', 40)), Throws.TypeOf<UsageException>().With.Message.Contains("does not have commit 111111111111"));
+            Assert.That(
+                () => repository.TreeId(new string('1', 40)),
+                Throws.TypeOf<UsageException>().With.Message.Contains("does not have commit 111111111111"));
         });
     }
 
@@ -270,14 +293,17 @@ public sealed class A_work_tree
         var start = clone.Git("rev-list", "--max-parents=0", "HEAD");
         using var repository = WorkRepository.Open(git.Clone("shallow", "--depth=1").Folder);
         Assert.That(repository.IsShallow, Is.True);
-        Assert.That(() => repository.TreeId(start), Throws.TypeOf<UsageException>().With.Message.Contains("git fetch --unshallow"));
+        Assert.That(
+            () => repository.TreeId(start), Throws.TypeOf<UsageException>().With.Message.Contains("git fetch --unshallow"));
     }
 
     [Test]
     public void That_is_none_is_refused_and_so_is_a_bare_one_and_a_broken_one()
     {
         using var folder = new TestFolder();
-        Assert.That(() => WorkRepository.Open(folder.Path), Throws.TypeOf<UsageException>().With.Message.Contains("is not a git work tree"));
+        Assert.That(
+            () => WorkRepository.Open(folder.Path),
+            Throws.TypeOf<UsageException>().With.Message.Contains("is not a git work tree"));
         Assert.That(() => WorkRepository.Open(git.Origin), Throws.TypeOf<UsageException>().With.Message.Contains("bare"));
         File.WriteAllText(Path.Combine(clone.Folder, ".git/HEAD"), "nonsense");
         Assert.That(() => WorkRepository.Open(clone.Folder), Throws.TypeOf<UsageException>());

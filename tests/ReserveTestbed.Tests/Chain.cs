@@ -5,7 +5,9 @@ using CiSteps.Testbeds.Claims;
 
 namespace CiSteps.ReserveTestbed.Tests;
 
-/// <summary>A service with two components and three suites, and a chain of a private branch that has run up to reserve-testbed.</summary>
+/// <summary>
+/// A service with two components and three suites, and a chain of a private branch that has run up to reserve-testbed.
+/// </summary>
 internal sealed class Chain : IDisposable
 {
     private const string File = """
@@ -44,7 +46,8 @@ internal sealed class Chain : IDisposable
 
     public string NameOf(string suite) => ClaimNames.Of(Run, suite);
 
-    public HeldTestbed Held(string suite, string its = "small", string testbed = "bed-1", long lease = 3) => new(suite, its, NameOf(suite), testbed, lease);
+    public HeldTestbed Held(string suite, string its = "small", string testbed = "bed-1", long lease = 3) =>
+        new(suite, its, NameOf(suite), testbed, lease);
 
     private RunIdentity Run => new("file://" + git.Origin, "ci/greeting", false, clone.Head, "17", false);
 

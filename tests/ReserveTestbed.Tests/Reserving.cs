@@ -89,7 +89,9 @@ internal sealed class Reserving
     public async Task A_second_run_finds_the_same_claims_and_takes_nothing()
     {
         await chain.BuiltAsync(("worker", true));
-        testbeds.Setup(t => t.FindAsync(It.IsAny<RunIdentity>(), It.IsAny<CancellationToken>())).ReturnsAsync([chain.Held("jobs"), chain.Held("load", "large", "bed-9")]);
+        testbeds
+            .Setup(t => t.FindAsync(It.IsAny<RunIdentity>(), It.IsAny<CancellationToken>()))
+            .ReturnsAsync([chain.Held("jobs"), chain.Held("load", "large", "bed-9")]);
 
         var (exit, output) = await chain.ReserveAsync(testbeds.Object);
 
@@ -106,7 +108,8 @@ internal sealed class Reserving
     {
         await chain.BuiltAsync(("app", true));
         testbeds.Setup(t => t.ClaimAsync(It.IsAny<ClaimRequest>(), TimeSpan.FromSeconds(90), It.IsAny<CancellationToken>()))
-            .ThrowsAsync(new UnavailableException("no-testbed-free", "no free testbed of class \"small\" within 1m 30s; bed-1 is held by build 812"));
+            .ThrowsAsync(new UnavailableException("no-testbed-free",
+                "no free testbed of class \"small\" within 1m 30s; bed-1 is held by build 812"));
 
         var (exit, output) = await chain.ReserveAsync(testbeds.Object, "--wait", "90s");
 
@@ -121,7 +124,9 @@ internal sealed class Reserving
     public async Task A_claim_for_a_suite_that_need_not_run_is_given_back()
     {
         await chain.BuiltAsync(("worker", true));
-        testbeds.Setup(t => t.FindAsync(It.IsAny<RunIdentity>(), It.IsAny<CancellationToken>())).ReturnsAsync([chain.Held("smoke")]);
+        testbeds
+            .Setup(t => t.FindAsync(It.IsAny<RunIdentity>(), It.IsAny<CancellationToken>()))
+            .ReturnsAsync([chain.Held("smoke")]);
         testbeds.Setup(t => t.ReleaseAsync(chain.NameOf("smoke"), It.IsAny<CancellationToken>())).ReturnsAsync(true);
         Claiming(_ => { }, chain.Held("load", "large"), chain.Held("jobs"));
 
@@ -148,7 +153,9 @@ internal sealed class Reserving
     [TestCase(new string[0], "nothing was held")]
     public async Task Release_gives_back_whatever_the_chain_holds(string[] released, string says)
     {
-        testbeds.Setup(t => t.ReleaseAllAsync(It.Is<RunIdentity>(run => run.BuildNumber == "17"), It.IsAny<CancellationToken>())).ReturnsAsync(released);
+        testbeds
+            .Setup(t => t.ReleaseAllAsync(It.Is<RunIdentity>(run => run.BuildNumber == "17"), It.IsAny<CancellationToken>()))
+            .ReturnsAsync(released);
 
         var (exit, output) = await chain.ReserveAsync(testbeds.Object, "--give-back");
 

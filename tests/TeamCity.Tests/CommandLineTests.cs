@@ -9,5 +9,6 @@ public sealed class A_command_line
     [TestCase("\"\" end", "|end")]
     [TestCase("C:\\dir\\tool.exe", "C:\\dir\\tool.exe")]
     [TestCase("", "")]
-    public void Is_split_into_words(string text, string words) => Assert.That(string.Join('|', CommandLine.Split(text)), Is.EqualTo(words));
+    public void Is_split_into_words(string text, string words) =>
+        Assert.That(string.Join('|', CommandLine.Split(text)), Is.EqualTo(words));
 }

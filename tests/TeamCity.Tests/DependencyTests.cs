@@ -36,7 +36,11 @@ public sealed class A_dependency_failure_option
 
     [Test]
     public void Yields_to_a_harder_one() => Assert.That(DependencyVerdicts.Of(
-        [(Dependency("RUN", null), BuildState.Failed), (Dependency("CANCEL", null), BuildState.Failed), (Dependency("RUN_ADD_PROBLEM", null), BuildState.Failed)]),
+        [
+            (Dependency("RUN", null), BuildState.Failed),
+            (Dependency("CANCEL", null), BuildState.Failed),
+            (Dependency("RUN_ADD_PROBLEM", null), BuildState.Failed)
+        ]),
         Is.EqualTo(DependencyVerdict.Cancel));
 }
 
@@ -58,16 +62,22 @@ public sealed class A_plan
     {
         using var toy = Diamond();
         var tree = toy.Load();
-        Assert.That(() => ChainPlanner.Triggered(tree, branch), Throws.InstanceOf<CiSteps.Hosting.UsageException>().With.Message.Contains(why));
+        Assert.That(
+            () => ChainPlanner.Triggered(tree, branch),
+            Throws.InstanceOf<CiSteps.Hosting.UsageException>().With.Message.Contains(why));
     }
 
     [Test]
     public void Refuses_a_circle()
     {
         using var toy = new ToyTree().Root("x");
-        toy.Build("Toy_A", ToyTree.Vcs + ToyTree.Trigger() + ToyTree.Dependencies(ToyTree.After("Toy_B"))).Build("Toy_B", ToyTree.Dependencies(ToyTree.After("Toy_A")));
+        toy
+            .Build("Toy_A", ToyTree.Vcs + ToyTree.Trigger() + ToyTree.Dependencies(ToyTree.After("Toy_B")))
+            .Build("Toy_B", ToyTree.Dependencies(ToyTree.After("Toy_A")));
         var tree = toy.Load();
-        Assert.That(() => ChainPlanner.Triggered(tree, "ci/x"), Throws.InstanceOf<CiSteps.Hosting.UsageException>().With.Message.Contains("Toy_A -> Toy_B -> Toy_A"));
+        Assert.That(
+            () => ChainPlanner.Triggered(tree, "ci/x"),
+            Throws.InstanceOf<CiSteps.Hosting.UsageException>().With.Message.Contains("Toy_A -> Toy_B -> Toy_A"));
     }
 
     [TestCase(" paused=\"true\"")]
@@ -82,7 +92,10 @@ public sealed class A_plan
     private static ToyTree Diamond()
     {
         var toy = new ToyTree().Root("x");
-        return toy.Build("Toy_A", ToyTree.Vcs).Build("Toy_B", ToyTree.Dependencies(ToyTree.After("Toy_A"))).Build("Toy_C", ToyTree.Dependencies(ToyTree.After("Toy_A")))
-            .Build("Toy_D", ToyTree.Vcs + ToyTree.Trigger() + ToyTree.Dependencies(ToyTree.After("Toy_B"), ToyTree.After("Toy_C")));
+        return toy.Build("Toy_A", ToyTree.Vcs)
+            .Build("Toy_B", ToyTree.Dependencies(ToyTree.After("Toy_A")))
+            .Build("Toy_C", ToyTree.Dependencies(ToyTree.After("Toy_A")))
+            .Build("Toy_D",
+                ToyTree.Vcs + ToyTree.Trigger() + ToyTree.Dependencies(ToyTree.After("Toy_B"), ToyTree.After("Toy_C")));
     }
 }

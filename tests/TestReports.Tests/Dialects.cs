@@ -119,7 +119,8 @@ public sealed class Dialects
         var report = ReportReader.ReadFile(path);
 
         // What does is deleted as an earlier run's: a package.json must never be.
-        if (name is "package.json" or "robot-output.xml" or "coverage.xml" or "unittest++.xml") Assert.That(ReportReader.LooksLikeReport(path), Is.False);
+        if (name is "package.json" or "robot-output.xml" or "coverage.xml" or "unittest++.xml")
+            Assert.That(ReportReader.LooksLikeReport(path), Is.False);
         else if (report.Fault is null) Assert.That(ReportReader.LooksLikeReport(path), Is.True);
     }
 

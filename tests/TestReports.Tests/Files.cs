@@ -20,7 +20,16 @@ public sealed class Files
     public void Globs_find_what_they_name(string glob, string expected)
     {
         using var folder = new TestFolder();
-        foreach (var file in new[] { "a/TEST-1.xml", "a/b/TEST-2.xml", "a/x.xml", "top.xml", ".git/TEST-3.xml", ".ci-steps/TEST-4.xml" }) folder.Write(file, Report);
+        foreach (var file in new[]
+        {
+            "a/TEST-1.xml",
+            "a/b/TEST-2.xml",
+            "a/x.xml",
+            "top.xml",
+            ".git/TEST-3.xml",
+            ".ci-steps/TEST-4.xml"
+        })
+            folder.Write(file, Report);
         Directory.CreateSymbolicLink(folder.Of("a/circle"), folder.Path);
         Directory.CreateSymbolicLink(folder.Of("linked"), folder.Of("a"));
 
@@ -155,7 +164,8 @@ public sealed class Files
             case "soft link": File.CreateSymbolicLink(folder.Of("r.xml"), folder.Of("old.txt")); break;
             case "hard link": Link(folder.Of("old.txt"), folder.Of("r.xml")); break;
             case "moved": File.Move(folder.Of("old.txt"), folder.Of("r.xml")); break;
-            default: File.Copy(folder.Of("old.txt"), folder.Of("r.xml"));
+            default:
+                File.Copy(folder.Of("old.txt"), folder.Of("r.xml"));
                 File.SetLastWriteTimeUtc(folder.Of("r.xml"), File.GetLastWriteTimeUtc(folder.Of("old.txt"))); break;
         }
 
@@ -213,7 +223,10 @@ public sealed class Files
         linking.WaitForExit();
     }
 
-    [TestCase("r.xml", "<testsuite name=\"{0}/api\"><testcase classname=\"{0}/api/a.mjs\" name=\"loads file://{0}/api/a.mjs\" file=\"{0}/api/a.mjs\"/></testsuite>")]
+    [TestCase(
+        "r.xml",
+        "<testsuite name=\"{0}/api\"><testcase classname=\"{0}/api/a.mjs\" name=\"loads file://{0}/api/a.mjs\" " +
+        "file=\"{0}/api/a.mjs\"/></testsuite>")]
     [TestCase("r.tap", "TAP version 13\n# Subtest: {0}/api/a.mjs\nok 1 - {0}/api/a.mjs\n1..1\n")]
     public void The_work_trees_path_is_in_no_name(string name, string text)
     {
@@ -254,6 +267,7 @@ public sealed class Files
 
         var reports = files.Read(ReportFormat.Auto, start);
 
-        Assert.That(reports.Select(report => report.Fault?.Kind), Is.EqualTo(new ReportFaultKind?[] { null, ReportFaultKind.Stale }));
+        Assert.That(
+            reports.Select(report => report.Fault?.Kind), Is.EqualTo(new ReportFaultKind?[] { null, ReportFaultKind.Stale }));
     }
 }

@@ -87,7 +87,9 @@ public sealed class GoTestOutput
         using (Assert.EnterMultipleScope())
         {
             Assert.That(report.Fault, Is.Null);
-            Assert.That((report.Case("TestExit").Outcome, report.Case("TestExit").Message), Is.EqualTo((TestOutcome.Error, "did not end: its process ended first")));
+            Assert.That(
+                (report.Case("TestExit").Outcome, report.Case("TestExit").Message),
+                Is.EqualTo((TestOutcome.Error, "did not end: its process ended first")));
         }
     }
 }
@@ -97,9 +99,11 @@ public sealed class ReportsInLogs
     private const string Junit = "<testsuite name=\"s\">\n<testcase name=\"a\"/>\n</testsuite>";
 
     [Test]
-    public void Between_markers_any_format_is_found([Values(Junit, "<?xml version=\"1.0\"?>\n" + Junit, "1..1\nok 1 - a")] string inner)
+    public void Between_markers_any_format_is_found(
+        [Values(Junit, "<?xml version=\"1.0\"?>\n" + Junit, "1..1\nok 1 - a")] string inner)
     {
-        var report = Sample.Lines($"starting\nok 1 stray\n{OutputReport.Begin}\n{inner}\n{OutputReport.End}\nbye\n", ReportFormat.JUnit);
+        var report = Sample.Lines(
+            $"starting\nok 1 stray\n{OutputReport.Begin}\n{inner}\n{OutputReport.End}\nbye\n", ReportFormat.JUnit);
         if (!inner.Contains('<')) report = Sample.Lines($"starting\n{OutputReport.Begin}\n{inner}\n{OutputReport.End}\nbye\n");
 
         using (Assert.EnterMultipleScope())

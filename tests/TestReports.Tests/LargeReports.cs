@@ -30,7 +30,9 @@ public sealed class LargeReports
 
         using (Assert.EnterMultipleScope())
         {
-            Assert.That((large.Fault, large.Passed, large.Failed, large.Skipped), Is.EqualTo(((ReportFault?)null, Many * 6 / 8, Many / 8, Many / 8)));
+            Assert.That(
+                (large.Fault, large.Passed, large.Failed, large.Skipped),
+                Is.EqualTo(((ReportFault?)null, Many * 6 / 8, Many / 8, Many / 8)));
             // Records compare their lists by reference.
             foreach (var (one, other) in small.Cases.Zip(large.Cases))
                 Assert.That(other with { Suites = one.Suites, Output = one.Output }, Is.EqualTo(one));
@@ -44,7 +46,10 @@ public sealed class LargeReports
     public void Have_their_failures_replaced_without_touching_the_original([Values(Few, Many)] int tests)
     {
         var report = Read(tests, outputPerTest: 1500);
-        var changed = report.WithFailures(test => test.Name == "t3" ? test with { Outcome = TestOutcome.Passed, IsFlaky = true } : test with { Tolerated = "known" });
+        var changed = report.WithFailures(
+            test => test.Name == "t3"
+                ? test with { Outcome = TestOutcome.Passed, IsFlaky = true }
+                : test with { Tolerated = "known" });
 
         using (Assert.EnterMultipleScope())
         {
@@ -68,7 +73,12 @@ public sealed class LargeReports
             var report = Read(Many, outputPerTest: 1500);
 
             Assert.That(report.Cases, Has.Count.EqualTo(Many));
-            Assert.That(Directory.GetFiles("/proc/self/fd").Where(file => new FileInfo(file).LinkTarget?.StartsWith(folder.Path, StringComparison.Ordinal) is true), Is.Not.Empty, "it is on the disk, not in memory");
+            Assert.That(
+                Directory
+                    .GetFiles("/proc/self/fd")
+                    .Where(file => new FileInfo(file).LinkTarget?.StartsWith(folder.Path, StringComparison.Ordinal) is true),
+                Is.Not.Empty,
+                "it is on the disk, not in memory");
             Assert.That(Directory.GetFileSystemEntries(folder.Path), Is.Empty);
             GC.KeepAlive(report);
         }
@@ -138,7 +148,8 @@ public sealed class LargeReports
                     _ => "",
                 };
                 part = Encoding.UTF8.GetBytes(written == tests ? "</testsuite></testsuites>"
-                    : $"<testcase classname=\"shop.Calc\" name=\"t{written}\" time=\"0.1\">{more}<system-out>{output}</system-out></testcase>");
+                    : $"<testcase classname=\"shop.Calc\" name=\"t{written}\" " +
+                        $"time=\"0.1\">{more}<system-out>{output}</system-out></testcase>");
                 at = 0;
                 written++;
             }

@@ -36,7 +36,8 @@ public sealed class RealReports
     }
 
     [Test]
-    public void Nodes_nested_suites_and_reasons_are_kept_in_both_of_its_formats([Values("node.tap", "node.junit.xml")] string file)
+    public void Nodes_nested_suites_and_reasons_are_kept_in_both_of_its_formats(
+        [Values("node.tap", "node.junit.xml")] string file)
     {
         var report = Sample.File(file);
         var root = report.Case("takes the square root");
@@ -128,7 +129,9 @@ public sealed class RealReports
 
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(report.Case("Shop.CalculatorTests.Roots(of: 9, root: 4)").FullName, Is.EqualTo("Shop.CalculatorTests.Roots(of: 9, root: 4)"));
+            Assert.That(
+                report.Case("Shop.CalculatorTests.Roots(of: 9, root: 4)").FullName,
+                Is.EqualTo("Shop.CalculatorTests.Roots(of: 9, root: 4)"));
             Assert.That(report.Case("reads as a sentence").FullName, Is.EqualTo("Shop.CalculatorTests.reads as a sentence"));
             Assert.That(report.Case("Shop.CalculatorTests.Adds").Output, Does.Contain("adding"));
         }
@@ -176,6 +179,8 @@ public sealed class RealReports
     [Test]
     public void Jest_names_are_not_doubled_by_its_class_names()
     {
-        Assert.That(Sample.File("jest.xml").Cases.Select(test => test.FullName), Does.Contain("calculator when empty divides").And.Contain("calculator next of 2 is 3"));
+        Assert.That(
+            Sample.File("jest.xml").Cases.Select(test => test.FullName),
+            Does.Contain("calculator when empty divides").And.Contain("calculator next of 2 is 3"));
     }
 }

@@ -46,7 +46,9 @@ public sealed class Tap
     [Test]
     public void A_yaml_block_gives_message_and_duration()
     {
-        var report = Sample.Text("1..1\nnot ok 1 - sum\n  ---\n  message: \"3 is not 4\"\n  duration_ms: 7\n  at:\n    file: sum.t\n  got: |\n    a: b\n    ...ok 2\n  ...\n");
+        var report = Sample.Text(
+            "1..1\nnot ok 1 - sum\n  ---\n  message: \"3 is not 4\"\n  duration_ms: 7\n  at:\n    file: sum.t\n  got: " +
+            "|\n    a: b\n    ...ok 2\n  ...\n");
 
         using (Assert.EnterMultipleScope())
         {
@@ -62,9 +64,12 @@ public sealed class Tap
     [Test]
     public void The_samples_failing_test_says_what_was_expected_and_what_was_found()
     {
-        var report = Sample.Lines("1..1\nnot ok 1 - greets\n  ---\n  expected: \"Hello, Ada\"\n  found: \"Hello, Bob: \\\"hi\\\"\"\n  ...\n");
+        var report = Sample.Lines(
+            "1..1\nnot ok 1 - greets\n  ---\n  expected: \"Hello, Ada\"\n  found: \"Hello, Bob: \\\"hi\\\"\"\n  ...\n");
 
-        Assert.That(TestVerdict.Of(1, [report]).Text, Is.EqualTo("1 of 1 tests failed, first \"greets\": expected Hello, Ada, found Hello, Bob: \"hi\""));
+        Assert.That(
+            TestVerdict.Of(1, [report]).Text,
+            Is.EqualTo("1 of 1 tests failed, first \"greets\": expected Hello, Ada, found Hello, Bob: \"hi\""));
     }
 
     [TestCase("1..3\nok 1\nok 2\n", ReportFaultKind.PlanMismatch, "planned 3 tests and ran 2")]
@@ -75,7 +80,8 @@ public sealed class Tap
     [TestCase("1..2\nok 1\nBail out! no database\n", ReportFaultKind.Aborted, "gave up: no database")]
     [TestCase("TAP version 13\n", ReportFaultKind.Truncated, "neither a plan nor a test point")]
     [TestCase("# Subtest: a\n    ok 1 - inner\n    1..1\n", ReportFaultKind.Truncated, "inside of a subtest")]
-    [TestCase("# Subtest: a\n    ok 1 - inner\n    1..2\nok 1 - a\n1..1\n", ReportFaultKind.PlanMismatch, "planned 2 tests and ran 1")]
+    [TestCase(
+        "# Subtest: a\n    ok 1 - inner\n    1..2\nok 1 - a\n1..1\n", ReportFaultKind.PlanMismatch, "planned 2 tests and ran 1")]
     public void What_is_not_whole_says_how(string text, ReportFaultKind kind, string message)
     {
         var report = Sample.Text(text);
@@ -120,11 +126,14 @@ public sealed class Tap
     [Test]
     public void A_sum_that_fails_without_a_failed_subtest_is_an_error_of_its_own()
     {
-        var report = Sample.Text("# Subtest: a\n    ok 1 - inner\n    1..1\nnot ok 1 - a\n  ---\n  error: 'after hook'\n  ...\n1..1\n");
+        var report = Sample.Text(
+            "# Subtest: a\n    ok 1 - inner\n    1..1\nnot ok 1 - a\n  ---\n  error: 'after hook'\n  ...\n1..1\n");
 
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(report.Cases.Select(test => (test.Identity, test.Outcome)), Is.EqualTo(new[] { ("a > inner", TestOutcome.Passed), ("a", TestOutcome.Error) }));
+            Assert.That(
+                report.Cases.Select(test => (test.Identity, test.Outcome)),
+                Is.EqualTo(new[] { ("a > inner", TestOutcome.Passed), ("a", TestOutcome.Error) }));
             Assert.That(report.Cases[1].Message, Is.EqualTo("after hook"));
         }
     }

@@ -9,12 +9,20 @@ public sealed class Writers
 {
     private static readonly TestCase[] Cases =
     [
-        new(["outer", "inner"], "Shop.Calc", "Adds(1, \"a\")", TestOutcome.Passed) { Duration = TimeSpan.FromMilliseconds(1500), Output = "##teamcity[buildStop]\nplain \u001b[31m <&> \ud83d\ude00 \ud800" },
+        new(["outer", "inner"], "Shop.Calc", "Adds(1, \"a\")", TestOutcome.Passed)
+        {
+            Duration = TimeSpan.FromMilliseconds(1500),
+            Output = "##teamcity[buildStop]\nplain \u001b[31m <&> \ud83d\ude00 \ud800"
+        },
         new(["outer"], "Shop.Calc", "Divides", TestOutcome.Failed) { Message = "3 is not 4", Details = "at Shop|Calc" },
         new([], null, "SetUp", TestOutcome.Error) { Message = "no database" },
         new([], null, "Later", TestOutcome.Skipped) { SkipReason = "not yet" },
         new([], null, "Flickers", TestOutcome.Passed) { IsFlaky = true, Attempts = 2, Message = "timed out" },
-        new([], null, "Tolerated", TestOutcome.Failed) { Tolerated = "in quarantine until 2027-01-01 (owner a)", Message = "old bug" },
+        new([], null, "Tolerated", TestOutcome.Failed)
+        {
+            Tolerated = "in quarantine until 2027-01-01 (owner a)",
+            Message = "old bug"
+        },
     ];
 
     private static FinishedRun Run(params TestCase[] cases)
@@ -37,7 +45,9 @@ public sealed class Writers
             Assert.That(report.Fault, Is.Null);
             Assert.That((report.Passed, report.Failed, report.Skipped, report.Flaky), Is.EqualTo((2, 2, 2, 1)));
             Assert.That(report.Case("Adds(1, \"a\")").Duration, Is.EqualTo(TimeSpan.FromSeconds(1.5)));
-            Assert.That(report.Case("Adds(1, \"a\")").Output, Is.EqualTo("##teamcity[buildStop]\nplain \ufffd[31m <&> \ud83d\ude00 \ufffd"));
+            Assert.That(
+                report.Case("Adds(1, \"a\")").Output,
+                Is.EqualTo("##teamcity[buildStop]\nplain \ufffd[31m <&> \ud83d\ude00 \ufffd"));
             Assert.That(report.Case("Divides").Message, Is.EqualTo("3 is not 4"));
             Assert.That(report.Case("Later").SkipReason, Is.EqualTo("not yet"));
             Assert.That(report.Case("Tolerated").SkipReason, Does.Contain("in quarantine").And.Contain("old bug"));
@@ -53,7 +63,8 @@ public sealed class Writers
         JUnitWriter.Write(stream, [new FinishedRun("api", "", report, TestVerdict.Of(0, [report]), TimeSpan.Zero)]);
         stream.Position = 0;
 
-        Assert.That(ReportReader.Read(stream, ReportFormat.JUnit, "junit.xml").Case("(no-tests)").Outcome, Is.EqualTo(TestOutcome.Error));
+        Assert.That(
+            ReportReader.Read(stream, ReportFormat.JUnit, "junit.xml").Case("(no-tests)").Outcome, Is.EqualTo(TestOutcome.Error));
     }
 
     [Test]
@@ -68,7 +79,9 @@ public sealed class Writers
         using (Assert.EnterMultipleScope())
         {
             Assert.That((bool)json["succeeded"]!, Is.False);
-            Assert.That(((int)json["totals"]!["passed"]!, (int)json["totals"]!["failed"]!, (int)json["totals"]!["tolerated"]!), Is.EqualTo((2, 2, 1)));
+            Assert.That(
+                ((int)json["totals"]!["passed"]!, (int)json["totals"]!["failed"]!, (int)json["totals"]!["tolerated"]!),
+                Is.EqualTo((2, 2, 1)));
             Assert.That((string?)run["reason"], Is.EqualTo("tests-failed"));
             Assert.That((string?)run["tests"]![0]!["suites"]![1], Is.EqualTo("inner"));
             Assert.That((double)run["tests"]![0]!["durationMs"]!, Is.EqualTo(1500));
@@ -98,7 +111,8 @@ public sealed class Writers
                 case "testStarted":
                     Assert.That(running, Is.Empty);
                     running = message["name"]!;
-                    if (running != "Flickers") Assert.That(seen.Add(string.Join('/', open.Reverse()) + running), Is.True, running);
+                    if (running != "Flickers")
+                        Assert.That(seen.Add(string.Join('/', open.Reverse()) + running), Is.True, running);
                     break;
                 case "testFinished":
                     Assert.That(message["name"], Is.EqualTo(running));
@@ -114,7 +128,9 @@ public sealed class Writers
         {
             Assert.That(open, Is.Empty);
             Assert.That(messages.Count(message => message.Name == "testFailed"), Is.EqualTo(4));
-            Assert.That(messages.Single(message => message.Name == "testIgnored" && message["name"] == "Tolerated")["message"], Does.Contain("in quarantine").And.Contain("old bug"));
+            Assert.That(
+                messages.Single(message => message.Name == "testIgnored" && message["name"] == "Tolerated")["message"],
+                Does.Contain("in quarantine").And.Contain("old bug"));
             Assert.That(messages.Single(message => message.Name == "testMetadata")["value"], Is.EqualTo("passed on try 2"));
         }
     }
@@ -124,7 +140,9 @@ public sealed class Writers
     {
         TestCase Named(string name) => new([], null, name, TestOutcome.Passed);
 
-        var names = TestMessages.Of(Run(Named("a"), Named("a (2)"), Named("a"), Named("a"))).Where(message => message.Name == "testStarted").Select(message => message["name"]);
+        var names = TestMessages.Of(Run(Named("a"), Named("a (2)"), Named("a"), Named("a")))
+            .Where(message => message.Name == "testStarted")
+            .Select(message => message["name"]);
 
         Assert.That(names, Is.EqualTo(new[] { "a", "a (2)", "a (3)", "a (4)" }));
     }
@@ -135,7 +153,9 @@ public sealed class Writers
         using var output = new StringWriter();
         TestMessages.Send(new BuildLog(output, forServer: true), Run(Cases[0]));
 
-        Assert.That(output.ToString().Split('\n').Where(line => line.StartsWith("##teamcity[buildStop", StringComparison.Ordinal)), Is.Empty);
+        Assert.That(
+            output.ToString().Split('\n').Where(line => line.StartsWith("##teamcity[buildStop", StringComparison.Ordinal)),
+            Is.Empty);
     }
 
     [Test]
@@ -144,8 +164,10 @@ public sealed class Writers
         using var output = new StringWriter();
         TestMessages.Send(new BuildLog(output, forServer: false), Run(Cases));
 
-        Assert.That(output.ToString(), Does.Contain("api unit: 2 passed, 2 failed, 1 flaky, 1 failed in quarantine, 1 skipped in 2s")
-            .And.Contain("failed: outer > Shop.Calc.Divides").And.Contain("3 is not 4")
-            .And.Contain("flaky: Flickers passed on try 2").And.Not.Contain("##teamcity"));
+        Assert.That(
+            output.ToString(),
+            Does.Contain("api unit: 2 passed, 2 failed, 1 flaky, 1 failed in quarantine, 1 skipped in 2s")
+                .And.Contain("failed: outer > Shop.Calc.Divides").And.Contain("3 is not 4")
+                .And.Contain("flaky: Flickers passed on try 2").And.Not.Contain("##teamcity"));
     }
 }

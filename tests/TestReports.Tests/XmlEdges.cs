@@ -4,9 +4,14 @@ namespace CiSteps.TestReports.Tests;
 
 public sealed class XmlEdges
 {
-    [TestCase("junit.xml", "<testsuites><testsuite name=\"a\"><testcase name=\"x\"/><testcase name=\"y\">", ReportFaultKind.Truncated, 1)]
+    [TestCase(
+        "junit.xml",
+        "<testsuites><testsuite name=\"a\"><testcase name=\"x\"/><testcase name=\"y\">",
+        ReportFaultKind.Truncated,
+        1)]
     [TestCase("junit.xml", "<testsuites><testsuite name=\"a\"><testcase name=\"x\"/><testca", ReportFaultKind.Truncated, 0)]
-    [TestCase("junit.xml", "<testsuites><testsuite name=\"a\"><testcase name=\"x\"/></testsuite>\n", ReportFaultKind.Truncated, 1)]
+    [TestCase(
+        "junit.xml", "<testsuites><testsuite name=\"a\"><testcase name=\"x\"/></testsuite>\n", ReportFaultKind.Truncated, 1)]
     [TestCase("junit.xml", "", ReportFaultKind.Truncated, 0)]
     [TestCase("junit.xml", "   \n", ReportFaultKind.Truncated, 0)]
     [TestCase("junit.xml", "<?xml version=\"1.0\"?>", ReportFaultKind.Truncated, 0)]
@@ -15,7 +20,12 @@ public sealed class XmlEdges
     [TestCase("junit.xml", "<project/>", ReportFaultKind.NotAReport, 0)]
     [TestCase("junit.xml", "hello", ReportFaultKind.NotAReport, 0)]
     [TestCase("run.trx", "<TestRun><Results/></TestRun>", ReportFaultKind.Truncated, 0)]
-    [TestCase("run.trx", "<TestRun><Results/><ResultSummary outcome=\"Failed\"><RunInfos><RunInfo outcome=\"Error\"><Text>The active test run was aborted. Reason: Test host process crashed : Stack overflow.</Text></RunInfo></RunInfos></ResultSummary></TestRun>", ReportFaultKind.Aborted, 0)]
+    [TestCase(
+        "run.trx",
+        "<TestRun><Results/><ResultSummary outcome=\"Failed\"><RunInfos><RunInfo outcome=\"Error\"><Text>The active test run " +
+        "was aborted. Reason: Test host process crashed : Stack overflow.</Text></RunInfo></RunInfos></ResultSummary></TestRun>",
+        ReportFaultKind.Aborted,
+        0)]
     public void A_broken_report_is_a_value_with_its_kind(string name, string text, ReportFaultKind kind, int cases)
     {
         using var stream = new MemoryStream(Encoding.UTF8.GetBytes(text));
@@ -30,16 +40,21 @@ public sealed class XmlEdges
     }
 
     [Test]
-    public void Every_cut_of_a_real_report_is_truncated_and_never_an_exception([Values("node.junit.xml", "nunit.trx", "nunit3.xml", "xunit2.xml")] string file)
+    public void Every_cut_of_a_real_report_is_truncated_and_never_an_exception(
+        [Values("node.junit.xml", "nunit.trx", "nunit3.xml", "xunit2.xml")] string file)
     {
         var whole = File.ReadAllText(Sample.PathOf(file)).Trim('\ufeff', '\r', '\n', ' ');
 
         for (var length = 0; length < whole.Length; length += 41)
-            Assert.That(Sample.Text(whole[..length]).Fault?.Kind, Is.EqualTo(ReportFaultKind.Truncated), $"cut after {length} characters");
+            Assert.That(
+                Sample.Text(whole[..length]).Fault?.Kind,
+                Is.EqualTo(ReportFaultKind.Truncated),
+                $"cut after {length} characters");
     }
 
     [Test]
-    public void Damaged_reports_never_throw([Values("node.junit.xml", "nunit.trx", "nunit3.xml", "xunit2.xml", "pytest.xml", "node.tap", "go.json")] string file)
+    public void Damaged_reports_never_throw(
+        [Values("node.junit.xml", "nunit.trx", "nunit3.xml", "xunit2.xml", "pytest.xml", "node.tap", "go.json")] string file)
     {
         var whole = File.ReadAllBytes(Sample.PathOf(file));
         var random = new Random(11);
@@ -63,9 +78,14 @@ public sealed class XmlEdges
     {
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(Sample.File("gtest.xml", ReportFormat.Trx).Fault?.Text, Does.Contain("is a junit report, the configuration says trx"));
-            Assert.That(Sample.File("gtest.xml", ReportFormat.Tap).Fault?.Text, Does.Contain("is a junit report, the configuration says tap"));
-            Assert.That(Sample.File("node.tap", ReportFormat.JUnit).Fault?.Text, Does.Contain("no test report in the format junit"));
+            Assert.That(
+                Sample.File("gtest.xml", ReportFormat.Trx).Fault?.Text,
+                Does.Contain("is a junit report, the configuration says trx"));
+            Assert.That(
+                Sample.File("gtest.xml", ReportFormat.Tap).Fault?.Text,
+                Does.Contain("is a junit report, the configuration says tap"));
+            Assert.That(
+                Sample.File("node.tap", ReportFormat.JUnit).Fault?.Text, Does.Contain("no test report in the format junit"));
             Assert.That(ReportReader.ReadFile("/no/such/file.xml").Fault?.Kind, Is.EqualTo(ReportFaultKind.Unreadable));
         }
     }
@@ -73,9 +93,15 @@ public sealed class XmlEdges
     [Test]
     public void Control_characters_and_document_types_do_no_harm()
     {
-        var colours = Sample.Text("<testsuite><testcase name=\"a\"><system-out>\u001b[31mred\u001b[0m \u0000 &#27; 😀</system-out></testcase></testsuite>");
-        var bomb = Sample.Text("<!DOCTYPE a [<!ENTITY x \"xxxxxxxxxx\"><!ENTITY y \"&x;&x;&x;\">]><testsuite><testcase name=\"a\"><system-out>&y;</system-out></testcase></testsuite>");
-        var secret = Sample.Text("<!DOCTYPE a [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><testsuite><testcase name=\"a\"><system-out>&x;</system-out></testcase></testsuite>");
+        var colours = Sample.Text(
+            "<testsuite><testcase name=\"a\"><system-out>\u001b[31mred\u001b[0m \u0000 &#27; " +
+            "😀</system-out></testcase></testsuite>");
+        var bomb = Sample.Text(
+            "<!DOCTYPE a [<!ENTITY x \"xxxxxxxxxx\"><!ENTITY y \"&x;&x;&x;\">]><testsuite><testcase " +
+            "name=\"a\"><system-out>&y;</system-out></testcase></testsuite>");
+        var secret = Sample.Text(
+            "<!DOCTYPE a [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><testsuite><testcase " +
+            "name=\"a\"><system-out>&x;</system-out></testcase></testsuite>");
 
         using (Assert.EnterMultipleScope())
         {
@@ -126,7 +152,9 @@ public sealed class XmlEdges
     [Test]
     public void A_suite_that_counts_errors_without_showing_them_is_not_green()
     {
-        var report = Sample.Text("<testsuites><testsuite name=\"a\" tests=\"0\" errors=\"1\"><system-err>no class def</system-err></testsuite><testsuite name=\"b\" tests=\"1\"><testcase name=\"x\"/></testsuite></testsuites>");
+        var report = Sample.Text(
+            "<testsuites><testsuite name=\"a\" tests=\"0\" errors=\"1\"><system-err>no class " +
+            "def</system-err></testsuite><testsuite name=\"b\" tests=\"1\"><testcase name=\"x\"/></testsuite></testsuites>");
 
         using (Assert.EnterMultipleScope())
         {
@@ -136,7 +164,8 @@ public sealed class XmlEdges
     }
 
     [TestCase("<testsuite name=\"a\"><testcase name=\"x\"/><error message=\"no set-up\"/></testsuite>")]
-    [TestCase("<testsuites><testsuite name=\"a\"><failure message=\"no set-up\"/><testcase name=\"x\"/></testsuite></testsuites>")]
+    [TestCase(
+        "<testsuites><testsuite name=\"a\"><failure message=\"no set-up\"/><testcase name=\"x\"/></testsuite></testsuites>")]
     public void A_suites_own_failure_is_a_failed_test(string text)
     {
         var report = Sample.Text(text);
@@ -146,9 +175,13 @@ public sealed class XmlEdges
 
     [TestCase("<testsuite name=\"a\" tests=\"3\"><testcase name=\"x\"/></testsuite>", false)]
     [TestCase("<testsuites tests=\"2\"><testsuite><testcase name=\"x\"/></testsuite></testsuites>", false)]
-    [TestCase("<testsuites><testsuite tests=\"2\" skipped=\"1\"><testcase name=\"x\"><skipped/></testcase></testsuite></testsuites>", false)]
+    [TestCase(
+        "<testsuites><testsuite tests=\"2\" skipped=\"1\"><testcase name=\"x\"><skipped/></testcase></testsuite></testsuites>",
+        false)]
     [TestCase("<testsuites tests=\"1\"><testsuite tests=\"1\"><testcase name=\"x\"/></testsuite></testsuites>", true)]
-    [TestCase("<testsuite tests=\"2\"><testsuite tests=\"2\"><testcase name=\"x\"/><testcase name=\"y\"/></testsuite></testsuite>", true)]
+    [TestCase(
+        "<testsuite tests=\"2\"><testsuite tests=\"2\"><testcase name=\"x\"/><testcase name=\"y\"/></testsuite></testsuite>",
+        true)]
     [TestCase("<testsuite tests=\"1\"><testcase name=\"x\"/><testcase name=\"y\"/></testsuite>", true)]
     [TestCase("<testsuite tests=\"2\" skipped=\"1\"><testcase name=\"x\"/></testsuite>", true)]
     [TestCase("<testsuite tests=\"2\"><testcase name=\"x\"><flakyFailure/></testcase></testsuite>", true)]
@@ -162,8 +195,9 @@ public sealed class XmlEdges
     [TestCase("errors=\"0\" failures=\"1\"")]
     public void Failures_that_NUnit_2_counts_and_does_not_show_are_a_mismatch(string counts)
     {
-        var report = Sample.Text($"<test-results name=\"a\" {counts}><test-suite><results><test-case name=\"A.x\" result=\"Success\"/>" +
-            "</results></test-suite></test-results>");
+        var report = Sample.Text(
+            $"<test-results name=\"a\" {counts}><test-suite><results><test-case name=\"A.x\" result=\"Success\"/>" +
+                "</results></test-suite></test-results>");
 
         Assert.That(report.Fault?.Kind, Is.EqualTo(ReportFaultKind.PlanMismatch));
     }
@@ -196,7 +230,8 @@ public sealed class XmlEdges
             Assert.That(report.Format, Is.EqualTo(ReportFormat.NUnit));
             Assert.That(report.Cases.Select(test => (test.ClassName, test.Name, test.Outcome)), Is.EqualTo(new[]
             {
-                ("Shop.CalcTests", "Adds(1.5, \"a.b\")", TestOutcome.Passed), ("Shop.CalcTests", "Divides", TestOutcome.Failed), ("Shop.CalcTests", "Later", TestOutcome.Skipped),
+                ("Shop.CalcTests", "Adds(1.5, \"a.b\")", TestOutcome.Passed), ("Shop.CalcTests", "Divides", TestOutcome.Failed),
+                ("Shop.CalcTests", "Later", TestOutcome.Skipped),
             }));
             Assert.That(report.Cases[2].SkipReason, Is.EqualTo("not yet"));
         }
@@ -215,6 +250,13 @@ public sealed class XmlEdges
               <ResultSummary outcome="Failed"/></TestRun>
             """);
 
-        Assert.That(report.Cases.Select(test => (test.FullName, test.Outcome)), Is.EqualTo(new[] { ("Shop.Calc.Roots (Data Row 0)", TestOutcome.Passed), ("Shop.Calc.Roots (Data Row 1)", TestOutcome.Error) }));
+        Assert.That(
+            report.Cases.Select(test => (test.FullName, test.Outcome)),
+            Is.EqualTo(
+                new[]
+                {
+                    ("Shop.Calc.Roots (Data Row 0)", TestOutcome.Passed),
+                    ("Shop.Calc.Roots (Data Row 1)", TestOutcome.Error)
+                }));
     }
 }

@@ -28,13 +28,23 @@ internal sealed partial class PoolPrograms
         management = await SandboxFixture.StartAsync("management");
         bed = await SandboxFixture.StartAsync("bed-1");
         Assert.That((await PoolAsync("install")).Exit, Is.EqualTo(ExitCode.Done));
-        Assert.That((await PoolAsync("add", "bed-1", "--class", "small", "--cluster-kubeconfig", bed.KubeconfigPath)).Exit, Is.EqualTo(ExitCode.Done));
+        Assert.That(
+            (await PoolAsync("add", "bed-1", "--class", "small", "--cluster-kubeconfig", bed.KubeconfigPath)).Exit,
+            Is.EqualTo(ExitCode.Done));
         synchronised = TextWriter.Synchronized(output);
-        running = ProgramHost.RunAsync(PoolProgram.Create(), ["run", "--listen", "127.0.0.1:0", "--pool-kubeconfig", management.KubeconfigPath],
-            synchronised, synchronised, new Dictionary<string, string>(), stop: stop.Token);
+        running = ProgramHost.RunAsync(
+            PoolProgram.Create(),
+            ["run", "--listen", "127.0.0.1:0", "--pool-kubeconfig", management.KubeconfigPath],
+            synchronised,
+            synchronised,
+            new Dictionary<string, string>(),
+            stop: stop.Token);
         Assert.That(() => PageUrl().IsMatch(Said()), Is.True.After(30).Seconds.PollEvery(50).MilliSeconds, Said);
         http = new HttpClient { BaseAddress = new Uri(PageUrl().Match(Said()).Value) };
-        Assert.That(() => Said().Contains("is clean and free", StringComparison.Ordinal), Is.True.After(30).Seconds.PollEvery(50).MilliSeconds, Said);
+        Assert.That(
+            () => Said().Contains("is clean and free", StringComparison.Ordinal),
+            Is.True.After(30).Seconds.PollEvery(50).MilliSeconds,
+            Said);
     }
 
     [OneTimeTearDown]
@@ -56,7 +66,8 @@ internal sealed partial class PoolPrograms
     [Test]
     public async Task The_page_the_api_and_the_status_show_who_holds_what()
     {
-        using var claims = new TestbedClaims(Cluster.Open(management.Kubeconfig, BuildLog.Silent, TimeProvider.System), "cisteps-testbeds", owned: true);
+        using var claims = new TestbedClaims(
+            Cluster.Open(management.Kubeconfig, BuildLog.Silent, TimeProvider.System), "cisteps-testbeds", owned: true);
         var run = new RunIdentity("repo", "ci/<b>", false, new string('a', 40), "812", false);
         var held = await claims.ClaimAsync(ClaimRequest.Of(run, [new TestbedWish("smoke", "small")]), Patience, default);
 
@@ -86,7 +97,9 @@ internal sealed partial class PoolPrograms
 
     [Test]
     public async Task Nothing_can_be_changed_over_the_page() =>
-        Assert.That((await http.PostAsync("/api/claims", new StringContent("{}"))).StatusCode, Is.EqualTo(HttpStatusCode.MethodNotAllowed));
+        Assert.That(
+            (await http.PostAsync("/api/claims", new StringContent("{}"))).StatusCode,
+            Is.EqualTo(HttpStatusCode.MethodNotAllowed));
 
     [Test]
     public async Task A_taken_port_is_one_clear_error()
@@ -116,7 +129,9 @@ internal sealed partial class PoolPrograms
 
     [Test]
     public async Task Adding_a_cluster_again_changes_nothing() =>
-        Assert.That((await PoolAsync("add", "bed-1", "--class", "small", "--cluster-kubeconfig", bed.KubeconfigPath)).Exit, Is.EqualTo(ExitCode.Done));
+        Assert.That(
+            (await PoolAsync("add", "bed-1", "--class", "small", "--cluster-kubeconfig", bed.KubeconfigPath)).Exit,
+            Is.EqualTo(ExitCode.Done));
 
     [Test]
     public async Task A_kubeconfig_without_an_administrators_rights_is_refused_before_it_is_added()
@@ -154,7 +169,8 @@ internal sealed partial class PoolPrograms
         Assert.Multiple(() =>
         {
             Assert.That(exit, Is.EqualTo(ExitCode.Done));
-            Assert.That(said, Does.Contain("testbedclaims.cisteps.dev").And.Contain("namespace: beds").And.Not.Contain("NAMESPACE}"));
+            Assert.That(
+                said, Does.Contain("testbedclaims.cisteps.dev").And.Contain("namespace: beds").And.Not.Contain("NAMESPACE}"));
         });
     }
 
@@ -175,7 +191,12 @@ internal sealed partial class PoolPrograms
     private async Task<(int Exit, string Output)> PoolAsync(params string[] arguments)
     {
         var said = new StringWriter();
-        var exit = await ProgramHost.RunAsync(PoolProgram.Create(), [arguments[0], .. arguments[1..], "--pool-kubeconfig", management.KubeconfigPath], said, said, new Dictionary<string, string>());
+        var exit = await ProgramHost.RunAsync(
+            PoolProgram.Create(),
+            [arguments[0], .. arguments[1..], "--pool-kubeconfig", management.KubeconfigPath],
+            said,
+            said,
+            new Dictionary<string, string>());
         return (exit, said.ToString());
     }
 

@@ -15,7 +15,15 @@ internal sealed class StoppingTheProcess
     {
         await using var management = await SandboxFixture.StartAsync("management");
         using var process = Process.Start(new ProcessStartInfo("dotnet",
-            [Path.Combine(AppContext.BaseDirectory, "testbed-pool.dll"), "run", "--install", "--listen", "off", "--pool-kubeconfig", management.KubeconfigPath])
+            [
+                Path.Combine(AppContext.BaseDirectory, "testbed-pool.dll"),
+                "run",
+                "--install",
+                "--listen",
+                "off",
+                "--pool-kubeconfig",
+                management.KubeconfigPath
+            ])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -25,14 +33,18 @@ internal sealed class StoppingTheProcess
         {
             var said = "";
             while (!said.Contains("is served", StringComparison.Ordinal))
-                said += await process.StandardOutput.ReadLineAsync(limit.Token) ?? throw new AssertionException("it ended: " + said + await process.StandardError.ReadToEndAsync());
+                said += await process.StandardOutput.ReadLineAsync(limit.Token)
+                    ?? throw new AssertionException("it ended: " + said + await process.StandardError.ReadToEndAsync());
 
-            using (var signal = Process.Start("kill", ["-TERM", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)])) await signal.WaitForExitAsync(limit.Token);
+            using (var signal = Process.Start(
+                "kill", ["-TERM", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]))
+                await signal.WaitForExitAsync(limit.Token);
             said += await process.StandardOutput.ReadToEndAsync(limit.Token);
             await process.WaitForExitAsync(limit.Token);
 
             using var cluster = await Cluster.ConnectAsync(management.Kubeconfig, BuildLog.Silent, TimeProvider.System);
-            var lease = await cluster.FindAsync("/apis/coordination.k8s.io/v1/namespaces/cisteps-pool/leases/testbed-pool", limit.Token);
+            var lease = await cluster.FindAsync(
+                "/apis/coordination.k8s.io/v1/namespaces/cisteps-pool/leases/testbed-pool", limit.Token);
             Assert.Multiple(() =>
             {
                 Assert.That(process.ExitCode, Is.Zero, said);

@@ -32,7 +32,11 @@ internal sealed class AssigningTestbeds
     public void Higher_priority_is_served_first_and_equal_priority_by_age()
     {
         var plan = Plan(Small, [Testbed("a", sinceMinutes: 2), Testbed("b", sinceMinutes: 1)],
-            [Claim("young", priority: 5, ageSeconds: 10), Claim("old", priority: 5, ageSeconds: 20), Claim("urgent", priority: 9)]);
+            [
+                Claim("young", priority: 5, ageSeconds: 10),
+                Claim("old", priority: 5, ageSeconds: 20),
+                Claim("urgent", priority: 9)
+            ]);
 
         Assert.That(Pairs(plan), Is.EqualTo(new[] { "urgent:a", "old:b" }));
     }
@@ -42,7 +46,8 @@ internal sealed class AssigningTestbeds
     {
         var hours = (int)(PoolPlan.Ageing * 101).TotalSeconds;
 
-        var plan = Plan(Small, [Testbed("a")], [Claim("release", priority: 100), Claim("patient", priority: 0, ageSeconds: hours)]);
+        var plan = Plan(
+            Small, [Testbed("a")], [Claim("release", priority: 100), Claim("patient", priority: 0, ageSeconds: hours)]);
 
         Assert.That(Pairs(plan), Is.EqualTo(new[] { "patient:a" }));
     }
@@ -91,7 +96,9 @@ internal sealed class AssigningTestbeds
         var s1 = Claim("s1", set: "s", size: 2, ageSeconds: 60);
         var t1 = Claim("t1", set: "t", size: 2, ageSeconds: 30);
 
-        var plan = Plan([Class("small", "a", "b")], [Testbed("a", TestbedPhase.Leased, of: s1), Testbed("b", TestbedPhase.Leased, of: t1)],
+        var plan = Plan(
+            [Class("small", "a", "b")],
+            [Testbed("a", TestbedPhase.Leased, of: s1), Testbed("b", TestbedPhase.Leased, of: t1)],
             [s1, Claim("s2", set: "s", size: 2, ageSeconds: 60), t1, Claim("t2", set: "t", size: 2, ageSeconds: 30)]);
 
         Assert.That(plan.Reclaims.Select(reclaim => reclaim.Testbed.Name), Is.EquivalentTo(new[] { "a", "b" }));
@@ -102,7 +109,8 @@ internal sealed class AssigningTestbeds
     {
         var plan = Plan(Small, [Testbed("a")], [Claim("one", its: "large")]);
 
-        Assert.That(plan.Notices.Single(), Has.Property("Reason").EqualTo("NoSuchClass").And.Property("Message").Contains("small"));
+        Assert.That(
+            plan.Notices.Single(), Has.Property("Reason").EqualTo("NoSuchClass").And.Property("Message").Contains("small"));
     }
 
     [Test]
@@ -135,13 +143,18 @@ internal sealed class AssigningTestbeds
         var s1 = Claim("s1", set: "s", size: 2);
         var s2 = Claim("s2", set: "s", size: 2);
 
-        var half = Plan(Small, [Testbed("a", TestbedPhase.Leased, of: s1), Testbed("b", TestbedPhase.Leased, of: s2, issued: false)], [s1, s2]);
+        var half = Plan(
+            Small,
+            [Testbed("a", TestbedPhase.Leased, of: s1), Testbed("b", TestbedPhase.Leased, of: s2, issued: false)],
+            [s1, s2]);
         var whole = Plan(Small, [Testbed("a", TestbedPhase.Leased, of: s1), Testbed("b", TestbedPhase.Leased, of: s2)], [s1, s2]);
 
         Assert.Multiple(() =>
         {
             Assert.That(half.Bindings, Is.Empty);
-            Assert.That(whole.Bindings.Select(binding => $"{binding.Claim.Name}:{binding.Testbed.Name}"), Is.EqualTo(new[] { "s1:a", "s2:b" }));
+            Assert.That(
+                whole.Bindings.Select(binding => $"{binding.Claim.Name}:{binding.Testbed.Name}"),
+                Is.EqualTo(new[] { "s1:a", "s2:b" }));
         });
     }
 
@@ -151,8 +164,19 @@ internal sealed class AssigningTestbeds
         var random = new Random(20260301);
         for (var round = 0; round < 500; round++)
         {
-            var testbeds = Enumerable.Range(0, random.Next(1, 12)).Select(i => Testbed($"t{i}", (TestbedPhase)random.Next(6), random.Next(2) == 0 ? "small" : "large")).ToList();
-            var claims = Enumerable.Range(0, random.Next(0, 15)).Select(i => Claim($"c{i}", random.Next(2) == 0 ? "small" : "large", random.Next(3), random.Next(600), $"s{random.Next(8)}", random.Next(1, 3))).ToList();
+            var testbeds = Enumerable.Range(0, random.Next(1, 12))
+                .Select(i => Testbed($"t{i}", (TestbedPhase)random.Next(6), random.Next(2) == 0 ? "small" : "large"))
+                .ToList();
+            var claims = Enumerable.Range(0, random.Next(0, 15))
+                .Select(
+                    i => Claim(
+                        $"c{i}",
+                        random.Next(2) == 0 ? "small" : "large",
+                        random.Next(3),
+                        random.Next(600),
+                        $"s{random.Next(8)}",
+                        random.Next(1, 3)))
+                .ToList();
 
             var plan = Plan([Class("small", "x", "y"), Class("large", "z")], testbeds, claims);
 
@@ -160,9 +184,15 @@ internal sealed class AssigningTestbeds
             {
                 Assert.That(plan.Assignments.Select(a => a.Testbed.Name), Is.Unique, $"round {round}");
                 Assert.That(plan.Assignments.Select(a => a.Claim.Name), Is.Unique, $"round {round}");
-                Assert.That(plan.Assignments.All(a => a.Testbed.Phase == TestbedPhase.Free && a.Testbed.Class == a.Claim.Class), Is.True, $"round {round}");
+                Assert.That(
+                    plan.Assignments.All(a => a.Testbed.Phase == TestbedPhase.Free && a.Testbed.Class == a.Claim.Class),
+                    Is.True,
+                    $"round {round}");
                 foreach (var set in claims.GroupBy(c => c.Set))
-                    Assert.That(plan.Assignments.Count(a => a.Claim.Set == set.Key), Is.Zero.Or.EqualTo(set.Count()), $"round {round}, set {set.Key}");
+                    Assert.That(
+                        plan.Assignments.Count(a => a.Claim.Set == set.Key),
+                        Is.Zero.Or.EqualTo(set.Count()),
+                        $"round {round}, set {set.Key}");
             });
         }
     }

@@ -47,10 +47,17 @@ internal sealed class BorrowingATestbed
             Assert.That(free.Lease, Is.Null);
             Assert.That(await admin.FindAsync(Kinds.Namespace.Path(null, "shop"), default), Is.Null);
             Assert.That(await admin.FindAsync(Kinds.ConfigMap.Path("default", "stray"), default), Is.Null);
-            Assert.That(await admin.FindAsync(Kinds.CustomResourceDefinition.Path(null, "widgets.example.com"), default), Is.Null);
+            Assert.That(
+                await admin.FindAsync(Kinds.CustomResourceDefinition.Path(null, "widgets.example.com"), default), Is.Null);
             Assert.That(await admin.FindAsync("/apis/rbac.authorization.k8s.io/v1/clusterroles/stray", default), Is.Null);
-            Assert.That((await admin.ListAsync(Kinds.ServiceAccount.Collection(PoolKinds.LeaseNamespace), PoolKinds.AccountLabel, null, default)).Items, Is.Empty);
-            Assert.That(await pool.Management.FindAsync(Kinds.Secret.Path(RunningPool.Namespace, Testbed.SecretOf(held.Testbed, 1)), default), Is.Null);
+            Assert.That(
+                (await admin.ListAsync(
+                    Kinds.ServiceAccount.Collection(PoolKinds.LeaseNamespace), PoolKinds.AccountLabel, null, default)).Items,
+                Is.Empty);
+            Assert.That(
+                await pool.Management.FindAsync(
+                    Kinds.Secret.Path(RunningPool.Namespace, Testbed.SecretOf(held.Testbed, 1)), default),
+                Is.Null);
         });
     }
 
@@ -95,13 +102,16 @@ internal sealed class BorrowingATestbed
     {
         await pool.ClaimAsync(claims, "1");
 
-        var refusal = await Assert.ThrowsAsync<UnavailableException>(() => claims.ClaimAsync(RunningPool.Request("2", "smoke", "load"), TimeSpan.FromSeconds(1), default));
+        var refusal = await Assert.ThrowsAsync<UnavailableException>(
+            () => claims.ClaimAsync(RunningPool.Request("2", "smoke", "load"), TimeSpan.FromSeconds(1), default));
 
         await Assert.MultipleAsync(async () =>
         {
             Assert.That(refusal!.Reason, Is.EqualTo("no-testbed-free"));
             Assert.That(refusal.Message, Does.Contain("is held by build 1 of ci/greeting until").And.Contain("is free"));
-            Assert.That((await pool.Management.ListAsync(PoolKinds.Claim.Collection(RunningPool.Namespace), null, null, default)).Items, Has.Count.EqualTo(1));
+            Assert.That(
+                (await pool.Management.ListAsync(PoolKinds.Claim.Collection(RunningPool.Namespace), null, null, default)).Items,
+                Has.Count.EqualTo(1));
         });
     }
 
@@ -118,7 +128,10 @@ internal sealed class BorrowingATestbed
         await Assert.MultipleAsync(async () =>
         {
             Assert.That(async () => await waiting, Throws.InstanceOf<OperationCanceledException>());
-            Assert.That(await pool.Management.FindAsync(PoolKinds.Claim.Path(RunningPool.Namespace, ClaimNames.Of(RunningPool.Run("2"), "smoke")), default), Is.Null);
+            Assert.That(
+                await pool.Management.FindAsync(
+                    PoolKinds.Claim.Path(RunningPool.Namespace, ClaimNames.Of(RunningPool.Run("2"), "smoke")), default),
+                Is.Null);
         });
     }
 
@@ -127,12 +140,16 @@ internal sealed class BorrowingATestbed
     {
         var request = ClaimRequest.Of(RunningPool.Run("1"), [new TestbedWish("smoke", "huge")]);
 
-        Assert.That(async () => await claims.ClaimAsync(request, Wait, default), Throws.TypeOf<UsageException>().With.Message.Contains("there is no testbed class \"huge\"; there are: small"));
+        Assert.That(
+            async () => await claims.ClaimAsync(request, Wait, default),
+            Throws.TypeOf<UsageException>().With.Message.Contains("there is no testbed class \"huge\"; there are: small"));
     }
 
     [Test]
     public void More_testbeds_at_once_than_there_are_is_refused_at_once() =>
-        Assert.That(async () => await claims.ClaimAsync(RunningPool.Request("1", "a", "b", "c"), Wait, default), Throws.TypeOf<UsageException>().With.Message.Contains("the class has 2"));
+        Assert.That(
+            async () => await claims.ClaimAsync(RunningPool.Request("1", "a", "b", "c"), Wait, default),
+            Throws.TypeOf<UsageException>().With.Message.Contains("the class has 2"));
 
     [Test]
     public async Task A_second_holder_of_the_same_chain_takes_over_and_the_first_is_told()
@@ -181,7 +198,11 @@ internal sealed class BorrowingATestbed
     {
         var held = await pool.ClaimAsync(claims, "1");
 
-        var releases = new[] { await claims.ReleaseAllAsync(RunningPool.Run("1"), default), await claims.ReleaseAllAsync(RunningPool.Run("1"), default) };
+        var releases = new[]
+        {
+            await claims.ReleaseAllAsync(RunningPool.Run("1"), default),
+            await claims.ReleaseAllAsync(RunningPool.Run("1"), default)
+        };
 
         await Assert.MultipleAsync(async () =>
         {
@@ -196,7 +217,10 @@ internal sealed class BorrowingATestbed
         await bed.CreateAsync(Kinds.Namespace.Collection(null), Thing("v1", "Namespace", "shop"), default);
         await bed.CreateAsync(Kinds.ConfigMap.Collection("shop"), Thing("v1", "ConfigMap", "inside"), default);
         await bed.CreateAsync(Kinds.ConfigMap.Collection("default"), Thing("v1", "ConfigMap", "stray"), default);
-        await bed.CreateAsync("/apis/rbac.authorization.k8s.io/v1/clusterroles", Thing("rbac.authorization.k8s.io/v1", "ClusterRole", "stray"), default);
+        await bed.CreateAsync(
+            "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+            Thing("rbac.authorization.k8s.io/v1", "ClusterRole", "stray"),
+            default);
         var definition = Thing("apiextensions.k8s.io/v1", "CustomResourceDefinition", "widgets.example.com");
         definition["spec"] = JsonNode.Parse("""
             {"group":"example.com","scope":"Namespaced","names":{"plural":"widgets","singular":"widget","kind":"Widget","listKind":"WidgetList"},

@@ -81,7 +81,10 @@ internal sealed class EndingLeases
     {
         var claim = Claim("one").Bound("a", lease: 4);
 
-        var plan = Plan([Class("small", "a", "b")], [Testbed("a", TestbedPhase.Leased, of: claim, number: 4), Testbed("b", TestbedPhase.Leased, of: claim, number: 7)], [claim]);
+        var plan = Plan(
+            [Class("small", "a", "b")],
+            [Testbed("a", TestbedPhase.Leased, of: claim, number: 4), Testbed("b", TestbedPhase.Leased, of: claim, number: 7)],
+            [claim]);
 
         Assert.That(plan.Reclaims.Select(reclaim => reclaim.Testbed.Name), Is.EqualTo(new[] { "b" }));
     }
@@ -92,7 +95,8 @@ internal sealed class EndingLeases
         Assert.Multiple(() =>
         {
             Assert.That(Plan(Small, [], [Claim("one", ageSeconds: 80, wait: 60)]).Expiries, Is.Empty);
-            Assert.That(Plan(Small, [], [Claim("one", ageSeconds: 95, wait: 60)]).Expiries.Single().Reason, Is.EqualTo("WaitedTooLong"));
+            Assert.That(
+                Plan(Small, [], [Claim("one", ageSeconds: 95, wait: 60)]).Expiries.Single().Reason, Is.EqualTo("WaitedTooLong"));
         });
     }
 
@@ -100,7 +104,8 @@ internal sealed class EndingLeases
     [TestCase(61, 1)]
     public void An_expired_claim_can_be_seen_for_an_hour(int minutes, int forgotten)
     {
-        var claim = Claim("one", ageSeconds: 9000).With(ClaimPhase.Expired, "Silent", "", status => status["endedAt"] = (Now - TimeSpan.FromMinutes(minutes)).AsText());
+        var claim = Claim("one", ageSeconds: 9000).With(
+            ClaimPhase.Expired, "Silent", "", status => status["endedAt"] = (Now - TimeSpan.FromMinutes(minutes)).AsText());
 
         Assert.That(Plan(Small, [], [claim]).Forgotten, Has.Count.EqualTo(forgotten));
     }
@@ -125,9 +130,15 @@ internal sealed class EndingLeases
 
         Assert.Multiple(() =>
         {
-            Assert.That(allowed.Where(way => way.before == TestbedPhase.Leased).Select(way => way.after), Is.EqualTo(new[] { TestbedPhase.Revoking }));
-            Assert.That(allowed.Where(way => way.after == TestbedPhase.Free).Select(way => way.before), Is.EqualTo(new[] { TestbedPhase.Cleaning }));
-            Assert.That(allowed.Where(way => way.after == TestbedPhase.Leased).Select(way => way.before), Is.EqualTo(new[] { TestbedPhase.Free }));
+            Assert.That(
+                allowed.Where(way => way.before == TestbedPhase.Leased).Select(way => way.after),
+                Is.EqualTo(new[] { TestbedPhase.Revoking }));
+            Assert.That(
+                allowed.Where(way => way.after == TestbedPhase.Free).Select(way => way.before),
+                Is.EqualTo(new[] { TestbedPhase.Cleaning }));
+            Assert.That(
+                allowed.Where(way => way.after == TestbedPhase.Leased).Select(way => way.before),
+                Is.EqualTo(new[] { TestbedPhase.Free }));
             Assert.That(() => Testbed("a", TestbedPhase.Leased).In(TestbedPhase.Free, Now, ""), Throws.InvalidOperationException);
         });
     }
@@ -136,7 +147,11 @@ internal sealed class EndingLeases
     public void A_claim_may_ask_for_less_than_its_class_allows_and_never_for_more()
     {
         var claim = Claim("one");
-        claim.Json["spec"]!["lease"] = new System.Text.Json.Nodes.JsonObject { ["leaseDurationSeconds"] = 5, ["timeToLiveSeconds"] = 999999 };
+        claim.Json["spec"]!["lease"] = new System.Text.Json.Nodes.JsonObject
+        {
+            ["leaseDurationSeconds"] = 5,
+            ["timeToLiveSeconds"] = 999999
+        };
 
         var times = new TestbedClaim(claim.Json).Times(Small[0]);
 

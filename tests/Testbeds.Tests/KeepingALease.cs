@@ -62,7 +62,8 @@ internal sealed class KeepingALease
     public async Task A_pool_that_comes_back_in_time_keeps_the_lease()
     {
         var away = true;
-        await using var leased = Lease(_ => away ? throw new UnavailableException("cluster-unreachable", "no route") : Task.FromResult<string?>(null));
+        await using var leased = Lease(
+            _ => away ? throw new UnavailableException("cluster-unreachable", "no route") : Task.FromResult<string?>(null));
 
         await PassAsync(60);
         away = false;
@@ -83,7 +84,8 @@ internal sealed class KeepingALease
         Assert.That(renewals, Is.Zero);
     }
 
-    private LeasedTestbed Lease(Func<CancellationToken, Task<string?>> renew) => new(Held, "kubeconfig", null, LeaseDuration, renew, time, BuildLog.Silent);
+    private LeasedTestbed Lease(Func<CancellationToken, Task<string?>> renew) =>
+        new(Held, "kubeconfig", null, LeaseDuration, renew, time, BuildLog.Silent);
 
     // On a thread without a synchronisation context, where a timer's continuation runs before Advance returns.
     private Task PassAsync(int seconds) => Task.Run(() =>

@@ -35,7 +35,8 @@ internal sealed class LeadingControllers
         using var stop = new CancellationTokenSource(TimeSpan.FromSeconds(20));
         var worked = false;
 
-        await new Leadership(cluster, "default", Silence).RunAsync(_ => { worked = true; return Task.CompletedTask; }, stop.Token);
+        await new Leadership(cluster, "default", Silence).RunAsync(
+            _ => { worked = true; return Task.CompletedTask; }, stop.Token);
 
         Assert.That(worked, Is.True);
     }
@@ -46,7 +47,9 @@ internal sealed class LeadingControllers
         var at = 0;
         var most = 0;
 
-        await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => new Leadership(cluster, "default", TimeSpan.FromSeconds(5)).RunAsync(async turn =>
+        await Task.WhenAll(Enumerable
+            .Range(0, 5)
+            .Select(_ => new Leadership(cluster, "default", TimeSpan.FromSeconds(5)).RunAsync(async turn =>
         {
             most = Math.Max(most, Interlocked.Increment(ref at));
             await Task.Yield();
@@ -70,7 +73,8 @@ internal sealed class LeadingControllers
         }, stop.Token);
         await started.Task;
 
-        await cluster.MergeAsync(Path, new() { ["spec"] = new System.Text.Json.Nodes.JsonObject { ["holderIdentity"] = "another" } }, default);
+        await cluster.MergeAsync(
+            Path, new() { ["spec"] = new System.Text.Json.Nodes.JsonObject { ["holderIdentity"] = "another" } }, default);
 
         Assert.That(async () => await stopped.Task.WaitAsync(TimeSpan.FromSeconds(20)), Throws.Nothing);
         await stop.CancelAsync();
@@ -82,6 +86,11 @@ internal sealed class LeadingControllers
         ["apiVersion"] = Kinds.Lease.ApiVersion,
         ["kind"] = Kinds.Lease.Name,
         ["metadata"] = new System.Text.Json.Nodes.JsonObject { ["name"] = "testbed-pool", ["namespace"] = "default" },
-        ["spec"] = new System.Text.Json.Nodes.JsonObject { ["holderIdentity"] = who, ["renewTime"] = renewed, ["leaseDurationSeconds"] = 1 },
+        ["spec"] = new System.Text.Json.Nodes.JsonObject
+        {
+            ["holderIdentity"] = who,
+            ["renewTime"] = renewed,
+            ["leaseDurationSeconds"] = 1
+        },
     }, default);
 }

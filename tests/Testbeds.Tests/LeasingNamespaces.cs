@@ -22,7 +22,8 @@ internal sealed class LeasingNamespaces
         shared = await SandboxFixture.StartAsync("shared");
         admin = pool.Connect(shared.Kubeconfig);
         claims = pool.Claims();
-        await pool.Management.PutAsync(Kinds.Secret, "cisteps-pool", PoolWrites.KubeconfigSecret("shared", "cisteps-pool", shared.Kubeconfig), default);
+        await pool.Management.PutAsync(
+            Kinds.Secret, "cisteps-pool", PoolWrites.KubeconfigSecret("shared", "cisteps-pool", shared.Kubeconfig), default);
         await pool.Management.CreateAsync(PoolKinds.Class.Collection(RunningPool.Namespace), (JsonObject)JsonNode.Parse("""
             {"apiVersion":"cisteps.dev/v1alpha1","kind":"TestbedClass","metadata":{"name":"slice"},
              "spec":{"provider":"namespace","scope":"Namespace","warm":2,"namespace":{"secret":"shared","quota":{"pods":"5","configmaps":"20"}}}}
@@ -47,15 +48,21 @@ internal sealed class LeasingNamespaces
         await using var leased = await claims.TryPickUpAsync(held, default);
         using var holder = pool.Connect(leased!.Kubeconfig);
 
-        var made = await holder.CreateAsync(Kinds.ConfigMap.Collection(leased.Namespace), BorrowingATestbed.Thing("v1", "ConfigMap", "mine"), default);
+        var made = await holder.CreateAsync(
+            Kinds.ConfigMap.Collection(leased.Namespace), BorrowingATestbed.Thing("v1", "ConfigMap", "mine"), default);
         await claims.ReleaseAsync(held.Claim, default);
 
         Assert.Multiple(() =>
         {
             Assert.That(leased.Scope, Is.EqualTo(TestbedScope.Namespace));
             Assert.That(made.Name(), Is.EqualTo("mine"));
-            Assert.That(async () => await holder.ListAsync(Kinds.ConfigMap.Collection("default"), null, null, default), Throws.TypeOf<UnavailableException>());
-            Assert.That(async () => await holder.CreateAsync(Kinds.Namespace.Collection(null), BorrowingATestbed.Thing("v1", "Namespace", "more"), default), Throws.TypeOf<UnavailableException>());
+            Assert.That(
+                async () => await holder.ListAsync(Kinds.ConfigMap.Collection("default"), null, null, default),
+                Throws.TypeOf<UnavailableException>());
+            Assert.That(
+                async () => await holder.CreateAsync(
+                    Kinds.Namespace.Collection(null), BorrowingATestbed.Thing("v1", "Namespace", "more"), default),
+                Throws.TypeOf<UnavailableException>());
         });
     }
 
@@ -78,7 +85,9 @@ internal sealed class LeasingNamespaces
         {
             Assert.That((await admin.GetAsync(Kinds.Namespace.Path(null, ns), default)).Uid(), Is.Not.EqualTo(before.Uid()));
             Assert.That(await admin.FindAsync(Kinds.ConfigMap.Path(ns, "left"), default), Is.Null);
-            Assert.That((await admin.GetAsync(Kinds.ResourceQuota.Path(ns, "testbed"), default)).Text("spec", "hard", "pods"), Is.EqualTo("5"));
+            Assert.That(
+                (await admin.GetAsync(Kinds.ResourceQuota.Path(ns, "testbed"), default)).Text("spec", "hard", "pods"),
+                Is.EqualTo("5"));
         });
     }
 
@@ -90,9 +99,12 @@ internal sealed class LeasingNamespaces
 
         await pool.ChangeAsync(PoolKinds.Class, "slice", its => its["spec"]!["warm"] = 2);
 
-        Assert.That(async () => await admin.FindAsync(Kinds.Namespace.Path(null, "testbed-slice-3"), default), Is.Null.After(20).Seconds.PollEvery(100).MilliSeconds);
+        Assert.That(
+            async () => await admin.FindAsync(Kinds.Namespace.Path(null, "testbed-slice-3"), default),
+            Is.Null.After(20).Seconds.PollEvery(100).MilliSeconds);
     }
 
     private async Task<Hosting.Evidence.HeldTestbed> ClaimAsync(string build) =>
-        (await claims.ClaimAsync(ClaimRequest.Of(RunningPool.Run(build), [new TestbedWish("smoke", "slice")]), TimeSpan.FromSeconds(30), default))[0];
+        (await claims.ClaimAsync(
+            ClaimRequest.Of(RunningPool.Run(build), [new TestbedWish("smoke", "slice")]), TimeSpan.FromSeconds(30), default))[0];
 }

@@ -45,7 +45,9 @@ internal sealed class LosingALease
         {
             Assert.That(expired.Reason, Is.EqualTo("Silent"));
             Assert.That(await pool.Beds["bed-1"].FindAsync(Kinds.Namespace.Path(null, "left"), default), Is.Null);
-            Assert.That(async () => await dead.ListAsync(Kinds.Secret.Collection(null), null, null, default), Throws.TypeOf<UnavailableException>());
+            Assert.That(
+                async () => await dead.ListAsync(Kinds.Secret.Collection(null), null, null, default),
+                Throws.TypeOf<UnavailableException>());
             Assert.That(await claims.TryPickUpAsync(held, default), Is.Null);
         });
     }
@@ -94,7 +96,8 @@ internal sealed class LosingALease
         await using var leased = await claims.TryPickUpAsync(held, default);
         await pool.StopControllerAsync();
         await claims.ReleaseAsync(held.Claim, default);
-        var before = new Testbed((await pool.Management.FindAsync(PoolKinds.Testbed.Path(RunningPool.Namespace, "bed-1"), default))!);
+        var before = new Testbed(
+            (await pool.Management.FindAsync(PoolKinds.Testbed.Path(RunningPool.Namespace, "bed-1"), default))!);
 
         pool.StartController();
         var after = await pool.PhaseAsync("bed-1", TestbedPhase.Free);

@@ -27,14 +27,16 @@ internal sealed class ManyAtOnce
             {
                 // Every third worker needs two testbeds at once.
                 string[] suites = worker % 3 == 0 ? ["smoke", "load"] : ["smoke"];
-                var held = await claims.ClaimAsync(RunningPool.Request($"{worker}.{round}", suites), TimeSpan.FromMinutes(2), default);
+                var held = await claims.ClaimAsync(
+                    RunningPool.Request($"{worker}.{round}", suites), TimeSpan.FromMinutes(2), default);
                 foreach (var one in held)
                 {
                     leases.Add((one.Testbed, one.Lease));
                     await using var leased = await claims.TryPickUpAsync(one, default);
                     using var bed = pool.Connect(leased!.Kubeconfig);
                     // Only the holder may have a flag here, and the one before must have been cleaned away.
-                    if (await bed.TryCreateAsync(Kinds.ConfigMap, "default", BorrowingATestbed.Thing("v1", "ConfigMap", "flag"), default) is null)
+                    if (await bed.TryCreateAsync(
+                        Kinds.ConfigMap, "default", BorrowingATestbed.Thing("v1", "ConfigMap", "flag"), default) is null)
                         overlaps.Add($"{one.Testbed} under lease {one.Lease}");
                 }
                 foreach (var one in held) await claims.ReleaseAsync(one.Claim, default);
@@ -57,7 +59,9 @@ internal sealed class ManyAtOnce
         await using var pool = await RunningPool.StartAsync(beds: 1);
         var free = await pool.PhaseAsync("bed-1", TestbedPhase.Free);
 
-        var written = await Task.WhenAll(Enumerable.Range(0, 20).Select(number => pool.Management.WriteStatusAsync(PoolKinds.Testbed, RunningPool.Namespace,
+        var written = await Task.WhenAll(Enumerable
+            .Range(0, 20)
+            .Select(number => pool.Management.WriteStatusAsync(PoolKinds.Testbed, RunningPool.Namespace,
             free.In(TestbedPhase.Cleaning, DateTimeOffset.UnixEpoch, $"writer {number}").Json, default)));
 
         Assert.That(written.Count(item => item is not null), Is.EqualTo(1));

@@ -7,7 +7,8 @@ namespace CiSteps.Testbeds.Tests;
 internal sealed class PlanningACleaning
 {
     private static readonly Kind Role = new("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", false);
-    private static readonly Kind Webhook = new("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", false);
+    private static readonly Kind Webhook = new(
+        "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", false);
     private static readonly Kind Custom = new("example.com/v1", "Widget", "widgets", true);
 
     [Test]
@@ -23,16 +24,27 @@ internal sealed class PlanningACleaning
     [Test]
     public void What_stands_in_a_leftover_namespace_goes_with_it()
     {
-        var plan = CleaningPlan.For([Item(Kinds.Namespace, null, "test"), Item(Kinds.Deployment, "test", "web"), Item(Kinds.Deployment, "default", "stray")], new HashSet<string>());
+        var plan = CleaningPlan.For(
+            [
+                Item(Kinds.Namespace, null, "test"),
+                Item(Kinds.Deployment, "test", "web"),
+                Item(Kinds.Deployment, "default", "stray")
+            ],
+            new HashSet<string>());
 
-        Assert.That(plan.Leftovers.Select(item => item.Title), Is.EqualTo(new[] { "Deployment \"default/stray\"", "Namespace \"test\"" }));
+        Assert.That(
+            plan.Leftovers.Select(item => item.Title),
+            Is.EqualTo(new[] { "Deployment \"default/stray\"", "Namespace \"test\"" }));
     }
 
     [Test]
     public void Webhooks_go_first_and_custom_objects_before_their_definitions()
     {
-        var plan = CleaningPlan.For([Item(Kinds.Namespace, null, "test"), Item(Role, null, "r"), Item(Kinds.CustomResourceDefinition, null, "widgets.example.com"),
-            Item(Custom, "default", "w"), Item(Webhook, null, "deny"), Item(Kinds.ConfigMap, "default", "c")], new HashSet<string>());
+        var plan = CleaningPlan.For(
+            [Item(Kinds.Namespace, null, "test"), Item(Role, null, "r"),
+                Item(Kinds.CustomResourceDefinition, null, "widgets.example.com"),
+                Item(Custom, "default", "w"), Item(Webhook, null, "deny"), Item(
+                    Kinds.ConfigMap, "default", "c")], new HashSet<string>());
 
         Assert.That(plan.Leftovers.Select(item => item.Kind.Name), Is.EqualTo(new[]
             { "ValidatingWebhookConfiguration", "Widget", "CustomResourceDefinition", "ConfigMap", "Namespace", "ClusterRole" }));
@@ -53,10 +65,12 @@ internal sealed class PlanningACleaning
     [Test]
     public void An_object_made_anew_under_a_baseline_name_is_not_deleted()
     {
-        var plan = CleaningPlan.For([Item(Kinds.ConfigMap, "kube-system", "dns")], new HashSet<string> { "/ConfigMap kube-system dns" });
+        var plan = CleaningPlan.For(
+            [Item(Kinds.ConfigMap, "kube-system", "dns")], new HashSet<string> { "/ConfigMap kube-system dns" });
 
         Assert.That(plan.Leftovers, Is.Empty);
     }
 
-    private static TestbedObject Item(Kind kind, string? ns, string name) => new(kind, ns, name, Guid.NewGuid().ToString(), [], false);
+    private static TestbedObject Item(Kind kind, string? ns, string name) =>
+        new(kind, ns, name, Guid.NewGuid().ToString(), [], false);
 }

@@ -39,7 +39,10 @@ internal sealed class QuarantiningATestbed
         await claims.ReleaseAsync(held.Claim, default);
 
         var quarantined = await pool.PhaseAsync("bed-1", TestbedPhase.Quarantined);
-        await pool.Beds["bed-1"].MergeAsync(Kinds.ConfigMap.Path("default", "stuck"), new JsonObject { ["metadata"] = new JsonObject { ["finalizers"] = null } }, default);
+        await pool.Beds["bed-1"].MergeAsync(
+            Kinds.ConfigMap.Path("default", "stuck"),
+            new JsonObject { ["metadata"] = new JsonObject { ["finalizers"] = null } },
+            default);
         await PoolInstallation.RetryAsync(pool.Management, RunningPool.Namespace, "bed-1", default);
         var mended = await pool.PhaseAsync("bed-1", TestbedPhase.Free);
 

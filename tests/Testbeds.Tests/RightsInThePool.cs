@@ -36,8 +36,15 @@ internal sealed class RightsInThePool
         Assert.Multiple(() =>
         {
             Assert.That(async () => await claimant.FindAsync(Kinds.Secret.Path("cisteps-pool", "bed-1"), default), Forbidden);
-            Assert.That(async () => await claimant.ListAsync(Kinds.Secret.Collection(RunningPool.Namespace), null, null, default), Forbidden);
-            Assert.That(async () => await claimant.MergeAsync(PoolKinds.Testbed.Path(RunningPool.Namespace, "bed-1") + "/status", new JsonObject { ["status"] = new JsonObject { ["phase"] = "Free" } }, default), Forbidden);
+            Assert.That(
+                async () => await claimant.ListAsync(Kinds.Secret.Collection(RunningPool.Namespace), null, null, default),
+                Forbidden);
+            Assert.That(
+                async () => await claimant.MergeAsync(
+                    PoolKinds.Testbed.Path(RunningPool.Namespace, "bed-1") + "/status",
+                    new JsonObject { ["status"] = new JsonObject { ["phase"] = "Free" } },
+                    default),
+                Forbidden);
         });
     }
 
@@ -65,14 +72,18 @@ internal sealed class RightsInThePool
         using var claims = pool.Claims();
         var held = await pool.ClaimAsync(claims, "812");
 
-        var (exit, output, error) = await ChildProcess.CaptureAsync(new("kubectl", ["--kubeconfig", pool.ManagementSandbox.KubeconfigPath, "get", "testbeds,testbedclaims", "-n", RunningPool.Namespace], "."));
+        var (exit, output, error) = await ChildProcess.CaptureAsync(new(
+            "kubectl",
+            ["--kubeconfig", pool.ManagementSandbox.KubeconfigPath, "get", "testbeds,testbedclaims", "-n", RunningPool.Namespace],
+            "."));
         await claims.ReleaseAsync(held.Claim, default);
 
         Assert.Multiple(() =>
         {
             Assert.That(exit, Is.Zero, error);
             Assert.That(output, Does.Match(@"NAME\s+CLASS\s+PHASE\s+CLAIM\s+HOLDER\s+LEASE\s+SINCE\s+AGE"));
-            Assert.That(output, Does.Match($@"bed-1\s+small\s+Leased\s+{held.Claim}\s+build 812 of ci/greeting\s+{held.Lease}\s"));
+            Assert.That(
+                output, Does.Match($@"bed-1\s+small\s+Leased\s+{held.Claim}\s+build 812 of ci/greeting\s+{held.Lease}\s"));
         });
         TestContext.Out.WriteLine(output);
     }
@@ -87,8 +98,17 @@ internal sealed class RightsInThePool
             Throws.TypeOf<UnavailableException>().With.Message.Contains("run testbed-pool install once"));
     }
 
-    private static NUnit.Framework.Constraints.IResolveConstraint Forbidden => Throws.TypeOf<UnavailableException>().With.Property("Reason").EqualTo("cluster-forbidden");
+    private static NUnit.Framework.Constraints.IResolveConstraint Forbidden =>
+        Throws.TypeOf<UnavailableException>().With.Property("Reason").EqualTo("cluster-forbidden");
 
     private async Task<string> TokenAsync(string ns, string account, RunningPool? of = null) =>
-        await Providers.LeaseAccounts.TokenAsync((of ?? pool).Management, (of ?? pool).ManagementSandbox.Kubeconfig, ns, account, account, null, TimeSpan.FromHours(1), default);
+        await Providers.LeaseAccounts.TokenAsync(
+            (of ?? pool).Management,
+            (of ?? pool).ManagementSandbox.Kubeconfig,
+            ns,
+            account,
+            account,
+            null,
+            TimeSpan.FromHours(1),
+            default);
 }

@@ -65,11 +65,19 @@ internal sealed class RunningPool : IAsyncDisposable
 
     /// <summary>The pool as a step sees it, over a connection of its own.</summary>
     public TestbedClaims Claims(string? kubeconfig = null, TextWriter? output = null) =>
-        new(Cluster.Open(kubeconfig ?? ManagementSandbox.Kubeconfig, new BuildLog(output ?? Output, forServer: false), TimeProvider.System), Namespace, owned: true);
+        new(
+            Cluster.Open(
+                kubeconfig ?? ManagementSandbox.Kubeconfig,
+                new BuildLog(output ?? Output, forServer: false),
+                TimeProvider.System),
+            Namespace,
+            owned: true);
 
-    public static RunIdentity Run(string build) => new("https://git.example/shop.git", "ci/greeting", false, new string('a', 40), build, false);
+    public static RunIdentity Run(string build) =>
+        new("https://git.example/shop.git", "ci/greeting", false, new string('a', 40), build, false);
 
-    public static ClaimRequest Request(string build, params string[] suites) => ClaimRequest.Of(Run(build), [.. suites.Select(suite => new TestbedWish(suite, "small"))]);
+    public static ClaimRequest Request(string build, params string[] suites) =>
+        ClaimRequest.Of(Run(build), [.. suites.Select(suite => new TestbedWish(suite, "small"))]);
 
     public async Task<HeldTestbed> ClaimAsync(ITestbeds testbeds, string build, string suite = "smoke") =>
         (await testbeds.ClaimAsync(Request(build, suite), Patience, default))[0];
@@ -83,10 +91,12 @@ internal sealed class RunningPool : IAsyncDisposable
 
     /// <summary>Waits until a testbed is in a phase.</summary>
     public async Task<Testbed> PhaseAsync(string name, TestbedPhase phase) =>
-        new(await WaitAsync(PoolKinds.Testbed, name, item => new Testbed(item).Phase == phase, $"testbed {name} in phase {phase}"));
+        new(await WaitAsync(
+            PoolKinds.Testbed, name, item => new Testbed(item).Phase == phase, $"testbed {name} in phase {phase}"));
 
     public async Task<TestbedClaim> ClaimPhaseAsync(string name, ClaimPhase phase) =>
-        new(await WaitAsync(PoolKinds.Claim, name, item => new TestbedClaim(item).Phase == phase, $"claim {name} in phase {phase}"));
+        new(await WaitAsync(
+            PoolKinds.Claim, name, item => new TestbedClaim(item).Phase == phase, $"claim {name} in phase {phase}"));
 
     public async Task ChangeAsync(Kind kind, string name, Action<JsonObject> change)
     {

@@ -50,14 +50,21 @@ internal sealed class TakingTurnsOnOneCluster
     {
         await Lock().ClaimAsync(RunningPool.Request("1", "smoke"), Wait, default);
 
-        Assert.That(async () => await Lock().ClaimAsync(RunningPool.Request("2", "smoke"), TimeSpan.FromMilliseconds(300), default),
-            Throws.TypeOf<UnavailableException>().With.Property("Reason").EqualTo("no-testbed-free").And.Message.Contains("held by build 1 of ci/greeting until"));
+        Assert.That(
+            async () => await Lock().ClaimAsync(RunningPool.Request("2", "smoke"), TimeSpan.FromMilliseconds(300), default),
+            Throws.TypeOf<UnavailableException>().With
+                .Property("Reason")
+                .EqualTo("no-testbed-free").And.Message
+                .Contains("held by build 1 of ci/greeting until"));
     }
 
     [Test]
     public async Task A_lock_that_nobody_picks_up_or_renews_is_taken_over_with_a_higher_number()
     {
-        var held = (await Lock(new LeaseTimes(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(1))).ClaimAsync(RunningPool.Request("1", "smoke"), Wait, default))[0];
+        var held = (await Lock(new LeaseTimes(
+            TimeSpan.FromSeconds(1),
+            TimeSpan.FromSeconds(1),
+            TimeSpan.FromMinutes(1))).ClaimAsync(RunningPool.Request("1", "smoke"), Wait, default))[0];
 
         var next = (await Lock().ClaimAsync(RunningPool.Request("2", "smoke"), Wait, default))[0];
 
@@ -103,7 +110,8 @@ internal sealed class TakingTurnsOnOneCluster
         {
             try
             {
-                return (await Lock().ClaimAsync(RunningPool.Request($"{number}", "smoke"), TimeSpan.FromMilliseconds(500), default)).Count;
+                return (await Lock().ClaimAsync(
+                    RunningPool.Request($"{number}", "smoke"), TimeSpan.FromMilliseconds(500), default)).Count;
             }
             catch (UnavailableException)
             {
@@ -116,7 +124,8 @@ internal sealed class TakingTurnsOnOneCluster
 
     private ClusterLock Lock(LeaseTimes? times = null)
     {
-        var one = new ClusterLock(Cluster.Open(sandbox.Kubeconfig, BuildLog.Silent, TimeProvider.System), sandbox.Kubeconfig, times, owned: true);
+        var one = new ClusterLock(
+            Cluster.Open(sandbox.Kubeconfig, BuildLog.Silent, TimeProvider.System), sandbox.Kubeconfig, times, owned: true);
         lock (open) open.Add(one);
         return one;
     }

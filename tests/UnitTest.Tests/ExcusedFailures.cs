@@ -7,13 +7,17 @@ namespace CiSteps.UnitTest.Tests;
 public sealed class ExcusedFailures
 {
     private const string Quarantine = "quarantine:\n  - test: b\n    owner: team-a\n    until: 2999-01-01";
-    private const string OneFails = """<testsuite name="s" tests="2" failures="1"><testcase name="a"/><testcase name="b"><failure message="no"/></testcase></testsuite>""";
+    private const string OneFails =
+        """<testsuite name="s" tests="2" failures="1"><testcase name="a"/><testcase name="b"><failure message="no"/></testcase></testsuite>""";
     private const string BothPass = """<testsuite name="s" tests="2"><testcase name="a"/><testcase name="b"/></testsuite>""";
     private const string OnlyA = """<testsuite name="s" tests="1"><testcase name="a"/></testsuite>""";
     private const string OnlyB = """<testsuite name="s" tests="1"><testcase name="b"/></testsuite>""";
-    private const string BAndBrokenA = """<testsuite name="s" tests="2" failures="1"><testcase name="a"><failure message="broke later"/></testcase><testcase name="b"/></testsuite>""";
-    private const string Surefire = """<testsuite name="bar.F" tests="2" failures="1"><testcase name="a" classname="bar.F"><flakyFailure message="m" type="T"><stackTrace>s</stackTrace></flakyFailure></testcase></testsuite>""";
-    private const string Twice = """<testsuite name="s" tests="3" failures="1"><testcase name="a"/><testcase name="b"><failure message="no"/></testcase><testcase name="b"/></testsuite>""";
+    private const string BAndBrokenA =
+        """<testsuite name="s" tests="2" failures="1"><testcase name="a"><failure message="broke later"/></testcase><testcase name="b"/></testsuite>""";
+    private const string Surefire =
+        """<testsuite name="bar.F" tests="2" failures="1"><testcase name="a" classname="bar.F"><flakyFailure message="m" type="T"><stackTrace>s</stackTrace></flakyFailure></testcase></testsuite>""";
+    private const string Twice =
+        """<testsuite name="s" tests="3" failures="1"><testcase name="a"/><testcase name="b"><failure message="no"/></testcase><testcase name="b"/></testsuite>""";
 
     // The code that says "tests failed" is the runner's own.
     [TestCase("pytest", 1, "done")]
@@ -122,7 +126,8 @@ public sealed class ExcusedFailures
     [TestCase("cp behind.src r.xml; exit 1", "tests-failed", 1)]
     [TestCase("cp a.src r.xml; exit 1", "disagreement", 1)]
     [TestCase("exit 9", "runner-crashed", 1)]
-    public async Task What_node_left_out_behind_a_quarantined_failure_is_seen_in_a_run_without_it(string rest, string reason, int passed)
+    public async Task What_node_left_out_behind_a_quarantined_failure_is_seen_in_a_run_without_it(
+        string rest, string reason, int passed)
     {
         using var project = Of($$"""
             case "$*" in *--test-skip-pattern=*) {{rest}};; esac
@@ -148,7 +153,8 @@ public sealed class ExcusedFailures
     {
         foreach (var (framework, wanted, run) in new[]
         {
-            ("framework: node", "*--test-name-pattern*", "[api/node, --test]"), ("filter: ['--only={tests}']", "*--only*", (string?)null),
+            ("framework: node", "*--test-name-pattern*", "[api/node, --test]"),
+            ("filter: ['--only={tests}']", "*--only*", (string?)null),
         })
         {
             using var project = Of($$"""
@@ -197,7 +203,8 @@ public sealed class ExcusedFailures
     [TestCase("Test Suites: 1 failed, 1 of 3 total", "jest", "1 of 3 test suites ran")]
     [TestCase("FAIL src/cart.test.js\n  ● adds\nTest Suites: 1 failed, 1 of 3 total", "jest",
         "1 of 3 test suites ran (src/cart.test.js)")]
-    [TestCase("[INFO] shop-core ........ FAILURE [  1.0 s]\n[INFO] shop-web ........ SKIPPED", "pytest", "\"shop-web\" never ran")]
+    [TestCase(
+        "[INFO] shop-core ........ FAILURE [  1.0 s]\n[INFO] shop-web ........ SKIPPED", "pytest", "\"shop-web\" never ran")]
     public async Task What_the_runner_itself_says_it_left_out_is_not_green(string says, string framework, string text)
     {
         foreach (var more in new[] { Quarantine, "" })
@@ -473,7 +480,9 @@ public sealed class ExcusedFailures
         project.Clone.Write("b.src", OnlyB);
         project.Clone.Write("worse.src", BAndBrokenA);
         project.Clone.Write("more.src", """<testsuite name="s" tests="2"><testcase name="a"/><testcase name="c"/></testsuite>""");
-        project.Clone.Write("behind.src", """<testsuite name="s" tests="2" failures="1"><testcase name="a"/><testcase name="c"><failure message="behind"/></testcase></testsuite>""");
+        project.Clone.Write(
+            "behind.src",
+            """<testsuite name="s" tests="2" failures="1"><testcase name="a"/><testcase name="c"><failure message="behind"/></testcase></testsuite>""");
         project.Clone.Write("surefire.src", Surefire);
         project.Clone.Write("twice.src", Twice);
         foreach (var name in new[] { "pytest", "node", "mocha", "dotnet", "mvn", "gradle",

@@ -6,22 +6,47 @@ namespace CiSteps.UnitTest.Tests;
 
 public sealed class Filters
 {
-    private static readonly TestCase Roots = new([], "Shop.CalculatorTests", "Roots(9,4)", TestOutcome.Failed) { Method = "Roots" };
+    private static readonly TestCase Roots = new(
+        [], "Shop.CalculatorTests", "Roots(9,4)", TestOutcome.Failed)
+    { Method = "Roots" };
     private static readonly TestCase Adds = new([], "Shop.CalculatorTests", "Adds", TestOutcome.Failed);
 
-    [TestCase("dotnet", "dotnet test x --no-build", ExpectedResult = "dotnet test x --no-build --filter FullyQualifiedName~Shop.CalculatorTests.Roots|FullyQualifiedName~Shop.CalculatorTests.Adds")]
-    [TestCase("dotnet", "dotnet test -- NUnit.X=1", ExpectedResult = "dotnet test --filter FullyQualifiedName~Shop.CalculatorTests.Roots|FullyQualifiedName~Shop.CalculatorTests.Adds -- NUnit.X=1")]
-    [TestCase("maven", "mvn test", ExpectedResult = "mvn test -Dtest=Shop.CalculatorTests#Roots+Adds -DfailIfNoTests=false -Dsurefire.failIfNoSpecifiedTests=false")]
-    [TestCase("junit", "mvn test", ExpectedResult = "mvn test -Dtest=Shop.CalculatorTests#Roots+Adds -DfailIfNoTests=false -Dsurefire.failIfNoSpecifiedTests=false")]
-    [TestCase("gradle", "gradle test", ExpectedResult = "gradle test --tests Shop.CalculatorTests.Roots --tests Shop.CalculatorTests.Adds")]
-    [TestCase("node", "node --test a.mjs", ExpectedResult = "node --test --test-name-pattern=(^|\\s)Roots\\(9,4\\)$ --test-name-pattern=(^|\\s)Adds$ a.mjs")]
+    [TestCase(
+        "dotnet",
+        "dotnet test x --no-build",
+        ExpectedResult = "dotnet test x --no-build --filter " +
+            "FullyQualifiedName~Shop.CalculatorTests.Roots|FullyQualifiedName~Shop.CalculatorTests.Adds")]
+    [TestCase(
+        "dotnet",
+        "dotnet test -- NUnit.X=1",
+        ExpectedResult = "dotnet test --filter FullyQualifiedName~Shop.CalculatorTests.Roots|FullyQualifiedName~Shop.CalculatorTests.Adds " +
+            "-- NUnit.X=1")]
+    [TestCase(
+        "maven",
+        "mvn test",
+        ExpectedResult = "mvn test -Dtest=Shop.CalculatorTests#Roots+Adds -DfailIfNoTests=false " +
+            "-Dsurefire.failIfNoSpecifiedTests=false")]
+    [TestCase(
+        "junit",
+        "mvn test",
+        ExpectedResult = "mvn test -Dtest=Shop.CalculatorTests#Roots+Adds -DfailIfNoTests=false " +
+            "-Dsurefire.failIfNoSpecifiedTests=false")]
+    [TestCase(
+        "gradle",
+        "gradle test",
+        ExpectedResult = "gradle test --tests Shop.CalculatorTests.Roots --tests Shop.CalculatorTests.Adds")]
+    [TestCase(
+        "node",
+        "node --test a.mjs",
+        ExpectedResult = "node --test --test-name-pattern=(^|\\s)Roots\\(9,4\\)$ --test-name-pattern=(^|\\s)Adds$ a.mjs")]
     [TestCase("pytest", "pytest tests", ExpectedResult = "pytest tests --last-failed --last-failed-no-failures=none")]
     [TestCase("jest", "npm test", ExpectedResult = "npm test -- --testNamePattern=(^|\\s)(Roots\\(9,4\\)|Adds)$")]
     [TestCase("vitest", "npx vitest run", ExpectedResult = "npx vitest run --testNamePattern=(^|\\s)(Roots\\(9,4\\)|Adds)$")]
     [TestCase("mocha", "npx mocha", ExpectedResult = "npx mocha --grep=(^|\\s)(Roots\\(9,4\\)|Adds)$")]
     [TestCase("gtest", "./t", ExpectedResult = "./t --gtest_filter=Shop.CalculatorTests.Roots(9,4):Shop.CalculatorTests.Adds")]
     public string Each_framework_has_its_syntax(string framework, string command) =>
-        string.Join(' ', RetryFilter.Narrow(new RetryDefinition(2, 5, framework, []), Command(command.Split(' ')), [Roots, Adds]).Run);
+        string.Join(
+            ' ', RetryFilter.Narrow(new RetryDefinition(2, 5, framework, []), Command(command.Split(' ')), [Roots, Adds]).Run);
 
     [TestCase("TestA/x y", "TestB/z", ExpectedResult = "^(TestA|TestB)$/^(x\\ y|z)$")]
     [TestCase("TestA/x", "TestB", ExpectedResult = "^(TestA|TestB)$")]
@@ -29,18 +54,27 @@ public sealed class Filters
         RetryFilter.Narrow(new RetryDefinition(2, 5, "go", []), Command("go", "test"), [Go(first), Go(second)]).Run[^1];
 
     [Test]
-    public void Every_framework_of_the_schema_has_a_filter([ValueSource(typeof(RetryDefinition), nameof(RetryDefinition.Frameworks))] string framework) =>
-        Assert.That(RetryFilter.Narrow(new RetryDefinition(2, 5, framework, []), Command("run"), [Adds]).Run, Has.Count.GreaterThan(1));
+    public void Every_framework_of_the_schema_has_a_filter(
+        [ValueSource(typeof(RetryDefinition), nameof(RetryDefinition.Frameworks))] string framework) =>
+        Assert.That(
+            RetryFilter.Narrow(new RetryDefinition(2, 5, framework, []), Command("run"), [Adds]).Run, Has.Count.GreaterThan(1));
 
     [Test]
     public void Arguments_for_gos_test_program_stay_behind_the_filter() =>
-        Assert.That(RetryFilter.Narrow(new RetryDefinition(2, 5, "go", []), Command("go", "test", "./...", "-args", "-x"), [Go("TestA")]).Run,
+        Assert.That(
+            RetryFilter.Narrow(
+                new RetryDefinition(2, 5, "go", []), Command("go", "test", "./...", "-args", "-x"), [Go("TestA")]).Run,
             Is.EqualTo(new[] { "go", "test", "./...", "-count=1", "-run", "^(TestA)$", "-args", "-x" }));
 
     [TestCase("new\nline", "new\\s+line")]
     [TestCase("say \"x\" #1", "say\\s+\"x\"\\s+\\#1")]
     public void White_space_in_a_name_matches_any(string name, string pattern) =>
-        Assert.That(RetryFilter.Narrow(new RetryDefinition(2, 5, "jest", []), Command("jest"), [new TestCase([], null, name, TestOutcome.Failed)]).Run[1], Does.Contain(pattern));
+        Assert.That(
+            RetryFilter.Narrow(
+                new RetryDefinition(2, 5, "jest", []),
+                Command("jest"),
+                [new TestCase([], null, name, TestOutcome.Failed)]).Run[1],
+            Does.Contain(pattern));
 
     [TestCase("(package)", true)]
     [TestCase("(one-time TearDown)", true)]
@@ -55,8 +89,10 @@ public sealed class Filters
     {
         var test = new TestCase([], null, "it's [odd]", TestOutcome.Failed);
 
-        var own = RetryFilter.Narrow(new RetryDefinition(2, 5, null, ["--only={tests}"]), Command("sh", "-c", "./run.sh\n"), [test]);
-        var node = RetryFilter.Narrow(new RetryDefinition(2, 5, "node", []), Command("sh", "-c", "cd api && node --test a.mjs"), [Adds]);
+        var own = RetryFilter.Narrow(
+            new RetryDefinition(2, 5, null, ["--only={tests}"]), Command("sh", "-c", "./run.sh\n"), [test]);
+        var node = RetryFilter.Narrow(
+            new RetryDefinition(2, 5, "node", []), Command("sh", "-c", "cd api && node --test a.mjs"), [Adds]);
         var npm = RetryFilter.Narrow(new RetryDefinition(2, 5, "jest", []), Command("sh", "-c", "npm ci && npm test"), [Adds]);
 
         using (Assert.EnterMultipleScope())
@@ -75,7 +111,10 @@ public sealed class Filters
     [TestCase("mocha", "npx mocha -b", ExpectedResult = "npx mocha --no-bail")]
     [TestCase("ctest", "ctest --stop-on-failure --output-junit r.xml", ExpectedResult = "ctest --output-junit r.xml")]
     [TestCase("maven", "mvn -B verify", ExpectedResult = "mvn -B verify -Dmaven.test.failure.ignore=true")]
-    [TestCase("maven", "./mvnw verify -Dmaven.test.failure.ignore=false", ExpectedResult = "./mvnw verify -Dmaven.test.failure.ignore=false")]
+    [TestCase(
+        "maven",
+        "./mvnw verify -Dmaven.test.failure.ignore=false",
+        ExpectedResult = "./mvnw verify -Dmaven.test.failure.ignore=false")]
     [TestCase("gradle", "./gradlew test", ExpectedResult = "./gradlew test --init-script go-on.gradle --continue")]
     [TestCase("cargo", "cargo test", ExpectedResult = "cargo test --no-fail-fast")]
     [TestCase("", "./all.sh -x", ExpectedResult = "./all.sh -x")]
@@ -99,8 +138,13 @@ public sealed class Filters
         Assert.That((runner.Name, runner.GoingOn(definition.Command, "x", isNamed: false).Run[2]), Is.EqualTo((name, expected)));
     }
 
-    [TestCase("dotnet", ExpectedResult = "run --filter FullyQualifiedName!~Shop.CalculatorTests.Roots&FullyQualifiedName!~Shop.CalculatorTests.Adds")]
-    [TestCase("maven", ExpectedResult = "run -Dtest=!Shop.CalculatorTests#Roots,!Shop.CalculatorTests#Adds -DfailIfNoTests=false -Dsurefire.failIfNoSpecifiedTests=false")]
+    [TestCase(
+        "dotnet",
+        ExpectedResult = "run --filter FullyQualifiedName!~Shop.CalculatorTests.Roots&FullyQualifiedName!~Shop.CalculatorTests.Adds")]
+    [TestCase(
+        "maven",
+        ExpectedResult = "run -Dtest=!Shop.CalculatorTests#Roots,!Shop.CalculatorTests#Adds -DfailIfNoTests=false " +
+            "-Dsurefire.failIfNoSpecifiedTests=false")]
     [TestCase("jest", ExpectedResult = "run --testNamePattern=^(?!(.*\\s)?(Roots\\(9,4\\)|Adds)$)")]
     [TestCase("mocha", ExpectedResult = "run --grep=^(?!(.*\\s)?(Roots\\(9,4\\)|Adds)$)")]
     [TestCase("gtest", ExpectedResult = "run --gtest_filter=-Shop.CalculatorTests.Roots(9,4):Shop.CalculatorTests.Adds")]

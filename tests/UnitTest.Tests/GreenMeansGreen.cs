@@ -6,7 +6,8 @@ namespace CiSteps.UnitTest.Tests;
 public sealed class GreenMeansGreen
 {
     private const string Passing = """<testsuite name="s" tests="1"><testcase name="adds"/></testsuite>""";
-    private const string Failing = """<testsuite name="s" tests="2" failures="1"><testcase name="adds"/><testcase name="divides"><failure message="3 is not 4"/></testcase></testsuite>""";
+    private const string Failing =
+        """<testsuite name="s" tests="2" failures="1"><testcase name="adds"/><testcase name="divides"><failure message="3 is not 4"/></testcase></testsuite>""";
 
     [TestCase("printf '1..1\\nok 1 - a\\n'", "", "passed")]
     [TestCase("printf '1..2\\nok 1 - a\\nnot ok 2 - b\\n'; exit 1", "", "tests-failed")]
@@ -36,7 +37,11 @@ public sealed class GreenMeansGreen
     [TestCase("cp pass.src r.xml; exit 2", "r.xml", "disagreement")]
     public async Task Each_ending_has_its_reason(string script, string report, string reason)
     {
-        using var project = new Project($"run: [sh, api/test.sh]\nformat: {(report is "tap" or "go-json" ? report : "auto")}{(report.Contains('.', StringComparison.Ordinal) ? $"\nreports: [{report}]" : "")}");
+        using var project = new Project(
+            "run: [sh, api/test.sh]\nformat: " +
+            $"{(report is "tap" or "go-json" ? report : "auto")}{(report.Contains('.', StringComparison.Ordinal)
+                ? $"\nreports: [{report}]"
+                : "")}");
         project.Clone.Write("pass.src", Passing);
         project.Clone.Write("fail.src", Failing);
         project.Change("api/test.sh", script + "\n");
@@ -53,11 +58,13 @@ public sealed class GreenMeansGreen
     [Test]
     public async Task A_crash_shows_the_last_words()
     {
-        using var project = new Project("run: [sh, api/test.sh]\nformat: tap").Change("api/test.sh", "echo one; echo two; echo; echo no database >&2; exit 1\n");
+        using var project = new Project("run: [sh, api/test.sh]\nformat: tap").Change("api/test.sh",
+            "echo one; echo two; echo; echo no database >&2; exit 1\n");
 
         await project.RunAsync();
 
-        Assert.That(project.Text, Does.Contain("exit code 1 and left no test report; its last output: ").And.Contain("no database"));
+        Assert.That(
+            project.Text, Does.Contain("exit code 1 and left no test report; its last output: ").And.Contain("no database"));
     }
 
     [Test]
@@ -72,11 +79,17 @@ public sealed class GreenMeansGreen
         using (Assert.EnterMultipleScope())
         {
             Assert.That(exit, Is.EqualTo(ExitCode.Refused));
-            Assert.That(project.Text, Is.EqualTo("api: 1 of 2 tests failed, first \"divides\": 3 is not 4 (owner: team-a); see the build's tests"));
-            Assert.That((string?)project.Statement["predicateType"], Is.EqualTo("https://in-toto.io/attestation/test-result/v0.1"));
+            Assert.That(
+                project.Text,
+                Is.EqualTo("api: 1 of 2 tests failed, first \"divides\": 3 is not 4 (owner: team-a); see the build's tests"));
+            Assert.That(
+                (string?)project.Statement["predicateType"],
+                Is.EqualTo("https://in-toto.io/attestation/test-result/v0.1"));
             Assert.That((string?)project.Statement["predicate"]!["result"], Is.EqualTo("FAILED"));
             Assert.That((string?)project.Statement["predicate"]!["failedTests"]![0], Is.EqualTo("api: s > divides"));
-            Assert.That((string?)project.Statement["predicate"]!["configuration"]![0]!["digest"]!["gitBlob"], Is.EqualTo(project.Clone.Git("rev-parse", "HEAD:ci-steps.yaml")));
+            Assert.That(
+                (string?)project.Statement["predicate"]!["configuration"]![0]!["digest"]!["gitBlob"],
+                Is.EqualTo(project.Clone.Git("rev-parse", "HEAD:ci-steps.yaml")));
         }
     }
 
@@ -93,14 +106,16 @@ public sealed class GreenMeansGreen
         {
             Assert.That(exit, Is.EqualTo(ExitCode.Refused));
             Assert.That(File.Exists(Path.Combine(project.Clone.Folder, "old.xml")), Is.False);
-            Assert.That(File.Exists(Path.Combine(project.Clone.Folder, "pom.xml")), Is.True, "what is not a report is never deleted");
+            Assert.That(
+                File.Exists(Path.Combine(project.Clone.Folder, "pom.xml")), Is.True, "what is not a report is never deleted");
         }
     }
 
     [Test]
     public async Task Two_components_never_take_each_others_report()
     {
-        using var project = new Project("run: [sh, -c, 'cp pass.src api/r.xml']\nformat: junit\nreports: ['**/r.xml']", "run: [sh, -c, 'cp pass.src web/r.xml']\nformat: junit\nreports: [web/r.xml]");
+        using var project = new Project("run: [sh, -c, 'cp pass.src api/r.xml']\nformat: junit\nreports: ['**/r.xml']",
+            "run: [sh, -c, 'cp pass.src web/r.xml']\nformat: junit\nreports: [web/r.xml]");
         project.Clone.Write("pass.src", Passing);
         project.Change();
 
@@ -122,7 +137,8 @@ public sealed class GreenMeansGreen
         using var project = new Project("run: ['true']\nformat: junit\nreports: [kept.xml]");
         project.Clone.Write("kept.xml", Passing);
         project.Change();
-        File.SetLastWriteTimeUtc(Path.Combine(project.Clone.Folder, "kept.xml"), new DateTime(2020, 1, 1, 0, 0, 0, DateTimeKind.Utc));
+        File.SetLastWriteTimeUtc(
+            Path.Combine(project.Clone.Folder, "kept.xml"), new DateTime(2020, 1, 1, 0, 0, 0, DateTimeKind.Utc));
 
         var exit = await project.RunAsync();
 
@@ -137,7 +153,8 @@ public sealed class GreenMeansGreen
     [Test]
     public async Task One_failing_component_does_not_hide_the_result_of_the_other()
     {
-        using var project = new Project("run: [no-such-program-here]\nformat: tap", "run: [sh, -c, \"printf '1..1\\\\nnot ok 1 - a\\\\n'; exit 1\"]\nformat: tap").Change();
+        using var project = new Project("run: [no-such-program-here]\nformat: tap",
+            "run: [sh, -c, \"printf '1..1\\\\nnot ok 1 - a\\\\n'; exit 1\"]\nformat: tap").Change();
 
         var both = await project.RunAsync("--all");
         var text = project.Text;
@@ -160,7 +177,8 @@ public sealed class GreenMeansGreen
 
         await project.RunAsync("--all");
 
-        var junit = TestReports.ReportReader.ReadFile(Path.Combine(project.Clone.Folder, ".ci-steps/evidence/unit-test/junit.xml"));
+        var junit = TestReports.ReportReader.ReadFile(Path.Combine(
+            project.Clone.Folder, ".ci-steps/evidence/unit-test/junit.xml"));
         using (Assert.EnterMultipleScope())
         {
             Assert.That((int)project.Results["totals"]!["failed"]!, Is.EqualTo(1));

@@ -23,10 +23,13 @@ public sealed class InContainers
     [Test]
     public async Task The_command_runs_in_the_image_on_the_work_tree_and_its_report_is_read()
     {
-        using var project = new Project($"run: [sh, api/test.sh]\nimage: {image}\nfolder: .\nformat: junit\nreports: [api/out/*.xml]\nenv:\n  COLOUR: green");
+        using var project = new Project(
+            $"run: [sh, api/test.sh]\nimage: {image}\nfolder: .\nformat: junit\nreports: [api/out/*.xml]\nenv:\n  COLOUR: green");
         project.Environment["CISTEPS_REGISTRY_PASSWORD"] = "not for tests";
         project.Environment["CISTEPS_REGISTRY_USER"] = "builder";
-        project.Change("api/test.sh", "mkdir -p api/out; env | sort; echo '<testsuite><testcase name=\"'$COLOUR $CISTEPS_COMPONENT $(busybox | head -n1 | cut -c1-7)'\"/></testsuite>' > api/out/r.xml\n");
+        project.Change("api/test.sh",
+            "mkdir -p api/out; env | sort; echo '<testsuite><testcase name=\"'$COLOUR $CISTEPS_COMPONENT $(busybox | head -n1 " +
+            "| cut -c1-7)'\"/></testsuite>' > api/out/r.xml\n");
 
         var exit = await project.RunAsync();
 
@@ -62,11 +65,15 @@ public sealed class InContainers
     [Test]
     public async Task A_time_limit_ends_the_container_and_leaves_none()
     {
-        using var project = new Project($"run: [sh, -c, 'echo \"=== RUN   TestHangs\"; sleep 600']\nimage: {image}\nformat: tap\ntime-limit: 12s").Change();
+        using var project = new Project(
+            $"run: [sh, -c, 'echo \"=== RUN   TestHangs\"; sleep 600']\nimage: {image}\nformat: tap\ntime-limit: 12s").Change();
 
         var exit = await project.RunAsync();
 
-        var left = await engine.Engine.ListContainersAsync(new Dictionary<string, string?> { ["dev.cisteps.chain"] = $"7-{project.Clone.Head[..12]}" });
+        var left = await engine.Engine.ListContainersAsync(new Dictionary<string, string?>
+        {
+            ["dev.cisteps.chain"] = $"7-{project.Clone.Head[..12]}"
+        });
         using (Assert.EnterMultipleScope())
         {
             Assert.That(exit, Is.EqualTo(ExitCode.Refused), project.Output);

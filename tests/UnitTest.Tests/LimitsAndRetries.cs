@@ -9,7 +9,8 @@ public sealed class LimitsAndRetries
     [Test]
     public async Task Silence_ends_the_run_and_names_the_running_test()
     {
-        using var project = new Project("run: [sh, -c, 'echo \"=== RUN   TestHangs\"; sleep 600']\nformat: auto\nsilence-limit: 1s").Change();
+        using var project = new Project(
+            "run: [sh, -c, 'echo \"=== RUN   TestHangs\"; sleep 600']\nformat: auto\nsilence-limit: 1s").Change();
 
         var exit = await project.RunAsync();
 
@@ -25,7 +26,8 @@ public sealed class LimitsAndRetries
     [Test]
     public async Task The_time_limit_ends_a_run_that_keeps_talking()
     {
-        using var project = new Project("run: [sh, -c, 'while echo \"# Subtest: slow one\"; do sleep 0.1; done']\nformat: tap\ntime-limit: 1s").Change();
+        using var project = new Project(
+            "run: [sh, -c, 'while echo \"# Subtest: slow one\"; do sleep 0.1; done']\nformat: tap\ntime-limit: 1s").Change();
 
         var exit = await project.RunAsync();
 
@@ -40,7 +42,8 @@ public sealed class LimitsAndRetries
     [Test]
     public async Task A_test_that_passes_on_the_second_try_is_flaky_and_shown_as_such()
     {
-        using var project = new Project("run: [sh, api/test.sh]\nformat: tap\nretry:\n  filter: ['--only={tests}']\n  attempts: 3");
+        using var project = new Project(
+            "run: [sh, api/test.sh]\nformat: tap\nretry:\n  filter: ['--only={tests}']\n  attempts: 3");
         project.Change("api/test.sh", """
             echo "$@" >> tries.log
             if [ "$(grep -c . tries.log)" -gt 0 ] && [ $# -eq 0 ]; then printf '1..2\nok 1 - a\nok 2 - b\n'; exit 0; fi
@@ -57,8 +60,13 @@ public sealed class LimitsAndRetries
             Assert.That(exit, Is.EqualTo(ExitCode.Done), project.Output);
             Assert.That(project.Text, Is.EqualTo("2 passed, 1 flaky in api"));
             Assert.That((int)project.Component("api")["flaky"]!, Is.EqualTo(1));
-            Assert.That(File.ReadAllLines(Path.Combine(project.Clone.Folder, "tries.log")), Is.EqualTo(new[] { "", "--only=b", "" }));
-            Assert.That(project.Output, Does.Contain("##teamcity[testRetrySupport enabled='true'").And.Contain("passed on try 2").And.Contain("message='timed out'"));
+            Assert.That(
+                File.ReadAllLines(Path.Combine(project.Clone.Folder, "tries.log")), Is.EqualTo(new[] { "", "--only=b", "" }));
+            Assert.That(
+                project.Output,
+                Does.Contain("##teamcity[testRetrySupport enabled='true'").And
+                    .Contain("passed on try 2").And
+                    .Contain("message='timed out'"));
             Assert.That((string?)project.Statement["predicate"]!["result"], Is.EqualTo("WARNED"));
         }
     }
@@ -71,7 +79,9 @@ public sealed class LimitsAndRetries
     public async Task A_try_that_could_not_be_believed_as_a_first_run_proves_nothing(string ending, string says)
     {
         using var project = new Project("run: [sh, api/test.sh]\nformat: tap\nretry:\n  filter: ['--only={tests}']");
-        project.Change("api/test.sh", $"if [ $# -gt 0 ]; then printf '1..1\\nok 1 - b\\n'; {ending}; fi\nprintf '1..2\\nok 1 - a\\nnot ok 2 - b\\n'; exit 1\n");
+        project.Change("api/test.sh",
+            $"if [ $# -gt 0 ]; then printf '1..1\\nok 1 - b\\n'; {ending}; fi\nprintf '1..2\\nok 1 - a\\nnot ok 2 - b\\n'; " +
+            "exit 1\n");
 
         var exit = await project.RunAsync();
 
@@ -89,7 +99,9 @@ public sealed class LimitsAndRetries
     public async Task A_failure_that_would_not_count_does_not_explain_a_killed_first_run(string more)
     {
         using var project = new Project($"run: [sh, api/test.sh]\nformat: tap\n{more}");
-        project.Change("api/test.sh", "if [ $# -gt 0 ]; then printf '1..1\\nok 1 - b\\n'; exit 0; fi\nprintf '1..2\\nok 1 - a\\nnot ok 2 - b\\n'; kill -9 $$\n");
+        project.Change("api/test.sh",
+            "if [ $# -gt 0 ]; then printf '1..1\\nok 1 - b\\n'; exit 0; fi\nprintf '1..2\\nok 1 - a\\nnot ok 2 - b\\n'; " +
+            "kill -9 $$\n");
 
         var exit = await project.RunAsync();
 
@@ -105,7 +117,9 @@ public sealed class LimitsAndRetries
     public async Task Dots_without_an_end_of_line_are_no_silence()
     {
         using var project = new Project("run: [sh, api/test.sh]\nformat: junit\nreports: [r.xml]\nsilence-limit: 3s");
-        project.Change("api/test.sh", "for dot in 1 2 3 4 5 6 7 8 9 10; do printf .; sleep 0.5; done; echo '<testsuite><testcase name=\"a\"/></testsuite>' > r.xml\n");
+        project.Change("api/test.sh",
+            "for dot in 1 2 3 4 5 6 7 8 9 10; do printf .; sleep 0.5; done; echo '<testsuite><testcase " +
+            "name=\"a\"/></testsuite>' > r.xml\n");
 
         var exit = await project.RunAsync();
 
@@ -115,7 +129,8 @@ public sealed class LimitsAndRetries
     [Test]
     public async Task Where_no_runner_says_what_it_runs_the_last_test_that_ended_is_named()
     {
-        using var project = new Project("run: [sh, -c, 'echo \"  ✔ adds (1.5ms)\"; sleep 600']\nformat: auto\nsilence-limit: 1s").Change();
+        using var project = new Project(
+            "run: [sh, -c, 'echo \"  ✔ adds (1.5ms)\"; sleep 600']\nformat: auto\nsilence-limit: 1s").Change();
 
         await project.RunAsync();
 
@@ -159,7 +174,9 @@ public sealed class LimitsAndRetries
     public async Task A_quarantined_failure_is_tolerated_until_its_day(string until, int expected, string says)
     {
         using var project =
-            new Project($"run: [printf, \"1..2\\\\nok 1 - a\\\\nnot ok 2 - b\\\\n\"]\nformat: tap\nquarantine:\n  - test: b\n    owner: team-a\n    until: {until}").Change();
+            new Project(
+                "run: [printf, \"1..2\\\\nok 1 - a\\\\nnot ok 2 - b\\\\n\"]\nformat: tap\nquarantine:\n  - test: " +
+                $"b\n    owner: team-a\n    until: {until}").Change();
         project.Time = new FakeTimeProvider(new DateTimeOffset(2026, 11, 23, 12, 0, 0, TimeSpan.Zero));
 
         var exit = await project.RunAsync();
@@ -176,7 +193,8 @@ public sealed class LimitsAndRetries
     {
         const string tests = "run: [sh, -c, \"printf '1..2\\\\nok 1 - a\\\\nnot ok 2 - b\\\\n'; exit 1\"]\nformat: tap";
         using var project = new Project(tests);
-        project.Change("ci-steps.yaml", Project.Yaml(tests + "\nquarantine:\n  - test: b\n    owner: team-a\n    until: 2999-01-01"));
+        project.Change(
+            "ci-steps.yaml", Project.Yaml(tests + "\nquarantine:\n  - test: b\n    owner: team-a\n    until: 2999-01-01"));
 
         var exit = await project.RunAsync();
 
@@ -210,7 +228,12 @@ public sealed class LimitsAndRetries
     {
         private int begun;
 
-        public async Task<int> RunAsync(CommandDefinition command, IReadOnlyDictionary<string, string> environment, Action<string, bool> onLine, Action onOutput, CancellationToken cancel)
+        public async Task<int> RunAsync(
+            CommandDefinition command,
+            IReadOnlyDictionary<string, string> environment,
+            Action<string, bool> onLine,
+            Action onOutput,
+            CancellationToken cancel)
         {
             if (Interlocked.Increment(ref begun) > 1)
             {

@@ -34,7 +34,8 @@ internal sealed class Project : IDisposable
 
     public Dictionary<string, string> Environment { get; } = new(LocalEngine.Variables)
     {
-        ["PATH"] = System.Environment.GetEnvironmentVariable("PATH")!, ["CISTEPS_BUILD_NUMBER"] = "7",
+        ["PATH"] = System.Environment.GetEnvironmentVariable("PATH")!,
+        ["CISTEPS_BUILD_NUMBER"] = "7",
     };
 
     public TimeProvider Time { get; set; } = TimeProvider.System;
@@ -73,27 +74,39 @@ internal sealed class Project : IDisposable
 
     public Task<int> RunAsync(params string[] arguments) => RunAsync(null, null, default, arguments);
 
-    public async Task<int> RunAsync(ITestCommands? commands, ICertifiedCommits? certified, CancellationToken stop, params string[] arguments)
+    public async Task<int> RunAsync(
+        ITestCommands? commands, ICertifiedCommits? certified, CancellationToken stop, params string[] arguments)
     {
         using var output = new StringWriter();
-        var exit = await StepHost.RunAsync(UnitTestCommand.Create(commands, certified), ["--work-tree", Clone.Folder, .. arguments], output, output, Environment, Time, stop: stop);
+        var exit = await StepHost.RunAsync(
+            UnitTestCommand.Create(commands, certified),
+            ["--work-tree", Clone.Folder, .. arguments],
+            output,
+            output,
+            Environment,
+            Time,
+            stop: stop);
         Output = output.ToString();
         return exit;
     }
 
     public JsonObject Record => (JsonObject)Statement["predicate"]!["cisteps"]!;
 
-    public JsonObject Statement => (JsonObject)JsonNode.Parse(File.ReadAllText(Path.Combine(Clone.Folder, ".ci-steps/evidence/unit-test/statement.json")))!;
+    public JsonObject Statement =>
+        (JsonObject)JsonNode.Parse(File.ReadAllText(Path.Combine(Clone.Folder, ".ci-steps/evidence/unit-test/statement.json")))!;
 
-    public JsonObject Results => (JsonObject)JsonNode.Parse(File.ReadAllText(Path.Combine(Clone.Folder, ".ci-steps/evidence/unit-test/results.json")))!;
+    public JsonObject Results =>
+        (JsonObject)JsonNode.Parse(File.ReadAllText(Path.Combine(Clone.Folder, ".ci-steps/evidence/unit-test/results.json")))!;
 
     public string Reason => (string)Record["reason"]!;
 
     public string Text => (string)Record["text"]!;
 
-    public JsonObject Component(string name) => (JsonObject)((JsonArray)Record["handOver"]!["components"]!).Single(node => (string?)node!["component"] == name)!;
+    public JsonObject Component(string name) =>
+        (JsonObject)((JsonArray)Record["handOver"]!["components"]!).Single(node => (string?)node!["component"] == name)!;
 
     public void Dispose() => repositories.Dispose();
 
-    private static string Indent(string text) => text.ReplaceLineEndings("\n").Replace("\n", "\n        ", StringComparison.Ordinal);
+    private static string Indent(string text) =>
+        text.ReplaceLineEndings("\n").Replace("\n", "\n        ", StringComparison.Ordinal);
 }

@@ -46,7 +46,9 @@ public sealed class RealFrameworks
     [TestCase("--test-reporter=junit --test-reporter-destination=r.xml", "junit", "reports: [r.xml]")]
     public async Task Nodes_runner(string reporter, string format, string reports)
     {
-        using var project = new Project($"run: node --test {reporter} api/names.test.mjs\nformat: {format}\nretry:\n  framework: node\n{reports}").Change("api/names.test.mjs", Node);
+        using var project = new Project(
+            $"run: node --test {reporter} api/names.test.mjs\nformat: {format}\nretry:\n  framework: " +
+            $"node\n{reports}").Change("api/names.test.mjs", Node);
 
         await Flaky(project, 10, "a b c");
     }
@@ -54,10 +56,15 @@ public sealed class RealFrameworks
     [Test]
     public async Task Pytest_in_two_components_at_once_from_one_folder()
     {
-        using var project = new Project("run: [pytest, -q, --junitxml=api.xml, api]\nformat: junit\nreports: [api.xml]\nretry:\n  framework: pytest",
+        using var project = new Project(
+            "run: [pytest, -q, --junitxml=api.xml, api]\nformat: junit\nreports: [api.xml]\nretry:\n  framework: pytest",
             "run: [pytest, -q, --junitxml=web.xml, web]\nformat: junit\nreports: [web.xml]\nretry:\n  framework: pytest");
         project.Clone.Write("pytest.ini", "[pytest]\n");
-        project.Clone.Write("web/test_web.py", Pytest.Replace("ran.log", "web.log", StringComparison.Ordinal).Replace("TestNames", "TestWeb", StringComparison.Ordinal));
+        project.Clone.Write(
+            "web/test_web.py",
+            Pytest
+                .Replace("ran.log", "web.log", StringComparison.Ordinal)
+                .Replace("TestNames", "TestWeb", StringComparison.Ordinal));
         project.Change("api/test_names.py", Pytest);
 
         var exit = await project.RunAsync("--all", "--parallel", "2");
@@ -80,7 +87,9 @@ public sealed class RealFrameworks
         var assembly = $"CiSteps.UnitTest.Tests.{framework}";
         var path = Path.Combine(output.Parent!.Parent!.FullName, assembly, output.Name, assembly + ".dll");
         using var folder = new TestFolder();
-        using var project = new Project($"run: [dotnet, test, '{path}', '--logger:trx;LogFileName=r.trx', --results-directory, out]\nformat: trx\nreports: [out/*.trx]\nretry:\n  framework: dotnet\n  most-tests: 20\nenv:\n  RAN: {folder.Of("ran.log")}").Change();
+        using var project = new Project(
+            $"run: [dotnet, test, '{path}', '--logger:trx;LogFileName=r.trx', --results-directory, out]\nformat: trx\nreports: " +
+            $"[out/*.trx]\nretry:\n  framework: dotnet\n  most-tests: 20\nenv:\n  RAN: {folder.Of("ran.log")}").Change();
 
         var exit = await project.RunAsync();
 
@@ -90,19 +99,25 @@ public sealed class RealFrameworks
             Assert.That(exit, Is.EqualTo(ExitCode.Done), project.Output);
             Assert.That((int)project.Component("api")["flaky"]!, Is.EqualTo(expected), project.Output);
             Assert.That(ran.Where(passing.Contains), Is.EquivalentTo(passing), "only what failed runs again");
-            Assert.That(ran.GroupBy(line => line).Where(lines => !passing.Contains(lines.Key)).Select(lines => lines.Count()), Has.Exactly(expected).EqualTo(2));
+            Assert.That(
+                ran.GroupBy(line => line).Where(lines => !passing.Contains(lines.Key)).Select(lines => lines.Count()),
+                Has.Exactly(expected).EqualTo(2));
         }
     }
 
     [Test]
     public async Task A_hanging_pytest_is_named()
     {
-        using var project = new Project("run: [pytest, -v, --junitxml=r.xml, api]\nformat: junit\nreports: [r.xml]\nsilence-limit: 15s");
+        using var project = new Project(
+            "run: [pytest, -v, --junitxml=r.xml, api]\nformat: junit\nreports: [r.xml]\nsilence-limit: 15s");
         project.Change("api/test_names.py", "import time\ndef test_quick(): pass\ndef test_hangs(): time.sleep(600)\n");
 
         await project.RunAsync();
 
-        Assert.That(project.Text, Does.Contain("after 15s without output; \"api/test_names.py::test_hangs\" was running"), project.Output);
+        Assert.That(
+            project.Text,
+            Does.Contain("after 15s without output; \"api/test_names.py::test_hangs\" was running"),
+            project.Output);
     }
 
     private static async Task Flaky(Project project, int expected, string passing)

@@ -101,7 +101,8 @@ public sealed class WhatIsTested
     [TestCase("docs/readme.txt", "")]
     [TestCase("lib/main.txt", "api lib")]
     [TestCase("tools/main.txt", "tools")]
-    public async Task On_the_default_branch_each_component_is_compared_with_its_own_certified_commit(string changed, string tested)
+    public async Task On_the_default_branch_each_component_is_compared_with_its_own_certified_commit(
+        string changed, string tested)
     {
         using var project = Released(out var certified);
         project.Change(changed);
@@ -197,7 +198,8 @@ public sealed class WhatIsTested
             ["architecture"] = "amd64",
             ["config"] = new JsonObject { ["Labels"] = new JsonObject { [ImageName.RevisionLabel] = revision } },
         };
-        var config = await client.UploadBlobAsync(reference, Encoding.UTF8.GetBytes(image.ToJsonString()), "application/vnd.oci.image.config.v1+json");
+        var config = await client.UploadBlobAsync(
+            reference, Encoding.UTF8.GetBytes(image.ToJsonString()), "application/vnd.oci.image.config.v1+json");
         var manifest = new JsonObject
         {
             ["schemaVersion"] = 2,
@@ -205,7 +207,8 @@ public sealed class WhatIsTested
             ["config"] = new JsonObject { ["mediaType"] = config.MediaType, ["digest"] = config.Digest, ["size"] = config.Size },
             ["layers"] = new JsonArray(),
         };
-        await client.PutManifestAsync(reference, RegistryManifest.Read(Encoding.UTF8.GetBytes(manifest.ToJsonString()), MediaTypes.OciManifest));
+        await client.PutManifestAsync(
+            reference, RegistryManifest.Read(Encoding.UTF8.GetBytes(manifest.ToJsonString()), MediaTypes.OciManifest));
     }
 
     // main with two services that have images, a library that one of them uses, and tools; both services certified.
@@ -214,9 +217,19 @@ public sealed class WhatIsTested
         var project = new Project(ApiTests);
         project.Clone.Checkout("main");
         var yaml = File.ReadAllText(Path.Combine(project.Clone.Folder, "ci-steps.yaml"))
-            .Replace("    paths: [api/**]", "    paths: [api/**]\n    depends-on: [lib]\n    image:\n      dockerfile: api/Dockerfile", StringComparison.Ordinal)
-            .Replace("    paths: [web/**]", "    paths: [web/**]\n    image:\n      dockerfile: web/Dockerfile", StringComparison.Ordinal)
-            .Replace("components:", "components:\n  - name: lib\n    paths: [lib/**]\n    owners: [team-a]\n    major: 1\n  - name: tools\n    paths: [tools/**]\n    owners: [team-a]\n    major: 1", StringComparison.Ordinal);
+            .Replace(
+                "    paths: [api/**]",
+                "    paths: [api/**]\n    depends-on: [lib]\n    image:\n      dockerfile: api/Dockerfile",
+                StringComparison.Ordinal)
+            .Replace(
+                "    paths: [web/**]",
+                "    paths: [web/**]\n    image:\n      dockerfile: web/Dockerfile",
+                StringComparison.Ordinal)
+            .Replace(
+                "components:",
+                "components:\n  - name: lib\n    paths: [lib/**]\n    owners: [team-a]\n    major: 1\n  - name: " +
+                "tools\n    paths: [tools/**]\n    owners: [team-a]\n    major: 1",
+                StringComparison.Ordinal);
         var commit = project.Change("ci-steps.yaml", yaml).Clone.Head;
         certified = new Dictionary<string, string?> { ["api"] = commit, ["web"] = commit };
         return project;

@@ -18,14 +18,18 @@ public sealed record InventoryItem(Kind Kind, string? Namespace, string Name, st
     public override string ToString() => Namespace is null ? $"{Kind.Name} \"{Name}\"" : $"{Kind.Name} \"{Namespace}/{Name}\"";
 }
 
-/// <summary>What is in a cluster: kinds, names and uids, without contents. Two inventories are compared to see what was left behind.</summary>
+/// <summary>
+/// What is in a cluster: kinds, names and uids, without contents. Two inventories are compared to see what was left behind.
+/// </summary>
 internal sealed class Inventory
 {
     // Kinds that come and go by themselves, or that only show others' state.
     private static readonly HashSet<string> VolatileKinds = new(StringComparer.Ordinal)
     {
-        "Event", "Lease", "Endpoints", "EndpointSlice", "ComponentStatus", "PodMetrics", "NodeMetrics", "Node", "CSINode", "CSIStorageCapacity", "TokenReview",
-        "FlowSchema", "PriorityLevelConfiguration", "CertificateSigningRequest", "IPAddress", "ServiceCIDR", "APIService", "ControllerRevision",
+        "Event", "Lease", "Endpoints", "EndpointSlice", "ComponentStatus", "PodMetrics", "NodeMetrics", "Node", "CSINode",
+        "CSIStorageCapacity", "TokenReview",
+        "FlowSchema", "PriorityLevelConfiguration", "CertificateSigningRequest", "IPAddress", "ServiceCIDR", "APIService",
+        "ControllerRevision",
     };
 
     // Written by the cluster itself into every namespace, or renewed by it.
@@ -44,16 +48,26 @@ internal sealed class Inventory
     /// <summary>What there is.</summary>
     public IReadOnlyList<InventoryItem> Items { get; }
 
-    /// <summary>Lists everything of all kinds that can be listed and deleted, without what clusters make by themselves (events, leases, endpoints).</summary>
+    /// <summary>
+    /// Lists everything of all kinds that can be listed and deleted, without what clusters make by themselves (events, leases,
+    /// endpoints).
+    /// </summary>
     /// <param name="cluster">Cluster to list.</param>
     /// <param name="ns">Only this namespace's objects; null for all, cluster-wide objects too.</param>
     /// <param name="labels">Label selector; null for all.</param>
     /// <param name="cancel">Stops it.</param>
-    public static async Task<Inventory> TakeAsync(Cluster cluster, string? ns = null, string? labels = null, CancellationToken cancel = default)
+    public static async Task<Inventory> TakeAsync(
+        Cluster cluster, string? ns = null, string? labels = null, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(cluster);
         var kinds = (await cluster.AllKindsAsync(cancel).ConfigureAwait(false))
-            .Where(kind => kind.Verbs is { } verbs && verbs.Contains("list") && verbs.Contains("delete") && !VolatileKinds.Contains(kind.Name) && (ns is null || kind.Namespaced)).ToList();
+            .Where(
+                kind => kind.Verbs is { } verbs
+                    && verbs.Contains("list")
+                    && verbs.Contains("delete")
+                    && !VolatileKinds.Contains(kind.Name)
+                    && (ns is null || kind.Namespaced))
+                .ToList();
         var items = new List<InventoryItem>();
         using var few = new SemaphoreSlim(8);
         await Task.WhenAll(kinds.Select(async kind =>
@@ -63,10 +77,17 @@ internal sealed class Inventory
             {
                 var (found, _) = await cluster.ListAsync(kind.Collection(ns), labels, null, cancel).ConfigureAwait(false);
                 lock (items)
-                    items.AddRange(found.Where(item => !IsMadeByAnother(item)).Select(item => new InventoryItem(kind, item.Text("metadata", "namespace"), item.Text("metadata", "name") ?? "", item.Text("metadata", "uid") ?? ""))
+                    items.AddRange(found.Where(item => !IsMadeByAnother(item))
+                        .Select(
+                            item => new InventoryItem(
+                                kind,
+                                item.Text("metadata", "namespace"),
+                                item.Text("metadata", "name") ?? "",
+                                item.Text("metadata", "uid") ?? ""))
                         .Where(item => !IsTheClustersOwn(kind, item.Name)));
             }
-            catch (Exception error) when (error is ClusterApiException { Code: 404 or 405 } or UnavailableException { Reason: "cluster-forbidden" })
+            catch (Exception error)
+                when (error is ClusterApiException { Code: 404 or 405 } or UnavailableException { Reason: "cluster-forbidden" })
             {
                 // Removed a moment ago, or not ours to see: then it is not ours to clean either.
             }
@@ -75,7 +96,9 @@ internal sealed class Inventory
                 few.Release();
             }
         })).ConfigureAwait(false);
-        return new Inventory([.. items.OrderBy(item => item.Kind.Name, StringComparer.Ordinal).ThenBy(item => item.Namespace, StringComparer.Ordinal).ThenBy(item => item.Name, StringComparer.Ordinal)]);
+        return new Inventory([.. items.OrderBy(item => item.Kind.Name, StringComparer.Ordinal)
+            .ThenBy(item => item.Namespace, StringComparer.Ordinal)
+            .ThenBy(item => item.Name, StringComparer.Ordinal)]);
     }
 
     /// <summary>What is here and was not in the baseline (by uid).</summary>
@@ -87,24 +110,34 @@ internal sealed class Inventory
     }
 
     /// <summary>
-    /// Deletes objects in an order that cannot block itself: first webhooks (they could deny the rest), then workloads and everything in namespaces, the namespaces,
-    /// then custom objects before their definitions, rights and volumes last. Objects inside a namespace that goes anyway are left to it. Does not wait.
+    /// Deletes objects in an order that cannot block itself: first webhooks (they could deny the rest), then workloads and
+    /// everything in namespaces, the namespaces,
+    /// then custom objects before their definitions, rights and volumes last. Objects inside a namespace that goes anyway are
+    /// left to it. Does not wait.
     /// </summary>
     /// <returns>What was deleted here.</returns>
-    public static async Task<IReadOnlyList<InventoryItem>> DeleteAsync(Cluster cluster, IEnumerable<InventoryItem> items, CancellationToken cancel)
+    public static async Task<IReadOnlyList<InventoryItem>> DeleteAsync(
+        Cluster cluster, IEnumerable<InventoryItem> items, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(cluster);
         var all = items.ToList();
-        var namespaces = all.Where(item => item.Kind is { Name: "Namespace", Group: "" }).Select(item => item.Name).ToHashSet(StringComparer.Ordinal);
+        var namespaces = all.Where(item => item.Kind is { Name: "Namespace", Group: "" })
+            .Select(item => item.Name)
+            .ToHashSet(StringComparer.Ordinal);
         var deleted = new List<InventoryItem>();
-        foreach (var item in all.Where(item => item.Namespace is null || !namespaces.Contains(item.Namespace)).OrderBy(Turn).ToList())
-            if (await cluster.DeleteAsync(item.Path, item.Uid.Length > 0 ? item.Uid : null, cancel).ConfigureAwait(false)) deleted.Add(item);
+        foreach (var item in all.Where(item => item.Namespace is null || !namespaces.Contains(item.Namespace))
+            .OrderBy(Turn)
+            .ToList())
+            if (await cluster.DeleteAsync(item.Path, item.Uid.Length > 0 ? item.Uid : null, cancel).ConfigureAwait(false))
+                deleted.Add(item);
         return deleted;
     }
 
     private static int Turn(InventoryItem item) => item.Kind.Name switch
     {
-        "MutatingWebhookConfiguration" or "ValidatingWebhookConfiguration" or "ValidatingAdmissionPolicyBinding" or "ValidatingAdmissionPolicy" or "APIService" => 0,
+        "MutatingWebhookConfiguration" or "ValidatingWebhookConfiguration" or "ValidatingAdmissionPolicyBinding"
+            or "ValidatingAdmissionPolicy" or "APIService" =>
+            0,
         "Deployment" or "StatefulSet" or "DaemonSet" or "CronJob" or "Job" or "HorizontalPodAutoscaler" => 1,
         "ReplicaSet" or "ReplicationController" => 2,
         "CustomResourceDefinition" => 6,
@@ -112,6 +145,10 @@ internal sealed class Inventory
         "ClusterRoleBinding" or "RoleBinding" => 7,
         "ClusterRole" or "Role" or "ServiceAccount" => 8,
         "PersistentVolume" or "StorageClass" or "PriorityClass" => 9,
-        _ => item.Kind.Group.EndsWith(".k8s.io", StringComparison.Ordinal) || !item.Kind.Group.Contains('.', StringComparison.Ordinal) ? 4 : 3,
+        _ =>
+            item.Kind.Group.EndsWith(".k8s.io", StringComparison.Ordinal)
+                || !item.Kind.Group.Contains('.', StringComparison.Ordinal)
+                ? 4
+                : 3,
     };
 }

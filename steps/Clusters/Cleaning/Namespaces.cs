@@ -9,7 +9,10 @@ namespace CiSteps.Clusters;
 /// <summary>Labels and annotations on all that the chain makes in a cluster.</summary>
 public static class Labels
 {
-    /// <summary>Label: which chain run made it, as people name it: <see cref="RunIdentity.Chain"/>. Claims bear the hash of the same run under a name of their own.</summary>
+    /// <summary>
+    /// Label: which chain run made it, as people name it: <see cref="RunIdentity.Chain"/>. Claims bear the hash of the same run
+    /// under a name of their own.
+    /// </summary>
     public const string Chain = "cisteps.dev/chain";
 
     /// <summary>Label: under which lease it was made.</summary>
@@ -28,7 +31,11 @@ public static class Labels
     public static IReadOnlyDictionary<string, string> Of(RunIdentity run, string? lease = null, string? suite = null)
     {
         ArgumentNullException.ThrowIfNull(run);
-        var labels = new Dictionary<string, string>(StringComparer.Ordinal) { [ManagedBy] = Cluster.FieldManager, [Chain] = Value(run.Chain) };
+        var labels = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            [ManagedBy] = Cluster.FieldManager,
+            [Chain] = Value(run.Chain)
+        };
         if (lease is not null) labels[Lease] = Value(lease);
         if (suite is not null) labels[Suite] = Value(suite);
         return labels;
@@ -38,7 +45,8 @@ public static class Labels
     public static string Value(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        var value = string.Concat(text.Select(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_' or '.' ? letter : '-'));
+        var value = string.Concat(text.Select(
+            letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_' or '.' ? letter : '-'));
         return (value.Length > 63 ? value[..63] : value).Trim('-', '_', '.');
     }
 }
@@ -56,14 +64,28 @@ public sealed partial class Cluster
     /// <param name="limit">How long to wait for an old one to go.</param>
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="UnavailableException">The old one stays.</exception>
-    public async Task CreateNamespaceAsync(string name, IReadOnlyDictionary<string, string> labels, DateTimeOffset? expires, TimeSpan limit, CancellationToken cancel)
+    public async Task CreateNamespaceAsync(
+        string name,
+        IReadOnlyDictionary<string, string> labels,
+        DateTimeOffset? expires,
+        TimeSpan limit,
+        CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(labels);
-        if (await FindAsync(Kinds.Namespace.Path(null, name), cancel).ConfigureAwait(false) is { } existing && existing.Member("metadata", "deletionTimestamp") is not null)
+        if (await FindAsync(Kinds.Namespace.Path(null, name), cancel).ConfigureAwait(false) is { } existing
+            && existing.Member("metadata", "deletionTimestamp") is not null)
             await AwaitGoneAsync(Kinds.Namespace, null, name, limit, cancel).ConfigureAwait(false);
         var metadata = new JsonObject { ["name"] = name, ["labels"] = Map(labels) };
-        if (expires is { } moment) metadata["annotations"] = new JsonObject { [Labels.Expires] = moment.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture) };
-        await ApplyAtAsync(Kinds.Namespace.Path(null, name), new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = metadata }, dryRun: false, cancel).ConfigureAwait(false);
+        if (expires is { } moment)
+            metadata["annotations"] = new JsonObject
+            {
+                [Labels.Expires] = moment.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)
+            };
+        await ApplyAtAsync(
+            Kinds.Namespace.Path(null, name),
+            new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = metadata },
+            dryRun: false,
+            cancel).ConfigureAwait(false);
     }
 
     /// <summary>Removes a namespace and waits until it is really gone.</summary>
@@ -91,10 +113,12 @@ public sealed partial class Cluster
         JsonObject? last = null;
         using var end = new CancellationTokenSource(limit, Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(end.Token, cancel);
-        await using var news = Time.CreateTimer(_ => Log.Progress($"waiting for {kind.Name} \"{name}\" to be gone{Held(last)}"), null, StuckNews, StuckNews);
+        await using var news = Time.CreateTimer(
+            _ => Log.Progress($"waiting for {kind.Name} \"{name}\" to be gone{Held(last)}"), null, StuckNews, StuckNews);
         try
         {
-            await foreach (var change in WatchAsync(kind.Collection(ns), null, "metadata.name=" + name, either.Token).ConfigureAwait(false))
+            await foreach (var change in WatchAsync(
+                kind.Collection(ns), null, "metadata.name=" + name, either.Token).ConfigureAwait(false))
             {
                 if (change.Kind == ChangeKind.Relisting) last = null;
                 else if (change.Kind == ChangeKind.Present) last = change.Item;
@@ -104,11 +128,16 @@ public sealed partial class Cluster
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
             var inside = kind == Kinds.Namespace ? await HoldersAsync(name, cancel).ConfigureAwait(false) : "";
-            throw new UnavailableException("cleanup-stuck", $"{kind.Name} \"{name}\" is still there {Durations.Show(limit)} after it was deleted{Held(last)}{inside}; remove what holds it, or its finalizers, by hand");
+            throw new UnavailableException("cleanup-stuck",
+                $"{kind.Name} \"{name}\" is still there {Durations.Show(limit)} after it was deleted{Held(last)}{inside}; " +
+                "remove what holds it, or its finalizers, by hand");
         }
     }
 
-    /// <summary>Deletes all objects with a label, of every kind that the server lists in the namespace (null: in all, cluster-wide objects too).</summary>
+    /// <summary>
+    /// Deletes all objects with a label, of every kind that the server lists in the namespace (null: in all, cluster-wide objects
+    /// too).
+    /// </summary>
     /// <returns>What was deleted.</returns>
     public async Task<IReadOnlyList<InventoryItem>> DeleteByLabelAsync(string selector, string? ns, CancellationToken cancel)
     {
@@ -126,10 +155,15 @@ public sealed partial class Cluster
             var held = new List<string>();
             foreach (var item in (await Inventory.TakeAsync(this, ns, null, either.Token).ConfigureAwait(false)).Items.Take(5))
                 if (await FindAsync(item.Path, either.Token).ConfigureAwait(false) is { } left)
-                    held.Add($"{item}{(left.List("metadata", "finalizers") is { Count: > 0 } finalizers ? $" with finalizer {string.Join(", ", finalizers.Texts())}" : "")}");
+                    held.Add(
+                        $"{item}{(left.List("metadata", "finalizers") is { Count: > 0 } finalizers
+                            ? $" with finalizer {string.Join(", ", finalizers.Texts())}"
+                            : "")}");
             return held.Count == 0 ? "" : $"; still in it: {string.Join(", ", held)}";
         }
-        catch (Exception error) when (error is UnavailableException or ClusterApiException || error is OperationCanceledException && !cancel.IsCancellationRequested)
+        catch (Exception error)
+            when (error is UnavailableException or ClusterApiException
+                || error is OperationCanceledException && !cancel.IsCancellationRequested)
         {
             // The message does without.
             return "";
@@ -141,7 +175,12 @@ public sealed partial class Cluster
     {
         if (item is null) return "";
         var parts = new List<string>();
-        foreach (var type in (string[])["NamespaceContentRemaining", "NamespaceFinalizersRemaining", "NamespaceDeletionContentFailure", "NamespaceDeletionDiscoveryFailure"])
+        foreach (var type in (string[])[
+            "NamespaceContentRemaining",
+            "NamespaceFinalizersRemaining",
+            "NamespaceDeletionContentFailure",
+            "NamespaceDeletionDiscoveryFailure"
+        ])
             if (Conditions.Find(item, type) is { Status: "True" } condition) parts.Add(condition.Message);
         var finalizers = item.Texts("metadata", "finalizers").ToList();
         if (finalizers.Count > 0) parts.Add($"finalizers {string.Join(", ", finalizers)}");

@@ -6,7 +6,8 @@ using k8s;
 namespace CiSteps.Clusters;
 
 /// <summary>
-/// A connection to one Kubernetes API server. Objects are JSON as the server has them; paths are its own (<c>/api/v1/namespaces/x/pods</c>).
+/// A connection to one Kubernetes API server. Objects are JSON as the server has them; paths are its own
+/// (<c>/api/v1/namespaces/x/pods</c>).
 /// Reads and repeatable writes are tried again when the server or the network falters.
 /// </summary>
 public sealed partial class Cluster : IDisposable
@@ -17,7 +18,8 @@ public sealed partial class Cluster : IDisposable
     private readonly string? authorityPem;
     private readonly string? tlsName;
 
-    private Cluster(Kubernetes client, KubernetesClientConfiguration configuration, string context, BuildLog log, TimeProvider time)
+    private Cluster(
+        Kubernetes client, KubernetesClientConfiguration configuration, string context, BuildLog log, TimeProvider time)
     {
         (this.client, Context, Log, Time) = (client, context, log, time);
         authorityPem = configuration.SslCaCerts is { Count: > 0 } authorities ? authorities.ExportCertificatePems() : null;
@@ -50,20 +52,26 @@ public sealed partial class Cluster : IDisposable
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="UsageException">The kubeconfig cannot be read or used.</exception>
     /// <exception cref="UnavailableException">Nobody answers there, or not to these credentials.</exception>
-    public static async Task<Cluster> ConnectAsync(string kubeconfig, BuildLog log, TimeProvider time, CancellationToken cancel = default)
+    public static async Task<Cluster> ConnectAsync(
+        string kubeconfig, BuildLog log, TimeProvider time, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(kubeconfig);
         ArgumentNullException.ThrowIfNull(log);
         var cluster = Open(kubeconfig, log, time);
         try
         {
-            cluster.Version = (await cluster.GetAsync("/version", cancel).ConfigureAwait(false)).Text("gitVersion") ?? "unknown version";
+            cluster.Version = (await cluster.GetAsync("/version", cancel).ConfigureAwait(false)).Text("gitVersion")
+                ?? "unknown version";
             return cluster;
         }
         catch (ClusterApiException error)
         {
             cluster.Dispose();
-            throw new UnavailableException("cluster-unreachable", $"{cluster.Server} answers, but not as a Kubernetes API server ({error.Message}); check the server's address in the kubeconfig", error);
+            throw new UnavailableException(
+                "cluster-unreachable",
+                $"{cluster.Server} answers, but not as a Kubernetes API server ({error.Message}); " +
+                "check the server's address in the kubeconfig",
+                error);
         }
         catch
         {
@@ -79,17 +87,27 @@ public sealed partial class Cluster : IDisposable
     {
         ArgumentNullException.ThrowIfNull(kubeconfig);
         ArgumentNullException.ThrowIfNull(log);
-        var (configuration, context, skipsTls) = Kubeconfig.Read(kubeconfig, log, Environment.GetEnvironmentVariable(Kubeconfig.PluginsVariable));
-        if (skipsTls) log.Warning($"the kubeconfig's context \"{context}\" does not verify the server's certificate (insecure-skip-tls-verify): anybody in between can read and change all that is sent; give it the cluster's certificate authority");
+        var (configuration, context, skipsTls) = Kubeconfig.Read(
+            kubeconfig, log, Environment.GetEnvironmentVariable(Kubeconfig.PluginsVariable));
+        if (skipsTls)
+            log.Warning(
+                $"the kubeconfig's context \"{context}\" does not verify the server's certificate (insecure-skip-tls-verify): " +
+                "anybody in between can read and change all that is sent; give it the cluster's certificate authority");
         try
         {
             if (Kubeconfig.EndOfCertificate(configuration) is { } end && end < time.GetUtcNow())
-                throw new UnavailableException("cluster-unauthorized", $"the client certificate of context \"{context}\" ended on {end:yyyy-MM-dd HH:mm}Z; fetch a fresh kubeconfig");
+                throw new UnavailableException("cluster-unauthorized",
+                    $"the client certificate of context \"{context}\" ended on {end:yyyy-MM-dd HH:mm}Z; " +
+                    "fetch a fresh kubeconfig");
             return new Cluster(new Kubernetes(configuration), configuration, context, log, time);
         }
-        catch (Exception error) when (error is k8s.Exceptions.KubeConfigException or System.Security.Cryptography.CryptographicException or FormatException or IOException)
+        catch (Exception error)
+            when (error is k8s.Exceptions.KubeConfigException or System.Security.Cryptography.CryptographicException
+                or FormatException or IOException)
         {
-            throw new UsageException($"the kubeconfig's context \"{context}\" cannot be used: {error.Message}", error) { Fault = Fault.Environment };
+            throw new UsageException(
+                $"the kubeconfig's context \"{context}\" cannot be used: {error.Message}", error)
+            { Fault = Fault.Environment };
         }
     }
 
@@ -119,7 +137,13 @@ public sealed partial class Cluster : IDisposable
             ["kind"] = "SelfSubjectAccessReview",
             ["spec"] = new JsonObject
             {
-                ["resourceAttributes"] = new JsonObject { ["verb"] = verb, ["group"] = group, ["resource"] = resource, ["namespace"] = ns ?? "" },
+                ["resourceAttributes"] = new JsonObject
+                {
+                    ["verb"] = verb,
+                    ["group"] = group,
+                    ["resource"] = resource,
+                    ["namespace"] = ns ?? ""
+                },
             },
         }, JsonType, repeat: true, cancel).ConfigureAwait(false);
         return answer.Flag("status", "allowed") == true;

@@ -2,9 +2,13 @@ using CiSteps.Hosting.Json;
 
 namespace CiSteps.Clusters;
 
-/// <summary>The API server said no to one request, and the caller may know what to make of it: not found, conflict, gone, invalid, denied by admission or quota. Missing rights and broken connections are <see cref="Hosting.UnavailableException"/> instead.</summary>
+/// <summary>
+/// The API server said no to one request, and the caller may know what to make of it: not found, conflict, gone, invalid, denied
+/// by admission or quota. Missing rights and broken connections are <see cref="Hosting.UnavailableException"/> instead.
+/// </summary>
 /// <param name="code">HTTP status code.</param>
-/// <param name="reason">The Status object's reason, such as <c>NotFound</c> or <c>Conflict</c>; empty when there was none.</param>
+/// <param name="reason">The Status object's reason, such as <c>NotFound</c> or <c>Conflict</c>; empty when there was
+/// none.</param>
 /// <param name="message">What was asked and what the server said.</param>
 public sealed class ClusterApiException(int code, string reason, string message) : Exception(message)
 {

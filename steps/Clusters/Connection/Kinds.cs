@@ -15,7 +15,8 @@ public sealed record Kind(string ApiVersion, string Name, string Plural, bool Na
     public IReadOnlyList<string>? Verbs { get; init; }
 
     /// <summary>API group; empty for the core group.</summary>
-    public string Group => ApiVersion.Contains('/', StringComparison.Ordinal) ? ApiVersion[..ApiVersion.IndexOf('/', StringComparison.Ordinal)] : "";
+    public string Group =>
+        ApiVersion.Contains('/', StringComparison.Ordinal) ? ApiVersion[..ApiVersion.IndexOf('/', StringComparison.Ordinal)] : "";
 
     /// <summary>Path of the collection, in a namespace or over all of them.</summary>
     public string Collection(string? ns)
@@ -53,7 +54,8 @@ public static class Kinds
     public static readonly Kind Job = new("batch/v1", "Job", "jobs", true);
     public static readonly Kind EndpointSlice = new("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", true);
     public static readonly Kind Lease = new("coordination.k8s.io/v1", "Lease", "leases", true);
-    public static readonly Kind CustomResourceDefinition = new("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", false);
+    public static readonly Kind CustomResourceDefinition = new(
+        "apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", false);
 #pragma warning restore CS1591
 
     /// <summary>The workload kind of that name.</summary>
@@ -63,7 +65,12 @@ public static class Kinds
         "Deployment" => Deployment,
         "StatefulSet" => StatefulSet,
         "DaemonSet" => DaemonSet,
-        _ => throw new UsageException($"workload kind \"{kind}\" cannot be rolled out; give Deployment, StatefulSet or DaemonSet") { Fault = Fault.Change },
+        _ =>
+            throw new UsageException(
+                $"workload kind \"{kind}\" cannot be rolled out; give Deployment, StatefulSet or DaemonSet")
+            {
+                Fault = Fault.Change
+            },
     };
 }
 
@@ -86,7 +93,9 @@ public sealed partial class Cluster
         Kind? Match(IReadOnlyList<Kind> kinds) => kinds.FirstOrDefault(candidate => candidate.Name == kind);
     }
 
-    /// <summary>All kinds that the server lists, in the version it prefers; kinds served by several groups count once per group.</summary>
+    /// <summary>
+    /// All kinds that the server lists, in the version it prefers; kinds served by several groups count once per group.
+    /// </summary>
     public async Task<IReadOnlyList<Kind>> AllKindsAsync(CancellationToken cancel)
     {
         var versions = new List<string> { "v1" };

@@ -13,7 +13,8 @@ public sealed partial class Cluster
     /// <param name="previous">The run before the last restart.</param>
     /// <param name="lines">How many lines at most.</param>
     /// <param name="cancel">Stops it.</param>
-    public async Task<IReadOnlyList<string>> TailAsync(string ns, string pod, string container, bool previous, int lines, CancellationToken cancel)
+    public async Task<IReadOnlyList<string>> TailAsync(
+        string ns, string pod, string container, bool previous, int lines, CancellationToken cancel)
     {
         var url = WithQuery(Kinds.Pod.Path(ns, pod) + "/log", ("container", container), ("previous", previous ? "true" : null),
             ("tailLines", lines.ToString(System.Globalization.CultureInfo.InvariantCulture)));
@@ -33,13 +34,18 @@ public sealed partial class Cluster
         return text;
     }
 
-    /// <summary>The lines of a container from its beginning as they come, each once, through dropped connections, until the container has ended.</summary>
+    /// <summary>
+    /// The lines of a container from its beginning as they come, each once, through dropped connections, until the container has
+    /// ended.
+    /// </summary>
     /// <param name="ns">Namespace.</param>
     /// <param name="pod">Pod.</param>
     /// <param name="container">Container; it must have started.</param>
-    /// <param name="hasEnded">Whether the container is known to have ended: a stream that closes is otherwise opened again.</param>
+    /// <param name="hasEnded">Whether the container is known to have ended: a stream that closes is otherwise opened
+    /// again.</param>
     /// <param name="cancel">Ends it.</param>
-    public async IAsyncEnumerable<string> FollowAsync(string ns, string pod, string container, Func<bool> hasEnded, [EnumeratorCancellation] CancellationToken cancel)
+    public async IAsyncEnumerable<string> FollowAsync(
+        string ns, string pod, string container, Func<bool> hasEnded, [EnumeratorCancellation] CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(hasEnded);
         // Timestamps tell after a reconnect which lines were seen; the server counts sinceTime in whole seconds only.
@@ -48,7 +54,11 @@ public sealed partial class Cluster
         while (true)
         {
             var ended = hasEnded();
-            var url = WithQuery(Kinds.Pod.Path(ns, pod) + "/log", ("container", container), ("follow", "true"), ("timestamps", "true"),
+            var url = WithQuery(
+                Kinds.Pod.Path(ns, pod) + "/log",
+                ("container", container),
+                ("follow", "true"),
+                ("timestamps", "true"),
                 ("sinceTime", lastStamp is null ? null : WholeSecond(lastStamp)));
             var skipAtLast = atLastStamp;
             var open = LinesAsync(url, cancel).GetAsyncEnumerator(cancel);
@@ -100,10 +110,13 @@ public sealed partial class Cluster
         var space = line.IndexOf(' ', StringComparison.Ordinal);
         if (space < 0) space = line.Length;
         var stamp = line[..space];
-        return stamp.Length >= 20 && stamp[4] == '-' && stamp[10] == 'T' ? (stamp, space < line.Length ? line[(space + 1)..] : "") : ("", line);
+        return stamp.Length >= 20 && stamp[4] == '-' && stamp[10] == 'T'
+            ? (stamp, space < line.Length ? line[(space + 1)..] : "")
+            : ("", line);
     }
 
-    // "…:05Z", "…:05.1Z" and "…:05.123456789Z" in one comparable form; offsets other than Z do not occur within one node's stream.
+    // "…:05Z", "…:05.1Z" and "…:05.123456789Z" in one comparable form; offsets other than Z do not occur within one node's
+    // stream.
     private static string Padded(string stamp)
     {
         var whole = stamp[..19];

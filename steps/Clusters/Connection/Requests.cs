@@ -32,7 +32,8 @@ public sealed partial class Cluster
 
     /// <summary>Reads one object, or any JSON that the server has under a path.</summary>
     /// <exception cref="ClusterApiException">Any answer but 2xx, 401 and missing rights.</exception>
-    public Task<JsonObject> GetAsync(string path, CancellationToken cancel) => SendJsonAsync(HttpMethod.Get, path, null, JsonType, repeat: true, cancel);
+    public Task<JsonObject> GetAsync(string path, CancellationToken cancel) =>
+        SendJsonAsync(HttpMethod.Get, path, null, JsonType, repeat: true, cancel);
 
     /// <summary>Reads one object; null when there is none.</summary>
     public async Task<JsonObject?> FindAsync(string path, CancellationToken cancel)
@@ -47,20 +48,27 @@ public sealed partial class Cluster
         }
     }
 
-    /// <summary>Reads all objects of a list, page by page. Items get the <c>apiVersion</c> and <c>kind</c> that lists leave out.</summary>
+    /// <summary>
+    /// Reads all objects of a list, page by page. Items get the <c>apiVersion</c> and <c>kind</c> that lists leave out.
+    /// </summary>
     /// <param name="path">The collection's path.</param>
     /// <param name="labels">Label selector; null for all.</param>
     /// <param name="fields">Field selector; null for all.</param>
     /// <param name="cancel">Stops it.</param>
-    public async Task<(IReadOnlyList<JsonObject> Items, string ResourceVersion)> ListAsync(string path, string? labels, string? fields, CancellationToken cancel)
+    public async Task<(IReadOnlyList<JsonObject> Items, string ResourceVersion)> ListAsync(
+        string path, string? labels, string? fields, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(path);
         var items = new List<JsonObject>();
         string? more = null;
         while (true)
         {
-            var page = await GetAsync(WithQuery(path, ("labelSelector", labels), ("fieldSelector", fields), ("limit", "500"), ("continue", more)), cancel).ConfigureAwait(false);
-            var kind = (page.Text("kind") ?? "List") is { } list && list.EndsWith("List", StringComparison.Ordinal) ? list[..^4] : "";
+            var page = await GetAsync(
+                WithQuery(path, ("labelSelector", labels), ("fieldSelector", fields), ("limit", "500"), ("continue", more)),
+                cancel).ConfigureAwait(false);
+            var kind = (page.Text("kind") ?? "List") is { } list && list.EndsWith("List", StringComparison.Ordinal)
+                ? list[..^4]
+                : "";
             foreach (var item in page.Objects("items"))
             {
                 item["apiVersion"] ??= page.Text("apiVersion");
@@ -74,13 +82,18 @@ public sealed partial class Cluster
 
     /// <summary>Creates an object; never repeated, since a lost answer may mean success.</summary>
     /// <exception cref="ClusterApiException">409 when it exists, among others.</exception>
-    public Task<JsonObject> CreateAsync(string path, JsonObject body, CancellationToken cancel) => SendJsonAsync(HttpMethod.Post, path, body, JsonType, repeat: false, cancel);
+    public Task<JsonObject> CreateAsync(string path, JsonObject body, CancellationToken cancel) =>
+        SendJsonAsync(HttpMethod.Post, path, body, JsonType, repeat: false, cancel);
 
-    /// <summary>Replaces an object; with <c>metadata.resourceVersion</c> in it only if nobody changed it since (409 otherwise).</summary>
-    public Task<JsonObject> ReplaceAsync(string path, JsonObject body, CancellationToken cancel) => SendJsonAsync(HttpMethod.Put, path, body, JsonType, repeat: false, cancel);
+    /// <summary>
+    /// Replaces an object; with <c>metadata.resourceVersion</c> in it only if nobody changed it since (409 otherwise).
+    /// </summary>
+    public Task<JsonObject> ReplaceAsync(string path, JsonObject body, CancellationToken cancel) =>
+        SendJsonAsync(HttpMethod.Put, path, body, JsonType, repeat: false, cancel);
 
     /// <summary>Changes members of an object by a JSON merge patch.</summary>
-    public Task<JsonObject> MergeAsync(string path, JsonObject patch, CancellationToken cancel) => SendJsonAsync(HttpMethod.Patch, path, patch, MergePatchType, repeat: true, cancel);
+    public Task<JsonObject> MergeAsync(string path, JsonObject patch, CancellationToken cancel) =>
+        SendJsonAsync(HttpMethod.Patch, path, patch, MergePatchType, repeat: true, cancel);
 
     /// <summary>Deletes an object. Its dependants go with it, in the background.</summary>
     /// <param name="path">The object's path.</param>
@@ -104,7 +117,13 @@ public sealed partial class Cluster
 
     /// <summary>Server-side apply of one object at its path.</summary>
     internal Task<JsonObject> ApplyAtAsync(string path, JsonObject body, bool dryRun, CancellationToken cancel) =>
-        SendJsonAsync(HttpMethod.Patch, WithQuery(path, ("fieldManager", FieldManager), ("force", "true"), ("dryRun", dryRun ? "All" : null)), body, ApplyPatchType, repeat: true, cancel);
+        SendJsonAsync(
+            HttpMethod.Patch,
+            WithQuery(path, ("fieldManager", FieldManager), ("force", "true"), ("dryRun", dryRun ? "All" : null)),
+            body,
+            ApplyPatchType,
+            repeat: true,
+            cancel);
 
     /// <summary>What a service behind the API server answers to a GET, through the server's proxy.</summary>
     /// <param name="ns">Namespace.</param>
@@ -124,18 +143,23 @@ public sealed partial class Cluster
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
         try
         {
-            using var response = await SendAsync(HttpMethod.Get, full, null, JsonType, "*/*", either.Token, headers).ConfigureAwait(false);
+            using var response = await SendAsync(
+                HttpMethod.Get, full, null, JsonType, "*/*", either.Token, headers).ConfigureAwait(false);
             var body = await response.Content.ReadAsStringAsync(either.Token).ConfigureAwait(false);
             var code = (int)response.StatusCode;
             if (!response.IsSuccessStatusCode && IsOfTheServer(body) && Failure(response, body, "GET " + full) is var failure
                 && failure is not ClusterApiException { Code: 400 or 404 })
                 throw failure as UnavailableException
-                    ?? new UnavailableException("cluster-unreachable", $"the API server {Server} did not ask the service \"{ns}/{service}\": {failure.Message}", failure);
+                    ?? new UnavailableException(
+                        "cluster-unreachable",
+                        $"the API server {Server} did not ask the service \"{ns}/{service}\": {failure.Message}",
+                        failure);
             return (code, body.Length > 4096 ? body[..4096] : body);
         }
         catch (OperationCanceledException error) when (!cancel.IsCancellationRequested)
         {
-            throw Unreachable(new HttpRequestException($"no answer of the service \"{ns}/{service}\" within {Durations.Show(ProxyLimit)}", error));
+            throw Unreachable(new HttpRequestException(
+                $"no answer of the service \"{ns}/{service}\" within {Durations.Show(ProxyLimit)}", error));
         }
         catch (Exception error) when (error is HttpRequestException or IOException)
         {
@@ -149,7 +173,9 @@ public sealed partial class Cluster
         try
         {
             var status = OutsideJson.ReadObject(body, "the answer");
-            return status.Text("kind") == "Status" && status.Text("apiVersion") == "v1" && (status.Text("message") ?? "") is var said
+            return status.Text("kind") == "Status"
+                && status.Text("apiVersion") == "v1"
+                && (status.Text("message") ?? "") is var said
                 && !said.Contains("no endpoints available", StringComparison.Ordinal)
                 && !said.Contains("error trying to reach service", StringComparison.Ordinal);
         }
@@ -172,7 +198,8 @@ public sealed partial class Cluster
         return text.ToString();
     }
 
-    internal async Task<JsonObject> SendJsonAsync(HttpMethod method, string path, JsonObject? body, string contentType, bool repeat, CancellationToken cancel)
+    internal async Task<JsonObject> SendJsonAsync(
+        HttpMethod method, string path, JsonObject? body, string contentType, bool repeat, CancellationToken cancel)
     {
         async ValueTask<JsonObject> Once(CancellationToken token)
         {
@@ -180,9 +207,13 @@ public sealed partial class Cluster
             limit.CancelAfter(AnswerLimit);
             try
             {
-                using var response = await SendAsync(method, path, body, contentType, JsonType, limit.Token).ConfigureAwait(false);
+                using var response = await SendAsync(
+                    method, path, body, contentType, JsonType, limit.Token).ConfigureAwait(false);
                 if (!response.IsSuccessStatusCode)
-                    throw Failure(response, await response.Content.ReadAsStringAsync(limit.Token).ConfigureAwait(false), $"{method} {path}");
+                    throw Failure(
+                        response,
+                        await response.Content.ReadAsStringAsync(limit.Token).ConfigureAwait(false),
+                        $"{method} {path}");
                 var answer = await response.Content.ReadAsStreamAsync(limit.Token).ConfigureAwait(false);
                 return await OutsideJson.ReadObjectAsync(answer, $"the answer to {method} {path}", Answers, limit.Token)
                     .ConfigureAwait(false);
@@ -198,7 +229,9 @@ public sealed partial class Cluster
         }
         try
         {
-            return repeat ? await retry.ExecuteAsync(Once, cancel).ConfigureAwait(false) : await Once(cancel).ConfigureAwait(false);
+            return repeat
+                ? await retry.ExecuteAsync(Once, cancel).ConfigureAwait(false)
+                : await Once(cancel).ConfigureAwait(false);
         }
         catch (Exception error) when (error is HttpRequestException or IOException)
         {
@@ -206,20 +239,36 @@ public sealed partial class Cluster
         }
         catch (BusyException busy)
         {
-            throw new UnavailableException("cluster-unreachable", $"the API server {Server} did not do \"{method} {path}\": {busy.Message}; try again when the cluster is well", busy);
+            throw new UnavailableException(
+                "cluster-unreachable",
+                $"the API server {Server} did not do \"{method} {path}\": {busy.Message}; try again when the cluster is well",
+                busy);
         }
     }
 
-    internal async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, JsonObject? body, string contentType, string accept, CancellationToken cancel,
+    internal async Task<HttpResponseMessage> SendAsync(
+        HttpMethod method,
+        string path,
+        JsonObject? body,
+        string contentType,
+        string accept,
+        CancellationToken cancel,
         IReadOnlyDictionary<string, string>? headers = null)
     {
-        using var request = new HttpRequestMessage(method, new Uri(Server.AbsoluteUri.TrimEnd('/') + path)) { Version = HttpVersion.Version11 };
+        using var request = new HttpRequestMessage(
+            method, new Uri(Server.AbsoluteUri.TrimEnd('/') + path))
+        { Version = HttpVersion.Version11 };
         request.Headers.Accept.ParseAdd(accept);
         request.Headers.UserAgent.ParseAdd("cisteps/" + StepHost.Version.Split('+')[0]);
-        foreach (var (name, value) in headers ?? new Dictionary<string, string>()) request.Headers.TryAddWithoutValidation(name, value);
+        foreach (var (name, value) in headers ?? new Dictionary<string, string>())
+            request.Headers.TryAddWithoutValidation(name, value);
         if (body is not null)
-            request.Content = new ByteArrayContent(Encoding.UTF8.GetBytes(body.ToJsonString())) { Headers = { ContentType = new MediaTypeHeaderValue(contentType) } };
-        if (client.Credentials is { } credentials) await credentials.ProcessHttpRequestAsync(request, cancel).ConfigureAwait(false);
+            request.Content = new ByteArrayContent(Encoding.UTF8.GetBytes(body.ToJsonString()))
+            {
+                Headers = { ContentType = new MediaTypeHeaderValue(contentType) }
+            };
+        if (client.Credentials is { } credentials)
+            await credentials.ProcessHttpRequestAsync(request, cancel).ConfigureAwait(false);
         return await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancel).ConfigureAwait(false);
     }
 
@@ -229,28 +278,49 @@ public sealed partial class Cluster
         var answer = ClusterApiException.Read(code, body, asked);
         return code switch
         {
-            401 => new UnavailableException("cluster-unauthorized", $"the API server {Server} does not take the credentials of context \"{Context}\" ({answer.Said}); they may have expired or been revoked: fetch a fresh kubeconfig", answer),
+            401 =>
+                new UnavailableException(
+                    "cluster-unauthorized",
+                    $"the API server {Server} does not take the credentials of context \"{Context}\" ({answer.Said}); " +
+                    "they may have expired or been revoked: fetch a fresh kubeconfig",
+                    answer),
             // Quota and admission say 403 too; those are about the object, not about who asks.
-            403 when !IsDenial(answer.Said) => new UnavailableException("cluster-forbidden", $"context \"{Context}\" may not do \"{asked}\" on {Server}: {answer.Said}; give its user that right, or use another kubeconfig", answer),
+            403 when !IsDenial(answer.Said) =>
+                new UnavailableException(
+                    "cluster-forbidden",
+                    $"context \"{Context}\" may not do \"{asked}\" on {Server}: {answer.Said}; give its user that right, " +
+                    "or use another kubeconfig",
+                    answer),
             408 or 429 or 502 or 503 or 504 => new BusyException(answer.Message, response.Headers.RetryAfter?.Delta),
             500 when IsManifestFault(answer.Said) => answer,
-            500 when answer.Reason is "" or "InternalError" or "ServerTimeout" or "Timeout" => new BusyException(answer.Message, response.Headers.RetryAfter?.Delta),
+            500 when answer.Reason is "" or "InternalError" or "ServerTimeout" or "Timeout" =>
+                new BusyException(answer.Message, response.Headers.RetryAfter?.Delta),
             _ => answer,
         };
     }
 
     internal UnavailableException Unreachable(Exception error)
     {
-        if (error.InnerException is System.Security.Authentication.AuthenticationException { Message: var text } && text.Contains("certificate", StringComparison.OrdinalIgnoreCase))
-            return new UnavailableException("cluster-unreachable", $"the API server {Server} shows a certificate that the kubeconfig's authority did not sign, or for another name; check that the address leads to this cluster, and fetch a fresh kubeconfig", error);
+        if (error.InnerException is System.Security.Authentication.AuthenticationException { Message: var text }
+            && text.Contains("certificate", StringComparison.OrdinalIgnoreCase))
+            return new UnavailableException(
+                "cluster-unreachable",
+                $"the API server {Server} shows a certificate that the kubeconfig's authority did not sign, " +
+                "or for another name; check that the address leads to this cluster, and fetch a fresh kubeconfig",
+                error);
         var inner = error is HttpRequestException { InnerException: { } cause } ? cause.Message : error.Message;
-        return new UnavailableException("cluster-unreachable", $"the API server {Server} does not answer: {inner}; check that the cluster runs and that this machine reaches it", error);
+        return new UnavailableException(
+            "cluster-unreachable",
+            $"the API server {Server} does not answer: {inner}; check that the cluster runs and that this machine reaches it",
+            error);
     }
 
     private static bool IsDenial(string said) =>
         said.Contains("exceeded quota", StringComparison.Ordinal) || said.Contains("failed quota", StringComparison.Ordinal)
-        || said.Contains("admission webhook", StringComparison.Ordinal) || said.Contains("violates PodSecurity", StringComparison.Ordinal)
-        || said.Contains("is being terminated", StringComparison.Ordinal) || said.Contains("ValidatingAdmissionPolicy", StringComparison.Ordinal);
+        || said.Contains("admission webhook", StringComparison.Ordinal)
+            || said.Contains("violates PodSecurity", StringComparison.Ordinal)
+        || said.Contains("is being terminated", StringComparison.Ordinal)
+            || said.Contains("ValidatingAdmissionPolicy", StringComparison.Ordinal);
 
     // Server-side apply answers a field that the kind does not have with 500 and no reason: asking again never helps.
     private static bool IsManifestFault(string said) =>
@@ -258,7 +328,8 @@ public sealed partial class Cluster
         || said.Contains("field not declared in schema", StringComparison.Ordinal);
 
     private static bool IsTransient(Exception error) => error is BusyException or IOException
-        || error is HttpRequestException { HttpRequestError: not (HttpRequestError.SecureConnectionError or HttpRequestError.NameResolutionError) };
+        || error
+            is HttpRequestException { HttpRequestError: not (HttpRequestError.SecureConnectionError or HttpRequestError.NameResolutionError) };
 
     private static TimeSpan? DelayOf(Exception error) => (error as BusyException)?.After;
 

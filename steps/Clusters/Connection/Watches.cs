@@ -14,7 +14,9 @@ public enum ChangeKind
     /// <summary>The object is gone.</summary>
     Gone,
 
-    /// <summary>A fresh list begins: whatever is not named until <see cref="Synced"/> is gone. <see cref="Change.Item"/> is empty.</summary>
+    /// <summary>
+    /// A fresh list begins: whatever is not named until <see cref="Synced"/> is gone. <see cref="Change.Item"/> is empty.
+    /// </summary>
     Relisting,
 
     /// <summary>All objects that exist now have been named. <see cref="Change.Item"/> is empty.</summary>
@@ -32,14 +34,18 @@ public sealed partial class Cluster
     // The server ends a watch after this time and we go on from where it was; a dead connection is noticed so.
     private const int WatchSeconds = 290;
 
-    /// <summary>Lists a collection and then follows it without end: through closed connections, expired versions and restarts of the server.</summary>
+    /// <summary>
+    /// Lists a collection and then follows it without end: through closed connections, expired versions and restarts of the
+    /// server.
+    /// </summary>
     /// <param name="path">The collection's path.</param>
     /// <param name="labels">Label selector; null for all.</param>
     /// <param name="fields">Field selector; null for all.</param>
     /// <param name="cancel">Ends it.</param>
     /// <exception cref="ClusterApiException">The collection does not exist (404), among others.</exception>
     /// <exception cref="UnavailableException">The server stays away through all retries, or takes the right away.</exception>
-    public async IAsyncEnumerable<Change> WatchAsync(string path, string? labels, string? fields, [EnumeratorCancellation] CancellationToken cancel)
+    public async IAsyncEnumerable<Change> WatchAsync(
+        string path, string? labels, string? fields, [EnumeratorCancellation] CancellationToken cancel)
     {
         string? version = null;
         while (true)
@@ -53,7 +59,9 @@ public sealed partial class Cluster
                 version = listed;
             }
             var url = WithQuery(path, ("labelSelector", labels), ("fieldSelector", fields), ("watch", "true"),
-                ("resourceVersion", version), ("allowWatchBookmarks", "true"), ("timeoutSeconds", WatchSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture)));
+                ("resourceVersion", version),
+                ("allowWatchBookmarks", "true"),
+                ("timeoutSeconds", WatchSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture)));
             await foreach (var line in LinesAsync(url, cancel).ConfigureAwait(false))
             {
                 if (ReadChange(line) is not ({ } type, { } item))
@@ -63,7 +71,8 @@ public sealed partial class Cluster
                 }
                 if (type == "ERROR")
                 {
-                    // 410 Gone: the version is too old. Any other status: what was listed may not be what is watched. A fresh list mends both.
+                    // 410 Gone: the version is too old. Any other status: what was listed may not be what is watched. A fresh
+                    // list mends both.
                     version = null;
                     break;
                 }
@@ -74,7 +83,10 @@ public sealed partial class Cluster
         }
     }
 
-    /// <summary>The lines of a streaming answer, until the server closes it or the connection breaks. Opening is retried; breaking in the middle just ends it.</summary>
+    /// <summary>
+    /// The lines of a streaming answer, until the server closes it or the connection breaks. Opening is retried; breaking in the
+    /// middle just ends it.
+    /// </summary>
     /// <exception cref="ClusterApiException">Any answer but 2xx; 410 reads as an ERROR line.</exception>
     internal async IAsyncEnumerable<string> LinesAsync(string url, [EnumeratorCancellation] CancellationToken cancel)
     {
@@ -107,9 +119,11 @@ public sealed partial class Cluster
         {
             return await retry.ExecuteAsync(async token =>
             {
-                var answer = await SendAsync(HttpMethod.Get, url, null, JsonType, "application/json, */*", token).ConfigureAwait(false);
+                var answer = await SendAsync(
+                    HttpMethod.Get, url, null, JsonType, "application/json, */*", token).ConfigureAwait(false);
                 if (answer.IsSuccessStatusCode) return answer;
-                using (answer) throw Failure(answer, await answer.Content.ReadAsStringAsync(token).ConfigureAwait(false), "GET " + url);
+                using (answer)
+                    throw Failure(answer, await answer.Content.ReadAsStringAsync(token).ConfigureAwait(false), "GET " + url);
             }, cancel).ConfigureAwait(false);
         }
         catch (ClusterApiException gone) when (gone.Code == 410)
@@ -122,7 +136,10 @@ public sealed partial class Cluster
         }
         catch (BusyException busy)
         {
-            throw new UnavailableException("cluster-unreachable", $"the API server {Server} did not do \"GET {url}\": {busy.Message}; try again when the cluster is well", busy);
+            throw new UnavailableException(
+                "cluster-unreachable",
+                $"the API server {Server} did not do \"GET {url}\": {busy.Message}; try again when the cluster is well",
+                busy);
         }
     }
 

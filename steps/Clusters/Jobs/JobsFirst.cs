@@ -92,8 +92,11 @@ public sealed partial class Cluster
                 if (Conditions.Find(change.Item, "Failed") is { Status: "True" } failed)
                     // Its containers ran and said no, or it had no time to: only the first says something about them.
                     return new StepFailure("job-failed",
-                        $"{job.Title} failed: {failed.Reason}, {failed.Message}; its log is in the diagnosis") { IsOwn =
-                        failed.Reason == "BackoffLimitExceeded" };
+                        $"{job.Title} failed: {failed.Reason}, {failed.Message}; its log is in the diagnosis")
+                    {
+                        IsOwn =
+                        failed.Reason == "BackoffLimitExceeded"
+                    };
             }
             throw new InvalidOperationException("a watch ended by itself");
         }

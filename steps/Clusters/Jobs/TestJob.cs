@@ -24,15 +24,23 @@ public static class TestJob
     // What may mend itself before the first test has begun.
     private static readonly TimeSpan StartGrace = TimeSpan.FromSeconds(60);
 
-    /// <summary>Makes the job run once and never again: no retries, no early disappearance, pods that are not restarted.</summary>
+    /// <summary>
+    /// Makes the job run once and never again: no retries, no early disappearance, pods that are not restarted.
+    /// </summary>
     /// <param name="job">A manifest of kind Job.</param>
     /// <exception cref="UsageException">It is not a Job.</exception>
     public static Manifest Once(Manifest job)
     {
         ArgumentNullException.ThrowIfNull(job);
-        if (job.Kind != "Job") throw new UsageException($"{job.Source}: tests must be a Job, not {job.Title}; give the path of a manifest with one Job") { Fault = Fault.Change };
+        if (job.Kind != "Job")
+            throw new UsageException(
+                $"{job.Source}: tests must be a Job, not {job.Title}; give the path of a manifest with one Job")
+            {
+                Fault = Fault.Change
+            };
         var copy = job with { Json = (JsonObject)job.Json.DeepClone() };
-        if (copy.Json["spec"] is not JsonObject spec || copy.PodSpec is not { } pod) throw new UsageException($"{job.Source}: {job.Title} needs spec.template.spec") { Fault = Fault.Change };
+        if (copy.Json["spec"] is not JsonObject spec || copy.PodSpec is not { } pod)
+            throw new UsageException($"{job.Source}: {job.Title} needs spec.template.spec") { Fault = Fault.Change };
         spec["backoffLimit"] = 0;
         spec["completions"] = 1;
         spec["parallelism"] = 1;
@@ -42,22 +50,28 @@ public static class TestJob
         return copy;
     }
 
-    /// <summary>Runs the job: an older one of the same name is removed first; every line is handed on as it comes; ends with the container, with a reason why it cannot run, or with the time.</summary>
+    /// <summary>
+    /// Runs the job: an older one of the same name is removed first; every line is handed on as it comes; ends with the
+    /// container, with a reason why it cannot run, or with the time.
+    /// </summary>
     /// <param name="cluster">Cluster in which the job runs.</param>
     /// <param name="job">From <see cref="Once"/>, with namespace, labels and images set.</param>
     /// <param name="timeLimit">For the whole run.</param>
     /// <param name="log">Progress while there is no output.</param>
     /// <param name="onLine">Gets each line.</param>
     /// <param name="cancel">Stops waiting; the job stays for the namespace's clean-up.</param>
-    public static async Task<TestJobResult> RunAsync(Cluster cluster, Manifest job, TimeSpan timeLimit, BuildLog log, Action<string> onLine, CancellationToken cancel)
+    public static async Task<TestJobResult> RunAsync(
+        Cluster cluster, Manifest job, TimeSpan timeLimit, BuildLog log, Action<string> onLine, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(cluster);
         ArgumentNullException.ThrowIfNull(job);
         var ns = job.Namespace ?? "default";
         var path = Kinds.Job.Path(ns, job.Name);
         // A job cannot be run twice, nor its template changed.
-        if (await cluster.DeleteAsync(path, null, cancel).ConfigureAwait(false)) await cluster.AwaitGoneAsync(Kinds.Job, ns, job.Name, TimeSpan.FromMinutes(1), cancel).ConfigureAwait(false);
-        if (await cluster.ApplyAsync(ManifestSet.Of(job), dryRun: false, cancel).ConfigureAwait(false) is { } denied) return new TestJobResult([], null, denied);
+        if (await cluster.DeleteAsync(path, null, cancel).ConfigureAwait(false))
+            await cluster.AwaitGoneAsync(Kinds.Job, ns, job.Name, TimeSpan.FromMinutes(1), cancel).ConfigureAwait(false);
+        if (await cluster.ApplyAsync(ManifestSet.Of(job), dryRun: false, cancel).ConfigureAwait(false) is { } denied)
+            return new TestJobResult([], null, denied);
 
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var run = new JobRun(cluster, job, ns, timeLimit, log, onLine);
@@ -83,13 +97,16 @@ public static class TestJob
         {
             try
             {
-                await foreach (var change in cluster.WatchAsync(collection, labels, fields, stop.Token).ConfigureAwait(false)) changes.Writer.TryWrite((topic, change, null));
+                await foreach (var change in cluster.WatchAsync(collection, labels, fields, stop.Token).ConfigureAwait(false))
+                    changes.Writer.TryWrite((topic, change, null));
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
             {
                 // Nobody reads any more.
             }
-            catch (Exception error) when (error is ClusterApiException or UnavailableException or OperationCanceledException or ObjectDisposedException)
+            catch (Exception error)
+                when (error
+                    is ClusterApiException or UnavailableException or OperationCanceledException or ObjectDisposedException)
             {
                 changes.Writer.TryWrite((topic, null, error));
             }
@@ -107,7 +124,10 @@ public static class TestJob
         private string readingPod = "";
         private volatile bool hasEnded;
 
-        public async Task<TestJobResult> FollowAsync(ChannelReader<(string Topic, Change? Change, Exception? Error)> changes, CancellationToken stop, CancellationToken cancel)
+        public async Task<TestJobResult> FollowAsync(
+            ChannelReader<(string Topic, Change? Change, Exception? Error)> changes,
+            CancellationToken stop,
+            CancellationToken cancel)
         {
             var time = cluster.Time;
             var started = time.GetTimestamp();
@@ -115,8 +135,12 @@ public static class TestJob
             var since = new Dictionary<string, long>(StringComparer.Ordinal);
             while (true)
             {
-                var pod = Own().OrderByDescending(item => Text(item.Member("metadata", "creationTimestamp")), StringComparer.Ordinal).FirstOrDefault();
-                var status = pod is null ? null : Items(pod.Member("status", "containerStatuses")).FirstOrDefault(each => Text(each["name"]) == container);
+                var pod = Own()
+                    .OrderByDescending(item => Text(item.Member("metadata", "creationTimestamp")), StringComparer.Ordinal)
+                    .FirstOrDefault();
+                var status = pod is null
+                    ? null
+                    : Items(pod.Member("status", "containerStatuses")).FirstOrDefault(each => Text(each["name"]) == container);
                 var ended = status.Map("state", "terminated");
                 var running = status.Member("state", "running") is not null;
                 if (pod is not null && (running || ended is not null) && reading is null)
@@ -137,36 +161,64 @@ public static class TestJob
                     return Result(null, verdict);
                 }
                 if (pod is not null && Text(pod.Member("status", "phase")) == "Failed")
-                    return Result(null, Evicted(pod) ?? new StepFailure("test-pod-failed", $"the test pod \"{pod.NameOf()}\" failed: {Text(pod.Member("status", "message"))}"));
+                    return Result(
+                        null,
+                        Evicted(pod)
+                            ?? new StepFailure("test-pod-failed",
+                                $"the test pod \"{pod.NameOf()}\" failed: {Text(pod.Member("status", "message"))}"));
                 if (reading is not null && pod is null && view.Knows("pods"))
-                    return Result(null, new StepFailure("test-pod-lost", $"the test pod \"{readingPod}\" disappeared while it ran; somebody deleted it, or its node is gone: run again", Fault.Unknown));
+                    return Result(
+                        null,
+                        new StepFailure(
+                            "test-pod-lost",
+                            $"the test pod \"{readingPod}\" disappeared while it ran; somebody deleted it, " +
+                            "or its node is gone: run again",
+                            Fault.Unknown));
                 var waited = time.GetElapsedTime(started);
                 if (waited >= timeLimit)
-                    return Result(null, new StepFailure("tests-timeout", $"{job.Title} did not end within {Durations.Show(timeLimit)}{(LastWords() is { } words ? $"; its last line: {words}" : "; it wrote nothing")}"));
+                    return Result(
+                        null,
+                        new StepFailure("tests-timeout",
+                            $"{job.Title} did not end within " +
+                            $"{Durations.Show(timeLimit)}{(LastWords() is { } words
+                                ? $"; its last line: {words}"
+                                : "; it wrote nothing")}"));
                 if (!running && pod is not null && Trouble(pod, since, time) is { } trouble) return Result(null, trouble);
                 if (time.GetElapsedTime(Interlocked.Read(ref lastLine)) >= News)
                 {
-                    log.Progress($"{job.Title}: {(running ? "running" : pod is null ? "waiting for its pod" : "waiting for its container to start")}, {Durations.Show(waited)} of {Durations.Show(timeLimit)}");
+                    log.Progress(
+                        $"{job.Title}: {(running
+                            ? "running"
+                            : pod is null ? "waiting for its pod" : "waiting for its container to start")}, " +
+                        $"{Durations.Show(waited)} of {Durations.Show(timeLimit)}");
                     Interlocked.Exchange(ref lastLine, time.GetTimestamp());
                 }
-                await NextAsync(time, Min(News - time.GetElapsedTime(Interlocked.Read(ref lastLine)), timeLimit - waited), changes, cancel).ConfigureAwait(false);
+                await NextAsync(
+                    time,
+                    Min(News - time.GetElapsedTime(Interlocked.Read(ref lastLine)), timeLimit - waited),
+                    changes,
+                    cancel).ConfigureAwait(false);
             }
         }
 
-        private IEnumerable<JsonObject> Own() => view.Workload is { } item ? view.Pods.Where(pod => pod.IsOwnedBy(item.Uid())) : [];
+        private IEnumerable<JsonObject> Own() =>
+            view.Workload is { } item ? view.Pods.Where(pod => pod.IsOwnedBy(item.Uid())) : [];
 
         private StepFailure? JobVerdict()
         {
             if (view.Workload is not { } item || Conditions.Find(item, "Failed") is not { Status: "True" } failed) return null;
             // The pod's own end says more when it is known; this is for jobs that never got that far.
             return failed.Reason == "BackoffLimitExceeded" && Own().Any() ? null
-                : new StepFailure(failed.Reason == "DeadlineExceeded" ? "tests-timeout" : "test-job-failed", $"{job.Title} failed: {failed.Reason}, {failed.Message}");
+                : new StepFailure(failed.Reason == "DeadlineExceeded" ? "tests-timeout" : "test-job-failed",
+                    $"{job.Title} failed: {failed.Reason}, {failed.Message}");
         }
 
         private StepFailure? Trouble(JsonObject pod, Dictionary<string, long> since, TimeProvider time)
         {
             var uid = pod.Uid();
-            var events = view.Events.Where(item => Text(item.Member("involvedObject", "uid")) == uid).OrderBy(RolloutJudge.When, StringComparer.Ordinal).ToList();
+            var events = view.Events.Where(item => Text(item.Member("involvedObject", "uid")) == uid)
+                .OrderBy(RolloutJudge.When, StringComparer.Ordinal)
+                .ToList();
             var troubles = PodTroubles.Of(pod, events, [.. view.Nodes], int.MaxValue).ToList();
             foreach (var trouble in troubles)
             {
@@ -179,7 +231,10 @@ public static class TestJob
 
         private static StepFailure? Evicted(JsonObject pod) =>
             Text(pod.Member("status", "phase")) == "Failed" && Text(pod.Member("status", "reason")) is { Length: > 0 } reason
-                ? new StepFailure("test-pod-" + reason.ToLowerInvariant(), $"the test pod \"{pod.NameOf()}\" was ended by the cluster: {reason}, {Text(pod.Member("status", "message"))}; give it a memory request, or use a testbed class with bigger nodes")
+                ? new StepFailure("test-pod-" + reason.ToLowerInvariant(),
+                    $"the test pod \"{pod.NameOf()}\" was ended by the cluster: {reason}, " +
+                    $"{Text(pod.Member("status", "message"))}; give it a memory request, " +
+                    "or use a testbed class with bigger nodes")
                 : null;
 
         private async Task ReadAsync(string pod, CancellationToken stop)
@@ -212,11 +267,17 @@ public static class TestJob
             }
             catch (TimeoutException)
             {
-                log.Warning($"the log of {job.Title} did not come to its end within {Durations.Show(RestOfLog)} after the container had ended");
+                log.Warning(
+                    $"the log of {job.Title} did not come to its end within {Durations.Show(RestOfLog)} after the container " +
+                    "had ended");
             }
         }
 
-        private async Task NextAsync(TimeProvider time, TimeSpan wait, ChannelReader<(string Topic, Change? Change, Exception? Error)> changes, CancellationToken cancel)
+        private async Task NextAsync(
+            TimeProvider time,
+            TimeSpan wait,
+            ChannelReader<(string Topic, Change? Change, Exception? Error)> changes,
+            CancellationToken cancel)
         {
             using var limit = new CancellationTokenSource(wait > TimeSpan.Zero ? wait : TimeSpan.FromMilliseconds(1), time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
@@ -232,7 +293,8 @@ public static class TestJob
             {
                 if (next.Change is { } change) view.Take(next.Topic, change);
                 else if (next.Topic is "nodes" or "events") view.SetAbsent(next.Topic);
-                else if (next.Error is ClusterApiException api) throw new UnavailableException("cluster-unreachable", $"the cluster cannot be watched: {api.Message}", api);
+                else if (next.Error is ClusterApiException api)
+                    throw new UnavailableException("cluster-unreachable", $"the cluster cannot be watched: {api.Message}", api);
                 else throw next.Error ?? new InvalidOperationException("a watch ended by itself");
             }
         }

@@ -24,7 +24,10 @@ public sealed partial class Cluster
 {
     private static readonly TimeSpan DefinitionLimit = TimeSpan.FromSeconds(30);
 
-    /// <summary>Applies all manifests in kind order (server-side, forced, as <see cref="FieldManager"/>); waits for each custom resource definition to be served before going on. Applying twice changes nothing.</summary>
+    /// <summary>
+    /// Applies all manifests in kind order (server-side, forced, as <see cref="FieldManager"/>); waits for each custom resource
+    /// definition to be served before going on. Applying twice changes nothing.
+    /// </summary>
     /// <param name="manifests">With their namespaces set.</param>
     /// <param name="dryRun">Let the server check everything and keep nothing.</param>
     /// <param name="cancel">Stops it.</param>
@@ -36,7 +39,12 @@ public sealed partial class Cluster
         foreach (var item in manifests.InKindOrder().Items)
         {
             var kind = await FindKindAsync(item.ApiVersion, item.Kind, cancel).ConfigureAwait(false)
-                ?? throw new UsageException($"{item.Source}: the cluster {Server.Host} does not know the kind {item.Kind} in \"{item.ApiVersion}\"; correct apiVersion, or deploy its definition with the suite's manifests") { Fault = Fault.Change };
+                ?? throw new UsageException(
+                    $"{item.Source}: the cluster {Server.Host} does not know the kind {item.Kind} in \"{item.ApiVersion}\"; " +
+                    "correct apiVersion, or deploy its definition with the suite's manifests")
+                {
+                    Fault = Fault.Change
+                };
             try
             {
                 var body = (JsonObject)item.Json.DeepClone();
@@ -50,15 +58,28 @@ public sealed partial class Cluster
                 if (error.Code == 404 && dryRun) continue;
                 if (error.Code == 403)
                     return error.Said.Contains("quota", StringComparison.Ordinal)
-                        ? new StepFailure("quota", $"{item.Title} does not fit the quota of namespace \"{item.Namespace}\": {error.Said}; ask for less, or raise the quota")
-                        : new StepFailure("denied", $"{item.Title} was denied: {error.Said}; change the manifest ({item.Source}) or the policy that denies it");
+                        ? new StepFailure("quota",
+                            $"{item.Title} does not fit the quota of namespace \"{item.Namespace}\": {error.Said}; " +
+                            "ask for less, or raise the quota")
+                        : new StepFailure("denied",
+                            $"{item.Title} was denied: {error.Said}; change the manifest ({item.Source}) or the policy that " +
+                            "denies it");
                 if (error.Code == 404)
-                    throw new UsageException($"{item.Source}: {item.Title} cannot be applied: {error.Said}; its namespace \"{item.Namespace}\" must exist", error) { Fault = Fault.Change };
+                    throw new UsageException(
+                        $"{item.Source}: {item.Title} cannot be applied: {error.Said}; " +
+                        $"its namespace \"{item.Namespace}\" must exist",
+                        error)
+                    { Fault = Fault.Change };
                 if (error.Code is 400 or 409 or 415 or 422 or 500)
-                    throw new UsageException($"{item.Source}: the cluster does not take {item.Title}: {error.Said}; correct the manifest", error) { Fault = Fault.Change };
-                throw new UnavailableException("cluster-unreachable", $"the cluster did not take {item.Title}: {error.Message}", error);
+                    throw new UsageException(
+                        $"{item.Source}: the cluster does not take {item.Title}: {error.Said}; correct the manifest",
+                        error)
+                    { Fault = Fault.Change };
+                throw new UnavailableException(
+                    "cluster-unreachable", $"the cluster did not take {item.Title}: {error.Message}", error);
             }
-            if (item.Kind == "CustomResourceDefinition" && !dryRun) await AwaitDefinitionAsync(kind, item.Name, cancel).ConfigureAwait(false);
+            if (item.Kind == "CustomResourceDefinition" && !dryRun)
+                await AwaitDefinitionAsync(kind, item.Name, cancel).ConfigureAwait(false);
         }
         return null;
     }
@@ -69,17 +90,24 @@ public sealed partial class Cluster
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
         try
         {
-            await foreach (var change in WatchAsync(kind.Collection(null), null, "metadata.name=" + name, either.Token).ConfigureAwait(false))
+            await foreach (var change in WatchAsync(
+                kind.Collection(null), null, "metadata.name=" + name, either.Token).ConfigureAwait(false))
             {
                 if (change.Kind != ChangeKind.Present) continue;
                 if (Conditions.Find(change.Item, "Established") is { Status: "True" }) return;
                 if (Conditions.Find(change.Item, "NamesAccepted") is { Status: "False" } refused)
-                    throw new UsageException($"the cluster does not accept the names of CustomResourceDefinition \"{name}\": {refused.Message}") { Fault = Fault.Change };
+                    throw new UsageException(
+                        $"the cluster does not accept the names of CustomResourceDefinition \"{name}\": {refused.Message}")
+                    {
+                        Fault = Fault.Change
+                    };
             }
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            throw new UnavailableException("cluster-slow", $"CustomResourceDefinition \"{name}\" was not established within {Durations.Show(DefinitionLimit)}; look at it with kubectl describe crd {name}");
+            throw new UnavailableException("cluster-slow",
+                $"CustomResourceDefinition \"{name}\" was not established within {Durations.Show(DefinitionLimit)}; " +
+                $"look at it with kubectl describe crd {name}");
         }
     }
 }

@@ -28,7 +28,8 @@ public sealed record Manifest(JsonObject Json, string Source)
 
     internal JsonObject? PodTemplate => Kind switch
     {
-        "Deployment" or "ReplicaSet" or "StatefulSet" or "DaemonSet" or "Job" or "ReplicationController" => Json.Map("spec", "template"),
+        "Deployment" or "ReplicaSet" or "StatefulSet" or "DaemonSet" or "Job" or "ReplicationController" =>
+            Json.Map("spec", "template"),
         "CronJob" => Json.Map("spec", "jobTemplate", "spec", "template"),
         _ => null,
     };
@@ -36,17 +37,21 @@ public sealed record Manifest(JsonObject Json, string Source)
     private static JsonObject? PodSpecOf(JsonObject item) => item.Text("kind") switch
     {
         "Pod" => item.Map("spec"),
-        "Deployment" or "ReplicaSet" or "StatefulSet" or "DaemonSet" or "Job" or "ReplicationController" => item.Map("spec", "template", "spec"),
+        "Deployment" or "ReplicaSet" or "StatefulSet" or "DaemonSet" or "Job" or "ReplicationController" =>
+            item.Map("spec", "template", "spec"),
         "CronJob" => item.Map("spec", "jobTemplate", "spec", "template", "spec"),
         _ => null,
     };
 
     /// <summary>Containers of the pods that this makes, init containers first.</summary>
     internal IEnumerable<(JsonObject Container, bool IsInit)> Containers =>
-        Part("initContainers").Select(container => (container, true)).Concat(Part("containers").Select(container => (container, false)));
+        Part("initContainers")
+            .Select(container => (container, true))
+            .Concat(Part("containers").Select(container => (container, false)));
 
     /// <summary>Names of its containers, without init containers.</summary>
-    public IReadOnlyList<string> ContainerNames => [.. Part("containers").Select(container => Reading.Text(container["name"])).OfType<string>()];
+    public IReadOnlyList<string> ContainerNames =>
+        [.. Part("containers").Select(container => Reading.Text(container["name"])).OfType<string>()];
 
     private IEnumerable<JsonObject> Part(string name) => PodSpec.Objects(name);
 

@@ -20,19 +20,29 @@ public static class ManifestFiles
         foreach (var path in paths)
         {
             var full = Path.GetFullPath(Path.Combine(inside, path));
-            if (!full.StartsWith(inside.TrimEnd(Path.DirectorySeparatorChar) + Path.DirectorySeparatorChar, StringComparison.Ordinal)
+            if (!full.StartsWith(
+                inside.TrimEnd(Path.DirectorySeparatorChar) + Path.DirectorySeparatorChar, StringComparison.Ordinal)
                 && full != inside)
-                throw new UsageException($"the manifests \"{path}\" are outside the checkout; give a path inside it") { Fault = Fault.Change };
+                throw new UsageException(
+                    $"the manifests \"{path}\" are outside the checkout; give a path inside it")
+                { Fault = Fault.Change };
             if (Directory.Exists(full))
             {
                 var files = Directory.EnumerateFiles(full, "*", SearchOption.AllDirectories)
                     .Where(IsManifest).Order(StringComparer.Ordinal).ToList();
                 if (files.Count == 0)
-                    throw new UsageException($"the folder \"{path}\" does not have manifests (*.yaml, *.yml, *.json)") { Fault = Fault.Change };
+                    throw new UsageException(
+                        $"the folder \"{path}\" does not have manifests (*.yaml, *.yml, *.json)")
+                    { Fault = Fault.Change };
                 foreach (var file in files) items.AddRange(Read(file, Path.GetRelativePath(inside, file)));
             }
             else if (File.Exists(full)) items.AddRange(Read(full, path));
-            else throw new UsageException($"the manifests \"{path}\" do not exist in {inside}; correct the path in ci-steps.yaml") { Fault = Fault.Change };
+            else
+                throw new UsageException(
+                    $"the manifests \"{path}\" do not exist in {inside}; correct the path in ci-steps.yaml")
+                {
+                    Fault = Fault.Change
+                };
         }
         return ManifestSet.Of(items);
 
@@ -55,7 +65,8 @@ public static class ManifestFiles
     /// <param name="tree">What the tree is called in messages, such as <c>0123456789ab</c>.</param>
     /// <param name="paths">Files or folders. What the tree does not have is left out.</param>
     /// <exception cref="UsageException">A file is not a manifest.</exception>
-    public static ManifestSet LoadFrom(IEnumerable<string> files, Func<string, string?> read, string tree, IEnumerable<string> paths)
+    public static ManifestSet LoadFrom(
+        IEnumerable<string> files, Func<string, string?> read, string tree, IEnumerable<string> paths)
     {
         ArgumentNullException.ThrowIfNull(read);
         ArgumentNullException.ThrowIfNull(paths);
@@ -77,15 +88,21 @@ public static class ManifestFiles
 
         void Add(JsonNode? value, string where)
         {
-            if (value is not JsonObject item) throw new UsageException($"{where}: this is not a manifest: it needs apiVersion, kind and metadata") { Fault = Fault.Change };
-            if (Text(item["kind"]) is not { Length: > 0 } kind) throw new UsageException($"{where}: a manifest needs \"kind\"") { Fault = Fault.Change };
-            if (Text(item["apiVersion"]) is not { Length: > 0 }) throw new UsageException($"{where}: the {kind} needs \"apiVersion\"") { Fault = Fault.Change };
+            if (value is not JsonObject item)
+                throw new UsageException(
+                    $"{where}: this is not a manifest: it needs apiVersion, kind and metadata")
+                { Fault = Fault.Change };
+            if (Text(item["kind"]) is not { Length: > 0 } kind)
+                throw new UsageException($"{where}: a manifest needs \"kind\"") { Fault = Fault.Change };
+            if (Text(item["apiVersion"]) is not { Length: > 0 })
+                throw new UsageException($"{where}: the {kind} needs \"apiVersion\"") { Fault = Fault.Change };
             if (kind.EndsWith("List", StringComparison.Ordinal) && item["items"] is JsonArray list)
             {
                 foreach (var part in list) Add(part?.DeepClone(), where);
                 return;
             }
-            if (item["metadata"] is not JsonObject metadata || Text(metadata["name"]) is not { Length: > 0 }) throw new UsageException($"{where}: the {kind} needs \"metadata.name\"") { Fault = Fault.Change };
+            if (item["metadata"] is not JsonObject metadata || Text(metadata["name"]) is not { Length: > 0 })
+                throw new UsageException($"{where}: the {kind} needs \"metadata.name\"") { Fault = Fault.Change };
             var manifest = new Manifest(item, where);
             try
             {
@@ -93,12 +110,15 @@ public static class ManifestFiles
             }
             catch (OutsideJsonException wrong)
             {
-                throw new UsageException($"{where}: the {kind} \"{manifest.Name}\" is not one: {wrong.What}", wrong) { Fault = Fault.Change };
+                throw new UsageException(
+                    $"{where}: the {kind} \"{manifest.Name}\" is not one: {wrong.What}", wrong)
+                { Fault = Fault.Change };
             }
             items.Add(manifest);
         }
 
-        static string? Text(JsonNode? node) => node is JsonValue value && value.GetValueKind() == JsonValueKind.String ? (string?)value : null;
+        static string? Text(JsonNode? node) =>
+            node is JsonValue value && value.GetValueKind() == JsonValueKind.String ? (string?)value : null;
     }
 
     /// <summary>Whether a file in a folder of manifests is one, by its name; kustomizations are for another program.</summary>

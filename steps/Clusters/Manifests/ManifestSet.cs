@@ -16,7 +16,10 @@ public enum TestbedScope
     Namespace,
 }
 
-/// <summary>Manifests on their way to a cluster, as <see cref="ManifestFiles"/> reads them. Every operation gives a new set and leaves this one alone.</summary>
+/// <summary>
+/// Manifests on their way to a cluster, as <see cref="ManifestFiles"/> reads them. Every operation gives a new set and leaves
+/// this one alone.
+/// </summary>
 public sealed class ManifestSet
 {
     private ManifestSet(IReadOnlyList<Manifest> items) => Items = items;
@@ -58,11 +61,22 @@ public sealed class ManifestSet
             found = true;
             var copy = item with { Json = (JsonObject)item.Json.DeepClone() };
             var target = copy.Containers.FirstOrDefault(candidate => candidate.Container.Text("name") == container).Container
-                ?? throw new UsageException($"{item.Source}: {item.Title} has no container \"{container}\"; it has {string.Join(", ", item.Containers.Select(each => $"\"{each.Container.Text("name")}\""))}") { Fault = Fault.Change };
+                ?? throw new UsageException(
+                    $"{item.Source}: {item.Title} has no container \"{container}\"; it has " +
+                    $"{string.Join(", ", item.Containers.Select(each => $"\"{each.Container.Text("name")}\""))}")
+                {
+                    Fault = Fault.Change
+                };
             target["image"] = image;
             return copy;
         }).ToList();
-        return found ? new ManifestSet(items) : throw new UsageException($"the manifests have no {kind} \"{name}\" ({Sources()}); correct the workload in ci-steps.yaml") { Fault = Fault.Change };
+        return found
+            ? new ManifestSet(items)
+            : throw new UsageException(
+                $"the manifests have no {kind} \"{name}\" ({Sources()}); correct the workload in ci-steps.yaml")
+            {
+                Fault = Fault.Change
+            };
     }
 
     /// <summary>Replaces images, of all containers of all pods.</summary>
@@ -108,18 +122,25 @@ public sealed class ManifestSet
     /// <exception cref="UsageException">Names every such image and where it stands.</exception>
     public ManifestSet RefusingMovingImages()
     {
-        var moving = Items.SelectMany(item => item.Containers.Select(each => (item, Name: each.Container.Text("name"), Image: each.Container.Text("image") ?? "")))
+        var moving = Items.SelectMany(
+            item => item.Containers.Select(
+                each => (item, Name: each.Container.Text("name"), Image: each.Container.Text("image") ?? "")))
             .Where(each => IsMoving(each.Image))
-            .Select(each => $"{each.item.Source}: container \"{each.Name}\" of {each.item.Title} has the image \"{each.Image}\"").ToList();
+            .Select(each => $"{each.item.Source}: container \"{each.Name}\" of {each.item.Title} has the image \"{each.Image}\"")
+                .ToList();
         return moving.Count == 0 ? this : throw new UsageException(
-            $"images must be named by digest or full tag, so that what was tested is what runs: {string.Join("; ", moving)}") { Fault = Fault.Change };
+            $"images must be named by digest or full tag, so that what was tested is what runs: {string.Join("; ", moving)}")
+        {
+            Fault = Fault.Change
+        };
     }
 
     /// <summary>Puts all objects into a namespace, and adds labels to them and to the pods that they make.</summary>
     /// <param name="ns">Namespace for all that does not keep one of its own.</param>
     /// <param name="scope">What may be deployed. In a cluster-wide testbed objects keep a namespace of their own.</param>
     /// <param name="labels">Labels to add.</param>
-    /// <param name="withNamespace">Whether a manifest of the namespace itself stays in the set; otherwise the caller makes it.</param>
+    /// <param name="withNamespace">Whether a manifest of the namespace itself stays in the set; otherwise the caller makes
+    /// it.</param>
     /// <exception cref="UsageException">In a namespace testbed: cluster-wide objects or another namespace.</exception>
     public ManifestSet Into(string ns, TestbedScope scope, IReadOnlyDictionary<string, string> labels, bool withNamespace = false)
     {
@@ -150,10 +171,16 @@ public sealed class ManifestSet
             items.Add(copy);
         }
         return wrong.Count == 0 ? new ManifestSet(items) : throw new UsageException(
-            $"this testbed is the one namespace \"{ns}\", and these manifests reach outside it: {string.Join("; ", wrong)}; take them out, or give the suite a testbed class of scope cluster") { Fault = Fault.Change };
+            $"this testbed is the one namespace \"{ns}\", and these manifests reach outside it: {string.Join("; ", wrong)}; " +
+            "take them out, or give the suite a testbed class of scope cluster")
+        {
+            Fault = Fault.Change
+        };
     }
 
-    /// <summary>In the order in which a cluster can take them: namespaces, definitions, rights, configuration, services, workloads.</summary>
+    /// <summary>
+    /// In the order in which a cluster can take them: namespaces, definitions, rights, configuration, services, workloads.
+    /// </summary>
     public ManifestSet InKindOrder() => new([.. Items.OrderBy(item => KindOrder.Rank(item.Kind))]);
 
     /// <summary>All manifests as YAML documents (JSON notation), secrets' values left out; for people and artifacts.</summary>

@@ -5,9 +5,15 @@ namespace CiSteps.Clusters;
 /// <content>Objects as they are, to be able to go back to them.</content>
 public sealed partial class Cluster
 {
-    private static readonly string[] ServersOwn = ["uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"];
+    private static readonly string[] ServersOwn = [
+        "uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink", "deletionTimestamp",
+        "deletionGracePeriodSeconds"
+    ];
 
-    /// <summary>The objects of a set as they are in the cluster now, without what the server owns, ready to be applied again. Those that are not there are left out.</summary>
+    /// <summary>
+    /// The objects of a set as they are in the cluster now, without what the server owns, ready to be applied again. Those that
+    /// are not there are left out.
+    /// </summary>
     public async Task<ManifestSet> SnapshotAsync(ManifestSet manifests, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(manifests);

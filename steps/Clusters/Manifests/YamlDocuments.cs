@@ -6,7 +6,10 @@ using YamlDotNet.RepresentationModel;
 
 namespace CiSteps.Clusters;
 
-/// <summary>YAML (and so JSON) as JSON, read as kubectl reads it: YAML 1.1 booleans and octal numbers, anchors, merge keys, several documents.</summary>
+/// <summary>
+/// YAML (and so JSON) as JSON, read as kubectl reads it: YAML 1.1 booleans and octal numbers, anchors, merge keys, several
+/// documents.
+/// </summary>
 internal static class YamlDocuments
 {
     // An alias may stand for a big tree many times over; nobody's manifest has this many values.
@@ -29,20 +32,30 @@ internal static class YamlDocuments
             foreach (var document in stream.Documents)
             {
                 var budget = MostNodes;
-                if (Convert(document.RootNode, source, ref budget, 0) is { } value) documents.Add((value, document.RootNode.Start.Line));
+                if (Convert(document.RootNode, source, ref budget, 0) is { } value)
+                    documents.Add((value, document.RootNode.Start.Line));
             }
             return documents;
         }
         catch (YamlException error)
         {
-            var inner = error.InnerException is { } cause && error.Message.Contains("Exception", StringComparison.Ordinal) ? cause.Message : error.Message;
-            throw new UsageException($"{source}:{error.Start.Line}:{error.Start.Column}: this is not YAML: {inner}", error) { Fault = source.Fault };
+            var inner = error.InnerException is { } cause && error.Message.Contains("Exception", StringComparison.Ordinal)
+                ? cause.Message
+                : error.Message;
+            throw new UsageException(
+                $"{source}:{error.Start.Line}:{error.Start.Column}: this is not YAML: {inner}", error)
+            { Fault = source.Fault };
         }
     }
 
     private static JsonNode? Convert(YamlNode node, Source source, ref int budget, int depth)
     {
-        if (--budget < 0 || depth > 200) throw new UsageException($"{source}:{node.Start.Line}: the document is nested or repeated beyond reason; write it without aliases") { Fault = source.Fault };
+        if (--budget < 0 || depth > 200)
+            throw new UsageException(
+                $"{source}:{node.Start.Line}: the document is nested or repeated beyond reason; write it without aliases")
+            {
+                Fault = source.Fault
+            };
         switch (node)
         {
             case YamlScalarNode scalar:
@@ -56,7 +69,12 @@ internal static class YamlDocuments
                 var merged = new List<YamlNode>();
                 foreach (var (key, value) in mapping.Children)
                 {
-                    if (key is not YamlScalarNode name) throw new UsageException($"{source}:{key.Start.Line}:{key.Start.Column}: a key must be a single word") { Fault = source.Fault };
+                    if (key is not YamlScalarNode name)
+                        throw new UsageException(
+                            $"{source}:{key.Start.Line}:{key.Start.Column}: a key must be a single word")
+                        {
+                            Fault = source.Fault
+                        };
                     if (name.Value == "<<" && name.Style == ScalarStyle.Plain)
                     {
                         if (value is YamlSequenceNode several) merged.AddRange(several.Children);
@@ -67,7 +85,8 @@ internal static class YamlDocuments
                 }
                 foreach (var from in merged)
                 {
-                    if (Convert(from, source, ref budget, depth + 1) is not JsonObject defaults) throw new UsageException($"{source}:{from.Start.Line}: \"<<\" takes a mapping") { Fault = source.Fault };
+                    if (Convert(from, source, ref budget, depth + 1) is not JsonObject defaults)
+                        throw new UsageException($"{source}:{from.Start.Line}: \"<<\" takes a mapping") { Fault = source.Fault };
                     foreach (var (name, value) in defaults)
                         if (!result.ContainsKey(name)) result[name] = value?.DeepClone();
                 }
@@ -80,7 +99,9 @@ internal static class YamlDocuments
     private static JsonNode? Scalar(YamlScalarNode scalar)
     {
         var text = scalar.Value ?? "";
-        if (!scalar.Tag.IsEmpty && scalar.Tag.Value == "tag:yaml.org,2002:str" || scalar.Style != ScalarStyle.Plain && scalar.Style != ScalarStyle.Any) return JsonValue.Create(text);
+        if (!scalar.Tag.IsEmpty && scalar.Tag.Value == "tag:yaml.org,2002:str"
+            || scalar.Style != ScalarStyle.Plain && scalar.Style != ScalarStyle.Any)
+            return JsonValue.Create(text);
         switch (text)
         {
             case "" or "~" or "null" or "Null" or "NULL":
@@ -101,17 +122,25 @@ internal static class YamlDocuments
         if (digits.Length == 0) return null;
         long? whole = digits switch
         {
-            ['0', 'x' or 'X', .. var hex] when long.TryParse(hex, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value) => value,
+            ['0', 'x' or 'X', .. var hex]
+                when long.TryParse(hex, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value) =>
+                value,
             ['0', 'o', .. var octal] => FromBase(octal, 8),
             ['0', 'b', .. var binary] => FromBase(binary, 2),
             ['0', _, ..] when digits.All(char.IsAsciiDigit) => FromBase(digits, 8),
-            _ when digits.All(char.IsAsciiDigit) && long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var value) => value,
+            _ when digits.All(char.IsAsciiDigit)
+                && long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var value) =>
+                value,
             _ => null,
         };
         if (whole is { } number) return JsonValue.Create(negative ? -number : number);
         // "1.2.3" or "2024-01-01" stay text; so does what JSON cannot say (.inf, .nan).
-        return digits.All(letter => char.IsAsciiDigit(letter) || letter is '.' or 'e' or 'E' or '+' or '-') && digits.Any(char.IsAsciiDigit) && char.IsAsciiDigit(digits[^1]) | digits[^1] == '.'
-            && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var real) && double.IsFinite(real) ? JsonValue.Create(real) : null;
+        return digits.All(letter => char.IsAsciiDigit(letter) || letter is '.' or 'e' or 'E' or '+' or '-')
+            && digits.Any(char.IsAsciiDigit)
+            && char.IsAsciiDigit(digits[^1]) | digits[^1] == '.'
+            && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var real) && double.IsFinite(real)
+                ? JsonValue.Create(real)
+                : null;
     }
 
     private static long? FromBase(string digits, int from)

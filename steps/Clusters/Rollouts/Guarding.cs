@@ -113,6 +113,9 @@ public static partial class Rollout
     }
 
     private static StepFailure Broken(RolloutTarget target, string what) =>
-        new("does-not-hold", $"{target.Title} was rolled out and does not hold: {what}; its log is in the diagnosis") { IsOwn =
-            true };
+        new("does-not-hold", $"{target.Title} was rolled out and does not hold: {what}; its log is in the diagnosis")
+        {
+            IsOwn =
+            true
+        };
 }

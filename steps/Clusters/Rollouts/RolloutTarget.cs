@@ -5,14 +5,24 @@ namespace CiSteps.Clusters;
 /// <param name="Namespace">Namespace.</param>
 /// <param name="Name">Name.</param>
 /// <param name="Container">Container whose image is proved; null: no proof asked.</param>
-/// <param name="Digests">Digests that the running image may show: the index's, the platform manifest's, the config's. Empty: no proof asked.</param>
+/// <param name="Digests">Digests that the running image may show: the index's, the platform manifest's, the config's. Empty: no
+/// proof asked.</param>
 /// <param name="TimeLimit">For the whole roll-out.</param>
-public sealed record RolloutTarget(string Kind, string Namespace, string Name, string? Container, IReadOnlyCollection<string> Digests, TimeSpan TimeLimit)
+public sealed record RolloutTarget(
+    string Kind,
+    string Namespace,
+    string Name,
+    string? Container,
+    IReadOnlyCollection<string> Digests,
+    TimeSpan TimeLimit)
 {
     /// <summary>How often a container may crash before the roll-out counts as failed.</summary>
     public int MostRestarts { get; init; } = 2;
 
-    /// <summary>How long what may mend itself (an unreachable registry, a missing volume, a full cluster) is waited for; never longer than the time limit.</summary>
+    /// <summary>
+    /// How long what may mend itself (an unreachable registry, a missing volume, a full cluster) is waited for; never longer than
+    /// the time limit.
+    /// </summary>
     public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>Kind and name, for people.</summary>

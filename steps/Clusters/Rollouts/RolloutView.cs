@@ -36,7 +36,8 @@ internal sealed class RolloutView
 
     public void Take(string topic, Change change)
     {
-        if (!objects.TryGetValue(topic, out var known)) objects[topic] = known = new Dictionary<string, JsonObject>(StringComparer.Ordinal);
+        if (!objects.TryGetValue(topic, out var known))
+            objects[topic] = known = new Dictionary<string, JsonObject>(StringComparer.Ordinal);
         var uid = change.Item.Text("metadata", "uid") ?? change.Item.Text("metadata", "name") ?? "";
         switch (change.Kind)
         {
@@ -86,7 +87,10 @@ internal static class Reading
     public static bool Selects(JsonObject? selector, JsonObject? labels) =>
         selector is { Count: > 0 } && selector.All(pair => Text(labels?[pair.Key]) == Text(pair.Value));
 
-    /// <summary>The digest in an imageID of any form: <c>repo@sha256:…</c>, <c>docker-pullable://…</c>, <c>docker://sha256:…</c>, <c>sha256:…</c>.</summary>
+    /// <summary>
+    /// The digest in an imageID of any form: <c>repo@sha256:…</c>, <c>docker-pullable://…</c>, <c>docker://sha256:…</c>,
+    /// <c>sha256:…</c>.
+    /// </summary>
     public static string? DigestIn(string? imageId)
     {
         var at = imageId?.LastIndexOf("sha256:", StringComparison.Ordinal) ?? -1;

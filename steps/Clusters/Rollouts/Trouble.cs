@@ -12,7 +12,12 @@ internal sealed record Trouble(string Key, bool IsPermanent, StepFailure Failure
 /// <param name="Troubles">What stands in the way.</param>
 /// <param name="Pods">The new revision's pods.</param>
 /// <param name="RunningDigest">What they run.</param>
-internal sealed record RolloutState(bool IsDone, string Waiting, IReadOnlyList<Trouble> Troubles, IReadOnlyList<string> Pods, string? RunningDigest)
+internal sealed record RolloutState(
+    bool IsDone,
+    string Waiting,
+    IReadOnlyList<Trouble> Troubles,
+    IReadOnlyList<string> Pods,
+    string? RunningDigest)
 {
     /// <summary>Whether a new pod's containers all run and it is not ready all the same.</summary>
     public bool HasOwnUnready { get; init; }

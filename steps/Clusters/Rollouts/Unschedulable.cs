@@ -12,14 +12,16 @@ internal static class Unschedulable
     public static string? ForEver(JsonObject spec, IReadOnlyList<JsonObject> nodes)
     {
         if (nodes.Count == 0) return null;
-        if (spec["nodeSelector"] is JsonObject { Count: > 0 } selector && !nodes.Any(node => Selects(selector, node.Map("metadata", "labels"))))
+        if (spec["nodeSelector"] is JsonObject { Count: > 0 } selector
+            && !nodes.Any(node => Selects(selector, node.Map("metadata", "labels"))))
             return $"no node has the labels {string.Join(", ", selector.Select(pair => $"{pair.Key}={Text(pair.Value)}"))}";
         foreach (var resource in (string[])["cpu", "memory"])
         {
             var asked = Asked(spec, resource);
             if (asked <= 0) continue;
             var most = nodes.Max(node => Quantity(Raw(node.Member("status", "allocatable", resource)) ?? ""));
-            if (most > 0 && asked > most) return $"it asks for {Show(resource, asked)} {resource} and the biggest node has {Show(resource, most)}";
+            if (most > 0 && asked > most)
+                return $"it asks for {Show(resource, asked)} {resource} and the biggest node has {Show(resource, most)}";
         }
         return null;
     }
@@ -27,7 +29,8 @@ internal static class Unschedulable
     private static double Asked(JsonObject spec, string resource)
     {
         var together = Items(spec["containers"]).Sum(container => Request(container, resource));
-        return Math.Max(together, Items(spec["initContainers"]).Select(container => Request(container, resource)).DefaultIfEmpty().Max());
+        return Math.Max(
+            together, Items(spec["initContainers"]).Select(container => Request(container, resource)).DefaultIfEmpty().Max());
     }
 
     private static double Request(JsonObject container, string resource) =>
@@ -58,5 +61,6 @@ internal static class Unschedulable
     }
 
     private static string Show(string resource, double value) => resource == "memory"
-        ? string.Create(CultureInfo.InvariantCulture, $"{value / 1024 / 1024:0.#}Mi") : value.ToString("0.###", CultureInfo.InvariantCulture);
+        ? string.Create(CultureInfo.InvariantCulture, $"{value / 1024 / 1024:0.#}Mi")
+            : value.ToString("0.###", CultureInfo.InvariantCulture);
 }

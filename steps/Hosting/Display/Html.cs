@@ -15,14 +15,16 @@ public sealed class Html
     public static Html Empty { get; } = new("");
 
     /// <summary>Markup with values: the written text is markup, and what stands in braces is not.</summary>
-    /// <exception cref="InvalidOperationException">A value stands where no encoding makes it safe, or an element is not written to its end.</exception>
+    /// <exception cref="InvalidOperationException">A value stands where no encoding makes it safe, or an element is not written
+    /// to its end.</exception>
     public static Html Of(HtmlTemplate template) => new(template.ToMarkup());
 
     /// <summary>Markup as it is. The compiler wants a constant, so that nothing from outside gets here.</summary>
     public static Html Raw([ConstantExpected] string markup) => new(markup);
 
     /// <summary>One piece after another.</summary>
-    public static Html Each<T>(IEnumerable<T> items, Func<T, Html> show) => new(string.Concat(items.Select(item => show(item).markup)));
+    public static Html Each<T>(IEnumerable<T> items, Func<T, Html> show) =>
+        new(string.Concat(items.Select(item => show(item).markup)));
 
     /// <summary>Encoded text that may be written into a page as it is.</summary>
     public override string ToString() => markup;

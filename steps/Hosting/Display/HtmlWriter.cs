@@ -2,7 +2,9 @@ using System.Text;
 
 namespace CiSteps.Hosting.Display;
 
-/// <summary>Writes a template's markup and values. It follows the markup, and so knows what a value at this place has to be.</summary>
+/// <summary>
+/// Writes a template's markup and values. It follows the markup, and so knows what a value at this place has to be.
+/// </summary>
 internal sealed class HtmlWriter(int capacity)
 {
     private const string NoAddress = "about:invalid";
@@ -29,7 +31,8 @@ internal sealed class HtmlWriter(int capacity)
 
     public void Number(string number)
     {
-        if (!at.IsText && (at.Attribute is not { } attribute || attribute.StartsWith("on", StringComparison.Ordinal))) throw Misplaced();
+        if (!at.IsText && (at.Attribute is not { } attribute || attribute.StartsWith("on", StringComparison.Ordinal)))
+            throw Misplaced();
         Encode(number);
         at.ReadValue();
     }
@@ -48,7 +51,8 @@ internal sealed class HtmlWriter(int capacity)
         attribute is "style" or "srcdoc" or "srcset" or "content" || attribute.StartsWith("on", StringComparison.Ordinal);
 
     private static bool IsAddress(string attribute) =>
-        attribute is "href" or "src" or "action" or "formaction" or "poster" or "cite" or "data" or "ping" or "background" or "xlink:href";
+        attribute is "href" or "src" or "action" or "formaction" or "poster" or "cite" or "data" or "ping" or "background"
+            or "xlink:href";
 
     // After a slash, a question mark or a number sign nothing can become a scheme any more.
     private static bool IsBelowAddress(string before)
@@ -63,7 +67,8 @@ internal sealed class HtmlWriter(int capacity)
     {
         var colon = text.IndexOf(':', StringComparison.Ordinal);
         var end = text.AsSpan().IndexOfAny("/?#");
-        if (colon >= 0 && (end < 0 || colon < end) && text[..colon].ToLowerInvariant() is not ("http" or "https" or "mailto")) return NoAddress;
+        if (colon >= 0 && (end < 0 || colon < end) && text[..colon].ToLowerInvariant() is not ("http" or "https" or "mailto"))
+            return NoAddress;
         var address = new StringBuilder(text.Length);
         foreach (var letter in text)
             if (letter is <= ' ' or '\x7f') address.Append(Uri.HexEscape(letter));

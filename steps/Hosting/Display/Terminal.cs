@@ -27,7 +27,10 @@ public enum Ink
     Cyan,
 }
 
-/// <summary>Lines for a person, each with the seconds since the beginning, and a last line that changes. Not safe for use by several threads at once.</summary>
+/// <summary>
+/// Lines for a person, each with the seconds since the beginning, and a last line that changes. Not safe for use by several
+/// threads at once.
+/// </summary>
 /// <param name="output">Where lines go.</param>
 /// <param name="coloured">Whether that is a terminal with colours; without one nothing but plain lines is written.</param>
 /// <param name="time">Clock that all waiting and all limits go by.</param>
@@ -39,7 +42,8 @@ public sealed class Terminal(TextWriter output, bool coloured, TimeProvider time
     /// <summary>Whether there can be a line that changes.</summary>
     public bool HasLiveLine => coloured;
 
-    private string Now => time.GetElapsedTime(started).TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture).PadLeft(6) + "s";
+    private string Now =>
+        time.GetElapsedTime(started).TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture).PadLeft(6) + "s";
 
     /// <summary>Writes a text, which may have several lines.</summary>
     /// <param name="before">In front of each line, without colour.</param>
@@ -49,7 +53,8 @@ public sealed class Terminal(TextWriter output, bool coloured, TimeProvider time
     {
         Wipe();
         foreach (var line in text.ReplaceLineEndings("\n").Split('\n'))
-            output.WriteLine(coloured ? $"{Code(Ink.Grey)}{Now}{Reset} {before}{Code(ink)}{line}{Reset}" : $"{Now} {before}{line}");
+            output.WriteLine(
+                coloured ? $"{Code(Ink.Grey)}{Now}{Reset} {before}{Code(ink)}{line}{Reset}" : $"{Now} {before}{line}");
         output.Flush();
     }
 

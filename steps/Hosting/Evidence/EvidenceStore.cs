@@ -19,10 +19,22 @@ namespace CiSteps.Hosting.Evidence;
 /// <param name="HandOver">The typed hand-over as JSON; see <see cref="HandOverAs{T}"/>.</param>
 /// <param name="StartedOn">When the step began.</param>
 /// <param name="FinishedOn">When the step ended.</param>
-public sealed record StepEvidence(string Step, RunIdentity Run, int Exit, string Reason, string Text, IReadOnlyList<Subject> Subjects,
-    string PredicateType, JsonObject Predicate, JsonNode? HandOver, DateTimeOffset StartedOn, DateTimeOffset FinishedOn)
+public sealed record StepEvidence(
+    string Step,
+    RunIdentity Run,
+    int Exit,
+    string Reason,
+    string Text,
+    IReadOnlyList<Subject> Subjects,
+    string PredicateType,
+    JsonObject Predicate,
+    JsonNode? HandOver,
+    DateTimeOffset StartedOn,
+    DateTimeOffset FinishedOn)
 {
-    /// <summary>Whose fault it was that the step did not end well; unknown where an earlier version did not write it down.</summary>
+    /// <summary>
+    /// Whose fault it was that the step did not end well; unknown where an earlier version did not write it down.
+    /// </summary>
     public Fault Fault { get; init; } = Fault.Unknown;
 
     /// <summary>Whether a valid signature by the expected key was on it. False when no key was given to check with.</summary>
@@ -41,7 +53,10 @@ public sealed record StepEvidence(string Step, RunIdentity Run, int Exit, string
         }
         catch (OutsideJsonException error)
         {
-            throw new UsageException($"the hand-over of \"{Step}\" is not what this version reads: {error.What}; run {Step} again with the same version", error);
+            throw new UsageException(
+                $"the hand-over of \"{Step}\" is not what this version reads: {error.What}; " +
+                $"run {Step} again with the same version",
+                error);
         }
     }
 
@@ -227,7 +242,9 @@ public sealed class EvidenceStore
     {
         if (step == context?.Step && earlier is { } kept) return kept;
         // Whatever lies behind a link was not put there by a step of this work tree.
-        FileFault? fault = LinkOnTheWayTo(step) is var (link, _) ? new(link, "it is a link, not a folder of this work tree") : null;
+        FileFault? fault = LinkOnTheWayTo(step) is var (link, _)
+            ? new(link, "it is a link, not a folder of this work tree")
+            : null;
         if (fault is not null) return (null, null, fault);
         var (statement, envelope) = (Read(StatementFile), Read(EnvelopeFile));
         return fault is null ? (statement, envelope, null) : (null, null, fault);

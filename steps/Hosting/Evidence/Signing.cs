@@ -14,7 +14,9 @@ public static class Signing
     /// <summary>The variable (or its <c>_FILE</c> form) with the private key as PEM.</summary>
     public const string SigningKey = "CISTEPS_SIGNING_KEY";
 
-    /// <summary>The variable (or its <c>_FILE</c> form) with the public key as PEM; without it the private key's own public half checks.</summary>
+    /// <summary>
+    /// The variable (or its <c>_FILE</c> form) with the public key as PEM; without it the private key's own public half checks.
+    /// </summary>
     public const string VerificationKey = "CISTEPS_VERIFICATION_KEY";
 
     /// <summary>Tries the keys that the step has, so that a wrong one is said before anything is done.</summary>
@@ -45,17 +47,25 @@ public static class Signing
         ArgumentNullException.ThrowIfNull(context);
         if (context.FindSecret(SigningKey) is not { } pem) return null;
         using var key = ReadKey(pem, SigningKey);
-        var signature = key.SignData(Preauthenticated(statement), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
+        var signature = key.SignData(
+            Preauthenticated(statement), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
         var envelope = new JsonObject
         {
             ["payloadType"] = PayloadType,
             ["payload"] = Convert.ToBase64String(statement),
-            ["signatures"] = new JsonArray((JsonNode)new JsonObject { ["keyid"] = KeyId(key), ["sig"] = Convert.ToBase64String(signature) }),
+            ["signatures"] = new JsonArray((JsonNode)new JsonObject
+            {
+                ["keyid"] = KeyId(key),
+                ["sig"] = Convert.ToBase64String(signature)
+            }),
         };
         return Encoding.UTF8.GetBytes(envelope.ToJsonString());
     }
 
-    /// <summary>The statement in an envelope that the known key signed; null when another key did, when it is not an envelope, or when there is no key to check with.</summary>
+    /// <summary>
+    /// The statement in an envelope that the known key signed; null when another key did, when it is not an envelope, or when
+    /// there is no key to check with.
+    /// </summary>
     /// <exception cref="UsageException">The key is none.</exception>
     public static byte[]? Open(byte[] envelope, StepContext context)
     {
@@ -69,7 +79,11 @@ public static class Signing
             var statement = Convert.FromBase64String(json.Text("payload") ?? "");
             foreach (var signature in json.Objects("signatures"))
                 if (signature.Text("sig") is { } text &&
-                    key.VerifyData(Preauthenticated(statement), Convert.FromBase64String(text), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence))
+                    key.VerifyData(
+                        Preauthenticated(statement),
+                        Convert.FromBase64String(text),
+                        HashAlgorithmName.SHA256,
+                        DSASignatureFormat.Rfc3279DerSequence))
                     return statement;
         }
         catch (Exception error) when (error is FormatException or OutsideJsonException)
@@ -107,10 +121,15 @@ public static class Signing
         }
     }
 
-    private static string KeyId(ECDsa key) => "sha256:" + Convert.ToHexStringLower(SHA256.HashData(key.ExportSubjectPublicKeyInfo()));
+    private static string KeyId(ECDsa key) =>
+        "sha256:" + Convert.ToHexStringLower(SHA256.HashData(key.ExportSubjectPublicKeyInfo()));
 
     private static byte[] Preauthenticated(byte[] body) =>
-        [.. Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"DSSEv1 {PayloadType.Length} {PayloadType} {body.Length} ")), .. body];
+        [
+            .. Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture,
+                $"DSSEv1 {PayloadType.Length} {PayloadType} {body.Length} ")),
+            .. body
+        ];
 }
 
 /// <summary>What is known of a statement's signature.</summary>

@@ -38,7 +38,9 @@ public static class PredicateTypes
     public const string StepOutcome = "https://cisteps.dev/step-outcome/v1";
 }
 
-/// <summary>An in-toto Statement v1; the evidence's own have our record of the run in the predicate, member <c>cisteps</c>.</summary>
+/// <summary>
+/// An in-toto Statement v1; the evidence's own have our record of the run in the predicate, member <c>cisteps</c>.
+/// </summary>
 public static class StatementJson
 {
     private const string Type = "https://in-toto.io/Statement/v1";
@@ -55,7 +57,8 @@ public static class StatementJson
         ["predicate"] = predicate,
     };
 
-    internal static JsonObject Write(string step, RunIdentity run, Outcome outcome, DateTimeOffset started, DateTimeOffset finished)
+    internal static JsonObject Write(
+        string step, RunIdentity run, Outcome outcome, DateTimeOffset started, DateTimeOffset finished)
     {
         var predicate = (JsonObject)outcome.Predicate.DeepClone();
         var values = new JsonObject();
@@ -119,7 +122,8 @@ public static class StatementJson
 
         bool Flag(string name) => record.Flag(name) ?? throw Lacks(record, name);
 
-        int Exit() => record.Number("exit") is { } exit and >= int.MinValue and <= int.MaxValue ? (int)exit : throw Lacks(record, "exit");
+        int Exit() =>
+            record.Number("exit") is { } exit and >= int.MinValue and <= int.MaxValue ? (int)exit : throw Lacks(record, "exit");
 
         DateTimeOffset Date(string name) => DateTimeOffset.TryParse(Text(record, name), CultureInfo.InvariantCulture,
             out var date) ? date

@@ -50,13 +50,16 @@ public static class JsonMembers
     /// <summary>The objects of a list; none when it is absent.</summary>
     /// <exception cref="OutsideJsonException">It is something else, or has something else in it.</exception>
     public static IEnumerable<JsonObject> Objects(this JsonNode? node, params ReadOnlySpan<string> path) =>
-        node.List(path) is { } list ? list.Select((item, at) => item as JsonObject ?? throw Wrong(list, at, item, "an object")) : [];
+        node.List(path) is { } list
+            ? list.Select((item, at) => item as JsonObject ?? throw Wrong(list, at, item, "an object"))
+            : [];
 
     /// <summary>The texts of a list; none when it is absent.</summary>
     /// <exception cref="OutsideJsonException">It is something else, or has something else in it.</exception>
     public static IEnumerable<string> Texts(this JsonNode? node, params ReadOnlySpan<string> path) =>
-        node.List(path) is { } list ? list.Select((item, at) => item is JsonValue value && value.TryGetValue(out string? text) ? text
-            : throw Wrong(list, at, item, "a text")) : [];
+        node.List(path) is { } list
+            ? list.Select((item, at) => item is JsonValue value && value.TryGetValue(out string? text) ? text
+                : throw Wrong(list, at, item, "a text")) : [];
 
     /// <summary>Where a node stands in its document, such as <c>components[2].name</c>.</summary>
     public static string PathOf(JsonNode node)

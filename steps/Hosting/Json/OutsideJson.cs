@@ -16,7 +16,9 @@ public sealed record JsonLimits(long Bytes, int Depth = 64)
     /// <summary>32 MiB and 64 levels: what a step, an engine or a registry writes is smaller by far.</summary>
     public static JsonLimits Standard { get; } = new(32L << 20);
 
-    /// <summary>Whether an object may have one name twice; the last one counts. Only for files whose owner reads them so.</summary>
+    /// <summary>
+    /// Whether an object may have one name twice; the last one counts. Only for files whose owner reads them so.
+    /// </summary>
     public bool AllowsDuplicates { get; init; }
 
     /// <summary>Whether names are the same in any case. Only for files whose owner reads them so.</summary>

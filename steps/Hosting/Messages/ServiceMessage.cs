@@ -4,7 +4,9 @@ using System.Text;
 
 namespace CiSteps.Hosting.Messages;
 
-/// <summary>One TeamCity service message: written with <see cref="ToString"/>, read strictly with <see cref="TryParse"/>.</summary>
+/// <summary>
+/// One TeamCity service message: written with <see cref="ToString"/>, read strictly with <see cref="TryParse"/>.
+/// </summary>
 /// <param name="Name">The message's name, such as <c>buildProblem</c>.</param>
 /// <param name="Value">The single value of the short form; null when the message has attributes.</param>
 /// <param name="Attributes">Attributes in the order they are written.</param>
@@ -42,7 +44,9 @@ public sealed record ServiceMessage(string Name, string? Value, IReadOnlyList<Ke
         return text.Append(']').ToString();
     }
 
-    /// <summary>Escapes a value; each UTF-16 unit above 127 becomes <c>|0xhhhh</c>, so no console encoding can spoil it.</summary>
+    /// <summary>
+    /// Escapes a value; each UTF-16 unit above 127 becomes <c>|0xhhhh</c>, so no console encoding can spoil it.
+    /// </summary>
     public static string Escape(string value)
     {
         var text = new StringBuilder(value.Length + 16);
@@ -66,7 +70,10 @@ public sealed record ServiceMessage(string Name, string? Value, IReadOnlyList<Ke
         return text.ToString();
     }
 
-    /// <summary>Reads a whole line as one message. Leading white space is allowed, as the server allows it; anything else that is not exactly a message is not one.</summary>
+    /// <summary>
+    /// Reads a whole line as one message. Leading white space is allowed, as the server allows it; anything else that is not
+    /// exactly a message is not one.
+    /// </summary>
     public static bool TryParse(string line, [NotNullWhen(true)] out ServiceMessage? message)
     {
         message = null;
@@ -103,7 +110,9 @@ public sealed record ServiceMessage(string Name, string? Value, IReadOnlyList<Ke
     private static int IdentifierLength(ReadOnlySpan<char> text)
     {
         var length = 0;
-        while (length < text.Length && (char.IsAsciiLetter(text[length]) || (length > 0 && (char.IsAsciiDigit(text[length]) || text[length] is '_' or '.' or '-'))))
+        while (length < text.Length
+            && (char.IsAsciiLetter(text[length])
+                || (length > 0 && (char.IsAsciiDigit(text[length]) || text[length] is '_' or '.' or '-'))))
             length++;
         return length;
     }
@@ -128,7 +137,9 @@ public sealed record ServiceMessage(string Name, string? Value, IReadOnlyList<Ke
             if (escaped == '0')
             {
                 if (at + 5 > text.Length || text[at] != 'x' ||
-                    !ushort.TryParse(text.Slice(at + 1, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var unit)) return false;
+                    !ushort.TryParse(
+                        text.Slice(at + 1, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var unit))
+                    return false;
                 read.Append((char)unit);
                 at += 5;
                 continue;

@@ -83,7 +83,8 @@ public static class JavaProperties
             }
             var escaped = text[++at];
             if (escaped == 'u' && at + 4 < text.Length &&
-                ushort.TryParse(text.AsSpan(at + 1, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var unit))
+                ushort.TryParse(
+                    text.AsSpan(at + 1, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var unit))
             {
                 plain.Append((char)unit);
                 at += 4;

@@ -26,7 +26,9 @@ public sealed class OptionValues
     public T Get<T>(StepOption<T> setting) => TryGet(setting, out var value)
         ? value
         : throw new UsageException($"\"{setting.Name}\" is not set: give --{setting.Name} or {setting.Variable}" +
-            (setting.Properties.Count == 0 ? "" : $", or on a build server the parameter {setting.Properties[0]}") + $" ({setting.Description})") { Fault = Fault.Environment };
+            (setting.Properties.Count == 0 ? "" : $", or on a build server the parameter {setting.Properties[0]}") +
+                $" ({setting.Description})")
+        { Fault = Fault.Environment };
 
     /// <summary>The value, if it is given anywhere.</summary>
     /// <exception cref="UsageException">Given but not readable.</exception>
@@ -41,7 +43,9 @@ public sealed class OptionValues
         }
         catch (FormatException error)
         {
-            throw new UsageException($"\"{found.Text}\" is not right for {found.Source}: {error.Message}", error) { Fault = Fault.Environment };
+            throw new UsageException(
+                $"\"{found.Text}\" is not right for {found.Source}: {error.Message}", error)
+            { Fault = Fault.Environment };
         }
     }
 
@@ -83,7 +87,9 @@ public sealed class BuildServerProperties
             ? new(system, JavaProperties.ReadFile(second)) : new(system, new Dictionary<string, string>());
     }
 
-    /// <summary>A parameter by its full name, such as <c>teamcity.build.branch</c> or <c>build.number</c>; null when there is none.</summary>
+    /// <summary>
+    /// A parameter by its full name, such as <c>teamcity.build.branch</c> or <c>build.number</c>; null when there is none.
+    /// </summary>
     public string? Find(string name) =>
         all.TryGetValue(name, out var value) || system.TryGetValue(name, out value) ? value : null;
 }

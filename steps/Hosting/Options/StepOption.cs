@@ -1,6 +1,9 @@
 namespace CiSteps.Hosting.Options;
 
-/// <summary>One thing that can be told to a step. Its places, strongest first: option <c>--name</c>, environment <c>CISTEPS_NAME</c>, the build server's properties, the default.</summary>
+/// <summary>
+/// One thing that can be told to a step. Its places, strongest first: option <c>--name</c>, environment <c>CISTEPS_NAME</c>, the
+/// build server's properties, the default.
+/// </summary>
 public abstract class StepOption
 {
     private protected StepOption(string name, string description, string? fallback, IReadOnlyList<string> properties)
@@ -30,7 +33,8 @@ public abstract class StepOption
     internal abstract void Check(string text);
 
     /// <summary>An option that is text as it is.</summary>
-    public static StepOption<string> Text(string name, string description, string? fallback = null, params IReadOnlyList<string> properties) =>
+    public static StepOption<string> Text(
+        string name, string description, string? fallback = null, params IReadOnlyList<string> properties) =>
         new(name, description, text => text, fallback, properties);
 
     /// <summary>A switch: present, or <c>true</c>/<c>false</c>.</summary>
@@ -38,7 +42,8 @@ public abstract class StepOption
         new SwitchOption(name, description, properties);
 
     /// <summary>A length of time such as <c>90s</c>, <c>5m</c>, <c>1h30m</c>.</summary>
-    public static StepOption<TimeSpan> Duration(string name, string description, string? fallback = null, params IReadOnlyList<string> properties) =>
+    public static StepOption<TimeSpan> Duration(
+        string name, string description, string? fallback = null, params IReadOnlyList<string> properties) =>
         new(name, description, Durations.Parse, fallback, properties);
 
     private sealed class SwitchOption(string name, string description, IReadOnlyList<string> properties)
@@ -62,7 +67,8 @@ public class StepOption<T> : StepOption
     private readonly Func<string, T> parse;
 
     /// <summary>An option with a reader of its own; the reader throws <see cref="FormatException"/> with what to do.</summary>
-    public StepOption(string name, string description, Func<string, T> parse, string? fallback = null, IReadOnlyList<string>? properties = null)
+    public StepOption(
+        string name, string description, Func<string, T> parse, string? fallback = null, IReadOnlyList<string>? properties = null)
         : base(name, description, fallback, properties ?? []) => this.parse = parse;
 
     internal T Read(string text) => parse(text);
@@ -116,5 +122,6 @@ public static class Durations
     /// <summary>As <see cref="Show"/>, in whole seconds and never below zero: for what is counted up before one's eyes.</summary>
     public static string ShowWhole(TimeSpan time) => Show(TimeSpan.FromSeconds(Math.Max(0, Math.Floor(time.TotalSeconds))));
 
-    private static FormatException Wrong(string text) => new($"\"{text}\" is not a length of time; write it like 90s, 5m or 1h30m");
+    private static FormatException Wrong(string text) =>
+        new($"\"{text}\" is not a length of time; write it like 90s, 5m or 1h30m");
 }

@@ -8,7 +8,10 @@ namespace CiSteps.Images;
 /// <param name="Construct">What, such as <c>RUN --mount</c>.</param>
 public sealed record UnknownSyntax(int Line, string Construct);
 
-/// <summary>What the builders inside engines make of a Dockerfile that is written for BuildKit: some of it they refuse late, and some of it they leave out without a word.</summary>
+/// <summary>
+/// What the builders inside engines make of a Dockerfile that is written for BuildKit: some of it they refuse late, and some of
+/// it they leave out without a word.
+/// </summary>
 public static partial class BuildKitSyntax
 {
     // From here on podman's builder reads here-documents; from none on does it know the other ones for certain.
@@ -30,9 +33,11 @@ public static partial class BuildKitSyntax
         ArgumentNullException.ThrowIfNull(engine);
         var file = Dockerfile.Parse(text, parameters.Name);
         var found = new List<UnknownSyntax>();
-        // Podman's builder has one front end and says nothing of another; what that would change is found below, or it is not known.
+        // Podman's builder has one front end and says nothing of another; what that would change is found below, or it is not
+        // known.
         if (file.Syntax is { } syntax) found.Add(new UnknownSyntax(syntax.Line, $"# syntax={syntax.Value}"));
-        if (file.Check is { } check && check.Value.Contains("error=true", StringComparison.OrdinalIgnoreCase)) found.Add(new UnknownSyntax(check.Line, $"# check={check.Value}"));
+        if (file.Check is { } check && check.Value.Contains("error=true", StringComparison.OrdinalIgnoreCase))
+            found.Add(new UnknownSyntax(check.Line, $"# check={check.Value}"));
         var stages = 0;
         var isLast = false;
         var variables = new StageVariables(file.Escape, parameters.Arguments);
@@ -104,7 +109,8 @@ public static partial class BuildKitSyntax
     }
 
     private static bool IsTarget(DockerfileInstruction from, string? target, int number) => target is not null
-        && (from.Rest.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries) is [_, _, var name] && name.Equals(target, StringComparison.OrdinalIgnoreCase)
+        && (from.Rest.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries) is [_, _, var name]
+            && name.Equals(target, StringComparison.OrdinalIgnoreCase)
             || target == number.ToString(CultureInfo.InvariantCulture));
 
     private static IEnumerable<string> Of(
@@ -116,18 +122,24 @@ public static partial class BuildKitSyntax
     {
         var own = instruction.Trigger ?? instruction;
         var word = instruction.Trigger is null ? own.Word : "ONBUILD " + own.Word;
-        if (instruction.HereDocuments.Count > 0 && !(engine.IsPodman && engine.Major >= PodmanWithHereDocuments)) yield return $"{word} <<{instruction.HereDocuments[0]}";
+        if (instruction.HereDocuments.Count > 0 && !(engine.IsPodman && engine.Major >= PodmanWithHereDocuments))
+            yield return $"{word} <<{instruction.HereDocuments[0]}";
         foreach (var flag in own.Flags.Select(DockerfileInstruction.NameOf))
             if (!Knows(own.Word, flag, engine)) yield return $"{word} --{flag}";
         if (own.Word == "ADD" && own.Sources().FirstOrDefault(source => MayBeGit(source, variables)) is { } git)
             yield return GitAddress().IsMatch(git) ? $"{word} {git}" : $"{word} {git} (which is or may be a git repository)";
         if (engine.IsPodman) yield break;
-        if (own.Word is "FROM" && DockerfileSources.Predefined().Match(string.Join(' ', own.Flags) + " " + own.Rest) is { Success: true } inFrom && !parameters.Arguments.ContainsKey(inFrom.Value))
+        if (own.Word is "FROM"
+            && DockerfileSources.Predefined().Match(string.Join(' ', own.Flags) + " " + own.Rest) is { Success: true } inFrom
+            && !parameters.Arguments.ContainsKey(inFrom.Value))
             yield return $"${inFrom.Value}";
         // An ARG without a value that nobody gives is empty there: silently another image.
         if (own.Word == "ARG" && !isGlobal)
             foreach (var name in own.Rest.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries))
-                if (DockerfileSources.Predefined().Match(name) is { Success: true } match && match.Value == name && !parameters.Arguments.ContainsKey(name)) yield return $"{word} {name}";
+                if (DockerfileSources.Predefined().Match(name) is { Success: true } match
+                    && match.Value == name
+                    && !parameters.Arguments.ContainsKey(name))
+                    yield return $"{word} {name}";
     }
 
     // What is not a flag of any builder is left to the builder: it says so itself.

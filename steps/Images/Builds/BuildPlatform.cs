@@ -3,7 +3,10 @@ namespace CiSteps.Images;
 /// <summary>Platforms as image builders write and compare them, such as <c>linux/arm64</c>.</summary>
 public static class BuildPlatform
 {
-    /// <summary>Whether two mean the same machine: <c>linux/arm64</c> and <c>linux/arm64/v8</c> do, and a variant counts only where both say it.</summary>
+    /// <summary>
+    /// Whether two mean the same machine: <c>linux/arm64</c> and <c>linux/arm64/v8</c> do, and a variant counts only where both
+    /// say it.
+    /// </summary>
     public static bool AreSame(string one, string other)
     {
         var (mine, wanted) = (Parts(one), Parts(other));
@@ -28,7 +31,8 @@ public static class BuildPlatform
         return values;
     }
 
-    /// <summary>What builders would set a predefined argument to where somebody gives it another value; null: it agrees, or is not
+    /// <summary>What builders would set a predefined argument to where somebody gives it another value; null: it agrees, or is
+    /// not
     /// predefined.</summary>
     /// <param name="name">Name of the argument.</param>
     /// <param name="value">The value that is given.</param>

@@ -21,7 +21,8 @@ public sealed class ImageBuildException(string instruction, string text, IReadOn
 
 /// <summary>What a build said: lines for the log, the running instruction, how much came from the cache.</summary>
 /// <param name="onLine">Gets each line.</param>
-/// <param name="labels">Labels that are added to the image; the engine makes an instruction of each, which is none of the Dockerfile's.</param>
+/// <param name="labels">Labels that are added to the image; the engine makes an instruction of each, which is none of the
+/// Dockerfile's.</param>
 internal sealed partial class BuildProgress(Action<string> onLine, IReadOnlyCollection<string> labels)
 {
     private const int KeptLines = 20;
@@ -76,7 +77,10 @@ internal sealed partial class BuildProgress(Action<string> onLine, IReadOnlyColl
         isTold |= line.StartsWith("Successfully", StringComparison.Ordinal);
         if (isTold) onLine(line);
         if ((line == " ---> Using cache" || line.StartsWith("--> Using cache ", StringComparison.Ordinal)) && isCounted) Cached++;
-        if (line.StartsWith(" ---> ", StringComparison.Ordinal) || line.StartsWith("--> ", StringComparison.Ordinal) || line.StartsWith("Removing intermediate container", StringComparison.Ordinal)) return;
+        if (line.StartsWith(" ---> ", StringComparison.Ordinal)
+            || line.StartsWith("--> ", StringComparison.Ordinal)
+            || line.StartsWith("Removing intermediate container", StringComparison.Ordinal))
+            return;
         last.Enqueue(line);
         if (last.Count > KeptLines) last.Dequeue();
     }

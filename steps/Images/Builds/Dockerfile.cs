@@ -12,15 +12,21 @@ namespace CiSteps.Images;
 /// <param name="Flags">What follows with two dashes, such as <c>--from=build</c>; quotes taken off.</param>
 /// <param name="Rest">What comes after the flags, continuation lines joined.</param>
 /// <param name="HereDocuments">Names of the here-documents that belong to it.</param>
-internal sealed record DockerfileInstruction(int Line, string Word, IReadOnlyList<string> Flags, string Rest, IReadOnlyList<string> HereDocuments)
+internal sealed record DockerfileInstruction(
+    int Line,
+    string Word,
+    IReadOnlyList<string> Flags,
+    string Rest,
+    IReadOnlyList<string> HereDocuments)
 {
     /// <summary>The instruction that an ONBUILD puts off; null for any other.</summary>
     public DockerfileInstruction? Trigger { get; init; }
 
     /// <summary>The values of a flag; empty when it is not there.</summary>
     /// <param name="name">Without its dashes.</param>
-    public IEnumerable<string> Values(string name) => Flags.Where(flag => NameOf(flag).Equals(name, StringComparison.OrdinalIgnoreCase))
-        .Select(flag => flag.IndexOf('=', StringComparison.Ordinal) is var equals and >= 0 ? flag[(equals + 1)..] : "");
+    public IEnumerable<string> Values(string name) =>
+        Flags.Where(flag => NameOf(flag).Equals(name, StringComparison.OrdinalIgnoreCase))
+            .Select(flag => flag.IndexOf('=', StringComparison.Ordinal) is var equals and >= 0 ? flag[(equals + 1)..] : "");
 
     /// <summary>What <c>ADD</c> and <c>COPY</c> take, without where to; in JSON's form or in words.</summary>
     public IReadOnlyList<string> Sources()
@@ -43,16 +49,26 @@ internal sealed record DockerfileInstruction(int Line, string Word, IReadOnlyLis
     }
 
     /// <summary>A flag's name without its dashes.</summary>
-    public static string NameOf(string flag) => flag[2..(flag.IndexOf('=', StringComparison.Ordinal) is var equals and >= 0 ? equals : flag.Length)];
+    public static string NameOf(string flag) =>
+        flag[2..(flag.IndexOf('=', StringComparison.Ordinal) is var equals and >= 0 ? equals : flag.Length)];
 }
 
-/// <summary>A Dockerfile's instructions, as BuildKit's own parser finds them: directives, continuations, comments in between, here-documents.</summary>
+/// <summary>
+/// A Dockerfile's instructions, as BuildKit's own parser finds them: directives, continuations, comments in between,
+/// here-documents.
+/// </summary>
 internal sealed partial class Dockerfile
 {
-    private Dockerfile(char escape, (int Line, string Value)? syntax, (int Line, string Value)? check, IReadOnlyList<DockerfileInstruction> instructions) =>
+    private Dockerfile(
+        char escape,
+        (int Line, string Value)? syntax,
+        (int Line, string Value)? check,
+        IReadOnlyList<DockerfileInstruction> instructions) =>
         (Escape, Syntax, Check, Instructions) = (escape, syntax, check, instructions);
 
-    /// <summary>The character that escapes the next one and continues a line: a backslash, or what <c># escape=</c> says.</summary>
+    /// <summary>
+    /// The character that escapes the next one and continues a line: a backslash, or what <c># escape=</c> says.
+    /// </summary>
     public char Escape { get; }
 
     /// <summary>The image that <c># syntax=</c> names, and its line; null when there is none.</summary>
@@ -67,7 +83,8 @@ internal sealed partial class Dockerfile
     /// <summary>Reads a Dockerfile.</summary>
     /// <param name="text">All of the Dockerfile.</param>
     /// <param name="name">Its path, for messages.</param>
-    /// <exception cref="UsageException">A here-document is not closed, or it is not a Dockerfile but JSON for another front end.</exception>
+    /// <exception cref="UsageException">A here-document is not closed, or it is not a Dockerfile but JSON for another front
+    /// end.</exception>
     public static Dockerfile Parse(string text, string name) => new Reader(text, name).Read();
 
     [GeneratedRegex(@"^([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")]
@@ -116,14 +133,16 @@ internal sealed partial class Dockerfile
             {
                 for (var line = start; line < lines.Length && lines[line].StartsWith(mark, StringComparison.Ordinal); line++)
                 {
-                    if (Directive().Match(lines[line].TrimEnd('\r')[mark.Length..].TrimStart()) is not { Success: true } match) break;
+                    if (Directive().Match(lines[line].TrimEnd('\r')[mark.Length..].TrimStart()) is not { Success: true } match)
+                        break;
                     if (match.Groups[1].Value.Equals("syntax", StringComparison.OrdinalIgnoreCase))
                         directives.TryAdd("syntax", (line + 1, match.Groups[2].Value.Split(' ')[0]));
                 }
             }
             if (Json(string.Join('\n', lines[start..])) is { } named)
-                throw new UsageException($"{name}:{start + 1}: this is JSON for the front end \"{named}\", and what that builds on cannot be read "
-                    + "from it: write a Dockerfile with \"# syntax=\" in its first line and with FROM");
+                throw new UsageException(
+                    $"{name}:{start + 1}: this is JSON for the front end \"{named}\", and what that builds on cannot be read "
+                        + "from it: write a Dockerfile with \"# syntax=\" in its first line and with FROM");
         }
 
         // BuildKit takes a file that is an object of texts as a whole, { "syntax": "…" }, for its front end's own language.
@@ -153,7 +172,8 @@ internal sealed partial class Dockerfile
                 return;
             }
             directives.TryAdd(match.Groups[1].Value, (next, match.Groups[2].Value));
-            if (match.Groups[1].Value.Equals("escape", StringComparison.OrdinalIgnoreCase)) escape = match.Groups[2].Value == "`" ? '`' : '\\';
+            if (match.Groups[1].Value.Equals("escape", StringComparison.OrdinalIgnoreCase))
+                escape = match.Groups[2].Value == "`" ? '`' : '\\';
         }
 
         private void Join(StringBuilder whole)
@@ -191,10 +211,14 @@ internal sealed partial class Dockerfile
             {
                 if (HereDocument().Match(word) is not { Success: true } match) continue;
                 if (ShellWords.Split(match.Groups[2].Value, keepsQuotes: false, keepsEscapes: false) is not [var end]) continue;
-                var place = Array.FindIndex(lines, next, inner => (match.Groups[1].Length > 0 ? inner.TrimEnd('\r').TrimStart('\t') : inner.TrimEnd('\r')) == end);
+                var place = Array.FindIndex(
+                    lines,
+                    next,
+                    inner => (match.Groups[1].Length > 0 ? inner.TrimEnd('\r').TrimStart('\t') : inner.TrimEnd('\r')) == end);
                 // A shift with blanks, $((1 << 2)), looks like one too; nobody ends a text with "2))".
                 if (place < 0 && !EndName().IsMatch(end)) continue;
-                if (place < 0) throw new UsageException($"{name}:{first}: the here-document \"{end}\" is not closed by a line \"{end}\"");
+                if (place < 0)
+                    throw new UsageException($"{name}:{first}: the here-document \"{end}\" is not closed by a line \"{end}\"");
                 next = place + 1;
                 yield return end;
             }
@@ -206,7 +230,9 @@ internal sealed partial class Dockerfile
             var flags = new List<string>();
             rest = TakeFlags(rest, flags);
             var instruction = new DockerfileInstruction(first, word.ToUpperInvariant(), flags, rest, []);
-            return instruction.Word == "ONBUILD" && rest.Length > 0 ? instruction with { Trigger = Instruction(rest, first) } : instruction;
+            return instruction.Word == "ONBUILD" && rest.Length > 0
+                ? instruction with { Trigger = Instruction(rest, first) }
+                : instruction;
         }
 
         private static (string Word, string After) Cut(string line)

@@ -47,7 +47,10 @@ public sealed record DockerfileParameters(IReadOnlyDictionary<string, string> Ar
     public string? EnginePlatform { get; init; }
 }
 
-/// <summary>Which images a Dockerfile builds on: what <c>FROM</c>, <c>COPY --from</c>, <c>RUN --mount=from=</c> and <c># syntax=</c> name and no stage of its own is.</summary>
+/// <summary>
+/// Which images a Dockerfile builds on: what <c>FROM</c>, <c>COPY --from</c>, <c>RUN --mount=from=</c> and <c># syntax=</c> name
+/// and no stage of its own is.
+/// </summary>
 public static partial class DockerfileSources
 {
     /// <summary>All outside images up to the target stage, in order, each once for each use. <c>scratch</c> is none.</summary>
@@ -75,8 +78,11 @@ public static partial class DockerfileSources
     public static bool NeedPlatform(string text, string name)
     {
         ArgumentNullException.ThrowIfNull(text);
-        return Dockerfile.Parse(text, name).Instructions.TakeWhile(instruction => instruction.Word is "ARG").Concat(Dockerfile.Parse(text, name).Instructions
-            .Where(instruction => instruction.Word == "FROM")).Any(instruction => Predefined().IsMatch(instruction.Rest + " " + string.Join(' ', instruction.Flags)));
+        return Dockerfile.Parse(text, name).Instructions
+            .TakeWhile(instruction => instruction.Word is "ARG")
+            .Concat(Dockerfile.Parse(text, name).Instructions
+            .Where(instruction => instruction.Word == "FROM"))
+                .Any(instruction => Predefined().IsMatch(instruction.Rest + " " + string.Join(' ', instruction.Flags)));
     }
 
     /// <summary>Names of the build arguments that BuildKit sets by itself.</summary>
@@ -125,10 +131,14 @@ public static partial class DockerfileSources
             if (stages.Count == 0) throw new UsageException($"\"{parameters.Name}\" has no FROM");
             if (parameters.Target is not { } target) return stages;
             var place = stages.FindLastIndex(stage => stage.IsNamed(target));
-            if (place < 0 && int.TryParse(target, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number < stages.Count) place = number;
+            if (place < 0
+                && int.TryParse(target, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+                && number < stages.Count)
+                place = number;
             if (place >= 0) return stages[..(place + 1)];
             var names = string.Join(", ", stages.Select(stage => stage.Name).OfType<string>());
-            throw new UsageException($"\"{parameters.Name}\" has no stage \"{target}\"" + (names.Length > 0 ? $"; it has {names}" : ""));
+            throw new UsageException(
+                $"\"{parameters.Name}\" has no stage \"{target}\"" + (names.Length > 0 ? $"; it has {names}" : ""));
         }
 
         private void Argument(DockerfileInstruction instruction)
@@ -147,9 +157,14 @@ public static partial class DockerfileSources
             var parts = instruction.Rest.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
             if (parts.Length == 0) throw Wrong(instruction.Line, "FROM is without an image");
             var image = Expand(parts[0], instruction.Line);
-            if (image.Length == 0) throw Wrong(instruction.Line, $"\"FROM {parts[0]}\" names nothing: give the argument a value before the first FROM, or image.args in ci-steps.yaml");
+            if (image.Length == 0)
+                throw Wrong(instruction.Line,
+                    $"\"FROM {parts[0]}\" names nothing: give the argument a value before the first FROM, " +
+                    "or image.args in ci-steps.yaml");
             var name = parts is [_, var word, var given] && word.Equals("AS", StringComparison.OrdinalIgnoreCase) ? given : null;
-            var platform = instruction.Values("platform").Select(value => Expand(value, instruction.Line)).LastOrDefault(value => value.Length > 0);
+            var platform = instruction.Values("platform")
+                .Select(value => Expand(value, instruction.Line))
+                .LastOrDefault(value => value.Length > 0);
             return new Stage(instruction.Line, name, image, platform, stages.FindLast(stage => stage.IsNamed(image)));
         }
 
@@ -163,15 +178,23 @@ public static partial class DockerfileSources
         private void Collect(Stage stage)
         {
             if (stage.Parent is null && stage.Image != "scratch")
-                Add(new DockerfileSource(stage.Image, stage.Line, DockerfileUse.Base) { Platform = stage.Platform, IsFinalBase = stage.IsFinalBase });
+                Add(new DockerfileSource(stage.Image, stage.Line, DockerfileUse.Base)
+                {
+                    Platform = stage.Platform,
+                    IsFinalBase = stage.IsFinalBase
+                });
             // Triggers of a stage of this file go off in the stages that are built on it.
-            var triggers = stage.Parent?.Instructions.Select(instruction => instruction.Trigger).OfType<DockerfileInstruction>() ?? [];
+            var triggers = stage.Parent?.Instructions.Select(instruction => instruction.Trigger).OfType<DockerfileInstruction>()
+                ?? [];
             foreach (var instruction in triggers.Concat(stage.Instructions))
                 foreach (var name in FilesOf(instruction))
                 {
                     if (name.Contains('$', StringComparison.Ordinal))
-                        throw Wrong(instruction.Line, $"\"from={name}\" has a variable, which is not replaced there: name the image in a FROM of its own and take the files from that stage");
-                    if (name.Length > 0 && name != "scratch" && !IsStage(name)) Add(new DockerfileSource(name, instruction.Line, DockerfileUse.Files));
+                        throw Wrong(instruction.Line,
+                            $"\"from={name}\" has a variable, which is not replaced there: " +
+                            "name the image in a FROM of its own and take the files from that stage");
+                    if (name.Length > 0 && name != "scratch" && !IsStage(name))
+                        Add(new DockerfileSource(name, instruction.Line, DockerfileUse.Files));
                 }
         }
 
@@ -180,8 +203,13 @@ public static partial class DockerfileSources
 
         private void Add(DockerfileSource source)
         {
-            if (!ImageReference.TryParse(source.Reference, out _, out var why)) throw Wrong(source.Line, $"\"{source.Reference}\" is not an image reference: {why}");
-            if (!found.Exists(known => known.Reference == source.Reference && known.Use == source.Use && known.Platform == source.Platform && known.IsFinalBase == source.IsFinalBase))
+            if (!ImageReference.TryParse(source.Reference, out _, out var why))
+                throw Wrong(source.Line, $"\"{source.Reference}\" is not an image reference: {why}");
+            if (!found.Exists(
+                known => known.Reference == source.Reference
+                    && known.Use == source.Use
+                    && known.Platform == source.Platform
+                    && known.IsFinalBase == source.IsFinalBase))
                 found.Add(source);
         }
 

@@ -56,7 +56,9 @@ internal readonly record struct FileState(
         return Portable(File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path);
     }
 
-    /// <summary>Opens a file to be read, without waiting: a named pipe that took its place would keep it waiting for ever.</summary>
+    /// <summary>
+    /// Opens a file to be read, without waiting: a named pipe that took its place would keep it waiting for ever.
+    /// </summary>
     /// <returns>The file, and the state of what was opened.</returns>
     /// <exception cref="IOException">It cannot be opened.</exception>
     public static (SafeFileHandle Handle, FileState State) Open(string path)

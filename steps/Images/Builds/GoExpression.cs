@@ -24,7 +24,10 @@ internal static class GoExpression
         ["xdigit"] = "0-9A-Fa-f",
     };
 
-    /// <summary>The same expression for .NET; null when Go takes it for a mistake, or it has what no ignore pattern needs (octal and hexadecimal numbers, Unicode classes, quoting).</summary>
+    /// <summary>
+    /// The same expression for .NET; null when Go takes it for a mistake, or it has what no ignore pattern needs (octal and
+    /// hexadecimal numbers, Unicode classes, quoting).
+    /// </summary>
     public static Regex? Translate(string go)
     {
         var text = new StringBuilder();
@@ -43,7 +46,11 @@ internal static class GoExpression
             }
             // In .NET "$" is also before a last line end.
             else if (character == '$') text.Append("\\z");
-            else text.Append(character is '^' or '(' or ')' or '.' or '*' or '?' ? character.ToString() : Regex.Escape(character.ToString()));
+            else
+                text.Append(
+                    character is '^' or '(' or ')' or '.' or '*' or '?'
+                        ? character.ToString()
+                        : Regex.Escape(character.ToString()));
         }
         return new Regex(text.ToString(), RegexOptions.CultureInvariant);
     }
@@ -97,7 +104,8 @@ internal static class GoExpression
     {
         if (at >= go.Length) return null;
         var character = go[at++];
-        if (character != '\\') return (character is '\\' or ']' or '[' or '^' or '-' ? "\\" + character : character.ToString(), character);
+        if (character != '\\')
+            return (character is '\\' or ']' or '[' or '^' or '-' ? "\\" + character : character.ToString(), character);
         if (at >= go.Length) return null;
         var escaped = go[at++];
         if (Escape(escaped, isInClass: true) is not { } known) return null;

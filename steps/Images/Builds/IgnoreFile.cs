@@ -2,7 +2,10 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Images;
 
-/// <summary>What of a build context is left out, as the engine's own client does it: later lines win, <c>!</c> takes back, a matched folder takes all in it along.</summary>
+/// <summary>
+/// What of a build context is left out, as the engine's own client does it: later lines win, <c>!</c> takes back, a matched
+/// folder takes all in it along.
+/// </summary>
 internal sealed class IgnoreFile
 {
     private readonly IReadOnlyList<IgnorePattern> patterns;
@@ -55,7 +58,9 @@ internal sealed class IgnoreFile
         return ignored;
     }
 
-    /// <summary>Decides for a path when it is known which lines matched its folder; that is how a walk from the top does it.</summary>
+    /// <summary>
+    /// Decides for a path when it is known which lines matched its folder; that is how a walk from the top does it.
+    /// </summary>
     /// <param name="path">With slashes, relative to the context.</param>
     /// <param name="folder">Which lines matched the folder that it is in; null at the top.</param>
     public (bool Ignored, bool[] Matched) Judge(string path, bool[]? folder)
@@ -78,15 +83,22 @@ internal sealed class IgnoreFile
 
     /// <summary>Whether something in an ignored folder may have been taken back, so that one has to look into it.</summary>
     public bool MayTakeBackIn(string folder) =>
-        hasExceptions && patterns.Any(pattern => pattern.IsException && (pattern.Text + "/").StartsWith(folder + "/", StringComparison.Ordinal));
+        hasExceptions
+            && patterns.Any(
+                pattern => pattern.IsException && (pattern.Text + "/").StartsWith(folder + "/", StringComparison.Ordinal));
 
     // The client cleans each line a second time, with its exclamation mark as part of the name: "!/" becomes "!".
     private static IgnoreFile Of(IReadOnlyList<string> lines, string source) =>
-        new([.. lines.Select(line => line.Trim()).Where(line => line.Length > 0).Select(line => IgnorePattern.Parse(Clean(line), source))], lines);
+        new(
+            [.. lines.Select(line => line.Trim())
+                .Where(line => line.Length > 0)
+                .Select(line => IgnorePattern.Parse(Clean(line), source))],
+            lines);
 
     private static IEnumerable<string> Parents(string path)
     {
-        for (var slash = path.IndexOf('/', StringComparison.Ordinal); slash >= 0; slash = path.IndexOf('/', slash + 1)) yield return path[..slash];
+        for (var slash = path.IndexOf('/', StringComparison.Ordinal); slash >= 0; slash = path.IndexOf('/', slash + 1))
+            yield return path[..slash];
     }
 
     // Go's filepath.Clean: "a/./b/", "a//b" and "a/c/../b" are all "a/b".

@@ -4,7 +4,10 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Images;
 
-/// <summary>One line of an ignore file, matched as the engine's own client does: Go's path patterns with <c>**</c>, quirks included, because they are part of what people rely on.</summary>
+/// <summary>
+/// One line of an ignore file, matched as the engine's own client does: Go's path patterns with <c>**</c>, quirks included,
+/// because they are part of what people rely on.
+/// </summary>
 internal sealed class IgnorePattern
 {
     private enum Form
@@ -38,19 +41,23 @@ internal sealed class IgnorePattern
         if (Fault(text) is { } fault) throw new UsageException($"{source}: \"{line}\" {fault}");
         var (form, go) = Translate(text);
         var expression = form == Form.Expression ? GoExpression.Translate(go) : null;
-        return new IgnorePattern(text, isException, $"{source}: \"{line}\" is not a pattern that the engine's client understands", form, expression);
+        return new IgnorePattern(
+            text, isException, $"{source}: \"{line}\" is not a pattern that the engine's client understands", form, expression);
     }
 
-    /// <exception cref="UsageException">The pattern means nothing. The client too finds that out only when it has a path to match.</exception>
+    /// <exception cref="UsageException">The pattern means nothing. The client too finds that out only when it has a path to
+    /// match.</exception>
     public bool Matches(string path) => form switch
     {
         Form.Exact => path == Text,
         Form.Prefix => path.StartsWith(Text[..^2], StringComparison.Ordinal),
-        Form.Suffix => path.EndsWith(Text[2..], StringComparison.Ordinal) || (Text.Length > 2 && Text[2] == '/' && path == Text[3..]),
+        Form.Suffix =>
+            path.EndsWith(Text[2..], StringComparison.Ordinal) || (Text.Length > 2 && Text[2] == '/' && path == Text[3..]),
         _ => (expression ?? throw new UsageException(problem)).IsMatch(path),
     };
 
-    // What Go's filepath.Match takes for a mistake when the client tries a pattern on ".": between stars it reads on only as long as it matches.
+    // What Go's filepath.Match takes for a mistake when the client tries a pattern on ".": between stars it reads on only as long
+    // as it matches.
     private static string? Fault(string pattern)
     {
         var isDotLeft = true;
@@ -63,7 +70,8 @@ internal sealed class IgnorePattern
                 var from = at;
                 if (Element(pattern, ref at) is { } fault) return fault;
                 takesDot = elements == 0 && pattern[from..at] is var element
-                    && (element is "." or "?" or "\\." || (element[0] == '[' && GoExpression.Translate($"^{element}$")?.IsMatch(".") is true));
+                    && (element is "." or "?" or "\\."
+                        || (element[0] == '[' && GoExpression.Translate($"^{element}$")?.IsMatch(".") is true));
             }
             if (elements > 0 && !(isDotLeft && takesDot)) return null;
             isDotLeft &= elements == 0;
@@ -89,7 +97,10 @@ internal sealed class IgnorePattern
         return null;
     }
 
-    private static string Unclosed(string pattern, int at) => at >= pattern.Length ? "has a \"[\" without its \"]\"" : $"has \"{pattern[at]}\" where a character of the class has to be";
+    private static string Unclosed(string pattern, int at) =>
+        at >= pattern.Length
+            ? "has a \"[\" without its \"]\""
+            : $"has \"{pattern[at]}\" where a character of the class has to be";
 
     private static bool Member(string pattern, ref int at)
     {

@@ -18,7 +18,12 @@ internal sealed class ShellWords
     private int at;
 
     private ShellWords(string text, char escape, Func<string, string?>? find, bool keepsQuotes, bool keepsEscapes) =>
-        (this.text, this.escape, this.find, this.keepsQuotes, this.keepsEscapes) = (text, escape, find, keepsQuotes, keepsEscapes);
+        (
+            this.text,
+            this.escape,
+            this.find,
+            this.keepsQuotes,
+            this.keepsEscapes) = (text, escape, find, keepsQuotes, keepsEscapes);
 
     /// <summary>A word with its variables replaced and its quotes taken off.</summary>
     /// <param name="text">A word as it stands in the Dockerfile, quotes and variables included.</param>
@@ -198,7 +203,8 @@ internal sealed class ShellWords
         if (find is null) return text[start..at];
         var value = find(name);
         var isThere = value is not null && !(isEmptyUnset && value.Length == 0);
-        if (form == '?' && !isThere) throw Wrong($"\"{name}\" {(other.Length > 0 ? other : value is null ? "is not set" : "is empty")}");
+        if (form == '?' && !isThere)
+            throw Wrong($"\"{name}\" {(other.Length > 0 ? other : value is null ? "is not set" : "is empty")}");
         return form == '+' ? isThere ? other : "" : isThere ? value! : other;
     }
 
@@ -209,7 +215,8 @@ internal sealed class ShellWords
         var isLongest = pattern.Length > 0 && pattern[0] == form;
         if (isLongest) pattern = pattern[1..];
         var value = find(name) ?? "";
-        if (form == '#') return Pattern(pattern, isLongest, "^", "").Match(value) is { Success: true } head ? value[head.Length..] : value;
+        if (form == '#')
+            return Pattern(pattern, isLongest, "^", "").Match(value) is { Success: true } head ? value[head.Length..] : value;
         // The shortest end: the last place at which the pattern matches to the end.
         var ends = Pattern(pattern, isLongest, "^", "$");
         var places = Enumerable.Range(0, value.Length + 1);

@@ -18,7 +18,8 @@ internal sealed class StageVariables(char escape, IReadOnlyDictionary<string, st
     {
         isGlobal = false;
         foreach (var pair in pairs)
-            if (pair.IndexOf('=', StringComparison.Ordinal) is var equals and > 0) environment[pair[..equals]] = pair[(equals + 1)..];
+            if (pair.IndexOf('=', StringComparison.Ordinal) is var equals and > 0)
+                environment[pair[..equals]] = pair[(equals + 1)..];
     }
 
     /// <summary>Takes what an instruction sets.</summary>
@@ -45,7 +46,8 @@ internal sealed class StageVariables(char escape, IReadOnlyDictionary<string, st
     {
         try
         {
-            return ShellWords.Expand(text, escape, name => environment.GetValueOrDefault(name) ?? arguments.GetValueOrDefault(name) ?? unknown);
+            return ShellWords.Expand(
+                text, escape, name => environment.GetValueOrDefault(name) ?? arguments.GetValueOrDefault(name) ?? unknown);
         }
         catch (UsageException)
         {
@@ -60,7 +62,8 @@ internal sealed class StageVariables(char escape, IReadOnlyDictionary<string, st
         // The stage that it is built on hands its variables on.
         environment = from.Length > 0 && environments.TryGetValue(from[0], out var parent)
             ? new(parent, StringComparer.Ordinal) : new(StringComparer.Ordinal);
-        if (from is [_, var word, var name] && word.Equals("AS", StringComparison.OrdinalIgnoreCase)) environments[name] = environment;
+        if (from is [_, var word, var name] && word.Equals("AS", StringComparison.OrdinalIgnoreCase))
+            environments[name] = environment;
     }
 
     private void TakeArgument(string argument)
@@ -80,7 +83,9 @@ internal sealed class StageVariables(char escape, IReadOnlyDictionary<string, st
         if (words.Count == 0) return;
         // All of one instruction see what was there before it. The old form has one name and the rest of the line.
         var pairs = words[0].Contains('=', StringComparison.Ordinal)
-            ? words.Select(word => (Name: word.Split('=')[0], Text: word[(word.IndexOf('=', StringComparison.Ordinal) + 1)..])).ToList()
+            ? words
+                .Select(word => (Name: word.Split('=')[0], Text: word[(word.IndexOf('=', StringComparison.Ordinal) + 1)..]))
+                .ToList()
             : [(Name: words[0], Text: instruction.Rest.TrimStart()[words[0].Length..].Trim())];
         foreach (var (name, value) in pairs.Select(pair => (pair.Name, Expand(pair.Text, null))).ToList())
         {

@@ -30,7 +30,10 @@ internal sealed record ContainerCommand(string Image, IReadOnlyList<string> Run,
 /// <param name="ImageId">The image that it really ran in.</param>
 public sealed record CommandResult(int Exit, bool OutOfMemory, string ImageId);
 
-/// <summary>Runs commands in containers as if they ran here: the same files at the same path, the same user (nothing that belongs to root stays behind), output line by line.</summary>
+/// <summary>
+/// Runs commands in containers as if they ran here: the same files at the same path, the same user (nothing that belongs to root
+/// stays behind), output line by line.
+/// </summary>
 internal sealed class CommandContainer(ContainerEngine engine, RegistryCredentials credentials, BuildLog log)
 {
     /// <summary>Runs a command to its end; the container is removed in any case.</summary>
@@ -38,19 +41,26 @@ internal sealed class CommandContainer(ContainerEngine engine, RegistryCredentia
     /// <param name="onLine">Gets each line and whether it came from the error stream.</param>
     /// <param name="onOutput">Told of any output, also of a line that has not ended yet.</param>
     /// <param name="cancel">Kills the container with all that runs in it, then throws.</param>
-    /// <exception cref="UsageException">The image cannot be had, the folder is missing, the command cannot be started, or the engine does not see this machine's files.</exception>
-    /// <exception cref="UnavailableException">The engine or the image's registry does not answer, or the engine cannot run containers.</exception>
-    public async Task<CommandResult> RunAsync(ContainerCommand command, Action<string, bool> onLine, Action? onOutput = null, CancellationToken cancel = default)
+    /// <exception cref="UsageException">The image cannot be had, the folder is missing, the command cannot be started, or the
+    /// engine does not see this machine's files.</exception>
+    /// <exception cref="UnavailableException">The engine or the image's registry does not answer, or the engine cannot run
+    /// containers.</exception>
+    public async Task<CommandResult> RunAsync(
+        ContainerCommand command, Action<string, bool> onLine, Action? onOutput = null, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(command);
         if (command.Run.Count == 0) throw new UsageException($"there is nothing to run in the image \"{command.Image}\"");
         if (!engine.IsLocal)
         {
-            throw new UsageException($"the container engine at {engine.Location} is another machine's and does not see \"{command.WorkTree}\": "
-                + "commands in an image need an engine on the agent itself");
+            throw new UsageException(
+                $"the container engine at {engine.Location} is another machine's and does not see \"{command.WorkTree}\": "
+                    + "commands in an image need an engine on the agent itself");
         }
         // The engine would make it, and it would be root's.
-        if (!Directory.Exists(FolderOf(command))) throw new UsageException($"there is no folder \"{command.Folder}\" in \"{command.WorkTree}\" to run \"{command.Run[0]}\" in; mend \"folder\" in ci-steps.yaml");
+        if (!Directory.Exists(FolderOf(command)))
+            throw new UsageException(
+                $"there is no folder \"{command.Folder}\" in \"{command.WorkTree}\" to run \"{command.Run[0]}\" in; " +
+                "mend \"folder\" in ci-steps.yaml");
         var image = await EnsureAsync(command.Image, cancel).ConfigureAwait(false);
         var description = await engine.DescribeAsync(cancel).ConfigureAwait(false);
         var id = await CreateAsync(command, image, description, cancel).ConfigureAwait(false);
@@ -72,7 +82,8 @@ internal sealed class CommandContainer(ContainerEngine engine, RegistryCredentia
         }
     }
 
-    private async Task<string> CreateAsync(ContainerCommand command, string image, EngineDescription description, CancellationToken cancel)
+    private async Task<string> CreateAsync(
+        ContainerCommand command, string image, EngineDescription description, CancellationToken cancel)
     {
         var user = UserFor(description);
         var variables = command.Environment.ToDictionary(StringComparer.Ordinal);
@@ -86,7 +97,9 @@ internal sealed class CommandContainer(ContainerEngine engine, RegistryCredentia
             Entrypoint = [command.Run[0].Contains('/', StringComparison.Ordinal)
                 ? Path.GetFullPath(Path.Combine(FolderOf(command), command.Run[0])) : command.Run[0]],
             Command = [.. command.Run.Skip(1)],
-            Environment = [.. variables.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}")],
+            Environment = [.. variables
+                .OrderBy(pair => pair.Key, StringComparer.Ordinal)
+                .Select(pair => $"{pair.Key}={pair.Value}")],
             WorkingDirectory = FolderOf(command),
             Binds = [$"{command.WorkTree}:{command.WorkTree}", .. command.Binds],
             User = user,
@@ -129,7 +142,12 @@ internal sealed class CommandContainer(ContainerEngine engine, RegistryCredentia
         if (description.SecurityOptions.Contains("name=rootless")) return "0:0";
         const string status = "/proc/self/status";
         if (!File.Exists(status)) return null;
-        string? Effective(string name) => File.ReadLines(status).FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal))?.Split('\t', StringSplitOptions.RemoveEmptyEntries)[2];
+        string? Effective(string name) =>
+            File
+                .ReadLines(status)
+                .FirstOrDefault(
+                    line => line.StartsWith(name, StringComparison.Ordinal))?.Split(
+                        '\t', StringSplitOptions.RemoveEmptyEntries)[2];
         return Effective("Uid:") is { } user && Effective("Gid:") is { } group ? $"{user}:{group}" : null;
     }
 }

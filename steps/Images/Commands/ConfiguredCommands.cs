@@ -36,7 +36,11 @@ public sealed record CommandRun(Action<string, bool> OnLine)
 /// <param name="connect">The step's own connection to the engine, which stays the step's; null: one is made when it is
 /// needed.</param>
 public sealed class ConfiguredCommands(
-    StepContext context, BuildLog log, RegistryCredentials credentials, Func<CancellationToken, Task<ContainerEngine>>? connect = null) : IDisposable
+    StepContext context,
+    BuildLog log,
+    RegistryCredentials credentials,
+    Func<CancellationToken, Task<ContainerEngine>>? connect = null)
+        : IDisposable
 {
     private readonly SemaphoreSlim connecting = new(1);
     private ContainerEngine? engine;
@@ -55,7 +59,9 @@ public sealed class ConfiguredCommands(
         ArgumentNullException.ThrowIfNull(run);
         var variables = new Dictionary<string, string>(run.Defaults, StringComparer.Ordinal);
         foreach (var (name, value) in command.Environment.Concat(run.Environment)) variables[name] = value;
-        return command.Image is { } image ? InContainerAsync(image, command, variables, run, cancel) : OnAgentAsync(command, variables, run, cancel);
+        return command.Image is { } image
+            ? InContainerAsync(image, command, variables, run, cancel)
+            : OnAgentAsync(command, variables, run, cancel);
     }
 
     /// <inheritdoc />
@@ -65,21 +71,24 @@ public sealed class ConfiguredCommands(
         engine?.Dispose();
     }
 
-    private Task<int> OnAgentAsync(CommandDefinition command, Dictionary<string, string> variables, CommandRun run, CancellationToken cancel)
+    private Task<int> OnAgentAsync(
+        CommandDefinition command, Dictionary<string, string> variables, CommandRun run, CancellationToken cancel)
     {
         var environment = ChildEnvironment.Removals(context.Options.Environment);
         foreach (var (name, value) in variables) environment[name] = value;
-        return ChildProcess.RunAsync(new(command.Run[0], [.. command.Run.Skip(1)], Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)))
-        {
-            Environment = environment,
-            OnLine = run.OnLine,
-            OnOutput = run.OnOutput,
-            OnLeft = left => log.Info($"ended what {command.Run[0]} left running: {string.Join(", ", left)}"),
-            EndsWithThis = run.EndsWithThis,
-        }, cancel);
+        return ChildProcess.RunAsync(
+            new(command.Run[0], [.. command.Run.Skip(1)], Path.GetFullPath(Path.Combine(context.WorkTree, command.Folder)))
+            {
+                Environment = environment,
+                OnLine = run.OnLine,
+                OnOutput = run.OnOutput,
+                OnLeft = left => log.Info($"ended what {command.Run[0]} left running: {string.Join(", ", left)}"),
+                EndsWithThis = run.EndsWithThis,
+            }, cancel);
     }
 
-    private async Task<int> InContainerAsync(string image, CommandDefinition command, Dictionary<string, string> variables, CommandRun run, CancellationToken cancel)
+    private async Task<int> InContainerAsync(
+        string image, CommandDefinition command, Dictionary<string, string> variables, CommandRun run, CancellationToken cancel)
     {
         var container = new CommandContainer(await EngineAsync(cancel).ConfigureAwait(false), credentials, log);
         var result = await container.RunAsync(new ContainerCommand(image, command.Run, context.WorkTree)

@@ -8,11 +8,13 @@ public sealed partial class ContainerEngine
 {
     /// <summary>Makes a container; its image must be there.</summary>
     /// <returns>Its id.</returns>
-    /// <exception cref="EngineRefusalException">No such image (<see cref="EngineRefusalException.IsAbsent"/>), the name is taken (<see cref="EngineRefusalException.IsConflict"/>), or the specification is wrong.</exception>
+    /// <exception cref="EngineRefusalException">No such image (<see cref="EngineRefusalException.IsAbsent"/>), the name is taken
+    /// (<see cref="EngineRefusalException.IsConflict"/>), or the specification is wrong.</exception>
     public async Task<string> CreateContainerAsync(ContainerSpec spec, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(spec);
-        var answer = await AttemptAsync(() => client.Containers.CreateContainerAsync(ToParameters(spec), cancel), cancel).ConfigureAwait(false);
+        var answer = await AttemptAsync(
+            () => client.Containers.CreateContainerAsync(ToParameters(spec), cancel), cancel).ConfigureAwait(false);
         return answer.ID;
     }
 
@@ -21,16 +23,23 @@ public sealed partial class ContainerEngine
     public Task StartContainerAsync(string id, CancellationToken cancel = default) =>
         AttemptAsync(() => client.Containers.StartContainerAsync(id, new ContainerStartParameters(), cancel), cancel);
 
-    /// <summary>Asks a container to stop and ends it when it has not after the grace; one that is gone or stopped is left alone.</summary>
+    /// <summary>
+    /// Asks a container to stop and ends it when it has not after the grace; one that is gone or stopped is left alone.
+    /// </summary>
     public Task StopContainerAsync(string id, TimeSpan grace, CancellationToken cancel = default) =>
-        IgnoreAbsentAsync(() => client.Containers.StopContainerAsync(id, new ContainerStopParameters { WaitBeforeKillSeconds = (uint)Math.Ceiling(grace.TotalSeconds) }, cancel), cancel);
+        IgnoreAbsentAsync(
+            () => client.Containers.StopContainerAsync(
+                id, new ContainerStopParameters { WaitBeforeKillSeconds = (uint)Math.Ceiling(grace.TotalSeconds) }, cancel),
+            cancel);
 
     /// <summary>Sends a signal to a container's first process; one that is gone or stopped is left alone.</summary>
     public async Task KillContainerAsync(string id, string signal = "SIGKILL", CancellationToken cancel = default)
     {
         try
         {
-            await IgnoreAbsentAsync(() => client.Containers.KillContainerAsync(id, new ContainerKillParameters { Signal = signal }, cancel), cancel).ConfigureAwait(false);
+            await IgnoreAbsentAsync(
+                () => client.Containers.KillContainerAsync(id, new ContainerKillParameters { Signal = signal }, cancel),
+                cancel).ConfigureAwait(false);
         }
         catch (EngineRefusalException refusal) when (refusal.IsConflict || refusal.IsNotRunning)
         {
@@ -43,7 +52,10 @@ public sealed partial class ContainerEngine
     {
         try
         {
-            await IgnoreAbsentAsync(() => client.Containers.RemoveContainerAsync(id, new ContainerRemoveParameters { Force = force, RemoveVolumes = volumes }, cancel), cancel).ConfigureAwait(false);
+            await IgnoreAbsentAsync(
+                () => client.Containers.RemoveContainerAsync(
+                    id, new ContainerRemoveParameters { Force = force, RemoveVolumes = volumes }, cancel),
+                cancel).ConfigureAwait(false);
         }
         catch (EngineRefusalException refusal) when (refusal.Message.Contains("is already in progress", StringComparison.Ordinal))
         {
@@ -56,7 +68,8 @@ public sealed partial class ContainerEngine
     {
         try
         {
-            return ToState(await ReadAsync(() => client.Containers.InspectContainerAsync(id, cancel), cancel).ConfigureAwait(false));
+            return ToState(await ReadAsync(
+                () => client.Containers.InspectContainerAsync(id, cancel), cancel).ConfigureAwait(false));
         }
         catch (EngineRefusalException refusal) when (refusal.IsAbsent)
         {
@@ -73,16 +86,26 @@ public sealed partial class ContainerEngine
     /// <param name="labels">Labels; none: every container.</param>
     /// <param name="all">Ended and new ones too, not only running ones.</param>
     /// <param name="cancel">Gives up.</param>
-    public async Task<IReadOnlyList<ListedContainer>> ListContainersAsync(IReadOnlyDictionary<string, string?> labels, bool all = true, CancellationToken cancel = default)
+    public async Task<IReadOnlyList<ListedContainer>> ListContainersAsync(
+        IReadOnlyDictionary<string, string?> labels, bool all = true, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(labels);
-        var found = await ReadAsync(() => client.Containers.ListContainersAsync(new ContainersListParameters { All = all, Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
-        return [.. found.Select(container => new ListedContainer(container.ID, container.Names?.FirstOrDefault()?.TrimStart('/') ?? "", container.ImageID ?? "",
-            Copy(container.Labels), container.State ?? ""))];
+        var found = await ReadAsync(
+            () => client.Containers.ListContainersAsync(
+                new ContainersListParameters { All = all, Filters = LabelFilter(labels) }, cancel),
+            cancel).ConfigureAwait(false);
+        return [.. found.Select(
+            container => new ListedContainer(
+                container.ID,
+                container.Names?.FirstOrDefault()?.TrimStart('/') ?? "",
+                container.ImageID ?? "",
+                Copy(container.Labels),
+                container.State ?? ""))];
     }
 
     /// <summary>Copies a container's output into two streams; with a terminal all of it into the first.</summary>
-    public async Task CopyLogsAsync(string id, LogOptions options, Stream output, Stream error, CancellationToken cancel = default)
+    public async Task CopyLogsAsync(
+        string id, LogOptions options, Stream output, Stream error, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(options);
         using var stream = await OpenLogsAsync(id, options, cancel).ConfigureAwait(false);
@@ -97,10 +120,12 @@ public sealed partial class ContainerEngine
     /// <param name="error">Gets the error stream.</param>
     /// <param name="cancel">Stops reading; the command itself goes on.</param>
     /// <returns>Its exit code.</returns>
-    public async Task<int> ExecAsync(string id, ExecSpec spec, Stream? input, Stream output, Stream error, CancellationToken cancel = default)
+    public async Task<int> ExecAsync(
+        string id, ExecSpec spec, Stream? input, Stream output, Stream error, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(spec);
-        var session = await OpenExecAsync(id, spec with { Stdin = spec.Stdin || input is not null }, cancel).ConfigureAwait(false);
+        var session = await OpenExecAsync(
+            id, spec with { Stdin = spec.Stdin || input is not null }, cancel).ConfigureAwait(false);
         return await session.RunAsync(input, output, error, cancel).ConfigureAwait(false);
     }
 
@@ -126,11 +151,14 @@ public sealed partial class ContainerEngine
     public async Task AttachAsync(string id, Stream? input, Stream output, Stream error, CancellationToken cancel = default)
     {
         using var stream = await AttemptAsync(() => client.Containers.AttachContainerAsync(id,
-            new ContainerAttachParameters { Stream = true, Stdin = input is not null, Stdout = true, Stderr = true }, cancel), cancel).ConfigureAwait(false);
+            new ContainerAttachParameters { Stream = true, Stdin = input is not null, Stdout = true, Stderr = true },
+            cancel), cancel).ConfigureAwait(false);
         await PumpAsync(stream, input, output, error, cancel).ConfigureAwait(false);
     }
 
-    /// <summary>Starts a new container and gives its output line by line until it ends; nothing is lost whatever the engine's log driver.</summary>
+    /// <summary>
+    /// Starts a new container and gives its output line by line until it ends; nothing is lost whatever the engine's log driver.
+    /// </summary>
     internal async Task RunAttachedAsync(string id, Action<string, bool> onLine, Action? onOutput, CancellationToken cancel)
     {
         using var stream = await AttemptAsync(() => client.Containers.AttachContainerAsync(id,
@@ -143,10 +171,13 @@ public sealed partial class ContainerEngine
         {
             while (true)
             {
-                var read = await CallAsync(() => stream.ReadOutputAsync(buffer, 0, buffer.Length, cancel), cancel).ConfigureAwait(false);
+                var read = await CallAsync(
+                    () => stream.ReadOutputAsync(buffer, 0, buffer.Length, cancel), cancel).ConfigureAwait(false);
                 if (read.EOF) break;
                 onOutput?.Invoke();
-                await (read.Target == MultiplexedStream.TargetStream.StandardError ? error : output).AddAsync(buffer.AsMemory(0, read.Count)).ConfigureAwait(false);
+                await (read.Target == MultiplexedStream.TargetStream.StandardError
+                    ? error
+                    : output).AddAsync(buffer.AsMemory(0, read.Count)).ConfigureAwait(false);
             }
         }
         finally
@@ -163,16 +194,21 @@ public sealed partial class ContainerEngine
         }
     }
 
-    internal async Task<int> RunExecAsync(string exec, bool tty, Stream? input, Stream output, Stream error, CancellationToken cancel)
+    internal async Task<int> RunExecAsync(
+        string exec, bool tty, Stream? input, Stream output, Stream error, CancellationToken cancel)
     {
-        using (var stream = await AttemptAsync(() => client.Exec.StartContainerExecAsync(exec, new ContainerExecStartParameters { TTY = tty }, cancel), cancel).ConfigureAwait(false))
+        using (var stream = await AttemptAsync(
+            () => client.Exec.StartContainerExecAsync(exec, new ContainerExecStartParameters { TTY = tty }, cancel),
+            cancel).ConfigureAwait(false))
             await PumpAsync(stream, input, output, error, cancel).ConfigureAwait(false);
         var ended = await CallAsync(() => client.Exec.InspectContainerExecAsync(exec, cancel), cancel).ConfigureAwait(false);
         return (int)(ended.ExitCode ?? -1);
     }
 
     internal Task ResizeExecAsync(string exec, int columns, int rows, CancellationToken cancel) =>
-        AttemptAsync(() => client.Exec.ResizeExecTtyAsync(exec, new ContainerResizeParameters { Width = columns, Height = rows }, cancel), cancel);
+        AttemptAsync(
+            () => client.Exec.ResizeExecTtyAsync(exec, new ContainerResizeParameters { Width = columns, Height = rows }, cancel),
+            cancel);
 
     private async Task IgnoreAbsentAsync(Func<Task> call, CancellationToken cancel)
     {
@@ -210,7 +246,8 @@ public sealed partial class ContainerEngine
         {
             await ending.CancelAsync().ConfigureAwait(false);
             // A console's read cannot be interrupted: the feeder is left to end with its own stream.
-            _ = feeding.ContinueWith(fed => fed.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            _ = feeding.ContinueWith(
+                fed => fed.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         }
     }
 
@@ -228,7 +265,8 @@ public sealed partial class ContainerEngine
         var buffer = new byte[65536];
         while (true)
         {
-            var read = await CallAsync(() => stream.ReadOutputAsync(buffer, 0, buffer.Length, cancel), cancel).ConfigureAwait(false);
+            var read = await CallAsync(
+                () => stream.ReadOutputAsync(buffer, 0, buffer.Length, cancel), cancel).ConfigureAwait(false);
             if (read.EOF) return;
             var into = read.Target == MultiplexedStream.TargetStream.StandardError ? error : output;
             await into.WriteAsync(buffer.AsMemory(0, read.Count), cancel).ConfigureAwait(false);
@@ -239,16 +277,30 @@ public sealed partial class ContainerEngine
     private static ContainerState ToState(ContainerInspectResponse found)
     {
         var state = found.State;
-        return new ContainerState(found.ID, found.Name?.TrimStart('/') ?? "", found.Image ?? "", found.Config?.Image ?? "", Copy(found.Config?.Labels),
-            state?.Status ?? "", state?.Running ?? false, (int)(state?.ExitCode ?? 0), state?.OOMKilled ?? false, state?.Error ?? "", (int)(state?.Pid ?? 0),
+        return new ContainerState(
+            found.ID,
+            found.Name?.TrimStart('/') ?? "",
+            found.Image ?? "",
+            found.Config?.Image ?? "",
+            Copy(found.Config?.Labels),
+            state?.Status ?? "",
+            state?.Running ?? false,
+            (int)(state?.ExitCode ?? 0),
+            state?.OOMKilled ?? false,
+            state?.Error ?? "",
+            (int)(state?.Pid ?? 0),
             found.Config?.Tty ?? false, TimeOf(state?.StartedAt), TimeOf(state?.FinishedAt),
             (found.NetworkSettings?.Networks ?? new Dictionary<string, EndpointSettings>())
-                .Where(network => !string.IsNullOrEmpty(network.Value.IPAddress)).ToDictionary(network => network.Key, network => network.Value.IPAddress));
+                .Where(network => !string.IsNullOrEmpty(network.Value.IPAddress))
+                    .ToDictionary(network => network.Key, network => network.Value.IPAddress));
     }
 
     // The engine writes the year 1 for "not yet".
     private static DateTimeOffset? TimeOf(string? text) =>
-        DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) && time.Year > 1 ? time : null;
+        DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) && time.Year > 1
+            ? time
+            : null;
 
-    private static Dictionary<string, string> Copy(IDictionary<string, string>? labels) => labels is null ? [] : new(labels, StringComparer.Ordinal);
+    private static Dictionary<string, string> Copy(IDictionary<string, string>? labels) =>
+        labels is null ? [] : new(labels, StringComparer.Ordinal);
 }

@@ -6,7 +6,8 @@ public sealed partial class ContainerEngine
 {
     /// <summary>Makes a bridge network.</summary>
     /// <returns>Its id.</returns>
-    /// <exception cref="EngineRefusalException">The addresses are taken (<see cref="EngineRefusalException.IsAddressOverlap"/>), or the name is (<see cref="EngineRefusalException.IsConflict"/>).</exception>
+    /// <exception cref="EngineRefusalException">The addresses are taken (<see cref="EngineRefusalException.IsAddressOverlap"/>),
+    /// or the name is (<see cref="EngineRefusalException.IsConflict"/>).</exception>
     public async Task<string> CreateNetworkAsync(NetworkSpec spec, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(spec);
@@ -27,19 +28,24 @@ public sealed partial class ContainerEngine
             };
         }
         // The engine keeps no two networks of one name apart by itself.
-        if ((await ListNetworksAsync(new Dictionary<string, string?>(), cancel).ConfigureAwait(false)).Any(network => network.Name == spec.Name))
+        if ((await ListNetworksAsync(
+            new Dictionary<string, string?>(), cancel).ConfigureAwait(false)).Any(network => network.Name == spec.Name))
             throw new EngineRefusalException(409, $"network with name {spec.Name} already exists");
         return (await CallAsync(() => client.Networks.CreateNetworkAsync(parameters, cancel), cancel).ConfigureAwait(false)).ID;
     }
 
     /// <summary>Removes a network; one that is gone is left alone.</summary>
-    public Task RemoveNetworkAsync(string id, CancellationToken cancel = default) => IgnoreAbsentAsync(() => client.Networks.DeleteNetworkAsync(id, cancel), cancel);
+    public Task RemoveNetworkAsync(string id, CancellationToken cancel = default) =>
+        IgnoreAbsentAsync(() => client.Networks.DeleteNetworkAsync(id, cancel), cancel);
 
     /// <summary>The networks with all of these labels (value null: any value).</summary>
-    public async Task<IReadOnlyList<EngineNetwork>> ListNetworksAsync(IReadOnlyDictionary<string, string?> labels, CancellationToken cancel = default)
+    public async Task<IReadOnlyList<EngineNetwork>> ListNetworksAsync(
+        IReadOnlyDictionary<string, string?> labels, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(labels);
-        var found = await ReadAsync(() => client.Networks.ListNetworksAsync(new NetworksListParameters { Filters = LabelFilter(labels) }, cancel), cancel).ConfigureAwait(false);
+        var found = await ReadAsync(
+            () => client.Networks.ListNetworksAsync(new NetworksListParameters { Filters = LabelFilter(labels) }, cancel),
+            cancel).ConfigureAwait(false);
         return [.. found.Select(network => new EngineNetwork(network.ID, network.Name, Copy(network.Labels),
             [.. (network.IPAM?.Config ?? []).Select(range => range.Subnet).Where(subnet => !string.IsNullOrEmpty(subnet))]))];
     }

@@ -10,7 +10,10 @@ using Polly;
 
 namespace CiSteps.Images;
 
-/// <summary>The local container engine (Docker's API). The engine's refusals are <see cref="EngineRefusalException"/>, its silence is <see cref="UnavailableException"/> "engine".</summary>
+/// <summary>
+/// The local container engine (Docker's API). The engine's refusals are <see cref="EngineRefusalException"/>, its silence is
+/// <see cref="UnavailableException"/> "engine".
+/// </summary>
 public sealed partial class ContainerEngine : IDisposable
 {
     // Docker 19.03's: what the steps ask for is in it, and engines of today refuse what is older themselves.
@@ -33,9 +36,12 @@ public sealed partial class ContainerEngine : IDisposable
         client = builder.WithTransportOptions(transport, transport).Build();
     }
 
-    /// <summary>Connects a step to the engine that its environment means, and says in its log which one that is and why.</summary>
+    /// <summary>
+    /// Connects a step to the engine that its environment means, and says in its log which one that is and why.
+    /// </summary>
     /// <exception cref="UsageException">
-    /// The environment or docker's configuration does not name an engine, or what they name is not one, or its certificates do not fit.
+    /// The environment or docker's configuration does not name an engine, or what they name is not one, or its certificates do
+    /// not fit.
     /// </exception>
     /// <exception cref="UnavailableException">No engine answers there.</exception>
     public static async Task<ContainerEngine> ConnectAsync(StepContext context, CancellationToken cancel = default)
@@ -48,23 +54,28 @@ public sealed partial class ContainerEngine : IDisposable
     }
 
     /// <summary>Finds the engine and asks whether it answers.</summary>
-    /// <param name="host">Its address; null: the one that this process's environment means, see <see cref="EngineLocation"/>.</param>
+    /// <param name="host">Its address; null: the one that this process's environment means, see
+    /// <see cref="EngineLocation"/>.</param>
     /// <param name="cancel">Gives up.</param>
     /// <exception cref="UsageException">As of <see cref="ConnectAsync(StepContext, CancellationToken)"/>.</exception>
     /// <exception cref="UnavailableException">No engine answers there.</exception>
     public static Task<ContainerEngine> ConnectAsync(string? host = null, CancellationToken cancel = default)
     {
         var environment = StepHost.ProcessEnvironment();
-        return host is { Length: > 0 } ? ConnectAsync(EngineLocation.At(host, environment), environment, cancel) : ConnectToAsync(environment, cancel);
+        return host is { Length: > 0 }
+            ? ConnectAsync(EngineLocation.At(host, environment), environment, cancel)
+            : ConnectToAsync(environment, cancel);
     }
 
     /// <summary>Finds the engine that an environment means and asks whether it answers.</summary>
     /// <exception cref="UsageException">As of <see cref="ConnectAsync(StepContext, CancellationToken)"/>.</exception>
     /// <exception cref="UnavailableException">No engine answers there.</exception>
-    public static Task<ContainerEngine> ConnectToAsync(IReadOnlyDictionary<string, string> environment, CancellationToken cancel = default) =>
+    public static Task<ContainerEngine> ConnectToAsync(
+        IReadOnlyDictionary<string, string> environment, CancellationToken cancel = default) =>
         ConnectAsync(EngineLocation.Find(environment), environment, cancel);
 
-    private static async Task<ContainerEngine> ConnectAsync(EngineLocation location, IReadOnlyDictionary<string, string> environment, CancellationToken cancel)
+    private static async Task<ContainerEngine> ConnectAsync(
+        EngineLocation location, IReadOnlyDictionary<string, string> environment, CancellationToken cancel)
     {
         var engine = new ContainerEngine(location, environment);
         try
@@ -104,8 +115,17 @@ public sealed partial class ContainerEngine : IDisposable
     {
         var version = await ReadAsync(() => client.System.GetVersionAsync(cancel), cancel).ConfigureAwait(false);
         var info = await ReadAsync(() => client.System.GetSystemInfoAsync(cancel), cancel).ConfigureAwait(false);
-        return new EngineDescription(Location.Address, IsLocal, version.Version ?? "", version.APIVersion ?? "", info.OSType ?? version.Os ?? "",
-            info.Architecture ?? version.Arch ?? "", (int)info.NCPU, info.MemTotal, [.. info.SecurityOptions ?? []]) { DataFolder = info.DockerRootDir ?? "" };
+        return new EngineDescription(
+            Location.Address,
+            IsLocal,
+            version.Version ?? "",
+            version.APIVersion ?? "",
+            info.OSType ?? version.Os ?? "",
+            info.Architecture ?? version.Arch ?? "",
+            (int)info.NCPU,
+            info.MemTotal,
+            [.. info.SecurityOptions ?? []])
+        { DataFolder = info.DockerRootDir ?? "" };
     }
 
     /// <summary>What happens on the engine from now on (or from <paramref name="since"/>), until cancelled.</summary>
@@ -113,7 +133,8 @@ public sealed partial class ContainerEngine : IDisposable
     /// <param name="since">Replays what happened from then on; so nothing between a listing and the stream is missed.</param>
     /// <param name="cancel">Ends the stream.</param>
     /// <exception cref="UnavailableException">The engine ended the stream.</exception>
-    public async IAsyncEnumerable<EngineEvent> EventsAsync(string? label = null, DateTimeOffset? since = null, [EnumeratorCancellation] CancellationToken cancel = default)
+    public async IAsyncEnumerable<EngineEvent> EventsAsync(
+        string? label = null, DateTimeOffset? since = null, [EnumeratorCancellation] CancellationToken cancel = default)
     {
         var events = Channel.CreateUnbounded<EngineEvent>(new UnboundedChannelOptions { SingleReader = true });
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancel);
@@ -135,7 +156,9 @@ public sealed partial class ContainerEngine : IDisposable
             Exception? end = null;
             try
             {
-                await CallAsync(() => client.System.MonitorEventsAsync(parameters, new Synchronous<Message>(message => events.Writer.TryWrite(ToEvent(message))), ending.Token),
+                await CallAsync(
+                    () => client.System.MonitorEventsAsync(
+                        parameters, new Synchronous<Message>(message => events.Writer.TryWrite(ToEvent(message))), ending.Token),
                     ending.Token).ConfigureAwait(false);
                 end = new UnavailableException("engine", "the container engine ended its event stream; is it being restarted?");
             }
@@ -177,36 +200,50 @@ public sealed partial class ContainerEngine : IDisposable
         if (!greeting.IsEngine) throw NotAnEngine(null);
         if (greeting.Api is { } api && api < OldestApi)
         {
-            throw new UsageException($"the container engine at {Location} is too old: it speaks version {api} of the API, and {OldestApi} is needed; "
-                + "update it to Docker 19.03 or newer");
+            throw new UsageException(
+                $"the container engine at {Location} is too old: it speaks version {api} of the API, and {OldestApi} is needed; "
+                    + "update it to Docker 19.03 or newer");
         }
     }
 
     private UsageException WrongPort(Exception failure)
     {
-        var context = Location.Context is null ? null : $"make the context \"{Location.Context}\" again with docker context create";
+        var context = Location.Context is null
+            ? null
+            : $"make the context \"{Location.Context}\" again with docker context create";
         return new UsageException(transport is { IsTls: true }
             ? $"the container engine at {Location} does not speak TLS on this port: " + (context
-                ?? $"take {EngineLocation.VerifyVariable}, {EngineLocation.TlsVariable} and {EngineLocation.CertificatesVariable} away, or name its TLS port")
+                ?? $"take {EngineLocation.VerifyVariable}, {EngineLocation.TlsVariable} and " +
+                    $"{EngineLocation.CertificatesVariable} away, or name its TLS port")
             : $"the container engine at {Location} speaks TLS: " + (context is null
-                ? $"set {EngineLocation.VerifyVariable}=1, and {EngineLocation.CertificatesVariable} to the folder with ca.pem, cert.pem and key.pem"
+                ? $"set {EngineLocation.VerifyVariable}=1, and {EngineLocation.CertificatesVariable} to the folder with " +
+                    "ca.pem, cert.pem and key.pem"
                 : context + ", with ca, cert and key"), failure);
     }
 
     private Exception NotGreeted(EngineRefusalException refusal)
     {
         if (refusal.Message.Contains("client version", StringComparison.OrdinalIgnoreCase))
-            return new UsageException($"the container engine at {Location} and these steps have no version of the API in common: {refusal.Message}", refusal);
+            return new UsageException(
+                $"the container engine at {Location} and these steps have no version of the API in common: {refusal.Message}",
+                refusal);
         return refusal.Status switch
         {
-            >= 500 => new UnavailableException("engine", $"the container engine at {Location} answers with an error: {greeting.Answer}; see its own log", refusal),
-            401 or 403 => new UsageException($"the container engine at {Location} does not let this user in: {refusal.Message}", refusal),
+            >= 500 =>
+                new UnavailableException(
+                    "engine",
+                    $"the container engine at {Location} answers with an error: {greeting.Answer}; see its own log",
+                    refusal),
+            401 or 403 =>
+                new UsageException($"the container engine at {Location} does not let this user in: {refusal.Message}", refusal),
             _ => NotAnEngine(refusal),
         };
     }
 
     private UsageException NotAnEngine(Exception? cause) => new(
-        $"what answers at {Location} is not a container engine: it answered {greeting.Answer}; set {EngineLocation.HostVariable} to where one listens", cause);
+        $"what answers at {Location} is not a container engine: it answered {greeting.Answer}; " +
+        $"set {EngineLocation.HostVariable} to where one listens",
+        cause);
 
     private static EngineEvent ToEvent(Message message) => new(message.Type ?? "", message.Action ?? "", message.Actor?.ID ?? "",
         message.Actor?.Attributes?.AsReadOnly() ?? new Dictionary<string, string>().AsReadOnly(),
@@ -217,7 +254,9 @@ public sealed partial class ContainerEngine : IDisposable
         new() { [name] = values.ToDictionary(value => value, _ => true) };
 
     private static Dictionary<string, IDictionary<string, bool>> LabelFilter(IReadOnlyDictionary<string, string?> labels) =>
-        labels.Count == 0 ? [] : Filter("label", labels.Select(label => label.Value is null ? label.Key : $"{label.Key}={label.Value}"));
+        labels.Count == 0
+            ? []
+            : Filter("label", labels.Select(label => label.Value is null ? label.Key : $"{label.Key}={label.Value}"));
 
     private static string Timestamp(DateTimeOffset time)
     {
@@ -266,8 +305,10 @@ public sealed partial class ContainerEngine : IDisposable
             throw new EngineRefusalException((int)refusal.StatusCode, TextOf(refusal), refusal);
         }
         // The vendor's socket opener gathers one failure for each address of a name.
-        catch (Exception failure) when (failure is HttpRequestException or SocketException or IOException or TimeoutException or AuthenticationException or AggregateException { InnerException: SocketException }
-            || (failure is OperationCanceledException && !cancel.IsCancellationRequested))
+        catch (Exception failure)
+            when (failure is HttpRequestException or SocketException or IOException or TimeoutException
+                or AuthenticationException or AggregateException { InnerException: SocketException }
+                || (failure is OperationCanceledException && !cancel.IsCancellationRequested))
         {
             throw EngineSilence.Of(Location, failure);
         }

@@ -131,7 +131,8 @@ public sealed record ContainerSpec(string Image)
 /// <param name="ImageId">Id of its image, <c>sha256:…</c>.</param>
 /// <param name="Image">The reference that it was made from.</param>
 /// <param name="Labels">Its labels.</param>
-/// <param name="Status"><c>created</c>, <c>running</c>, <c>paused</c>, <c>restarting</c>, <c>removing</c>, <c>exited</c> or <c>dead</c>.</param>
+/// <param name="Status"><c>created</c>, <c>running</c>, <c>paused</c>, <c>restarting</c>, <c>removing</c>, <c>exited</c> or
+/// <c>dead</c>.</param>
 /// <param name="Running">Whether it runs.</param>
 /// <param name="ExitCode">Exit code, once it has ended.</param>
 /// <param name="OomKilled">Whether the kernel ended it for want of memory.</param>
@@ -141,8 +142,21 @@ public sealed record ContainerSpec(string Image)
 /// <param name="StartedAt">When it was started; null before.</param>
 /// <param name="FinishedAt">When it ended; null before.</param>
 /// <param name="Addresses">IPv4 address per network.</param>
-public sealed record ContainerState(string Id, string Name, string ImageId, string Image, IReadOnlyDictionary<string, string> Labels, string Status,
-    bool Running, int ExitCode, bool OomKilled, string Error, int Pid, bool Tty, DateTimeOffset? StartedAt, DateTimeOffset? FinishedAt,
+public sealed record ContainerState(
+    string Id,
+    string Name,
+    string ImageId,
+    string Image,
+    IReadOnlyDictionary<string, string> Labels,
+    string Status,
+    bool Running,
+    int ExitCode,
+    bool OomKilled,
+    string Error,
+    int Pid,
+    bool Tty,
+    DateTimeOffset? StartedAt,
+    DateTimeOffset? FinishedAt,
     IReadOnlyDictionary<string, string> Addresses);
 
 /// <summary>A container in a list.</summary>
@@ -151,7 +165,12 @@ public sealed record ContainerState(string Id, string Name, string ImageId, stri
 /// <param name="ImageId">Id of its image.</param>
 /// <param name="Labels">Its labels.</param>
 /// <param name="Status">As in <see cref="ContainerState.Status"/>.</param>
-public sealed record ListedContainer(string Id, string Name, string ImageId, IReadOnlyDictionary<string, string> Labels, string Status);
+public sealed record ListedContainer(
+    string Id,
+    string Name,
+    string ImageId,
+    IReadOnlyDictionary<string, string> Labels,
+    string Status);
 
 /// <summary>What to read of a container's output.</summary>
 public sealed record LogOptions

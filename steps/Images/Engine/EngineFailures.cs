@@ -75,7 +75,9 @@ public sealed class ImagePullException(ImagePullFailure kind, string reference, 
     public Exception ToStepFailure(string advice = "") => Kind switch
     {
         ImagePullFailure.Unreachable => new Hosting.UnavailableException(
-            "registry-unreachable", $"the image \"{Reference}\" cannot be pulled because its registry does not answer: {EngineText}", this),
+            "registry-unreachable",
+            $"the image \"{Reference}\" cannot be pulled because its registry does not answer: {EngineText}",
+            this),
         ImagePullFailure.NotFound => new Hosting.UsageException($"the image \"{Reference}\" does not exist: {EngineText}", this),
         ImagePullFailure.Unauthorized => new Hosting.UsageException(
             $"the registry does not give the image \"{Reference}\" (it is missing, or credentials are): {EngineText}; "
@@ -97,13 +99,44 @@ public sealed class ImagePullException(ImagePullFailure kind, string reference, 
                 if (text.Contains(word, StringComparison.OrdinalIgnoreCase)) return true;
             return false;
         }
-        if (Has("invalid reference format", "invalid repository name", "repository name must be")) return ImagePullFailure.InvalidName;
+        if (Has("invalid reference format", "invalid repository name", "repository name must be"))
+            return ImagePullFailure.InvalidName;
         if (Has("server gave HTTP response to HTTPS client")) return ImagePullFailure.PlainHttp;
-        if (Has("manifest unknown", "name unknown", "manifest for ", "no matching manifest", "no match for platform in manifest", "does not match the specified platform")) return ImagePullFailure.NotFound;
-        if (Has("unauthorized", "authentication required", "no basic auth credentials", "pull access denied", "push access denied", "insufficient_scope", "authorization failed", "access to the resource is denied", "forbidden"))
+        if (Has(
+            "manifest unknown",
+            "name unknown",
+            "manifest for ",
+            "no matching manifest",
+            "no match for platform in manifest",
+            "does not match the specified platform"))
+            return ImagePullFailure.NotFound;
+        if (Has(
+            "unauthorized",
+            "authentication required",
+            "no basic auth credentials",
+            "pull access denied",
+            "push access denied",
+            "insufficient_scope",
+            "authorization failed",
+            "access to the resource is denied",
+            "forbidden"))
             return ImagePullFailure.Unauthorized;
-        if (Has("connection refused", "no such host", "i/o timeout", "dial tcp", "TLS handshake timeout", "x509", "connection reset", "EOF",
-            "toomanyrequests", "Client.Timeout", "deadline exceeded", "service unavailable", "bad gateway", "server misbehaving", "network is unreachable",
+        if (Has(
+            "connection refused",
+            "no such host",
+            "i/o timeout",
+            "dial tcp",
+            "TLS handshake timeout",
+            "x509",
+            "connection reset",
+            "EOF",
+            "toomanyrequests",
+            "Client.Timeout",
+            "deadline exceeded",
+            "service unavailable",
+            "bad gateway",
+            "server misbehaving",
+            "network is unreachable",
             // A registry that is in trouble, by the words of each store and of podman.
             "500 Internal Server Error", "504 Gateway Time", "use of closed network connection", "broken pipe"))
             return ImagePullFailure.Unreachable;

@@ -11,5 +11,7 @@ public sealed record EngineKind(bool IsPodman, int Major)
     public string Name => IsPodman ? "podman" : "docker";
 
     internal static EngineKind Of(string version, bool isPodman) =>
-        new(isPodman, int.TryParse(version.Split('.')[0], NumberStyles.None, CultureInfo.InvariantCulture, out var major) ? major : 0);
+        new(
+            isPodman,
+            int.TryParse(version.Split('.')[0], NumberStyles.None, CultureInfo.InvariantCulture, out var major) ? major : 0);
 }

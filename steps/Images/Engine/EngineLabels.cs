@@ -25,7 +25,9 @@ public static class EngineLabels
         return labels;
     }
 
-    /// <summary>Removes containers and networks on the engine whose owner, a process of this machine, has ended without doing it.</summary>
+    /// <summary>
+    /// Removes containers and networks on the engine whose owner, a process of this machine, has ended without doing it.
+    /// </summary>
     /// <returns>How many things were removed.</returns>
     public static async Task<int> SweepAsync(ContainerEngine engine, BuildLog log, CancellationToken cancel = default)
     {
@@ -36,7 +38,9 @@ public static class EngineLabels
         foreach (var container in await engine.ListContainersAsync(owned, cancel: cancel).ConfigureAwait(false))
         {
             if (!IsOrphan(container.Labels[Owner])) continue;
-            log.Info($"removing the container {container.Name} that a killed {container.Labels.GetValueOrDefault(Step, "step")} left behind");
+            log.Info(
+                $"removing the container {container.Name} that a killed {container.Labels.GetValueOrDefault(Step, "step")} " +
+                "left behind");
             await engine.RemoveContainerAsync(container.Id, cancel: cancel).ConfigureAwait(false);
             removed++;
         }
@@ -59,7 +63,10 @@ public static class EngineLabels
     // Another machine's things on a shared engine are none of ours; a process id may have been given to somebody else since.
     private static bool IsOrphan(string owner)
     {
-        if (owner.Split('/') is not [var machine, var id, var start] || machine != Environment.MachineName || !int.TryParse(id, CultureInfo.InvariantCulture, out var pid)) return false;
+        if (owner.Split('/') is not [var machine, var id, var start]
+            || machine != Environment.MachineName
+            || !int.TryParse(id, CultureInfo.InvariantCulture, out var pid))
+            return false;
         try
         {
             using var process = Process.GetProcessById(pid);
@@ -75,5 +82,6 @@ public static class EngineLabels
         }
     }
 
-    private static string StartOf(Process process) => process.StartTime.ToUniversalTime().ToString("yyyyMMddHHmmss", CultureInfo.InvariantCulture);
+    private static string StartOf(Process process) =>
+        process.StartTime.ToUniversalTime().ToString("yyyyMMddHHmmss", CultureInfo.InvariantCulture);
 }

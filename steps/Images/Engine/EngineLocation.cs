@@ -4,7 +4,8 @@ namespace CiSteps.Images;
 
 /// <summary>
 /// Which container engine is meant, and why: docker's own order (<c>DOCKER_HOST</c>, <c>DOCKER_CONTEXT</c>, the current
-/// context of docker's config.json, the default socket), then sockets that docker itself does not look for and people have nevertheless.
+/// context of docker's config.json, the default socket), then sockets that docker itself does not look for and people have
+/// nevertheless.
 /// Decided from the environment and from files; nothing is asked over a connection.
 /// </summary>
 public sealed record EngineLocation

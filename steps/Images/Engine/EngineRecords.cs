@@ -10,8 +10,16 @@ namespace CiSteps.Images;
 /// <param name="Cpus">Processors.</param>
 /// <param name="MemoryBytes">Memory in bytes.</param>
 /// <param name="SecurityOptions">Such as <c>name=rootless</c>.</param>
-public sealed record EngineDescription(string Endpoint, bool IsLocal, string Version, string ApiVersion, string OperatingSystem, string Architecture,
-    int Cpus, long MemoryBytes, IReadOnlyList<string> SecurityOptions)
+public sealed record EngineDescription(
+    string Endpoint,
+    bool IsLocal,
+    string Version,
+    string ApiVersion,
+    string OperatingSystem,
+    string Architecture,
+    int Cpus,
+    long MemoryBytes,
+    IReadOnlyList<string> SecurityOptions)
 {
     /// <summary>Where the engine keeps images, on its own machine; empty when it does not say.</summary>
     public string DataFolder { get; init; } = "";
@@ -32,4 +40,9 @@ public sealed record EngineDescription(string Endpoint, bool IsLocal, string Ver
 /// <param name="Id">Of what it happened to.</param>
 /// <param name="Attributes">Labels and details; <c>exitCode</c> with <c>die</c>.</param>
 /// <param name="Time">When.</param>
-public sealed record EngineEvent(string Type, string Action, string Id, IReadOnlyDictionary<string, string> Attributes, DateTimeOffset Time);
+public sealed record EngineEvent(
+    string Type,
+    string Action,
+    string Id,
+    IReadOnlyDictionary<string, string> Attributes,
+    DateTimeOffset Time);

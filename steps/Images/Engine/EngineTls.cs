@@ -47,7 +47,8 @@ internal sealed record EngineTls(string Folder, bool Verify, string Source, bool
         if (wanted.Where(name => !File.Exists(FileOf(name))).Select(FileOf).ToList() is { Count: > 0 } missing)
         {
             throw new UsageException($"cannot read the certificates for the container engine ({Source}): "
-                + $"{string.Join(", ", missing.Select(file => $"\"{file}\""))} {(missing.Count == 1 ? "is" : "are")} missing; put "
+                + $"{string.Join(", ", missing.Select(file => $"\"{file}\""))} {(missing.Count == 1 ? "is" : "are")} " +
+                    "missing; put "
                 + "ca.pem, cert.pem and key.pem there, or mend what names the folder");
         }
         try

@@ -12,7 +12,8 @@ namespace CiSteps.Images;
 
 /// <summary>
 /// Connections to an engine elsewhere: TCP, TLS on it, or ssh. They are opened here and not by the vendor's own transports, so
-/// that either direction can be ended alone (a command's standard input over TLS, too) and a certificate's failure can be told apart.
+/// that either direction can be ended alone (a command's standard input over TLS, too) and a certificate's failure can be told
+/// apart.
 /// No proxy is used.
 /// </summary>
 internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransport>, IDisposable
@@ -169,7 +170,8 @@ internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransport>, 
     {
         await connection.WriteAsync("GET /_ping HTTP/1.0\r\n\r\n"u8.ToArray(), cancel).ConfigureAwait(false);
         var answer = new byte[5];
-        var count = await connection.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancel).ConfigureAwait(false);
+        var count = await connection.ReadAtLeastAsync(
+            answer, answer.Length, throwOnEndOfStream: false, cancel).ConfigureAwait(false);
         return count == answer.Length && answer.AsSpan().SequenceEqual("HTTP/"u8);
     }
 

@@ -12,8 +12,10 @@ public sealed class ExecSession
     public string Id { get; }
 
     /// <summary>Runs it and copies its streams; the result is its exit code.</summary>
-    public Task<int> RunAsync(Stream? input, Stream output, Stream error, CancellationToken cancel = default) => engine.RunExecAsync(Id, tty, input, output, error, cancel);
+    public Task<int> RunAsync(Stream? input, Stream output, Stream error, CancellationToken cancel = default) =>
+        engine.RunExecAsync(Id, tty, input, output, error, cancel);
 
     /// <summary>Changes its terminal's size while it runs.</summary>
-    public Task ResizeAsync(int columns, int rows, CancellationToken cancel = default) => engine.ResizeExecAsync(Id, columns, rows, cancel);
+    public Task ResizeAsync(int columns, int rows, CancellationToken cancel = default) =>
+        engine.ResizeExecAsync(Id, columns, rows, cancel);
 }

@@ -13,9 +13,19 @@ namespace CiSteps.Images;
 /// <param name="Command">Default arguments.</param>
 /// <param name="Environment">Variables as <c>NAME=value</c>.</param>
 /// <param name="WorkingDirectory">Working directory.</param>
-public sealed record LocalImage(string Id, IReadOnlyList<string> Tags, IReadOnlyList<string> Digests, string Platform, DateTimeOffset? Created, long Bytes,
-    IReadOnlyDictionary<string, string> Labels, string User, IReadOnlyList<string> Entrypoint, IReadOnlyList<string> Command,
-    IReadOnlyList<string> Environment, string WorkingDirectory)
+public sealed record LocalImage(
+    string Id,
+    IReadOnlyList<string> Tags,
+    IReadOnlyList<string> Digests,
+    string Platform,
+    DateTimeOffset? Created,
+    long Bytes,
+    IReadOnlyDictionary<string, string> Labels,
+    string User,
+    IReadOnlyList<string> Entrypoint,
+    IReadOnlyList<string> Command,
+    IReadOnlyList<string> Environment,
+    string WorkingDirectory)
 {
     /// <summary>Instructions that run in a build on top of it (<c>ONBUILD</c>).</summary>
     public IReadOnlyList<string> Triggers { get; init; } = [];
@@ -24,7 +34,8 @@ public sealed record LocalImage(string Id, IReadOnlyList<string> Tags, IReadOnly
 /// <summary>An image as it was pulled.</summary>
 /// <param name="Id">Its local id.</param>
 /// <param name="Digest">Digest of the manifest or index that the registry served.</param>
-/// <param name="IsSaid">Whether the engine said so when it pulled. podman does not: what it has of it locally may be the digest of
+/// <param name="IsSaid">Whether the engine said so when it pulled. podman does not: what it has of it locally may be the digest
+/// of
 /// another packing, which no registry has.</param>
 public sealed record PulledImage(string Id, string Digest, bool IsSaid)
 {
@@ -73,7 +84,8 @@ public sealed record EngineBuildResult(string Id, int Steps, int Cached);
 /// <param name="kind">The class of failure; <see cref="ImagePullFailure.NotFound"/> does not occur.</param>
 /// <param name="reference">What was to be pushed.</param>
 /// <param name="text">The engine's own text.</param>
-public sealed class ImagePushException(ImagePullFailure kind, string reference, string text) : Exception($"cannot push \"{reference}\": {text}")
+public sealed class ImagePushException(ImagePullFailure kind, string reference, string text)
+    : Exception($"cannot push \"{reference}\": {text}")
 {
     /// <summary>The class of failure.</summary>
     public ImagePullFailure Kind { get; } = kind;

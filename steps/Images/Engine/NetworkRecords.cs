@@ -5,7 +5,8 @@ namespace CiSteps.Images;
 /// <param name="Name">What containers join it by; engines allow several of one name.</param>
 /// <param name="Labels">Its labels.</param>
 /// <param name="Subnets">Its address ranges.</param>
-public sealed record EngineNetwork(string Id, string Name, IReadOnlyDictionary<string, string> Labels, IReadOnlyList<string> Subnets);
+public sealed record EngineNetwork(
+    string Id, string Name, IReadOnlyDictionary<string, string> Labels, IReadOnlyList<string> Subnets);
 
 /// <summary>How a network is made.</summary>
 /// <param name="Name">What containers will join it by.</param>

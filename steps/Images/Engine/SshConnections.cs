@@ -44,7 +44,9 @@ internal sealed class SshConnections(EngineAddress address, IReadOnlyDictionary<
         }
         catch (UsageException failure)
         {
-            throw new UsageException($"the container engine at \"{address}\" is reached over ssh: {failure.Message}; install it (openssh-client)", failure);
+            throw new UsageException(
+                $"the container engine at \"{address}\" is reached over ssh: {failure.Message}; install it (openssh-client)",
+                failure);
         }
         lock (gate) running.Add(process);
         return new SshStream(process, this);

@@ -2,7 +2,10 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Images;
 
-/// <summary>How the chain names images: <c>&lt;registry&gt;/[&lt;branch prefix&gt;/]&lt;service&gt;:&lt;major&gt;.&lt;build&gt;-&lt;hash&gt;</c>, and the tags that certify and promote write.</summary>
+/// <summary>
+/// How the chain names images: <c>&lt;registry&gt;/[&lt;branch
+/// prefix&gt;/]&lt;service&gt;:&lt;major&gt;.&lt;build&gt;-&lt;hash&gt;</c>, and the tags that certify and promote write.
+/// </summary>
 public static class ImageName
 {
     /// <summary>Label with the commit that an image was built from.</summary>
@@ -23,7 +26,10 @@ public static class ImageName
     /// <summary>Label with a fingerprint of all that an image was built from: files, parameters, base images.</summary>
     public const string InputsLabel = "dev.cisteps.inputs";
 
-    /// <summary>Label with the outside images that an image was built on, as JSON from reference to digest; what provenance is made from when it was not attached at once.</summary>
+    /// <summary>
+    /// Label with the outside images that an image was built on, as JSON from reference to digest; what provenance is made from
+    /// when it was not attached at once.
+    /// </summary>
     public const string BasesLabel = "dev.cisteps.bases";
 
     /// <summary>A component's repository.</summary>
@@ -51,7 +57,8 @@ public static class ImageName
 
     /// <summary>An image's own tag, <c>&lt;major&gt;.&lt;build&gt;-&lt;hash&gt;</c>.</summary>
     /// <exception cref="UsageException">The build number does not fit into a tag.</exception>
-    public static string BuildTag(int major, string buildNumber, string shortCommit) => Checked($"{major}.{buildNumber}-{shortCommit}", buildNumber);
+    public static string BuildTag(int major, string buildNumber, string shortCommit) =>
+        Checked($"{major}.{buildNumber}-{shortCommit}", buildNumber);
 
     /// <summary>A certified version's tag, <c>&lt;major&gt;.&lt;build&gt;</c>, written once.</summary>
     /// <exception cref="UsageException">The build number does not fit into a tag.</exception>
@@ -79,5 +86,7 @@ public static class ImageName
 
     private static string Checked(string tag, string buildNumber) => ImageReference.IsTag(tag)
         ? tag
-        : throw new UsageException($"the build number \"{buildNumber}\" makes no image tag (\"{tag}\"): use letters, digits, \".\", \"_\" and \"-\" in the build number format, at most 128 characters in all");
+        : throw new UsageException(
+            $"the build number \"{buildNumber}\" makes no image tag (\"{tag}\"): use letters, digits, \".\", " +
+            "\"_\" and \"-\" in the build number format, at most 128 characters in all");
 }

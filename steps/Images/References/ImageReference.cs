@@ -21,7 +21,8 @@ public sealed partial record ImageReference
     // The registry's limit on a repository's name; the host does not count.
     private const int LongestPath = 255;
 
-    private ImageReference(string host, string path, string? tag, string? digest) => (Host, Path, Tag, Digest) = (host, path, tag, digest);
+    private ImageReference(string host, string path, string? tag, string? digest) =>
+        (Host, Path, Tag, Digest) = (host, path, tag, digest);
 
     /// <summary><c>host[:port]</c> as it is written; <c>index.docker.io</c> is <see cref="DockerHub"/>.</summary>
     public string Host { get; }
@@ -117,7 +118,8 @@ public sealed partial record ImageReference
     /// <param name="repository"><c>host/path</c>.</param>
     /// <param name="target">Tag or digest.</param>
     /// <exception cref="UsageException">The parts make no reference.</exception>
-    public static ImageReference Of(string repository, string target) => Parse(repository + (IsDigest(target) ? "@" : ":") + target);
+    public static ImageReference Of(string repository, string target) =>
+        Parse(repository + (IsDigest(target) ? "@" : ":") + target);
 
     /// <summary>The same repository with another tag and no digest.</summary>
     public ImageReference WithTag(string tag) => Of(Repository, tag);

@@ -18,14 +18,20 @@ public sealed record RegistryPrefix
     /// <summary>Reads a prefix.</summary>
     /// <exception cref="UsageException">The text is not one.</exception>
     public static RegistryPrefix Parse(string text) =>
-        TryParse(text, out var prefix, out var why) ? prefix : throw new UsageException($"\"{Shown(text)}\" is not a registry: {why}");
+        TryParse(text, out var prefix, out var why)
+            ? prefix
+            : throw new UsageException($"\"{Shown(text)}\" is not a registry: {why}");
 
     /// <summary>A text that was to be a prefix, without the credentials that somebody wrote into it.</summary>
     public static string Shown(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        var at = text.Contains("@sha", StringComparison.Ordinal) ? text.IndexOf('@', StringComparison.Ordinal) : text.LastIndexOf('@');
-        return at >= 0 && text[..at].Contains(':', StringComparison.Ordinal) && !text[..at].Contains('/', StringComparison.Ordinal)
+        var at = text.Contains("@sha", StringComparison.Ordinal)
+            ? text.IndexOf('@', StringComparison.Ordinal)
+            : text.LastIndexOf('@');
+        return at >= 0
+            && text[..at].Contains(':', StringComparison.Ordinal)
+            && !text[..at].Contains('/', StringComparison.Ordinal)
             || at >= 0 && text.Contains("://", StringComparison.Ordinal) ? "***" + text[at..] : text;
     }
 
@@ -62,7 +68,8 @@ public sealed record RegistryPrefix
         if (!ImageReference.TryParse(text + "/x", out _, out why))
         {
             why = ImageReference.WrongHost(host) ?? (why.Contains("longer", StringComparison.Ordinal) ? why
-                : $"\"{path[..^2]}\" is not the beginning of a repository's name (small letters and digits, with single \".\", \"_\" "
+                : $"\"{path[..^2]}\" is not the beginning of a repository's name (small letters and digits, " +
+                    "with single \".\", \"_\" "
                     + "and \"-\" inside, and \"/\" between its parts)");
             return false;
         }
@@ -110,7 +117,8 @@ public sealed record RegistryPrefix
         var (host, path) = text.IndexOf('/', StringComparison.Ordinal) is var slash and >= 0
             ? (text[..slash], text[(slash + 1)..]) : (text, "");
         if (path.Contains(':', StringComparison.Ordinal)) return "it has a tag; take it away with its colon";
-        if (path.Any(char.IsAsciiLetterUpper)) return $"the path \"{path}\" has capital letters; repositories have small ones only";
+        if (path.Any(char.IsAsciiLetterUpper))
+            return $"the path \"{path}\" has capital letters; repositories have small ones only";
         var colon = host.LastIndexOf(':');
         var name = colon < 0 || host.EndsWith(']') ? host : host[..colon];
         if (name.Contains('_', StringComparison.Ordinal) && (path.Length > 0 || colon >= 0))

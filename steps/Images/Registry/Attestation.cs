@@ -5,7 +5,10 @@ using CiSteps.Hosting.Json;
 
 namespace CiSteps.Images;
 
-/// <summary>An in-toto statement that is attached to an image as an OCI referrer: in a DSSE envelope when the step has a key, bare when it has none.</summary>
+/// <summary>
+/// An in-toto statement that is attached to an image as an OCI referrer: in a DSSE envelope when the step has a key, bare when it
+/// has none.
+/// </summary>
 /// <param name="Statement">The in-toto statement, read; not yet judged.</param>
 /// <param name="IsSigned">Whether the known key signed it. False when there is no key to check with.</param>
 public sealed record Attestation(JsonObject Statement, bool IsSigned)
@@ -20,21 +23,35 @@ public sealed record Attestation(JsonObject Statement, bool IsSigned)
     /// <param name="statement">The whole statement.</param>
     /// <param name="cancel">Gives up.</param>
     /// <exception cref="RegistryRefusalException">The registry takes no artifacts.</exception>
-    public static async Task AttachAsync(RegistryClient registry, StepContext context, ImageReference image, string predicateType, byte[] statement, CancellationToken cancel = default)
+    public static async Task AttachAsync(
+        RegistryClient registry,
+        StepContext context,
+        ImageReference image,
+        string predicateType,
+        byte[] statement,
+        CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(registry);
         var notes = new Dictionary<string, string> { [PredicateAnnotation] = predicateType };
-        if (Signing.Sign(statement, context) is { } envelope) await registry.AttachAsync(image, MediaTypes.Dsse, envelope, notes, cancel).ConfigureAwait(false);
+        if (Signing.Sign(statement, context) is { } envelope)
+            await registry.AttachAsync(image, MediaTypes.Dsse, envelope, notes, cancel).ConfigureAwait(false);
         else await registry.AttachAsync(image, MediaTypes.InToto, statement, notes, cancel).ConfigureAwait(false);
     }
 
-    /// <summary>The statements of one predicate type that are attached to an image. What is not a statement of that type is left out.</summary>
+    /// <summary>
+    /// The statements of one predicate type that are attached to an image. What is not a statement of that type is left out.
+    /// </summary>
     /// <param name="registry">Client with the credentials for this registry.</param>
     /// <param name="context">The step, with the key to check with.</param>
     /// <param name="image">The image, by digest.</param>
     /// <param name="predicateType">in-toto predicate type.</param>
     /// <param name="cancel">Gives up.</param>
-    public static async Task<IReadOnlyList<Attestation>> ReadAsync(RegistryClient registry, StepContext context, ImageReference image, string predicateType, CancellationToken cancel = default)
+    public static async Task<IReadOnlyList<Attestation>> ReadAsync(
+        RegistryClient registry,
+        StepContext context,
+        ImageReference image,
+        string predicateType,
+        CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(registry);
         var found = new List<Attestation>();

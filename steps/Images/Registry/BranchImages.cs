@@ -28,7 +28,9 @@ public sealed record BranchImage(ImageReference Image, IReadOnlyList<string> Tag
     public string? Unreadable { get; init; }
 }
 
-/// <summary>The images of private branches in a registry: reading them and removing them. What goes and what stays is decided elsewhere.</summary>
+/// <summary>
+/// The images of private branches in a registry: reading them and removing them. What goes and what stays is decided elsewhere.
+/// </summary>
 public static class BranchImages
 {
     /// <summary>Code of a refusal: a tag points elsewhere since the image was listed.</summary>
@@ -46,13 +48,16 @@ public static class BranchImages
     /// <param name="cancel">Gives up.</param>
     /// <exception cref="UsageException">Both are the same, so that nothing could be told apart.</exception>
     /// <exception cref="UnavailableException">"registry-unreachable": it does not answer at all.</exception>
-    public static async Task<IReadOnlyList<BranchImage>> ListAsync(RegistryClient registry, ImageReference repository, ImageReference release, CancellationToken cancel = default)
+    public static async Task<IReadOnlyList<BranchImage>> ListAsync(
+        RegistryClient registry, ImageReference repository, ImageReference release, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(registry);
         ArgumentNullException.ThrowIfNull(repository);
         ArgumentNullException.ThrowIfNull(release);
         if (release.Repository == repository.Repository)
-            throw new UsageException($"\"{repository.Repository}\" is a release repository; only images of private branches are removed: give registry.branch-prefix in ci-steps.yaml");
+            throw new UsageException(
+                $"\"{repository.Repository}\" is a release repository; only images of private branches are removed: " +
+                "give registry.branch-prefix in ci-steps.yaml");
         // The tag that stands for an image's referrers goes with the image.
         var tags = (await registry.ListTagsAsync(repository, cancel).ConfigureAwait(false)).Where(tag => !IsReferrersTag(tag));
         var found = new ConcurrentDictionary<string, (RegistryManifest Manifest, ConcurrentBag<string> Tags)>();
@@ -119,29 +124,39 @@ public static class BranchImages
     /// <param name="image">The image, as it was listed.</param>
     /// <param name="needed">Digests that stay, because other images are made of them.</param>
     /// <param name="cancel">Gives up.</param>
-    /// <exception cref="RegistryRefusalException">Code <see cref="Moved"/>: a tag has changed since. Code <see cref="Remains"/>: the image is gone, and not all that belongs to it. Else nothing of it was removed; status 405: deletion is switched off, another: the registry does not allow it.</exception>
-    public static async Task RemoveAsync(RegistryClient registry, BranchImage image, IReadOnlySet<string> needed, CancellationToken cancel = default)
+    /// <exception cref="RegistryRefusalException">Code <see cref="Moved"/>: a tag has changed since. Code <see cref="Remains"/>:
+    /// the image is gone, and not all that belongs to it. Else nothing of it was removed; status 405: deletion is switched off,
+    /// another: the registry does not allow it.</exception>
+    public static async Task RemoveAsync(
+        RegistryClient registry, BranchImage image, IReadOnlySet<string> needed, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(registry);
         ArgumentNullException.ThrowIfNull(image);
         ArgumentNullException.ThrowIfNull(needed);
         // A tag that moved away from this digest since the image was listed changes what removing it means.
         foreach (var tag in image.Tags)
-            if (await registry.FindDigestAsync(image.Image.WithTag(tag), cancel).ConfigureAwait(false) is { } now && now != image.Image.Digest)
-                throw new RegistryRefusalException(409, Moved, $"\"{image.Image.WithTag(tag)}\" points to {now} by now: plan again");
+            if (await registry.FindDigestAsync(image.Image.WithTag(tag), cancel).ConfigureAwait(false) is { } now
+                && now != image.Image.Digest)
+                throw new RegistryRefusalException(409, Moved,
+                    $"\"{image.Image.WithTag(tag)}\" points to {now} by now: plan again");
         var attached = await registry.ListReferrersAsync(image.Image, cancel: cancel).ConfigureAwait(false);
         var listed = image.Image.WithTag(ImageName.ReferrersTag(image.Image.Digest!));
         var list = (await registry.FindManifestAsync(listed, cancel).ConfigureAwait(false))?.Digest;
-        // The image first: one that the registry does not let go keeps its provenance, and an index without its parts would be an image that nobody can pull.
+        // The image first: one that the registry does not let go keeps its provenance, and an index without its parts would be an
+        // image that nobody can pull.
         await registry.DeleteManifestAsync(image.Image, cancel).ConfigureAwait(false);
         try
         {
-            foreach (var digest in attached.Select(entry => entry.Content.Digest).Append(list).OfType<string>().Concat(image.Parts.Where(part => !needed.Contains(part))))
+            foreach (var digest in attached.Select(entry => entry.Content.Digest)
+                .Append(list)
+                .OfType<string>()
+                .Concat(image.Parts.Where(part => !needed.Contains(part))))
                 await registry.DeleteManifestAsync(image.Image.WithDigest(digest), cancel).ConfigureAwait(false);
         }
         catch (RegistryRefusalException refusal)
         {
-            throw new RegistryRefusalException(refusal.Status, Remains, $"\"{image.Image}\" is gone, and not all that belonged to it: {refusal.Message}");
+            throw new RegistryRefusalException(refusal.Status, Remains,
+                $"\"{image.Image}\" is gone, and not all that belonged to it: {refusal.Message}");
         }
     }
 

@@ -13,7 +13,8 @@ internal static class CertificateFault
     /// <param name="chain">What became of the certificate's chain.</param>
     /// <param name="errors">What is wrong.</param>
     /// <param name="trust">What to do where its authority is not known, such as <c>put it into ca.pem</c>.</param>
-    public static string Describe(string host, X509Certificate2 certificate, X509Chain? chain, SslPolicyErrors errors, string trust)
+    public static string Describe(
+        string host, X509Certificate2 certificate, X509Chain? chain, SslPolicyErrors errors, string trust)
     {
         var statuses = chain?.ChainStatus.Aggregate(X509ChainStatusFlags.NoError, (all, one) => all | one.Status)
             ?? X509ChainStatusFlags.NoError;

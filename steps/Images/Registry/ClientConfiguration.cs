@@ -6,7 +6,8 @@ using CiSteps.Hosting;
 namespace CiSteps.Images;
 
 /// <summary>
-/// docker's configuration for a child that has to reach the pipeline's registry with what the environment gives. No credential stands on the disk:
+/// docker's configuration for a child that has to reach the pipeline's registry with what the environment gives. No credential
+/// stands on the disk:
 /// the configuration names a helper, and the helper prints what the child's own environment holds. All else is the user's.
 /// </summary>
 public sealed class ClientConfiguration : IDisposable
@@ -16,7 +17,8 @@ public sealed class ClientConfiguration : IDisposable
     private const UnixFileMode OwnersOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private readonly StepFolder? folder;
 
-    private ClientConfiguration(StepFolder? folder, IReadOnlyDictionary<string, string?> environment) => (this.folder, Environment) = (folder, environment);
+    private ClientConfiguration(StepFolder? folder, IReadOnlyDictionary<string, string?> environment) =>
+        (this.folder, Environment) = (folder, environment);
 
     /// <summary>Variables to set for the child.</summary>
     public IReadOnlyDictionary<string, string?> Environment { get; }
@@ -29,7 +31,8 @@ public sealed class ClientConfiguration : IDisposable
     {
         ArgumentNullException.ThrowIfNull(credentials);
         ArgumentNullException.ThrowIfNull(environment);
-        if (credentials.FromEnvironment.Count == 0 || OperatingSystem.IsWindows()) return new ClientConfiguration(null, new Dictionary<string, string?>());
+        if (credentials.FromEnvironment.Count == 0 || OperatingSystem.IsWindows())
+            return new ClientConfiguration(null, new Dictionary<string, string?>());
         var users = DockerContexts.FolderOf(environment);
         var (json, source) = Read(users);
         var folder = StepFolder.Create();
@@ -74,7 +77,8 @@ public sealed class ClientConfiguration : IDisposable
         var answers = new Dictionary<string, string>(StringComparer.Ordinal);
         if (users.Store is null)
             foreach (var (host, entry) in users.Auths)
-                if (DockerConfiguration.ReadEntry(users, host, entry) is { } credential) answers[Bare(host)] = Answer(host, credential);
+                if (DockerConfiguration.ReadEntry(users, host, entry) is { } credential)
+                    answers[Bare(host)] = Answer(host, credential);
         foreach (var (host, credential) in credentials.FromEnvironment)
             answers[host == ImageReference.DockerHub ? DockerConfiguration.HubKey : host] = Answer(host, credential);
         return answers;
@@ -82,7 +86,11 @@ public sealed class ClientConfiguration : IDisposable
 
     // Helpers are looked up by the bare host, entries may have been written as addresses.
     private static string Bare(string key) =>
-        key != DockerConfiguration.HubKey && Uri.TryCreate(key, UriKind.Absolute, out var address) && address.Scheme is ("http" or "https") ? address.Authority : key;
+        key != DockerConfiguration.HubKey
+            && Uri.TryCreate(key, UriKind.Absolute, out var address)
+            && address.Scheme is ("http" or "https")
+            ? address.Authority
+            : key;
 
     private static string Answer(string host, RegistryCredential credential) => new JsonObject
     {
@@ -115,14 +123,16 @@ public sealed class ClientConfiguration : IDisposable
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(program, OwnersOnly);
     }
 
-    private static Dictionary<string, string?> Variables(string folder, Dictionary<string, string> answers, IReadOnlyDictionary<string, string> environment)
+    private static Dictionary<string, string?> Variables(
+        string folder, Dictionary<string, string> answers, IReadOnlyDictionary<string, string> environment)
     {
         var variables = new Dictionary<string, string?>(StringComparer.Ordinal)
         {
             ["DOCKER_CONFIG"] = folder,
             ["PATH"] = folder + Path.PathSeparator + environment.GetValueOrDefault("PATH"),
         };
-        foreach (var (answer, number) in answers.Values.Select((answer, number) => (answer, number))) variables[$"{VariablePrefix}{number}"] = answer;
+        foreach (var (answer, number) in answers.Values.Select((answer, number) => (answer, number)))
+            variables[$"{VariablePrefix}{number}"] = answer;
         return variables;
     }
 

@@ -11,8 +11,12 @@ internal static class CredentialProgram
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(1);
 
     /// <exception cref="CredentialProgramException">It is not installed, cannot be started, or does not end.</exception>
-    public static async Task<(int Exit, string Output, string Error)> AskAsync(string program, IReadOnlyList<string> arguments, string question,
-        IReadOnlyDictionary<string, string> environment, CancellationToken cancel)
+    public static async Task<(int Exit, string Output, string Error)> AskAsync(
+        string program,
+        IReadOnlyList<string> arguments,
+        string question,
+        IReadOnlyDictionary<string, string> environment,
+        CancellationToken cancel)
     {
         var folder = Environment.CurrentDirectory;
         if (ChildProcess.Find(program, folder, environment.GetValueOrDefault("PATH") ?? "") is null)
@@ -23,7 +27,8 @@ internal static class CredentialProgram
             {
                 Environment = ChildEnvironment.Whole(environment),
                 InheritsEnvironment = false,
-                Input = async (stream, stop) => await stream.WriteAsync(Encoding.UTF8.GetBytes(question), stop).ConfigureAwait(false),
+                Input = async (stream, stop) => await stream.WriteAsync(
+                    Encoding.UTF8.GetBytes(question), stop).ConfigureAwait(false),
                 TimeLimit = LongestWait,
                 OutputLimit = LongestAnswer,
             }, cancel).ConfigureAwait(false);

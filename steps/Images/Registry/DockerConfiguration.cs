@@ -37,7 +37,9 @@ internal sealed class DockerConfiguration
     public static DockerConfiguration Read(IReadOnlyDictionary<string, string> environment)
     {
         var folder = environment.GetValueOrDefault("DOCKER_CONFIG") is { Length: > 0 } given ? given
-            : environment.GetValueOrDefault(OperatingSystem.IsWindows() ? "USERPROFILE" : "HOME") is { Length: > 0 } home ? Path.Combine(home, ".docker") : "";
+            : environment.GetValueOrDefault(OperatingSystem.IsWindows() ? "USERPROFILE" : "HOME") is { Length: > 0 } home
+                ? Path.Combine(home, ".docker")
+                : "";
         var path = Path.Combine(folder, "config.json");
         var file = ConfigurationSource.Parse($"\"{path}\"", folder.Length == 0 ? [] : ReadFile(path));
         var variable = ConfigurationSource.Parse($"the variable {AuthVariable}",
@@ -108,8 +110,9 @@ internal sealed class DockerConfiguration
             // A named pipe would keep whoever reads it waiting for ever.
             if (FileState.OfTarget(path) is { Kind: not (FileKind.Regular or FileKind.Folder) } other)
             {
-                throw new UsageException($"docker's configuration \"{path}\" is not a file but a {Word(other.Kind)}: put a file in its "
-                    + "place, or take it away");
+                throw new UsageException(
+                    $"docker's configuration \"{path}\" is not a file but a {Word(other.Kind)}: put a file in its "
+                        + "place, or take it away");
             }
             return File.ReadAllBytes(path);
         }
@@ -134,7 +137,8 @@ internal sealed class DockerConfiguration
 
     private static string ProgramOf(string name) => "docker-credential-" + name;
 
-    private static IReadOnlyList<string> KeysOf(string host) => host == ImageReference.DockerHub ? [HubKey, "docker.io", "index.docker.io"] : [host, "https://" + host];
+    private static IReadOnlyList<string> KeysOf(string host) =>
+        host == ImageReference.DockerHub ? [HubKey, "docker.io", "index.docker.io"] : [host, "https://" + host];
 
     private static bool IsFor(string key, string host)
     {
@@ -175,7 +179,9 @@ internal sealed class DockerConfiguration
                     + "login again", error);
             }
         }
-        return token is { Length: > 0 } || password.Length > 0 ? new RegistryCredential(user, password, token is { Length: > 0 } ? token : null) : null;
+        return token is { Length: > 0 } || password.Length > 0
+            ? new RegistryCredential(user, password, token is { Length: > 0 } ? token : null)
+            : null;
     }
 
     // The helper protocol: docker-credential-NAME get, the server on standard input, JSON on standard output.
@@ -186,7 +192,8 @@ internal sealed class DockerConfiguration
         string output, error;
         try
         {
-            (exit, output, error) = await CredentialProgram.AskAsync(ProgramOf(name), ["get"], server, environment, cancel).ConfigureAwait(false);
+            (exit, output, error) = await CredentialProgram.AskAsync(
+                ProgramOf(name), ["get"], server, environment, cancel).ConfigureAwait(false);
         }
         catch (CredentialProgramException failure)
         {

@@ -15,7 +15,9 @@ internal static class ForeignAnswer
     /// <param name="place">Where it leads; null: it does not say.</param>
     public static string? Redirect(HttpStatusCode status, Uri asked, Uri? place) => (int)status is < 300 or > 399 ? null
         : $"HTTP {(int)status}, a redirect " + (place is null || !Uri.TryCreate(asked, place, out var next) ? "to nowhere"
-            : asked.Scheme == "https" && next.Scheme != "https" ? $"from HTTPS to \"{Shown(next)}\"" : $"in a circle (\"{Shown(next)}\")");
+            : asked.Scheme == "https" && next.Scheme != "https"
+                ? $"from HTTPS to \"{Shown(next)}\""
+                : $"in a circle (\"{Shown(next)}\")");
 
     /// <summary>A web page in an answer's place; null when it is not one.</summary>
     public static string? Page(string? mediaType, byte[] body) =>

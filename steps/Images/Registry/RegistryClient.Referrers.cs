@@ -9,22 +9,30 @@ public sealed partial class RegistryClient
 {
     private readonly ConcurrentDictionary<string, bool> hasReferrers = new(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>What refers to a manifest: by the referrers API, or by the tag that stands for it where a registry lacks the API.</summary>
+    /// <summary>
+    /// What refers to a manifest: by the referrers API, or by the tag that stands for it where a registry lacks the API.
+    /// </summary>
     /// <param name="subject">The image, by digest.</param>
     /// <param name="artifactType">Only of this type; null: all.</param>
     /// <param name="cancel">Gives up.</param>
-    public async Task<IReadOnlyList<IndexEntry>> ListReferrersAsync(ImageReference subject, string? artifactType = null, CancellationToken cancel = default)
+    public async Task<IReadOnlyList<IndexEntry>> ListReferrersAsync(
+        ImageReference subject, string? artifactType = null, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(subject);
         var digest = subject.Digest ?? throw new ArgumentException("referrers are asked for by digest", nameof(subject));
         var path = $"/v2/{subject.Path}/referrers/{digest}";
         var answer = await connection.SendAsync(
-            new RegistryRequest(HttpMethod.Get, subject.Host, subject.Path, path) { Accept = [MediaTypes.OciIndex], MayBeUnknown = true },
+            new RegistryRequest(HttpMethod.Get, subject.Host, subject.Path, path)
+            {
+                Accept = [MediaTypes.OciIndex],
+                MayBeUnknown = true
+            },
             cancel).ConfigureAwait(false);
         IEnumerable<IndexEntry> entries;
         if (answer.IsSuccess && answer.MediaType is MediaTypes.OciIndex)
             entries = RegistryManifest.Read(answer.Body, answer.MediaType, $"the list of what refers to \"{subject}\"").Entries;
-        else if (answer.IsSuccess || answer.Status is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.BadRequest)
+        else if (answer.IsSuccess
+            || answer.Status is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.BadRequest)
             entries = (await FindManifestAsync(ReferrersTag(subject), cancel).ConfigureAwait(false))?.Entries ?? [];
         else throw Unexpected("list what refers to", subject.ToString(), answer);
         return [.. entries.Where(entry => artifactType is null || entry.ArtifactType == artifactType)];
@@ -37,15 +45,23 @@ public sealed partial class RegistryClient
     /// <param name="annotations">Annotations.</param>
     /// <param name="cancel">Gives up.</param>
     /// <returns>The artifact's digest.</returns>
-    public async Task<string> AttachAsync(ImageReference subject, string artifactType, byte[] content, IReadOnlyDictionary<string, string>? annotations = null, CancellationToken cancel = default)
+    public async Task<string> AttachAsync(
+        ImageReference subject,
+        string artifactType,
+        byte[] content,
+        IReadOnlyDictionary<string, string>? annotations = null,
+        CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(subject);
         var target = await FindManifestAsync(subject, cancel).ConfigureAwait(false)
-            ?? throw new RegistryRefusalException(404, "MANIFEST_UNKNOWN", $"\"{subject}\" is not in the registry, so nothing can be attached to it");
+            ?? throw new RegistryRefusalException(404, "MANIFEST_UNKNOWN",
+                $"\"{subject}\" is not in the registry, so nothing can be attached to it");
         var empty = await UploadBlobAsync(subject, "{}"u8.ToArray(), MediaTypes.OciEmpty, cancel).ConfigureAwait(false);
         var layer = await UploadBlobAsync(subject, content, artifactType, cancel).ConfigureAwait(false);
         var notes = new JsonObject();
-        foreach (var (name, value) in (annotations ?? new Dictionary<string, string>()).OrderBy(pair => pair.Key, StringComparer.Ordinal)) notes[name] = value;
+        foreach (var (name, value) in (annotations
+            ?? new Dictionary<string, string>()).OrderBy(pair => pair.Key, StringComparer.Ordinal))
+            notes[name] = value;
         var json = new JsonObject
         {
             ["schemaVersion"] = 2,
@@ -58,17 +74,20 @@ public sealed partial class RegistryClient
         };
         var artifact = RegistryManifest.Read(Encoding.UTF8.GetBytes(json.ToJsonString()), MediaTypes.OciManifest);
         await PutManifestAsync(subject.WithDigest(artifact.Digest), artifact, cancel).ConfigureAwait(false);
-        if (!hasReferrers.GetValueOrDefault(subject.Host)) await ListUnderTagAsync(subject, artifact, artifactType, notes, cancel).ConfigureAwait(false);
+        if (!hasReferrers.GetValueOrDefault(subject.Host))
+            await ListUnderTagAsync(subject, artifact, artifactType, notes, cancel).ConfigureAwait(false);
         return artifact.Digest;
     }
 
     /// <summary>The documents of one type that are attached to a manifest.</summary>
-    public async Task<IReadOnlyList<(IndexEntry Entry, byte[] Content)>> ReadAttachedAsync(ImageReference subject, string artifactType, CancellationToken cancel = default)
+    public async Task<IReadOnlyList<(IndexEntry Entry, byte[] Content)>> ReadAttachedAsync(
+        ImageReference subject, string artifactType, CancellationToken cancel = default)
     {
         var found = new List<(IndexEntry, byte[])>();
         foreach (var entry in await ListReferrersAsync(subject, artifactType, cancel).ConfigureAwait(false))
         {
-            if (await FindManifestAsync(subject.WithDigest(entry.Content.Digest), cancel).ConfigureAwait(false) is { Layers: [var layer, ..] })
+            if (await FindManifestAsync(
+                subject.WithDigest(entry.Content.Digest), cancel).ConfigureAwait(false) is { Layers: [var layer, ..] })
                 found.Add((entry, await ReadBlobAsync(subject, layer.Digest, cancel: cancel).ConfigureAwait(false)));
         }
         return found;
@@ -78,7 +97,8 @@ public sealed partial class RegistryClient
         subject.WithTag(ImageName.ReferrersTag(subject.Digest!));
 
     // The referrers tag scheme: an index under sha256-<digest>. There is no compare-and-swap: what was lost is written again.
-    private async Task ListUnderTagAsync(ImageReference subject, RegistryManifest artifact, string artifactType, JsonObject notes, CancellationToken cancel)
+    private async Task ListUnderTagAsync(
+        ImageReference subject, RegistryManifest artifact, string artifactType, JsonObject notes, CancellationToken cancel)
     {
         var tag = ReferrersTag(subject);
         for (var attempt = 0; attempt < 5; attempt++)
@@ -92,8 +112,13 @@ public sealed partial class RegistryClient
             entry["annotations"] = notes.DeepClone();
             manifests.Add((JsonNode)entry);
             var json = new JsonObject { ["schemaVersion"] = 2, ["mediaType"] = MediaTypes.OciIndex, ["manifests"] = manifests };
-            await PutAsync(tag, RegistryManifest.Read(Encoding.UTF8.GetBytes(json.ToJsonString()), MediaTypes.OciIndex), repeatable: false, cancel).ConfigureAwait(false);
+            await PutAsync(
+                tag,
+                RegistryManifest.Read(Encoding.UTF8.GetBytes(json.ToJsonString()), MediaTypes.OciIndex),
+                repeatable: false,
+                cancel).ConfigureAwait(false);
         }
-        throw new Hosting.UnavailableException("registry-busy", $"\"{tag}\" is being written by others all the time; the attachment {artifact.Digest} is stored and not listed");
+        throw new Hosting.UnavailableException("registry-busy",
+            $"\"{tag}\" is being written by others all the time; the attachment {artifact.Digest} is stored and not listed");
     }
 }

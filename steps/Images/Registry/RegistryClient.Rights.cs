@@ -11,8 +11,10 @@ public sealed partial class RegistryClient
     public async Task TryPushAsync(ImageReference repository, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(repository);
-        RegistryRequest On(HttpMethod method, string path) => new(method, repository.Host, repository.Path, path) { Actions = PushRights };
-        var begun = await connection.SendAsync(On(HttpMethod.Post, $"/v2/{repository.Path}/blobs/uploads/") with { Content = [] }, cancel).ConfigureAwait(false);
+        RegistryRequest On(HttpMethod method, string path) =>
+            new(method, repository.Host, repository.Path, path) { Actions = PushRights };
+        var begun = await connection.SendAsync(
+            On(HttpMethod.Post, $"/v2/{repository.Path}/blobs/uploads/") with { Content = [] }, cancel).ConfigureAwait(false);
         // A registry that cannot take it back forgets it by itself after a while.
         await connection.SendAsync(On(HttpMethod.Delete, UploadPlace(repository, begun).AbsoluteUri),
             cancel).ConfigureAwait(false);

@@ -15,7 +15,8 @@ public sealed partial class RegistryClient
     /// <param name="expected">The digest that it points to.</param>
     /// <param name="cancel">Gives up.</param>
     /// <returns>Whether the tag is gone; false when it points to something else by now.</returns>
-    /// <exception cref="RegistryRefusalException">The registry lets nobody delete; the tag points to what it did before.</exception>
+    /// <exception cref="RegistryRefusalException">The registry lets nobody delete; the tag points to what it did
+    /// before.</exception>
     public async Task<bool> RemoveTagAsync(ImageReference tag, string expected, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(tag);
@@ -38,11 +39,12 @@ public sealed partial class RegistryClient
     }
 
     // The same for the same tag and image, so that it is recognised; another for any other, so that nothing else goes with it.
-    private static RegistryManifest EmptyIndex(ImageReference tag, string expected) => RegistryManifest.Read(Encoding.UTF8.GetBytes(new JsonObject
-    {
-        ["schemaVersion"] = 2,
-        ["mediaType"] = MediaTypes.OciIndex,
-        ["manifests"] = new JsonArray(),
-        ["annotations"] = new JsonObject { ["dev.cisteps.removed-tag"] = tag.Tag, ["dev.cisteps.removed-digest"] = expected },
-    }.ToJsonString()), MediaTypes.OciIndex);
+    private static RegistryManifest EmptyIndex(ImageReference tag, string expected) =>
+        RegistryManifest.Read(Encoding.UTF8.GetBytes(new JsonObject
+        {
+            ["schemaVersion"] = 2,
+            ["mediaType"] = MediaTypes.OciIndex,
+            ["manifests"] = new JsonArray(),
+            ["annotations"] = new JsonObject { ["dev.cisteps.removed-tag"] = tag.Tag, ["dev.cisteps.removed-digest"] = expected },
+        }.ToJsonString()), MediaTypes.OciIndex);
 }

@@ -10,7 +10,12 @@ using CiSteps.Hosting;
 namespace CiSteps.Images;
 
 /// <summary>A registry's answer, read whole.</summary>
-internal sealed record RegistryAnswer(HttpStatusCode Status, string? MediaType, byte[] Body, HttpResponseHeaders Headers, Uri Address)
+internal sealed record RegistryAnswer(
+    HttpStatusCode Status,
+    string? MediaType,
+    byte[] Body,
+    HttpResponseHeaders Headers,
+    Uri Address)
 {
     public bool IsSuccess => (int)Status is >= 200 and < 300;
 
@@ -74,10 +79,16 @@ internal sealed class RegistryConnection : IDisposable
     private readonly TimeProvider time;
     private readonly ConcurrentDictionary<string, string> schemes = new(StringComparer.OrdinalIgnoreCase);
     private readonly ConcurrentDictionary<string, bool> basicHosts = new(StringComparer.OrdinalIgnoreCase);
-    private readonly ConcurrentDictionary<(string Host, string Repository, string Actions), (string Token, DateTimeOffset Until)> tokens = new();
+    private readonly ConcurrentDictionary<(string Host, string Repository, string Actions), (string Token, DateTimeOffset Until)> tokens =
+        new();
     private int requests;
 
-    public RegistryConnection(RegistryCredentials credentials, IEnumerable<string> plainHosts, string? certificateAuthority, BuildLog log, TimeProvider time)
+    public RegistryConnection(
+        RegistryCredentials credentials,
+        IEnumerable<string> plainHosts,
+        string? certificateAuthority,
+        BuildLog log,
+        TimeProvider time)
     {
         (this.credentials, this.log, this.time) = (credentials, log, time);
         this.plainHosts = plainHosts.ToHashSet(StringComparer.OrdinalIgnoreCase);
@@ -97,11 +108,16 @@ internal sealed class RegistryConnection : IDisposable
     /// <summary>How many requests have been sent, token requests included.</summary>
     public int Requests => requests;
 
-    /// <summary>How far the other side's clock was before ours at its last answer that told the time; null when none did.</summary>
+    /// <summary>
+    /// How far the other side's clock was before ours at its last answer that told the time; null when none did.
+    /// </summary>
     public TimeSpan? ClockDifference { get; private set; }
 
-    /// <summary>Sends a request and reads the answer. Success, refusals and absence come back; silence and overload do not.</summary>
-    /// <exception cref="UnavailableException">"registry-unreachable": no answer, or none but errors of the server's own, after retries.</exception>
+    /// <summary>
+    /// Sends a request and reads the answer. Success, refusals and absence come back; silence and overload do not.
+    /// </summary>
+    /// <exception cref="UnavailableException">"registry-unreachable": no answer, or none but errors of the server's own, after
+    /// retries.</exception>
     /// <exception cref="UsageException">The registry wants credentials, or other ones.</exception>
     public async Task<RegistryAnswer> SendAsync(RegistryRequest request, CancellationToken cancel)
     {
@@ -109,12 +125,19 @@ internal sealed class RegistryConnection : IDisposable
         try
         {
             if (!request.Repeatable) return await SendOnceAsync(request, cancel).ConfigureAwait(false);
-            return await Retry.Transient(failure => failure is TransientFailure, time, log, failure => (failure as TransientFailure)?.RetryAfter)
-                .ExecuteAsync(async token => await SendOnceAsync(request, token).ConfigureAwait(false), cancel).ConfigureAwait(false);
+            return await Retry
+                .Transient(
+                    failure => failure is TransientFailure, time, log, failure => (failure as TransientFailure)?.RetryAfter)
+                .ExecuteAsync(
+                    async token => await SendOnceAsync(request, token).ConfigureAwait(false), cancel).ConfigureAwait(false);
         }
         catch (TransientFailure failure)
         {
-            throw new UnavailableException("registry-unreachable", $"the registry \"{request.Host}\" does not answer as it should ({what}): {failure.Message}; see whether it is up and reachable from here", failure);
+            throw new UnavailableException(
+                "registry-unreachable",
+                $"the registry \"{request.Host}\" does not answer as it should ({what}): {failure.Message}; " +
+                "see whether it is up and reachable from here",
+                failure);
         }
     }
 
@@ -130,9 +153,11 @@ internal sealed class RegistryConnection : IDisposable
             tokens.TryRemove(key, out _);
             authorization = await AuthorizeAsync(request, answer, authorization, cancel).ConfigureAwait(false);
             answer = await ExchangeAsync(request, authorization, cancel).ConfigureAwait(false);
-            if (answer.Status == HttpStatusCode.Unauthorized) throw await DeniedAsync(request, answer.Text, cancel).ConfigureAwait(false);
+            if (answer.Status == HttpStatusCode.Unauthorized)
+                throw await DeniedAsync(request, answer.Text, cancel).ConfigureAwait(false);
         }
-        if (answer.Status == HttpStatusCode.Forbidden) throw await DeniedAsync(request, answer.Text, cancel).ConfigureAwait(false);
+        if (answer.Status == HttpStatusCode.Forbidden)
+            throw await DeniedAsync(request, answer.Text, cancel).ConfigureAwait(false);
         if (IsTransient((int)answer.Status)) throw new TransientFailure(answer.Text, PauseOf(answer.Headers));
         ForeignAnswer.Require(request, answer);
         return answer;
@@ -140,15 +165,19 @@ internal sealed class RegistryConnection : IDisposable
 
     private static bool IsTransient(int status) => status is 408 or 429 or 499 or >= 500 and not 501 and not 505;
 
-    private async Task<AuthenticationHeaderValue?> KnownAuthorizationAsync((string Host, string Repository, string Actions) key, CancellationToken cancel)
+    private async Task<AuthenticationHeaderValue?> KnownAuthorizationAsync(
+        (string Host, string Repository, string Actions) key, CancellationToken cancel)
     {
         if (basicHosts.ContainsKey(key.Host)
             && await credentials.LookUpAsync(key.Host, cancel).ConfigureAwait(false) is { Credential: { } known })
             return Basic(known);
-        return tokens.TryGetValue(key, out var token) && token.Until > time.GetUtcNow() ? new AuthenticationHeaderValue("Bearer", token.Token) : null;
+        return tokens.TryGetValue(key, out var token) && token.Until > time.GetUtcNow()
+            ? new AuthenticationHeaderValue("Bearer", token.Token)
+            : null;
     }
 
-    private async Task<AuthenticationHeaderValue> AuthorizeAsync(RegistryRequest request, RegistryAnswer answer, AuthenticationHeaderValue? tried, CancellationToken cancel)
+    private async Task<AuthenticationHeaderValue> AuthorizeAsync(
+        RegistryRequest request, RegistryAnswer answer, AuthenticationHeaderValue? tried, CancellationToken cancel)
     {
         var found = await credentials.LookUpAsync(request.Host, cancel).ConfigureAwait(false);
         foreach (var challenge in answer.Headers.WwwAuthenticate)
@@ -183,7 +212,8 @@ internal sealed class RegistryConnection : IDisposable
                 + $"({text}) and {found.WhyNone}");
     }
 
-    private async Task<RegistryAnswer> ExchangeAsync(RegistryRequest request, AuthenticationHeaderValue? authorization, CancellationToken cancel)
+    private async Task<RegistryAnswer> ExchangeAsync(
+        RegistryRequest request, AuthenticationHeaderValue? authorization, CancellationToken cancel)
     {
         if (request.Path.Contains("://", StringComparison.Ordinal))
         {
@@ -194,19 +224,37 @@ internal sealed class RegistryConnection : IDisposable
             return await AttemptAsync(request, place, isOwn ? authorization : null, cancel).ConfigureAwait(false);
         }
         var host = AddressOf(request.Host);
-        if (schemes.TryGetValue(host, out var known)) return await AttemptAsync(request, new Uri($"{known}://{host}{request.Path}"), authorization, cancel).ConfigureAwait(false);
+        if (schemes.TryGetValue(host, out var known))
+            return await AttemptAsync(
+                request,
+                new Uri($"{known}://{host}{request.Path}"),
+                authorization,
+                cancel).ConfigureAwait(false);
         try
         {
-            var answer = await AttemptAsync(request, new Uri($"https://{host}{request.Path}"), authorization, cancel).ConfigureAwait(false);
+            var answer = await AttemptAsync(
+                request,
+                new Uri($"https://{host}{request.Path}"),
+                authorization,
+                cancel).ConfigureAwait(false);
             schemes[host] = "https";
             return answer;
         }
-        catch (TransientFailure failure) when (failure.InnerException is HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } secure)
+        catch (TransientFailure failure)
+            when (failure.InnerException
+                is HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } secure)
         {
             // What answered does not speak TLS. Engines do the same: plain HTTP on this very machine, elsewhere only when named.
             if (!IsPlainAllowed(host))
-                throw new UsageException($"the registry \"{request.Host}\" does not speak HTTPS; when it is meant to be reached by plain HTTP, say \"plain-http: true\" under \"registry\" in ci-steps.yaml", secure);
-            var answer = await AttemptAsync(request, new Uri($"http://{host}{request.Path}"), authorization, cancel).ConfigureAwait(false);
+                throw new UsageException(
+                    $"the registry \"{request.Host}\" does not speak HTTPS; when it is meant to be reached by plain HTTP, " +
+                    "say \"plain-http: true\" under \"registry\" in ci-steps.yaml",
+                    secure);
+            var answer = await AttemptAsync(
+                request,
+                new Uri($"http://{host}{request.Path}"),
+                authorization,
+                cancel).ConfigureAwait(false);
             schemes[host] = "http";
             return answer;
         }
@@ -226,7 +274,8 @@ internal sealed class RegistryConnection : IDisposable
     internal static bool IsLoopback(string host) =>
         Uri.TryCreate("http://" + host, UriKind.Absolute, out var address) && (address.IsLoopback || address.Host == "localhost");
 
-    private async Task<RegistryAnswer> AttemptAsync(RegistryRequest request, Uri address, AuthenticationHeaderValue? authorization, CancellationToken cancel)
+    private async Task<RegistryAnswer> AttemptAsync(
+        RegistryRequest request, Uri address, AuthenticationHeaderValue? authorization, CancellationToken cancel)
     {
         using var message = new HttpRequestMessage(request.Method, address);
         message.Headers.Authorization = authorization;
@@ -234,21 +283,34 @@ internal sealed class RegistryConnection : IDisposable
         if (request.Content is not null)
         {
             message.Content = new ByteArrayContent(request.Content);
-            message.Content.Headers.ContentType = request.ContentType is null ? null : new MediaTypeHeaderValue(request.ContentType);
+            message.Content.Headers.ContentType = request.ContentType is null
+                ? null
+                : new MediaTypeHeaderValue(request.ContentType);
         }
         Count();
         using var limit = new CancellationTokenSource(LongestAttempt, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, limit.Token);
         try
         {
-            using var response = await http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, either.Token).ConfigureAwait(false);
+            using var response = await http.SendAsync(
+                message, HttpCompletionOption.ResponseHeadersRead, either.Token).ConfigureAwait(false);
             if (response.Headers.Date is { } there) ClockDifference = there - time.GetUtcNow();
-            var body = request.Method == HttpMethod.Head ? [] : await ReadAsync(response, request.LongestAnswer, either.Token).ConfigureAwait(false);
-            return new RegistryAnswer(response.StatusCode, response.Content.Headers.ContentType?.MediaType, body, response.Headers, response.RequestMessage?.RequestUri ?? address);
+            var body = request.Method == HttpMethod.Head
+                ? []
+                : await ReadAsync(response, request.LongestAnswer, either.Token).ConfigureAwait(false);
+            return new RegistryAnswer(
+                response.StatusCode,
+                response.Content.Headers.ContentType?.MediaType,
+                body,
+                response.Headers,
+                response.RequestMessage?.RequestUri ?? address);
         }
         catch (HttpRequestException failure)
         {
-            if (trust.Find($"the registry \"{request.Host}\"" + (IsAt(address, request.Host) ? "" : $" at \"{address.Authority}\""), address, failure) is { } refusal)
+            if (trust.Find(
+                $"the registry \"{request.Host}\"" + (IsAt(address, request.Host) ? "" : $" at \"{address.Authority}\""),
+                address,
+                failure) is { } refusal)
                 throw refusal;
             throw new TransientFailure(Innermost(failure).Message, null, failure);
         }
@@ -267,14 +329,16 @@ internal sealed class RegistryConnection : IDisposable
     private static async Task<byte[]> ReadAsync(HttpResponseMessage response, int longest, CancellationToken cancel)
     {
         if (response.Content.Headers.ContentLength > longest)
-            throw new UnavailableException("registry-protocol", $"the registry's answer has {response.Content.Headers.ContentLength} bytes; not more than {longest} are read");
+            throw new UnavailableException("registry-protocol",
+                $"the registry's answer has {response.Content.Headers.ContentLength} bytes; not more than {longest} are read");
         await using var stream = await response.Content.ReadAsStreamAsync(cancel).ConfigureAwait(false);
         var memory = new MemoryStream();
         var buffer = new byte[65536];
         int count;
         while ((count = await stream.ReadAsync(buffer, cancel).ConfigureAwait(false)) > 0)
         {
-            if (memory.Length + count > longest) throw new UnavailableException("registry-protocol", $"the registry's answer is longer than {longest} bytes");
+            if (memory.Length + count > longest)
+                throw new UnavailableException("registry-protocol", $"the registry's answer is longer than {longest} bytes");
             memory.Write(buffer, 0, count);
         }
         return memory.ToArray();

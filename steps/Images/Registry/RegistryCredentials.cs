@@ -3,7 +3,10 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Images;
 
-/// <summary>Where registry credentials come from: the step's environment for the pipeline's own registry, then docker's config.json and its helpers.</summary>
+/// <summary>
+/// Where registry credentials come from: the step's environment for the pipeline's own registry, then docker's config.json and
+/// its helpers.
+/// </summary>
 public sealed class RegistryCredentials
 {
     /// <summary>Variable (or its <c>_FILE</c> form) with the user of the pipeline's registry.</summary>
@@ -35,7 +38,8 @@ public sealed class RegistryCredentials
     }
 
     /// <summary>What the environment gives for the pipeline's own registry, by host; empty when it gives nothing.</summary>
-    internal IReadOnlyList<(string Host, RegistryCredential Credential)> FromEnvironment => own is null ? [] : [.. ownHosts.Select(host => (host, own))];
+    internal IReadOnlyList<(string Host, RegistryCredential Credential)> FromEnvironment =>
+        own is null ? [] : [.. ownHosts.Select(host => (host, own))];
 
     /// <summary>No credentials at all, and no proxies.</summary>
     public static RegistryCredentials None { get; } = new(null, [], new Dictionary<string, string>());
@@ -44,7 +48,8 @@ public sealed class RegistryCredentials
 
     /// <summary>A step's credentials.</summary>
     /// <param name="context">The step that asks: its options, log, clock and environment.</param>
-    /// <param name="registries">The pipeline's own registries, <c>host[:port][/prefix]</c>: only they get what the environment gives.</param>
+    /// <param name="registries">The pipeline's own registries, <c>host[:port][/prefix]</c>: only they get what the environment
+    /// gives.</param>
     /// <exception cref="UsageException">A user without a password, or the other way round; or a registry that is not
     /// one.</exception>
     public static RegistryCredentials Of(StepContext context, params IEnumerable<string> registries)
@@ -55,7 +60,9 @@ public sealed class RegistryCredentials
             : environment.ContainsKey(UserVariable + "_FILE") ? context.FindSecret(UserVariable) : null;
         var password = context.FindSecret(PasswordVariable);
         if ((user is null) != (password is null))
-            throw new UsageException($"{(user is null ? PasswordVariable : UserVariable)} is set and {(user is null ? UserVariable : PasswordVariable)} is not: give both or none");
+            throw new UsageException(
+                $"{(user is null ? PasswordVariable : UserVariable)} is set and " +
+                $"{(user is null ? UserVariable : PasswordVariable)} is not: give both or none");
         var own = user is null ? null : new RegistryCredential(user, password!);
         return new RegistryCredentials(own, HostsOf(registries), environment, context.Log);
     }

@@ -48,10 +48,15 @@ public sealed record ContentDescriptor(string MediaType, string Digest, long Siz
 /// <param name="Platform">Such as <c>linux/amd64</c>; empty when it says none.</param>
 /// <param name="ArtifactType">Artifact type, if it is a referrer; else empty.</param>
 /// <param name="Annotations">Annotations.</param>
-public sealed record IndexEntry(ContentDescriptor Content, string Platform, string ArtifactType, IReadOnlyDictionary<string, string> Annotations)
+public sealed record IndexEntry(
+    ContentDescriptor Content, string Platform, string ArtifactType, IReadOnlyDictionary<string, string> Annotations)
 {
-    /// <summary>Whether this is not an image but a statement about one (BuildKit puts them beside the images, platform <c>unknown/unknown</c>).</summary>
-    public bool IsAttestation => Platform == "unknown/unknown" || Annotations.GetValueOrDefault("vnd.docker.reference.type") == "attestation-manifest";
+    /// <summary>
+    /// Whether this is not an image but a statement about one (BuildKit puts them beside the images, platform
+    /// <c>unknown/unknown</c>).
+    /// </summary>
+    public bool IsAttestation =>
+        Platform == "unknown/unknown" || Annotations.GetValueOrDefault("vnd.docker.reference.type") == "attestation-manifest";
 }
 
 /// <summary>A manifest or index, byte for byte as the registry holds it.</summary>
@@ -112,23 +117,24 @@ public sealed class RegistryManifest
         }
         catch (OutsideJsonException error)
         {
-            throw new UnavailableException("registry-protocol", $"the registry sent something for {what} that is not a manifest: {error.Message}",
-                error);
+            throw new UnavailableException(
+                "registry-protocol", $"the registry sent something for {what} that is not a manifest: {error.Message}", error);
         }
     }
 
     internal static string DigestOf(ReadOnlySpan<byte> bytes) => DigestOf(bytes, "sha256");
 
     /// <summary>The digest by the algorithm of another digest.</summary>
-    internal static string DigestLike(string digest, ReadOnlySpan<byte> bytes) => DigestOf(bytes, ImageReference.PartsOf(digest).Algorithm);
+    internal static string DigestLike(string digest, ReadOnlySpan<byte> bytes) =>
+        DigestOf(bytes, ImageReference.PartsOf(digest).Algorithm);
 
     private static string DigestOf(ReadOnlySpan<byte> bytes, string algorithm) =>
         algorithm + ":" + Convert.ToHexStringLower(algorithm switch
-    {
-        "sha384" => SHA384.HashData(bytes),
-        "sha512" => SHA512.HashData(bytes),
-        _ => SHA256.HashData(bytes),
-    });
+        {
+            "sha384" => SHA384.HashData(bytes),
+            "sha512" => SHA512.HashData(bytes),
+            _ => SHA256.HashData(bytes),
+        });
 
     private static string TypeOf(JsonObject json, string? mediaType)
     {
@@ -180,7 +186,12 @@ public sealed class RegistryManifest
 /// <param name="ConfigDigest">Digest of its configuration; what engines call the image's id.</param>
 /// <param name="Labels">Labels of the configuration, name to value.</param>
 /// <param name="Created">When it was made, as it says itself; null when it does not.</param>
-public sealed record PlatformImage(string Platform, string ManifestDigest, string ConfigDigest, IReadOnlyDictionary<string, string> Labels, DateTimeOffset? Created = null);
+public sealed record PlatformImage(
+    string Platform,
+    string ManifestDigest,
+    string ConfigDigest,
+    IReadOnlyDictionary<string, string> Labels,
+    DateTimeOffset? Created = null);
 
 /// <summary>An image in a registry with all of its platforms; attestations left out.</summary>
 /// <param name="Digest">Digest of the manifest or index.</param>
@@ -188,12 +199,24 @@ public sealed record PlatformImage(string Platform, string ManifestDigest, strin
 /// <param name="Platforms">One per platform; a single one for a plain image.</param>
 public sealed record RegistryImage(string Digest, string MediaType, IReadOnlyList<PlatformImage> Platforms)
 {
-    /// <summary>All digests under which an engine may know this image: of the index, of the manifests, of the configurations.</summary>
-    public IReadOnlySet<string> KnownAs => new HashSet<string>(Platforms.SelectMany(image => new[] { image.ManifestDigest, image.ConfigDigest }).Append(Digest), StringComparer.Ordinal);
+    /// <summary>
+    /// All digests under which an engine may know this image: of the index, of the manifests, of the configurations.
+    /// </summary>
+    public IReadOnlySet<string> KnownAs =>
+        new HashSet<string>(
+            Platforms.SelectMany(image => new[] { image.ManifestDigest, image.ConfigDigest }).Append(Digest),
+            StringComparer.Ordinal);
 
-    /// <summary>When its newest platform was made; null when none says it. A builder that took all layers from its cache may give their time: the label, which it cannot take from there, counts where it is later.</summary>
-    public DateTimeOffset? Created => Platforms.Max(image => image.Created is { } made && image.Labels.GetValueOrDefault(ImageName.CreatedLabel) is { } label
-        && DateTimeOffset.TryParse(label, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var labelled) && labelled > made ? labelled : image.Created);
+    /// <summary>
+    /// When its newest platform was made; null when none says it. A builder that took all layers from its cache may give their
+    /// time: the label, which it cannot take from there, counts where it is later.
+    /// </summary>
+    public DateTimeOffset? Created =>
+        Platforms.Max(image => image.Created is { } made && image.Labels.GetValueOrDefault(ImageName.CreatedLabel) is { } label
+            && DateTimeOffset.TryParse(label, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var labelled)
+                && labelled > made
+                ? labelled
+                : image.Created);
 
     /// <summary>A label's value, when all platforms agree on it; else null.</summary>
     public string? Label(string name) =>

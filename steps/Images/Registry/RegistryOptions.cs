@@ -6,5 +6,6 @@ namespace CiSteps.Images;
 public static class RegistryOptions
 {
     /// <summary>An authority to trust besides the machine's own.</summary>
-    public static StepOption<string> CertificateAuthority { get; } = StepOption.Text("registry-ca", "PEM file of the authority that signed the registry's certificate; default: the machine's own authorities only");
+    public static StepOption<string> CertificateAuthority { get; } = StepOption.Text("registry-ca",
+        "PEM file of the authority that signed the registry's certificate; default: the machine's own authorities only");
 }

@@ -7,7 +7,9 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Images;
 
-/// <summary>Which certificates registries may show: those of the machine's own authorities, and of one more that is named.</summary>
+/// <summary>
+/// Which certificates registries may show: those of the machine's own authorities, and of one more that is named.
+/// </summary>
 internal sealed class RegistryTrust
 {
     private static readonly string Setting =
@@ -65,7 +67,9 @@ internal sealed class RegistryTrust
         }
     }
 
-    /// <summary>The refusal of a server's certificate as a step ends with it; null when a call failed by something else.</summary>
+    /// <summary>
+    /// The refusal of a server's certificate as a step ends with it; null when a call failed by something else.
+    /// </summary>
     /// <param name="server">Whose it is, such as <c>the registry "r.example"</c>.</param>
     /// <param name="address">What was called.</param>
     /// <param name="failure">The call's failure.</param>

@@ -8,7 +8,9 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Images;
 
-/// <summary>The Bearer flow: a token for one repository from the place that the registry names. Its 404 says nothing about images.</summary>
+/// <summary>
+/// The Bearer flow: a token for one repository from the place that the registry names. Its 404 says nothing about images.
+/// </summary>
 internal sealed class TokenEndpoint(
     HttpClient http,
     TimeProvider time,
@@ -26,7 +28,9 @@ internal sealed class TokenEndpoint(
         var parameters = Parse(challenge);
         var address = PlaceOf(parameters.GetValueOrDefault("realm"), request.Host);
         if (address.Scheme == "http" && found.Credential is not null && !isPlainAllowed(address.Authority))
-            throw new UsageException($"the registry \"{request.Host}\" wants credentials sent to \"{address.Authority}\" by plain HTTP; that is not done");
+            throw new UsageException(
+                $"the registry \"{request.Host}\" wants credentials sent to \"{address.Authority}\" by plain HTTP; " +
+                "that is not done");
         var service = parameters.GetValueOrDefault("service");
         var scope = parameters.GetValueOrDefault("scope") ?? $"repository:{request.Repository}:{request.Actions}";
         using var message = found is { Credential.IdentityToken: { } refresh }
@@ -44,7 +48,10 @@ internal sealed class TokenEndpoint(
             var asked = response.RequestMessage?.RequestUri ?? address;
             if (ForeignAnswer.Redirect(response.StatusCode, asked, response.Headers.Location) is { } redirect)
                 throw new UnavailableException("registry-protocol", $"{endpoint} answers {redirect}; {ForeignAnswer.Advice}");
-            if (status is 408 or 429 or 499 or >= 500) throw new TransientFailure($"the token endpoint {address.Authority} answers {TransientFailure.Describe(response.StatusCode)}", pauseOf(response.Headers));
+            if (status is 408 or 429 or 499 or >= 500)
+                throw new TransientFailure(
+                    $"the token endpoint {address.Authority} answers {TransientFailure.Describe(response.StatusCode)}",
+                    pauseOf(response.Headers));
             if (response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.BadRequest)
             {
                 throw new UsageException($"{endpoint} "
@@ -53,47 +60,56 @@ internal sealed class TokenEndpoint(
                             + "check user and password"
                         : $"wants credentials (HTTP {status}) and {found.WhyNone}"));
             }
-            throw new UnavailableException("registry-protocol", $"{endpoint} answers HTTP {status}; whether the image exists is not known");
+            throw new UnavailableException("registry-protocol",
+                $"{endpoint} answers HTTP {status}; whether the image exists is not known");
         }
         catch (HttpRequestException failure)
         {
             var server = $"the token endpoint {address.Authority} of the registry \"{request.Host}\"";
             if (trust.Find(server, address, failure) is { } refusal) throw refusal;
-            throw new TransientFailure($"the token endpoint {address.Authority}: {RegistryConnection.Innermost(failure).Message}", null, failure);
+            throw new TransientFailure(
+                $"the token endpoint {address.Authority}: {RegistryConnection.Innermost(failure).Message}", null, failure);
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            throw new TransientFailure($"the token endpoint {address.Authority} gave no answer within {Durations.Show(LongestAttempt)}", null);
+            throw new TransientFailure(
+                $"the token endpoint {address.Authority} gave no answer within {Durations.Show(LongestAttempt)}", null);
         }
     }
 
     private static HttpRequestMessage ByPassword(Uri realm, string? service, string scope, RegistryCredential? credential)
     {
-        var query = new StringBuilder(realm.Query.Length > 1 ? realm.Query + "&" : "?").Append("scope=").Append(Uri.EscapeDataString(scope));
+        var query = new StringBuilder(realm.Query.Length > 1 ? realm.Query + "&" : "?")
+            .Append("scope=")
+            .Append(Uri.EscapeDataString(scope));
         if (service is not null) query.Append("&service=").Append(Uri.EscapeDataString(service));
         if (credential is not null) query.Append("&account=").Append(Uri.EscapeDataString(credential.User));
         var message = new HttpRequestMessage(HttpMethod.Get, new UriBuilder(realm) { Query = query.ToString() }.Uri);
         if (credential is not null)
-            message.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{credential.User}:{credential.Password}")));
+            message.Headers.Authorization = new AuthenticationHeaderValue(
+                "Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{credential.User}:{credential.Password}")));
         return message;
     }
 
-    private static HttpRequestMessage ByRefreshToken(Uri realm, string? service, string scope, string refresh) => new(HttpMethod.Post, realm)
-    {
-        Content = new FormUrlEncodedContent(new Dictionary<string, string>
+    private static HttpRequestMessage ByRefreshToken(Uri realm, string? service, string scope, string refresh) =>
+        new(HttpMethod.Post, realm)
         {
-            ["grant_type"] = "refresh_token",
-            ["refresh_token"] = refresh,
-            ["client_id"] = "ci-steps",
-            ["service"] = service ?? "",
-            ["scope"] = scope,
-        }),
-    };
+            Content = new FormUrlEncodedContent(new Dictionary<string, string>
+            {
+                ["grant_type"] = "refresh_token",
+                ["refresh_token"] = refresh,
+                ["client_id"] = "ci-steps",
+                ["service"] = service ?? "",
+                ["scope"] = scope,
+            }),
+        };
 
     private static Uri PlaceOf(string? realm, string host)
     {
-        var why = $"the registry \"{host}\" wants a token and does not say where it is to be had: its challenge (WWW-Authenticate) ";
-        if (string.IsNullOrEmpty(realm)) throw new UnavailableException("registry-protocol", $"{why}has no realm; {ForeignAnswer.Advice}");
+        var why =
+            $"the registry \"{host}\" wants a token and does not say where it is to be had: its challenge (WWW-Authenticate) ";
+        if (string.IsNullOrEmpty(realm))
+            throw new UnavailableException("registry-protocol", $"{why}has no realm; {ForeignAnswer.Advice}");
         return Uri.TryCreate(realm, UriKind.Absolute, out var address) && address.Scheme is "http" or "https" ? address
             : throw new UnavailableException("registry-protocol",
                 $"{why}has the realm \"{realm}\", which is not an http or https address; {ForeignAnswer.Advice}");
@@ -116,7 +132,8 @@ internal sealed class TokenEndpoint(
         {
             var instead = ForeignAnswer.Page(mediaType, body)
                 ?? (answer is null ? $"something that is not a JSON object ({body.Length} bytes)" : "JSON without one");
-            throw new UnavailableException("registry-protocol", $"{endpoint} sent no token but {instead}; {ForeignAnswer.Advice}");
+            throw new UnavailableException("registry-protocol",
+                $"{endpoint} sent no token but {instead}; {ForeignAnswer.Advice}");
         }
         // It goes into a header: a line break in it would begin another.
         if (token.AsSpan().ContainsAnyExceptInRange('!', '~'))

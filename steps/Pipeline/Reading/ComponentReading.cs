@@ -6,7 +6,10 @@ namespace CiSteps.Pipeline.Reading;
 internal static class ComponentReading
 {
     public static IReadOnlyList<string> Formats { get; } =
-        ["auto", "junit", "trx", "nunit", "xunit", "testng", "boost", "ctest", "qttest", "cppunit", "tap", "go-json", "ctrf", "jest", "mocha"];
+        [
+            "auto", "junit", "trx", "nunit", "xunit", "testng", "boost", "ctest", "qttest", "cppunit", "tap", "go-json", "ctrf",
+            "jest", "mocha"
+        ];
 
     public static ComponentDefinition? Read(YamlPart part, ValueReading reading)
     {
@@ -14,14 +17,21 @@ internal static class ComponentReading
         var name = ValueReading.Label(map, "name");
         if (!map.Has("paths")) map.Missing("paths");
         var paths = ValueReading.Globs(map, "paths");
-        if (map.Has("paths") && paths.Count == 0) map.Problem("paths", $"\"paths\" of {map.What} is empty; without paths nothing ever changes it");
+        if (map.Has("paths") && paths.Count == 0)
+            map.Problem("paths", $"\"paths\" of {map.What} is empty; without paths nothing ever changes it");
         var tests = new List<TestRunDefinition>();
         foreach (var test in map.Items("unit-tests"))
             if (TestRun(test, name, reading) is { } run) tests.Add(run);
         reading.Unique(map.Items("unit-tests"), tests, run => run.Name, "test run");
         var preBuild = map.Map("pre-build", Section.Command, $"\"pre-build\" of component \"{name}\"");
         var image = map.Map("image", Section.Image, $"\"image\" of component \"{name}\"");
-        return new ComponentDefinition(name, paths, map.Texts("owners"), map.Number("major", 1, 0, 999_999), map.Texts("depends-on"), tests,
+        return new ComponentDefinition(
+            name,
+            paths,
+            map.Texts("owners"),
+            map.Number("major", 1, 0, 999_999),
+            map.Texts("depends-on"),
+            tests,
             preBuild is null ? null : reading.Command(preBuild),
             image is null ? null : Image(image, reading),
             Workload(map, name, reading));
@@ -41,7 +51,8 @@ internal static class ComponentReading
 
     /// <summary>"component "x"", as far as the name can be read.</summary>
     public static string Named(YamlPart part, string kind) =>
-        part is YamlMap map && map.Entries.FirstOrDefault(entry => entry.Key.Value == "name").Value is YamlText { IsNothing: false } name
+        part is YamlMap map
+            && map.Entries.FirstOrDefault(entry => entry.Key.Value == "name").Value is YamlText { IsNothing: false } name
             ? $"{kind} \"{name.Value}\"" : $"a {kind}";
 
     private static TestRunDefinition? TestRun(YamlPart part, string component, ValueReading reading)
@@ -50,7 +61,8 @@ internal static class ComponentReading
         if (MapReader.Of(part, Section.TestRun, what, reading.Problems) is not { } map) return null;
         var quarantine = new List<QuarantinedTest>();
         foreach (var entry in map.Items("quarantine"))
-            if (MapReader.Of(entry, Section.Quarantined, $"a quarantined test of component \"{component}\"", reading.Problems) is { } test)
+            if (MapReader.Of(
+                entry, Section.Quarantined, $"a quarantined test of component \"{component}\"", reading.Problems) is { } test)
                 quarantine.Add(new QuarantinedTest(test.Text("test"), test.Text("owner"), ValueReading.Date(test, "until")));
         return new TestRunDefinition(map.Text("name", "unit"), reading.Command(map), ValueReading.Globs(map, "reports"),
             map.OneOf("format", "auto", Formats),
@@ -65,7 +77,8 @@ internal static class ComponentReading
         var filter = map.Texts("filter");
         if (framework is null && filter.Count == 0) map.Missing("framework");
         if (filter.Count > 0 && !filter.Any(argument => argument.Contains("{tests}", StringComparison.Ordinal)))
-            map.Problem("filter", $"\"filter\" of {map.What} needs {{tests}} in one of its arguments; it stands for the failed tests");
+            map.Problem("filter",
+                $"\"filter\" of {map.What} needs {{tests}} in one of its arguments; it stands for the failed tests");
         return new RetryDefinition(map.Number("attempts", 2, 2, 10), map.Number("most-tests", 10, 1, 100_000), framework, filter);
     }
 
@@ -78,7 +91,12 @@ internal static class ComponentReading
             map.OptionalText("target"),
             Arguments(map, reading),
             Platform(map),
-            map.OneOf("builder", ImageDefinition.AutoBuilder, ImageDefinition.AutoBuilder, ImageDefinition.EngineBuilder, ImageDefinition.BuildxBuilder))
+            map.OneOf(
+                "builder",
+                ImageDefinition.AutoBuilder,
+                ImageDefinition.AutoBuilder,
+                ImageDefinition.EngineBuilder,
+                ImageDefinition.BuildxBuilder))
         {
             Secrets = Secrets(map, reading.Problems),
             Ssh = Ssh(map),
@@ -90,11 +108,14 @@ internal static class ComponentReading
         foreach (var (name, _) in map.Pairs("args"))
         {
             if (name.Value.Any(letter => char.IsWhiteSpace(letter) || char.IsControl(letter)))
-                reading.Problems.Add(name.Position, $"\"{name.Value}\" in \"args\" of {map.What} is not the name of a build argument: it has blanks in it");
+                reading.Problems.Add(name.Position,
+                    $"\"{name.Value}\" in \"args\" of {map.What} is not the name of a build argument: it has blanks in it");
             // Builders take it as the front end, and nothing that reads the Dockerfile would know of it.
             if (name.Value == "BUILDKIT_SYNTAX")
-                reading.Problems.Add(name.Position, $"\"{name.Value}\" in \"args\" of {map.What} names a front end: write \"# syntax=\" in the "
-                    + "first line of the Dockerfile instead, where the provenance has it from");
+                reading.Problems.Add(
+                    name.Position,
+                    $"\"{name.Value}\" in \"args\" of {map.What} names a front end: write \"# syntax=\" in the "
+                        + "first line of the Dockerfile instead, where the provenance has it from");
         }
         return reading.Variables(map, "args");
     }
@@ -110,8 +131,10 @@ internal static class ComponentReading
         var platform = map.OptionalText("platform");
         if (platform is null) return null;
         var parts = platform.Split('/');
-        if (platform.Contains(',', StringComparison.Ordinal)) map.Problem("platform", $"\"{platform}\" of {map.What} names several platforms; {one}");
-        else if (parts.Length is not (2 or 3) || parts.Any(part => part.Length == 0)) map.Problem("platform", $"\"{platform}\" is not a platform; write it like linux/amd64");
+        if (platform.Contains(',', StringComparison.Ordinal))
+            map.Problem("platform", $"\"{platform}\" of {map.What} names several platforms; {one}");
+        else if (parts.Length is not (2 or 3) || parts.Any(part => part.Length == 0))
+            map.Problem("platform", $"\"{platform}\" is not a platform; write it like linux/amd64");
         return platform;
     }
 
@@ -125,12 +148,18 @@ internal static class ComponentReading
             var (variable, file) = (secret.OptionalText("env"), secret.OptionalText("file"));
             if (id.Value.Length == 0 || !id.Value.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_' or '.'))
                 problems.Add(id.Position, $"\"{id.Value}\" is not a secret's id: letters, digits, \".\", \"_\" and \"-\"");
-            if ((variable is null) == (file is null)) problems.Add(part.Position, $"{what} needs either \"env\", a variable's name, or \"file\", a path");
-            if (variable is not null && !ValueReading.IsVariable(variable)) secret.Problem("env", $"\"{variable}\" of {what} is not a variable's name");
+            if ((variable is null) == (file is null))
+                problems.Add(part.Position, $"{what} needs either \"env\", a variable's name, or \"file\", a path");
+            if (variable is not null && !ValueReading.IsVariable(variable))
+                secret.Problem("env", $"\"{variable}\" of {what} is not a variable's name");
             // What the chain itself works with is not the change's to read.
             else if (variable?.StartsWith("CISTEPS_", StringComparison.Ordinal) is true)
-                secret.Problem("env", $"\"{variable}\" of {what} belongs to the chain itself and is not handed to builds; give the build a variable of its own");
-            if (file is not null && (file.Length == 0 || file.IndexOfAny([',', '"', '\n']) >= 0)) secret.Problem("file", $"\"{file}\" of {what} is not a path that can be handed over: it is empty, or has a comma or a quote in it");
+                secret.Problem("env",
+                    $"\"{variable}\" of {what} belongs to the chain itself and is not handed to builds; " +
+                    "give the build a variable of its own");
+            if (file is not null && (file.Length == 0 || file.IndexOfAny([',', '"', '\n']) >= 0))
+                secret.Problem("file",
+                    $"\"{file}\" of {what} is not a path that can be handed over: it is empty, or has a comma or a quote in it");
             secrets.Add(new BuildSecretDefinition(id.Value, variable, file));
         }
         return secrets;
@@ -141,7 +170,8 @@ internal static class ComponentReading
     {
         if (map.Find("ssh") is not YamlList) return map.Switch("ssh");
         var names = map.Texts("ssh");
-        if (names is not ["default"]) map.Problem("ssh", $"\"ssh\" of {map.What} is true, or [default]: the keys of this user's ssh agent");
+        if (names is not ["default"])
+            map.Problem("ssh", $"\"ssh\" of {map.What} is true, or [default]: the keys of this user's ssh agent");
         return true;
     }
 }

@@ -16,11 +16,16 @@ internal static class PipelineReading
         if (!file.Has("components")) file.Missing("components");
         foreach (var part in file.Items("components"))
             if (ComponentReading.Read(part, reading) is { } component) components.Add(component);
-        var suites = file.Items("integration").Select(part => SuiteReading.Read(part, components, reading)).OfType<SuiteDefinition>().ToList();
+        var suites = file.Items("integration")
+            .Select(part => SuiteReading.Read(part, components, reading))
+            .OfType<SuiteDefinition>()
+            .ToList();
         var production = ProductionReading.Read(file, components, reading);
         References.Check(file, components, notifications, reading);
         if (hosts.Push.Length == 0 && components.Exists(component => component.Image is not null))
-            problems.Add(file.Place, "there are images and no registry to push them to: add \"registry: { push: host/prefix }\", or give CISTEPS_REGISTRY");
+            problems.Add(file.Place,
+                "there are images and no registry to push them to: add \"registry: { push: host/prefix }\", " +
+                "or give CISTEPS_REGISTRY");
         return new PipelineDefinition(hosts, branches, components, suites, production, notifications, source);
     }
 
@@ -41,7 +46,9 @@ internal static class PipelineReading
                 else registry.Problem(key, text);
             }
         var prefix = registry?.OptionalText("branch-prefix") ?? "ci";
-        if (!ValueReading.IsRepositoryPath(prefix)) registry?.Problem("branch-prefix", $"\"{prefix}\" is not part of an image repository's name; write small letters, digits and single . _ - inside");
+        if (!ValueReading.IsRepositoryPath(prefix))
+            registry?.Problem("branch-prefix",
+                $"\"{prefix}\" is not part of an image repository's name; write small letters, digits and single . _ - inside");
         return new RegistryDefinition(push, pull, prefix, registry?.Switch("plain-http") ?? false);
     }
 
@@ -50,12 +57,16 @@ internal static class PipelineReading
         var branches = file.Map("branches", Section.Branches, "\"branches\"");
         var target = branches?.OptionalText("target") ?? "main";
         var pattern = branches?.OptionalText("private") ?? "ci/*";
-        if (target.Length == 0 || target.IndexOfAny(['*', ' ', ':', '~', '^', '?', '[', '\\']) >= 0 || target.StartsWith("refs/", StringComparison.Ordinal))
+        if (target.Length == 0
+            || target.IndexOfAny(['*', ' ', ':', '~', '^', '?', '[', '\\']) >= 0
+            || target.StartsWith("refs/", StringComparison.Ordinal))
             branches?.Problem("target", $"\"{target}\" is not a branch name; write it plainly, such as main");
         if (pattern.Split('*').Length != 2 || pattern.StartsWith("refs/", StringComparison.Ordinal))
             branches?.Problem("private", $"\"{pattern}\" is not a branch pattern with one *; write it like ci/*");
         var definition = new BranchesDefinition(target, pattern);
-        if (definition.IsPrivate(target)) problems.Add(branches?.Place ?? file.Place, $"the target branch \"{target}\" matches the pattern of private branches \"{pattern}\"; they must differ");
+        if (definition.IsPrivate(target))
+            problems.Add(branches?.Place ?? file.Place,
+                $"the target branch \"{target}\" matches the pattern of private branches \"{pattern}\"; they must differ");
         return definition;
     }
 
@@ -68,7 +79,9 @@ internal static class PipelineReading
             if (MapReader.Of(part, Section.Owner, $"owner \"{name.Value}\"", problems) is not { } owner) continue;
             var webhook = owner.OptionalText("webhook");
             if (webhook is not null && !ValueReading.IsWebhook(webhook))
-                owner.Problem("webhook", $"\"{webhook}\" is not a webhook; write an http(s) URL, or env:NAME for one that an environment variable holds");
+                owner.Problem("webhook",
+                    $"\"{webhook}\" is not a webhook; write an http(s) URL, or env:NAME for one that an environment " +
+                    "variable holds");
             var email = owner.OptionalText("email");
             if (email is not null && (email.Count(letter => letter == '@') != 1 || email.Contains(' ')))
                 owner.Problem("email", $"\"{email}\" is not an e-mail address");
@@ -76,7 +89,8 @@ internal static class PipelineReading
         }
         var platform = notifications?.OptionalText("platform");
         if (platform is not null && !owners.ContainsKey(platform))
-            notifications!.Problem("platform", $"owner \"{platform}\" is not in notifications.owners{ValueReading.Known(owners.Keys)}");
+            notifications!.Problem("platform",
+                $"owner \"{platform}\" is not in notifications.owners{ValueReading.Known(owners.Keys)}");
         return new NotificationsDefinition(owners, platform);
     }
 }

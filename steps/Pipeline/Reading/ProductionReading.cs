@@ -25,27 +25,37 @@ internal static class ProductionReading
     {
         if (MapReader.Of(part, Section.Wave, ComponentReading.Named(part, "wave"), reading.Problems) is not { } map) return null;
         if (!map.Has("targets")) map.Missing("targets");
-        return new WaveDefinition(map.Text("name"), [.. map.Items("targets").Select(target => Target(target, components, reading)).OfType<ProductionTarget>()],
+        return new WaveDefinition(
+            map.Text("name"),
+            [.. map.Items("targets").Select(target => Target(target, components, reading)).OfType<ProductionTarget>()],
             map.Duration("soak", TimeSpan.Zero));
     }
 
     private static FreezeDefinition? Freeze(YamlPart part, ValueReading reading)
     {
-        if (MapReader.Of(part, Section.Freeze, ComponentReading.Named(part, "freeze"), reading.Problems) is not { } map) return null;
+        if (MapReader.Of(part, Section.Freeze, ComponentReading.Named(part, "freeze"), reading.Problems) is not { } map)
+            return null;
         var zone = map.OptionalText("zone") ?? "UTC";
         if (!TimeZoneInfo.TryFindSystemTimeZoneById(zone, out var place))
         {
-            map.Problem("zone", $"\"{zone}\" of {map.What} is not a time zone that this machine knows; write one such as Europe/Berlin");
+            map.Problem("zone",
+                $"\"{zone}\" of {map.What} is not a time zone that this machine knows; write one such as Europe/Berlin");
             place = TimeZoneInfo.Utc;
         }
         var (from, until) = (Moment("from"), Moment("until"));
-        if (until <= from && from != DateTimeOffset.MinValue) map.Problem("until", $"\"until\" of {map.What} is not after \"from\"");
+        if (until <= from && from != DateTimeOffset.MinValue)
+            map.Problem("until", $"\"until\" of {map.What} is not after \"from\"");
         return new FreezeDefinition(map.Text("name"), from, until);
 
         DateTimeOffset Moment(string key)
         {
             var text = map.Text(key);
-            if (DateTime.TryParseExact(text, "yyyy-MM-dd'T'HH:mm", System.Globalization.CultureInfo.InvariantCulture, System.Globalization.DateTimeStyles.None, out var local))
+            if (DateTime.TryParseExact(
+                text,
+                "yyyy-MM-dd'T'HH:mm",
+                System.Globalization.CultureInfo.InvariantCulture,
+                System.Globalization.DateTimeStyles.None,
+                out var local))
                 return new DateTimeOffset(local, place.GetUtcOffset(local));
             if (map.Has(key)) map.Problem(key, $"\"{text}\" of {map.What} is not a time; write it like 2026-12-20T18:00");
             return DateTimeOffset.MinValue;
@@ -54,11 +64,20 @@ internal static class ProductionReading
 
     private static ProductionTarget? Target(YamlPart part, IReadOnlyList<ComponentDefinition> components, ValueReading reading)
     {
-        if (MapReader.Of(part, Section.Target, ComponentReading.Named(part, "production target"), reading.Problems) is not { } map) return null;
+        if (MapReader.Of(
+            part, Section.Target, ComponentReading.Named(part, "production target"), reading.Problems) is not { } map)
+            return null;
         var kubeconfig = map.Text("kubeconfig");
         if (map.Has("kubeconfig") && !ValueReading.IsVariable(kubeconfig))
-            map.Problem("kubeconfig", $"\"{kubeconfig}\" of {map.What} is not a name of an environment variable; write the variable that holds the kubeconfig's path");
-        return new ProductionTarget(map.Text("name"), kubeconfig, ValueReading.Label(map, "namespace"), SuiteReading.Components(map, components, reading), Gate(map, reading))
+            map.Problem("kubeconfig",
+                $"\"{kubeconfig}\" of {map.What} is not a name of an environment variable; " +
+                "write the variable that holds the kubeconfig's path");
+        return new ProductionTarget(
+            map.Text("name"),
+            kubeconfig,
+            ValueReading.Label(map, "namespace"),
+            SuiteReading.Components(map, components, reading),
+            Gate(map, reading))
         {
             Settle = map.Duration("settle", ProductionTarget.DefaultSettle),
         };
@@ -68,9 +87,13 @@ internal static class ProductionReading
     {
         if (target.Map("gate", Section.Gate) is not { } map) return null;
         var http = map.Text("http");
-        if (map.Has("http") && !(Uri.TryCreate(http, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" or "service" && url.Host.Length > 0))
+        if (map.Has("http")
+            && !(Uri.TryCreate(http, UriKind.Absolute, out var url)
+                && url.Scheme is "http" or "https" or "service"
+                && url.Host.Length > 0))
             map.Problem("http", $"\"{http}\" of {map.What} is not a URL; write http(s)://… or service://name:port/path");
-        return new GateDefinition(http, map.Duration("for", TimeSpan.FromSeconds(10)), map.Duration("time-limit", TimeSpan.FromMinutes(2)))
+        return new GateDefinition(
+            http, map.Duration("for", TimeSpan.FromSeconds(10)), map.Duration("time-limit", TimeSpan.FromMinutes(2)))
         {
             Status = map.Has("status") ? map.Number("status", 200, 100, 599) : null,
             Headers = reading.Variables(map, "headers"),

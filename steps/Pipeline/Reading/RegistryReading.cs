@@ -23,7 +23,8 @@ internal static partial class RegistryReading
         if (!IsHost(host))
             return $"to engines this is a name on Docker Hub, not a host: write docker.io/{registry}, or the host with its port";
         if (WrongHost(host) is { } wrong) return wrong;
-        if (path.Length + "/x".Length > LongestPath) return $"its name is longer than {LongestPath} characters, the host left out";
+        if (path.Length + "/x".Length > LongestPath)
+            return $"its name is longer than {LongestPath} characters, the host left out";
         return host == registry || ValueReading.IsRepositoryPath(path) ? null
             : $"\"{path}\" is not the beginning of a repository's name (small letters and digits, with single \".\", \"_\" "
                 + "and \"-\" inside, and \"/\" between its parts)";
@@ -38,7 +39,8 @@ internal static partial class RegistryReading
         if (registry.EndsWith('/')) return "it ends with a slash; take it away";
         var (host, path) = Parts(registry);
         if (path.Contains(':', StringComparison.Ordinal)) return "it has a tag; take it away with its colon";
-        if (path.Any(char.IsAsciiLetterUpper)) return $"the path \"{path}\" has capital letters; repositories have small ones only";
+        if (path.Any(char.IsAsciiLetterUpper))
+            return $"the path \"{path}\" has capital letters; repositories have small ones only";
         var colon = host.LastIndexOf(':');
         var name = colon < 0 || host.EndsWith(']') ? host : host[..colon];
         if (name.Contains('_', StringComparison.Ordinal) && (path.Length > 0 || colon >= 0))
@@ -59,8 +61,9 @@ internal static partial class RegistryReading
             ? $"\"{six.Value}\" is not an IPv6 address" : null;
     }
 
-    private static (string Host, string Path) Parts(string registry) => registry.IndexOf('/', StringComparison.Ordinal) is var slash and >= 0
-        ? (registry[..slash], registry[(slash + 1)..]) : (registry, "");
+    private static (string Host, string Path) Parts(string registry) =>
+        registry.IndexOf('/', StringComparison.Ordinal) is var slash and >= 0
+            ? (registry[..slash], registry[(slash + 1)..]) : (registry, "");
 
     [GeneratedRegex(
         @"^(?:\[(?<address>[0-9a-fA-F:]+)\]|(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"

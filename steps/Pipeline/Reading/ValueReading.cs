@@ -23,7 +23,8 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
     {
         var name = map.Text(key, fallback);
         if (map.Has(key) && !IsLabel(name))
-            map.Problem(key, $"\"{name}\" is not right for \"{key}\" of {map.What}: small letters, digits and - inside, at most 63");
+            map.Problem(key,
+                $"\"{name}\" is not right for \"{key}\" of {map.What}: small letters, digits and - inside, at most 63");
         return name;
     }
 
@@ -39,7 +40,8 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
     {
         var paths = map.TextParts(key);
         foreach (var path in paths)
-            if (WrongPath(path.Value) is { } wrong) problems.Add(path.Position, $"\"{path.Value}\" of \"{key}\" in {map.What} {wrong}");
+            if (WrongPath(path.Value) is { } wrong)
+                problems.Add(path.Position, $"\"{path.Value}\" of \"{key}\" in {map.What} {wrong}");
         return [.. paths.Select(path => Normal(path.Value))];
     }
 
@@ -62,8 +64,11 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
     {
         if (map.OptionalText(key) is not { } written) return null;
         var image = Expanded(written, map.PlaceOf(key));
-        if (image.Length == 0 || image.Any(letter => char.IsWhiteSpace(letter) || char.IsControl(letter)) || image.Contains("://", StringComparison.Ordinal))
-            map.Problem(key, $"\"{image}\" is not an image reference for \"{key}\" of {map.What}; write host/name:tag or host/name@sha256:…");
+        if (image.Length == 0
+            || image.Any(letter => char.IsWhiteSpace(letter) || char.IsControl(letter))
+            || image.Contains("://", StringComparison.Ordinal))
+            map.Problem(key,
+                $"\"{image}\" is not an image reference for \"{key}\" of {map.What}; write host/name:tag or host/name@sha256:…");
         return image;
     }
 
@@ -72,7 +77,8 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
         var variables = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var (name, value) in map.Pairs(key))
         {
-            if (name.Value.Length == 0 || name.Value.Contains('=') || name.Value.Contains('\0')) problems.Add(name.Position, $"\"{name.Value}\" in \"{key}\" of {map.What} is not a variable's name");
+            if (name.Value.Length == 0 || name.Value.Contains('=') || name.Value.Contains('\0'))
+                problems.Add(name.Position, $"\"{name.Value}\" in \"{key}\" of {map.What} is not a variable's name");
             variables[name.Value] = Expanded(value.Value, value.Position);
         }
         return variables;
@@ -85,7 +91,8 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
     public static DateOnly Date(MapReader map, string key)
     {
         var text = map.Text(key);
-        if (DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var date)) return date;
+        if (DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var date))
+            return date;
         if (map.Has(key)) map.Problem(key, $"\"{text}\" is not a date for \"{key}\" of {map.What}; write it like 2030-12-31");
         return default;
     }
@@ -93,15 +100,24 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
     /// <summary>Notes each name that stands a second time in a list of named things.</summary>
     public void Unique<T>(IEnumerable<YamlPart> parts, IEnumerable<T> things, Func<T, string> nameOf, string kind)
     {
-        var names = things.Select(nameOf).Where(name => name.Length > 0).GroupBy(name => name, StringComparer.Ordinal).Where(group => group.Count() > 1).Select(group => group.Key).ToHashSet(StringComparer.Ordinal);
+        var names = things.Select(nameOf)
+            .Where(name => name.Length > 0)
+            .GroupBy(name => name, StringComparer.Ordinal)
+            .Where(group => group.Count() > 1)
+            .Select(group => group.Key)
+            .ToHashSet(StringComparer.Ordinal);
         if (names.Count == 0) return;
         var seen = new HashSet<string>(StringComparer.Ordinal);
         foreach (var part in parts.OfType<YamlMap>())
         {
-            var name = part.Entries.Select(entry => (entry.Key, Value: entry.Value as YamlText)).FirstOrDefault(entry => entry.Key.Value == "name").Value;
-            if (name is not null && names.Contains(name.Value) && !seen.Add(name.Value)) problems.Add(name.Position, $"there is another {kind} \"{name.Value}\"; names differ");
+            var name = part.Entries.Select(
+                entry => (entry.Key, Value: entry.Value as YamlText)).FirstOrDefault(entry => entry.Key.Value == "name").Value;
+            if (name is not null && names.Contains(name.Value) && !seen.Add(name.Value))
+                problems.Add(name.Position, $"there is another {kind} \"{name.Value}\"; names differ");
         }
-        if (seen.Count == 0) problems.Add(parts.First().Position, $"several {kind}s have the name \"{names.First()}\"; give each a name of its own");
+        if (seen.Count == 0)
+            problems.Add(parts.First().Position,
+                $"several {kind}s have the name \"{names.First()}\"; give each a name of its own");
     }
 
     public static bool IsLabel(string name) => name.Length is > 0 and <= 63 && name[0] != '-' && name[^1] != '-' &&
@@ -113,7 +129,8 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
         ? IsVariable(webhook[4..])
         : Uri.TryCreate(webhook, UriKind.Absolute, out var url) && url.Scheme is "http" or "https";
 
-    public static bool IsVariable(string name) => name.Length > 0 && !char.IsAsciiDigit(name[0]) && name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter == '_');
+    public static bool IsVariable(string name) =>
+        name.Length > 0 && !char.IsAsciiDigit(name[0]) && name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter == '_');
 
     [GeneratedRegex(@"^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*\z")]
     private static partial Regex PathForm();
@@ -148,7 +165,8 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
                 if (list.Items.Count == 0) problems.Add(list.Position, $"\"run\" of {map.What} is empty");
                 return map.Texts("run");
             case var other:
-                problems.Add(other.Position, $"\"run\" of {map.What} must be text for a shell or a list of program and arguments, not {other.Kind}");
+                problems.Add(other.Position,
+                    $"\"run\" of {map.What} must be text for a shell or a list of program and arguments, not {other.Kind}");
                 return [];
         }
     }
@@ -168,7 +186,9 @@ internal sealed partial class ValueReading(Problems problems, RegistryDefinition
                 if (host.Length == 0) problems.Add(place, $"\"${{{name}}}\" stands for registry.push, and there is none");
                 expanded.Append(host);
             }
-            else problems.Add(place, $"\"${{{name}}}\" is not a placeholder; only ${{registry}} and ${{pull-registry}} are replaced here");
+            else
+                problems.Add(place,
+                    $"\"${{{name}}}\" is not a placeholder; only ${{registry}} and ${{pull-registry}} are replaced here");
             from = end < 0 ? text.Length : end + 1;
         }
         return from == 0 ? text : expanded.Append(text, from, text.Length - from).ToString();

@@ -2,7 +2,10 @@ using CiSteps.Hosting.Options;
 
 namespace CiSteps.Pipeline.Yaml;
 
-/// <summary>Takes the values of one mapping by key and type; what is wrong becomes a problem and the value a harmless one, so that reading goes on.</summary>
+/// <summary>
+/// Takes the values of one mapping by key and type; what is wrong becomes a problem and the value a harmless one, so that reading
+/// goes on.
+/// </summary>
 internal sealed class MapReader
 {
     private readonly YamlMap map;
@@ -14,7 +17,8 @@ internal sealed class MapReader
         (this.map, this.section, What, this.problems) = (map, section, what, problems);
         foreach (var (key, _) in map.Entries)
             if (!section.Keys.Contains(key.Value))
-                problems.Add(key.Position, $"unknown key \"{key.Value}\" in {what}{Nearest(key.Value)}; known keys: {string.Join(", ", section.Keys)}");
+                problems.Add(key.Position,
+                    $"unknown key \"{key.Value}\" in {what}{Nearest(key.Value)}; known keys: {string.Join(", ", section.Keys)}");
     }
 
     /// <summary>Which mapping it is, for messages.</summary>
@@ -78,7 +82,8 @@ internal sealed class MapReader
     public string OneOf(string key, string? fallback, params IReadOnlyList<string> words)
     {
         var text = fallback is null ? Text(key) : OptionalText(key) ?? fallback;
-        if (!words.Contains(text) && Has(key)) Problem(key, $"\"{key}\" of {What} must be one of {string.Join(", ", words)}, not \"{text}\"");
+        if (!words.Contains(text) && Has(key))
+            Problem(key, $"\"{key}\" of {What} must be one of {string.Join(", ", words)}, not \"{text}\"");
         return text;
     }
 
@@ -91,7 +96,8 @@ internal sealed class MapReader
         if (Find(key) is not { } part) return [];
         if (part is not YamlList list)
         {
-            problems.Add(part.Position, $"\"{key}\" of {What} must be a list, not {part.Kind}; write [{(part is YamlText text ? text.Value : "…")}]");
+            problems.Add(part.Position,
+                $"\"{key}\" of {What} must be a list, not {part.Kind}; write [{(part is YamlText text ? text.Value : "…")}]");
             return [];
         }
         var texts = new List<YamlText>();

@@ -46,7 +46,8 @@ internal sealed class CredentialHelper(RemotePeer remote, Uri repository)
             // Nobody is asked: a helper has it, or there are no rights.
             Environment = new Dictionary<string, string?>(GitProgram.Quiet, StringComparer.Ordinal)
             {
-                ["GIT_ASKPASS"] = "", ["SSH_ASKPASS"] = "",
+                ["GIT_ASKPASS"] = "",
+                ["SSH_ASKPASS"] = "",
             },
             Input = async (stream, stop) => await stream.WriteAsync(Encoding.UTF8.GetBytes(text), stop).ConfigureAwait(false),
         }, token));

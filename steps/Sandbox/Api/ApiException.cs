@@ -47,7 +47,11 @@ internal sealed class ApiException : Exception
     {
         var status = new JsonObject
         {
-            ["kind"] = "Status", ["apiVersion"] = "v1", ["metadata"] = new JsonObject(), ["status"] = "Failure", ["message"] = Message,
+            ["kind"] = "Status",
+            ["apiVersion"] = "v1",
+            ["metadata"] = new JsonObject(),
+            ["status"] = "Failure",
+            ["message"] = Message,
         };
         if (Reason.Length > 0)
             status["reason"] = Reason;
@@ -81,22 +85,48 @@ internal sealed class ApiException : Exception
     }
 
     internal static ApiException NotFound(ResourceType type, string name) =>
-        new(404, "NotFound", $"{type.QualifiedName} \"{name}\" not found") { Name = name, Group = type.Group, Subject = type.Plural };
+        new(
+            404,
+            "NotFound",
+            $"{type.QualifiedName} \"{name}\" not found")
+        { Name = name, Group = type.Group, Subject = type.Plural };
 
     internal static ApiException AlreadyExists(ResourceType type, string name) =>
-        new(409, "AlreadyExists", $"{type.QualifiedName} \"{name}\" already exists") { Name = name, Group = type.Group, Subject = type.Plural };
+        new(409, "AlreadyExists",
+            $"{type.QualifiedName} \"{name}\" already exists")
+        { Name = name, Group = type.Group, Subject = type.Plural };
 
-    internal static ApiException Conflict(ResourceType type, string name, string why = "the object has been modified; please apply your changes to the latest version and try again") =>
-        new(409, "Conflict", $"Operation cannot be fulfilled on {type.QualifiedName} \"{name}\": {why}") { Name = name, Group = type.Group, Subject = type.Plural };
+    internal static ApiException Conflict(
+        ResourceType type,
+        string name,
+        string why = "the object has been modified; please apply your changes to the latest version and try again") =>
+        new(409, "Conflict",
+            $"Operation cannot be fulfilled on {type.QualifiedName} \"{name}\": {why}")
+        {
+            Name = name,
+            Group = type.Group,
+            Subject = type.Plural
+        };
 
     internal static ApiException BadRequest(string message) => new(400, "BadRequest", message);
 
     internal static ApiException Forbidden(ResourceType type, string name, string why, params StatusCause[] causes) =>
-        new(403, "Forbidden", $"{type.QualifiedName} \"{name}\" is forbidden: {why}") { Name = name, Group = type.Group, Subject = type.Plural, Causes = causes };
+        new(403, "Forbidden", $"{type.QualifiedName} \"{name}\" is forbidden: {why}")
+        {
+            Name = name,
+            Group = type.Group,
+            Subject = type.Plural,
+            Causes = causes
+        };
 
     /// <summary>A query's options that say something impossible.</summary>
     internal static ApiException InvalidOptions(string kind, string reason, string field, string why) =>
-        new(422, "Invalid", $"{kind}.meta.k8s.io \"\" is invalid: {field}: {why}") { Group = "meta.k8s.io", Subject = kind, Causes = [new StatusCause(reason, why, field)] };
+        new(422, "Invalid", $"{kind}.meta.k8s.io \"\" is invalid: {field}: {why}")
+        {
+            Group = "meta.k8s.io",
+            Subject = kind,
+            Causes = [new StatusCause(reason, why, field)]
+        };
 
     internal static ApiException Expired(string message) => new(410, "Expired", message);
 
@@ -107,7 +137,10 @@ internal sealed class ApiException : Exception
         var subject = type.Group.Length == 0 ? type.Kind : $"{type.Kind}.{type.Group}";
         return new ApiException(422, "Invalid", $"{subject} \"{name}\" is invalid: {text}")
         {
-            Name = name, Group = type.Group, Subject = type.Kind, Causes = causes,
+            Name = name,
+            Group = type.Group,
+            Subject = type.Kind,
+            Causes = causes,
         };
     }
 }

@@ -45,8 +45,11 @@ internal sealed class ClusterApi : IDisposable
     /// <summary>The clock of timestamps and expiry.</summary>
     public TimeProvider Time { get; }
 
-    /// <summary>What keeps the API's own promises: garbage collection, namespace life cycle, default accounts. Run these with the cluster.</summary>
-    public static IReadOnlyList<IClusterComponent> CreateComponents() => [new GarbageCollector(), new NamespaceLifecycle(), new CustomResourceLifecycle(), new TokenSecrets()];
+    /// <summary>
+    /// What keeps the API's own promises: garbage collection, namespace life cycle, default accounts. Run these with the cluster.
+    /// </summary>
+    public static IReadOnlyList<IClusterComponent> CreateComponents() =>
+        [new GarbageCollector(), new NamespaceLifecycle(), new CustomResourceLifecycle(), new TokenSecrets()];
 
     /// <summary>Certificate of the authority that signs the API's own; null before the API is served.</summary>
     public string? RootCertificatePem { get; internal set; }
@@ -97,7 +100,9 @@ internal sealed class ClusterApi : IDisposable
     public JsonObject UpdateStatus(ResourceType type, JsonObject obj, WriteOptions? options = null) =>
         Versions.Read(type, UpdateStored(type, obj, "status", options ?? new WriteOptions()));
 
-    /// <summary>Deletes an object, or marks it for deletion when finalizers, a grace period or dependents must come first.</summary>
+    /// <summary>
+    /// Deletes an object, or marks it for deletion when finalizers, a grace period or dependents must come first.
+    /// </summary>
     public void Delete(ResourceType type, string? ns, string name, DeleteOptions? options = null) =>
         Deletion.Delete(type, ns, name, options ?? new DeleteOptions());
 
@@ -160,11 +165,18 @@ internal sealed class ClusterApi : IDisposable
     public string IssueToken(string ns, string account, string? audience, TimeSpan life, string pod, string podUid)
     {
         var found = Get(Kinds.ServiceAccounts, ns, account) ?? throw ApiException.NotFound(Kinds.ServiceAccounts, account);
-        return Tokens.Issue(ns, account, found.Str("metadata", "uid")!, [audience ?? ServiceAccountTokens.Issuer], life, new BoundObject("Pod", pod, podUid)).Token;
+        return Tokens.Issue(
+            ns,
+            account,
+            found.Str("metadata", "uid")!,
+            [audience ?? ServiceAccountTokens.Issuer],
+            life,
+            new BoundObject("Pod", pod, podUid)).Token;
     }
 
     /// <summary>A custom kind as its definition describes it, also when the caller only knows its names.</summary>
-    internal ResourceType Resolve(ResourceType type) => Kinds.All.Contains(type) ? type : Types.Find(type.Group, type.Version, type.Plural) ?? type;
+    internal ResourceType Resolve(ResourceType type) =>
+        Kinds.All.Contains(type) ? type : Types.Find(type.Group, type.Version, type.Plural) ?? type;
 
     internal StoredObject? Find(ResourceType type, string? ns, string name) =>
         Store.Find(type.StorageKey, type.Namespaced ? ns ?? "default" : null, name);
@@ -204,7 +216,8 @@ internal sealed class ClusterApi : IDisposable
     }
 
     /// <summary>Under the gate: replaces an object by one that the caller gives away.</summary>
-    internal StoredObject ReplaceStored(ResourceType type, StoredObject existing, JsonObject obj, string? subresource, WriteOptions options)
+    internal StoredObject ReplaceStored(
+        ResourceType type, StoredObject existing, JsonObject obj, string? subresource, WriteOptions options)
     {
         var version = obj.Str("metadata", "resourceVersion");
         if (version is { Length: > 0 } && version != existing.Revision.ToString())

@@ -3,7 +3,9 @@ namespace CiSteps.Sandbox.Api;
 /// <summary>What a cluster's API hands out by itself.</summary>
 internal sealed record ClusterApiOptions
 {
-    /// <summary>Cluster IPs of services are taken from these addresses: the first three octets, or two, with a dot at the end.</summary>
+    /// <summary>
+    /// Cluster IPs of services are taken from these addresses: the first three octets, or two, with a dot at the end.
+    /// </summary>
     public string ServiceIpPrefix { get; init; } = "10.96.";
 
     /// <summary>First node port.</summary>

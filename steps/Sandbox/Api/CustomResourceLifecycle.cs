@@ -13,9 +13,13 @@ internal sealed class CustomResourceLifecycle : IClusterComponent
         var work = Channel.CreateUnbounded<string>(new() { SingleReader = true });
         void OnCommit(string storageKey, StoreEvent change)
         {
-            if (storageKey == Kinds.CustomResourceDefinitions.StorageKey && change.Object.IsDeleting && change.Type != WatchEventType.Deleted)
+            if (storageKey == Kinds.CustomResourceDefinitions.StorageKey
+                && change.Object.IsDeleting
+                && change.Type != WatchEventType.Deleted)
                 work.Writer.TryWrite(change.Object.Name);
-            else if (change.Type == WatchEventType.Deleted && storageKey.Contains('.') && api.Types.FindStored(storageKey) is { IsCustom: true })
+            else if (change.Type == WatchEventType.Deleted
+                && storageKey.Contains('.')
+                && api.Types.FindStored(storageKey) is { IsCustom: true })
                 work.Writer.TryWrite(storageKey);
         }
         lock (api.Store.Gate)
@@ -57,7 +61,8 @@ internal sealed class CustomResourceLifecycle : IClusterComponent
         }
         lock (api.Store.Gate)
         {
-            if (api.Store.Count(name) > 0 || api.Store.Find(Kinds.CustomResourceDefinitions.StorageKey, null, name) is not { IsDeleting: true } current)
+            if (api.Store.Count(name) > 0
+                || api.Store.Find(Kinds.CustomResourceDefinitions.StorageKey, null, name) is not { IsDeleting: true } current)
                 return;
             var definition = current.Copy();
             if (definition.At("metadata", "finalizers") is JsonArray finalizers)

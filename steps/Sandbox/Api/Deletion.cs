@@ -52,24 +52,36 @@ internal sealed class Deletion(ClusterApi api)
     {
         if (options.PreconditionUid is { } uid && uid != existing.Uid)
         {
-            throw Unmet(type, existing.Name, $"the UID in the precondition ({uid}) does not match the UID in record ({existing.Uid}). The object might have been deleted and then recreated");
+            throw Unmet(type, existing.Name,
+                $"the UID in the precondition ({uid}) does not match the UID in record ({existing.Uid}). The object might have " +
+                "been deleted and then recreated");
         }
         if (options.PreconditionResourceVersion is { } version && version != existing.Revision.ToString())
         {
-            throw Unmet(type, existing.Name, $"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({existing.Revision}). The object might have been modified");
+            throw Unmet(type, existing.Name,
+                $"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record " +
+                $"({existing.Revision}). The object might have been modified");
         }
     }
 
     // Here Kubernetes names the kind where other conflicts name the plural.
     private static ApiException Unmet(ResourceType type, string name, string why) =>
-        new(409, "Conflict", $"Operation cannot be fulfilled on {(type.Group.Length == 0 ? type.Kind : $"{type.Kind}.{type.Group}")} \"{name}\": {why}") { Name = name, Group = type.Group, Subject = type.Kind };
+        new(409, "Conflict",
+            $"Operation cannot be fulfilled on {(type.Group.Length == 0 ? type.Kind : $"{type.Kind}.{type.Group}")} " +
+            $"\"{name}\": {why}")
+        {
+            Name = name,
+            Group = type.Group,
+            Subject = type.Kind
+        };
 
     private static void AddPropagationFinalizer(ResourceType type, JsonObject metadata, DeleteOptions options)
     {
         // Jobs keep their pods unless told otherwise: an old promise that Kubernetes still holds.
         var byDefault = type == Kinds.Jobs ? Propagation.Orphan : (Propagation?)null;
         var finalizers = metadata.Strs("finalizers").ToList();
-        switch (options.Propagation ?? (finalizers.Contains(ForegroundFinalizer) || finalizers.Contains(OrphanFinalizer) ? null : byDefault))
+        switch (options.Propagation
+            ?? (finalizers.Contains(ForegroundFinalizer) || finalizers.Contains(OrphanFinalizer) ? null : byDefault))
         {
             case Propagation.Foreground:
                 finalizers.Remove(OrphanFinalizer);
@@ -102,6 +114,7 @@ internal sealed class Deletion(ClusterApi api)
             return 0;
         var wanted = options.GracePeriodSeconds ?? obj.Num("spec", "terminationGracePeriodSeconds") ?? 30;
         var running = obj.Num("metadata", "deletionGracePeriodSeconds");
-        return Math.Max(0, running is { } r && obj.Str("metadata", "deletionTimestamp") is not null ? Math.Min(r, wanted) : wanted);
+        return Math.Max(
+            0, running is { } r && obj.Str("metadata", "deletionTimestamp") is not null ? Math.Min(r, wanted) : wanted);
     }
 }

@@ -62,7 +62,9 @@ internal sealed class GarbageCollector : IClusterComponent
         var delete = false;
         lock (api.Store.Gate)
         {
-            if (api.Find(type, seen.Namespace, seen.Name) is not { } current || current.Uid != seen.Uid || current.OwnerUids.Count == 0)
+            if (api.Find(type, seen.Namespace, seen.Name) is not { } current
+                || current.Uid != seen.Uid
+                || current.OwnerUids.Count == 0)
                 return;
             var left = current.OwnerUids.Where(api.Store.Exists).ToList();
             if (left.Count == current.OwnerUids.Count)
@@ -107,12 +109,20 @@ internal sealed class GarbageCollector : IClusterComponent
                 if (api.Types.FindStored(key) is not { } dependentType)
                     continue;
                 var copy = dependent.Copy();
-                blocking |= copy.Objs("metadata", "ownerReferences").Any(r => r.Str("uid") == uid && r.Flag("blockOwnerDeletion"));
+                blocking |= copy
+                    .Objs("metadata", "ownerReferences")
+                    .Any(r => r.Str("uid") == uid && r.Flag("blockOwnerDeletion"));
                 if (!dependent.IsDeleting)
                     Delete(api, dependentType, dependent, Propagation.Foreground);
             }
             lock (api.Store.Gate)
-                blocking = blocking && api.Store.DependentsOf(uid).Any(d => d.Object.Copy().Objs("metadata", "ownerReferences").Any(r => r.Str("uid") == uid && r.Flag("blockOwnerDeletion")));
+                blocking = blocking
+                    && api.Store
+                        .DependentsOf(uid)
+                        .Any(
+                            d => d.Object.Copy()
+                                .Objs("metadata", "ownerReferences")
+                                .Any(r => r.Str("uid") == uid && r.Flag("blockOwnerDeletion")));
             if (!blocking)
                 Rewrite(api, type, owner, o => DropFinalizer(o, Deletion.ForegroundFinalizer));
         }

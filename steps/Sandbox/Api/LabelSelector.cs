@@ -98,26 +98,33 @@ internal sealed class LabelSelector
         if (part.IndexOf("!=", StringComparison.Ordinal) is > 0 and var ne)
             return new Requirement(Key(part[..ne]), Operator.NotIn, [Value(part[(ne + 2)..])]);
         if (part.IndexOf('=', StringComparison.Ordinal) is > 0 and var eq)
-            return new Requirement(Key(part[..eq]), Operator.In, [Value(part[(eq + (part[eq..].StartsWith("==", StringComparison.Ordinal) ? 2 : 1))..])]);
+            return new Requirement(
+                Key(part[..eq]),
+                Operator.In,
+                [Value(part[(eq + (part[eq..].StartsWith("==", StringComparison.Ordinal) ? 2 : 1))..])]);
         return new Requirement(Key(part), Operator.Exists, []);
     }
 
     private static string Key(string text)
     {
         var key = text.Trim();
-        return key.Length > 0 && key.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '/') ? key : throw Bad(text);
+        return key.Length > 0 && key.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '/')
+            ? key
+            : throw Bad(text);
     }
 
     private static string Value(string text)
     {
         var value = text.Trim();
-        return value.FirstOrDefault(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.')) is var odd && odd == default
+        return value.FirstOrDefault(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.')) is var odd
+            && odd == default
             ? value
             : throw ApiException.BadRequest($"unable to parse requirement: found '{odd}', expected: identifier");
     }
 
     private static ApiException Bad(string part) =>
-        ApiException.BadRequest($"unable to parse requirement: found '{part}', expected: a label key with '=', '!=', 'in', 'notin' or alone");
+        ApiException.BadRequest(
+            $"unable to parse requirement: found '{part}', expected: a label key with '=', '!=', 'in', 'notin' or alone");
 
     private enum Operator { In, NotIn, Exists, Absent }
 

@@ -5,7 +5,9 @@ using CiSteps.Sandbox.Controllers;
 
 namespace CiSteps.Sandbox.Api;
 
-/// <summary>Empties namespaces that are being terminated and gives each live one its default account and root certificate.</summary>
+/// <summary>
+/// Empties namespaces that are being terminated and gives each live one its default account and root certificate.
+/// </summary>
 internal sealed class NamespaceLifecycle : IClusterComponent
 {
     public async Task RunAsync(ClusterApi api, CancellationToken cancel)
@@ -59,7 +61,10 @@ internal sealed class NamespaceLifecycle : IClusterComponent
                 ["metadata"] = new JsonObject
                 {
                     ["name"] = "kube-root-ca.crt",
-                    ["annotations"] = new JsonObject { ["kubernetes.io/description"] = "Contains a CA bundle that can be used to verify the kube-apiserver." },
+                    ["annotations"] = new JsonObject
+                    {
+                        ["kubernetes.io/description"] = "Contains a CA bundle that can be used to verify the kube-apiserver."
+                    },
                 },
                 ["data"] = new JsonObject { ["ca.crt"] = pem },
             });
@@ -107,7 +112,10 @@ internal sealed class NamespaceLifecycle : IClusterComponent
             if (api.Store.Find(Kinds.Namespaces.StorageKey, null, ns) is not { IsDeleting: true } current)
                 return;
             var obj = current.Copy();
-            var left = api.Store.StorageKeys.Select(api.Types.FindStored).OfType<ResourceType>().Where(t => t.Namespaced).ToDictionary(t => t, t => api.Store.List(t.StorageKey, ns));
+            var left = api.Store.StorageKeys.Select(api.Types.FindStored)
+                .OfType<ResourceType>()
+                .Where(t => t.Namespaced)
+                .ToDictionary(t => t, t => api.Store.List(t.StorageKey, ns));
             Report(obj, left, api.Time.GetUtcNow());
             if (left.Values.Any(l => l.Count > 0))
             {
@@ -136,14 +144,43 @@ internal sealed class NamespaceLifecycle : IClusterComponent
     private static void Report(JsonObject ns, Dictionary<ResourceType, List<StoredObject>> left, DateTimeOffset now)
     {
         var status = ns.Ensure("status");
-        status.SetCondition("NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered", "All resources successfully discovered", now);
-        status.SetCondition("NamespaceDeletionGroupVersionParsingFailure", false, "ParsedGroupVersions", "All legacy kube types successfully parsed", now);
-        status.SetCondition("NamespaceDeletionContentFailure", false, "ContentDeleted", "All content successfully deleted, may be waiting on finalization", now);
-        var kinds = left.Where(l => l.Value.Count > 0).Select(l => $"{l.Key.Plural}.{l.Key.Group} has {l.Value.Count} resource instances").Order().ToList();
-        status.SetCondition("NamespaceContentRemaining", kinds.Count > 0, kinds.Count > 0 ? "SomeResourcesRemain" : "ContentRemoved",
-            kinds.Count > 0 ? "Some resources are remaining: " + string.Join(", ", kinds) : "All content successfully removed", now);
-        var finalizers = left.Values.SelectMany(l => l).SelectMany(o => o.Copy().Strs("metadata", "finalizers")).CountBy(f => f).Select(f => $"{f.Key} in {f.Value} resource instances").Order().ToList();
-        status.SetCondition("NamespaceFinalizersRemaining", finalizers.Count > 0, finalizers.Count > 0 ? "SomeFinalizersRemain" : "ContentHasNoFinalizers",
-            finalizers.Count > 0 ? "Some content in the namespace has finalizers remaining: " + string.Join(", ", finalizers) : "All content-preserving finalizers finished", now);
+        status.SetCondition(
+            "NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered", "All resources successfully discovered", now);
+        status.SetCondition(
+            "NamespaceDeletionGroupVersionParsingFailure",
+            false,
+            "ParsedGroupVersions",
+            "All legacy kube types successfully parsed",
+            now);
+        status.SetCondition(
+            "NamespaceDeletionContentFailure",
+            false,
+            "ContentDeleted",
+            "All content successfully deleted, may be waiting on finalization",
+            now);
+        var kinds = left.Where(l => l.Value.Count > 0)
+            .Select(l => $"{l.Key.Plural}.{l.Key.Group} has {l.Value.Count} resource instances")
+            .Order()
+            .ToList();
+        status.SetCondition(
+            "NamespaceContentRemaining",
+            kinds.Count > 0,
+            kinds.Count > 0 ? "SomeResourcesRemain" : "ContentRemoved",
+            kinds.Count > 0 ? "Some resources are remaining: " + string.Join(", ", kinds) : "All content successfully removed",
+            now);
+        var finalizers = left.Values.SelectMany(l => l)
+            .SelectMany(o => o.Copy().Strs("metadata", "finalizers"))
+            .CountBy(f => f)
+            .Select(f => $"{f.Key} in {f.Value} resource instances")
+            .Order()
+            .ToList();
+        status.SetCondition(
+            "NamespaceFinalizersRemaining",
+            finalizers.Count > 0,
+            finalizers.Count > 0 ? "SomeFinalizersRemain" : "ContentHasNoFinalizers",
+            finalizers.Count > 0
+                ? "Some content in the namespace has finalizers remaining: " + string.Join(", ", finalizers)
+                : "All content-preserving finalizers finished",
+            now);
     }
 }

@@ -56,7 +56,8 @@ internal sealed record ResourceType(
     public override string ToString() => QualifiedName;
 
     /// <inheritdoc />
-    public bool Equals(ResourceType? other) => other is not null && Group == other.Group && Version == other.Version && Plural == other.Plural;
+    public bool Equals(ResourceType? other) =>
+        other is not null && Group == other.Group && Version == other.Version && Plural == other.Plural;
 
     /// <inheritdoc />
     public override int GetHashCode() => HashCode.Combine(Group, Version, Plural);

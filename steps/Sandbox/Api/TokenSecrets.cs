@@ -29,7 +29,9 @@ internal sealed class TokenSecrets : IClusterComponent
         {
             await foreach (var (ns, name) in work.Reader.ReadAllAsync(cancel).ConfigureAwait(false))
             {
-                var secrets = name is null ? api.List(Kinds.Secrets, ns).Items : api.Get(Kinds.Secrets, ns, name) is { } one ? [one] : [];
+                var secrets = name is null
+                    ? api.List(Kinds.Secrets, ns).Items
+                    : api.Get(Kinds.Secrets, ns, name) is { } one ? [one] : [];
                 foreach (var secret in secrets.Where(s => s.Str("type") == TokenType))
                     Settle(api, ns, secret);
             }
@@ -52,13 +54,18 @@ internal sealed class TokenSecrets : IClusterComponent
             {
                 // A secret may be made before its account; one that has lost its account goes.
                 if (bound is not null)
-                    api.Delete(Kinds.Secrets, ns, metadata.Str("name")!, new DeleteOptions { PreconditionUid = metadata.Str("uid") });
+                    api.Delete(
+                        Kinds.Secrets, ns, metadata.Str("name")!, new DeleteOptions { PreconditionUid = metadata.Str("uid") });
                 return;
             }
             if (secret.At("data", "token") is not null)
                 return;
             var uid = account.Str("metadata", "uid")!;
-            var token = api.Tokens.IssueForSecret(ns, account.Str("metadata", "name")!, uid, new BoundObject("Secret", metadata.Str("name")!, metadata.Str("uid")!));
+            var token = api.Tokens.IssueForSecret(
+                ns,
+                account.Str("metadata", "name")!,
+                uid,
+                new BoundObject("Secret", metadata.Str("name")!, metadata.Str("uid")!));
             metadata.Ensure("annotations")[UidAnnotation] = uid;
             var data = secret.Ensure("data");
             data["token"] = Encode(token);

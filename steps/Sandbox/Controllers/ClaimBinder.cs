@@ -3,7 +3,9 @@ using CiSteps.Sandbox.Api;
 
 namespace CiSteps.Sandbox.Controllers;
 
-/// <summary>Binds each persistent volume claim at once: its volume is a folder of this machine that lives as long as the cluster.</summary>
+/// <summary>
+/// Binds each persistent volume claim at once: its volume is a folder of this machine that lives as long as the cluster.
+/// </summary>
 internal sealed class ClaimBinder
 {
     private readonly ClusterApi api;
@@ -19,7 +21,9 @@ internal sealed class ClaimBinder
 
     private TimeSpan? Reconcile(ObjectKey key)
     {
-        if (api.Get(Kinds.PersistentVolumeClaims, key.Namespace, key.Name) is not { } claim || claim.IsBeingDeleted() || claim.Str("status", "phase") == "Bound")
+        if (api.Get(Kinds.PersistentVolumeClaims, key.Namespace, key.Name) is not { } claim
+            || claim.IsBeingDeleted()
+            || claim.Str("status", "phase") == "Bound")
             return null;
         claim["status"] = new JsonObject
         {

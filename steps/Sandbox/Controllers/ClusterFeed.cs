@@ -8,7 +8,10 @@ internal sealed class ClusterFeed(ClusterApi api, TimeProvider time)
 {
     private readonly Dictionary<ResourceType, List<Action<JsonObject, bool>>> subscribers = [];
 
-    /// <summary>Calls <paramref name="changed"/> with every present object and every change; the flag says that it is gone. Calls for one kind never overlap.</summary>
+    /// <summary>
+    /// Calls <paramref name="changed"/> with every present object and every change; the flag says that it is gone. Calls for one
+    /// kind never overlap.
+    /// </summary>
     public void On(ResourceType type, Action<JsonObject, bool> changed)
     {
         if (!subscribers.TryGetValue(type, out var list))

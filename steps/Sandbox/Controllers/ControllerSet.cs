@@ -2,11 +2,15 @@ using CiSteps.Sandbox.Api;
 
 namespace CiSteps.Sandbox.Controllers;
 
-/// <summary>The cluster's controllers: everything that a real cluster's controller manager does for the kinds that have behaviour here.</summary>
+/// <summary>
+/// The cluster's controllers: everything that a real cluster's controller manager does for the kinds that have behaviour here.
+/// </summary>
 /// <param name="time">The clock of deadlines and delays.</param>
 /// <param name="report">Takes one line per unforeseen failure; null for nobody.</param>
-/// <param name="authorityPem">The API server's certificate authority, published in each namespace as kube-root-ca.crt; null to leave that out.</param>
-internal sealed class ControllerSet(TimeProvider time, Action<string>? report = null, string? authorityPem = null) : IClusterComponent
+/// <param name="authorityPem">The API server's certificate authority, published in each namespace as kube-root-ca.crt; null to
+/// leave that out.</param>
+internal sealed class ControllerSet(TimeProvider time, Action<string>? report = null, string? authorityPem = null)
+    : IClusterComponent
 {
     /// <inheritdoc />
     public async Task RunAsync(ClusterApi api, CancellationToken cancel)

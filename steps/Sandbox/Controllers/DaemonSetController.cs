@@ -9,8 +9,10 @@ internal sealed class DaemonSetController
 {
     private static readonly (string Key, string Effect)[] Tolerated =
     [
-        ("node.kubernetes.io/not-ready", "NoExecute"), ("node.kubernetes.io/unreachable", "NoExecute"), ("node.kubernetes.io/disk-pressure", "NoSchedule"),
-        ("node.kubernetes.io/memory-pressure", "NoSchedule"), ("node.kubernetes.io/pid-pressure", "NoSchedule"), ("node.kubernetes.io/unschedulable", "NoSchedule"),
+        ("node.kubernetes.io/not-ready", "NoExecute"), ("node.kubernetes.io/unreachable", "NoExecute"),
+        ("node.kubernetes.io/disk-pressure", "NoSchedule"),
+        ("node.kubernetes.io/memory-pressure", "NoSchedule"), ("node.kubernetes.io/pid-pressure", "NoSchedule"),
+        ("node.kubernetes.io/unschedulable", "NoSchedule"),
     ];
 
     private readonly ClusterApi api;
@@ -59,7 +61,9 @@ internal sealed class DaemonSetController
             if (fits)
                 eligible.Add(node.Name());
             var there = byNode[node.Name()].OrderBy(p => p.Created()).ToList();
-            foreach (var surplus in fits ? there.Where(PodReading.IsFinished).Concat(Surplus(set, newest, there, surges, now)) : there)
+            foreach (var surplus in fits
+                ? there.Where(PodReading.IsFinished).Concat(Surplus(set, newest, there, surges, now))
+                : there)
                 Remove(set, surplus);
             if (fits && !there.Exists(PodReading.IsActive) && !pods.Exists(p => p.IsBeingDeleted() && NodeOf(p) == node.Name()))
                 failure |= !Create(set, draft);
@@ -74,19 +78,29 @@ internal sealed class DaemonSetController
         return failure ? ReconcileLoop.BackOff : PodReading.NextAvailable(pods, set.Int(0, "spec", "minReadySeconds"), now);
     }
 
-    /// <summary>The pods of a node that are too many: all but the oldest, or, in a surge, but one of each side until the new one is available.</summary>
-    private static List<JsonObject> Surplus(JsonObject set, string newest, List<JsonObject> there, bool surges, DateTimeOffset now)
+    /// <summary>
+    /// The pods of a node that are too many: all but the oldest, or, in a surge, but one of each side until the new one is
+    /// available.
+    /// </summary>
+    private static List<JsonObject> Surplus(
+        JsonObject set, string newest, List<JsonObject> there, bool surges, DateTimeOffset now)
     {
         var active = there.Where(PodReading.IsActive).ToList();
         if (!surges)
             return [.. active.Skip(1)];
         var fresh = active.Where(p => p.Label(Revisions.HashLabel) == newest).ToList();
         var old = active.Except(fresh);
-        return [.. fresh.Skip(1), .. old.Skip(fresh.Exists(p => PodReading.IsAvailable(p, set.Int(0, "spec", "minReadySeconds"), now)) ? 0 : 1)];
+        return [
+            .. fresh.Skip(1),
+            .. old.Skip(fresh.Exists(p => PodReading.IsAvailable(p, set.Int(0, "spec", "minReadySeconds"), now)) ? 0 : 1)
+        ];
     }
 
-    /// <summary>Puts new pods beside old ones, as many at a time as may be; at once where the old one is not available anyway.</summary>
-    private bool Surge(JsonObject set, string newest, ILookup<string, JsonObject> byNode, HashSet<string> eligible, DateTimeOffset now)
+    /// <summary>
+    /// Puts new pods beside old ones, as many at a time as may be; at once where the old one is not available anyway.
+    /// </summary>
+    private bool Surge(
+        JsonObject set, string newest, ILookup<string, JsonObject> byNode, HashSet<string> eligible, DateTimeOffset now)
     {
         var minReady = set.Int(0, "spec", "minReadySeconds");
         var left = Amount(set, "maxSurge", eligible.Count);
@@ -108,7 +122,8 @@ internal sealed class DaemonSetController
     }
 
     private static int Amount(JsonObject set, string field, int nodes) =>
-        Fields.IntOrPercent(set.At("spec", "updateStrategy", "rollingUpdate", field), nodes, field == "maxSurge" ? 0 : 1, roundUp: true);
+        Fields.IntOrPercent(
+            set.At("spec", "updateStrategy", "rollingUpdate", field), nodes, field == "maxSurge" ? 0 : 1, roundUp: true);
 
     private void Roll(JsonObject set, string newest, List<JsonObject> pods, HashSet<string> eligible, DateTimeOffset now)
     {
@@ -132,7 +147,12 @@ internal sealed class DaemonSetController
         if (required["nodeSelectorTerms"] is not JsonArray { Count: > 0 } terms)
             required["nodeSelectorTerms"] = terms = [(JsonNode)new JsonObject()];
         foreach (var term in terms.OfType<JsonObject>())
-            term["matchFields"] = Fields.ListOf([new JsonObject { ["key"] = "metadata.name", ["operator"] = "In", ["values"] = Fields.ListOf([node]) }]);
+            term["matchFields"] = Fields.ListOf([new JsonObject
+            {
+                ["key"] = "metadata.name",
+                ["operator"] = "In",
+                ["values"] = Fields.ListOf([node])
+            }]);
         if (spec["tolerations"] is not JsonArray tolerations)
             spec["tolerations"] = tolerations = [];
         foreach (var (key, effect) in Tolerated)
@@ -178,7 +198,9 @@ internal sealed class DaemonSetController
         if (api.Get(Kinds.DaemonSets, set.Namespace(), set.Name()) is not { } fresh || fresh.Uid() != set.Uid())
             return;
         var minReady = set.Int(0, "spec", "minReadySeconds");
-        var active = api.List(Kinds.Pods, set.Namespace()).Items.Where(p => Ownership.ControllerOf(p).Str("uid") == set.Uid() && PodReading.IsActive(p)).ToList();
+        var active = api.List(Kinds.Pods, set.Namespace()).Items
+            .Where(p => Ownership.ControllerOf(p).Str("uid") == set.Uid() && PodReading.IsActive(p))
+            .ToList();
         var placed = active.Where(p => eligible.Contains(NodeOf(p))).ToList();
         var available = placed.Count(p => PodReading.IsAvailable(p, minReady, now));
         var status = fresh.Obj("status")?.Copy() ?? new JsonObject();
@@ -187,7 +209,8 @@ internal sealed class DaemonSetController
         status["desiredNumberScheduled"] = eligible.Count;
         status["numberMisscheduled"] = active.Count - placed.Count;
         status["numberReady"] = placed.Count(PodReading.IsReady);
-        ReplicaSetController.SetCount(status, "updatedNumberScheduled", placed.Count(p => p.Label(Revisions.HashLabel) == newest));
+        ReplicaSetController.SetCount(
+            status, "updatedNumberScheduled", placed.Count(p => p.Label(Revisions.HashLabel) == newest));
         ReplicaSetController.SetCount(status, "numberAvailable", available);
         ReplicaSetController.SetCount(status, "numberUnavailable", eligible.Count - available);
         if (JsonNode.DeepEquals(status, fresh.Obj("status")))

@@ -43,7 +43,10 @@ internal sealed class DeploymentController
     {
         if (api.Get(Kinds.Deployments, key.Namespace, key.Name) is not { } deployment)
             return null;
-        var owned = Ownership.Claim(api, Kinds.ReplicaSets, deployment, Kinds.Deployments).OrderBy(s => s.Created()).ThenBy(Revision).ToList();
+        var owned = Ownership.Claim(api, Kinds.ReplicaSets, deployment, Kinds.Deployments)
+            .OrderBy(s => s.Created())
+            .ThenBy(Revision)
+            .ToList();
         var status = deployment.Obj("status")?.Copy() ?? new JsonObject();
         if (deployment.IsBeingDeleted())
             return WriteStatus(deployment, status, DeploymentSets.Newest(deployment, owned), owned, progress: false);
@@ -134,7 +137,8 @@ internal sealed class DeploymentController
             .Any(p => !PodReading.IsFinished(p) && old.Contains(Ownership.ControllerOf(p).Str("uid") ?? ""));
     }
 
-    private JsonObject? EnsureNewest(JsonObject deployment, JsonObject status, JsonObject? newest, List<JsonObject> owned, out bool failed)
+    private JsonObject? EnsureNewest(
+        JsonObject deployment, JsonObject status, JsonObject? newest, List<JsonObject> owned, out bool failed)
     {
         failed = false;
         var now = time.GetUtcNow();
@@ -143,7 +147,13 @@ internal sealed class DeploymentController
         {
             newest = sets.SetRevision(deployment, newest, Math.Max(revision, Revision(newest)), owned) ?? newest;
             if (DeploymentStatus.HasDeadline(deployment) && status.Condition("Progressing") is null)
-                status.SetCondition("Progressing", true, "FoundNewReplicaSet", $"Found new replica set \"{newest.Name()}\"", now, "lastUpdateTime");
+                status.SetCondition(
+                    "Progressing",
+                    true,
+                    "FoundNewReplicaSet",
+                    $"Found new replica set \"{newest.Name()}\"",
+                    now,
+                    "lastUpdateTime");
             sets.MarkRevision(deployment, Revision(newest));
             return newest;
         }
@@ -154,7 +164,13 @@ internal sealed class DeploymentController
             if (newest is null)
                 return null;
             if (DeploymentStatus.HasDeadline(deployment))
-                status.SetCondition("Progressing", true, "NewReplicaSetCreated", $"Created new replica set \"{newest.Name()}\"", now, "lastUpdateTime");
+                status.SetCondition(
+                    "Progressing",
+                    true,
+                    "NewReplicaSetCreated",
+                    $"Created new replica set \"{newest.Name()}\"",
+                    now,
+                    "lastUpdateTime");
             sets.MarkRevision(deployment, revision);
             return newest;
         }
@@ -178,14 +194,18 @@ internal sealed class DeploymentController
             return;
         var noted = condition.Str("reason") == "DeploymentPaused";
         if (deployment.Flag("spec", "paused") && !noted)
-            status.SetCondition("Progressing", null, "DeploymentPaused", "Deployment is paused", time.GetUtcNow(), "lastUpdateTime");
+            status.SetCondition(
+                "Progressing", null, "DeploymentPaused", "Deployment is paused", time.GetUtcNow(), "lastUpdateTime");
         else if (!deployment.Flag("spec", "paused") && noted)
-            status.SetCondition("Progressing", null, "DeploymentResumed", "Deployment is resumed", time.GetUtcNow(), "lastUpdateTime");
+            status.SetCondition(
+                "Progressing", null, "DeploymentResumed", "Deployment is resumed", time.GetUtcNow(), "lastUpdateTime");
     }
 
-    private TimeSpan? WriteStatus(JsonObject deployment, JsonObject draft, JsonObject? newest, List<JsonObject> owned, bool progress)
+    private TimeSpan? WriteStatus(
+        JsonObject deployment, JsonObject draft, JsonObject? newest, List<JsonObject> owned, bool progress)
     {
-        if (api.Get(Kinds.Deployments, deployment.Namespace(), deployment.Name()) is not { } fresh || fresh.Uid() != deployment.Uid())
+        if (api.Get(Kinds.Deployments, deployment.Namespace(), deployment.Name()) is not { } fresh
+            || fresh.Uid() != deployment.Uid())
             return null;
         var now = time.GetUtcNow();
         var before = fresh.Obj("status");
@@ -202,5 +222,8 @@ internal sealed class DeploymentController
     }
 
     internal static long Revision(JsonObject set) =>
-        long.TryParse(set.Annotation(DeploymentSets.RevisionAnnotation), NumberStyles.None, CultureInfo.InvariantCulture, out var revision) ? revision : 0;
+        long.TryParse(
+            set.Annotation(DeploymentSets.RevisionAnnotation), NumberStyles.None, CultureInfo.InvariantCulture, out var revision)
+            ? revision
+            : 0;
 }

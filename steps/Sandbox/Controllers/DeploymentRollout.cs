@@ -20,8 +20,10 @@ internal static class DeploymentRollout
             return (0, 0);
         var replicas = deployment.Int(1, "spec", "replicas");
         var quarterUp = (replicas + 3) / 4;
-        var surge = Fields.IntOrPercent(deployment.At("spec", "strategy", "rollingUpdate", "maxSurge"), replicas, quarterUp, roundUp: true);
-        var unavailable = Fields.IntOrPercent(deployment.At("spec", "strategy", "rollingUpdate", "maxUnavailable"), replicas, replicas / 4, roundUp: false);
+        var surge = Fields.IntOrPercent(
+            deployment.At("spec", "strategy", "rollingUpdate", "maxSurge"), replicas, quarterUp, roundUp: true);
+        var unavailable = Fields.IntOrPercent(
+            deployment.At("spec", "strategy", "rollingUpdate", "maxUnavailable"), replicas, replicas / 4, roundUp: false);
         return surge == 0 && unavailable == 0 ? (0, 1) : (surge, unavailable);
     }
 
@@ -34,8 +36,12 @@ internal static class DeploymentRollout
         return room <= 0 ? newest.Wanted : newest.Wanted + Math.Min(room, replicas - newest.Wanted);
     }
 
-    /// <summary>New sizes of the old sets, oldest first in <paramref name="old"/>: unhealthy replicas go first, then as many as availability allows.</summary>
-    public static IReadOnlyDictionary<string, int> OldSizes(int replicas, int unavailable, ReplicaCount? newest, IReadOnlyList<ReplicaCount> old)
+    /// <summary>
+    /// New sizes of the old sets, oldest first in <paramref name="old"/>: unhealthy replicas go first, then as many as
+    /// availability allows.
+    /// </summary>
+    public static IReadOnlyDictionary<string, int> OldSizes(
+        int replicas, int unavailable, ReplicaCount? newest, IReadOnlyList<ReplicaCount> old)
     {
         var sizes = new Dictionary<string, int>();
         var minimum = replicas - unavailable;
@@ -71,7 +77,9 @@ internal static class DeploymentRollout
         return sizes;
     }
 
-    /// <summary>Spreads a changed total over all sets in proportion to their sizes, for a deployment scaled while it rolls or is paused.</summary>
+    /// <summary>
+    /// Spreads a changed total over all sets in proportion to their sizes, for a deployment scaled while it rolls or is paused.
+    /// </summary>
     public static IReadOnlyDictionary<string, int> Proportional(int target, IReadOnlyList<ReplicaCount> newestFirst)
     {
         var sizes = newestFirst.ToDictionary(s => s.Name, s => s.Wanted);
@@ -80,7 +88,9 @@ internal static class DeploymentRollout
         if (left == 0 || total == 0)
             return sizes;
         // Larger sets first; of equal ones the newer when growing, the older when shrinking.
-        var order = left > 0 ? newestFirst.OrderByDescending(s => s.Wanted) : newestFirst.Reverse().OrderByDescending(s => s.Wanted);
+        var order = left > 0
+            ? newestFirst.OrderByDescending(s => s.Wanted)
+            : newestFirst.Reverse().OrderByDescending(s => s.Wanted);
         var ordered = order.ToList();
         foreach (var set in ordered)
         {

@@ -14,10 +14,21 @@ internal sealed class DeploymentSets(ClusterApi api, EventRecorder events)
     private const string HashLabel = "pod-template-hash";
 
     private static readonly HashSet<string> OwnAnnotations =
-        ["kubectl.kubernetes.io/last-applied-configuration", RevisionAnnotation, HistoryAnnotation, DesiredAnnotation, MaxAnnotation, "deprecated.deployment.rollback.to"];
+        [
+            "kubectl.kubernetes.io/last-applied-configuration",
+            RevisionAnnotation,
+            HistoryAnnotation,
+            DesiredAnnotation,
+            MaxAnnotation,
+            "deprecated.deployment.rollback.to"
+        ];
 
     public static ReplicaCount Count(JsonObject set) =>
-        new(set.Name(), set.Int(1, "spec", "replicas"), set.Int(0, "status", "replicas"), set.Int(0, "status", "availableReplicas"));
+        new(
+            set.Name(),
+            set.Int(1, "spec", "replicas"),
+            set.Int(0, "status", "replicas"),
+            set.Int(0, "status", "availableReplicas"));
 
     /// <summary>The oldest set with the deployment's template, or null.</summary>
     public static JsonObject? Newest(JsonObject deployment, List<JsonObject> owned)
@@ -31,7 +42,8 @@ internal sealed class DeploymentSets(ClusterApi api, EventRecorder events)
     {
         var replicas = deployment.Int(1, "spec", "replicas");
         return owned.Any(s => s.Int(1, "spec", "replicas") > 0
-            && int.TryParse(s.Annotation(DesiredAnnotation), NumberStyles.None, CultureInfo.InvariantCulture, out var desired) && desired != replicas);
+            && int.TryParse(s.Annotation(DesiredAnnotation), NumberStyles.None, CultureInfo.InvariantCulture, out var desired)
+                && desired != replicas);
     }
 
     public JsonObject? Create(JsonObject deployment, long revision, List<JsonObject> owned, JsonObject status)
@@ -101,7 +113,8 @@ internal sealed class DeploymentSets(ClusterApi api, EventRecorder events)
             return;
         Replace(owned, api.Update(Kinds.ReplicaSets, draft));
         if (size != from)
-            events.Normal(deployment, "ScalingReplicaSet", $"Scaled {(size > from ? "up" : "down")} replica set {set.Name()} from {from} to {size}");
+            events.Normal(deployment, "ScalingReplicaSet",
+                $"Scaled {(size > from ? "up" : "down")} replica set {set.Name()} from {from} to {size}");
     }
 
     /// <summary>Follows a changed spec.replicas without rolling: the one active set, or all in proportion.</summary>
@@ -120,7 +133,8 @@ internal sealed class DeploymentSets(ClusterApi api, EventRecorder events)
         if (deployment.Str("spec", "strategy", "type") == "Recreate")
             return;
         var (surge, _) = DeploymentRollout.Limits(deployment);
-        var sizes = DeploymentRollout.Proportional(replicas > 0 ? replicas + surge : 0, [.. active.AsEnumerable().Reverse().Select(Count)]);
+        var sizes = DeploymentRollout.Proportional(
+            replicas > 0 ? replicas + surge : 0, [.. active.AsEnumerable().Reverse().Select(Count)]);
         foreach (var set in active)
             Scale(deployment, set, sizes[set.Name()], owned);
     }
@@ -135,7 +149,9 @@ internal sealed class DeploymentSets(ClusterApi api, EventRecorder events)
         var before = set.Annotation(RevisionAnnotation);
         var text = revision.ToString(CultureInfo.InvariantCulture);
         if (before is not null && before != text)
-            annotations[HistoryAnnotation] = set.Annotation(HistoryAnnotation) is { Length: > 0 } history ? $"{history},{before}" : before;
+            annotations[HistoryAnnotation] = set.Annotation(HistoryAnnotation) is { Length: > 0 } history
+                ? $"{history},{before}"
+                : before;
         annotations[RevisionAnnotation] = text;
         if (deployment.Num("spec", "minReadySeconds") is { } minReady)
             draft.Ensure("spec")["minReadySeconds"] = minReady;
@@ -149,7 +165,8 @@ internal sealed class DeploymentSets(ClusterApi api, EventRecorder events)
     public void MarkRevision(JsonObject deployment, long revision)
     {
         var text = revision.ToString(CultureInfo.InvariantCulture);
-        if (deployment.Annotation(RevisionAnnotation) == text || api.Get(Kinds.Deployments, deployment.Namespace(), deployment.Name()) is not { } fresh)
+        if (deployment.Annotation(RevisionAnnotation) == text
+            || api.Get(Kinds.Deployments, deployment.Namespace(), deployment.Name()) is not { } fresh)
             return;
         fresh.Ensure("metadata").Ensure("annotations")[RevisionAnnotation] = text;
         api.Update(Kinds.Deployments, fresh);
@@ -162,7 +179,9 @@ internal sealed class DeploymentSets(ClusterApi api, EventRecorder events)
         var surplus = old.Count - deployment.Int(10, "spec", "revisionHistoryLimit");
         foreach (var set in old.OrderBy(DeploymentController.Revision).Take(Math.Max(0, surplus)))
         {
-            if (set.Int(0, "status", "replicas") != 0 || set.Int(1, "spec", "replicas") != 0 || (set.Num("status", "observedGeneration") ?? 0) < set.Generation())
+            if (set.Int(0, "status", "replicas") != 0
+                || set.Int(1, "spec", "replicas") != 0
+                || (set.Num("status", "observedGeneration") ?? 0) < set.Generation())
                 continue;
             api.Delete(Kinds.ReplicaSets, set.Namespace(), set.Name(), new() { PreconditionUid = set.Uid() });
             owned.Remove(set);

@@ -11,7 +11,8 @@ internal static class DeploymentStatus
 
     public static bool HasDeadline(JsonNode deployment) => Deadline(deployment) != NoDeadline;
 
-    public static JsonObject Compute(JsonObject deployment, JsonObject draft, JsonObject? newest, List<JsonObject> owned, DateTimeOffset now)
+    public static JsonObject Compute(
+        JsonObject deployment, JsonObject draft, JsonObject? newest, List<JsonObject> owned, DateTimeOffset now)
     {
         var status = draft.Copy();
         var available = owned.Sum(s => s.Int(0, "status", "availableReplicas"));
@@ -20,12 +21,20 @@ internal static class DeploymentStatus
         ReplicaSetController.SetCount(status, "updatedReplicas", newest?.Int(0, "status", "replicas") ?? 0);
         ReplicaSetController.SetCount(status, "readyReplicas", owned.Sum(s => s.Int(0, "status", "readyReplicas")));
         ReplicaSetController.SetCount(status, "availableReplicas", available);
-        ReplicaSetController.SetCount(status, "unavailableReplicas", Math.Max(0, owned.Sum(s => s.Int(1, "spec", "replicas")) - available));
+        ReplicaSetController.SetCount(
+            status, "unavailableReplicas", Math.Max(0, owned.Sum(s => s.Int(1, "spec", "replicas")) - available));
         var (_, unavailable) = DeploymentRollout.Limits(deployment);
         if (available >= deployment.Int(1, "spec", "replicas") - unavailable)
-            status.SetCondition("Available", true, "MinimumReplicasAvailable", "Deployment has minimum availability.", now, "lastUpdateTime");
+            status.SetCondition(
+                "Available", true, "MinimumReplicasAvailable", "Deployment has minimum availability.", now, "lastUpdateTime");
         else
-            status.SetCondition("Available", false, "MinimumReplicasUnavailable", "Deployment does not have minimum availability.", now, "lastUpdateTime");
+            status.SetCondition(
+                "Available",
+                false,
+                "MinimumReplicasUnavailable",
+                "Deployment does not have minimum availability.",
+                now,
+                "lastUpdateTime");
         return status;
     }
 
@@ -33,37 +42,66 @@ internal static class DeploymentStatus
     {
         var replicas = deployment.Int(1, "spec", "replicas");
         return status.Int(0, "updatedReplicas") == replicas && status.Int(0, "replicas") == replicas
-            && status.Int(0, "availableReplicas") == replicas && (status.Num("observedGeneration") ?? 0) >= deployment.Generation();
+            && status.Int(0, "availableReplicas") == replicas
+                && (status.Num("observedGeneration") ?? 0) >= deployment.Generation();
     }
 
     /// <summary>Sets Progressing by comparing the counters with those of before, and ReplicaFailure from the sets.</summary>
-    public static void NoteProgress(JsonObject deployment, JsonObject? before, JsonObject status, JsonObject? newest, List<JsonObject> owned, DateTimeOffset now)
+    public static void NoteProgress(
+        JsonObject deployment,
+        JsonObject? before,
+        JsonObject status,
+        JsonObject? newest,
+        List<JsonObject> owned,
+        DateTimeOffset now)
     {
         var subject = newest is null ? $"Deployment \"{deployment.Name()}\"" : $"ReplicaSet \"{newest.Name()}\"";
         if (!HasDeadline(deployment))
             status.RemoveCondition("Progressing");
         var current = status.Condition("Progressing");
-        var settled = status.Int(0, "replicas") == status.Int(0, "updatedReplicas") && current.Str("reason") == "NewReplicaSetAvailable";
+        var settled = status.Int(0, "replicas") == status.Int(0, "updatedReplicas")
+            && current.Str("reason") == "NewReplicaSetAvailable";
         if (HasDeadline(deployment) && !settled)
         {
             if (IsComplete(deployment, status))
-                status.SetCondition("Progressing", true, "NewReplicaSetAvailable", $"{subject} has successfully progressed.", now, "lastUpdateTime");
+                status.SetCondition(
+                    "Progressing",
+                    true,
+                    "NewReplicaSetAvailable",
+                    $"{subject} has successfully progressed.",
+                    now,
+                    "lastUpdateTime");
             else if (HasProgressed(before, status))
             {
                 // Same words again must still move the update time: the deadline counts from it.
                 var since = current.Str("status") == "True" ? current.Str("lastTransitionTime") : null;
                 status.RemoveCondition("Progressing");
-                status.SetCondition("Progressing", true, "ReplicaSetUpdated", $"{subject} is progressing.", now, "lastUpdateTime");
+                status.SetCondition(
+                    "Progressing", true, "ReplicaSetUpdated", $"{subject} is progressing.", now, "lastUpdateTime");
                 if (since is not null)
                     status.Condition("Progressing")!["lastTransitionTime"] = since;
             }
             else if (HasTimedOut(deployment, status, now))
-                status.SetCondition("Progressing", false, "ProgressDeadlineExceeded", $"{subject} has timed out progressing.", now, "lastUpdateTime");
+                status.SetCondition(
+                    "Progressing",
+                    false,
+                    "ProgressDeadlineExceeded",
+                    $"{subject} has timed out progressing.",
+                    now,
+                    "lastUpdateTime");
         }
 
-        var failure = (newest is null ? owned : [newest, .. owned]).Select(s => s.Obj("status").Condition("ReplicaFailure")).FirstOrDefault(c => c is not null);
+        var failure = (newest is null ? owned : [newest, .. owned])
+            .Select(s => s.Obj("status").Condition("ReplicaFailure"))
+            .FirstOrDefault(c => c is not null);
         if (failure is not null)
-            status.SetCondition("ReplicaFailure", failure.Str("status") == "True", failure.Str("reason"), failure.Str("message"), now, "lastUpdateTime");
+            status.SetCondition(
+                "ReplicaFailure",
+                failure.Str("status") == "True",
+                failure.Str("reason"),
+                failure.Str("message"),
+                now,
+                "lastUpdateTime");
         else
             status.RemoveCondition("ReplicaFailure");
     }
@@ -72,7 +110,10 @@ internal static class DeploymentStatus
     public static TimeSpan? DeadlineIn(JsonObject deployment, JsonObject status, DateTimeOffset now)
     {
         var current = status.Condition("Progressing");
-        if (!HasDeadline(deployment) || current is null || IsComplete(deployment, status) || current.Str("reason") is "ProgressDeadlineExceeded" or "NewReplicaSetAvailable")
+        if (!HasDeadline(deployment)
+            || current is null
+            || IsComplete(deployment, status)
+            || current.Str("reason") is "ProgressDeadlineExceeded" or "NewReplicaSetAvailable")
             return null;
         var left = (current.Time("lastUpdateTime") ?? now) + TimeSpan.FromSeconds(Deadline(deployment)) - now;
         // Times are whole seconds: a second more is never too early.

@@ -3,7 +3,9 @@ using CiSteps.Sandbox.Api;
 
 namespace CiSteps.Sandbox.Controllers;
 
-/// <summary>What a pod disruption budget allows just now: pure over the namespace's objects, for its status and for each eviction alike.</summary>
+/// <summary>
+/// What a pod disruption budget allows just now: pure over the namespace's objects, for its status and for each eviction alike.
+/// </summary>
 /// <param name="Expected">How many pods there should be.</param>
 /// <param name="Healthy">How many are ready and stay.</param>
 /// <param name="Needed">How many must stay so.</param>
@@ -12,7 +14,9 @@ internal readonly record struct DisruptionBudget(int Expected, int Healthy, int 
     /// <summary>How many pods may be evicted now.</summary>
     public int Allowed => Expected == 0 ? 0 : Math.Max(0, Healthy - Needed);
 
-    /// <summary>Whether a budget is about a pod. One without a selector is about none, one with an empty selector about all.</summary>
+    /// <summary>
+    /// Whether a budget is about a pod. One without a selector is about none, one with an empty selector about all.
+    /// </summary>
     public static bool Selects(JsonObject budget, JsonObject pod) =>
         budget.Obj("spec", "selector") is { } selector && LabelSelector.FromObject(selector).Matches(pod);
 
@@ -30,7 +34,8 @@ internal readonly record struct DisruptionBudget(int Expected, int Healthy, int 
         return new(total, healthy, Fields.IntOrPercent(least, total, 0, roundUp: true));
     }
 
-    // What the pods' controllers are asked for, each once: a deployment speaks for its replica sets. Other kinds have no scale and count for nothing.
+    // What the pods' controllers are asked for, each once: a deployment speaks for its replica sets. Other kinds have no scale
+    // and count for nothing.
     private static int Scale(ClusterApi api, List<JsonObject> pods)
     {
         var scales = new Dictionary<string, int>();

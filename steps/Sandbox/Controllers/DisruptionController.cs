@@ -38,7 +38,12 @@ internal sealed class DisruptionController
         status["currentHealthy"] = now.Healthy;
         status["desiredHealthy"] = now.Needed;
         status["disruptionsAllowed"] = now.Allowed;
-        status.SetCondition("DisruptionAllowed", now.Allowed > 0, now.Allowed > 0 ? "SufficientPods" : "InsufficientPods", null, time.GetUtcNow());
+        status.SetCondition(
+            "DisruptionAllowed",
+            now.Allowed > 0,
+            now.Allowed > 0 ? "SufficientPods" : "InsufficientPods",
+            null,
+            time.GetUtcNow());
         if (status.Condition("DisruptionAllowed") is { } condition)
             condition["observedGeneration"] = budget.Generation();
         if (JsonNode.DeepEquals(status, budget.Obj("status")))

@@ -31,7 +31,8 @@ internal sealed class EndpointController
     public ReconcileLoop Loop { get; }
 
     private static bool Selects(JsonObject service, JsonObject pod) =>
-        service.Obj("spec", "selector") is { Count: > 0 } && service.Map("spec", "selector").All(s => pod.Label(s.Key) == s.Value);
+        service.Obj("spec", "selector") is { Count: > 0 }
+            && service.Map("spec", "selector").All(s => pod.Label(s.Key) == s.Value);
 
     private TimeSpan? Reconcile(ObjectKey key)
     {
@@ -39,9 +40,12 @@ internal sealed class EndpointController
         if (service is null || service.IsBeingDeleted())
         {
             // The slice follows by its owner reference; Endpoints have none and go with the service's name.
-            if (api.Get(Kinds.Endpoints, key.Namespace, key.Name) is { } orphan && orphan.Label(ManagedByLabel) is null && service is null)
+            if (api.Get(Kinds.Endpoints, key.Namespace, key.Name) is { } orphan
+                && orphan.Label(ManagedByLabel) is null
+                && service is null)
                 Remove(Kinds.Endpoints, orphan);
-            foreach (var slice in Slices(key).Where(s => service is null || Ownership.ControllerOf(s).Str("uid") == service.Uid()))
+            foreach (var slice in Slices(key).Where(
+                s => service is null || Ownership.ControllerOf(s).Str("uid") == service.Uid()))
                 Remove(Kinds.EndpointSlices, slice);
             return null;
         }
@@ -51,7 +55,8 @@ internal sealed class EndpointController
         var pods = api.List(Kinds.Pods, key.Namespace, LabelSelector.Of(service.Map("spec", "selector"))).Items
             .Where(p => p.Str("status", "podIP") is not null && !PodReading.IsFinished(p))
             .OrderBy(p => p.Name(), StringComparer.Ordinal).ToList();
-        // A named port may be another number in each pod: one group per set of numbers, as the real controller makes one slice per set.
+        // A named port may be another number in each pod: one group per set of numbers, as the real controller makes one slice
+        // per set.
         var groups = pods.GroupBy(p => PortKey(service, p)).OrderBy(g => g.Key, StringComparer.Ordinal).ToList();
         WriteSlices(service, groups);
         WriteEndpoints(service, groups);
@@ -60,7 +65,10 @@ internal sealed class EndpointController
 
     private void WriteSlices(JsonObject service, List<IGrouping<string, JsonObject>> groups)
     {
-        var present = Slices(service.Key()).Where(s => Ownership.ControllerOf(s).Str("uid") == service.Uid()).OrderBy(s => s.Name(), StringComparer.Ordinal).ToList();
+        var present = Slices(service.Key())
+            .Where(s => Ownership.ControllerOf(s).Str("uid") == service.Uid())
+            .OrderBy(s => s.Name(), StringComparer.Ordinal)
+            .ToList();
         var wanted = groups.Select(g => (Ports: PortsOf(service, g.First()), Pods: g.ToList())).ToList();
         if (wanted.Count == 0)
             wanted.Add((PortsOf(service, null), []));
@@ -73,7 +81,8 @@ internal sealed class EndpointController
             }
 
             var endpoints = Fields.ListOf(wanted[i].Pods.Select(p => (JsonNode)Endpoint(service, p)));
-            var ports = Fields.ListOf(wanted[i].Ports.Select(p => (JsonNode)new JsonObject { ["name"] = p.Name, ["port"] = p.Port, ["protocol"] = p.Protocol }));
+            var ports = Fields.ListOf(wanted[i].Ports.Select(
+                p => (JsonNode)new JsonObject { ["name"] = p.Name, ["port"] = p.Port, ["protocol"] = p.Protocol }));
             if (i < present.Count)
             {
                 if (JsonNode.DeepEquals(present[i]["endpoints"], endpoints) && JsonNode.DeepEquals(present[i]["ports"], ports))
@@ -175,7 +184,12 @@ internal sealed class EndpointController
         {
             ["apiVersion"] = "v1",
             ["kind"] = "Endpoints",
-            ["metadata"] = new JsonObject { ["name"] = service.Name(), ["namespace"] = service.Namespace(), ["labels"] = Fields.MapOf(service.Map("metadata", "labels")) },
+            ["metadata"] = new JsonObject
+            {
+                ["name"] = service.Name(),
+                ["namespace"] = service.Namespace(),
+                ["labels"] = Fields.MapOf(service.Map("metadata", "labels"))
+            },
         };
         if (subsets.Count > 0)
             made["subsets"] = subsets;

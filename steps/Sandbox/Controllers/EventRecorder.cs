@@ -13,7 +13,8 @@ internal sealed class EventRecorder(ClusterApi api, string component, TimeProvid
     private const int SeriesLimit = 4096;
 
     private readonly Lock gate = new();
-    private readonly Dictionary<(string Uid, string FieldPath, string Type, string Reason, string Message), (ObjectKey Key, int Count)> series = [];
+    private readonly Dictionary<(string Uid, string FieldPath, string Type, string Reason, string Message), (ObjectKey Key, int Count)> series =
+        [];
 
     public void Normal(JsonObject about, string reason, string message, string? fieldPath = null, string? host = null) =>
         Write(about, "Normal", reason, message, fieldPath, host);
@@ -33,7 +34,8 @@ internal sealed class EventRecorder(ClusterApi api, string component, TimeProvid
         {
             try
             {
-                if (this.series.TryGetValue(series, out var known) && api.Get(Kinds.Events, known.Key.Namespace, known.Key.Name) is { } present)
+                if (this.series.TryGetValue(series, out var known)
+                    && api.Get(Kinds.Events, known.Key.Namespace, known.Key.Name) is { } present)
                 {
                     var again = present.Copy();
                     again["count"] = known.Count + 1;
@@ -56,7 +58,16 @@ internal sealed class EventRecorder(ClusterApi api, string component, TimeProvid
         }
     }
 
-    private JsonObject Compose(JsonObject about, string ns, string name, string type, string reason, string message, string? fieldPath, string? host, DateTimeOffset now)
+    private JsonObject Compose(
+        JsonObject about,
+        string ns,
+        string name,
+        string type,
+        string reason,
+        string message,
+        string? fieldPath,
+        string? host,
+        DateTimeOffset now)
     {
         var involved = new JsonObject
         {

@@ -8,7 +8,8 @@ namespace CiSteps.Sandbox.Controllers;
 /// <summary>What controllers read of every object, beside the paths of <see cref="JsonAccess"/>.</summary>
 internal static class Fields
 {
-    public static int Int(this JsonNode? node, int otherwise, params ReadOnlySpan<string> path) => (int?)node.Num(path) ?? otherwise;
+    public static int Int(this JsonNode? node, int otherwise, params ReadOnlySpan<string> path) =>
+        (int?)node.Num(path) ?? otherwise;
 
     /// <summary>A string map such as labels; empty when absent.</summary>
     public static IEnumerable<KeyValuePair<string, string>> Map(this JsonNode? node, params ReadOnlySpan<string> path) =>
@@ -25,7 +26,8 @@ internal static class Fields
 
     public static long Generation(this JsonNode node) => node.Num("metadata", "generation") ?? 0;
 
-    public static DateTimeOffset Created(this JsonNode node) => node.Time("metadata", "creationTimestamp") ?? DateTimeOffset.MinValue;
+    public static DateTimeOffset Created(this JsonNode node) =>
+        node.Time("metadata", "creationTimestamp") ?? DateTimeOffset.MinValue;
 
     public static string? Label(this JsonNode node, string key) => node.Str("metadata", "labels", key);
 
@@ -57,7 +59,8 @@ internal static class Fields
     }
 
     /// <summary>Kubernetes' metav1.MicroTime.</summary>
-    public static string MicroStamp(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
+    public static string MicroStamp(DateTimeOffset time) =>
+        time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
 
     /// <summary>A number or a percentage of <paramref name="total"/>, as maxSurge and maxUnavailable are written.</summary>
     public static int IntOrPercent(JsonNode? value, int total, int otherwise, bool roundUp)
@@ -67,7 +70,8 @@ internal static class Fields
         if (scalar.GetValueKind() == JsonValueKind.Number)
             return scalar.Int(otherwise);
         var text = scalar.GetValueKind() == JsonValueKind.String ? scalar.GetValue<string>() : "";
-        if (!text.EndsWith('%') || !int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var percent))
+        if (!text.EndsWith('%')
+            || !int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var percent))
             return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var plain) ? plain : otherwise;
         var exact = percent * (long)total;
         return (int)(roundUp ? (exact + 99) / 100 : exact / 100);

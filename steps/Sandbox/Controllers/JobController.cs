@@ -101,7 +101,8 @@ internal sealed class JobController
     }
 
     /// <summary>The end of the job, if it has one now: condition, reason, message.</summary>
-    private static (string Type, string Reason, string Message)? Judge(JsonObject job, JsonObject status, JobTally tally, List<JsonObject> active, DateTimeOffset now)
+    private static (string Type, string Reason, string Message)? Judge(
+        JsonObject job, JsonObject status, JobTally tally, List<JsonObject> active, DateTimeOffset now)
     {
         if (status.Condition("FailureTarget") is { } failing)
             return ("Failed", failing.Str("reason") ?? "", failing.Str("message") ?? "");
@@ -111,7 +112,9 @@ internal sealed class JobController
         var restarts = job.Str("spec", "template", "spec", "restartPolicy") == "OnFailure" ? active.Sum(PodReading.Restarts) : 0;
         if (tally.Failed > limit || (restarts > 0 && restarts >= limit))
             return ("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit");
-        if (job.Num("spec", "activeDeadlineSeconds") is { } deadline && status.Time("startTime") is { } started && now - started >= TimeSpan.FromSeconds(Math.Min(deadline, int.MaxValue)))
+        if (job.Num("spec", "activeDeadlineSeconds") is { } deadline
+            && status.Time("startTime") is { } started
+            && now - started >= TimeSpan.FromSeconds(Math.Min(deadline, int.MaxValue)))
             return ("Failed", "DeadlineExceeded", "Job was active longer than specified deadline");
         var wanted = job.Num("spec", "completions");
         var enough = JobPods.IsIndexed(job) ? tally.Indexes.Count >= wanted
@@ -203,10 +206,12 @@ internal sealed class JobController
             status["completedIndexes"] = tally.CompletedIndexes();
     }
 
-    private void Finish(JsonObject job, JsonObject status, (string Type, string Reason, string Message) end, int terminating, DateTimeOffset now)
+    private void Finish(
+        JsonObject job, JsonObject status, (string Type, string Reason, string Message) end, int terminating, DateTimeOffset now)
     {
         // The interim condition says the verdict, the final one that no pod is left running.
-        status.SetCondition(end.Type == "Failed" ? "FailureTarget" : "SuccessCriteriaMet", true, end.Reason, end.Message, now, "lastProbeTime");
+        status.SetCondition(
+            end.Type == "Failed" ? "FailureTarget" : "SuccessCriteriaMet", true, end.Reason, end.Message, now, "lastProbeTime");
         if (terminating > 0)
             return;
         status.SetCondition(end.Type, true, end.Reason, end.Message, now, "lastProbeTime");
@@ -221,7 +226,9 @@ internal sealed class JobController
 
     private void WriteStatus(JsonObject job, JsonObject status)
     {
-        if (api.Get(Kinds.Jobs, job.Namespace(), job.Name()) is not { } fresh || fresh.Uid() != job.Uid() || JsonNode.DeepEquals(fresh.Obj("status"), status))
+        if (api.Get(Kinds.Jobs, job.Namespace(), job.Name()) is not { } fresh
+            || fresh.Uid() != job.Uid()
+            || JsonNode.DeepEquals(fresh.Obj("status"), status))
             return;
         fresh["status"] = status;
         api.UpdateStatus(Kinds.Jobs, fresh);
@@ -235,7 +242,8 @@ internal sealed class JobController
         var left = ended + TimeSpan.FromSeconds(Math.Min(ttl, int.MaxValue)) - now;
         if (left > TimeSpan.Zero)
             return left;
-        api.Delete(Kinds.Jobs, job.Namespace(), job.Name(), new() { PreconditionUid = job.Uid(), Propagation = Propagation.Foreground });
+        api.Delete(
+            Kinds.Jobs, job.Namespace(), job.Name(), new() { PreconditionUid = job.Uid(), Propagation = Propagation.Foreground });
         return null;
     }
 }

@@ -60,7 +60,10 @@ internal sealed class JobTally
             {
                 failed++;
                 failedInRow++;
-                lastFailure = pod.Objs("status", "containerStatuses").Select(c => c.Time("state", "terminated", "finishedAt")).Max() ?? pod.Created();
+                lastFailure = pod.Objs("status", "containerStatuses")
+                    .Select(c => c.Time("state", "terminated", "finishedAt"))
+                    .Max()
+                    ?? pod.Created();
             }
         }
     }
@@ -119,7 +122,9 @@ internal sealed class JobTally
     }
 }
 
-/// <summary>The tallies of the jobs that there are. Made for a job that is looked at, so that pods which outlive their job leave none.</summary>
+/// <summary>
+/// The tallies of the jobs that there are. Made for a job that is looked at, so that pods which outlive their job leave none.
+/// </summary>
 internal sealed class JobTallies
 {
     private readonly Dictionary<ObjectKey, (string Uid, JobTally Tally)> tallies = [];

@@ -3,7 +3,9 @@ using CiSteps.Sandbox.Api;
 
 namespace CiSteps.Sandbox.Controllers;
 
-/// <summary>Gives each namespace what a new one has: the service account "default" and, where the authority is known, kube-root-ca.crt.</summary>
+/// <summary>
+/// Gives each namespace what a new one has: the service account "default" and, where the authority is known, kube-root-ca.crt.
+/// </summary>
 internal sealed class NamespaceFurnisher
 {
     private readonly ClusterApi api;
@@ -36,7 +38,11 @@ internal sealed class NamespaceFurnisher
             return null;
         Ensure(Kinds.ServiceAccounts, key.Name, "default", new());
         if (authorityPem is not null)
-            Ensure(Kinds.ConfigMaps, key.Name, "kube-root-ca.crt", new() { ["data"] = new JsonObject { ["ca.crt"] = authorityPem } });
+            Ensure(
+                Kinds.ConfigMaps,
+                key.Name,
+                "kube-root-ca.crt",
+                new() { ["data"] = new JsonObject { ["ca.crt"] = authorityPem } });
         return null;
     }
 

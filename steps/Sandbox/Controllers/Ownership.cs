@@ -11,7 +11,9 @@ internal static class Ownership
 
     /// <summary>The key of the controller when it is of that kind.</summary>
     public static ObjectKey? ControllerKey(JsonNode obj, ResourceType type) =>
-        ControllerOf(obj) is { } owner && owner.Str("kind") == type.Kind && (owner.Str("apiVersion") ?? "").StartsWith(type.Group, StringComparison.Ordinal)
+        ControllerOf(obj) is { } owner
+            && owner.Str("kind") == type.Kind
+            && (owner.Str("apiVersion") ?? "").StartsWith(type.Group, StringComparison.Ordinal)
             ? new(obj.Namespace(), owner.Str("name") ?? "")
             : null;
 
@@ -26,7 +28,8 @@ internal static class Ownership
     };
 
     /// <summary>
-    /// The objects of a kind that an owner controls: those that name it and match its selector. Matching orphans are adopted, owned ones that match no longer are released.
+    /// The objects of a kind that an owner controls: those that name it and match its selector. Matching orphans are adopted,
+    /// owned ones that match no longer are released.
     /// </summary>
     public static List<JsonObject> Claim(ClusterApi api, ResourceType type, JsonObject owner, ResourceType ownerType)
     {

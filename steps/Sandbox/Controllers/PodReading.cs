@@ -36,7 +36,9 @@ internal static class PodReading
     }
 
     public static int Restarts(JsonNode pod) =>
-        pod.Objs("status", "containerStatuses").Concat(pod.Objs("status", "initContainerStatuses")).Sum(c => c.Int(0, "restartCount"));
+        pod.Objs("status", "containerStatuses")
+            .Concat(pod.Objs("status", "initContainerStatuses"))
+            .Sum(c => c.Int(0, "restartCount"));
 
     /// <summary>Orders pods so that those come first that are least worth keeping, as replica sets rank them.</summary>
     public static IEnumerable<JsonObject> LeastWorthFirst(IEnumerable<JsonObject> pods) => pods

@@ -35,7 +35,9 @@ internal static class PodTemplates
         };
     }
 
-    /// <summary>Ten safe characters that name a template's content. Field order, nulls and the hash label itself do not count.</summary>
+    /// <summary>
+    /// Ten safe characters that name a template's content. Field order, nulls and the hash label itself do not count.
+    /// </summary>
     public static string Hash(JsonNode? template, int collisions = 0)
     {
         var canonical = new StringBuilder();

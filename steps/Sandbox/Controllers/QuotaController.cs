@@ -8,7 +8,8 @@ internal sealed class QuotaController
 {
     private static readonly ResourceType[] Counted =
     [
-        Kinds.Pods, Kinds.Services, Kinds.ConfigMaps, Kinds.Secrets, Kinds.ServiceAccounts, Kinds.PersistentVolumeClaims, Kinds.ResourceQuotas,
+        Kinds.Pods, Kinds.Services, Kinds.ConfigMaps, Kinds.Secrets, Kinds.ServiceAccounts, Kinds.PersistentVolumeClaims,
+        Kinds.ResourceQuotas,
         Kinds.Deployments, Kinds.ReplicaSets, Kinds.StatefulSets, Kinds.DaemonSets, Kinds.Jobs, Kinds.Leases, Kinds.Ingresses,
     ];
 
@@ -49,7 +50,8 @@ internal sealed class QuotaController
         var status = new JsonObject
         {
             ["hard"] = hard,
-            ["used"] = Fields.MapOf(hard.Select(h => KeyValuePair.Create(h.Key, QuotaUsage.Format(h.Key, used.GetValueOrDefault(h.Key))))),
+            ["used"] = Fields.MapOf(hard.Select(
+                h => KeyValuePair.Create(h.Key, QuotaUsage.Format(h.Key, used.GetValueOrDefault(h.Key))))),
         };
         if (JsonNode.DeepEquals(status, quota.Obj("status")))
             return null;

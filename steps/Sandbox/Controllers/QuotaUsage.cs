@@ -6,7 +6,10 @@ namespace CiSteps.Sandbox.Controllers;
 /// <summary>How much of a resource quota is used: pure over the namespace's objects.</summary>
 internal static class QuotaUsage
 {
-    /// <summary>What one object of a kind takes of the resources that a quota may name, such as "pods" or "requests.cpu". Finished pods take nothing but their count as objects.</summary>
+    /// <summary>
+    /// What one object of a kind takes of the resources that a quota may name, such as "pods" or "requests.cpu". Finished pods
+    /// take nothing but their count as objects.
+    /// </summary>
     public static IEnumerable<KeyValuePair<string, decimal>> Of(ResourceType type, JsonObject obj)
     {
         yield return new($"count/{type.StorageKey}", 1);
@@ -18,7 +21,8 @@ internal static class QuotaUsage
             if (obj.Str("spec", "type") == "LoadBalancer")
                 yield return new("services.loadbalancers", 1);
         }
-        else if (type.Group.Length == 0 && type.Plural is "configmaps" or "secrets" or "resourcequotas" or "persistentvolumeclaims")
+        else if (type.Group.Length == 0
+            && type.Plural is "configmaps" or "secrets" or "resourcequotas" or "persistentvolumeclaims")
             yield return new(type.Plural, 1);
 
         if (type == Kinds.PersistentVolumeClaims)
@@ -43,7 +47,11 @@ internal static class QuotaUsage
         foreach (var scope in quota.Strs("spec", "scopes"))
         {
             var terminating = obj.Num("spec", "activeDeadlineSeconds") is not null;
-            var bestEffort = obj.Objs("spec", "containers").All(c => c.Obj("resources", "requests") is not { Count: > 0 } && c.Obj("resources", "limits") is not { Count: > 0 });
+            var bestEffort = obj
+                .Objs("spec", "containers")
+                .All(
+                    c => c.Obj("resources", "requests") is not { Count: > 0 }
+                        && c.Obj("resources", "limits") is not { Count: > 0 });
             var fits = type == Kinds.Pods && scope switch
             {
                 "Terminating" => terminating,
@@ -61,12 +69,17 @@ internal static class QuotaUsage
 
     /// <summary>The canonical text of an amount of that resource.</summary>
     public static string Format(string resource, decimal amount) =>
-        Quantity.Format(amount, binary: resource.EndsWith("memory", StringComparison.Ordinal) || resource.EndsWith("storage", StringComparison.Ordinal));
+        Quantity.Format(
+            amount,
+            binary: resource.EndsWith("memory", StringComparison.Ordinal)
+                || resource.EndsWith("storage", StringComparison.Ordinal));
 
     private static Dictionary<string, decimal> Sum(JsonObject pod, string side)
     {
         var total = new Dictionary<string, decimal>();
-        foreach (var container in pod.Objs("spec", "containers").Concat(pod.Objs("spec", "initContainers").Where(c => c.Str("restartPolicy") == "Always")))
+        foreach (var container in pod
+            .Objs("spec", "containers")
+            .Concat(pod.Objs("spec", "initContainers").Where(c => c.Str("restartPolicy") == "Always")))
         {
             foreach (var (name, amount) in Declared(container, side))
                 total[name] = total.GetValueOrDefault(name) + amount;

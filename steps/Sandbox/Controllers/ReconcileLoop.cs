@@ -7,7 +7,8 @@ namespace CiSteps.Sandbox.Controllers;
 /// <param name="time">The clock of delays.</param>
 /// <param name="report">Takes one line per unforeseen failure; a controller never stops for one bad object.</param>
 /// <param name="reconcile">The work; returns when to look again although nothing changed, or null.</param>
-internal sealed class ReconcileLoop(string name, TimeProvider time, Action<string> report, Func<ObjectKey, TimeSpan?> reconcile) : IDisposable
+internal sealed class ReconcileLoop(string name, TimeProvider time, Action<string> report, Func<ObjectKey, TimeSpan?> reconcile)
+    : IDisposable
 {
     /// <summary>What a reconcile returns when it could not finish: try again with growing delays.</summary>
     public static readonly TimeSpan BackOff = Timeout.InfiniteTimeSpan;

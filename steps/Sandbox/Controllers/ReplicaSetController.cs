@@ -74,7 +74,8 @@ internal sealed class ReplicaSetController
         {
             try
             {
-                var pod = api.Create(Kinds.Pods, set.Namespace(), PodTemplates.Instantiate(set.Obj("spec", "template"), set, Kinds.ReplicaSets));
+                var pod = api.Create(
+                    Kinds.Pods, set.Namespace(), PodTemplates.Instantiate(set.Obj("spec", "template"), set, Kinds.ReplicaSets));
                 active.Add(pod);
                 events.Normal(set, "SuccessfulCreate", $"Created pod: {pod.Name()}");
             }

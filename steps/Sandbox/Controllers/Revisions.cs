@@ -3,7 +3,9 @@ using CiSteps.Sandbox.Api;
 
 namespace CiSteps.Sandbox.Controllers;
 
-/// <summary>The numbered templates of stateful and daemon sets, kept as ControllerRevisions so that a roll-out can be undone.</summary>
+/// <summary>
+/// The numbered templates of stateful and daemon sets, kept as ControllerRevisions so that a roll-out can be undone.
+/// </summary>
 internal sealed class Revisions(ClusterApi api, ResourceType ownerType)
 {
     public const string HashLabel = "controller-revision-hash";

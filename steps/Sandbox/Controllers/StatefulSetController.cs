@@ -4,7 +4,10 @@ using CiSteps.Sandbox.Api;
 
 namespace CiSteps.Sandbox.Controllers;
 
-/// <summary>Keeps stateful sets: numbered pods with stable names and volumes, made and removed in order, updated from the last to the first.</summary>
+/// <summary>
+/// Keeps stateful sets: numbered pods with stable names and volumes, made and removed in order, updated from the last to the
+/// first.
+/// </summary>
 internal sealed class StatefulSetController
 {
     private readonly ClusterApi api;
@@ -39,7 +42,9 @@ internal sealed class StatefulSetController
         var revisions = this.revisions.Sync(set);
         var update = revisions[^1];
         var current = revisions.Find(r => r.Name() == set.Str("status", "currentRevision")) ?? update;
-        var pods = Ownership.Claim(api, Kinds.Pods, set, Kinds.StatefulSets).Where(p => Ordinal(set, p) is not null).ToDictionary(p => Ordinal(set, p)!.Value);
+        var pods = Ownership.Claim(api, Kinds.Pods, set, Kinds.StatefulSets)
+            .Where(p => Ordinal(set, p) is not null)
+            .ToDictionary(p => Ordinal(set, p)!.Value);
         try
         {
             Step(set, pods, current, update, now);
@@ -84,7 +89,9 @@ internal sealed class StatefulSetController
                 return;
         }
 
-        foreach (var (_, pod) in pods.Where(p => p.Key >= first + replicas || p.Key < first).OrderByDescending(p => p.Key).ToList())
+        foreach (var (_, pod) in pods.Where(p => p.Key >= first + replicas || p.Key < first)
+            .OrderByDescending(p => p.Key)
+            .ToList())
         {
             if (!pod.IsBeingDeleted())
                 Remove(set, pod, "SuccessfulDelete");
@@ -114,7 +121,10 @@ internal sealed class StatefulSetController
 
     private static int? Ordinal(JsonObject set, JsonObject pod) =>
         pod.Name().StartsWith(set.Name() + "-", StringComparison.Ordinal)
-        && int.TryParse(pod.Name().AsSpan(set.Name().Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var ordinal) ? ordinal : null;
+        && int.TryParse(
+            pod.Name().AsSpan(set.Name().Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var ordinal)
+            ? ordinal
+            : null;
 
     private JsonObject Create(JsonObject set, int ordinal, JsonObject revision)
     {
@@ -160,7 +170,11 @@ internal sealed class StatefulSetController
                 spec["volumes"] = volumes = [];
             foreach (var shadowed in volumes.OfType<JsonObject>().Where(v => v.Str("name") == volume).ToList())
                 volumes.Remove(shadowed);
-            volumes.Add((JsonNode?)new JsonObject { ["name"] = volume, ["persistentVolumeClaim"] = new JsonObject { ["claimName"] = claim } });
+            volumes.Add((JsonNode?)new JsonObject
+            {
+                ["name"] = volume,
+                ["persistentVolumeClaim"] = new JsonObject { ["claimName"] = claim }
+            });
         }
     }
 
@@ -181,7 +195,8 @@ internal sealed class StatefulSetController
             events.Normal(set, reason, $"delete Pod {pod.Name()} in StatefulSet {set.Name()} successful");
     }
 
-    private void WriteStatus(JsonObject set, Dictionary<int, JsonObject> pods, JsonObject current, JsonObject update, DateTimeOffset now)
+    private void WriteStatus(
+        JsonObject set, Dictionary<int, JsonObject> pods, JsonObject current, JsonObject update, DateTimeOffset now)
     {
         if (api.Get(Kinds.StatefulSets, set.Namespace(), set.Name()) is not { } fresh || fresh.Uid() != set.Uid())
             return;
@@ -195,12 +210,14 @@ internal sealed class StatefulSetController
         var status = fresh.Obj("status")?.Copy() ?? new JsonObject();
         status["observedGeneration"] = set.Generation();
         status["replicas"] = active.Count;
-        status["availableReplicas"] = active.Count(p => !p.IsBeingDeleted() && PodReading.IsAvailable(p, set.Int(0, "spec", "minReadySeconds"), now));
+        status["availableReplicas"] = active.Count(
+            p => !p.IsBeingDeleted() && PodReading.IsAvailable(p, set.Int(0, "spec", "minReadySeconds"), now));
         status["currentRevision"] = current.Name();
         status["updateRevision"] = update.Name();
         status["collisionCount"] = 0;
         ReplicaSetController.SetCount(status, "readyReplicas", ready);
-        ReplicaSetController.SetCount(status, "currentReplicas", active.Count(p => p.Label(Revisions.HashLabel) == current.Name() && !p.IsBeingDeleted()));
+        ReplicaSetController.SetCount(
+            status, "currentReplicas", active.Count(p => p.Label(Revisions.HashLabel) == current.Name() && !p.IsBeingDeleted()));
         ReplicaSetController.SetCount(status, "updatedReplicas", updated);
         if (JsonNode.DeepEquals(status, fresh.Obj("status")))
             return;

@@ -57,7 +57,9 @@ internal sealed class WorkQueue(TimeProvider time) : IDisposable
         }
     }
 
-    /// <summary>Adds the key again after a failure: 5 ms, doubling up to 30 s. Returns how often it has failed in a row.</summary>
+    /// <summary>
+    /// Adds the key again after a failure: 5 ms, doubling up to 30 s. Returns how often it has failed in a row.
+    /// </summary>
     public int Retry(ObjectKey key)
     {
         int failures;

@@ -6,7 +6,10 @@ namespace CiSteps.Sandbox.Pods;
 /// <param name="Mode">Its permission bits.</param>
 internal sealed record ProjectedFile(string Path, byte[] Content, int Mode);
 
-/// <summary>Writes a volume's files so that a reader sees all old or all new ones: they stand in a folder of their own behind the link "..data", which is replaced by a rename.</summary>
+/// <summary>
+/// Writes a volume's files so that a reader sees all old or all new ones: they stand in a folder of their own behind the link
+/// "..data", which is replaced by a rename.
+/// </summary>
 internal static class AtomicFolder
 {
     private const int FolderMode = 0x1ed;
@@ -30,7 +33,8 @@ internal static class AtomicFolder
             var path = Path.GetFullPath(Path.Combine(target, file.Path));
             if (!path.StartsWith(target + Path.DirectorySeparatorChar, StringComparison.Ordinal))
                 continue;
-            for (var parent = Path.GetDirectoryName(path)!; parent.Length > target.Length; parent = Path.GetDirectoryName(parent)!)
+            for (var parent = Path.GetDirectoryName(path)!; parent.Length > target.Length; parent =
+                Path.GetDirectoryName(parent)!)
             {
                 Directory.CreateDirectory(parent);
                 HostFiles.SetMode(parent, FolderMode);
@@ -52,7 +56,10 @@ internal static class AtomicFolder
                 File.CreateSymbolicLink(visible, Path.Combine("..data", top));
         }
 
-        foreach (var entry in new DirectoryInfo(folder).EnumerateFileSystemInfos().Where(e => !e.Name.StartsWith("..", StringComparison.Ordinal) && !tops.Contains(e.Name)).ToList())
+        foreach (var entry in new DirectoryInfo(folder)
+            .EnumerateFileSystemInfos()
+            .Where(e => !e.Name.StartsWith("..", StringComparison.Ordinal) && !tops.Contains(e.Name))
+            .ToList())
             entry.Delete();
         if (before is not null && Directory.Exists(before))
             Directory.Delete(before, recursive: true);
@@ -61,8 +68,12 @@ internal static class AtomicFolder
 
     private static bool IsSame(string folder, IReadOnlyList<ProjectedFile> files)
     {
-        if (!Directory.Exists(folder) || Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Count() != files.Count)
+        if (!Directory.Exists(folder)
+            || Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Count() != files.Count)
             return false;
-        return files.All(f => Path.Combine(folder, f.Path) is var path && File.Exists(path) && File.ReadAllBytes(path).AsSpan().SequenceEqual(f.Content));
+        return files.All(
+            f => Path.Combine(folder, f.Path) is var path
+                && File.Exists(path)
+                && File.ReadAllBytes(path).AsSpan().SequenceEqual(f.Content));
     }
 }

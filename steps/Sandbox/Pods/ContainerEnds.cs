@@ -4,12 +4,15 @@ using CiSteps.Sandbox.Controllers;
 
 namespace CiSteps.Sandbox.Pods;
 
-/// <summary>The ends of a pod's containers: noted when they end by themselves, stopped in order, removed with what they leave.</summary>
+/// <summary>
+/// The ends of a pod's containers: noted when they end by themselves, stopped in order, removed with what they leave.
+/// </summary>
 /// <param name="context">The node's own.</param>
 /// <param name="launcher">What started them.</param>
 /// <param name="runs">The containers; may grow.</param>
 /// <param name="node">The node's name, for events.</param>
-internal sealed class ContainerEnds(KubeletContext context, ContainerLauncher launcher, IReadOnlyList<ContainerRun> runs, string node)
+internal sealed class ContainerEnds(
+    KubeletContext context, ContainerLauncher launcher, IReadOnlyList<ContainerRun> runs, string node)
 {
     /// <summary>Notes how a container ended; one that runs stays as it is.</summary>
     public async Task NoteAsync(ContainerRun run, CancellationToken ct)

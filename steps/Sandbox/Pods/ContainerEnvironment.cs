@@ -6,7 +6,9 @@ using CiSteps.Sandbox.Controllers;
 
 namespace CiSteps.Sandbox.Pods;
 
-/// <summary>A container cannot be made because what it refers to is missing or wrong; shown as CreateContainerConfigError.</summary>
+/// <summary>
+/// A container cannot be made because what it refers to is missing or wrong; shown as CreateContainerConfigError.
+/// </summary>
 internal sealed class ContainerConfigException(string message) : Exception(message);
 
 /// <summary>A container's environment: literals, references, whole config maps and secrets, and $(VAR) expansion.</summary>
@@ -112,12 +114,16 @@ internal sealed class ContainerEnvironment(ClusterApi api, JsonObject pod, strin
     public string ResourceField(JsonObject reference, JsonObject container)
     {
         var named = reference.Str("containerName") is { Length: > 0 } other
-            ? pod.Objs("spec", "containers").Concat(pod.Objs("spec", "initContainers")).FirstOrDefault(c => c.Str("name") == other) ?? container
+            ? pod.Objs("spec", "containers")
+                .Concat(pod.Objs("spec", "initContainers"))
+                .FirstOrDefault(c => c.Str("name") == other)
+                ?? container
             : container;
         var parts = (reference.Str("resource") ?? "").Split('.', 2);
         if (parts.Length != 2)
             throw new ContainerConfigException($"unsupported container resource : {reference.Str("resource")}");
-        var text = Text(named.At("resources", parts[0], parts[1])) ?? (parts[0] == "requests" ? Text(named.At("resources", "limits", parts[1])) : null);
+        var text = Text(named.At("resources", parts[0], parts[1]))
+            ?? (parts[0] == "requests" ? Text(named.At("resources", "limits", parts[1])) : null);
         var divisor = Quantity.Parse(Text(reference["divisor"]));
         if (divisor == 0)
             divisor = 1;
@@ -125,19 +131,27 @@ internal sealed class ContainerEnvironment(ClusterApi api, JsonObject pod, strin
         var amount = Quantity.Parse(text ?? Text(node.At("status", "allocatable", parts[1])));
         return decimal.Ceiling(amount / divisor).ToString(CultureInfo.InvariantCulture);
 
-        static string? Text(JsonNode? value) => value.Str() ?? (value.Num() is { } number ? number.ToString(CultureInfo.InvariantCulture) : null);
+        static string? Text(JsonNode? value) =>
+            value.Str() ?? (value.Num() is { } number ? number.ToString(CultureInfo.InvariantCulture) : null);
     }
 
     private static string? Subscript(string path, string of) =>
-        path.StartsWith(of + "['", StringComparison.Ordinal) && path.EndsWith("']", StringComparison.Ordinal) ? path[(of.Length + 2)..^2] : null;
+        path.StartsWith(of + "['", StringComparison.Ordinal) && path.EndsWith("']", StringComparison.Ordinal)
+            ? path[(of.Length + 2)..^2]
+            : null;
 
     private static string Lines(IEnumerable<KeyValuePair<string, string>> map) =>
-        string.Join('\n', map.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => $"{p.Key}=\"{p.Value.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("\n", "\\n")}\""));
+        string.Join(
+            '\n',
+            map
+                .OrderBy(p => p.Key, StringComparer.Ordinal)
+                .Select(p => $"{p.Key}=\"{p.Value.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("\n", "\\n")}\""));
 
     private string? Resolve(JsonObject reference, JsonObject container)
     {
         if (reference.Obj("fieldRef") is { } field)
-            return Field(field.Str("fieldPath") ?? "") ?? throw new ContainerConfigException($"unsupported fieldPath: {field.Str("fieldPath")}");
+            return Field(field.Str("fieldPath") ?? "")
+                ?? throw new ContainerConfigException($"unsupported fieldPath: {field.Str("fieldPath")}");
         if (reference.Obj("resourceFieldRef") is { } resource)
             return ResourceField(resource, container);
         if (reference.Obj("configMapKeyRef") is { } map)
@@ -162,11 +176,15 @@ internal sealed class ContainerEnvironment(ClusterApi api, JsonObject pod, strin
     private IEnumerable<KeyValuePair<string, string>> From(JsonObject source)
     {
         var prefix = source.Str("prefix") ?? "";
-        var (type, word, reference) = source.Obj("configMapRef") is { } map ? (Kinds.ConfigMaps, "configmap", map) : (Kinds.Secrets, "secret", source.Obj("secretRef"));
+        var (type, word, reference) = source.Obj("configMapRef") is { } map
+            ? (Kinds.ConfigMaps, "configmap", map)
+            : (Kinds.Secrets, "secret", source.Obj("secretRef"));
         var name = reference.Str("name") ?? "";
         if (api.Get(type, ns, name) is not { } found)
             return reference.Flag("optional") ? [] : throw new ContainerConfigException($"{word} \"{name}\" not found");
-        return PodVolumes.DataOf(found).OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => KeyValuePair.Create(prefix + p.Key, Encoding.UTF8.GetString(p.Value)));
+        return PodVolumes.DataOf(found)
+            .OrderBy(p => p.Key, StringComparer.Ordinal)
+            .Select(p => KeyValuePair.Create(prefix + p.Key, Encoding.UTF8.GetString(p.Value)));
     }
 
     private IEnumerable<KeyValuePair<string, string>> ServiceVariables()
@@ -179,7 +197,9 @@ internal sealed class ContainerEnvironment(ClusterApi api, JsonObject pod, strin
         foreach (var service in services)
         {
             var address = service.Str("spec", "clusterIP");
-            if (string.IsNullOrEmpty(address) || address == "None" || service.Objs("spec", "ports").FirstOrDefault() is not { } first)
+            if (string.IsNullOrEmpty(address)
+                || address == "None"
+                || service.Objs("spec", "ports").FirstOrDefault() is not { } first)
                 continue;
             var name = service.Name().ToUpperInvariant().Replace('-', '_');
             yield return new($"{name}_SERVICE_HOST", address);

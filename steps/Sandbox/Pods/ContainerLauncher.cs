@@ -5,8 +5,16 @@ using CiSteps.Sandbox.Controllers;
 
 namespace CiSteps.Sandbox.Pods;
 
-/// <summary>Takes one container of a pod from waiting to running and back, with the kubelet's reasons, delays and events.</summary>
-internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, PodNetwork network, PodVolumes volumes, string folder, Action wake)
+/// <summary>
+/// Takes one container of a pod from waiting to running and back, with the kubelet's reasons, delays and events.
+/// </summary>
+internal sealed class ContainerLauncher(
+    KubeletContext context,
+    JsonObject pod,
+    PodNetwork network,
+    PodVolumes volumes,
+    string folder,
+    Action wake)
 {
     // A failed pull is shown as such for this long before the status says that it is being waited for.
     private static readonly TimeSpan PullErrorShown = TimeSpan.FromSeconds(2);
@@ -17,7 +25,8 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
     private readonly string node = pod.Str("spec", "nodeName") ?? "";
     private readonly Dictionary<ContainerRun, (DateTimeOffset At, string Message)> pullFailures = [];
 
-    public static string FieldPath(ContainerRun run) => $"spec.{(run.Role == ContainerRole.App ? "containers" : "initContainers")}{{{run.Name}}}";
+    public static string FieldPath(ContainerRun run) =>
+        $"spec.{(run.Role == ContainerRole.App ? "containers" : "initContainers")}{{{run.Name}}}";
 
     /// <summary>Starts the container unless it runs or has to wait; returns when to look again.</summary>
     public async Task<TimeSpan?> EnsureRunningAsync(ContainerRun run, CancellationToken ct)
@@ -55,11 +64,15 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
                 return null;
             if (run.WaitingReason != "RunContainerError")
                 run.Wait("CreateContainerError", e.Message);
-            return run.LatestEnd is null ? TimeSpan.FromSeconds(5) : run.CrashBackOff.Left(run.LatestEnd.FinishedAt, time.GetUtcNow());
+            return run.LatestEnd is null
+                ? TimeSpan.FromSeconds(5)
+                : run.CrashBackOff.Left(run.LatestEnd.FinishedAt, time.GetUtcNow());
         }
     }
 
-    /// <summary>Asks a running container to end: its preStop hook first, then SIGTERM, then after the grace period SIGKILL.</summary>
+    /// <summary>
+    /// Asks a running container to end: its preStop hook first, then SIGTERM, then after the grace period SIGKILL.
+    /// </summary>
     public async Task StopAsync(ContainerRun run, TimeSpan grace, CancellationToken ct)
     {
         run.IsBeingKilled = true;
@@ -67,7 +80,10 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
         if (run.Spec.Obj("lifecycle", "preStop") is { } hook && grace > TimeSpan.Zero)
             await RunHookAsync(run, hook, "PreStop", grace, ct).ConfigureAwait(false);
         var left = grace - time.GetElapsedTime(started);
-        await context.Runtime.StopAsync(run.Id!, left > TimeSpan.FromSeconds(2) ? left : grace < TimeSpan.FromSeconds(2) ? grace : TimeSpan.FromSeconds(2), ct).ConfigureAwait(false);
+        await context.Runtime.StopAsync(
+            run.Id!,
+            left > TimeSpan.FromSeconds(2) ? left : grace < TimeSpan.FromSeconds(2) ? grace : TimeSpan.FromSeconds(2),
+            ct).ConfigureAwait(false);
     }
 
     public async Task NoteEndAsync(ContainerRun run, ContainerFacts? facts, CancellationToken ct)
@@ -76,13 +92,18 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
         var code = facts?.ExitCode ?? 137;
         var reason = facts is { OutOfMemory: true } ? "OOMKilled" : code == 0 ? "Completed" : "Error";
         var message = planner.TerminationMessage(run);
-        if (message is null && code != 0 && run.Spec.Str("terminationMessagePolicy") == "FallbackToLogsOnError" && facts is not null)
+        if (message is null
+            && code != 0
+            && run.Spec.Str("terminationMessagePolicy") == "FallbackToLogsOnError"
+            && facts is not null)
         {
             using var log = new MemoryStream();
             try
             {
-                await context.Runtime.LogsAsync(run.Id!, new(Follow: false, Tail: 80, Since: null, Timestamps: false), log, ct).ConfigureAwait(false);
-                message = Encoding.UTF8.GetString(log.GetBuffer(), (int)Math.Max(0, log.Length - 2048), (int)Math.Min(log.Length, 2048));
+                await context.Runtime.LogsAsync(
+                    run.Id!, new(Follow: false, Tail: 80, Since: null, Timestamps: false), log, ct).ConfigureAwait(false);
+                message = Encoding.UTF8.GetString(
+                    log.GetBuffer(), (int)Math.Max(0, log.Length - 2048), (int)Math.Min(log.Length, 2048));
             }
             catch (RuntimeRefusalException e)
             {
@@ -123,7 +144,8 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
 
         run.Run(time.GetUtcNow(), again);
         context.Events.Normal(pod, "Started", $"Started container {run.Name}", FieldPath(run), node);
-        if (run.Spec.Obj("lifecycle", "postStart") is { } hook && !await RunHookAsync(run, hook, "PostStart", TimeSpan.FromMinutes(10), ct).ConfigureAwait(false))
+        if (run.Spec.Obj("lifecycle", "postStart") is { } hook
+            && !await RunHookAsync(run, hook, "PostStart", TimeSpan.FromMinutes(10), ct).ConfigureAwait(false))
         {
             context.Events.Normal(pod, "Killing", $"FailedPostStartHook", FieldPath(run), node);
             await context.Runtime.StopAsync(id, TimeSpan.FromSeconds(2), ct).ConfigureAwait(false);
@@ -148,11 +170,15 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
 
     private async Task KillAsync(ContainerRun run, string kind, TimeSpan? grace)
     {
-        context.Events.Normal(pod, "Killing", $"Container {run.Name} failed {kind} probe, will be restarted", FieldPath(run), node);
+        context.Events.Normal(
+            pod, "Killing", $"Container {run.Name} failed {kind} probe, will be restarted", FieldPath(run), node);
         try
         {
             // The engine's event tells the worker when it has ended.
-            await StopAsync(run, grace ?? TimeSpan.FromSeconds(pod.Num("spec", "terminationGracePeriodSeconds") ?? 30), CancellationToken.None).ConfigureAwait(false);
+            await StopAsync(
+                run,
+                grace ?? TimeSpan.FromSeconds(pod.Num("spec", "terminationGracePeriodSeconds") ?? 30),
+                CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception e) when (e is RuntimeRefusalException or Hosting.UnavailableException)
         {
@@ -164,7 +190,8 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
     {
         if (hook.Num("sleep", "seconds") is { } seconds)
         {
-            await Task.Delay(TimeSpan.FromSeconds(seconds) < limit ? TimeSpan.FromSeconds(seconds) : limit, time, ct).ConfigureAwait(false);
+            await Task.Delay(
+                TimeSpan.FromSeconds(seconds) < limit ? TimeSpan.FromSeconds(seconds) : limit, time, ct).ConfigureAwait(false);
             return true;
         }
 
@@ -178,20 +205,29 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
     private void NoteCrashLoop(ContainerRun run)
     {
         var delay = run.CrashBackOff.Delay;
-        var text = FormattableString.Invariant($"{(delay.TotalMinutes >= 1 ? $"{(int)delay.TotalMinutes}m" : "")}{delay.Seconds}s");
+        var text = FormattableString.Invariant(
+            $"{(delay.TotalMinutes >= 1 ? $"{(int)delay.TotalMinutes}m" : "")}{delay.Seconds}s");
         var message = $"back-off {text} restarting failed container={run.Name} pod={pod.Name()}_{pod.Namespace()}({pod.Uid()})";
         if (run.State == RunState.Waiting && run.WaitingMessage == message)
             return;
         run.Wait("CrashLoopBackOff", message);
-        context.Events.Warning(pod, "BackOff", $"Back-off restarting failed container {run.Name} in pod {pod.Name()}_{pod.Namespace()}({pod.Uid()})", FieldPath(run), node);
+        context.Events.Warning(
+            pod,
+            "BackOff",
+            $"Back-off restarting failed container {run.Name} in pod {pod.Name()}_{pod.Namespace()}({pod.Uid()})",
+            FieldPath(run),
+            node);
     }
 
     /// <summary>The image, or when to look again for it.</summary>
-    private async Task<(ImageFacts? Image, TimeSpan? Again)> ImageAsync(ContainerRun run, DateTimeOffset now, CancellationToken ct)
+    private async Task<(ImageFacts? Image, TimeSpan? Again)> ImageAsync(
+        ContainerRun run, DateTimeOffset now, CancellationToken ct)
     {
         if (run.Pull is null)
         {
-            if (pullFailures.TryGetValue(run, out var failure) && run.PullBackOff.Left(failure.At, now) is var left && left > TimeSpan.Zero)
+            if (pullFailures.TryGetValue(run, out var failure)
+                && run.PullBackOff.Left(failure.At, now) is var left
+                && left > TimeSpan.Zero)
             {
                 var shown = failure.At + PullErrorShown - now;
                 if (shown > TimeSpan.Zero)
@@ -208,7 +244,8 @@ internal sealed class ContainerLauncher(KubeletContext context, JsonObject pod, 
 
             run.Pull = puller.EnsureAsync(run, FieldPath(run), node, ct);
             if (!run.Pull.IsCompleted)
-                _ = run.Pull.ContinueWith(_ => wake(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+                _ = run.Pull.ContinueWith(
+                    _ => wake(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         }
 
         if (!run.Pull.IsCompleted)

@@ -5,7 +5,12 @@ using CiSteps.Sandbox.Controllers;
 namespace CiSteps.Sandbox.Pods;
 
 /// <summary>Turns a pod's container into what the engine is asked for.</summary>
-internal sealed class ContainerPlanner(KubeletContext context, JsonObject pod, PodNetwork network, PodVolumes volumes, string folder)
+internal sealed class ContainerPlanner(
+    KubeletContext context,
+    JsonObject pod,
+    PodNetwork network,
+    PodVolumes volumes,
+    string folder)
 {
     /// <summary>The plan for the next run. Throws <see cref="ContainerConfigException"/>.</summary>
     public ContainerPlan Plan(ContainerRun run, ImageFacts image)
@@ -23,7 +28,8 @@ internal sealed class ContainerPlanner(KubeletContext context, JsonObject pod, P
                 mounts.Add(own);
         }
 
-        mounts.Add(new(TerminationFile(run, attempt), container.Str("terminationMessagePath") ?? "/dev/termination-log", ReadOnly: false));
+        mounts.Add(new(
+            TerminationFile(run, attempt), container.Str("terminationMessagePath") ?? "/dev/termination-log", ReadOnly: false));
         return new($"k8s_{run.Name}_{pod.Name()}_{pod.Namespace()}_{pod.Uid()}_{attempt}", image.Id)
         {
             Entrypoint = Expanded(container, "command", values),
@@ -48,7 +54,8 @@ internal sealed class ContainerPlanner(KubeletContext context, JsonObject pod, P
             Privileged = security.Flag("privileged"),
             AddCapabilities = [.. security.Strs("capabilities", "add")],
             DropCapabilities = [.. security.Strs("capabilities", "drop")],
-            NoNewPrivileges = security.At("allowPrivilegeEscalation") is { } escalation && escalation.GetValueKind() == System.Text.Json.JsonValueKind.False,
+            NoNewPrivileges = security.At("allowPrivilegeEscalation") is { } escalation
+                && escalation.GetValueKind() == System.Text.Json.JsonValueKind.False,
             Stdin = container.Flag("stdin"),
             StdinOnce = container.Flag("stdinOnce"),
             Tty = container.Flag("tty"),
@@ -76,7 +83,9 @@ internal sealed class ContainerPlanner(KubeletContext context, JsonObject pod, P
     }
 
     private static List<string>? Expanded(JsonObject container, string field, Dictionary<string, string> values) =>
-        container[field] is JsonArray { Count: > 0 } ? [.. container.Strs(field).Select(s => ContainerEnvironment.Expand(s, values))] : null;
+        container[field] is JsonArray { Count: > 0 }
+            ? [.. container.Strs(field).Select(s => ContainerEnvironment.Expand(s, values))]
+            : null;
 
     private static string? User(JsonObject? security, JsonObject? podSecurity, ImageFacts image)
     {
@@ -91,12 +100,14 @@ internal sealed class ContainerPlanner(KubeletContext context, JsonObject pod, P
             if (named is "" or "0" or "root")
                 throw new ContainerConfigException("container has runAsNonRoot and image will run as root");
             if (!named.All(char.IsAsciiDigit))
-                throw new ContainerConfigException($"container has runAsNonRoot and image has non-numeric user ({named}), cannot verify user is non-root");
+                throw new ContainerConfigException(
+                    $"container has runAsNonRoot and image has non-numeric user ({named}), cannot verify user is non-root");
         }
 
         if (user is null && group is null)
             return null;
-        var start = user?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? (image.User.Length > 0 ? image.User.Split(':')[0] : "0");
+        var start = user?.ToString(System.Globalization.CultureInfo.InvariantCulture)
+            ?? (image.User.Length > 0 ? image.User.Split(':')[0] : "0");
         return group is null ? start : $"{start}:{group}";
     }
 

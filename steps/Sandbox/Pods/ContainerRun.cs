@@ -21,9 +21,17 @@ internal enum RunState
 }
 
 /// <summary>How a container's run ended.</summary>
-internal sealed record Termination(int ExitCode, string Reason, string? Message, DateTimeOffset StartedAt, DateTimeOffset FinishedAt, string? ContainerId);
+internal sealed record Termination(
+    int ExitCode,
+    string Reason,
+    string? Message,
+    DateTimeOffset StartedAt,
+    DateTimeOffset FinishedAt,
+    string? ContainerId);
 
-/// <summary>One container of a pod, over all its restarts. Touched by the pod's worker only, except for the flags that probes set.</summary>
+/// <summary>
+/// One container of a pod, over all its restarts. Touched by the pod's worker only, except for the flags that probes set.
+/// </summary>
 internal sealed class ContainerRun(JsonObject spec, ContainerRole role, string waitingReason)
 {
     public JsonObject Spec { get; private set; } = spec;
@@ -87,9 +95,11 @@ internal sealed class ContainerRun(JsonObject spec, ContainerRole role, string w
     public string? LatestRunId => Id;
 
     /// <summary>The engine's container of the run before the one that <see cref="LatestRunId"/> names.</summary>
-    public string? PreviousRunId => State == RunState.Running ? PreviousId : PreviousId ?? (LastEnd is not null || State == RunState.Terminated ? Id : null);
+    public string? PreviousRunId =>
+        State == RunState.Running ? PreviousId : PreviousId ?? (LastEnd is not null || State == RunState.Terminated ? Id : null);
 
-    public string WaitingMessageOrReason => WaitingReason is "ContainerCreating" or "PodInitializing" ? WaitingReason : WaitingMessage ?? WaitingReason;
+    public string WaitingMessageOrReason =>
+        WaitingReason is "ContainerCreating" or "PodInitializing" ? WaitingReason : WaitingMessage ?? WaitingReason;
 
     public Termination? LatestEnd => State == RunState.Terminated ? End : LastEnd;
 

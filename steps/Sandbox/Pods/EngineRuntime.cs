@@ -6,31 +6,32 @@ namespace CiSteps.Sandbox.Pods;
 /// <summary>The sandbox's container runtime over this machine's engine.</summary>
 internal sealed class EngineRuntime(ContainerEngine engine) : IContainerRuntime
 {
-    public Task<string> CreateAsync(ContainerPlan plan, CancellationToken ct) => RefusingAsync(() => engine.CreateContainerAsync(new(plan.Image)
-    {
-        Name = plan.Name,
-        Entrypoint = plan.Entrypoint,
-        Command = plan.Arguments,
-        Environment = [.. plan.Environment.Select(e => $"{e.Key}={e.Value}")],
-        Labels = plan.Labels,
-        WorkingDirectory = plan.WorkingDirectory,
-        User = plan.User,
-        Groups = plan.SupplementalGroups,
-        Hostname = plan.Hostname,
-        NetworkMode = plan.Network,
-        Ipv4Address = plan.Address,
-        Binds = [.. plan.Mounts.Select(m => $"{m.HostPath}:{m.ContainerPath}{(m.ReadOnly ? ":ro" : "")}")],
-        MemoryBytes = plan.MemoryBytes > 0 ? plan.MemoryBytes : null,
-        NanoCpus = plan.MilliCpus > 0 ? plan.MilliCpus * 1_000_000 : null,
-        ReadOnly = plan.ReadOnlyRoot,
-        Privileged = plan.Privileged,
-        AddCapabilities = plan.AddCapabilities,
-        DropCapabilities = plan.DropCapabilities,
-        SecurityOptions = plan.NoNewPrivileges ? ["no-new-privileges"] : [],
-        OpenStdin = plan.Stdin,
-        StdinOnce = plan.StdinOnce,
-        Tty = plan.Tty,
-    }, ct));
+    public Task<string> CreateAsync(ContainerPlan plan, CancellationToken ct) =>
+        RefusingAsync(() => engine.CreateContainerAsync(new(plan.Image)
+        {
+            Name = plan.Name,
+            Entrypoint = plan.Entrypoint,
+            Command = plan.Arguments,
+            Environment = [.. plan.Environment.Select(e => $"{e.Key}={e.Value}")],
+            Labels = plan.Labels,
+            WorkingDirectory = plan.WorkingDirectory,
+            User = plan.User,
+            Groups = plan.SupplementalGroups,
+            Hostname = plan.Hostname,
+            NetworkMode = plan.Network,
+            Ipv4Address = plan.Address,
+            Binds = [.. plan.Mounts.Select(m => $"{m.HostPath}:{m.ContainerPath}{(m.ReadOnly ? ":ro" : "")}")],
+            MemoryBytes = plan.MemoryBytes > 0 ? plan.MemoryBytes : null,
+            NanoCpus = plan.MilliCpus > 0 ? plan.MilliCpus * 1_000_000 : null,
+            ReadOnly = plan.ReadOnlyRoot,
+            Privileged = plan.Privileged,
+            AddCapabilities = plan.AddCapabilities,
+            DropCapabilities = plan.DropCapabilities,
+            SecurityOptions = plan.NoNewPrivileges ? ["no-new-privileges"] : [],
+            OpenStdin = plan.Stdin,
+            StdinOnce = plan.StdinOnce,
+            Tty = plan.Tty,
+        }, ct));
 
     public Task StartAsync(string id, CancellationToken ct) => RefusingAsync(() => engine.StartContainerAsync(id, ct));
 
@@ -46,7 +47,8 @@ internal sealed class EngineRuntime(ContainerEngine engine) : IContainerRuntime
             await engine.StopContainerAsync(id, grace, ct).ConfigureAwait(false);
     });
 
-    public Task RemoveAsync(string id, CancellationToken ct) => RefusingAsync(() => engine.RemoveContainerAsync(id, force: true, volumes: true, ct));
+    public Task RemoveAsync(string id, CancellationToken ct) =>
+        RefusingAsync(() => engine.RemoveContainerAsync(id, force: true, volumes: true, ct));
 
     public async Task<ContainerFacts?> InspectAsync(string id, CancellationToken ct)
     {
@@ -58,9 +60,11 @@ internal sealed class EngineRuntime(ContainerEngine engine) : IContainerRuntime
     }
 
     public async Task<IReadOnlyList<ContainerEntry>> ListAsync(string label, CancellationToken ct) =>
-        [.. (await engine.ListContainersAsync(Labels(label), all: true, ct).ConfigureAwait(false)).Select(c => new ContainerEntry(c.Id, c.Name, c.Labels))];
+        [.. (await engine.ListContainersAsync(Labels(label), all: true, ct).ConfigureAwait(false)).Select(
+            c => new ContainerEntry(c.Id, c.Name, c.Labels))];
 
-    public async IAsyncEnumerable<ContainerEvent> WatchAsync(string label, DateTimeOffset since, [EnumeratorCancellation] CancellationToken ct)
+    public async IAsyncEnumerable<ContainerEvent> WatchAsync(
+        string label, DateTimeOffset since, [EnumeratorCancellation] CancellationToken ct)
     {
         await foreach (var happened in engine.EventsAsync(label, since, ct).ConfigureAwait(false))
         {
@@ -79,7 +83,10 @@ internal sealed class EngineRuntime(ContainerEngine engine) : IContainerRuntime
     {
         try
         {
-            await engine.PullAsync(reference, login is null ? null : new(login.Username, login.Password, login.IdentityToken), cancel: ct).ConfigureAwait(false);
+            await engine.PullAsync(
+                reference,
+                login is null ? null : new(login.Username, login.Password, login.IdentityToken),
+                cancel: ct).ConfigureAwait(false);
         }
         catch (ImagePullException e)
         {
@@ -95,7 +102,9 @@ internal sealed class EngineRuntime(ContainerEngine engine) : IContainerRuntime
     }
 
     public Task ImportAsync(Stream tar, string reference, string entrypoint, string label, CancellationToken ct) =>
-        RefusingAsync(() => engine.ImportImageAsync(tar, ImageReference.Parse(reference), [$"ENTRYPOINT [\"{entrypoint}\"]", $"LABEL {label}=\"\""], ct));
+        RefusingAsync(
+            () => engine.ImportImageAsync(
+                tar, ImageReference.Parse(reference), [$"ENTRYPOINT [\"{entrypoint}\"]", $"LABEL {label}=\"\""], ct));
 
     public async Task RemoveImagesAsync(string label, CancellationToken ct)
     {
@@ -112,12 +121,19 @@ internal sealed class EngineRuntime(ContainerEngine engine) : IContainerRuntime
         }
     }
 
-    public Task LogsAsync(string id, LogRange range, Stream output, CancellationToken ct) => RefusingAsync(() => engine.CopyLogsAsync(
-        id, new() { Follow = range.Follow, Tail = (int?)range.Tail, Since = range.Since, Timestamps = range.Timestamps }, output, output, ct));
+    public Task LogsAsync(string id, LogRange range, Stream output, CancellationToken ct) =>
+        RefusingAsync(() => engine.CopyLogsAsync(
+            id,
+            new() { Follow = range.Follow, Tail = (int?)range.Tail, Since = range.Since, Timestamps = range.Timestamps },
+            output,
+            output,
+            ct));
 
     public async Task<int> ExecAsync(string id, ExecPlan plan, CancellationToken ct)
     {
-        var session = await RefusingAsync(() => engine.OpenExecAsync(id, new(plan.Command) { Tty = plan.Tty, Stdin = plan.Input is not null }, ct)).ConfigureAwait(false);
+        var session = await RefusingAsync(
+            () => engine.OpenExecAsync(
+                id, new(plan.Command) { Tty = plan.Tty, Stdin = plan.Input is not null }, ct)).ConfigureAwait(false);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var sizing = plan is { Tty: true, Sizes: { } sizes } ? ResizeAsync(session, sizes, ended.Token) : Task.CompletedTask;
         try
@@ -141,7 +157,9 @@ internal sealed class EngineRuntime(ContainerEngine engine) : IContainerRuntime
     {
         try
         {
-            await engine.CreateNetworkAsync(new(plan.Name) { Subnet = plan.Subnet, IpRange = plan.PodRange, Gateway = plan.Gateway, Labels = plan.Labels }, ct).ConfigureAwait(false);
+            await engine.CreateNetworkAsync(
+                new(plan.Name) { Subnet = plan.Subnet, IpRange = plan.PodRange, Gateway = plan.Gateway, Labels = plan.Labels },
+                ct).ConfigureAwait(false);
             return true;
         }
         catch (EngineRefusalException e) when (e.IsAddressOverlap)
@@ -157,7 +175,8 @@ internal sealed class EngineRuntime(ContainerEngine engine) : IContainerRuntime
     public Task RemoveNetworkAsync(string name, CancellationToken ct) => RefusingAsync(() => engine.RemoveNetworkAsync(name, ct));
 
     public async Task<IReadOnlyList<NetworkEntry>> ListNetworksAsync(string label, CancellationToken ct) =>
-        [.. (await engine.ListNetworksAsync(Labels(label), ct).ConfigureAwait(false)).Select(n => new NetworkEntry(n.Id, n.Name, n.Labels))];
+        [.. (await engine.ListNetworksAsync(Labels(label), ct).ConfigureAwait(false)).Select(
+            n => new NetworkEntry(n.Id, n.Name, n.Labels))];
 
     public ValueTask DisposeAsync()
     {
@@ -165,7 +184,8 @@ internal sealed class EngineRuntime(ContainerEngine engine) : IContainerRuntime
         return ValueTask.CompletedTask;
     }
 
-    private static async Task ResizeAsync(ExecSession session, IAsyncEnumerable<(int Columns, int Rows)> sizes, CancellationToken ct)
+    private static async Task ResizeAsync(
+        ExecSession session, IAsyncEnumerable<(int Columns, int Rows)> sizes, CancellationToken ct)
     {
         try
         {

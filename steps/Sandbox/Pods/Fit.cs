@@ -13,7 +13,8 @@ internal static class Fit
     /// <param name="nodes">All nodes.</param>
     /// <param name="placed">All pods that have a node and have not ended.</param>
     /// <param name="namespaces">All namespaces, for what selects other pods by them.</param>
-    public static (string? Node, string Why) Choose(JsonObject pod, IReadOnlyList<JsonObject> nodes, IReadOnlyList<JsonObject> placed, IReadOnlyList<JsonObject> namespaces)
+    public static (string? Node, string Why) Choose(
+        JsonObject pod, IReadOnlyList<JsonObject> nodes, IReadOnlyList<JsonObject> placed, IReadOnlyList<JsonObject> namespaces)
     {
         if (nodes.Count == 0)
             return (null, "no nodes available to schedule pods");
@@ -37,7 +38,9 @@ internal static class Fit
             }
 
             // Only what other pods take up or forbid could be had by evicting them.
-            if (problems.TrueForAll(p => p.StartsWith("Insufficient", StringComparison.Ordinal) || p is "Too many pods" or Neighbours.NotApart or Neighbours.NotWanted or Neighbours.NotSpread))
+            if (problems.TrueForAll(
+                p => p.StartsWith("Insufficient", StringComparison.Ordinal)
+                    || p is "Too many pods" or Neighbours.NotApart or Neighbours.NotWanted or Neighbours.NotSpread))
                 victims++;
             foreach (var problem in problems)
                 reasons[problem] = reasons.GetValueOrDefault(problem) + 1;
@@ -45,8 +48,12 @@ internal static class Fit
 
         if (best is not null)
             return (best, "");
-        return (null, $"0/{Text(nodes.Count)} nodes are available: {string.Join(", ", reasons.Select(r => $"{Text(r.Value)} {r.Key}").Order(StringComparer.Ordinal))}. "
-            + $"no new claims to deallocate, preemption: 0/{Text(nodes.Count)} nodes are available: {string.Join(", ", Preemption(victims, nodes.Count - victims))}.");
+        return (
+            null,
+            $"0/{Text(nodes.Count)} nodes are available: " +
+            $"{string.Join(", ", reasons.Select(r => $"{Text(r.Value)} {r.Key}").Order(StringComparer.Ordinal))}. "
+                + $"no new claims to deallocate, preemption: 0/{Text(nodes.Count)} nodes are available: " +
+                    $"{string.Join(", ", Preemption(victims, nodes.Count - victims))}.");
     }
 
     private static IEnumerable<string> Preemption(int none, int useless)
@@ -105,7 +112,9 @@ internal static class Fit
     public static Dictionary<string, decimal> Requests(JsonObject pod)
     {
         var total = new Dictionary<string, decimal>();
-        foreach (var container in pod.Objs("spec", "containers").Concat(pod.Objs("spec", "initContainers").Where(c => c.Str("restartPolicy") == "Always")))
+        foreach (var container in pod
+            .Objs("spec", "containers")
+            .Concat(pod.Objs("spec", "initContainers").Where(c => c.Str("restartPolicy") == "Always")))
         {
             foreach (var (name, amount) in Declared(container.Obj("resources")))
                 total[name] = total.GetValueOrDefault(name) + amount;
@@ -145,9 +154,12 @@ internal static class Fit
         return room - (there.Count / 100m);
     }
 
-    private static bool Tolerates(JsonObject pod, string key, string value, string effect) => pod.Objs("spec", "tolerations").Any(t =>
-        (t.Str("effect") is null or "" || t.Str("effect") == effect)
-        && (t.Str("operator") == "Exists" ? t.Str("key") is null or "" || t.Str("key") == key : t.Str("key") == key && (t.Str("value") ?? "") == value));
+    private static bool Tolerates(JsonObject pod, string key, string value, string effect) =>
+        pod.Objs("spec", "tolerations").Any(t =>
+            (t.Str("effect") is null or "" || t.Str("effect") == effect)
+            && (t.Str("operator") == "Exists"
+                ? t.Str("key") is null or "" || t.Str("key") == key
+                : t.Str("key") == key && (t.Str("value") ?? "") == value));
 
     /// <summary>Whether the pod's node selector and required node affinity take the node.</summary>
     public static bool Selected(JsonObject pod, JsonObject node)
@@ -169,8 +181,14 @@ internal static class Fit
         "NotIn" => value is null || !expression.Strs("values").Contains(value),
         "Exists" => value is not null,
         "DoesNotExist" => value is null,
-        "Gt" => long.TryParse(value, out var v) && long.TryParse(expression.Strs("values").FirstOrDefault(), out var than) && v > than,
-        "Lt" => long.TryParse(value, out var v) && long.TryParse(expression.Strs("values").FirstOrDefault(), out var than) && v < than,
+        "Gt" =>
+            long.TryParse(value, out var v)
+                && long.TryParse(expression.Strs("values").FirstOrDefault(), out var than)
+                && v > than,
+        "Lt" =>
+            long.TryParse(value, out var v)
+                && long.TryParse(expression.Strs("values").FirstOrDefault(), out var than)
+                && v < than,
         _ => false,
     };
 

@@ -1,9 +1,14 @@
 namespace CiSteps.Sandbox.Pods;
 
-/// <summary>What the sandbox asks of a container engine. Absent or already stopped containers are not errors where stopping or removing is meant.</summary>
+/// <summary>
+/// What the sandbox asks of a container engine. Absent or already stopped containers are not errors where stopping or removing is
+/// meant.
+/// </summary>
 internal interface IContainerRuntime : IAsyncDisposable
 {
-    /// <summary>Makes a container and gives its id. Throws <see cref="RuntimeRefusalException"/> with the engine's text.</summary>
+    /// <summary>
+    /// Makes a container and gives its id. Throws <see cref="RuntimeRefusalException"/> with the engine's text.
+    /// </summary>
     Task<string> CreateAsync(ContainerPlan plan, CancellationToken ct);
 
     /// <summary>Starts it. Throws <see cref="RuntimeRefusalException"/> with the engine's text.</summary>
@@ -20,7 +25,10 @@ internal interface IContainerRuntime : IAsyncDisposable
     /// <summary>All containers with a label (name, or name=value), running or not.</summary>
     Task<IReadOnlyList<ContainerEntry>> ListAsync(string label, CancellationToken ct);
 
-    /// <summary>Starts and ends of containers with a label since then, and from now on. Ends or throws when the engine's connection breaks.</summary>
+    /// <summary>
+    /// Starts and ends of containers with a label since then, and from now on. Ends or throws when the engine's connection
+    /// breaks.
+    /// </summary>
     IAsyncEnumerable<ContainerEvent> WatchAsync(string label, DateTimeOffset since, CancellationToken ct);
 
     /// <summary>Null when the image is not on this engine.</summary>
@@ -90,7 +98,14 @@ internal sealed record Mount(string HostPath, string ContainerPath, bool ReadOnl
 
 /// <summary>A container's state.</summary>
 internal sealed record ContainerFacts(
-    string Id, bool Running, int Pid, int ExitCode, bool OutOfMemory, string Error, DateTimeOffset StartedAt, DateTimeOffset FinishedAt,
+    string Id,
+    bool Running,
+    int Pid,
+    int ExitCode,
+    bool OutOfMemory,
+    string Error,
+    DateTimeOffset StartedAt,
+    DateTimeOffset FinishedAt,
     IReadOnlyDictionary<string, string> Addresses);
 
 internal sealed record ContainerEntry(string Id, string Name, IReadOnlyDictionary<string, string> Labels);
@@ -111,14 +126,25 @@ internal sealed record RegistryLogin(string Username, string Password, string? I
 internal sealed record LogRange(bool Follow, long? Tail, DateTimeOffset? Since, bool Timestamps);
 
 /// <summary>A command to run; on a terminal both outputs are one.</summary>
-internal sealed record ExecPlan(IReadOnlyList<string> Command, Stream? Input, Stream Output, Stream Error, bool Tty, IAsyncEnumerable<(int Columns, int Rows)>? Sizes);
+internal sealed record ExecPlan(
+    IReadOnlyList<string> Command,
+    Stream? Input,
+    Stream Output,
+    Stream Error,
+    bool Tty,
+    IAsyncEnumerable<(int Columns, int Rows)>? Sizes);
 
 /// <param name="Name">Its name on the engine.</param>
 /// <param name="Subnet">All of its addresses.</param>
 /// <param name="PodRange">Where the engine takes addresses from by itself.</param>
 /// <param name="Gateway">The host's address on it.</param>
 /// <param name="Labels">Its labels.</param>
-internal sealed record NetworkPlan(string Name, string Subnet, string PodRange, string Gateway, IReadOnlyDictionary<string, string> Labels);
+internal sealed record NetworkPlan(
+    string Name,
+    string Subnet,
+    string PodRange,
+    string Gateway,
+    IReadOnlyDictionary<string, string> Labels);
 
 internal sealed record NetworkEntry(string Id, string Name, IReadOnlyDictionary<string, string> Labels);
 
@@ -135,7 +161,8 @@ internal enum PullRefusal
 }
 
 /// <summary>An image could not be pulled; the message is the engine's text.</summary>
-internal sealed class ImagePullRefusedException(PullRefusal refusal, string message, Exception? inner = null) : Exception(message, inner)
+internal sealed class ImagePullRefusedException(PullRefusal refusal, string message, Exception? inner = null)
+    : Exception(message, inner)
 {
     public PullRefusal Refusal { get; } = refusal;
 }

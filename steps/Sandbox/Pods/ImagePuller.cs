@@ -20,7 +20,9 @@ internal sealed class ImagePuller(KubeletContext context, JsonObject pod)
         var name = ImageName.Parse(run.ImageText);
         if (name is null)
         {
-            var text = $"Failed to apply default image tag \"{run.ImageText}\": couldn't parse image name \"{run.ImageText}\": invalid reference format";
+            var text =
+                $"Failed to apply default image tag \"{run.ImageText}\": couldn't parse image name \"{run.ImageText}\": " +
+                "invalid reference format";
             context.Events.Warning(pod, "InspectFailed", text, fieldPath, node);
             throw new ImageException("InvalidImageName", text);
         }
@@ -30,7 +32,8 @@ internal sealed class ImagePuller(KubeletContext context, JsonObject pod)
         {
             if (await context.Runtime.FindImageAsync(name.Full, ct).ConfigureAwait(false) is { } present)
             {
-                context.Events.Normal(pod, "Pulled", $"Container image \"{run.ImageText}\" already present on machine", fieldPath, node);
+                context.Events.Normal(
+                    pod, "Pulled", $"Container image \"{run.ImageText}\" already present on machine", fieldPath, node);
                 return present;
             }
 
@@ -48,11 +51,19 @@ internal sealed class ImagePuller(KubeletContext context, JsonObject pod)
         var image = await context.Runtime.FindImageAsync(name.Full, ct).ConfigureAwait(false)
             ?? throw new ImageException("ErrImagePull", $"image \"{run.ImageText}\" was pulled and is not on the engine");
         var took = context.Time.GetElapsedTime(started).TotalSeconds;
-        context.Events.Normal(pod, "Pulled", FormattableString.Invariant($"Successfully pulled image \"{run.ImageText}\" in {took:0.###}s ({took:0.###}s including waiting)."), fieldPath, node);
+        context.Events.Normal(
+            pod,
+            "Pulled",
+            FormattableString.Invariant(
+                $"Successfully pulled image \"{run.ImageText}\" in {took:0.###}s ({took:0.###}s including waiting)."),
+            fieldPath,
+            node);
         return image;
     }
 
-    /// <summary>The digest that a status shows: the reference's own repository where the engine knows it, else any, else the image's id.</summary>
+    /// <summary>
+    /// The digest that a status shows: the reference's own repository where the engine knows it, else any, else the image's id.
+    /// </summary>
     public static string Identity(ImageFacts image, string reference)
     {
         var repository = ImageName.Parse(reference)?.Repository;
@@ -67,7 +78,8 @@ internal sealed class ImagePuller(KubeletContext context, JsonObject pod)
         {
             try
             {
-                await context.Runtime.PullAsync(name.Full, attempt < logins.Count ? logins[attempt] : null, ct).ConfigureAwait(false);
+                await context.Runtime.PullAsync(
+                    name.Full, attempt < logins.Count ? logins[attempt] : null, ct).ConfigureAwait(false);
                 return;
             }
             catch (ImagePullRefusedException e) when (e.Refusal == PullRefusal.Unauthorized && attempt + 1 < logins.Count)

@@ -34,7 +34,11 @@ internal sealed class Kubelet(KubeletContext context, string sessionLabel) : ICl
             // Pods may have been bound to it before it came. Under the lock, so that none of them goes unseen in between.
             lock (workers)
             {
-                foreach (var pod in gone ? [] : api.List(Kinds.Pods).Items.Where(p => p.Str("spec", "nodeName") == node.Name() && !workers.ContainsKey(p.Uid())))
+                foreach (var pod in gone
+                    ? []
+                    : api
+                        .List(Kinds.Pods).Items
+                        .Where(p => p.Str("spec", "nodeName") == node.Name() && !workers.ContainsKey(p.Uid())))
                     OnPod(pod, gone: false, cancel);
             }
         });

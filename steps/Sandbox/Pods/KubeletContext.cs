@@ -15,14 +15,22 @@ namespace CiSteps.Sandbox.Pods;
 /// <param name="Tokens">Tokens for pods; null when the API issues none.</param>
 /// <param name="Report">Takes one line per unforeseen failure.</param>
 internal sealed record KubeletContext(
-    ClusterApi Api, IContainerRuntime Runtime, ClusterNetwork Network, EventRecorder Events, TimeProvider Time, string Folder, string MemoryFolder,
+    ClusterApi Api,
+    IContainerRuntime Runtime,
+    ClusterNetwork Network,
+    EventRecorder Events,
+    TimeProvider Time,
+    string Folder,
+    string MemoryFolder,
     IReadOnlyDictionary<string, string> Labels, PodTokens? Tokens, Action<string> Report)
 {
     public const string PodLabel = "io.kubernetes.pod.uid";
     public const string ContainerLabel = "io.kubernetes.container.name";
 }
 
-/// <summary>A cluster's addresses: one bridge network of the engine, cut into the host's, the services' and the pods' parts.</summary>
+/// <summary>
+/// A cluster's addresses: one bridge network of the engine, cut into the host's, the services' and the pods' parts.
+/// </summary>
 /// <param name="Name">The network's name on the engine.</param>
 /// <param name="First">The first two octets.</param>
 /// <param name="Third">The third octet of the /20, a multiple of 16.</param>

@@ -4,12 +4,15 @@ using CiSteps.Sandbox.Controllers;
 
 namespace CiSteps.Sandbox.Pods;
 
-/// <summary>Which nodes the pods that run already leave to a pod: required affinity and anti-affinity of both sides, and spreading; pure.</summary>
+/// <summary>
+/// Which nodes the pods that run already leave to a pod: required affinity and anti-affinity of both sides, and spreading; pure.
+/// </summary>
 /// <param name="pod">The pod to place.</param>
 /// <param name="nodes">All nodes.</param>
 /// <param name="placed">All pods that have a node and have not ended.</param>
 /// <param name="namespaces">All namespaces.</param>
-internal sealed class Neighbours(JsonObject pod, IReadOnlyList<JsonObject> nodes, IReadOnlyList<JsonObject> placed, IReadOnlyList<JsonObject> namespaces)
+internal sealed class Neighbours(
+    JsonObject pod, IReadOnlyList<JsonObject> nodes, IReadOnlyList<JsonObject> placed, IReadOnlyList<JsonObject> namespaces)
 {
     public const string NotApart = "node(s) didn't match pod anti-affinity rules";
     public const string NotWanted = "node(s) didn't satisfy existing pods anti-affinity rules";
@@ -18,7 +21,9 @@ internal sealed class Neighbours(JsonObject pod, IReadOnlyList<JsonObject> nodes
     private readonly ILookup<string, JsonObject> byNode = placed.ToLookup(p => p.Str("spec", "nodeName") ?? "");
     private readonly List<JsonObject> near = Required(pod, "podAffinity");
     private readonly List<JsonObject> apart = Required(pod, "podAntiAffinity");
-    private readonly List<JsonObject> spread = [.. pod.Objs("spec", "topologySpreadConstraints").Where(c => c.Str("whenUnsatisfiable") != "ScheduleAnyway")];
+    private readonly List<JsonObject> spread = [.. pod
+        .Objs("spec", "topologySpreadConstraints")
+        .Where(c => c.Str("whenUnsatisfiable") != "ScheduleAnyway")];
     private readonly List<JsonObject> wary = [.. placed.Where(p => p.Obj("spec", "affinity", "podAntiAffinity") is not null)];
 
     /// <summary>Why the pod must not run on this node, in Kubernetes' words; null when it may.</summary>
@@ -32,7 +37,9 @@ internal sealed class Neighbours(JsonObject pod, IReadOnlyList<JsonObject> nodes
             return "node(s) didn't match pod affinity rules";
         if (apart.Exists(t => Around(node, t).Any(p => Means(t, pod, p))))
             return NotApart;
-        return wary.Exists(p => Required(p, "podAntiAffinity").Exists(t => Around(node, t).Contains(p) && Means(t, p, pod))) ? NotWanted : null;
+        return wary.Exists(p => Required(p, "podAntiAffinity").Exists(t => Around(node, t).Contains(p) && Means(t, p, pod)))
+            ? NotWanted
+            : null;
     }
 
     private bool IsNear(JsonObject node)
@@ -52,18 +59,22 @@ internal sealed class Neighbours(JsonObject pod, IReadOnlyList<JsonObject> nodes
         var counts = new Dictionary<string, int>();
         foreach (var other in nodes.Where(n => spread.TrueForAll(c => n.Label(c.Str("topologyKey") ?? "") is not null)))
         {
-            if ((constraint.Str("nodeAffinityPolicy") != "Ignore" && !Fit.Selected(pod, other)) || (constraint.Str("nodeTaintsPolicy") == "Honor" && !Fit.MayRun(pod, other)))
+            if ((constraint.Str("nodeAffinityPolicy") != "Ignore" && !Fit.Selected(pod, other))
+                || (constraint.Str("nodeTaintsPolicy") == "Honor" && !Fit.MayRun(pod, other)))
                 continue;
             var domain = other.Label(key)!;
             counts[domain] = counts.GetValueOrDefault(domain)
-                + byNode[other.Name()].Count(p => !p.IsBeingDeleted() && p.Namespace() == pod.Namespace() && Selects(constraint, pod, p));
+                + byNode[other.Name()].Count(
+                    p => !p.IsBeingDeleted() && p.Namespace() == pod.Namespace() && Selects(constraint, pod, p));
         }
 
         var least = counts.Count == 0 || counts.Count < constraint.Int(1, "minDomains") ? 0 : counts.Values.Min();
-        return counts.GetValueOrDefault(node.Label(key)!) + (Selects(constraint, pod, pod) ? 1 : 0) - least <= constraint.Int(1, "maxSkew");
+        return counts.GetValueOrDefault(node.Label(key)!)
+            + (Selects(constraint, pod, pod) ? 1 : 0) - least <= constraint.Int(1, "maxSkew");
     }
 
-    private static List<JsonObject> Required(JsonObject pod, string kind) => [.. pod.Objs("spec", "affinity", kind, "requiredDuringSchedulingIgnoredDuringExecution")];
+    private static List<JsonObject> Required(JsonObject pod, string kind) =>
+        [.. pod.Objs("spec", "affinity", kind, "requiredDuringSchedulingIgnoredDuringExecution")];
 
     /// <summary>The pods on all nodes that share this node's value of the term's topology.</summary>
     private IEnumerable<JsonObject> Around(JsonObject node, JsonObject term)
@@ -73,7 +84,8 @@ internal sealed class Neighbours(JsonObject pod, IReadOnlyList<JsonObject> nodes
     }
 
     /// <summary>Whether a term of the owner speaks of the other pod.</summary>
-    private bool Means(JsonObject term, JsonObject owner, JsonObject other) => Selects(term, owner, other) && InScope(term, owner, other.Namespace());
+    private bool Means(JsonObject term, JsonObject owner, JsonObject other) =>
+        Selects(term, owner, other) && InScope(term, owner, other.Namespace());
 
     private bool InScope(JsonObject term, JsonObject owner, string ns)
     {
@@ -81,7 +93,8 @@ internal sealed class Neighbours(JsonObject pod, IReadOnlyList<JsonObject> nodes
         var names = term.Strs("namespaces").ToList();
         if (selector is null && names.Count == 0)
             return ns == owner.Namespace();
-        return names.Contains(ns) || (selector is not null && namespaces.Any(n => n.Name() == ns && LabelSelector.FromObject(selector).Matches(n)));
+        return names.Contains(ns)
+            || (selector is not null && namespaces.Any(n => n.Name() == ns && LabelSelector.FromObject(selector).Matches(n)));
     }
 
     // No selector selects nothing; an empty one everything.

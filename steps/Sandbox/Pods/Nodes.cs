@@ -7,7 +7,8 @@ using CiSteps.Sandbox.Controllers;
 namespace CiSteps.Sandbox.Pods;
 
 /// <summary>Registers the nodes and keeps their leases fresh.</summary>
-internal sealed class Nodes(IReadOnlyList<SandboxNode> nodes, ClusterNetwork network, string engineVersion, TimeProvider time) : IClusterComponent
+internal sealed class Nodes(IReadOnlyList<SandboxNode> nodes, ClusterNetwork network, string engineVersion, TimeProvider time)
+    : IClusterComponent
 {
     private const string LeaseNamespace = "kube-node-lease";
     private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(10);
@@ -119,7 +120,12 @@ internal sealed class Nodes(IReadOnlyList<SandboxNode> nodes, ClusterNetwork net
                     ["apiVersion"] = Kinds.Leases.ApiVersion,
                     ["kind"] = Kinds.Leases.Kind,
                     ["metadata"] = new JsonObject { ["name"] = node, ["namespace"] = LeaseNamespace },
-                    ["spec"] = new JsonObject { ["holderIdentity"] = node, ["leaseDurationSeconds"] = 40, ["renewTime"] = Fields.MicroStamp(time.GetUtcNow()) },
+                    ["spec"] = new JsonObject
+                    {
+                        ["holderIdentity"] = node,
+                        ["leaseDurationSeconds"] = 40,
+                        ["renewTime"] = Fields.MicroStamp(time.GetUtcNow())
+                    },
                 });
                 return;
             }

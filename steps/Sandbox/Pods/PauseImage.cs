@@ -40,7 +40,8 @@ internal static class PauseImage
             {
                 return await runtime.CreateAsync(plan, ct).ConfigureAwait(false);
             }
-            catch (RuntimeRefusalException e) when (!last && e.Message.Contains("No such image", StringComparison.OrdinalIgnoreCase))
+            catch (RuntimeRefusalException e)
+                when (!last && e.Message.Contains("No such image", StringComparison.OrdinalIgnoreCase))
             {
                 return null;
             }

@@ -5,7 +5,8 @@ using System.Runtime.InteropServices;
 namespace CiSteps.Sandbox.Pods;
 
 /// <summary>
-/// The program that holds a pod's network namespace open: a static ELF of three instructions that waits for signals and ignores them, as process 1 of a namespace does by default.
+/// The program that holds a pod's network namespace open: a static ELF of three instructions that waits for signals and ignores
+/// them, as process 1 of a namespace does by default.
 /// Made here, so that no image has to be fetched for it.
 /// </summary>
 internal static class PauseProgram
@@ -21,7 +22,8 @@ internal static class PauseProgram
             writer.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, "pause")
             {
                 DataStream = new MemoryStream(Elf(RuntimeInformation.OSArchitecture)),
-                Mode = UnixFileMode.UserRead | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute,
+                Mode =
+                    UnixFileMode.UserRead | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute,
                 ModificationTime = DateTimeOffset.UnixEpoch,
             });
         }

@@ -21,11 +21,16 @@ internal sealed class PodAccess(KubeletContext context, Kubelet kubelet) : IPodA
                 : $"container \"{run.Name}\" in pod \"{pod}\" is waiting to start: {run.WaitingMessageOrReason}");
         }
 
-        var since = query.SinceTime ?? (query.SinceSeconds is { } seconds ? context.Time.GetUtcNow() - TimeSpan.FromSeconds(seconds) : null);
+        var since = query.SinceTime
+            ?? (query.SinceSeconds is { } seconds ? context.Time.GetUtcNow() - TimeSpan.FromSeconds(seconds) : null);
         var target = query.LimitBytes is { } limit ? new LimitedStream(output, limit) : output;
         try
         {
-            await context.Runtime.LogsAsync(id, new(query.Follow && !query.Previous, query.TailLines, since, query.Timestamps), target, cancel).ConfigureAwait(false);
+            await context.Runtime.LogsAsync(
+                id,
+                new(query.Follow && !query.Previous, query.TailLines, since, query.Timestamps),
+                target,
+                cancel).ConfigureAwait(false);
         }
         catch (LimitReachedException)
         {
@@ -43,7 +48,10 @@ internal sealed class PodAccess(KubeletContext context, Kubelet kubelet) : IPodA
         var run = Running(found, worker, request.Container);
         try
         {
-            return await context.Runtime.ExecAsync(run.Id!, new(request.Command, streams.Input, streams.Output, streams.Error, request.Tty, streams.Sizes), cancel).ConfigureAwait(false);
+            return await context.Runtime.ExecAsync(
+                run.Id!,
+                new(request.Command, streams.Input, streams.Output, streams.Error, request.Tty, streams.Sizes),
+                cancel).ConfigureAwait(false);
         }
         catch (RuntimeRefusalException e)
         {
@@ -55,7 +63,10 @@ internal sealed class PodAccess(KubeletContext context, Kubelet kubelet) : IPodA
     {
         var (found, worker) = Find(ns, pod);
         var run = Running(found, worker, request.Container);
-        return await context.Runtime.AttachAsync(run.Id!, new(request.Command, streams.Input, streams.Output, streams.Error, request.Tty, streams.Sizes), cancel).ConfigureAwait(false);
+        return await context.Runtime.AttachAsync(
+            run.Id!,
+            new(request.Command, streams.Input, streams.Output, streams.Error, request.Tty, streams.Sizes),
+            cancel).ConfigureAwait(false);
     }
 
     public async Task<Stream> ConnectAsync(string ns, string pod, int port, CancellationToken cancel)
@@ -66,11 +77,14 @@ internal sealed class PodAccess(KubeletContext context, Kubelet kubelet) : IPodA
         try
         {
             // The pod's own loopback, so that what listens there only is reached too.
-            return new NetworkStream(await new NetworkNamespace(worker.Network.ProcessId).ConnectAsync(port, cancel).ConfigureAwait(false), ownsSocket: true);
+            return new NetworkStream(
+                await new NetworkNamespace(worker.Network.ProcessId).ConnectAsync(port, cancel).ConfigureAwait(false),
+                ownsSocket: true);
         }
         catch (Exception e) when (e is SocketException or IOException)
         {
-            throw new ApiException(500, "InternalError", $"error forwarding port {port} to pod {pod}, uid {worker.Uid}: {e.Message}");
+            throw new ApiException(500, "InternalError",
+                $"error forwarding port {port} to pod {pod}, uid {worker.Uid}: {e.Message}");
         }
     }
 
@@ -91,7 +105,9 @@ internal sealed class PodAccess(KubeletContext context, Kubelet kubelet) : IPodA
         {
             var apps = worker.Runs.Where(r => r.Role == ContainerRole.App).ToList();
             if (apps.Count > 1)
-                throw new ApiException(400, "BadRequest", $"a container name must be specified for pod {pod.Name()}, choose one of: [{string.Join(' ', worker.Runs.Where(r => r.Role == ContainerRole.App).Select(r => r.Name))}]");
+                throw new ApiException(400, "BadRequest",
+                    $"a container name must be specified for pod {pod.Name()}, choose one of: " +
+                    $"[{string.Join(' ', worker.Runs.Where(r => r.Role == ContainerRole.App).Select(r => r.Name))}]");
             return apps[0];
         }
 
@@ -102,7 +118,9 @@ internal sealed class PodAccess(KubeletContext context, Kubelet kubelet) : IPodA
     private static ContainerRun Running(JsonObject pod, PodWorker worker, string? name)
     {
         var run = Container(pod, worker, name);
-        return run.State == RunState.Running ? run : throw new ApiException(500, "InternalError", $"unable to upgrade connection: container not found (\"{run.Name}\")");
+        return run.State == RunState.Running
+            ? run
+            : throw new ApiException(500, "InternalError", $"unable to upgrade connection: container not found (\"{run.Name}\")");
     }
 
     private sealed class LimitReachedException : IOException;
@@ -127,7 +145,8 @@ internal sealed class PodAccess(KubeletContext context, Kubelet kubelet) : IPodA
                 throw new LimitReachedException();
         }
 
-        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+            WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
         public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
         public override void Flush() => inner.Flush();
         public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();

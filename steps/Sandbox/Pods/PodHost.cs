@@ -28,7 +28,9 @@ public sealed record PodHostOptions
     public Action<string>? Report { get; init; }
 }
 
-/// <summary>One cluster's part of this machine's container engine: its network, its router, its pods. Disposing removes all of it.</summary>
+/// <summary>
+/// One cluster's part of this machine's container engine: its network, its router, its pods. Disposing removes all of it.
+/// </summary>
 public sealed class PodHost : IAsyncDisposable
 {
     private const string ClusterLabel = "dev.cisteps.sandbox";
@@ -39,7 +41,13 @@ public sealed class PodHost : IAsyncDisposable
     private readonly string folder;
     private readonly Task<int> router;
 
-    private PodHost(IContainerRuntime runtime, ClusterNetwork network, string session, string folder, Task<int> router, Func<ClusterApi, CancellationToken, Task> run)
+    private PodHost(
+        IContainerRuntime runtime,
+        ClusterNetwork network,
+        string session,
+        string folder,
+        Task<int> router,
+        Func<ClusterApi, CancellationToken, Task> run)
     {
         this.runtime = runtime;
         this.network = network;
@@ -52,7 +60,9 @@ public sealed class PodHost : IAsyncDisposable
     /// <summary>First three octets of all service addresses, with a dot at the end.</summary>
     public string ServiceIpPrefix => network.ServicePrefix;
 
-    /// <summary>Nodes, scheduler, kubelet and service router; run these with the cluster and let them end before disposing.</summary>
+    /// <summary>
+    /// Nodes, scheduler, kubelet and service router; run these with the cluster and let them end before disposing.
+    /// </summary>
     internal IReadOnlyList<IClusterComponent> Components { get; }
 
     /// <summary>Returns when the router runs, which <see cref="OpenAsync"/> does not wait for.</summary>
@@ -69,21 +79,27 @@ public sealed class PodHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Removes what sandboxes of dead processes left, makes this cluster's network and begins to start its router.</summary>
+    /// <summary>
+    /// Removes what sandboxes of dead processes left, makes this cluster's network and begins to start its router.
+    /// </summary>
     /// <exception cref="UsageException">This is not Linux, not root, or the engine is another machine's.</exception>
     /// <exception cref="UnavailableException">No engine answers.</exception>
-    public static async Task<PodHost> OpenAsync(PodHostOptions options, TimeProvider? time = null, CancellationToken cancel = default)
+    public static async Task<PodHost> OpenAsync(
+        PodHostOptions options, TimeProvider? time = null, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(options);
         var clock = time ?? TimeProvider.System;
         if (!OperatingSystem.IsLinux() || !Environment.IsPrivilegedProcess)
-            throw new UsageException("the sandbox needs Linux and root, because its services listen inside a container's network; run it with sudo, or give a real cluster's kubeconfig");
+            throw new UsageException(
+                "the sandbox needs Linux and root, because its services listen inside a container's network; run it with sudo, " +
+                "or give a real cluster's kubeconfig");
         var engine = await ContainerEngine.ConnectAsync(options.Engine, cancel).ConfigureAwait(false);
         if (!engine.IsLocal)
         {
             engine.Dispose();
-            throw new UsageException($"the sandbox needs a container engine on this machine, and the one at {engine.Location} is another machine's; "
-                + $"set {EngineLocation.HostVariable} to one here, or give a real cluster's kubeconfig");
+            throw new UsageException(
+                $"the sandbox needs a container engine on this machine, and the one at {engine.Location} is another machine's; "
+                    + $"set {EngineLocation.HostVariable} to one here, or give a real cluster's kubeconfig");
         }
 
         var runtime = new EngineRuntime(engine);
@@ -124,7 +140,17 @@ public sealed class PodHost : IAsyncDisposable
                 var process = await router.ConfigureAwait(false);
                 var events = new EventRecorder(api, "kubelet", clock);
                 var tokens = options.Tokens is { } issue ? new PodTokens(issue, clock) : null;
-                var context = new KubeletContext(api, runtime, network, events, clock, folder, memory ?? Path.Combine(folder, "memory"), labels, tokens, report);
+                var context = new KubeletContext(
+                    api,
+                    runtime,
+                    network,
+                    events,
+                    clock,
+                    folder,
+                    memory ?? Path.Combine(folder, "memory"),
+                    labels,
+                    tokens,
+                    report);
                 await Task.WhenAll(
                     new Nodes(options.Nodes, network, version, clock).RunAsync(api, ct),
                     new Scheduler(clock, report).RunAsync(api, ct),
@@ -161,10 +187,13 @@ public sealed class PodHost : IAsyncDisposable
         return before - await CountAsync().ConfigureAwait(false);
 
         async Task<int> CountAsync() =>
-            (await runtime.ListAsync(SandboxRemains.OwnerLabel, cancel).ConfigureAwait(false)).Concat<object>(await runtime.ListNetworksAsync(SandboxRemains.OwnerLabel, cancel).ConfigureAwait(false)).Count();
+            (await runtime.ListAsync(SandboxRemains.OwnerLabel, cancel).ConfigureAwait(false))
+                .Concat<object>(await runtime.ListNetworksAsync(SandboxRemains.OwnerLabel, cancel).ConfigureAwait(false))
+                .Count();
     }
 
-    private static async Task<int> StartRouterAsync(EngineRuntime runtime, ClusterNetwork network, string session, Dictionary<string, string> labels, CancellationToken ct)
+    private static async Task<int> StartRouterAsync(
+        EngineRuntime runtime, ClusterNetwork network, string session, Dictionary<string, string> labels, CancellationToken ct)
     {
         var router = await PauseImage.CreateAsync(runtime, new($"ci-steps-router-{session}", PauseImage.Reference)
         {
@@ -173,25 +202,35 @@ public sealed class PodHost : IAsyncDisposable
             Labels = labels,
         }, ct).ConfigureAwait(false);
         await runtime.StartAsync(router, ct).ConfigureAwait(false);
-        return (await runtime.InspectAsync(router, ct).ConfigureAwait(false))?.Pid ?? throw new RuntimeRefusalException("it ended at once");
+        return (await runtime.InspectAsync(router, ct).ConfigureAwait(false))?.Pid
+            ?? throw new RuntimeRefusalException("it ended at once");
     }
 
-    private static async Task<ClusterNetwork> CreateNetworkAsync(EngineRuntime runtime, string session, Dictionary<string, string> labels, CancellationToken ct)
+    private static async Task<ClusterNetwork> CreateNetworkAsync(
+        EngineRuntime runtime, string session, Dictionary<string, string> labels, CancellationToken ct)
     {
-        var taken = NetworkInterface.GetAllNetworkInterfaces().SelectMany(i => i.GetIPProperties().UnicastAddresses).Select(a => a.Address.ToString()).ToList();
+        var taken = NetworkInterface.GetAllNetworkInterfaces()
+            .SelectMany(i => i.GetIPProperties().UnicastAddresses)
+            .Select(a => a.Address.ToString())
+            .ToList();
         // A different start for each process, so that two that start together seldom try the same.
         var start = RandomNumberGenerator.GetInt32(0, 864);
         for (var i = 0; i < 864; i++)
         {
             var slot = (start + i) % 864;
             var network = new ClusterNetwork($"ci-steps-{session}", $"10.{201 + (slot / 16)}", slot % 16 * 16);
-            if (taken.Exists(a => a.StartsWith(network.First + ".", StringComparison.Ordinal) && IPNetwork.Parse(network.Subnet).Contains(IPAddress.Parse(a))))
+            if (taken.Exists(
+                a => a.StartsWith(network.First + ".", StringComparison.Ordinal)
+                    && IPNetwork.Parse(network.Subnet).Contains(IPAddress.Parse(a))))
                 continue;
-            if (await runtime.TryCreateNetworkAsync(new(network.Name, network.Subnet, network.PodRange, network.Gateway, labels), ct).ConfigureAwait(false))
+            if (await runtime.TryCreateNetworkAsync(
+                new(network.Name, network.Subnet, network.PodRange, network.Gateway, labels), ct).ConfigureAwait(false))
                 return network;
         }
 
-        throw new UnavailableException("engine", "no free address range for a sandbox network between 10.201.0.0 and 10.254.255.255; stop other sandboxes or remove unused networks of the engine");
+        throw new UnavailableException("engine",
+            "no free address range for a sandbox network between 10.201.0.0 and 10.254.255.255; " +
+            "stop other sandboxes or remove unused networks of the engine");
     }
 
     private sealed class Everything(Func<ClusterApi, CancellationToken, Task> run) : IClusterComponent

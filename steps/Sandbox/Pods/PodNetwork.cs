@@ -5,7 +5,10 @@ using CiSteps.Sandbox.Controllers;
 
 namespace CiSteps.Sandbox.Pods;
 
-/// <summary>A pod's network identity: a container that only waits, whose network namespace all containers of the pod join, and the pod's own name resolution files.</summary>
+/// <summary>
+/// A pod's network identity: a container that only waits, whose network namespace all containers of the pod join, and the pod's
+/// own name resolution files.
+/// </summary>
 internal sealed class PodNetwork(KubeletContext context, JsonObject pod, string folder)
 {
     private string? id;
@@ -33,7 +36,10 @@ internal sealed class PodNetwork(KubeletContext context, JsonObject pod, string 
     }
 
     public IReadOnlyList<Mount> Mounts =>
-        [new(Path.Combine(folder, "resolv.conf"), "/etc/resolv.conf", ReadOnly: false), new(Path.Combine(folder, "hosts"), "/etc/hosts", ReadOnly: false)];
+        [
+            new(Path.Combine(folder, "resolv.conf"), "/etc/resolv.conf", ReadOnly: false),
+            new(Path.Combine(folder, "hosts"), "/etc/hosts", ReadOnly: false)
+        ];
 
     /// <summary>Makes the identity unless it is there. Throws <see cref="RuntimeRefusalException"/>.</summary>
     public async Task EnsureAsync(CancellationToken ct)
@@ -48,7 +54,12 @@ internal sealed class PodNetwork(KubeletContext context, JsonObject pod, string 
             {
                 Hostname = Hostname,
                 Network = context.Network.Name,
-                Labels = new Dictionary<string, string>(context.Labels) { [KubeletContext.PodLabel] = pod.Uid(), ["io.kubernetes.pod.name"] = pod.Name(), ["io.kubernetes.pod.namespace"] = pod.Namespace() },
+                Labels = new Dictionary<string, string>(context.Labels)
+                {
+                    [KubeletContext.PodLabel] = pod.Uid(),
+                    ["io.kubernetes.pod.name"] = pod.Name(),
+                    ["io.kubernetes.pod.namespace"] = pod.Namespace()
+                },
             }, ct).ConfigureAwait(false);
             await context.Runtime.StartAsync(id, ct).ConfigureAwait(false);
             var facts = await context.Runtime.InspectAsync(id, ct).ConfigureAwait(false)
@@ -72,8 +83,11 @@ internal sealed class PodNetwork(KubeletContext context, JsonObject pod, string 
     {
         Directory.CreateDirectory(folder);
         var ns = pod.Namespace();
-        var hosts = new StringBuilder("# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-        var full = pod.Str("spec", "subdomain") is { Length: > 0 } sub ? $"{Hostname}.{sub}.{ns}.svc.cluster.local\t{Hostname}" : Hostname;
+        var hosts = new StringBuilder(
+            "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+        var full = pod.Str("spec", "subdomain") is { Length: > 0 } sub
+            ? $"{Hostname}.{sub}.{ns}.svc.cluster.local\t{Hostname}"
+            : Hostname;
         hosts.Append(address).Append('\t').Append(full).Append('\n');
         foreach (var alias in pod.Objs("spec", "hostAliases"))
             hosts.Append(alias.Str("ip")).Append('\t').AppendJoin('\t', alias.Strs("hostnames")).Append('\n');
@@ -101,7 +115,9 @@ internal sealed class PodNetwork(KubeletContext context, JsonObject pod, string 
 
         servers.AddRange(config.Strs("nameservers"));
         searches.AddRange(config.Strs("searches"));
-        options.AddRange(config.Objs("options").Select(o => o.Str("value") is { } value ? $"{o.Str("name")}:{value}" : o.Str("name") ?? ""));
+        options.AddRange(config
+            .Objs("options")
+            .Select(o => o.Str("value") is { } value ? $"{o.Str("name")}:{value}" : o.Str("name") ?? ""));
         var resolver = new StringBuilder();
         foreach (var server in servers)
             resolver.Append("nameserver ").Append(server).Append('\n');

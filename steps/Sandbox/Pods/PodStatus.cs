@@ -16,7 +16,13 @@ internal static class PodStatus
     /// <param name="forced">Phase Failed with reason and message, whatever the containers say.</param>
     /// <param name="now">The time of changes.</param>
     public static JsonObject Compose(
-        JsonObject pod, JsonObject? before, IReadOnlyList<ContainerRun> runs, string? network, string hostAddress, (string Reason, string Message)? forced, DateTimeOffset now)
+        JsonObject pod,
+        JsonObject? before,
+        IReadOnlyList<ContainerRun> runs,
+        string? network,
+        string hostAddress,
+        (string Reason, string Message)? forced,
+        DateTimeOffset now)
     {
         var status = before?.Copy() ?? new JsonObject();
         var phase = forced is not null ? "Failed" : Phase(pod, runs);
@@ -42,7 +48,9 @@ internal static class PodStatus
         var inits = runs.Where(r => r.Role != ContainerRole.App).ToList();
         if (inits.Count > 0)
             status["initContainerStatuses"] = Fields.ListOf(inits.Select(r => (JsonNode)ContainerStatus(r)));
-        status["containerStatuses"] = Fields.ListOf(runs.Where(r => r.Role == ContainerRole.App).Select(r => (JsonNode)ContainerStatus(r)));
+        status["containerStatuses"] = Fields.ListOf(runs
+            .Where(r => r.Role == ContainerRole.App)
+            .Select(r => (JsonNode)ContainerStatus(r)));
         return status;
     }
 
@@ -78,33 +86,49 @@ internal static class PodStatus
         _ => true,
     });
 
-    private static void SetConditions(JsonObject pod, JsonObject status, IReadOnlyList<ContainerRun> runs, string phase, bool hasNetwork, DateTimeOffset now)
+    private static void SetConditions(
+        JsonObject pod, JsonObject status, IReadOnlyList<ContainerRun> runs, string phase, bool hasNetwork, DateTimeOffset now)
     {
-        status.SetCondition("PodReadyToStartContainers", hasNetwork && phase is not ("Succeeded" or "Failed"), null, null, now, LastProbe);
+        status.SetCondition(
+            "PodReadyToStartContainers", hasNetwork && phase is not ("Succeeded" or "Failed"), null, null, now, LastProbe);
         var done = phase is "Succeeded" or "Failed";
-        var waitingInits = runs.Where(r => r.Role == ContainerRole.Init && !(r.State == RunState.Terminated && r.End!.ExitCode == 0)
-            || r.Role == ContainerRole.Sidecar && !r.Started && !r.HasRun).Select(r => r.Name).ToList();
+        var waitingInits = runs.Where(
+            r => r.Role == ContainerRole.Init && !(r.State == RunState.Terminated && r.End!.ExitCode == 0)
+                || r.Role == ContainerRole.Sidecar && !r.Started && !r.HasRun).Select(r => r.Name).ToList();
         if (phase == "Succeeded")
             status.SetCondition("Initialized", true, "PodCompleted", null, now, LastProbe);
         else if (waitingInits.Count > 0)
-            status.SetCondition("Initialized", false, "ContainersNotInitialized", $"containers with incomplete status: [{string.Join(' ', waitingInits)}]", now, LastProbe);
+            status.SetCondition(
+                "Initialized",
+                false,
+                "ContainersNotInitialized",
+                $"containers with incomplete status: [{string.Join(' ', waitingInits)}]",
+                now,
+                LastProbe);
         else
             status.SetCondition("Initialized", true, null, null, now, LastProbe);
 
-        var unready = runs.Where(r => r.Role != ContainerRole.Init && !(r.State == RunState.Running && r.Ready)).Select(r => r.Name).ToList();
+        var unready = runs.Where(r => r.Role != ContainerRole.Init && !(r.State == RunState.Running && r.Ready))
+            .Select(r => r.Name)
+            .ToList();
         var (ready, reason, message) = phase switch
         {
             "Succeeded" => (false, "PodCompleted", null),
             "Failed" when done => (false, "PodFailed", null),
-            _ when unready.Count > 0 => (false, "ContainersNotReady", $"containers with unready status: [{string.Join(' ', unready)}]"),
+            _ when unready.Count > 0 =>
+                (false, "ContainersNotReady", $"containers with unready status: [{string.Join(' ', unready)}]"),
             _ => (true, (string?)null, (string?)null),
         };
         status.SetCondition("ContainersReady", ready, reason, message, now, LastProbe);
         if (ready)
         {
-            var gates = pod.Objs("spec", "readinessGates").Select(g => g.Str("conditionType") ?? "").Where(g => !status.IsTrue(g)).ToList();
+            var gates = pod.Objs("spec", "readinessGates")
+                .Select(g => g.Str("conditionType") ?? "")
+                .Where(g => !status.IsTrue(g))
+                .ToList();
             if (gates.Count > 0)
-                (ready, reason, message) = (false, "ReadinessGatesNotReady", $"the status of pod readiness gate {string.Join(", ", gates.Select(g => $"\"{g}\""))} is not \"True\"");
+                (ready, reason, message) = (false, "ReadinessGatesNotReady",
+                    $"the status of pod readiness gate {string.Join(", ", gates.Select(g => $"\"{g}\""))} is not \"True\"");
         }
 
         status.SetCondition("Ready", ready, reason, message, now, LastProbe);
@@ -165,7 +189,8 @@ internal static class PodStatus
     private static string QualityClass(JsonObject pod)
     {
         var containers = pod.Objs("spec", "containers").Concat(pod.Objs("spec", "initContainers")).ToList();
-        var any = containers.Any(c => c.Obj("resources", "requests") is { Count: > 0 } || c.Obj("resources", "limits") is { Count: > 0 });
+        var any = containers.Any(
+            c => c.Obj("resources", "requests") is { Count: > 0 } || c.Obj("resources", "limits") is { Count: > 0 });
         if (!any)
             return "BestEffort";
         var guaranteed = containers.TrueForAll(c => Fixed(c, "cpu") && Fixed(c, "memory"));

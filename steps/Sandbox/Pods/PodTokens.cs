@@ -4,8 +4,12 @@ using CiSteps.Sandbox.Controllers;
 
 namespace CiSteps.Sandbox.Pods;
 
-/// <summary>Asks the API for a token: namespace, service account, audience (null for the API itself), life time, name and uid of the pod that it is bound to.</summary>
-public delegate string IssueToken(string ns, string serviceAccount, string? audience, TimeSpan lifetime, string podName, string podUid);
+/// <summary>
+/// Asks the API for a token: namespace, service account, audience (null for the API itself), life time, name and uid of the pod
+/// that it is bound to.
+/// </summary>
+public delegate string IssueToken(
+    string ns, string serviceAccount, string? audience, TimeSpan lifetime, string podName, string podUid);
 
 /// <summary>Tokens of pods, each issued once and again after four fifths of its life.</summary>
 internal sealed class PodTokens(IssueToken issue, TimeProvider time)
@@ -24,7 +28,8 @@ internal sealed class PodTokens(IssueToken issue, TimeProvider time)
             if (issued.TryGetValue(key, out var known) && known.Renew > now)
                 return known.Token;
             var lifetime = TimeSpan.FromSeconds(Math.Max(600, seconds));
-            var token = issue(pod.Namespace(), pod.Str("spec", "serviceAccountName") ?? "default", audience, lifetime, pod.Name(), pod.Uid());
+            var token = issue(
+                pod.Namespace(), pod.Str("spec", "serviceAccountName") ?? "default", audience, lifetime, pod.Name(), pod.Uid());
             issued[key] = (token, now + (lifetime * 0.8));
             return token;
         }

@@ -6,10 +6,18 @@ using CiSteps.Sandbox.Controllers;
 namespace CiSteps.Sandbox.Pods;
 
 /// <summary>A volume cannot be made yet; shown as a FailedMount event while the pod waits.</summary>
-internal sealed class VolumeException(string volume, string message) : Exception($"MountVolume.SetUp failed for volume \"{volume}\" : {message}");
+internal sealed class VolumeException(string volume, string message)
+    : Exception($"MountVolume.SetUp failed for volume \"{volume}\" : {message}");
 
 /// <summary>A pod's volumes as folders of this host.</summary>
-internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, string memoryFolder, string claimsFolder, PodTokens? tokens, TimeProvider time)
+internal sealed class PodVolumes(
+    ClusterApi api,
+    JsonObject pod,
+    string folder,
+    string memoryFolder,
+    string claimsFolder,
+    PodTokens? tokens,
+    TimeProvider time)
 {
     private ContainerEnvironment fields = new(api, pod, null, "");
 
@@ -27,7 +35,10 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
         return data;
     }
 
-    /// <summary>Makes or refreshes all volumes, with the labels and annotations that the pod has now. Throws <see cref="VolumeException"/> for the first that cannot be made.</summary>
+    /// <summary>
+    /// Makes or refreshes all volumes, with the labels and annotations that the pod has now. Throws <see cref="VolumeException"/>
+    /// for the first that cannot be made.
+    /// </summary>
     public void Write(JsonObject present)
     {
         pod = present;
@@ -36,8 +47,11 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
         {
             var name = volume.Str("name") ?? "";
             if (FolderOf(volume) is not { } target)
-                throw new VolumeException(name, "this kind of volume is not served by the sandbox; use emptyDir, configMap, secret, projected, downwardAPI, hostPath or persistentVolumeClaim");
-            if (volume.Obj("persistentVolumeClaim") is { } claim && api.Get(Kinds.PersistentVolumeClaims, pod.Namespace(), claim.Str("claimName") ?? "") is null)
+                throw new VolumeException(name,
+                    "this kind of volume is not served by the sandbox; use emptyDir, configMap, secret, projected, " +
+                    "downwardAPI, hostPath or persistentVolumeClaim");
+            if (volume.Obj("persistentVolumeClaim") is { } claim
+                && api.Get(Kinds.PersistentVolumeClaims, pod.Namespace(), claim.Str("claimName") ?? "") is null)
                 throw new VolumeException(name, $"persistentvolumeclaim \"{claim.Str("claimName")}\" not found");
             if (volume.Obj("hostPath") is { } host)
                 PrepareHostPath(name, target, host.Str("type") ?? "");
@@ -58,7 +72,9 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
             AtomicFolder.Write(AccountFolder, account, time.GetUtcNow().UtcTicks);
     }
 
-    /// <summary>Where a container sees which folder. Throws <see cref="ContainerConfigException"/> for a mount of an unknown volume.</summary>
+    /// <summary>
+    /// Where a container sees which folder. Throws <see cref="ContainerConfigException"/> for a mount of an unknown volume.
+    /// </summary>
     public IReadOnlyList<Mount> MountsOf(JsonObject container, IReadOnlyDictionary<string, string> environment)
     {
         var mounts = new List<Mount>();
@@ -68,7 +84,8 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
             var volume = pod.Objs("spec", "volumes").FirstOrDefault(v => v.Str("name") == name)
                 ?? throw new ContainerConfigException($"no volume \"{name}\" in the pod");
             var source = FolderOf(volume)!;
-            var sub = mount.Str("subPath") ?? (mount.Str("subPathExpr") is { } expression ? ContainerEnvironment.Expand(expression, environment) : null);
+            var sub = mount.Str("subPath")
+                ?? (mount.Str("subPathExpr") is { } expression ? ContainerEnvironment.Expand(expression, environment) : null);
             if (!string.IsNullOrEmpty(sub))
             {
                 source = Path.GetFullPath(Path.Combine(source, sub));
@@ -104,7 +121,10 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
     }
 
     private static bool FilesKind(JsonObject volume) =>
-        volume.Obj("configMap") is not null || volume.Obj("secret") is not null || volume.Obj("projected") is not null || volume.Obj("downwardAPI") is not null;
+        volume.Obj("configMap") is not null
+            || volume.Obj("secret") is not null
+            || volume.Obj("projected") is not null
+            || volume.Obj("downwardAPI") is not null;
 
     private string? FolderOf(JsonObject volume)
     {
@@ -154,7 +174,10 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
             else if (source.Obj("downwardAPI") is { } d)
                 files.AddRange(Downward(d, mode));
             else if (source.Obj("serviceAccountToken") is { } t && tokens is not null)
-                files.Add(new(t.Str("path") ?? "token", Encoding.UTF8.GetBytes(tokens.For(pod, t.Str("audience"), t.Num("expirationSeconds") ?? 3600)), 0x180));
+                files.Add(new(
+                    t.Str("path") ?? "token",
+                    Encoding.UTF8.GetBytes(tokens.For(pod, t.Str("audience"), t.Num("expirationSeconds") ?? 3600)),
+                    0x180));
         }
 
         return files;
@@ -175,7 +198,10 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
             if (data.TryGetValue(key, out var content))
                 files.Add(new(item.Str("path") ?? key, content, item.Int(mode, "mode")));
             else if (!optional)
-                throw new VolumeException(volume, $"{(word == "secret" ? "references non-existent secret key" : "configmap references non-existent config key")}: {key}");
+                throw new VolumeException(volume,
+                    $"{(word == "secret"
+                        ? "references non-existent secret key"
+                        : "configmap references non-existent config key")}: {key}");
         }
 
         return files;
@@ -198,7 +224,10 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
     /// <summary>The files that every pod finds at the well-known place, unless it opted out or brings a volume for it.</summary>
     private List<ProjectedFile>? AccountFiles()
     {
-        if (tokens is null || pod.Objs("spec", "containers").Any(c => c.Objs("volumeMounts").Any(m => m.Str("mountPath")?.TrimEnd('/') == PodTokens.MountPath)))
+        if (tokens is null
+            || pod
+                .Objs("spec", "containers")
+                .Any(c => c.Objs("volumeMounts").Any(m => m.Str("mountPath")?.TrimEnd('/') == PodTokens.MountPath)))
             return null;
         var account = api.Get(Kinds.ServiceAccounts, pod.Namespace(), pod.Str("spec", "serviceAccountName") ?? "default");
         var wanted = pod.At("spec", "automountServiceAccountToken") ?? account.At("automountServiceAccountToken");
@@ -209,7 +238,8 @@ internal sealed class PodVolumes(ClusterApi api, JsonObject pod, string folder, 
             new("token", Encoding.UTF8.GetBytes(tokens.For(pod, null, 3607)), 0x1a4),
             new("namespace", Encoding.UTF8.GetBytes(pod.Namespace()), 0x1a4),
         };
-        if (api.Get(Kinds.ConfigMaps, pod.Namespace(), "kube-root-ca.crt") is { } authority && DataOf(authority).TryGetValue("ca.crt", out var pem))
+        if (api.Get(Kinds.ConfigMaps, pod.Namespace(), "kube-root-ca.crt") is { } authority
+            && DataOf(authority).TryGetValue("ca.crt", out var pem))
             files.Add(new("ca.crt", pem, 0x1a4));
         return files;
     }

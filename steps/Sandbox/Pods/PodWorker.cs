@@ -6,7 +6,10 @@ using CiSteps.Sandbox.Controllers;
 
 namespace CiSteps.Sandbox.Pods;
 
-/// <summary>One pod's life: brings its containers in line with its specification after each change, end of a container, probe result or elapsed delay. One task, so nothing here races.</summary>
+/// <summary>
+/// One pod's life: brings its containers in line with its specification after each change, end of a container, probe result or
+/// elapsed delay. One task, so nothing here races.
+/// </summary>
 internal sealed class PodWorker : IDisposable
 {
     // Timers end at 49 days; a pod that wakes early is looked at and sleeps on.
@@ -21,7 +24,10 @@ internal sealed class PodWorker : IDisposable
     private readonly ContainerLauncher launcher;
     private readonly ContainerEnds ends;
     private readonly List<ContainerRun> runs = [];
-    private readonly Channel<bool> wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<bool> wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1)
+    {
+        FullMode = BoundedChannelFullMode.DropWrite
+    });
     private readonly ConcurrentQueue<string> ended = new();
     private readonly CancellationTokenSource interrupt = new();
     private readonly TimeProvider time;
@@ -39,12 +45,14 @@ internal sealed class PodWorker : IDisposable
         folder = Path.Combine(context.Folder, "pods", pod.Uid());
         memoryFolder = Path.Combine(context.MemoryFolder, pod.Uid());
         network = new(context, pod, folder);
-        volumes = new(context.Api, pod, folder, memoryFolder, Path.Combine(context.Folder, "claims"), context.Tokens, context.Time);
+        volumes = new(
+            context.Api, pod, folder, memoryFolder, Path.Combine(context.Folder, "claims"), context.Tokens, context.Time);
         launcher = new(context, pod, network, volumes, folder, Wake);
         ends = new(context, launcher, runs, node);
         var inits = pod.Objs("spec", "initContainers").ToList();
         foreach (var init in inits)
-            runs.Add(new(init, init.Str("restartPolicy") == "Always" ? ContainerRole.Sidecar : ContainerRole.Init, "PodInitializing"));
+            runs.Add(new(
+                init, init.Str("restartPolicy") == "Always" ? ContainerRole.Sidecar : ContainerRole.Init, "PodInitializing"));
         foreach (var container in pod.Objs("spec", "containers"))
             runs.Add(new(container, ContainerRole.App, inits.Count > 0 ? "PodInitializing" : "ContainerCreating"));
     }
@@ -123,7 +131,10 @@ internal sealed class PodWorker : IDisposable
                 {
                     // A pod is never given up: what went wrong is told once and tried again.
                     if (e is not ApiException && e.Message != told)
-                        context.Report($"pod {pod.Key()}: {(e is RuntimeRefusalException or Hosting.UnavailableException or IOException ? e.Message : e)}");
+                        context.Report(
+                            $"pod {pod.Key()}: {(e is RuntimeRefusalException or Hosting.UnavailableException or IOException
+                                ? e.Message
+                                : e)}");
                     told = e.Message;
                     again = TimeSpan.FromSeconds(1);
                 }
@@ -132,7 +143,11 @@ internal sealed class PodWorker : IDisposable
                 {
                     if (later is not null)
                         await later.DisposeAsync().ConfigureAwait(false);
-                    later = time.CreateTimer(_ => Wake(), null, TimeSpan.FromTicks(Math.Clamp(delay.Ticks, 0, LongestDelay.Ticks)), Timeout.InfiniteTimeSpan);
+                    later = time.CreateTimer(
+                        _ => Wake(),
+                        null,
+                        TimeSpan.FromTicks(Math.Clamp(delay.Ticks, 0, LongestDelay.Ticks)),
+                        Timeout.InfiniteTimeSpan);
                 }
             }
         }
@@ -158,7 +173,8 @@ internal sealed class PodWorker : IDisposable
             var left = started + TimeSpan.FromSeconds(Math.Min(seconds, int.MaxValue)) - now;
             if (left <= TimeSpan.Zero)
             {
-                context.Events.Normal(pod, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline", host: node);
+                context.Events.Normal(
+                    pod, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline", host: node);
                 await ends.StopAllAsync(pod, Grace(), ct).ConfigureAwait(false);
                 forced = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline");
                 await ReleaseAsync(ct).ConfigureAwait(false);
@@ -218,7 +234,9 @@ internal sealed class PodWorker : IDisposable
 
         foreach (var run in runs.Where(r => r.Role == ContainerRole.App))
         {
-            if (run.State == RunState.Waiting && run.WaitingReason == "PodInitializing" && runs.Exists(r => r.Role != ContainerRole.App))
+            if (run.State == RunState.Waiting
+                && run.WaitingReason == "PodInitializing"
+                && runs.Exists(r => r.Role != ContainerRole.App))
                 run.Wait("PodInitializing", null);
             if (run.State == RunState.Terminated && !MayRestart(run))
                 continue;
@@ -228,18 +246,27 @@ internal sealed class PodWorker : IDisposable
         return again;
     }
 
-    /// <summary>Ends the containers whose image the pod's specification no longer names; the start comes as after any end.</summary>
+    /// <summary>
+    /// Ends the containers whose image the pod's specification no longer names; the start comes as after any end.
+    /// </summary>
     private async Task ReplaceChangedAsync(CancellationToken ct)
     {
         foreach (var run in runs)
         {
-            var spec = pod.Objs("spec", run.Role == ContainerRole.App ? "containers" : "initContainers").FirstOrDefault(c => c.Str("name") == run.Name);
+            var spec = pod
+                .Objs("spec", run.Role == ContainerRole.App ? "containers" : "initContainers")
+                .FirstOrDefault(c => c.Str("name") == run.Name);
             if (spec is not null && spec.Str("image") != run.ImageText)
                 run.Redefine(spec);
             if (!run.IsBeingReplaced || run.State != RunState.Running)
                 continue;
             await ContainerEnds.StopProbesAsync(run).ConfigureAwait(false);
-            context.Events.Normal(pod, "Killing", $"Container {run.Name} definition changed, will be restarted", ContainerLauncher.FieldPath(run), node);
+            context.Events.Normal(
+                pod,
+                "Killing",
+                $"Container {run.Name} definition changed, will be restarted",
+                ContainerLauncher.FieldPath(run),
+                node);
             await launcher.StopAsync(run, Grace(), ct).ConfigureAwait(false);
             await ends.NoteAsync(run, ct).ConfigureAwait(false);
         }
@@ -282,7 +309,8 @@ internal sealed class PodWorker : IDisposable
     }
 
     private TimeSpan Grace() =>
-        TimeSpan.FromSeconds(pod.Num("metadata", "deletionGracePeriodSeconds") ?? pod.Num("spec", "terminationGracePeriodSeconds") ?? 30);
+        TimeSpan.FromSeconds(
+            pod.Num("metadata", "deletionGracePeriodSeconds") ?? pod.Num("spec", "terminationGracePeriodSeconds") ?? 30);
 
     private async Task TerminateAsync(CancellationToken ct)
     {
@@ -305,7 +333,8 @@ internal sealed class PodWorker : IDisposable
             return;
         try
         {
-            context.Api.Delete(Kinds.Pods, pod.Namespace(), pod.Name(), new() { GracePeriodSeconds = 0, PreconditionUid = pod.Uid() });
+            context.Api.Delete(
+                Kinds.Pods, pod.Namespace(), pod.Name(), new() { GracePeriodSeconds = 0, PreconditionUid = pod.Uid() });
         }
         catch (ApiException e) when (e.Code is 404 or 409)
         {
@@ -322,7 +351,8 @@ internal sealed class PodWorker : IDisposable
             if (context.Api.Get(Kinds.Pods, pod.Namespace(), pod.Name()) is not { } fresh || fresh.Uid() != pod.Uid())
                 return;
             var before = fresh.Obj("status");
-            var status = PodStatus.Compose(fresh, before, runs, network.Address, context.Network.Gateway, forced, time.GetUtcNow());
+            var status = PodStatus.Compose(
+                fresh, before, runs, network.Address, context.Network.Gateway, forced, time.GetUtcNow());
             if (JsonNode.DeepEquals(status, before))
                 return;
             fresh["status"] = status;
@@ -338,5 +368,6 @@ internal sealed class PodWorker : IDisposable
         }
     }
 
-    private static TimeSpan? Earlier(TimeSpan? one, TimeSpan? other) => one is null ? other : other is null ? one : one < other ? one : other;
+    private static TimeSpan? Earlier(TimeSpan? one, TimeSpan? other) =>
+        one is null ? other : other is null ? one : one < other ? one : other;
 }

@@ -39,7 +39,9 @@ internal sealed class ProbeAttempt(IContainerRuntime runtime, JsonObject contain
                 return await TcpAsync(tcp, timed.Token).ConfigureAwait(false);
             if (probe.Obj("exec") is { } exec)
                 return await ExecAsync(exec, containerId, timed.Token).ConfigureAwait(false);
-            return probe.Obj("grpc") is not null ? "gRPC probes are not served by the sandbox; use httpGet, tcpSocket or exec" : null;
+            return probe.Obj("grpc") is not null
+                ? "gRPC probes are not served by the sandbox; use httpGet, tcpSocket or exec"
+                : null;
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
         {
@@ -73,7 +75,8 @@ internal sealed class ProbeAttempt(IContainerRuntime runtime, JsonObject contain
 
         try
         {
-            using var response = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct).ConfigureAwait(false);
+            using var response = await Http.SendAsync(
+                request, HttpCompletionOption.ResponseHeadersRead, ct).ConfigureAwait(false);
             var code = (int)response.StatusCode;
             return code is >= 200 and < 400 ? null : $"HTTP probe failed with statuscode: {code}";
         }
@@ -87,7 +90,9 @@ internal sealed class ProbeAttempt(IContainerRuntime runtime, JsonObject contain
     {
         var scheme = (http.Str("scheme") ?? "HTTP").ToLowerInvariant();
         var path = http.Str("path") ?? "/";
-        return $"{scheme}://{(http.Str("host") is { Length: > 0 } host ? host : podAddress)}:{Port(http["port"])}{(path.StartsWith('/') ? "" : "/")}{path}";
+        return $"{scheme}://{(http.Str("host") is { Length: > 0 } host
+            ? host
+            : podAddress)}:{Port(http["port"])}{(path.StartsWith('/') ? "" : "/")}{path}";
     }
 
     private async Task<string?> TcpAsync(JsonObject tcp, CancellationToken ct)
@@ -107,7 +112,8 @@ internal sealed class ProbeAttempt(IContainerRuntime runtime, JsonObject contain
     private async Task<string?> ExecAsync(JsonObject exec, string containerId, CancellationToken ct)
     {
         using var output = new MemoryStream();
-        var code = await runtime.ExecAsync(containerId, new([.. exec.Strs("command")], null, output, output, Tty: false, null), ct).ConfigureAwait(false);
+        var code = await runtime.ExecAsync(
+            containerId, new([.. exec.Strs("command")], null, output, output, Tty: false, null), ct).ConfigureAwait(false);
         return code == 0 ? null : Encoding.UTF8.GetString(output.GetBuffer(), 0, (int)Math.Min(output.Length, TextLimit));
     }
 

@@ -7,7 +7,8 @@ namespace CiSteps.Sandbox.Pods;
 /// <summary>Runs the probes of one run of a container until it ends.</summary>
 internal sealed class ProbeRunner : IAsyncDisposable
 {
-    // A real kubelet sees a new container about a second after its start. Until then failures are free here and looks are frequent, so that quick starters are ready at once.
+    // A real kubelet sees a new container about a second after its start. Until then failures are free here and looks are
+    // frequent, so that quick starters are ready at once.
     private static readonly TimeSpan FreeTime = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan FreePeriod = TimeSpan.FromMilliseconds(100);
     // A day: timers end at 49.
@@ -28,7 +29,13 @@ internal sealed class ProbeRunner : IAsyncDisposable
     /// <param name="unhealthy">Told of each failure: kind ("Readiness") and text.</param>
     /// <param name="kill">Told once when the container has to die: which probe, and its own grace period.</param>
     /// <param name="changed">Told when the flags of the run changed.</param>
-    public ProbeRunner(ContainerRun run, ProbeAttempt attempt, TimeProvider time, Action<string, string> unhealthy, Action<string, TimeSpan?> kill, Action changed)
+    public ProbeRunner(
+        ContainerRun run,
+        ProbeAttempt attempt,
+        TimeProvider time,
+        Action<string, string> unhealthy,
+        Action<string, TimeSpan?> kill,
+        Action changed)
     {
         this.run = run;
         this.attempt = attempt;
@@ -157,7 +164,8 @@ internal sealed class ProbeRunner : IAsyncDisposable
     }
 
     private Task<string?> LookAsync(JsonObject probe) =>
-        attempt.RunAsync(probe, run.Id!, TimeSpan.FromSeconds(Math.Clamp(probe.Int(1, "timeoutSeconds"), 1, LongestSeconds)), stop.Token);
+        attempt.RunAsync(
+            probe, run.Id!, TimeSpan.FromSeconds(Math.Clamp(probe.Int(1, "timeoutSeconds"), 1, LongestSeconds)), stop.Token);
 
     private async Task<bool> FreeAsync(JsonObject probe)
     {
@@ -168,7 +176,9 @@ internal sealed class ProbeRunner : IAsyncDisposable
     }
 
     private Task DelayAsync(JsonObject probe, string field, int otherwise) =>
-        probe.Int(otherwise, field) is > 0 and var seconds ? Task.Delay(TimeSpan.FromSeconds(Math.Min(seconds, LongestSeconds)), time, stop.Token) : Task.CompletedTask;
+        probe.Int(otherwise, field) is > 0 and var seconds
+            ? Task.Delay(TimeSpan.FromSeconds(Math.Min(seconds, LongestSeconds)), time, stop.Token)
+            : Task.CompletedTask;
 
     private static TimeSpan? Grace(JsonObject probe) =>
         probe.Num("terminationGracePeriodSeconds") is { } seconds ? TimeSpan.FromSeconds(seconds) : null;

@@ -60,18 +60,24 @@ internal static class PullCredentials
     private static string? TryDecode(string base64)
     {
         var buffer = new byte[base64.Length];
-        return Convert.TryFromBase64String(base64, buffer, out var count) ? Encoding.UTF8.GetString(buffer, 0, count).TrimEnd('\0') : null;
+        return Convert.TryFromBase64String(base64, buffer, out var count)
+            ? Encoding.UTF8.GetString(buffer, 0, count).TrimEnd('\0')
+            : null;
     }
 
     // A key may be a host, a host with a path, or a URL; a host may begin with "*.".
     private static bool Matches(string server, ImageName image)
     {
-        var key = server.Replace("https://", "", StringComparison.Ordinal).Replace("http://", "", StringComparison.Ordinal).TrimEnd('/');
+        var key = server.Replace("https://", "", StringComparison.Ordinal)
+            .Replace("http://", "", StringComparison.Ordinal)
+            .TrimEnd('/');
         key = key.EndsWith("/v1", StringComparison.Ordinal) || key.EndsWith("/v2", StringComparison.Ordinal) ? key[..^3] : key;
         var host = key.Split('/')[0];
         if (host is "index.docker.io" or "docker.io")
             return image.Registry == "docker.io";
-        if (host.StartsWith("*.", StringComparison.Ordinal) ? !image.Registry.EndsWith(host[1..], StringComparison.Ordinal) : host != image.Registry)
+        if (host.StartsWith("*.", StringComparison.Ordinal)
+            ? !image.Registry.EndsWith(host[1..], StringComparison.Ordinal)
+            : host != image.Registry)
             return false;
         return host.Length == key.Length || image.Repository.StartsWith(key, StringComparison.Ordinal);
     }

@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace CiSteps.Sandbox.Pods;
 
-/// <summary>Names this process so that another one can tell whether it still lives: namespace of process ids, id and start time.</summary>
+/// <summary>
+/// Names this process so that another one can tell whether it still lives: namespace of process ids, id and start time.
+/// </summary>
 internal static class SandboxOwner
 {
     public static string Current { get; } = Of(Environment.ProcessId);
@@ -10,7 +12,9 @@ internal static class SandboxOwner
     /// <summary>The name of a living process of this process namespace.</summary>
     public static string Of(int process) => $"{ProcessNamespace()}/{process}/{StartTicks(process)}";
 
-    /// <summary>Whether the owner is surely gone. One of another process namespace cannot be judged and counts as alive.</summary>
+    /// <summary>
+    /// Whether the owner is surely gone. One of another process namespace cannot be judged and counts as alive.
+    /// </summary>
     public static bool IsGone(string owner) =>
         owner.Split('/') is [var space, var id, var ticks] && space == ProcessNamespace()
         && int.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out var process)

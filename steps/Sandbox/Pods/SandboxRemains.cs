@@ -20,7 +20,8 @@ internal static class SandboxRemains
     public static string FolderOf(string session) => Path.Combine(Path.GetTempPath(), "ci-steps-sandbox", session);
 
     /// <summary>A session's folder in the host's memory; null where there is no such file system.</summary>
-    public static string? MemoryFolderOf(string session) => Directory.Exists("/dev/shm") ? Path.Combine("/dev/shm", $"ci-steps-{session}") : null;
+    public static string? MemoryFolderOf(string session) =>
+        Directory.Exists("/dev/shm") ? Path.Combine("/dev/shm", $"ci-steps-{session}") : null;
 
     /// <summary>Makes a folder that only its owner can enter.</summary>
     public static void MakePrivate(string folder)
@@ -54,14 +55,21 @@ internal static class SandboxRemains
         }
     }
 
-    /// <summary>Removes a session: its containers, its folders, its network. Without a token, because what is being stopped is removed to the end.</summary>
+    /// <summary>
+    /// Removes a session: its containers, its folders, its network. Without a token, because what is being stopped is removed to
+    /// the end.
+    /// </summary>
     public static async Task RemoveAsync(IContainerRuntime runtime, string session, string folder)
     {
         var label = $"{SessionLabel}={session}";
         var containers = await runtime.ListAsync(label, CancellationToken.None).ConfigureAwait(false);
         // Those that only lend their network go last.
-        await Task.WhenAll(containers.Where(c => c.Labels.ContainsKey(KubeletContext.ContainerLabel)).Select(c => runtime.RemoveAsync(c.Id, CancellationToken.None))).ConfigureAwait(false);
-        await Task.WhenAll(containers.Where(c => !c.Labels.ContainsKey(KubeletContext.ContainerLabel)).Select(c => runtime.RemoveAsync(c.Id, CancellationToken.None))).ConfigureAwait(false);
+        await Task.WhenAll(containers
+            .Where(c => c.Labels.ContainsKey(KubeletContext.ContainerLabel))
+            .Select(c => runtime.RemoveAsync(c.Id, CancellationToken.None))).ConfigureAwait(false);
+        await Task.WhenAll(containers
+            .Where(c => !c.Labels.ContainsKey(KubeletContext.ContainerLabel))
+            .Select(c => runtime.RemoveAsync(c.Id, CancellationToken.None))).ConfigureAwait(false);
         // The label is text from the engine: nothing outside the two places is ever removed.
         if (Path.IsPathRooted(folder) && Path.GetDirectoryName(Path.GetFullPath(folder)) == FolderOf(""))
             await RemoveFolderAsync(folder).ConfigureAwait(false);
@@ -71,7 +79,8 @@ internal static class SandboxRemains
         foreach (var network in await runtime.ListNetworksAsync(label, CancellationToken.None).ConfigureAwait(false))
         {
             await UntilAsync(() => runtime.RemoveNetworkAsync(network.Id, CancellationToken.None),
-                e => e is RuntimeRefusalException && e.Message.Contains("has active endpoints", StringComparison.Ordinal)).ConfigureAwait(false);
+                e => e is RuntimeRefusalException
+                    && e.Message.Contains("has active endpoints", StringComparison.Ordinal)).ConfigureAwait(false);
         }
     }
 

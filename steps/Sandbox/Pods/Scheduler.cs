@@ -56,7 +56,9 @@ internal sealed class Scheduler(TimeProvider time, Action<string> report) : IClu
 
     private TimeSpan? Place(ClusterApi api, EventRecorder events, ObjectKey key)
     {
-        if (api.Get(Kinds.Pods, key.Namespace, key.Name) is not { } pod || pod.Str("spec", "nodeName") is { Length: > 0 } || pod.IsBeingDeleted()
+        if (api.Get(Kinds.Pods, key.Namespace, key.Name) is not { } pod
+            || pod.Str("spec", "nodeName") is { Length: > 0 }
+            || pod.IsBeingDeleted()
             || pod["spec"] is not JsonObject spec || spec["schedulingGates"] is JsonArray { Count: > 0 }
             || (pod.Str("spec", "schedulerName") ?? "default-scheduler") != "default-scheduler")
         {
@@ -64,9 +66,13 @@ internal sealed class Scheduler(TimeProvider time, Action<string> report) : IClu
         }
 
         var nodes = api.List(Kinds.Nodes).Items;
-        var placed = api.List(Kinds.Pods).Items.Where(p => p.Str("spec", "nodeName") is { Length: > 0 } && !PodReading.IsFinished(p)).ToList();
+        var placed = api.List(Kinds.Pods).Items
+            .Where(p => p.Str("spec", "nodeName") is { Length: > 0 } && !PodReading.IsFinished(p))
+            .ToList();
         var (node, why) = MissingClaim(api, pod) is { } claim
-            ? (null, $"0/{nodes.Count} nodes are available: persistentvolumeclaim \"{claim}\" not found. preemption: 0/{nodes.Count} nodes are available: {nodes.Count} Preemption is not helpful for scheduling.")
+            ? (null,
+                $"0/{nodes.Count} nodes are available: persistentvolumeclaim \"{claim}\" not found. preemption: " +
+                $"0/{nodes.Count} nodes are available: {nodes.Count} Preemption is not helpful for scheduling.")
             : Fit.Choose(pod, nodes, placed, api.List(Kinds.Namespaces).Items);
         if (node is null)
         {
@@ -87,6 +93,7 @@ internal sealed class Scheduler(TimeProvider time, Action<string> report) : IClu
         return null;
     }
 
-    private static string? MissingClaim(ClusterApi api, JsonObject pod) => pod.Objs("spec", "volumes").Select(v => v.Str("persistentVolumeClaim", "claimName"))
-        .FirstOrDefault(c => c is not null && api.Get(Kinds.PersistentVolumeClaims, pod.Namespace(), c) is null);
+    private static string? MissingClaim(ClusterApi api, JsonObject pod) =>
+        pod.Objs("spec", "volumes").Select(v => v.Str("persistentVolumeClaim", "claimName"))
+            .FirstOrDefault(c => c is not null && api.Get(Kinds.PersistentVolumeClaims, pod.Namespace(), c) is null);
 }

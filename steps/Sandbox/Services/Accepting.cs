@@ -11,7 +11,8 @@ internal static class Accepting
     /// <param name="serve">Gets each; must not throw and not take long.</param>
     /// <param name="time">The clock of the pause after an error.</param>
     /// <param name="stop">Ends it; the task completes then.</param>
-    public static async Task RunAsync(Func<CancellationToken, ValueTask<Socket>> accept, Action<Socket> serve, TimeProvider time, CancellationToken stop)
+    public static async Task RunAsync(
+        Func<CancellationToken, ValueTask<Socket>> accept, Action<Socket> serve, TimeProvider time, CancellationToken stop)
     {
         while (!stop.IsCancellationRequested)
         {

@@ -22,7 +22,13 @@ internal static class ApiService
                 ["type"] = "ClusterIP",
                 ["clusterIP"] = api.ServiceIpPrefix + "1",
                 ["clusterIPs"] = Fields.ListOf([api.ServiceIpPrefix + "1"]),
-                ["ports"] = Fields.ListOf([new JsonObject { ["name"] = "https", ["port"] = 443, ["protocol"] = "TCP", ["targetPort"] = where.Port }]),
+                ["ports"] = Fields.ListOf([new JsonObject
+                {
+                    ["name"] = "https",
+                    ["port"] = 443,
+                    ["protocol"] = "TCP",
+                    ["targetPort"] = where.Port
+                }]),
             },
         });
         api.Create(Kinds.Endpoints, "default", new JsonObject
@@ -36,9 +42,17 @@ internal static class ApiService
         });
         api.Create(Kinds.EndpointSlices, "default", new JsonObject
         {
-            ["metadata"] = new JsonObject { ["name"] = name, ["labels"] = new JsonObject { ["kubernetes.io/service-name"] = name } },
+            ["metadata"] = new JsonObject
+            {
+                ["name"] = name,
+                ["labels"] = new JsonObject { ["kubernetes.io/service-name"] = name }
+            },
             ["addressType"] = "IPv4",
-            ["endpoints"] = Fields.ListOf([new JsonObject { ["addresses"] = Fields.ListOf([where.Host]), ["conditions"] = new JsonObject { ["ready"] = true } }]),
+            ["endpoints"] = Fields.ListOf([new JsonObject
+            {
+                ["addresses"] = Fields.ListOf([where.Host]),
+                ["conditions"] = new JsonObject { ["ready"] = true }
+            }]),
             ["ports"] = Fields.ListOf([new JsonObject { ["name"] = "https", ["port"] = where.Port, ["protocol"] = "TCP" }]),
         });
     }

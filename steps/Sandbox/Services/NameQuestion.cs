@@ -49,11 +49,18 @@ internal sealed class NameQuestion
             at += length + 1;
         }
 
-        return at + 5 > message.Length ? null : new(message, at + 5, name.ToString().ToLowerInvariant(), BinaryPrimitives.ReadUInt16BigEndian(message.AsSpan(at + 1)));
+        return at + 5 > message.Length
+            ? null
+            : new(
+                message,
+                at + 5,
+                name.ToString().ToLowerInvariant(),
+                BinaryPrimitives.ReadUInt16BigEndian(message.AsSpan(at + 1)));
     }
 
     /// <summary>A message that asks for one record of a name.</summary>
-    public static byte[] Compose(string name, ushort type) => [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, .. Encode(name), (byte)(type >> 8), (byte)type, 0, 1];
+    public static byte[] Compose(string name, ushort type) =>
+        [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, .. Encode(name), (byte)(type >> 8), (byte)type, 0, 1];
 
     /// <summary>The data of the records of a type in a reply; what is not a reply has none.</summary>
     public static IReadOnlyList<byte[]> DataOf(ReadOnlySpan<byte> reply, ushort type)

@@ -5,7 +5,10 @@ using CiSteps.Sandbox.Pods;
 
 namespace CiSteps.Sandbox.Services;
 
-/// <summary>The cluster's name server at its usual address: answers for cluster.local from the services, asks the host's name servers for all else.</summary>
+/// <summary>
+/// The cluster's name server at its usual address: answers for cluster.local from the services, asks the host's name servers for
+/// all else.
+/// </summary>
 internal sealed class NameServer : IAsyncDisposable
 {
     private static readonly TimeSpan UpstreamLimit = TimeSpan.FromSeconds(2);
@@ -26,10 +29,15 @@ internal sealed class NameServer : IAsyncDisposable
         this.streams = streams;
         stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
         upstream = HostServers();
-        work = Task.WhenAll(Task.Run(AnswerDatagramsAsync, CancellationToken.None), Task.Run(() => Accepting.RunAsync(this.streams.AcceptAsync, client => _ = AnswerStreamAsync(client), time, stop.Token), CancellationToken.None));
+        work = Task.WhenAll(
+            Task.Run(AnswerDatagramsAsync, CancellationToken.None),
+            Task.Run(
+                () => Accepting.RunAsync(this.streams.AcceptAsync, client => _ = AnswerStreamAsync(client), time, stop.Token),
+                CancellationToken.None));
     }
 
-    public static async Task<NameServer> StartAsync(NetworkNamespace where, ClusterNetwork network, ServiceTable table, TimeProvider time, CancellationToken ct)
+    public static async Task<NameServer> StartAsync(
+        NetworkNamespace where, ClusterNetwork network, ServiceTable table, TimeProvider time, CancellationToken ct)
     {
         var address = new IPEndPoint(IPAddress.Parse(network.DnsAddress), 53);
         var datagrams = await where.BindDatagramAsync(address).ConfigureAwait(false);
@@ -54,7 +62,8 @@ internal sealed class NameServer : IAsyncDisposable
         {
             try
             {
-                var received = await datagrams.ReceiveFromAsync(buffer, SocketFlags.None, anyone, stop.Token).ConfigureAwait(false);
+                var received = await datagrams.ReceiveFromAsync(
+                    buffer, SocketFlags.None, anyone, stop.Token).ConfigureAwait(false);
                 var question = buffer.AsSpan(0, received.ReceivedBytes).ToArray();
                 _ = AnswerDatagramAsync(question, received.RemoteEndPoint);
             }
@@ -74,7 +83,11 @@ internal sealed class NameServer : IAsyncDisposable
         try
         {
             if (await AnswerAsync(question).ConfigureAwait(false) is { } answer)
-                await datagrams.SendToAsync(answer.AsMemory(0, Math.Min(answer.Length, 4096)), SocketFlags.None, client, stop.Token).ConfigureAwait(false);
+                await datagrams.SendToAsync(
+                    answer.AsMemory(0, Math.Min(answer.Length, 4096)),
+                    SocketFlags.None,
+                    client,
+                    stop.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
         {
@@ -134,7 +147,11 @@ internal sealed class NameServer : IAsyncDisposable
             {
                 await socket.SendToAsync(message, SocketFlags.None, server, limit.Token).ConfigureAwait(false);
                 var buffer = new byte[4096];
-                var received = await socket.ReceiveFromAsync(buffer, SocketFlags.None, new IPEndPoint(server.AddressFamily == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any, 0), limit.Token).ConfigureAwait(false);
+                var received = await socket.ReceiveFromAsync(
+                    buffer,
+                    SocketFlags.None,
+                    new IPEndPoint(server.AddressFamily == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any, 0),
+                    limit.Token).ConfigureAwait(false);
                 return buffer[..received.ReceivedBytes];
             }
             catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !stop.IsCancellationRequested))
@@ -152,7 +169,8 @@ internal sealed class NameServer : IAsyncDisposable
         var servers = new List<IPEndPoint>();
         foreach (var line in File.Exists(path) ? File.ReadAllLines(path) : [])
         {
-            if (line.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries) is ["nameserver", var text, ..] && IPAddress.TryParse(text, out var address))
+            if (line.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries) is ["nameserver", var text, ..]
+                && IPAddress.TryParse(text, out var address))
                 servers.Add(new(address, 53));
         }
 

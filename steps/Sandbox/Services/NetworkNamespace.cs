@@ -6,7 +6,8 @@ using System.Runtime.InteropServices;
 namespace CiSteps.Sandbox.Services;
 
 /// <summary>
-/// Another network namespace of this machine, entered only to make sockets: a socket belongs to the namespace that it was made in, whoever uses it afterwards.
+/// Another network namespace of this machine, entered only to make sockets: a socket belongs to the namespace that it was made
+/// in, whoever uses it afterwards.
 /// Linux only, and only for root.
 /// </summary>
 /// <param name="processId">A process inside it; 0 for this process's own namespace.</param>
@@ -20,7 +21,8 @@ internal sealed class NetworkNamespace(int processId)
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            // No ReuseAddress: here it would let another process listen on the same port, and binding alone takes what only lingers.
+            // No ReuseAddress: here it would let another process listen on the same port, and binding alone takes what only
+            // lingers.
             socket.Bind(address);
             socket.Listen(512);
             return socket;
@@ -32,10 +34,15 @@ internal sealed class NetworkNamespace(int processId)
         }
     });
 
-    /// <summary>A connection to a port of the namespace's own loopback. Throws <see cref="SocketException"/> when nobody listens there.</summary>
+    /// <summary>
+    /// A connection to a port of the namespace's own loopback. Throws <see cref="SocketException"/> when nobody listens there.
+    /// </summary>
     public async Task<Socket> ConnectAsync(int port, CancellationToken ct)
     {
-        var socket = await InsideAsync(() => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true }).ConfigureAwait(false);
+        var socket = await InsideAsync(
+            () => new Socket(
+                AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp)
+            { NoDelay = true }).ConfigureAwait(false);
         try
         {
             await socket.ConnectAsync(IPAddress.Loopback, port, ct).ConfigureAwait(false);
@@ -64,7 +71,9 @@ internal sealed class NetworkNamespace(int processId)
         }
     });
 
-    /// <summary>Makes the namespace the owner of all addresses of a range: it answers for each of them and can listen on each.</summary>
+    /// <summary>
+    /// Makes the namespace the owner of all addresses of a range: it answers for each of them and can listen on each.
+    /// </summary>
     public Task OwnAsync(IPAddress range, int prefixLength) => InsideAsync(() =>
     {
         AddLocalRoute(range, prefixLength);
@@ -84,7 +93,9 @@ internal sealed class NetworkNamespace(int processId)
                 using (var handle = File.OpenHandle($"/proc/{processId}/ns/net"))
                 {
                     if (setns((int)handle.DangerousGetHandle(), NetNamespace) != 0)
-                        throw new IOException($"cannot enter the network namespace of process {processId}: {Marshal.GetLastPInvokeErrorMessage()}; the sandbox has to run as root beside its engine");
+                        throw new IOException(
+                            $"cannot enter the network namespace of process {processId}: " +
+                            $"{Marshal.GetLastPInvokeErrorMessage()}; the sandbox has to run as root beside its engine");
                 }
 
                 done.SetResult(work());
@@ -130,7 +141,8 @@ internal sealed class NetworkNamespace(int processId)
                 throw new IOException($"cannot give the service addresses to the router: {Marshal.GetLastPInvokeErrorMessage()}");
             var error = BinaryPrimitives.ReadInt32LittleEndian(answer.AsSpan(16));
             if (error != 0)
-                throw new IOException($"cannot give the service addresses to the router: {Marshal.GetPInvokeErrorMessage(-error)}");
+                throw new IOException(
+                    $"cannot give the service addresses to the router: {Marshal.GetPInvokeErrorMessage(-error)}");
         }
         finally
         {

@@ -16,12 +16,19 @@ internal sealed class ServiceListener : IAsyncDisposable
     /// <param name="endpoints">The ready endpoints in the order to be tried, for a client.</param>
     /// <param name="time">The clock of the pause after an error.</param>
     /// <param name="end">Ends connections too; disposing only ends taking new ones.</param>
-    public ServiceListener(Socket socket, Func<IPEndPoint?, IReadOnlyList<IPEndPoint>> endpoints, TimeProvider time, CancellationToken end)
+    public ServiceListener(
+        Socket socket, Func<IPEndPoint?, IReadOnlyList<IPEndPoint>> endpoints, TimeProvider time, CancellationToken end)
     {
         this.socket = socket;
         this.endpoints = endpoints;
         this.end = end;
-        work = Task.Run(() => Accepting.RunAsync(this.socket.AcceptAsync, client => _ = Task.Run(() => ServeAsync(client), CancellationToken.None), time, stop.Token), CancellationToken.None);
+        work = Task.Run(
+            () => Accepting.RunAsync(
+                this.socket.AcceptAsync,
+                client => _ = Task.Run(() => ServeAsync(client), CancellationToken.None),
+                time,
+                stop.Token),
+            CancellationToken.None);
     }
 
     public async ValueTask DisposeAsync()

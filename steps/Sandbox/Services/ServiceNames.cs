@@ -5,7 +5,10 @@ using CiSteps.Sandbox.Controllers;
 
 namespace CiSteps.Sandbox.Services;
 
-/// <summary>What cluster.local answers: services, headless services by their ready endpoints, stable pod names, ports (SRV), addresses back to names.</summary>
+/// <summary>
+/// What cluster.local answers: services, headless services by their ready endpoints, stable pod names, ports (SRV), addresses
+/// back to names.
+/// </summary>
 internal sealed class ServiceNames(ServiceTable table)
 {
     private const string Zone = "cluster.local";
@@ -20,12 +23,18 @@ internal sealed class ServiceNames(ServiceTable table)
         var records = Resolve(question);
         if (records is null)
             return question.Reply(NameQuestion.NoSuchName, []);
-        return question.Reply(NameQuestion.NoError, [.. records.Where(r => r.Type == question.Type || r.Type == NameQuestion.CName || question.Type == NameQuestion.Any)]);
+        return question.Reply(
+            NameQuestion.NoError,
+            [.. records.Where(
+                r => r.Type == question.Type || r.Type == NameQuestion.CName || question.Type == NameQuestion.Any)]);
     }
 
-    /// <summary>The name outside whose addresses belong into the reply, for the address of a service that is but another name; else null.</summary>
+    /// <summary>
+    /// The name outside whose addresses belong into the reply, for the address of a service that is but another name; else null.
+    /// </summary>
     public string? TargetOf(NameQuestion question) =>
-        question.Type is NameQuestion.A or NameQuestion.Aaaa && question.Name.Split('.') is [var service, var ns, "svc", "cluster", "local"]
+        question.Type is NameQuestion.A or NameQuestion.Aaaa
+            && question.Name.Split('.') is [var service, var ns, "svc", "cluster", "local"]
         && table.Find(new(ns, service)) is { } found && found.Str("spec", "type") == "ExternalName"
             ? found.Str("spec", "externalName")?.TrimEnd('.').ToLowerInvariant() : null;
 
@@ -34,9 +43,11 @@ internal sealed class ServiceNames(ServiceTable table)
         var labels = question.Name.Split('.');
         return labels switch
         {
-            [var address, _, "pod", "cluster", "local"] => IPAddress.TryParse(address.Replace('-', '.'), out var parsed) ? [Address(question.Name, parsed)] : null,
+            [var address, _, "pod", "cluster", "local"] =>
+                IPAddress.TryParse(address.Replace('-', '.'), out var parsed) ? [Address(question.Name, parsed)] : null,
             [var service, var ns, "svc", "cluster", "local"] => OfService(question.Name, new(ns, service)),
-            [var port, var protocol, var service, var ns, "svc", "cluster", "local"] when port.StartsWith('_') && protocol.StartsWith('_') =>
+            [var port, var protocol, var service, var ns, "svc", "cluster", "local"]
+                when port.StartsWith('_') && protocol.StartsWith('_') =>
                 OfPort(question.Name, new(ns, service), port[1..], protocol[1..]),
             [var host, var service, var ns, "svc", "cluster", "local"] => OfEndpoint(question.Name, new(ns, service), host),
             [_, "svc", "cluster", "local"] or ["svc", "cluster", "local"] or ["cluster", "local"] => [],
@@ -66,13 +77,18 @@ internal sealed class ServiceNames(ServiceTable table)
     {
         if (table.Find(key) is not { } service)
             return null;
-        var named = service.Objs("spec", "ports").FirstOrDefault(p => p.Str("name") == port && (p.Str("protocol") ?? "TCP").Equals(protocol, StringComparison.OrdinalIgnoreCase));
+        var named = service
+            .Objs("spec", "ports")
+            .FirstOrDefault(
+                p => p.Str("name") == port && (p.Str("protocol") ?? "TCP").Equals(protocol, StringComparison.OrdinalIgnoreCase));
         if (named is null)
             return null;
         var stem = $"{key.Name}.{key.Namespace}.svc.{Zone}";
         if (IPAddress.TryParse(service.Str("spec", "clusterIP"), out _))
             return [Port(name, named.Int(0, "port"), stem)];
-        return [.. table.Endpoints(key).Where(e => e.Ready && e.Ports.ContainsKey(port)).Select(e => Port(name, e.Ports[port], $"{HostOf(e)}.{stem}"))];
+        return [.. table.Endpoints(key)
+            .Where(e => e.Ready && e.Ports.ContainsKey(port))
+            .Select(e => Port(name, e.Ports[port], $"{HostOf(e)}.{stem}"))];
     }
 
     private byte[]? Back(NameQuestion question)
@@ -82,14 +98,20 @@ internal sealed class ServiceNames(ServiceTable table)
             return null;
         var text = address.ToString();
         if (table.Services.FirstOrDefault(s => s.Str("spec", "clusterIP") == text) is { } service)
-            return question.Reply(NameQuestion.NoError, [new(question.Name, NameQuestion.Ptr, NameQuestion.Encode($"{service.Name()}.{service.Namespace()}.svc.{Zone}"))]);
+            return question.Reply(
+                NameQuestion.NoError,
+                [new(
+                    question.Name, NameQuestion.Ptr, NameQuestion.Encode($"{service.Name()}.{service.Namespace()}.svc.{Zone}"))]);
         return null;
     }
 
     private static string HostOf(ServiceEndpoint endpoint) => endpoint.Hostname ?? endpoint.Address.ToString().Replace('.', '-');
 
     private static NameRecord Address(string name, IPAddress address) =>
-        new(name, address.AddressFamily == AddressFamily.InterNetwork ? NameQuestion.A : NameQuestion.Aaaa, address.GetAddressBytes());
+        new(
+            name,
+            address.AddressFamily == AddressFamily.InterNetwork ? NameQuestion.A : NameQuestion.Aaaa,
+            address.GetAddressBytes());
 
     private static NameRecord Port(string name, int port, string host)
     {

@@ -8,14 +8,16 @@ using CiSteps.Sandbox.Pods;
 namespace CiSteps.Sandbox.Services;
 
 /// <summary>
-/// The cluster's services: a TCP proxy on each service's address and node port, and the name server. One container owns all service addresses; its
+/// The cluster's services: a TCP proxy on each service's address and node port, and the name server. One container owns all
+/// service addresses; its
 /// sockets are served from this process. TCP only.
 /// </summary>
 /// <param name="network">The cluster's network.</param>
 /// <param name="processId">The process of the container that owns the service addresses.</param>
 /// <param name="time">The clock of retries.</param>
 /// <param name="report">Takes one line per port that cannot be served; each attempt is an event of the service besides.</param>
-internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeProvider time, Action<string> report) : IClusterComponent
+internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeProvider time, Action<string> report)
+    : IClusterComponent
 {
     private readonly NetworkNamespace ns = new(processId);
     private readonly ServiceTable table = new();
@@ -38,7 +40,8 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
         {
             await ns.OwnAsync(IPAddress.Parse(network.ServicePrefix + "0"), 24).ConfigureAwait(false);
             await using var names = await NameServer.StartAsync(ns, network, table, time, cancel).ConfigureAwait(false);
-            await Task.WhenAll(feed.RunAsync(cancel), FollowAsync(changed, new(api, "service-router", time), end.Token)).ConfigureAwait(false);
+            await Task.WhenAll(
+                feed.RunAsync(cancel), FollowAsync(changed, new(api, "service-router", time), end.Token)).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
@@ -71,7 +74,9 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
         var complete = true;
         if (!listeners.TryGetValue(key, out var present))
             listeners[key] = present = [];
-        foreach (var (address, entry) in present.Where(p => !wanted.TryGetValue(p.Key, out var name) || name != p.Value.PortName).ToList())
+        foreach (var (address, entry) in present
+            .Where(p => !wanted.TryGetValue(p.Key, out var name) || name != p.Value.PortName)
+            .ToList())
         {
             present.Remove(address);
             await entry.Listener.DisposeAsync().ConfigureAwait(false);
@@ -115,7 +120,8 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
                 wanted[new(address, port.Int(0, "port"))] = name;
             if (service.Str("spec", "type") is "NodePort" or "LoadBalancer" && port.Num("nodePort") is { } node and > 0)
             {
-                // From this machine under either name of a node; the bridge's own address is reachable from here and from pods only.
+                // From this machine under either name of a node; the bridge's own address is reachable from here and from pods
+                // only.
                 wanted[new(IPAddress.Loopback, (int)node)] = name;
                 wanted[new(IPAddress.Parse(network.Gateway), (int)node)] = name;
             }
@@ -124,7 +130,8 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
         return wanted;
     }
 
-    private bool IsServiceAddress(IPEndPoint address) => address.Address.ToString().StartsWith(network.ServicePrefix, StringComparison.Ordinal);
+    private bool IsServiceAddress(IPEndPoint address) =>
+        address.Address.ToString().StartsWith(network.ServicePrefix, StringComparison.Ordinal);
 
     private static Socket Listen(IPEndPoint address)
     {
@@ -143,7 +150,9 @@ internal sealed class ServiceRouter(ClusterNetwork network, int processId, TimeP
         }
     }
 
-    /// <summary>Ready endpoints, each time beginning with the next one; with client affinity always in the client's own order.</summary>
+    /// <summary>
+    /// Ready endpoints, each time beginning with the next one; with client affinity always in the client's own order.
+    /// </summary>
     private IReadOnlyList<IPEndPoint> Targets(ObjectKey key, string portName, IPEndPoint? client)
     {
         var targets = table.Targets(key, portName);

@@ -12,9 +12,16 @@ namespace CiSteps.Sandbox.Services;
 /// <param name="Ready">Whether it takes new connections.</param>
 /// <param name="Serving">Whether it would, were it not ending.</param>
 /// <param name="Ports">Port numbers by the names of the service's ports.</param>
-internal sealed record ServiceEndpoint(IPAddress Address, string? Hostname, bool Ready, bool Serving, IReadOnlyDictionary<string, int> Ports);
+internal sealed record ServiceEndpoint(
+    IPAddress Address,
+    string? Hostname,
+    bool Ready,
+    bool Serving,
+    IReadOnlyDictionary<string, int> Ports);
 
-/// <summary>All services and their endpoints as last seen; read by the proxy for each connection and by the name server for each question.</summary>
+/// <summary>
+/// All services and their endpoints as last seen; read by the proxy for each connection and by the name server for each question.
+/// </summary>
 internal sealed class ServiceTable
 {
     private readonly ConcurrentDictionary<ObjectKey, JsonObject> services = [];

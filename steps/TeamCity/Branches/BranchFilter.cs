@@ -1,6 +1,8 @@
 namespace CiSteps.TeamCity.Branches;
 
-/// <summary>Lines of <c>+:</c> and <c>-:</c> over logical branch names, as triggers, configurations and features have them.</summary>
+/// <summary>
+/// Lines of <c>+:</c> and <c>-:</c> over logical branch names, as triggers, configurations and features have them.
+/// </summary>
 public sealed class BranchFilter
 {
     // What these rules take only the hosting server of the repository knows; to a plain branch they say nothing.
@@ -15,8 +17,12 @@ public sealed class BranchFilter
         {
             if (line.StartsWith('#')) continue;
             var include = line[0] != '-';
-            rules.Add((include, line.StartsWith("+:", StringComparison.Ordinal) || line.StartsWith("-:", StringComparison.Ordinal) ? line[2..].Trim()
-                : IsPullRequestRule(line) ? line[1..] : line));
+            rules.Add(
+                (
+                    include,
+                    line.StartsWith("+:", StringComparison.Ordinal) || line.StartsWith("-:", StringComparison.Ordinal)
+                        ? line[2..].Trim()
+                        : IsPullRequestRule(line) ? line[1..] : line));
         }
     }
 
@@ -25,12 +31,20 @@ public sealed class BranchFilter
 
     /// <summary>For people: the rules in one line.</summary>
     public string Shown => rules.Count == 0 ? "all branches"
-        : string.Join(' ', rules.Select(rule => (rule.Include ? "+" : "-") + (rule.Pattern.StartsWith(PullRequest, StringComparison.Ordinal) ? "" : ":") + rule.Pattern));
+        : string.Join(
+            ' ',
+            rules.Select(
+                rule => (rule.Include ? "+" : "-")
+                    + (rule.Pattern.StartsWith(PullRequest, StringComparison.Ordinal) ? "" : ":")
+                    + rule.Pattern));
 
     /// <summary>Whether the line is a rule about pull requests, such as <c>+pr:target=main</c>.</summary>
-    public static bool IsPullRequestRule(string line) => line.Length > 0 && line[0] is '+' or '-' && line.AsSpan(1).StartsWith(PullRequest, StringComparison.Ordinal);
+    public static bool IsPullRequestRule(string line) =>
+        line.Length > 0 && line[0] is '+' or '-' && line.AsSpan(1).StartsWith(PullRequest, StringComparison.Ordinal);
 
-    /// <summary>Whether the filter takes the branch. No rules: every branch. The most specific rule decides, among equals the last.</summary>
+    /// <summary>
+    /// Whether the filter takes the branch. No rules: every branch. The most specific rule decides, among equals the last.
+    /// </summary>
     public bool Takes(string logicalName, bool isDefault)
     {
         if (rules.Count == 0) return true;

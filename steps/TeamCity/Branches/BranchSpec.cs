@@ -10,7 +10,8 @@ public sealed class BranchSpec
 
     /// <summary>A specification.</summary>
     /// <param name="defaultRef">The default branch as a full name; a short one is taken as a branch's.</param>
-    /// <param name="text">Lines of <c>+:</c> and <c>-:</c> rules; <c>#!</c> lines are instructions, <c>#</c> lines comments.</param>
+    /// <param name="text">Lines of <c>+:</c> and <c>-:</c> rules; <c>#!</c> lines are instructions, <c>#</c> lines
+    /// comments.</param>
     public BranchSpec(string defaultRef, string text)
     {
         this.defaultRef = defaultRef.StartsWith("refs/", StringComparison.Ordinal) ? defaultRef : "refs/heads/" + defaultRef;
@@ -20,9 +21,12 @@ public sealed class BranchSpec
         {
             if (raw.StartsWith('#'))
             {
-                var instruction = raw.StartsWith("#!", StringComparison.Ordinal) ? raw[2..].Replace(" ", "", StringComparison.Ordinal) : "";
+                var instruction = raw.StartsWith("#!", StringComparison.Ordinal)
+                    ? raw[2..].Replace(" ", "", StringComparison.Ordinal)
+                    : "";
                 if (instruction == "fallbackToDefault:false") FallsBackToDefault = false;
-                if (instruction.StartsWith("escape:", StringComparison.Ordinal) && instruction.Length == "escape:".Length + 1) escape = instruction[^1];
+                if (instruction.StartsWith("escape:", StringComparison.Ordinal) && instruction.Length == "escape:".Length + 1)
+                    escape = instruction[^1];
                 continue;
             }
             var line = raw;
@@ -51,7 +55,9 @@ public sealed class BranchSpec
     /// <summary>The default branch's full name.</summary>
     public string DefaultRef => defaultRef;
 
-    /// <summary>The branch's logical name, or null when the specification does not admit it. The default branch is always in.</summary>
+    /// <summary>
+    /// The branch's logical name, or null when the specification does not admit it. The default branch is always in.
+    /// </summary>
     public string? LogicalName(string fullRef)
     {
         // The rule whose star stands for the least decides, an exact one before all; among equals the last.
@@ -68,11 +74,22 @@ public sealed class BranchSpec
 
     /// <summary>A full name that has this logical name; null when the specification gives it to none.</summary>
     public string? FullName(string logicalName) =>
-        rules.Where(rule => rule.Include).Select(rule => Filled(rule.Pattern, rule.From, rule.To, logicalName)).Prepend(logicalName).Prepend("refs/heads/" + logicalName).Prepend(defaultRef)
+        rules.Where(rule => rule.Include)
+            .Select(rule => Filled(rule.Pattern, rule.From, rule.To, logicalName))
+            .Prepend(logicalName)
+            .Prepend("refs/heads/" + logicalName)
+            .Prepend(defaultRef)
             .FirstOrDefault(candidate => LogicalName(candidate) == logicalName);
 
-    /// <summary>Whether some branch's logical name would begin with <c>refs/heads/</c>: an exact rule without brackets, or a star for everything, keeps the whole name.</summary>
-    public bool KeepsFullNames => rules.Exists(rule => rule.Include && rule.From < 0 && (rule.Pattern.StartsWith('*') || !rule.Pattern.Contains('*', StringComparison.Ordinal)));
+    /// <summary>
+    /// Whether some branch's logical name would begin with <c>refs/heads/</c>: an exact rule without brackets, or a star for
+    /// everything, keeps the whole name.
+    /// </summary>
+    public bool KeepsFullNames =>
+        rules.Exists(
+            rule => rule.Include
+                && rule.From < 0
+                && (rule.Pattern.StartsWith('*') || !rule.Pattern.Contains('*', StringComparison.Ordinal)));
 
     // What the star must stand for so that the name comes out.
     private static string Filled(string pattern, int from, int to, string name)
@@ -81,13 +98,17 @@ public sealed class BranchSpec
         if (star < 0) return pattern;
         if (from > star || (from >= 0 && to <= star)) return pattern;
         var (before, after) = from < 0 ? (0, 0) : (star - from, to - star - 1);
-        return name.Length > before + after ? pattern[..star] + name[before..(name.Length - after)] + pattern[(star + 1)..] : pattern;
+        return name.Length > before + after
+            ? pattern[..star] + name[before..(name.Length - after)] + pattern[(star + 1)..]
+            : pattern;
     }
 
     /// <summary>The default branch's logical name where no rule names it: the server shows <c>&lt;default&gt;</c>.</summary>
     public const string DefaultName = "<default>";
 
-    /// <summary>Whether the pattern matches, and what stands for it: the part in brackets, else what the star matched, else all.</summary>
+    /// <summary>
+    /// Whether the pattern matches, and what stands for it: the part in brackets, else what the star matched, else all.
+    /// </summary>
     private static string? Match(string pattern, string text, int from, int to)
     {
         var star = pattern.IndexOf('*', StringComparison.Ordinal);
@@ -98,7 +119,10 @@ public sealed class BranchSpec
         }
         var before = pattern[..star];
         var after = pattern[(star + 1)..];
-        if (text.Length <= before.Length + after.Length || !text.StartsWith(before, StringComparison.Ordinal) || !text.EndsWith(after, StringComparison.Ordinal)) return null;
+        if (text.Length <= before.Length + after.Length
+            || !text.StartsWith(before, StringComparison.Ordinal)
+            || !text.EndsWith(after, StringComparison.Ordinal))
+            return null;
         var grown = text.Length - pattern.Length;
         if (from < 0) return text[star..(text.Length - after.Length)];
         // A border of the brackets that stands behind the star moves with what the star matched.

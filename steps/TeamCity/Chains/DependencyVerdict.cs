@@ -59,8 +59,10 @@ public static class DependencyVerdicts
         all.Select(entry => Of(entry.Dependency, entry.State)).DefaultIfEmpty(DependencyVerdict.Run).Max();
 
     /// <summary>Whether the build runs however its dependencies end: a chain's terminal configuration.</summary>
-    public static bool RunsWhatever(BuildConfiguration build) => build.SnapshotDependencies.Count > 0 && build.SnapshotDependencies.All(dependency =>
-        Read(dependency[Failed]) <= DependencyVerdict.RunWithProblem && Read(dependency[NotStarted]) <= DependencyVerdict.RunWithProblem);
+    public static bool RunsWhatever(BuildConfiguration build) =>
+        build.SnapshotDependencies.Count > 0 && build.SnapshotDependencies.All(dependency =>
+            Read(dependency[Failed]) <= DependencyVerdict.RunWithProblem
+                && Read(dependency[NotStarted]) <= DependencyVerdict.RunWithProblem);
 
     // Servers before 9.0 wrote true and false.
     private static DependencyVerdict Read(string? option) => option switch

@@ -8,7 +8,9 @@ internal sealed class EffectiveTree
     public EffectiveTree(SettingsTree tree)
     {
         Tree = tree;
-        Builds = tree.Builds.Values.Where(build => !build.IsTemplate).ToDictionary(build => build.Id, build => Inheritance.Tolerant(tree, build), StringComparer.Ordinal);
+        Builds = tree.Builds.Values
+            .Where(build => !build.IsTemplate)
+            .ToDictionary(build => build.Id, build => Inheritance.Tolerant(tree, build), StringComparer.Ordinal);
     }
 
     /// <summary>The tree as written.</summary>
@@ -30,10 +32,13 @@ internal sealed class EffectiveTree
         return found;
     }
 
-    /// <summary>Whether this tree holds all that says what a configuration depends on: its templates, and those of all before it.</summary>
+    /// <summary>
+    /// Whether this tree holds all that says what a configuration depends on: its templates, and those of all before it.
+    /// </summary>
     public bool IsKnownUpstream(BuildConfiguration build) => Upstream(build).Append(build.Id)
         .All(id => Builds.TryGetValue(id, out var one) && Inheritance.TemplatesOf(Tree, one).All(Tree.Builds.ContainsKey));
 
     /// <summary>The project's own parameters, and those of the projects above it.</summary>
-    public IEnumerable<Parameter> ParametersAbove(BuildConfiguration build) => Tree.Ancestry(build.ProjectId).SelectMany(project => project.Parameters.All);
+    public IEnumerable<Parameter> ParametersAbove(BuildConfiguration build) =>
+        Tree.Ancestry(build.ProjectId).SelectMany(project => project.Parameters.All);
 }

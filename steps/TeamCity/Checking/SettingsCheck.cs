@@ -11,9 +11,15 @@ public static class SettingsCheck
     public static IReadOnlyList<Finding> Run(SettingsTree tree, bool strict = false)
     {
         var effective = new EffectiveTree(tree);
-        return [.. tree.Findings.Concat(ReferenceRules.Check(effective)).Concat(ValueRules.Check(effective)).Concat(ParameterRules.Check(effective)).Concat(SecretRules.Check(effective))
+        return [.. tree.Findings.Concat(ReferenceRules.Check(effective))
+            .Concat(ValueRules.Check(effective))
+            .Concat(ParameterRules.Check(effective))
+            .Concat(SecretRules.Check(effective))
             .Concat(ChainRules.Check(effective)).Concat(TrustRules.Check(effective)).Concat(ToolRules.Check(effective))
             .Concat(strict ? VocabularyRules.Check(effective) : [])
-            .Distinct().OrderBy(finding => finding.At.File, StringComparer.Ordinal).ThenBy(finding => finding.At.Line).ThenBy(finding => finding.Rule, StringComparer.Ordinal)];
+            .Distinct()
+                .OrderBy(finding => finding.At.File, StringComparer.Ordinal)
+                .ThenBy(finding => finding.At.Line)
+                .ThenBy(finding => finding.Rule, StringComparer.Ordinal)];
     }
 }

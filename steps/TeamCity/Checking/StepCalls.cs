@@ -15,7 +15,9 @@ internal static partial class StepCalls
 {
     /// <summary>What a build configuration starts.</summary>
     public static IEnumerable<StepCall> Of(SettingsTree tree, BuildConfiguration build) => build.Runners.SelectMany(runner =>
-        tree.FindRecipe(runner.Type, build.ProjectId) is { } recipe ? recipe.Runners.SelectMany(inner => Of(inner, recipe.Parameters.With(runner.Parameters))) : Of(runner, ParameterSet.Empty));
+        tree.FindRecipe(runner.Type, build.ProjectId) is { } recipe
+            ? recipe.Runners.SelectMany(inner => Of(inner, recipe.Parameters.With(runner.Parameters)))
+            : Of(runner, ParameterSet.Empty));
 
     /// <summary>What one step starts itself.</summary>
     public static IEnumerable<StepCall> Of(Runner runner, ParameterSet given)
@@ -23,13 +25,16 @@ internal static partial class StepCalls
         if (runner.Parameters["use.custom.script"] == "true")
         {
             if (runner.Parameters.Find("script.content") is { } script)
-                foreach (var name in InScript().Matches(script.Value).Select(match => match.Groups["name"].Value).Distinct()) yield return new(name, script, null, given);
+                foreach (var name in InScript().Matches(script.Value).Select(match => match.Groups["name"].Value).Distinct())
+                    yield return new(name, script, null, given);
         }
-        else if (runner.Parameters.Find("command.executable") is { } command && InCommand().Match(command.Value) is { Success: true } match)
+        else if (runner.Parameters.Find("command.executable") is { } command
+            && InCommand().Match(command.Value) is { Success: true } match)
             yield return new(match.Groups["name"].Value, command, runner.Parameters.Find("command.parameters"), given);
     }
 
-    private const string Names = "(?<name>unit-test|image-build|reserve-testbed|integration-deploy|merge|certify|promote|close|ci-steps|testbed-pool)(\\.exe)?";
+    private const string Names =
+        "(?<name>unit-test|image-build|reserve-testbed|integration-deploy|merge|certify|promote|close|ci-steps|testbed-pool)(\\.exe)?";
 
     [GeneratedRegex(@"(^|[/\\])" + Names + "$", RegexOptions.ExplicitCapture)]
     private static partial Regex InCommand();

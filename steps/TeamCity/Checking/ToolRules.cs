@@ -13,8 +13,11 @@ public static class ToolRules
     internal static IEnumerable<Finding> Check(EffectiveTree tree)
     {
         foreach (var build in tree.Builds.Values)
-            foreach (var call in StepCalls.Of(tree.Tree, build).Where(call => !Reaches(tree, build, call, call.Command.Value, [])))
-                yield return new(call.Command.At, "tool", Severity.Warning, $"\"{build.Id}\" runs {call.Step} without a reference to {Prefix}…: agents do not download the tool for it");
+            foreach (var call in StepCalls
+                .Of(tree.Tree, build)
+                .Where(call => !Reaches(tree, build, call, call.Command.Value, [])))
+                yield return new(call.Command.At, "tool", Severity.Warning,
+                    $"\"{build.Id}\" runs {call.Step} without a reference to {Prefix}…: agents do not download the tool for it");
     }
 
     /// <summary>Asks the executables for their options and finds those that they do not know.</summary>
@@ -22,12 +25,15 @@ public static class ToolRules
     /// <param name="toolsFolder">Where the executables are.</param>
     /// <param name="cancel">Stops the asking.</param>
     /// <returns>Findings, and the executables that are not there and so were not asked.</returns>
-    public static async Task<(IReadOnlyList<Finding> Findings, IReadOnlyCollection<string> NotAsked)> CheckOptionsAsync(SettingsTree tree, string toolsFolder, CancellationToken cancel)
+    public static async Task<(IReadOnlyList<Finding> Findings, IReadOnlyCollection<string> NotAsked)> CheckOptionsAsync(
+        SettingsTree tree, string toolsFolder, CancellationToken cancel)
     {
         var found = new List<Finding>();
         var notAsked = new SortedSet<string>(StringComparer.Ordinal);
         var helps = new Dictionary<string, Help?>(StringComparer.Ordinal);
-        foreach (var call in tree.Builds.Values.SelectMany(build => build.Runners).Concat(tree.Recipes.Values.SelectMany(recipe => recipe.Runners)).SelectMany(runner => StepCalls.Of(runner, ParameterSet.Empty)))
+        foreach (var call in tree.Builds.Values.SelectMany(build => build.Runners)
+            .Concat(tree.Recipes.Values.SelectMany(recipe => recipe.Runners))
+            .SelectMany(runner => StepCalls.Of(runner, ParameterSet.Empty)))
         {
             if (call.Arguments is not { } given) continue;
             var path = Path.Combine(toolsFolder, OperatingSystem.IsWindows() ? call.Step + ".exe" : call.Step);
@@ -44,17 +50,23 @@ public static class ToolRules
                 help = await AskAsync(plain[..++commands]).ConfigureAwait(false);
             if (help is null) continue;
             var key = string.Join(' ', [call.Step, .. plain[..commands]]);
-            if (commands < plain.Count && !help.TakesArguments) found.Add(new(given.At, "step-option", Severity.Error, $"{key} does not know \"{plain[commands]}\""));
+            if (commands < plain.Count && !help.TakesArguments)
+                found.Add(new(given.At, "step-option", Severity.Error, $"{key} does not know \"{plain[commands]}\""));
             else
-                foreach (var option in words.Where(word => word.StartsWith("--", StringComparison.Ordinal)).Select(word => word.Split('=', ':')[0]).Where(option => !help.Options.Contains(option)))
+                foreach (var option in words.Where(word => word.StartsWith("--", StringComparison.Ordinal))
+                    .Select(word => word.Split('=', ':')[0])
+                    .Where(option => !help.Options.Contains(option)))
                     found.Add(new(given.At, "step-option", Severity.Error, $"{key} does not know the option {option}"));
 
             async Task<Help?> AskAsync(List<string> command)
             {
                 var asked = string.Join(' ', [call.Step, .. command]);
                 if (helps.TryGetValue(asked, out var known)) return known;
-                var (exit, output, error) = await ChildProcess.CaptureAsync(new(path, [.. command, "--help"], toolsFolder), cancel).ConfigureAwait(false);
-                if (exit != 0) found.Add(new(given.At, "step-option", Severity.Error, $"{asked} does not say which options it has (--help): {error.Trim().ReplaceLineEndings(" ")}"));
+                var (exit, output, error) = await ChildProcess.CaptureAsync(
+                    new(path, [.. command, "--help"], toolsFolder), cancel).ConfigureAwait(false);
+                if (exit != 0)
+                    found.Add(new(given.At, "step-option", Severity.Error,
+                        $"{asked} does not say which options it has (--help): {error.Trim().ReplaceLineEndings(" ")}"));
                 return helps[asked] = exit == 0 ? Read(output) : null;
             }
         }
@@ -72,7 +84,10 @@ public static class ToolRules
         foreach (var line in text.Split('\n').Select(line => line.TrimEnd()).Where(line => line.Length > 0))
         {
             if (line[0] != ' ') section = line;
-            else if (section == "Options:") help.Options.UnionWith(line.Trim().Split("  ")[0].Split(' ', ',').Where(word => word.StartsWith("--", StringComparison.Ordinal)));
+            else if (section == "Options:")
+                help.Options.UnionWith(line.Trim().Split("  ")[0]
+                    .Split(' ', ',')
+                    .Where(word => word.StartsWith("--", StringComparison.Ordinal)));
             else if (section == "Commands:") help.Commands.Add(line.Trim().Split(' ')[0]);
         }
         return help;
@@ -84,7 +99,9 @@ public static class ToolRules
         {
             if (name.StartsWith(Prefix, StringComparison.Ordinal)) return true;
             if (!seen.Add(name)) continue;
-            var parameter = call.Parameters.Find(name) ?? build.Parameters.Find(name) ?? tree.ParametersAbove(build).FirstOrDefault(found => found.Name == name);
+            var parameter = call.Parameters.Find(name)
+                ?? build.Parameters.Find(name)
+                ?? tree.ParametersAbove(build).FirstOrDefault(found => found.Name == name);
             if (parameter is not null && Reaches(tree, build, call, parameter.Value, seen)) return true;
         }
         return false;

@@ -16,18 +16,38 @@ internal static class ValueRules
     // Null: any value. Names and values as servers write them.
     private static readonly Dictionary<string, string[]?> BuildOptions = new(StringComparer.Ordinal)
     {
-        ["artifactRules"] = null, ["buildNumberPattern"] = null, ["buildConfigurationType"] = ["REGULAR", "COMPOSITE", "DEPLOYMENT"], ["executionTimeoutMin"] = null,
-        ["shouldFailBuildOnBadExitCode"] = Booleans, ["shouldFailBuildIfTestsFailed"] = Booleans, ["shouldFailBuildOnAnyErrorMessage"] = Booleans,
-        ["shouldFailBuildOnOOMEOrCrash"] = Booleans, ["supportTestRetry"] = Booleans, ["publishArtifactCondition"] = null, ["maximumNumberOfBuilds"] = null,
-        ["allowPersonalBuildTriggering"] = Booleans, ["allowExternalStatus"] = Booleans, ["enableHangingBuildsDetection"] = Booleans,
-        ["checkoutMode"] = ["AUTO", "ON_AGENT", "ON_SERVER", "MANUAL"], ["checkoutDirectory"] = null, ["cleanBuild"] = Booleans, ["branchFilter"] = null,
-        ["buildDefaultBranch"] = Booleans, ["excludeDefaultBranchChanges"] = Booleans, ["showDependenciesChanges"] = Booleans, ["buildNumberCounter"] = null,
+        ["artifactRules"] = null,
+        ["buildNumberPattern"] = null,
+        ["buildConfigurationType"] = ["REGULAR", "COMPOSITE", "DEPLOYMENT"],
+        ["executionTimeoutMin"] = null,
+        ["shouldFailBuildOnBadExitCode"] = Booleans,
+        ["shouldFailBuildIfTestsFailed"] = Booleans,
+        ["shouldFailBuildOnAnyErrorMessage"] = Booleans,
+        ["shouldFailBuildOnOOMEOrCrash"] = Booleans,
+        ["supportTestRetry"] = Booleans,
+        ["publishArtifactCondition"] = null,
+        ["maximumNumberOfBuilds"] = null,
+        ["allowPersonalBuildTriggering"] = Booleans,
+        ["allowExternalStatus"] = Booleans,
+        ["enableHangingBuildsDetection"] = Booleans,
+        ["checkoutMode"] = ["AUTO", "ON_AGENT", "ON_SERVER", "MANUAL"],
+        ["checkoutDirectory"] = null,
+        ["cleanBuild"] = Booleans,
+        ["branchFilter"] = null,
+        ["buildDefaultBranch"] = Booleans,
+        ["excludeDefaultBranchChanges"] = Booleans,
+        ["showDependenciesChanges"] = Booleans,
+        ["buildNumberCounter"] = null,
     };
 
     private static readonly Dictionary<string, string[]?> DependencyOptions = new(StringComparer.Ordinal)
     {
-        ["run-build-if-dependency-failed"] = Verdicts, ["run-build-if-dependency-failed-to-start"] = Verdicts, ["take-started-build-with-same-revisions"] = Booleans,
-        ["take-successful-builds-only"] = Booleans, ["run-build-on-the-same-agent"] = Booleans, ["sync-revisions"] = Booleans,
+        ["run-build-if-dependency-failed"] = Verdicts,
+        ["run-build-if-dependency-failed-to-start"] = Verdicts,
+        ["take-started-build-with-same-revisions"] = Booleans,
+        ["take-successful-builds-only"] = Booleans,
+        ["run-build-on-the-same-agent"] = Booleans,
+        ["sync-revisions"] = Booleans,
     };
 
     public static IEnumerable<Finding> Check(EffectiveTree effective)
@@ -38,11 +58,16 @@ internal static class ValueRules
             foreach (var option in build.Options)
                 foreach (var finding in Option(option, BuildOptions, $"build option of \"{build.Id}\"")) yield return finding;
             foreach (var option in build.SnapshotDependencies.SelectMany(dependency => dependency.Options))
-                foreach (var finding in Option(option, DependencyOptions, $"snapshot dependency option of \"{build.Id}\"")) yield return finding;
+                foreach (var finding in Option(option, DependencyOptions, $"snapshot dependency option of \"{build.Id}\""))
+                    yield return finding;
             var keepsFullNames = KeepsFullNames(effective, build);
             if (build.Options.LastOrDefault(option => option.Name == "branchFilter") is { } filter)
                 foreach (var finding in Filter(filter.Value, filter.At, keepsFullNames)) yield return finding;
-            foreach (var parameters in build.Triggers.Select(trigger => trigger.Parameters).Concat(build.Extensions.Where(extension => extension.Type != "pullRequests").Select(extension => extension.Parameters)))
+            foreach (var parameters in build.Triggers
+                .Select(trigger => trigger.Parameters)
+                .Concat(build.Extensions
+                    .Where(extension => extension.Type != "pullRequests")
+                    .Select(extension => extension.Parameters)))
                 if (parameters.Find("branchFilter") is { } parameter)
                     foreach (var finding in Filter(parameter.Value, parameter.At, keepsFullNames)) yield return finding;
             foreach (var trigger in build.Triggers)
@@ -58,8 +83,12 @@ internal static class ValueRules
             foreach (var finding in Step(runner)) yield return finding;
         foreach (var build in effective.Builds.Values.Where(build => build.IsComposite))
         {
-            if (build.Runners.Count > 0) yield return new(build.Runners[0].At, "composite", Severity.Error, $"\"{build.Id}\" is composite and has steps, which never run");
-            if (build.Requirements.Count > 0) yield return new(build.Requirements[0].At, "composite", Severity.Warning, $"\"{build.Id}\" is composite and takes no agent, so its requirements mean nothing");
+            if (build.Runners.Count > 0)
+                yield return new(build.Runners[0].At, "composite", Severity.Error,
+                    $"\"{build.Id}\" is composite and has steps, which never run");
+            if (build.Requirements.Count > 0)
+                yield return new(build.Requirements[0].At, "composite", Severity.Warning,
+                    $"\"{build.Id}\" is composite and takes no agent, so its requirements mean nothing");
         }
         foreach (var extension in tree.Projects.Values.SelectMany(project => project.Extensions))
             foreach (var finding in Listed(extension.Type, extension.Parameters)) yield return finding;
@@ -69,21 +98,30 @@ internal static class ValueRules
             if (root.Parameters.Find("teamcity:branchSpec") is { } spec)
                 foreach (var finding in BranchSpec(spec)) yield return finding;
             if (root.Type == "jetbrains.git" && root.Parameters.Find("branchSpec") is { } misnamed)
-                yield return new(misnamed.At, "branch-spec", Severity.Error, "the branch specification's parameter is called teamcity:branchSpec in XML");
+                yield return new(misnamed.At, "branch-spec", Severity.Error,
+                    "the branch specification's parameter is called teamcity:branchSpec in XML");
         }
     }
 
     private static IEnumerable<Finding> Listed(string type, ParameterSet parameters)
     {
         foreach (var parameter in parameters.All)
-            if (Vocabulary.Values.TryGetValue((type, parameter.Name), out var values) && !values.Contains(parameter.Value) && !parameter.Value.Contains('%', StringComparison.Ordinal))
-                yield return new(parameter.At, "value", Severity.Warning, $"\"{parameter.Value}\" is not known as a value of {parameter.Name}; known are {string.Join(", ", values.Where(value => value.Length > 0))}");
+            if (Vocabulary.Values.TryGetValue((type, parameter.Name), out var values)
+                && !values.Contains(parameter.Value)
+                && !parameter.Value.Contains('%', StringComparison.Ordinal))
+                yield return new(parameter.At, "value", Severity.Warning,
+                    $"\"{parameter.Value}\" is not known as a value of {parameter.Name}; " +
+                    $"known are {string.Join(", ", values.Where(value => value.Length > 0))}");
     }
 
     private static IEnumerable<Finding> Trigger(Trigger trigger)
     {
-        if (trigger.Type == "finishBuildTrigger") yield return new(trigger.At, "trigger", Severity.Error, "there is no trigger \"finishBuildTrigger\" in XML; the finish build trigger is called buildDependencyTrigger");
-        if (trigger.Type == "buildDependencyTrigger" && trigger.Parameters["dependsOn"] is not { Length: > 0 }) yield return new(trigger.At, "trigger", Severity.Warning, "the finish build trigger names no build configuration (dependsOn)");
+        if (trigger.Type == "finishBuildTrigger")
+            yield return new(trigger.At, "trigger", Severity.Error,
+                "there is no trigger \"finishBuildTrigger\" in XML; the finish build trigger is called buildDependencyTrigger");
+        if (trigger.Type == "buildDependencyTrigger" && trigger.Parameters["dependsOn"] is not { Length: > 0 })
+            yield return new(trigger.At, "trigger", Severity.Warning,
+                "the finish build trigger names no build configuration (dependsOn)");
         foreach (var finding in Listed(trigger.Type, trigger.Parameters)) yield return finding;
     }
 
@@ -91,33 +129,47 @@ internal static class ValueRules
     {
         foreach (var finding in Listed(runner.Type, runner.Parameters)) yield return finding;
         if (runner.Parameters.Find("teamcity.step.mode") is { Value.Length: > 0 } mode && !Modes.Contains(mode.Value))
-            yield return new(mode.At, "step-mode", Severity.Warning, $"\"{mode.Value}\" is not known as a mode of a step; known are {string.Join(", ", Modes)}");
+            yield return new(mode.At, "step-mode", Severity.Warning,
+                $"\"{mode.Value}\" is not known as a mode of a step; known are {string.Join(", ", Modes)}");
         if (runner.Type != "simpleRunner") yield break;
         var (script, command) = (runner.Parameters.Find("script.content"), runner.Parameters.Find("command.executable"));
-        if (runner.Parameters["use.custom.script"] is "true" && script is null) yield return new(runner.At, "runner", Severity.Error, $"\"{runner.Name}\" runs a script (use.custom.script) and has none (script.content)");
+        if (runner.Parameters["use.custom.script"] is "true" && script is null)
+            yield return new(runner.At, "runner", Severity.Error,
+                $"\"{runner.Name}\" runs a script (use.custom.script) and has none (script.content)");
         if (runner.Parameters["use.custom.script"] is not "true" && command is null && script is not null)
-            yield return new(runner.At, "runner", Severity.Error, $"\"{runner.Name}\" has a script and is not told to run it: use.custom.script is not true");
+            yield return new(runner.At, "runner", Severity.Error,
+                $"\"{runner.Name}\" has a script and is not told to run it: use.custom.script is not true");
     }
 
     private static IEnumerable<Finding> Revision(ArtifactDependency dependency)
     {
         var fits = dependency.RevisionRule switch
         {
-            "lastSuccessful" or "lastPinned" or "lastFinished" or "sameChainOrLastFinished" => dependency.Revision == "latest." + dependency.RevisionRule,
+            "lastSuccessful" or "lastPinned" or "lastFinished" or "sameChainOrLastFinished" =>
+                dependency.Revision == "latest." + dependency.RevisionRule,
             "buildNumber" => dependency.Revision.Length > 0,
             "buildTag" => dependency.Revision.EndsWith(".tcbuildtag", StringComparison.Ordinal),
             _ => false,
         };
-        if (!fits) yield return new(dependency.At, "revision-rule", Severity.Error, $"the revision rule \"{dependency.RevisionRule}\" does not go with the revision \"{dependency.Revision}\"; a server writes such as lastSuccessful with latest.lastSuccessful, buildNumber with a number, buildTag with name.tcbuildtag");
+        if (!fits)
+            yield return new(dependency.At, "revision-rule", Severity.Error,
+                $"the revision rule \"{dependency.RevisionRule}\" does not go with the revision \"{dependency.Revision}\"; " +
+                "a server writes such as lastSuccessful with latest.lastSuccessful, buildNumber with a number, " +
+                "buildTag with name.tcbuildtag");
     }
 
     private static IEnumerable<Finding> Option(Option option, Dictionary<string, string[]?> known, string what)
     {
-        if (!known.TryGetValue(option.Name, out var values)) yield return new(option.At, "option", Severity.Warning, $"\"{option.Name}\" is not known as {what}");
-        else if (Numbers.Contains(option.Name) && !int.TryParse(option.Value, NumberStyles.None, CultureInfo.InvariantCulture, out _) && !option.Value.Contains('%', StringComparison.Ordinal))
-            yield return new(option.At, "option", Severity.Error, $"\"{option.Value}\" is not a value of {option.Name}; it is a number");
+        if (!known.TryGetValue(option.Name, out var values))
+            yield return new(option.At, "option", Severity.Warning, $"\"{option.Name}\" is not known as {what}");
+        else if (Numbers.Contains(option.Name)
+            && !int.TryParse(option.Value, NumberStyles.None, CultureInfo.InvariantCulture, out _)
+            && !option.Value.Contains('%', StringComparison.Ordinal))
+            yield return new(option.At, "option", Severity.Error,
+                $"\"{option.Value}\" is not a value of {option.Name}; it is a number");
         else if (values is not null && !values.Contains(option.Value) && !option.Value.Contains('%', StringComparison.Ordinal))
-            yield return new(option.At, "option", Severity.Error, $"\"{option.Value}\" is not a value of {option.Name}; it is one of {string.Join(", ", values)}");
+            yield return new(option.At, "option", Severity.Error,
+                $"\"{option.Value}\" is not a value of {option.Name}; it is one of {string.Join(", ", values)}");
     }
 
     private static IEnumerable<Finding> Filter(string text, SourceLocation at, bool keepsFullNames)
@@ -126,20 +178,28 @@ internal static class ValueRules
         {
             if (line.StartsWith('#')) continue;
             if (BranchFilter.IsPullRequestRule(line)) continue;
-            var bare = line.StartsWith("+:", StringComparison.Ordinal) || line.StartsWith("-:", StringComparison.Ordinal) ? line[2..] : line;
+            var bare = line.StartsWith("+:", StringComparison.Ordinal) || line.StartsWith("-:", StringComparison.Ordinal)
+                ? line[2..]
+                : line;
             if (bare.Length == 0) yield return new(at, "branch-filter", Severity.Error, $"\"{line}\" names no branch");
-            else if (bare == line && line[0] is '+' or '-') yield return new(at, "branch-filter", Severity.Error, $"\"{line}\" is not a rule: write +:branch or -:branch");
+            else if (bare == line && line[0] is '+' or '-')
+                yield return new(at, "branch-filter", Severity.Error, $"\"{line}\" is not a rule: write +:branch or -:branch");
             else if (!keepsFullNames && bare.StartsWith("refs/heads/", StringComparison.Ordinal))
-                yield return new(at, "branch-filter", Severity.Warning, $"\"{line}\" is a full name; filters compare logical names");
+                yield return new(at, "branch-filter", Severity.Warning,
+                    $"\"{line}\" is a full name; filters compare logical names");
         }
     }
 
-    // Nobody knows the names of roots that are elsewhere or whose specification is a parameter of elsewhere, or which roots a template's users have.
+    // Nobody knows the names of roots that are elsewhere or whose specification is a parameter of elsewhere, or which roots a
+    // template's users have.
     private static bool KeepsFullNames(EffectiveTree effective, BuildConfiguration build)
     {
         var tree = effective.Tree;
         var whole = effective.Builds.GetValueOrDefault(build.Id) ?? build;
-        return build.IsTemplate || whole.VcsEntries.Any(entry => !tree.VcsRoots.TryGetValue(entry.RootId, out var root) || (root.Parameters["teamcity:branchSpec"] ?? "").Contains('%', StringComparison.Ordinal))
+        return build.IsTemplate
+            || whole.VcsEntries.Any(
+                entry => !tree.VcsRoots.TryGetValue(entry.RootId, out var root)
+                    || (root.Parameters["teamcity:branchSpec"] ?? "").Contains('%', StringComparison.Ordinal))
             || ChainPlanner.SpecsOf(tree, whole).Any(spec => spec.KeepsFullNames);
     }
 
@@ -149,8 +209,11 @@ internal static class ValueRules
         {
             if (line.StartsWith('#')) continue;
             var signed = line.StartsWith("+:", StringComparison.Ordinal) || line.StartsWith("-:", StringComparison.Ordinal);
-            if (!signed && line[0] is '+' or '-') yield return new(spec.At, "branch-spec", Severity.Error, $"\"{line}\" is not a rule: write +:refs/heads/name or -:refs/heads/name");
-            if (line.Count(unit => unit == '*') > 1) yield return new(spec.At, "branch-spec", Severity.Error, $"\"{line}\" has more than one star");
+            if (!signed && line[0] is '+' or '-')
+                yield return new(spec.At, "branch-spec", Severity.Error,
+                    $"\"{line}\" is not a rule: write +:refs/heads/name or -:refs/heads/name");
+            if (line.Count(unit => unit == '*') > 1)
+                yield return new(spec.At, "branch-spec", Severity.Error, $"\"{line}\" has more than one star");
             if (line.Count(unit => unit == '(') != line.Count(unit => unit == ')') || line.Count(unit => unit == '(') > 1)
                 yield return new(spec.At, "branch-spec", Severity.Error, $"the brackets in \"{line}\" do not go together");
         }

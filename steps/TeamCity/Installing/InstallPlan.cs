@@ -9,22 +9,39 @@ namespace CiSteps.TeamCity.Installing;
 /// <param name="Root">The VCS root of the settings.</param>
 /// <param name="Wanted">How the settings follow the repository.</param>
 /// <param name="Below">Ids of the projects that the import brings.</param>
-internal sealed record InstallTarget(Project Project, string Parent, VcsRoot Root, VersionedSettings Wanted, IReadOnlyList<string> Below)
+internal sealed record InstallTarget(
+    Project Project,
+    string Parent,
+    VcsRoot Root,
+    VersionedSettings Wanted,
+    IReadOnlyList<string> Below)
 {
     /// <summary>Finds it.</summary>
-    /// <exception cref="UsageException">The settings are not of one project with versioned settings from a repository of the team's own.</exception>
+    /// <exception cref="UsageException">The settings are not of one project with versioned settings from a repository of the
+    /// team's own.</exception>
     public static InstallTarget Of(SettingsTree tree)
     {
-        var tops = tree.Projects.Values.Where(project => project.ParentId is null || !tree.Projects.ContainsKey(project.ParentId)).ToList();
-        if (tops.Count != 1) throw new UsageException($"{tree.Folder} holds {tops.Count} projects that stand in no other ({string.Join(", ", tops.Select(top => top.Id))}); an installation needs one");
+        var tops = tree.Projects.Values
+            .Where(project => project.ParentId is null || !tree.Projects.ContainsKey(project.ParentId))
+            .ToList();
+        if (tops.Count != 1)
+            throw new UsageException(
+                $"{tree.Folder} holds {tops.Count} projects that stand in no other " +
+                $"({string.Join(", ", tops.Select(top => top.Id))}); an installation needs one");
         var top = tops[0];
         var versioned = top.Extensions.FirstOrDefault(extension => extension.Type == "versionedSettings")
-            ?? throw new UsageException($"{top.At}: the project \"{top.Id}\" has no versionedSettings extension; without it the server would forget where its settings come from");
+            ?? throw new UsageException(
+                $"{top.At}: the project \"{top.Id}\" has no versionedSettings extension; " +
+                "without it the server would forget where its settings come from");
         var rootId = versioned.Parameters["rootId"] ?? "";
-        if (!tree.VcsRoots.TryGetValue(rootId, out var root)) throw new UsageException($"{versioned.At}: the VCS root \"{rootId}\" of the settings is not in the tree");
+        if (!tree.VcsRoots.TryGetValue(rootId, out var root))
+            throw new UsageException($"{versioned.At}: the VCS root \"{rootId}\" of the settings is not in the tree");
         var url = root.Parameters["url"] ?? "";
         if (url.Length == 0 || url.Contains("//git.example.com/", StringComparison.Ordinal))
-            throw new UsageException($"{root.At}: the VCS root \"{root.Id}\" has {(url.Length == 0 ? "no address" : $"the example's address {url}")}; write your settings repository's there, commit and push it");
+            throw new UsageException(
+                $"{root.At}: the VCS root \"{root.Id}\" has " +
+                $"{(url.Length == 0 ? "no address" : $"the example's address {url}")}; write your settings repository's there, " +
+                "commit and push it");
         var format = versioned.Parameters["format"] ?? "xml";
         if (format != "xml") throw new UsageException($"{versioned.At}: the settings' format is \"{format}\"; these are XML");
         var mode = versioned.Parameters["buildSettings"] switch
@@ -33,7 +50,11 @@ internal sealed record InstallTarget(Project Project, string Parent, VcsRoot Roo
             "PREFER_CURRENT" => "useCurrentByDefault",
             _ => "alwaysUseCurrent",
         };
-        return new InstallTarget(top, top.ParentId ?? "_Root", root, new VersionedSettings(true, rootId, "xml", mode, versioned.Parameters["twoWaySynchronization"] == "true"),
+        return new InstallTarget(
+            top,
+            top.ParentId ?? "_Root",
+            root,
+            new VersionedSettings(true, rootId, "xml", mode, versioned.Parameters["twoWaySynchronization"] == "true"),
             [.. tree.Projects.Keys.Where(id => id != top.Id).Order(StringComparer.Ordinal)]);
     }
 }
@@ -43,7 +64,8 @@ internal sealed record InstallTarget(Project Project, string Parent, VcsRoot Roo
 /// <param name="Status">The last word on loading; null when nothing was ever loaded.</param>
 /// <param name="Tokens">Names of the secrets that it holds.</param>
 /// <param name="Missing">Projects below it that are not there.</param>
-internal sealed record ServerState(VersionedSettings? Config, ImportStatus? Status, IReadOnlySet<string> Tokens, IReadOnlyList<string> Missing);
+internal sealed record ServerState(
+    VersionedSettings? Config, ImportStatus? Status, IReadOnlySet<string> Tokens, IReadOnlyList<string> Missing);
 
 /// <summary>One thing to do.</summary>
 internal enum InstallAction
@@ -68,7 +90,8 @@ internal enum InstallAction
 /// <param name="Actions">In this order; empty when nothing has to be done.</param>
 /// <param name="Secrets">Places whose secrets are given to the server.</param>
 /// <param name="Notes">What a person should know before it is done.</param>
-internal sealed record InstallPlan(IReadOnlyList<InstallAction> Actions, IReadOnlyList<SecretPlace> Secrets, IReadOnlyList<string> Notes)
+internal sealed record InstallPlan(
+    IReadOnlyList<InstallAction> Actions, IReadOnlyList<SecretPlace> Secrets, IReadOnlyList<string> Notes)
 {
     /// <summary>Compares what is wanted with what the server has; decides what has to be done there.</summary>
     /// <param name="target">What is wanted.</param>
@@ -78,15 +101,25 @@ internal sealed record InstallPlan(IReadOnlyList<InstallAction> Actions, IReadOn
     /// <param name="rotate">Give the server every secret again.</param>
     /// <param name="rootExists">The VCS root is there already and may be used.</param>
     /// <exception cref="UsageException">The server's project belongs to something else.</exception>
-    public static InstallPlan For(InstallTarget target, ServerState state, IReadOnlyList<SecretPlace> places, IReadOnlySet<string> given, bool rotate, bool rootExists)
+    public static InstallPlan For(
+        InstallTarget target,
+        ServerState state,
+        IReadOnlyList<SecretPlace> places,
+        IReadOnlySet<string> given,
+        bool rotate,
+        bool rootExists)
     {
         var (id, config) = (target.Project.Id, state.Config);
         if (config is { IsEnabled: true } && config.RootId != target.Wanted.RootId)
-            throw new UsageException($"the project \"{id}\" takes its settings from the VCS root \"{config.RootId}\", not from \"{target.Wanted.RootId}\"; it belongs to another installation. " +
-                "Switch its versioned settings off on its page, or give these settings a project id of their own");
+            throw new UsageException(
+                $"the project \"{id}\" takes its settings from the VCS root \"{config.RootId}\", " +
+                $"not from \"{target.Wanted.RootId}\"; it belongs to another installation. " +
+                    "Switch its versioned settings off on its page, or give these settings a project id of their own");
         var unprepared = places.Where(place => place.Token is null && given.Contains(place.Name)).ToList();
         if (unprepared.Count > 0)
-            throw new UsageException($"the settings do not refer to the secret of {string.Join(", ", unprepared.Select(place => place.Name))} yet; run with --prepare, commit and push the changed files, then install");
+            throw new UsageException(
+                $"the settings do not refer to the secret of {string.Join(", ", unprepared.Select(place => place.Name))} yet; " +
+                "run with --prepare, commit and push the changed files, then install");
         var isOn = config is { IsEnabled: true };
         var actions = new List<InstallAction>();
         if (config is null) actions.Add(InstallAction.CreateProject);
@@ -94,15 +127,24 @@ internal sealed record InstallPlan(IReadOnlyList<InstallAction> Actions, IReadOn
         {
             actions.Add(InstallAction.CreateRoot);
             if (places.FirstOrDefault(place => place.Owner == target.Root.Id && !given.Contains(place.Name)) is { } locked)
-                throw new UsageException($"the server reads the settings with the secret {locked.Name}; give its value in the file of --secrets");
+                throw new UsageException(
+                    $"the server reads the settings with the secret {locked.Name}; give its value in the file of --secrets");
         }
         if (config != target.Wanted) actions.Add(InstallAction.EnableSettings);
-        var secrets = places.Where(place => place.Token is { } token && given.Contains(place.Name) && (rotate || !state.Tokens.Contains(token))).ToList();
+        var secrets = places
+            .Where(place => place.Token is { } token && given.Contains(place.Name) && (rotate || !state.Tokens.Contains(token)))
+            .ToList();
         if (secrets.Count > 0) actions.Add(InstallAction.PostSecrets);
-        if (config != target.Wanted || state.Missing.Count > 0 || state.Status is null or { IsWarning: true } or { Errors.Count: > 0 }) actions.Add(InstallAction.Load);
+        if (config != target.Wanted
+            || state.Missing.Count > 0
+            || state.Status is null or { IsWarning: true } or { Errors.Count: > 0 })
+            actions.Add(InstallAction.Load);
         var notes = new List<string>();
-        if (config is { IsEnabled: false }) notes.Add($"the project \"{id}\" is there without versioned settings of its own: the import replaces whatever it holds");
-        foreach (var place in places.Where(place => place.Token is { } token && !given.Contains(place.Name) && !state.Tokens.Contains(token)))
+        if (config is { IsEnabled: false })
+            notes.Add(
+                $"the project \"{id}\" is there without versioned settings of its own: the import replaces whatever it holds");
+        foreach (var place in places.Where(
+            place => place.Token is { } token && !given.Contains(place.Name) && !state.Tokens.Contains(token)))
             notes.Add($"the server has no value for the secret {place.Name}; give it in the file of --secrets");
         return new InstallPlan(actions, secrets, notes);
     }

@@ -15,7 +15,10 @@ namespace CiSteps.TeamCity.Installing;
 /// <param name="LoadLimit">How long the server may take to load the settings.</param>
 public sealed record InstallRequest(Uri Server, string Token, bool Apply, bool Rotate, bool ExistingRoot, TimeSpan LoadLimit);
 
-/// <summary>Looks at the server, decides, and does it where told. Each action may be repeated: a run that was cut off is finished by the next.</summary>
+/// <summary>
+/// Looks at the server, decides, and does it where told. Each action may be repeated: a run that was cut off is finished by the
+/// next.
+/// </summary>
 public sealed class Installation
 {
     /// <summary>The environment variable that holds the access token.</summary>
@@ -63,18 +66,24 @@ public sealed class Installation
     private async Task<int> RunAsync(CancellationToken cancel)
     {
         var state = await GatherAsync(cancel).ConfigureAwait(false);
-        var plan = InstallPlan.For(target, state, places, secrets.Keys.ToHashSet(StringComparer.Ordinal), request.Rotate, request.ExistingRoot);
-        await SayAsync($"{server.Address}: project \"{Id}\" in \"{target.Parent}\", settings from {target.Root.Parameters["url"]} ({target.Root.Parameters["branch"]})").ConfigureAwait(false);
+        var plan = InstallPlan.For(
+            target, state, places, secrets.Keys.ToHashSet(StringComparer.Ordinal), request.Rotate, request.ExistingRoot);
+        await SayAsync(
+            $"{server.Address}: project \"{Id}\" in \"{target.Parent}\", settings from {target.Root.Parameters["url"]} " +
+            $"({target.Root.Parameters["branch"]})").ConfigureAwait(false);
         foreach (var note in plan.Notes) await SayAsync($"note     {note}").ConfigureAwait(false);
         var isReal = request.Apply;
         foreach (var action in plan.Actions)
         {
-            await SayAsync($"{(isReal ? "now" : "would")}{(isReal ? "      " : "    ")}{Words(action, plan)}").ConfigureAwait(false);
+            await SayAsync(
+                $"{(isReal ? "now" : "would")}{(isReal ? "      " : "    ")}{Words(action, plan)}").ConfigureAwait(false);
             if (isReal && !await ActAsync(action, plan, cancel).ConfigureAwait(false)) return ExitCode.Refused;
         }
         await ManualAsync().ConfigureAwait(false);
         await SayAsync(plan.Actions.Count == 0 ? "the server is as the settings want it; nothing was changed"
-            : isReal ? "done; run again to see that nothing is left" : "nothing was changed; give --apply to do it").ConfigureAwait(false);
+            : isReal
+                ? "done; run again to see that nothing is left"
+                : "nothing was changed; give --apply to do it").ConfigureAwait(false);
         return ExitCode.Done;
     }
 
@@ -82,7 +91,9 @@ public sealed class Installation
     {
         // The parent is there before anything of ours is: without an answer for it, nothing else would work either.
         if (await server.FindConfigAsync(target.Parent, cancel).ConfigureAwait(false) is null)
-            throw new UsageException($"{server.Address} knows no versioned settings of a project \"{target.Parent}\" (404): the project is missing, the address is not TeamCity's, or the server is older than 2023.05, where these calls are documented first");
+            throw new UsageException(
+                $"{server.Address} knows no versioned settings of a project \"{target.Parent}\" (404): the project is missing, " +
+                "the address is not TeamCity's, or the server is older than 2023.05, where these calls are documented first");
         if (await server.FindConfigAsync(Id, cancel).ConfigureAwait(false) is not { } config)
             return new ServerState(null, null, new HashSet<string>(), target.Below);
         var missing = new List<string>();
@@ -96,8 +107,11 @@ public sealed class Installation
     {
         InstallAction.CreateProject => $"make the project \"{Id}\"",
         InstallAction.CreateRoot => $"make the VCS root \"{target.Root.Id}\"",
-        InstallAction.EnableSettings => $"switch versioned settings on: XML, {target.Wanted.BuildSettings}, imported from \"{target.Root.Id}\"",
-        InstallAction.PostSecrets => $"give the server {Count.Of(plan.Secrets.Count, "secret")}: {string.Join(", ", plan.Secrets.Select(place => place.Name))}",
+        InstallAction.EnableSettings =>
+            $"switch versioned settings on: XML, {target.Wanted.BuildSettings}, imported from \"{target.Root.Id}\"",
+        InstallAction.PostSecrets =>
+            $"give the server {Count.Of(plan.Secrets.Count, "secret")}: " +
+            $"{string.Join(", ", plan.Secrets.Select(place => place.Name))}",
         _ => "load the settings from the repository and wait for it",
     };
 
@@ -115,7 +129,10 @@ public sealed class Installation
                 await server.EnableAsync(Id, target.Wanted, cancel).ConfigureAwait(false);
                 return true;
             case InstallAction.PostSecrets:
-                await server.PostTokensAsync(Id, plan.Secrets.ToDictionary(place => place.Token!, place => secrets[place.Name], StringComparer.Ordinal), cancel).ConfigureAwait(false);
+                await server.PostTokensAsync(
+                    Id,
+                    plan.Secrets.ToDictionary(place => place.Token!, place => secrets[place.Name], StringComparer.Ordinal),
+                    cancel).ConfigureAwait(false);
                 return true;
             default:
                 var status = await LoadAsync(cancel).ConfigureAwait(false);
@@ -123,7 +140,8 @@ public sealed class Installation
                 if (status is { IsWarning: false, Errors.Count: 0 }) return true;
                 foreach (var error in status.Errors) await SayAsync($"error    {error}").ConfigureAwait(false);
                 await context.Error.WriteLineAsync(context.Log.Mask.Apply(
-                    $"ci-steps: the server did not take the settings ({Count.Of(status.Errors.Count, "error")}): mend and push them, then run again; what is done stays done")).ConfigureAwait(false);
+                    $"ci-steps: the server did not take the settings ({Count.Of(status.Errors.Count, "error")}): " +
+                    "mend and push them, then run again; what is done stays done")).ConfigureAwait(false);
                 return false;
         }
     }
@@ -132,14 +150,22 @@ public sealed class Installation
     {
         var root = target.Root;
         // A root that signs in has its secret at once: the server reads the settings before it knows their references.
-        var properties = root.Parameters.All.ToDictionary(parameter => parameter.Name, parameter => secrets.GetValueOrDefault($"{root.Id}:{parameter.Name}") ?? parameter.Value, StringComparer.Ordinal);
+        var properties = root.Parameters.All.ToDictionary(
+            parameter => parameter.Name,
+            parameter => secrets.GetValueOrDefault($"{root.Id}:{parameter.Name}") ?? parameter.Value,
+            StringComparer.Ordinal);
         try
         {
             await server.CreateRootAsync(Id, root.Id, root.Name, root.Type, properties, cancel).ConfigureAwait(false);
         }
-        catch (UsageException refusal) when (refusal.Message.Contains("exist", StringComparison.OrdinalIgnoreCase) || refusal.Message.Contains("already", StringComparison.OrdinalIgnoreCase))
+        catch (UsageException refusal)
+            when (refusal.Message.Contains("exist", StringComparison.OrdinalIgnoreCase)
+                || refusal.Message.Contains("already", StringComparison.OrdinalIgnoreCase))
         {
-            throw new UsageException($"{refusal.Message}; when it is the settings' root, with the same address, run again with --existing-root, else give this one another id", refusal);
+            throw new UsageException(
+                $"{refusal.Message}; when it is the settings' root, with the same address, run again with --existing-root, " +
+                "else give this one another id",
+                refusal);
         }
     }
 
@@ -160,7 +186,8 @@ public sealed class Installation
                 if (now is not null && now.Stamp != before?.Stamp)
                 {
                     if (now.IsWarning || now.Errors.Count > 0) return now;
-                    // No word of the server's is documented as the last one. All projects are there and it says the same twice: that is the end.
+                    // No word of the server's is documented as the last one. All projects are there and it says the same twice:
+                    // that is the end.
                     if (now.Stamp == last?.Stamp && await MissingAsync(either.Token).ConfigureAwait(false) is null) return now;
                 }
                 last = now ?? last;
@@ -170,8 +197,12 @@ public sealed class Installation
         catch (OperationCanceledException) when (deadline.IsCancellationRequested && !cancel.IsCancellationRequested)
         {
             var missing = await MissingAsync(cancel).ConfigureAwait(false);
-            throw new UnavailableException("teamcity", $"the server has not loaded the settings within {Durations.Show(limit)}" + (missing is null ? "" : $", the project \"{missing}\" is not there") +
-                $"; it says \"{last?.Message ?? "nothing"}\". Look at {Id} | Versioned Settings, and whether the server reaches {target.Root.Parameters["url"]}; then run again");
+            throw new UnavailableException(
+                "teamcity",
+                $"the server has not loaded the settings within {Durations.Show(limit)}" +
+                    (missing is null ? "" : $", the project \"{missing}\" is not there") +
+                    $"; it says \"{last?.Message ?? "nothing"}\". Look at {Id} | Versioned Settings, " +
+                    $"and whether the server reaches {target.Root.Parameters["url"]}; then run again");
         }
     }
 
@@ -186,16 +217,32 @@ public sealed class Installation
     // What no REST call does.
     private async Task ManualAsync()
     {
-        var tools = tree.Projects.Values.Select(project => project.Parameters).Concat(tree.Builds.Values.Select(build => build.Parameters))
-            .Concat(tree.Builds.Values.SelectMany(build => build.Runners).Select(runner => runner.Parameters)).Concat(tree.Recipes.Values.SelectMany(recipe => recipe.Runners).Select(runner => runner.Parameters))
-            .SelectMany(parameters => parameters.All).SelectMany(parameter => References.In(parameter.Value)).Where(name => name.StartsWith(Tool, StringComparison.Ordinal))
+        var tools = tree.Projects.Values.Select(project => project.Parameters)
+            .Concat(tree.Builds.Values.Select(build => build.Parameters))
+            .Concat(tree.Builds.Values.SelectMany(build => build.Runners).Select(runner => runner.Parameters))
+                .Concat(tree.Recipes.Values.SelectMany(recipe => recipe.Runners).Select(runner => runner.Parameters))
+            .SelectMany(parameters => parameters.All)
+                .SelectMany(parameter => References.In(parameter.Value))
+                .Where(name => name.StartsWith(Tool, StringComparison.Ordinal))
             .Select(name => name[Tool.Length..]).Distinct().Order(StringComparer.Ordinal);
-        foreach (var tool in tools) await SayAsync($"by hand  upload {tool}.zip (build.ps1 pack makes it) on the page Administration | Tools; the archive's name is the tool's id").ConfigureAwait(false);
+        foreach (var tool in tools)
+            await SayAsync(
+                $"by hand  upload {tool}.zip (build.ps1 pack makes it) on the page Administration | Tools; " +
+                "the archive's name is the tool's id").ConfigureAwait(false);
         foreach (var place in places.Where(place => place.Token is null && place.Parameter.Value.Length == 0))
-            await SayAsync($"by hand  {place.Name} is empty; where your set-up needs it, give it with --secrets and --prepare").ConfigureAwait(false);
-        var open = tree.Projects.Values.Select(project => (project.Id, project.Parameters)).Concat(tree.Builds.Values.Select(build => (build.Id, build.Parameters)))
-            .SelectMany(owner => owner.Parameters.All.Where(parameter => parameter is { IsPassword: false, Value.Length: 0, Spec: not null }).Select(parameter => $"{owner.Id}:{parameter.Name} ({parameter.At})"));
-        foreach (var parameter in open) await SayAsync($"by hand  {parameter} is empty; set it in the settings repository where your set-up needs it").ConfigureAwait(false);
+            await SayAsync(
+                $"by hand  {place.Name} is empty; where your set-up needs it, give it with --secrets and " +
+                "--prepare").ConfigureAwait(false);
+        var open = tree.Projects.Values.Select(project => (project.Id, project.Parameters))
+            .Concat(tree.Builds.Values.Select(build => (build.Id, build.Parameters)))
+            .SelectMany(
+                owner => owner.Parameters.All
+                    .Where(parameter => parameter is { IsPassword: false, Value.Length: 0, Spec: not null })
+                    .Select(parameter => $"{owner.Id}:{parameter.Name} ({parameter.At})"));
+        foreach (var parameter in open)
+            await SayAsync(
+                $"by hand  {parameter} is empty; set it in the settings repository where your set-up " +
+                "needs it").ConfigureAwait(false);
     }
 
     private Task SayAsync(string text) => context.Output.WriteLineAsync(context.Log.Mask.Apply(text));

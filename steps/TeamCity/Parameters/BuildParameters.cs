@@ -3,7 +3,10 @@ using CiSteps.TeamCity.Settings;
 
 namespace CiSteps.TeamCity.Parameters;
 
-/// <summary>All parameters of one build, resolved on demand: predefined ones, those of the projects above, of templates, of the configuration, and of finished dependencies.</summary>
+/// <summary>
+/// All parameters of one build, resolved on demand: predefined ones, those of the projects above, of templates, of the
+/// configuration, and of finished dependencies.
+/// </summary>
 public sealed class BuildParameters
 {
     private const string ToolPrefix = "teamcity.tool.";
@@ -34,7 +37,8 @@ public sealed class BuildParameters
     public IReadOnlyCollection<string> Names => raw.Keys;
 
     /// <summary>Sets a value as it is: percent signs in it are text.</summary>
-    public void Set(string name, string value) => raw[name] = new(name, References.Escape(value), raw.GetValueOrDefault(name)?.Spec, Nowhere);
+    public void Set(string name, string value) =>
+        raw[name] = new(name, References.Escape(value), raw.GetValueOrDefault(name)?.Spec, Nowhere);
 
     /// <summary>Whether the server would hide the parameter's value.</summary>
     public bool IsPassword(string name) => raw.GetValueOrDefault(name)?.IsPassword ?? false;
@@ -49,9 +53,13 @@ public sealed class BuildParameters
     /// <summary>The text with all references replaced.</summary>
     /// <exception cref="UsageException">A reference is unknown or circular; names the place.</exception>
     public string Resolve(string text, SourceLocation at) => References.Replace(text, name =>
-        Find(name, []) ?? throw new UsageException($"{at}: nothing defines the parameter \"{name}\"; on a server no agent would be compatible with this build"));
+        Find(name, [])
+            ?? throw new UsageException(
+                $"{at}: nothing defines the parameter \"{name}\"; on a server no agent would be compatible with this build"));
 
-    /// <summary>All values by name, resolved; what cannot be resolved here is left out, as it is only an error where it is used.</summary>
+    /// <summary>
+    /// All values by name, resolved; what cannot be resolved here is left out, as it is only an error where it is used.
+    /// </summary>
     public IReadOnlyDictionary<string, string> ResolveAll()
     {
         var all = new SortedDictionary<string, string>(StringComparer.Ordinal);
@@ -82,8 +90,10 @@ public sealed class BuildParameters
         if (!raw.TryGetValue(name, out var parameter))
             return name.StartsWith(ToolPrefix, StringComparison.Ordinal) ? toolsFolder : null;
         if (within.Contains(name))
-            throw new UsageException($"{parameter.At}: the parameter \"{name}\" refers to itself: {string.Join(" -> ", [.. within, name])}");
+            throw new UsageException(
+                $"{parameter.At}: the parameter \"{name}\" refers to itself: {string.Join(" -> ", [.. within, name])}");
         return References.Replace(parameter.Value, inner => Find(inner, [.. within, name])
-            ?? throw new UsageException($"{parameter.At}: the parameter \"{name}\" refers to \"{inner}\", which nothing defines"));
+            ?? throw new UsageException(
+                $"{parameter.At}: the parameter \"{name}\" refers to \"{inner}\", which nothing defines"));
     }
 }

@@ -52,7 +52,8 @@ public static class ConditionCheck
         }
     }
 
-    private static double Number(string? text) => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? number : double.NaN;
+    private static double Number(string? text) =>
+        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? number : double.NaN;
 
     private static int Versions(string left, string right)
     {
@@ -62,7 +63,8 @@ public static class ConditionCheck
         {
             var x = at < a.Length ? a[at] : "0";
             var y = at < b.Length ? b[at] : "0";
-            var order = long.TryParse(x, CultureInfo.InvariantCulture, out var m) && long.TryParse(y, CultureInfo.InvariantCulture, out var n)
+            var order = long.TryParse(x, CultureInfo.InvariantCulture, out var m)
+                && long.TryParse(y, CultureInfo.InvariantCulture, out var n)
                 ? m.CompareTo(n) : string.CompareOrdinal(x, y);
             if (order != 0) return order;
         }

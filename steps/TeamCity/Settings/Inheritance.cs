@@ -2,14 +2,20 @@ using CiSteps.Hosting;
 
 namespace CiSteps.TeamCity.Settings;
 
-/// <summary>A build configuration as the server would run it: templates merged in, disabled parts left out, recipes unfolded on demand.</summary>
+/// <summary>
+/// A build configuration as the server would run it: templates merged in, disabled parts left out, recipes unfolded on demand.
+/// </summary>
 public static class Inheritance
 {
-    /// <summary>The configuration with its templates' settings. A build configuration's own settings win; of several templates the first wins.</summary>
+    /// <summary>
+    /// The configuration with its templates' settings. A build configuration's own settings win; of several templates the first
+    /// wins.
+    /// </summary>
     /// <exception cref="UsageException">It or a template is not in the tree.</exception>
     public static BuildConfiguration Effective(SettingsTree tree, string id)
     {
-        if (!tree.Builds.TryGetValue(id, out var own)) throw new UsageException($"there is no build configuration \"{id}\" in {tree.Folder}");
+        if (!tree.Builds.TryGetValue(id, out var own))
+            throw new UsageException($"there is no build configuration \"{id}\" in {tree.Folder}");
         return Effective(tree, own);
     }
 
@@ -42,8 +48,12 @@ public static class Inheritance
     public static IReadOnlyList<string> TemplatesOf(SettingsTree tree, BuildConfiguration own)
     {
         if (own.IsTemplate) return [];
-        var byProject = tree.Ancestry(own.ProjectId).Select(project => project.DefaultTemplate).FirstOrDefault(template => template is not null);
-        return byProject is not null && !own.Templates.Contains(byProject) && tree.Builds.ContainsKey(byProject) ? [.. own.Templates, byProject] : own.Templates;
+        var byProject = tree.Ancestry(own.ProjectId)
+            .Select(project => project.DefaultTemplate)
+            .FirstOrDefault(template => template is not null);
+        return byProject is not null && !own.Templates.Contains(byProject) && tree.Builds.ContainsKey(byProject)
+            ? [.. own.Templates, byProject]
+            : own.Templates;
     }
 
     private static BuildConfiguration Merge(BuildConfiguration weaker, BuildConfiguration stronger) => stronger with
@@ -51,13 +61,16 @@ public static class Inheritance
         Options = [.. weaker.Options.Where(option => stronger[option.Name] is null), .. stronger.Options],
         Disabled = [.. weaker.Disabled, .. stronger.Disabled],
         Parameters = weaker.Parameters.With(stronger.Parameters),
-        Runners = InOrder(Override(weaker.Runners, stronger.Runners, runner => runner.Id), stronger.RunnerOrder.Count > 0 ? stronger.RunnerOrder : weaker.RunnerOrder),
+        Runners = InOrder(
+            Override(weaker.Runners, stronger.Runners, runner => runner.Id),
+            stronger.RunnerOrder.Count > 0 ? stronger.RunnerOrder : weaker.RunnerOrder),
         VcsEntries = Override(weaker.VcsEntries, stronger.VcsEntries, entry => entry.RootId),
         Requirements = [.. weaker.Requirements, .. stronger.Requirements],
         Triggers = Override(weaker.Triggers, stronger.Triggers, trigger => trigger.Id),
         Extensions = Override(weaker.Extensions, stronger.Extensions, extension => extension.Id),
         ArtifactDependencies = Override(weaker.ArtifactDependencies, stronger.ArtifactDependencies, dependency => dependency.Id),
-        SnapshotDependencies = Override(weaker.SnapshotDependencies, stronger.SnapshotDependencies, dependency => dependency.SourceId),
+        SnapshotDependencies = Override(
+            weaker.SnapshotDependencies, stronger.SnapshotDependencies, dependency => dependency.SourceId),
     };
 
     private static List<T> Override<T>(IReadOnlyList<T> weaker, IReadOnlyList<T> stronger, Func<T, string> key)

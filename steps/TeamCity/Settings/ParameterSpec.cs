@@ -2,7 +2,10 @@ using System.Text;
 
 namespace CiSteps.TeamCity.Settings;
 
-/// <summary>How a parameter is shown and checked: a type and attributes, such as <c>select display='normal' data_1='a'</c>. Values are escaped as in service messages.</summary>
+/// <summary>
+/// How a parameter is shown and checked: a type and attributes, such as <c>select display='normal' data_1='a'</c>. Values are
+/// escaped as in service messages.
+/// </summary>
 /// <param name="Type">Such as <c>text</c> or <c>password</c>.</param>
 /// <param name="Attributes">Attributes by name, unescaped.</param>
 internal sealed record ParameterSpec(string Type, IReadOnlyDictionary<string, string> Attributes)
@@ -37,6 +40,8 @@ internal sealed record ParameterSpec(string Type, IReadOnlyDictionary<string, st
     }
 
     /// <summary>The values that a select offers, in the order of their numbers.</summary>
-    public IEnumerable<string> Choices => Attributes.Where(attribute => attribute.Key.StartsWith("data_", StringComparison.Ordinal))
-        .OrderBy(attribute => int.TryParse(attribute.Key.AsSpan("data_".Length), out var number) ? number : int.MaxValue).Select(attribute => attribute.Value);
+    public IEnumerable<string> Choices =>
+        Attributes.Where(attribute => attribute.Key.StartsWith("data_", StringComparison.Ordinal))
+            .OrderBy(attribute => int.TryParse(attribute.Key.AsSpan("data_".Length), out var number) ? number : int.MaxValue)
+                .Select(attribute => attribute.Value);
 }

@@ -23,7 +23,13 @@ public sealed record Condition(string Kind, string Name, string? Value, SourceLo
 
 /// <summary>A step of a build.</summary>
 /// <param name="Id">Unique in its build configuration; empty in old meta-runners.</param>
-public sealed record Runner(string Id, string Name, string Type, IReadOnlyList<Condition> Conditions, ParameterSet Parameters, SourceLocation At);
+public sealed record Runner(
+    string Id,
+    string Name,
+    string Type,
+    IReadOnlyList<Condition> Conditions,
+    ParameterSet Parameters,
+    SourceLocation At);
 
 /// <summary>A build feature, failure condition or project feature.</summary>
 public sealed record Extension(string Id, string Type, ParameterSet Parameters, SourceLocation At);
@@ -43,7 +49,14 @@ public sealed record SnapshotDependency(string SourceId, IReadOnlyList<Option> O
 /// <summary>Files of another build.</summary>
 /// <param name="RevisionRule">Such as <c>sameChainOrLastFinished</c>.</param>
 /// <param name="Paths">Source paths, one rule a line.</param>
-public sealed record ArtifactDependency(string Id, string SourceId, string RevisionRule, string Revision, bool CleanDestination, string Paths, SourceLocation At);
+public sealed record ArtifactDependency(
+    string Id,
+    string SourceId,
+    string RevisionRule,
+    string Revision,
+    bool CleanDestination,
+    string Paths,
+    SourceLocation At);
 
 /// <summary>Parameters by name; a later one of the same name wins.</summary>
 public sealed class ParameterSet(IEnumerable<Parameter> all)
@@ -70,14 +83,40 @@ public sealed class ParameterSet(IEnumerable<Parameter> all)
 }
 
 /// <summary>A project.</summary>
-public sealed record Project(string Id, string Name, string? ParentId, string? Uuid, bool IsArchived, string? DefaultTemplate, ParameterSet Parameters,
-    IReadOnlyList<Extension> Extensions, IReadOnlyList<string> BuildsOrder, IReadOnlyList<string> SubprojectsOrder, SourceLocation At);
+public sealed record Project(
+    string Id,
+    string Name,
+    string? ParentId,
+    string? Uuid,
+    bool IsArchived,
+    string? DefaultTemplate,
+    ParameterSet Parameters,
+    IReadOnlyList<Extension> Extensions,
+    IReadOnlyList<string> BuildsOrder,
+    IReadOnlyList<string> SubprojectsOrder,
+    SourceLocation At);
 
 /// <summary>A build configuration or template, as written.</summary>
-public sealed record BuildConfiguration(string Id, string ProjectId, string Name, bool IsTemplate, bool IsPaused, string? Uuid, IReadOnlyList<string> Templates,
-    IReadOnlyList<Option> Options, IReadOnlyList<Option> Disabled, ParameterSet Parameters, IReadOnlyList<Runner> Runners, IReadOnlyList<string> RunnerOrder,
-    IReadOnlyList<VcsEntry> VcsEntries, IReadOnlyList<Condition> Requirements, IReadOnlyList<Trigger> Triggers, IReadOnlyList<Extension> Extensions,
-    IReadOnlyList<ArtifactDependency> ArtifactDependencies, IReadOnlyList<SnapshotDependency> SnapshotDependencies, SourceLocation At)
+public sealed record BuildConfiguration(
+    string Id,
+    string ProjectId,
+    string Name,
+    bool IsTemplate,
+    bool IsPaused,
+    string? Uuid,
+    IReadOnlyList<string> Templates,
+    IReadOnlyList<Option> Options,
+    IReadOnlyList<Option> Disabled,
+    ParameterSet Parameters,
+    IReadOnlyList<Runner> Runners,
+    IReadOnlyList<string> RunnerOrder,
+    IReadOnlyList<VcsEntry> VcsEntries,
+    IReadOnlyList<Condition> Requirements,
+    IReadOnlyList<Trigger> Triggers,
+    IReadOnlyList<Extension> Extensions,
+    IReadOnlyList<ArtifactDependency> ArtifactDependencies,
+    IReadOnlyList<SnapshotDependency> SnapshotDependencies,
+    SourceLocation At)
 {
     /// <summary>A configuration of which nothing but its name is known.</summary>
     public static BuildConfiguration Named(string id, string name, SourceLocation at) =>
@@ -91,7 +130,20 @@ public sealed record BuildConfiguration(string Id, string ProjectId, string Name
 }
 
 /// <summary>A VCS root.</summary>
-public sealed record VcsRoot(string Id, string ProjectId, string Name, string Type, string? Uuid, ParameterSet Parameters, SourceLocation At);
+public sealed record VcsRoot(
+    string Id,
+    string ProjectId,
+    string Name,
+    string Type,
+    string? Uuid,
+    ParameterSet Parameters,
+    SourceLocation At);
 
 /// <summary>A recipe (meta-runner): steps under a runner type of its own.</summary>
-public sealed record Recipe(string Id, string ProjectId, string Name, ParameterSet Parameters, IReadOnlyList<Runner> Runners, SourceLocation At);
+public sealed record Recipe(
+    string Id,
+    string ProjectId,
+    string Name,
+    ParameterSet Parameters,
+    IReadOnlyList<Runner> Runners,
+    SourceLocation At);

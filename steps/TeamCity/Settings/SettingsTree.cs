@@ -21,7 +21,10 @@ public enum Severity
     Error,
 }
 
-/// <summary>A settings tree as a server writes it: projects, templates, build configurations, VCS roots and recipes by id. Reading never stops at the first fault.</summary>
+/// <summary>
+/// A settings tree as a server writes it: projects, templates, build configurations, VCS roots and recipes by id. Reading never
+/// stops at the first fault.
+/// </summary>
 public sealed class SettingsTree
 {
     private readonly Dictionary<string, Project> projects = new(StringComparer.Ordinal);
@@ -63,7 +66,9 @@ public sealed class SettingsTree
     public IEnumerable<Project> Ancestry(string projectId)
     {
         var seen = new HashSet<string>(StringComparer.Ordinal);
-        for (var id = projectId; id is not null && seen.Add(id) && projects.TryGetValue(id, out var project); id = project.ParentId ?? RootAbove(project))
+        for (var id = projectId; id is not null
+            && seen.Add(id)
+            && projects.TryGetValue(id, out var project); id = project.ParentId ?? RootAbove(project))
             yield return project;
     }
 
@@ -72,7 +77,9 @@ public sealed class SettingsTree
     {
         if (!recipes.TryGetValue(type, out var recipe)) return null;
         var visible = Ancestry(projectId).Select(project => project.Id).ToHashSet(StringComparer.Ordinal);
-        return visible.Contains(recipe.ProjectId) ? recipe : copies.Find(copy => copy.Id == type && visible.Contains(copy.ProjectId));
+        return visible.Contains(recipe.ProjectId)
+            ? recipe
+            : copies.Find(copy => copy.Id == type && visible.Contains(copy.ProjectId));
     }
 
     internal void Add(Project project) => projects[project.Id] = project;
@@ -86,7 +93,8 @@ public sealed class SettingsTree
         if (!recipes.TryAdd(recipe.Id, recipe)) copies.Add(recipe);
     }
 
-    internal void Report(SourceLocation at, string rule, Severity severity, string message) => findings.Add(new(at, rule, severity, message));
+    internal void Report(SourceLocation at, string rule, Severity severity, string message) =>
+        findings.Add(new(at, rule, severity, message));
 
     private string? RootAbove(Project project) => project.Id != "_Root" && projects.ContainsKey("_Root") ? "_Root" : null;
 }

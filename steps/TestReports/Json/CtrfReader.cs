@@ -35,7 +35,9 @@ internal static class CtrfReader
             "skipped" or "pending" => TestOutcome.Skipped,
             // "other" is whatever the tool knows besides: aborted, timed out, unknown.
             "other" => TestOutcome.Error,
-            _ => throw JsonPart.Fault(test.Path + ".status", $"{test.Path}.status is \"{status}\", which is not a status of this format"),
+            _ =>
+                throw JsonPart.Fault(test.Path + ".status",
+                    $"{test.Path}.status is \"{status}\", which is not a status of this format"),
         };
         var message = test.Text("message");
         var retries = test.Count("retries") ?? 0;

@@ -39,7 +39,9 @@ internal static class JestReader
             "passed" or "focused" => TestOutcome.Passed,
             "failed" => TestOutcome.Failed,
             "pending" or "todo" or "skipped" or "disabled" => TestOutcome.Skipped,
-            _ => throw JsonPart.Fault(test.Path + ".status", $"{test.Path}.status is \"{status}\", which is not a status of this format"),
+            _ =>
+                throw JsonPart.Fault(test.Path + ".status",
+                    $"{test.Path}.status is \"{status}\", which is not a status of this format"),
         };
         var invocations = test.Count("invocations") ?? 1;
         var retries = test.Texts("retryReasons");

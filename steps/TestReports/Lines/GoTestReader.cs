@@ -19,7 +19,12 @@ internal sealed partial class GoTestReader(string source, string root) : ILineRe
         get
         {
             var running = packages.Values.Where(package => !package.Ended)
-                .SelectMany(package => package.Tests.Values.Where(test => !test.Ended && !test.HasChildren).Select(test => package.Name + "." + test.Name)).Take(4).ToList();
+                .SelectMany(
+                    package => package.Tests.Values
+                        .Where(test => !test.Ended && !test.HasChildren)
+                        .Select(test => package.Name + "." + test.Name))
+                    .Take(4)
+                    .ToList();
             return running.Count == 0 ? null : string.Join(", ", running);
         }
     }
@@ -45,7 +50,9 @@ internal sealed partial class GoTestReader(string source, string root) : ILineRe
             output = Text(root, "Output");
             import = Text(root, "ImportPath");
             failedBuild = Text(root, "FailedBuild");
-            elapsed = root.TryGetProperty("Elapsed", out var number) && number.ValueKind == JsonValueKind.Number ? number.GetDouble() : -1;
+            elapsed = root.TryGetProperty("Elapsed", out var number) && number.ValueKind == JsonValueKind.Number
+                ? number.GetDouble()
+                : -1;
         }
         catch (OutsideJsonException)
         {
@@ -178,10 +185,16 @@ internal sealed partial class GoTestReader(string source, string root) : ILineRe
                 if (package.HasFailure) break;
                 var build = failedBuild is not null && builds.TryGetValue(failedBuild, out var found) ? found.ToString() : null;
                 var text = Xml.ReportXml.Join(build, Plain(package.Output.ToString()));
-                var lines = text?.Split('\n').Select(line => line.Trim()).Where(line => line.Length > 0 && line[0] != '#').ToList() ?? [];
+                var lines = text?.Split('\n')
+                    .Select(line => line.Trim())
+                    .Where(line => line.Length > 0 && line[0] != '#')
+                    .ToList()
+                    ?? [];
                 cases.Add(new TestCase([package.Name], package.Name, "(package)", TestOutcome.Error)
                 {
-                    Message = failedBuild is not null || text?.Contains("[build failed]", StringComparison.Ordinal) == true || text?.Contains("[setup failed]", StringComparison.Ordinal) == true
+                    Message = failedBuild is not null
+                        || text?.Contains("[build failed]", StringComparison.Ordinal) == true
+                        || text?.Contains("[setup failed]", StringComparison.Ordinal) == true
                         ? "does not build" + (build is not null && lines.Count > 0 ? ": " + lines[0] : "")
                         : Panic(lines) ?? lines.FirstOrDefault() ?? "the package failed without a failed test",
                     Details = text,
@@ -220,14 +233,21 @@ internal sealed partial class GoTestReader(string source, string root) : ILineRe
         var lines = output.Split('\n').Where(line =>
         {
             var trimmed = line.AsSpan().TrimStart();
-            return !trimmed.StartsWith("=== ") && !trimmed.StartsWith("--- PASS") && !trimmed.StartsWith("--- FAIL") && !trimmed.StartsWith("--- SKIP");
+            return !trimmed.StartsWith("=== ")
+                && !trimmed.StartsWith("--- PASS")
+                && !trimmed.StartsWith("--- FAIL")
+                && !trimmed.StartsWith("--- SKIP");
         });
         var text = string.Join('\n', lines).Trim('\n');
         return string.IsNullOrWhiteSpace(text) ? null : text;
     }
 
     private static string? Text(JsonElement root, string name) =>
-        root.ValueKind == JsonValueKind.Object && root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        root.ValueKind == JsonValueKind.Object
+            && root.TryGetProperty(name, out var value)
+            && value.ValueKind == JsonValueKind.String
+            ? value.GetString()
+            : null;
 
     private sealed class Package(string name)
     {

@@ -23,7 +23,11 @@ internal sealed class TapDiagnostics
             return expected is not null && actual is not null ? $"expected {expected}, found {actual}{operation}"
                 : actual is not null ? $"found {actual}{operation}"
                 : expected is not null ? $"expected {expected}{operation}"
-                : Find("reason") ?? Find("description") ?? Find("failureType") ?? Find("exception") ?? Find("stack")?.Split('\n')[0];
+                : Find("reason")
+                    ?? Find("description")
+                    ?? Find("failureType")
+                    ?? Find("exception")
+                    ?? Find("stack")?.Split('\n')[0];
         }
     }
 

@@ -4,7 +4,10 @@ using System.Text.RegularExpressions;
 
 namespace CiSteps.TestReports.Lines;
 
-/// <summary>Test Anything Protocol 12, 13 and 14: subtests by indentation, YAML diagnostics, todo and skip, plans, bail out. Several documents may follow each other.</summary>
+/// <summary>
+/// Test Anything Protocol 12, 13 and 14: subtests by indentation, YAML diagnostics, todo and skip, plans, bail out. Several
+/// documents may follow each other.
+/// </summary>
 internal sealed partial class TapReader(string source, string root) : ILineReader
 {
     private readonly CaseList cases = new(root);
@@ -41,7 +44,8 @@ internal sealed partial class TapReader(string source, string root) : ILineReade
         }
         if (content.StartsWith("Bail out!", StringComparison.OrdinalIgnoreCase))
         {
-            fault ??= new(ReportFaultKind.Aborted, $"\"{source}\" gave up: {(content.Length > 9 ? content[9..].Trim() : "Bail out!")}");
+            fault ??= new(ReportFaultKind.Aborted,
+                $"\"{source}\" gave up: {(content.Length > 9 ? content[9..].Trim() : "Bail out!")}");
             return;
         }
         if (content[0] == '#')
@@ -65,7 +69,8 @@ internal sealed partial class TapReader(string source, string root) : ILineReade
         if (yamlIndent >= 0) EndYaml();
         EndDocument();
         if (documents == 0 && !versioned && fault is null) return null;
-        if (documents == 0) fault ??= new(ReportFaultKind.Truncated, $"\"{source}\" holds no TAP: neither a plan nor a test point");
+        if (documents == 0)
+            fault ??= new(ReportFaultKind.Truncated, $"\"{source}\" holds no TAP: neither a plan nor a test point");
         return new TestReport(source, ReportFormat.Tap, cases, fault);
     }
 
@@ -114,7 +119,9 @@ internal sealed partial class TapReader(string source, string root) : ILineReade
         level.PlannedLast = level.Count > 0;
         lastIndent = -1;
         if (level.Planned != 0 || !plan.Groups[3].Success) return;
-        level.SkippedAll = Directive().Match(plan.Groups[3].Value) is { Success: true } skip ? skip.Groups[2].Value.Trim() : plan.Groups[3].Value.TrimStart('#', ' ');
+        level.SkippedAll = Directive().Match(plan.Groups[3].Value) is { Success: true } skip
+            ? skip.Groups[2].Value.Trim()
+            : plan.Groups[3].Value.TrimStart('#', ' ');
         if (indent == 0)
             cases.Add(new TestCase([], null, "(all)", TestOutcome.Skipped) { SkipReason = level.SkippedAll });
     }
@@ -129,7 +136,8 @@ internal sealed partial class TapReader(string source, string root) : ILineReade
         }
         level.Count++;
         if (point.Groups[2].Success &&
-            (!int.TryParse(point.Groups[2].ValueSpan, CultureInfo.InvariantCulture, out var number) || !level.Numbers.Add(number)))
+            (!int.TryParse(point.Groups[2].ValueSpan, CultureInfo.InvariantCulture, out var number)
+                || !level.Numbers.Add(number)))
             fault ??= new(ReportFaultKind.PlanMismatch, $"\"{source}\" has the test number {point.Groups[2].Value} twice");
         var ok = !point.Groups[1].Success;
         var (description, directive, reason, duration) = Describe(point.Groups[3].Value);
@@ -146,7 +154,8 @@ internal sealed partial class TapReader(string source, string root) : ILineReade
         lastCase = -1;
         if (from is { } first && first < cases.Count)
         {
-            for (var at = first; at < cases.Count; at++) cases[at] = cases[at] with { Suites = [description, .. cases[at].Suites] };
+            for (var at = first; at < cases.Count; at++)
+                cases[at] = cases[at] with { Suites = [description, .. cases[at].Suites] };
             // The subtests are the tests; their sum is one only when it failed by itself (a hook, a plan).
             if (outcome != TestOutcome.Failed || cases.AnyFailureFrom(first)) return;
             outcome = TestOutcome.Error;
@@ -171,11 +180,18 @@ internal sealed partial class TapReader(string source, string root) : ILineReade
         var message = diagnostics.Message;
         test = test with
         {
-            Duration = diagnostics.Find("duration_ms") is { } ms && double.TryParse(ms, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && value is >= 0 and < 1e12
+            Duration = diagnostics.Find("duration_ms") is { } ms
+                && double.TryParse(ms, NumberStyles.Float, CultureInfo.InvariantCulture, out var value)
+                && value is >= 0 and < 1e12
                 ? TimeSpan.FromMilliseconds(value) : test.Duration,
             File = diagnostics.Find("file") ?? test.File,
         };
-        if (test.IsFailure) test = test with { Message = message ?? test.Message, Details = Xml.ReportXml.Join(test.Details, block.TrimEnd('\n')) };
+        if (test.IsFailure)
+            test = test with
+            {
+                Message = message ?? test.Message,
+                Details = Xml.ReportXml.Join(test.Details, block.TrimEnd('\n'))
+            };
         cases[lastCase] = test;
     }
 
@@ -185,7 +201,8 @@ internal sealed partial class TapReader(string source, string root) : ILineReade
         {
             if (level.Indent == 0) documents++;
             if (level.Planned is null)
-                fault ??= new(ReportFaultKind.Truncated, $"\"{source}\" ends without a plan after {level.Count} tests; its writer probably ended before it was done");
+                fault ??= new(ReportFaultKind.Truncated,
+                    $"\"{source}\" ends without a plan after {level.Count} tests; its writer probably ended before it was done");
             else if (level.Planned != level.Count)
                 fault ??= new(ReportFaultKind.PlanMismatch, $"\"{source}\" planned {level.Planned} tests and ran {level.Count}");
             else if (level.Numbers.Count > 0 && level.Numbers.Max() > level.Planned)
@@ -195,7 +212,8 @@ internal sealed partial class TapReader(string source, string root) : ILineReade
         else if (level.ChildrenFrom is not null && level.Indent == 0)
         {
             documents++;
-            fault ??= new(ReportFaultKind.Truncated, $"\"{source}\" ends inside of a subtest; its writer probably ended before it was done");
+            fault ??= new(ReportFaultKind.Truncated,
+                $"\"{source}\" ends inside of a subtest; its writer probably ended before it was done");
         }
         // A subtest's children whose own point never came stay with the name that was announced.
         if (level.ChildrenFrom is { } first && announced.TryPeek(out var name))
@@ -224,12 +242,21 @@ internal sealed partial class TapReader(string source, string root) : ILineReade
             text = text[..match.Index];
         }
         if (Time().Match(text) is { Success: true } time &&
-            double.TryParse(time.Groups[1].ValueSpan, NumberStyles.Float, CultureInfo.InvariantCulture, out var length) && length < 1e9)
+            double.TryParse(time.Groups[1].ValueSpan, NumberStyles.Float, CultureInfo.InvariantCulture, out var length)
+                && length < 1e9)
         {
             duration = time.Groups[2].Value == "ms" ? TimeSpan.FromMilliseconds(length) : TimeSpan.FromSeconds(length);
             text = text[..time.Index];
         }
-        return (text.Trim().TrimEnd('{').TrimEnd().Replace("\\#", "#", StringComparison.Ordinal).Replace("\\\\", "\\", StringComparison.Ordinal), directive, reason, duration);
+        return (
+            text.Trim()
+                .TrimEnd('{')
+                .TrimEnd()
+                .Replace("\\#", "#", StringComparison.Ordinal)
+                .Replace("\\\\", "\\", StringComparison.Ordinal),
+            directive,
+            reason,
+            duration);
     }
 
     [GeneratedRegex(@"^(\d+)\.\.(\d+)\s*(#.*)?$")]

@@ -10,7 +10,8 @@ internal static class JUnitWriter
     public static void Write(Stream stream, IReadOnlyList<FinishedRun> runs)
     {
         ArgumentNullException.ThrowIfNull(runs);
-        using var xml = XmlWriter.Create(stream, new XmlWriterSettings { Indent = true, CloseOutput = false, NewLineChars = "\n" });
+        using var xml = XmlWriter.Create(
+            stream, new XmlWriterSettings { Indent = true, CloseOutput = false, NewLineChars = "\n" });
         // A suite's counts come before its tests, and a report may be larger than memory: it is gone through twice.
         var suites = runs.Select(run => SuitesOf(run.Report.Cases)).ToList();
         xml.WriteStartElement("testsuites");
@@ -30,7 +31,8 @@ internal static class JUnitWriter
             // A run that failed without a failed test must not look green to whoever reads only this file.
             xml.WriteStartElement("testsuite");
             xml.WriteAttributeString("name", Clean(run.Title));
-            foreach (var (name, value) in new[] { ("tests", "1"), ("failures", "0"), ("errors", "1"), ("skipped", "0") }) xml.WriteAttributeString(name, value);
+            foreach (var (name, value) in new[] { ("tests", "1"), ("failures", "0"), ("errors", "1"), ("skipped", "0") })
+                xml.WriteAttributeString(name, value);
             xml.WriteStartElement("testcase");
             xml.WriteAttributeString("classname", Clean(run.Title));
             xml.WriteAttributeString("name", $"({run.Verdict.Reason})");
@@ -65,11 +67,23 @@ internal static class JUnitWriter
     }
 
     private static Suite Sum(IEnumerable<Suite> suites) => suites.Aggregate(new Suite("", 0, 0, 0, 0, 0), (sum, one) =>
-        new("", sum.Tests + one.Tests, sum.Failures + one.Failures, sum.Errors + one.Errors, sum.Skipped + one.Skipped, sum.Ticks + one.Ticks));
+        new(
+            "",
+            sum.Tests + one.Tests,
+            sum.Failures + one.Failures,
+            sum.Errors + one.Errors,
+            sum.Skipped + one.Skipped,
+            sum.Ticks + one.Ticks));
 
     private static void Counts(XmlWriter xml, Suite suite)
     {
-        foreach (var (name, count) in new[] { ("tests", suite.Tests), ("failures", suite.Failures), ("errors", suite.Errors), ("skipped", suite.Skipped) })
+        foreach (var (name, count) in new[]
+        {
+            ("tests", suite.Tests),
+            ("failures", suite.Failures),
+            ("errors", suite.Errors),
+            ("skipped", suite.Skipped)
+        })
             xml.WriteAttributeString(name, count.ToString(CultureInfo.InvariantCulture));
         xml.WriteAttributeString("time", Seconds(TimeSpan.FromTicks(suite.Ticks)));
     }
@@ -85,7 +99,8 @@ internal static class JUnitWriter
         else if (test.IsFailure || test.Outcome == TestOutcome.Skipped)
         {
             xml.WriteStartElement("skipped");
-            if ((test.Tolerated is null ? test.SkipReason : $"{test.Tolerated}: {test.Message}") is { } reason) xml.WriteAttributeString("message", Clean(reason));
+            if ((test.Tolerated is null ? test.SkipReason : $"{test.Tolerated}: {test.Message}") is { } reason)
+                xml.WriteAttributeString("message", Clean(reason));
             xml.WriteEndElement();
         }
         else if (test.IsFlaky) Problem(xml, "flakyFailure", test);

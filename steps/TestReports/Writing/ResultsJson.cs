@@ -10,7 +10,8 @@ internal static class ResultsJson
     public static void Write(Stream stream, IReadOnlyList<FinishedRun> runs)
     {
         ArgumentNullException.ThrowIfNull(runs);
-        using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+        using var json = new Utf8JsonWriter(
+            stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
         json.WriteStartObject();
         json.WriteNumber("version", 1);
         json.WriteBoolean("succeeded", runs.All(run => run.Verdict.Succeeded));

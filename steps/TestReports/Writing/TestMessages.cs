@@ -24,7 +24,9 @@ public static class TestMessages
         else Show(log, run);
     }
 
-    /// <summary>The test messages of a run, all with its flow id, suites opened and closed in order, names unique within their suite.</summary>
+    /// <summary>
+    /// The test messages of a run, all with its flow id, suites opened and closed in order, names unique within their suite.
+    /// </summary>
     public static IEnumerable<ServiceMessage> Of(FinishedRun run)
     {
         ArgumentNullException.ThrowIfNull(run);
@@ -56,7 +58,8 @@ public static class TestMessages
         if (test.Outcome == TestOutcome.Skipped || (test.IsFailure && !test.Fails))
         {
             yield return ServiceMessage.With("testIgnored", ("name", name),
-                ("message", test.Tolerated is { } tolerated ? $"{tolerated}; it failed: {test.Message}" : test.SkipReason ?? ""), ("flowId", flow));
+                ("message", test.Tolerated is { } tolerated ? $"{tolerated}; it failed: {test.Message}" : test.SkipReason ?? ""),
+                ("flowId", flow));
             yield break;
         }
         if (test.IsFlaky)
@@ -68,15 +71,27 @@ public static class TestMessages
         }
         yield return ServiceMessage.With("testStarted", ("name", name), ("captureStandardOutput", "false"), ("flowId", flow));
         if (test.IsFlaky)
-            yield return ServiceMessage.With("testMetadata", ("testName", name), ("name", "flaky"), ("value", $"passed on try {test.Attempts}"), ("flowId", flow));
-        if (!string.IsNullOrEmpty(test.Output)) yield return ServiceMessage.With("testStdOut", ("name", name), ("out", test.Output), ("flowId", flow));
-        if (!string.IsNullOrEmpty(test.ErrorOutput)) yield return ServiceMessage.With("testStdErr", ("name", name), ("out", test.ErrorOutput), ("flowId", flow));
+            yield return ServiceMessage.With(
+                "testMetadata",
+                ("testName", name),
+                ("name", "flaky"),
+                ("value", $"passed on try {test.Attempts}"),
+                ("flowId", flow));
+        if (!string.IsNullOrEmpty(test.Output))
+            yield return ServiceMessage.With("testStdOut", ("name", name), ("out", test.Output), ("flowId", flow));
+        if (!string.IsNullOrEmpty(test.ErrorOutput))
+            yield return ServiceMessage.With("testStdErr", ("name", name), ("out", test.ErrorOutput), ("flowId", flow));
         if (test.Fails) yield return Failed(test, name, flow);
         yield return ServiceMessage.With("testFinished", ("name", name), ("duration", duration), ("flowId", flow));
     }
 
     private static ServiceMessage Failed(TestCase test, string name, string flow) =>
-        ServiceMessage.With("testFailed", ("name", name), ("message", test.Message ?? "failed without a message"), ("details", test.Details ?? ""), ("flowId", flow));
+        ServiceMessage.With(
+            "testFailed",
+            ("name", name),
+            ("message", test.Message ?? "failed without a message"),
+            ("details", test.Details ?? ""),
+            ("flowId", flow));
 
     // A hash of each name, and not the name: a report may have millions.
     private static string Unique(Dictionary<UInt128, int> used, string suite, string name)
@@ -90,9 +105,11 @@ public static class TestMessages
         return unique;
     }
 
-    private static UInt128 Key(string text) => BinaryPrimitives.ReadUInt128LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+    private static UInt128 Key(string text) =>
+        BinaryPrimitives.ReadUInt128LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
 
-    private static string Flow(string title) => "tests-" + string.Concat(title.Select(unit => char.IsAsciiLetterOrDigit(unit) ? unit : '-'));
+    private static string Flow(string title) =>
+        "tests-" + string.Concat(title.Select(unit => char.IsAsciiLetterOrDigit(unit) ? unit : '-'));
 
     private static void Show(BuildLog log, FinishedRun run)
     {
@@ -100,8 +117,10 @@ public static class TestMessages
         var failing = notable.Where(test => test.Fails).ToList();
         foreach (var test in failing.Take(MostShown)) log.Info($"  failed: {test.Identity}{Indented(test.Message)}");
         if (failing.Count > MostShown) log.Info($"  … and {failing.Count - MostShown} more");
-        foreach (var test in notable.Where(test => test.IsFlaky).Take(MostShown)) log.Warning($"flaky: {test.Identity} passed on try {test.Attempts}{Indented(test.Message)}");
-        foreach (var test in notable.Where(test => test.IsFailure && !test.Fails).Take(MostShown)) log.Warning($"{test.Tolerated}: {test.Identity}{Indented(test.Message)}");
+        foreach (var test in notable.Where(test => test.IsFlaky).Take(MostShown))
+            log.Warning($"flaky: {test.Identity} passed on try {test.Attempts}{Indented(test.Message)}");
+        foreach (var test in notable.Where(test => test.IsFailure && !test.Fails).Take(MostShown))
+            log.Warning($"{test.Tolerated}: {test.Identity}{Indented(test.Message)}");
     }
 
     private static string Indented(string? text)

@@ -22,14 +22,17 @@ public static class TestResultPredicate
         {
             ["result"] = !succeeded ? "FAILED" : totals.Flaky + totals.Tolerated > 0 ? "WARNED" : "PASSED",
             ["configuration"] = new JsonArray((JsonNode)descriptor),
-            ["passedTests"] = Names(report => report.Cases.Where(test => test is { Outcome: TestOutcome.Passed, IsFlaky: false })),
+            ["passedTests"] = Names(
+                report => report.Cases.Where(test => test is { Outcome: TestOutcome.Passed, IsFlaky: false })),
             ["warnedTests"] = Names(report => report.Notable.Where(test => !test.Fails)),
             ["failedTests"] = Names(report => report.Notable.Where(test => test.Fails)),
         };
 
         JsonArray Names(Func<TestReport, IEnumerable<TestCase>> which) =>
         [
-            .. runs.SelectMany(run => which(run.Report).Select(test => (JsonNode?)$"{run.Title}: {test.Identity}")).Take(MostNames),
+            .. runs
+                .SelectMany(run => which(run.Report).Select(test => (JsonNode?)$"{run.Title}: {test.Identity}"))
+                .Take(MostNames),
         ];
     }
 }

@@ -24,7 +24,8 @@ internal static class BoostReader
                 var from = cases.Count;
                 ReportXml.Children(xml, next => Log(xml, next, inner, cases));
                 if (skipped && cases.Count == from) cases.Add(new TestCase(suites, null, inner[^1],
-                    TestOutcome.Skipped) { SkipReason = reason });
+                    TestOutcome.Skipped)
+                { SkipReason = reason });
                 break;
             case "TestCase":
                 LoggedCase(xml, suites, cases);
@@ -34,7 +35,8 @@ internal static class BoostReader
                 var line = Place(xml);
                 var text = ReportXml.Text(xml)?.Trim();
                 cases.Add(new TestCase(suites, null, suites.Count == 0 ? "(run)"
-                    : "(suite)", TestOutcome.Error) { Message = text ?? child, Details = ReportXml.JoinLines(line, text) });
+                    : "(suite)", TestOutcome.Error)
+                { Message = text ?? child, Details = ReportXml.JoinLines(line, text) });
                 break;
             default:
                 xml.Skip();
@@ -113,9 +115,12 @@ internal static class BoostReader
         ReportXml.Children(xml, next => Report(xml, next, [.. suites, name], cases));
         // The short form has sums only, and a suite's own fixture fails without a test.
         if ((declared > 0 || outcome is TestOutcome.Failed or TestOutcome.Error) && !cases.AnyFailureFrom(from))
-            cases.Add(new TestCase(suites, null, name, TestOutcome.Error) { Message = declared > 0
+            cases.Add(new TestCase(suites, null, name, TestOutcome.Error)
+            {
+                Message = declared > 0
                 ? $"the suite counts {declared} failed tests, but shows none of them"
-                    : $"the suite {result ?? "has no result"}" });
+                    : $"the suite {result ?? "has no result"}"
+            });
     }
 
     private static bool IsSkipped(XmlReader xml) => xml.GetAttribute("skipped") is "yes" or "true";

@@ -3,7 +3,10 @@ using System.Text.RegularExpressions;
 
 namespace CiSteps.TestReports.Xml;
 
-/// <summary>Text of a report file on its way to the XML parser: characters that XML forbids (terminal colours, for one) become U+FFFD, and it is known whether the end was reached.</summary>
+/// <summary>
+/// Text of a report file on its way to the XML parser: characters that XML forbids (terminal colours, for one) become U+FFFD, and
+/// it is known whether the end was reached.
+/// </summary>
 internal sealed partial class CleanReader(TextReader inner) : TextReader
 {
     private char pendingHigh;
@@ -71,7 +74,8 @@ internal sealed partial class CleanReader(TextReader inner) : TextReader
             try
             {
                 // A declaration that could be read byte by byte is not UTF-16, whatever it says.
-                encoding = CodePagesEncodingProvider.Instance.GetEncoding(match.Groups[1].Value) ?? Encoding.GetEncoding(match.Groups[1].Value);
+                encoding = CodePagesEncodingProvider.Instance.GetEncoding(match.Groups[1].Value)
+                    ?? Encoding.GetEncoding(match.Groups[1].Value);
                 if (encoding is UnicodeEncoding) encoding = Encoding.UTF8;
             }
             catch (ArgumentException)

@@ -93,7 +93,8 @@ internal static class JUnitReader
             File = ReportXml.Attribute(xml, "file"),
         };
         // gtest: disabled tests are listed with status="notrun"; some writers say it in an attribute only.
-        var notRun = xml.GetAttribute("status") is "notrun" or "skipped" or "disabled" || xml.GetAttribute("result") is "skipped" or "suppressed";
+        var notRun = xml.GetAttribute("status") is "notrun" or "skipped" or "disabled"
+            || xml.GetAttribute("result") is "skipped" or "suppressed";
         // Some say only there that it failed.
         var status = (xml.GetAttribute("status") ?? xml.GetAttribute("result"))?.Trim()
             .ToUpperInvariant() is "FAILED" or "FAIL" or "FAILURE" or "ERROR" or "BROKEN" or "TIMEOUT" or "TIMEDOUT"
@@ -119,7 +120,12 @@ internal static class JUnitReader
                     var attribute = ReportXml.Attribute(xml, "message");
                     var text = ReportXml.Text(xml);
                     // node writes message="true" when there is no reason.
-                    test = test with { SkipReason = test.SkipReason ?? (attribute is null or "true" ? text?.Trim() : attribute) ?? (isTodo ? "todo" : null) };
+                    test = test with
+                    {
+                        SkipReason = test.SkipReason
+                            ?? (attribute is null or "true" ? text?.Trim() : attribute)
+                            ?? (isTodo ? "todo" : null)
+                    };
                     break;
                 case "system-out":
                     test = test with { Output = ReportXml.Join(test.Output, ReportXml.Text(xml)) };
@@ -144,8 +150,11 @@ internal static class JUnitReader
         if (status is not null && failures + errors == 0 && !skipped && !passedAgain)
         {
             failures++;
-            test = test with { Message =
-                JUnitReader.FirstLine(test.ErrorOutput) ?? $"failed without a message (status \"{status}\")" };
+            test = test with
+            {
+                Message =
+                JUnitReader.FirstLine(test.ErrorOutput) ?? $"failed without a message (status \"{status}\")"
+            };
         }
         var failed = failures + errors > 0;
         test = test with

@@ -77,7 +77,8 @@ internal static class NUnitReader
         // A tear-down that failed after its tests passed, or a fixture that could not be built, has no test case to show it.
         if (failed && message is not null && site is not ("Child" or "Parent") &&
             (site == "TearDown" || !cases.AnyFailureFrom(first)))
-            cases.Add(new TestCase(suites, full, site is null ? "(suite)" : $"(one-time {site.ToUpperInvariant()[0]}{site[1..]})", TestOutcome.Error)
+            cases.Add(new TestCase(
+                suites, full, site is null ? "(suite)" : $"(one-time {site.ToUpperInvariant()[0]}{site[1..]})", TestOutcome.Error)
             {
                 Message = message,
                 Details = stack,
@@ -137,7 +138,8 @@ internal static class NUnitReader
         });
         // Where no attribute says how it ended, a failure inside does.
         if (word is null && failed) test = test with { Outcome = TestOutcome.Failed };
-        if (test.Outcome != TestOutcome.Skipped) test = test with { Message = test.Message ?? (test.IsFailure ? test.SkipReason ?? label : null), SkipReason = null };
+        if (test.Outcome != TestOutcome.Skipped)
+            test = test with { Message = test.Message ?? (test.IsFailure ? test.SkipReason ?? label : null), SkipReason = null };
         else test = test with { SkipReason = test.SkipReason ?? label, Message = null };
         cases.Add(test);
     }

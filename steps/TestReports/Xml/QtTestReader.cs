@@ -47,7 +47,8 @@ internal static class QtTestReader
                     if (!rows.Contains(tag)) rows.Add(tag);
                     if (!tests.TryGetValue(tag ?? "", out var test))
                         test = new TestCase([], className, tag is null ? function
-                            : $"{function}({tag})", TestOutcome.Passed) { Method = function };
+                            : $"{function}({tag})", TestOutcome.Passed)
+                        { Method = function };
                     tests[tag ?? ""] = child == "Incident" ? WithIncident(test, type, text, file) : WithMessage(test, type, text);
                     break;
                 case "Duration":
@@ -59,8 +60,11 @@ internal static class QtTestReader
                     break;
             }
         });
-        if (rows.Count == 0) cases.Add(new TestCase([], className, function, TestOutcome.Error) { Method = function,
-            Message = "did not end: its program ended first" });
+        if (rows.Count == 0) cases.Add(new TestCase([], className, function, TestOutcome.Error)
+        {
+            Method = function,
+            Message = "did not end: its program ended first"
+        });
         // Messages before the first row have no tag.
         else if (rows.Count > 1 && tests.TryGetValue("", out var bare)
             && bare is { Outcome: TestOutcome.Passed, Duration: null }) rows.Remove(null);
@@ -72,8 +76,12 @@ internal static class QtTestReader
         // An expected failure is followed by the pass that it counts as.
         "pass" or "xfail" => test,
         "bpass" or "bfail" or "bxpass" or "bxfail" =>
-            test with { Outcome = test.IsFailure ? test.Outcome : TestOutcome.Skipped, SkipReason = text is null ? "blacklisted"
-                : $"blacklisted: {text}" },
+            test with
+            {
+                Outcome = test.IsFailure ? test.Outcome : TestOutcome.Skipped,
+                SkipReason = text is null ? "blacklisted"
+                : $"blacklisted: {text}"
+            },
         "skip" => WithMessage(test, type, text),
         _ => test with
         {
@@ -89,8 +97,12 @@ internal static class QtTestReader
     {
         "skip" => test with { Outcome = test.IsFailure ? test.Outcome : TestOutcome.Skipped, SkipReason = text },
         "system" or "qfatal" =>
-            test with { Outcome = TestOutcome.Error, Message = test.Message ?? text ?? type,
-                Details = ReportXml.JoinLines(test.Details, text) },
+            test with
+            {
+                Outcome = TestOutcome.Error,
+                Message = test.Message ?? text ?? type,
+                Details = ReportXml.JoinLines(test.Details, text)
+            },
         _ => test with { Output = ReportXml.JoinLines(test.Output, text) },
     };
 }

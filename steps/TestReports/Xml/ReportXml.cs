@@ -7,7 +7,9 @@ namespace CiSteps.TestReports.Xml;
 /// <summary>Reads one XML report, dispatching on its root element.</summary>
 internal static class ReportXml
 {
-    /// <summary>Longest text kept of one message, stack trace or output; what exceeds it is cut in the middle's favour of the start.</summary>
+    /// <summary>
+    /// Longest text kept of one message, stack trace or output; what exceeds it is cut in the middle's favour of the start.
+    /// </summary>
     public const int LongestText = 64 * 1024;
 
     // Suites in suites are read by recursion, and no runner nests them like this.
@@ -51,9 +53,12 @@ internal static class ReportXml
             if (found == ReportFormat.Auto)
                 return TestReport.Broken(source, wanted,
                     ReportFaultKind.NotAReport, $"\"{source}\" is XML with the root element " +
-                        $"\"{xml.LocalName}\"{Foreign(xml.LocalName)}, which is not a report that is read; {ReportFormats.Known}");
+                        $"\"{xml.LocalName}\"{Foreign(xml.LocalName)}, which is not a report that is read; " +
+                        $"{ReportFormats.Known}");
             if (wanted != ReportFormat.Auto && wanted != found)
-                return TestReport.Broken(source, wanted, ReportFaultKind.NotAReport, $"\"{source}\" is a {found.Word()} report, the configuration says {wanted.Word()}; correct the format or use auto");
+                return TestReport.Broken(source, wanted, ReportFaultKind.NotAReport,
+                    $"\"{source}\" is a {found.Word()} report, the configuration says {wanted.Word()}; " +
+                    "correct the format or use auto");
             format = found;
             var fault = format switch
             {
@@ -79,7 +84,8 @@ internal static class ReportXml
             return new TestReport(source, format, cases, text.ReachedEnd
                 ? new(ReportFaultKind.Truncated, error.LineNumber <= 1 && cases.Count == 0 && error.LinePosition <= 1
                     ? $"\"{source}\" is empty; its writer probably ended before it was done"
-                    : $"\"{source}\" ends in the middle ({position}) after {cases.Count} tests; its writer probably ended before it was done")
+                    : $"\"{source}\" ends in the middle ({position}) after {cases.Count} tests; " +
+                        "its writer probably ended before it was done")
                 : new(ReportFaultKind.Malformed, $"\"{source}\" is not well-formed XML at {position}: {error.Message}"));
         }
         catch (InvalidDataException error)
@@ -89,7 +95,8 @@ internal static class ReportXml
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return new TestReport(source, format, cases, new(ReportFaultKind.Unreadable, $"\"{source}\" cannot be read: {error.Message}"));
+            return new TestReport(
+                source, format, cases, new(ReportFaultKind.Unreadable, $"\"{source}\" cannot be read: {error.Message}"));
         }
     }
 
@@ -140,7 +147,10 @@ internal static class ReportXml
         return xml.NodeType == XmlNodeType.Element ? xml.LocalName : null;
     }
 
-    /// <summary>Moves through the children of the element that the reader stands on. The body must consume each child with <see cref="Text"/>, Skip or another walk; afterwards the reader stands behind the element.</summary>
+    /// <summary>
+    /// Moves through the children of the element that the reader stands on. The body must consume each child with
+    /// <see cref="Text"/>, Skip or another walk; afterwards the reader stands behind the element.
+    /// </summary>
     public static void Children(XmlReader xml, Action<string> child)
     {
         if (xml.IsEmptyElement)
@@ -166,7 +176,10 @@ internal static class ReportXml
         xml.Read();
     }
 
-    /// <summary>All text inside the current element, markup left out, cut at <see cref="LongestText"/>; moves behind the element. Null when there is only white space.</summary>
+    /// <summary>
+    /// All text inside the current element, markup left out, cut at <see cref="LongestText"/>; moves behind the element. Null
+    /// when there is only white space.
+    /// </summary>
     public static string? Text(XmlReader xml)
     {
         if (xml.IsEmptyElement)
@@ -181,7 +194,8 @@ internal static class ReportXml
         xml.Read();
         while (xml.Depth > depth || xml.NodeType != XmlNodeType.EndElement)
         {
-            if (xml.NodeType is XmlNodeType.Text or XmlNodeType.CDATA or XmlNodeType.SignificantWhitespace or XmlNodeType.Whitespace)
+            if (xml.NodeType is XmlNodeType.Text or XmlNodeType.CDATA or XmlNodeType.SignificantWhitespace
+                or XmlNodeType.Whitespace)
             {
                 int count;
                 while ((count = xml.ReadValueChunk(block, 0, block.Length)) > 0)
@@ -204,8 +218,11 @@ internal static class ReportXml
     {
         if (string.IsNullOrWhiteSpace(text)) return null;
         var plain = text.Trim().TrimEnd('s');
-        if (plain.Contains(',') && !plain.Contains('.') && plain.Length - plain.LastIndexOf(',') != 4) plain = plain.Replace(',', '.');
-        return double.TryParse(plain, NumberStyles.Float | NumberStyles.AllowThousands, CultureInfo.InvariantCulture, out var seconds) &&
+        if (plain.Contains(',') && !plain.Contains('.') && plain.Length - plain.LastIndexOf(',') != 4)
+            plain = plain.Replace(',', '.');
+        return double.TryParse(
+            plain, NumberStyles.Float | NumberStyles.AllowThousands, CultureInfo.InvariantCulture, out var seconds)
+            &&
             seconds is >= 0 and < 1e9 ? TimeSpan.FromSeconds(seconds) : null;
     }
 
@@ -215,7 +232,8 @@ internal static class ReportXml
             ? TimeSpan.FromMilliseconds(value) : null;
 
     /// <summary>A text attribute; null when absent or empty.</summary>
-    public static string? Attribute(XmlReader xml, string name) => xml.GetAttribute(name) is { Length: > 0 } value ? Cut(value) : null;
+    public static string? Attribute(XmlReader xml, string name) =>
+        xml.GetAttribute(name) is { Length: > 0 } value ? Cut(value) : null;
 
     /// <summary>A count in an attribute; 0 when absent or no number.</summary>
     public static int Count(XmlReader xml, string name) =>
@@ -229,5 +247,6 @@ internal static class ReportXml
     public static string? JoinLines(string? first, string? second) =>
         string.IsNullOrEmpty(first) ? second : string.IsNullOrEmpty(second) ? first : first + "\n" + second;
 
-    private static string Cut(string value) => value.Length <= LongestText ? value : value[..LongestText] + $"\n… {value.Length - LongestText} more characters";
+    private static string Cut(string value) =>
+        value.Length <= LongestText ? value : value[..LongestText] + $"\n… {value.Length - LongestText} more characters";
 }

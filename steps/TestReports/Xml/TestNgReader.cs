@@ -3,7 +3,8 @@ using System.Xml;
 namespace CiSteps.TestReports.Xml;
 
 /// <summary>
-/// TestNG's <c>testng-results.xml</c>. Configuration methods count only when they fail; a try that TestNG ran again is not a test of
+/// TestNG's <c>testng-results.xml</c>. Configuration methods count only when they fail; a try that TestNG ran again is not a test
+/// of
 /// its own.
 /// </summary>
 internal static class TestNgReader
@@ -16,7 +17,8 @@ internal static class TestNgReader
         // The file's own sum and what it shows must agree: a configuration that broke may be in the sum only.
         if (declared > 0 && !cases.AnyFailureFrom(0))
             cases.Add(new TestCase([], null, "(run)",
-                TestOutcome.Error) { Message = $"the report counts {declared} failed tests, but shows none of them" });
+                TestOutcome.Error)
+            { Message = $"the report counts {declared} failed tests, but shows none of them" });
         // Suites may be written to files of their own, and this one only names them.
         return passed > cases.Totals.Passed
             ? new(ReportFaultKind.PlanMismatch, $"\"{source}\" counts {passed} passed tests and has {cases.Totals.Passed}; " +

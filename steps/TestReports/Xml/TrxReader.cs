@@ -6,11 +6,14 @@ using System.Xml;
 
 namespace CiSteps.TestReports.Xml;
 
-/// <summary>TRX: results first, then the definitions that name their classes, then a summary that may tell of a crashed host.</summary>
+/// <summary>
+/// TRX: results first, then the definitions that name their classes, then a summary that may tell of a crashed host.
+/// </summary>
 internal static partial class TrxReader
 {
     public static bool IsPart(string element) =>
-        element is "TestSettings" or "TestRunConfiguration" or "Times" or "Results" or "TestDefinitions" or "TestEntries" or "TestLists" or "ResultSummary" or "Build";
+        element is "TestSettings" or "TestRunConfiguration" or "Times" or "Results" or "TestDefinitions" or "TestEntries"
+            or "TestLists" or "ResultSummary" or "Build";
 
     /// <summary>Reads from the first child of the root on.</summary>
     public static ReportFault? ReadInside(XmlReader xml, string source, CaseList cases)
@@ -27,7 +30,8 @@ internal static partial class TrxReader
                 case "Results":
                     ReportXml.Children(xml, result =>
                     {
-                        if (result.EndsWith("TestResult", StringComparison.Ordinal) || result == "TestResultAggregation") Result(xml, cases, ids);
+                        if (result.EndsWith("TestResult", StringComparison.Ordinal) || result == "TestResultAggregation")
+                            Result(xml, cases, ids);
                         else xml.Skip();
                     });
                     break;
@@ -50,8 +54,15 @@ internal static partial class TrxReader
         }
         // A fixture's tear-down that failed has no result of its own, only these notes.
         if (errors.Count > 0 && !cases.AnyFailureFrom(0))
-            cases.Add(new TestCase([], null, "(run)", TestOutcome.Error) { Message = errors[0], Details = string.Join('\n', errors) });
-        return fault ?? (summarised ? null : new(ReportFaultKind.Truncated, $"\"{source}\" has no summary; its writer probably ended before it was done"));
+            cases.Add(new TestCase([], null, "(run)", TestOutcome.Error)
+            {
+                Message = errors[0],
+                Details = string.Join('\n', errors)
+            });
+        return fault
+            ?? (summarised
+                ? null
+                : new(ReportFaultKind.Truncated, $"\"{source}\" has no summary; its writer probably ended before it was done"));
     }
 
     private static void Result(XmlReader xml, CaseList cases, List<Guid> ids)
@@ -60,7 +71,9 @@ internal static partial class TrxReader
         var word = xml.GetAttribute("outcome");
         var test = new TestCase([], null, ReportXml.Attribute(xml, "testName") ?? "(no name)", OutcomeOf(word))
         {
-            Duration = TimeSpan.TryParse(xml.GetAttribute("duration"), CultureInfo.InvariantCulture, out var duration) ? duration : null,
+            Duration = TimeSpan.TryParse(xml.GetAttribute("duration"), CultureInfo.InvariantCulture, out var duration)
+                ? duration
+                : null,
         };
         string? text = null;
         string? stack = null;
@@ -105,14 +118,16 @@ internal static partial class TrxReader
         });
         // A clean-up that failed after its rows has the parent alone to say so.
         if (cases.Count > at && !(test.IsFailure && !cases.AnyFailureFrom(at))) return;
-        if (test.Outcome == TestOutcome.Skipped) test = test with { SkipReason = text ?? (word is "NotExecuted" or null ? null : word) };
+        if (test.Outcome == TestOutcome.Skipped)
+            test = test with { SkipReason = text ?? (word is "NotExecuted" or null ? null : word) };
         else if (test.IsFailure) test = test with { Message = text ?? word, Details = stack };
         cases.Add(test);
         ids.Add(id);
     }
 
     // A GUID is what the format asks for; from any other word one is made, so that a large report's ids stay small in memory.
-    private static Guid Id(string? text) => Guid.TryParse(text, out var id) ? id : new Guid(SHA256.HashData(Encoding.UTF8.GetBytes(text ?? "")).AsSpan(0, 16));
+    private static Guid Id(string? text) =>
+        Guid.TryParse(text, out var id) ? id : new Guid(SHA256.HashData(Encoding.UTF8.GetBytes(text ?? "")).AsSpan(0, 16));
 
     private static void Definition(XmlReader xml, Dictionary<Guid, (string, string)> classes)
     {
@@ -147,12 +162,17 @@ internal static partial class TrxReader
         var failed = outcome is "Failed" or "Error";
         var crash = errors.Find(text => HostCrash().IsMatch(text));
         return outcome is "Aborted" || crash is not null
-            ? (new(ReportFaultKind.Aborted, $"\"{source}\" says that the run was aborted: {crash ?? errors.FirstOrDefault() ?? "no cause given"}"), [])
+            ? (
+                new(ReportFaultKind.Aborted,
+                    $"\"{source}\" says that the run was aborted: {crash ?? errors.FirstOrDefault() ?? "no cause given"}"),
+                [])
             : (null, failed ? errors : []);
     }
 
     // Other run infos with the word Error are the framework's notes on failed tests; an aborted run says so in these words.
-    [GeneratedRegex(@"test run was aborted|test run aborted|test ?host process (crashed|exited)|host process exited unexpectedly", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(
+        @"test run was aborted|test run aborted|test ?host process (crashed|exited)|host process exited unexpectedly",
+        RegexOptions.IgnoreCase)]
     private static partial Regex HostCrash();
 
     private static TestOutcome OutcomeOf(string? word) => word switch

@@ -2,7 +2,10 @@ using System.Xml;
 
 namespace CiSteps.TestReports.Xml;
 
-/// <summary>xUnit.net: <c>assemblies/assembly/collection/test</c> of version 2, and <c>class</c> instead of <c>collection</c> of version 1.</summary>
+/// <summary>
+/// xUnit.net: <c>assemblies/assembly/collection/test</c> of version 2, and <c>class</c> instead of <c>collection</c> of version
+/// 1.
+/// </summary>
 internal static class XunitReader
 {
     public static ReportFault? Read(XmlReader xml, string source, CaseList cases)
@@ -36,13 +39,17 @@ internal static class XunitReader
     private static void Test(XmlReader xml, CaseList cases)
     {
         var type = ReportXml.Attribute(xml, "type");
-        var test = new TestCase(type is null ? [] : [type], type, ReportXml.Attribute(xml, "name") ?? "(no name)", xml.GetAttribute("result") switch
-        {
-            "Pass" => TestOutcome.Passed,
-            "Fail" => TestOutcome.Failed,
-            "Skip" or "NotRun" => TestOutcome.Skipped,
-            _ => TestOutcome.Error,
-        })
+        var test = new TestCase(
+            type is null ? [] : [type],
+            type,
+            ReportXml.Attribute(xml, "name") ?? "(no name)",
+            xml.GetAttribute("result") switch
+            {
+                "Pass" => TestOutcome.Passed,
+                "Fail" => TestOutcome.Failed,
+                "Skip" or "NotRun" => TestOutcome.Skipped,
+                _ => TestOutcome.Error,
+            })
         {
             Method = ReportXml.Attribute(xml, "method"),
             Duration = ReportXml.Seconds(xml.GetAttribute("time")),
@@ -72,7 +79,12 @@ internal static class XunitReader
     // Clean-up of a class, collection or assembly that failed after its tests.
     private static void Error(XmlReader xml, CaseList cases)
     {
-        var test = new TestCase([], null, ReportXml.Attribute(xml, "name") ?? ReportXml.Attribute(xml, "type") ?? "(assembly)", TestOutcome.Error) { Message = ReportXml.Attribute(xml, "type") };
+        var test = new TestCase(
+            [],
+            null,
+            ReportXml.Attribute(xml, "name") ?? ReportXml.Attribute(xml, "type") ?? "(assembly)",
+            TestOutcome.Error)
+        { Message = ReportXml.Attribute(xml, "type") };
         ReportXml.Children(xml, child =>
         {
             if (child == "failure") test = WithProblem(xml, test with { Message = null });

@@ -9,7 +9,9 @@ public static class ClaimNames
 {
     private const int LongestPart = 20;
 
-    /// <summary>The name of a suite's claim: readable in front, unique by a hash over repository, build number, commit and suite.</summary>
+    /// <summary>
+    /// The name of a suite's claim: readable in front, unique by a hash over repository, build number, commit and suite.
+    /// </summary>
     public static string Of(RunIdentity run, string suite)
     {
         ArgumentNullException.ThrowIfNull(run);
@@ -27,7 +29,13 @@ public static class ClaimNames
     private static string Hash(RunIdentity run, string suite)
     {
         // Lengths in front, so that no two different lists of parts read the same.
-        var text = string.Concat(new[] { run.Repository, run.BuildNumber, run.Commit, suite }.Select(part => $"{part.Length}:{part}"));
+        var text = string.Concat(new[]
+        {
+            run.Repository,
+            run.BuildNumber,
+            run.Commit,
+            suite
+        }.Select(part => $"{part.Length}:{part}"));
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..12];
     }
 

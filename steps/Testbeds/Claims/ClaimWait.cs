@@ -5,7 +5,9 @@ using CiSteps.Testbeds.Pool;
 
 namespace CiSteps.Testbeds.Claims;
 
-/// <summary>Waiting for a set of claims to be bound, with a deadline and a line about the queue at least every ten seconds.</summary>
+/// <summary>
+/// Waiting for a set of claims to be bound, with a deadline and a line about the queue at least every ten seconds.
+/// </summary>
 internal sealed class ClaimWait(Cluster management, string ns, string chain, IReadOnlySet<string> names, TimeSpan wait)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(8);
@@ -20,7 +22,8 @@ internal sealed class ClaimWait(Cluster management, string ns, string chain, IRe
         {
             var path = PoolKinds.Claim.Collection(ns);
             var seen = new HashSet<string>(StringComparer.Ordinal);
-            await foreach (var change in management.WatchAsync(path, $"{PoolKinds.ChainHashLabel}={chain}", null, either.Token).ConfigureAwait(false))
+            await foreach (var change in management.WatchAsync(
+                path, $"{PoolKinds.ChainHashLabel}={chain}", null, either.Token).ConfigureAwait(false))
             {
                 if (change.Kind is ChangeKind.Relisting) continue;
                 if (change.Kind is ChangeKind.Synced)
@@ -33,8 +36,11 @@ internal sealed class ClaimWait(Cluster management, string ns, string chain, IRe
                 if (change.Kind is ChangeKind.Gone || claim.IsBeingDeleted) throw Withdrawn(claim.Name);
                 seen.Add(claim.Name);
                 if (claim.Phase == ClaimPhase.Pending && claim.Reason is "NoSuchClass" or "TooManyAsked")
-                    throw new UsageException($"suite \"{claim.Suite}\" cannot have a testbed: {claim.Message}; correct the class in ci-steps.yaml or add to the pool");
-                if (claim.Phase == ClaimPhase.Expired) throw new UnavailableException("no-testbed-free", await NoneFreeAsync(cancel).ConfigureAwait(false));
+                    throw new UsageException(
+                        $"suite \"{claim.Suite}\" cannot have a testbed: {claim.Message}; " +
+                        "correct the class in ci-steps.yaml or add to the pool");
+                if (claim.Phase == ClaimPhase.Expired)
+                    throw new UnavailableException("no-testbed-free", await NoneFreeAsync(cancel).ConfigureAwait(false));
                 if (claim.Phase != ClaimPhase.Bound) continue;
                 bound[claim.Name] = claim;
                 if (bound.Count == names.Count) return [.. bound.Values];
@@ -53,7 +59,8 @@ internal sealed class ClaimWait(Cluster management, string ns, string chain, IRe
     }
 
     private static UnavailableException Withdrawn(string name) =>
-        new("claim-withdrawn", $"claim \"{name}\" was withdrawn by somebody else while it waited; run the step again to claim anew");
+        new("claim-withdrawn",
+            $"claim \"{name}\" was withdrawn by somebody else while it waited; run the step again to claim anew");
 
     private async Task TellAsync(CancellationToken cancel)
     {
@@ -64,7 +71,8 @@ internal sealed class ClaimWait(Cluster management, string ns, string chain, IRe
             {
                 try
                 {
-                    management.Log.Progress((await QueueView.ReadAsync(management, ns, cancel).ConfigureAwait(false)).Waiting(names));
+                    management.Log.Progress(
+                        (await QueueView.ReadAsync(management, ns, cancel).ConfigureAwait(false)).Waiting(names));
                 }
                 catch (Exception error) when (error is UnavailableException or ClusterApiException)
                 {

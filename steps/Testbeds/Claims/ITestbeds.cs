@@ -14,7 +14,12 @@ public sealed record TestbedWish(string Suite, string Class);
 /// <param name="Who">Who asks, for people: <c>build 812 of ci/greeting</c>.</param>
 /// <param name="Priority">Higher is served first; equal ones by age.</param>
 /// <param name="Times">Shorter lease times than the class's; null for the class's own.</param>
-public sealed record ClaimRequest(RunIdentity Run, IReadOnlyList<TestbedWish> Wishes, string Who, int Priority, LeaseTimes? Times = null)
+public sealed record ClaimRequest(
+    RunIdentity Run,
+    IReadOnlyList<TestbedWish> Wishes,
+    string Who,
+    int Priority,
+    LeaseTimes? Times = null)
 {
     /// <summary>The usual request of a chain: releases go before private branches, those before work trees.</summary>
     public static ClaimRequest Of(RunIdentity run, IReadOnlyList<TestbedWish> wishes)
@@ -27,7 +32,10 @@ public sealed record ClaimRequest(RunIdentity Run, IReadOnlyList<TestbedWish> Wi
 /// <summary>Testbeds as a step sees them: claimed, picked up, given back. The claims outlive the step that made them.</summary>
 public interface ITestbeds : IDisposable
 {
-    /// <summary>Claims all testbeds of a request, or none. Testbeds that the chain holds already are kept, so a second call changes nothing.</summary>
+    /// <summary>
+    /// Claims all testbeds of a request, or none. Testbeds that the chain holds already are kept, so a second call changes
+    /// nothing.
+    /// </summary>
     /// <param name="request">What is asked for.</param>
     /// <param name="wait">How long to wait; on its end, and on cancel, what this call claimed is withdrawn.</param>
     /// <param name="cancel">Stops it.</param>
@@ -66,7 +74,8 @@ public static class TestbedPickUp
     /// <param name="log">Told when a lease had lapsed.</param>
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="UnavailableException">The lease lapsed and no other testbed is free in time.</exception>
-    public static async Task<LeasedTestbed> PickUpAsync(this ITestbeds testbeds, HeldTestbed held, RunIdentity run, TimeSpan wait, BuildLog log, CancellationToken cancel)
+    public static async Task<LeasedTestbed> PickUpAsync(
+        this ITestbeds testbeds, HeldTestbed held, RunIdentity run, TimeSpan wait, BuildLog log, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(testbeds);
         ArgumentNullException.ThrowIfNull(held);
@@ -74,9 +83,13 @@ public static class TestbedPickUp
         for (var tries = 0; ; tries++)
         {
             if (await testbeds.TryPickUpAsync(held, cancel).ConfigureAwait(false) is { } leased) return leased;
-            if (tries == 3) throw new UnavailableException("lease-lapsed", $"the lease of claim \"{held.Claim}\" lapsed {tries + 1} times before it could be picked up; look at the pool with testbed-pool status");
+            if (tries == 3)
+                throw new UnavailableException("lease-lapsed",
+                    $"the lease of claim \"{held.Claim}\" lapsed {tries + 1} times before it could be picked up; " +
+                    "look at the pool with testbed-pool status");
             log.Info($"the lease {held.Lease} of testbed \"{held.Testbed}\" has lapsed; claiming anew");
-            held = (await testbeds.ClaimAsync(ClaimRequest.Of(run, [new(held.Suite, held.Class)]), wait, cancel).ConfigureAwait(false))[0];
+            held = (await testbeds.ClaimAsync(
+                ClaimRequest.Of(run, [new(held.Suite, held.Class)]), wait, cancel).ConfigureAwait(false))[0];
         }
     }
 }

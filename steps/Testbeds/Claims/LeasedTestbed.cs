@@ -4,7 +4,10 @@ using CiSteps.Hosting.Evidence;
 
 namespace CiSteps.Testbeds.Claims;
 
-/// <summary>A testbed in hand: its credentials, and the renewals that keep it. Disposing stops them and gives nothing back; see <see cref="ITestbeds.ReleaseAsync"/>.</summary>
+/// <summary>
+/// A testbed in hand: its credentials, and the renewals that keep it. Disposing stops them and gives nothing back; see
+/// <see cref="ITestbeds.ReleaseAsync"/>.
+/// </summary>
 public sealed class LeasedTestbed : IAsyncDisposable
 {
     private readonly Func<CancellationToken, Task<string?>> renew;
@@ -25,17 +28,34 @@ public sealed class LeasedTestbed : IAsyncDisposable
     /// <param name="time">Clock that all waiting and all limits go by.</param>
     /// <param name="log">Told when the lease is lost.</param>
     /// <param name="onDispose">Called at the end.</param>
-    internal LeasedTestbed(HeldTestbed held, string kubeconfig, string? ns, TimeSpan leaseDuration, Func<CancellationToken, Task<string?>> renew,
-        TimeProvider time, BuildLog log, Func<ValueTask>? onDispose = null)
+    internal LeasedTestbed(
+        HeldTestbed held,
+        string kubeconfig,
+        string? ns,
+        TimeSpan leaseDuration,
+        Func<CancellationToken, Task<string?>> renew,
+        TimeProvider time,
+        BuildLog log,
+        Func<ValueTask>? onDispose = null)
     {
-        (Held, Kubeconfig, Namespace, this.leaseDuration, this.renew, this.time, this.log, this.onDispose) = (held, kubeconfig, ns, leaseDuration, renew, time, log, onDispose);
+        (
+            Held,
+            Kubeconfig,
+            Namespace,
+            this.leaseDuration,
+            this.renew,
+            this.time,
+            this.log,
+            this.onDispose) = (held, kubeconfig, ns, leaseDuration, renew, time, log, onDispose);
         renewing = RenewUntilStoppedAsync();
     }
 
     /// <summary>The claim, the testbed and the lease's number.</summary>
     public HeldTestbed Held { get; }
 
-    /// <summary>Text of a kubeconfig with the lease's own token. It ends with the lease and belongs in no file that outlives the step.</summary>
+    /// <summary>
+    /// Text of a kubeconfig with the lease's own token. It ends with the lease and belongs in no file that outlives the step.
+    /// </summary>
     public string Kubeconfig { get; }
 
     /// <summary>The one namespace that the lease is good for, with limits; null when the whole cluster is leased.</summary>
@@ -75,7 +95,9 @@ public sealed class LeasedTestbed : IAsyncDisposable
                 var left = leaseDuration - time.GetElapsedTime(renewed);
                 if (left <= TimeSpan.Zero)
                 {
-                    await LoseAsync($"the pool could not be reached for {Hosting.Options.Durations.Show(leaseDuration)}").ConfigureAwait(false);
+                    await LoseAsync(
+                        "the pool could not be reached for " +
+                        $"{Hosting.Options.Durations.Show(leaseDuration)}").ConfigureAwait(false);
                     return;
                 }
                 using var limit = new CancellationTokenSource(left, time);
@@ -89,7 +111,9 @@ public sealed class LeasedTestbed : IAsyncDisposable
                     }
                     (renewed, interval) = (sent, leaseDuration / 3);
                 }
-                catch (Exception error) when (error is UnavailableException or ClusterApiException || error is OperationCanceledException && limit.IsCancellationRequested)
+                catch (Exception error)
+                    when (error is UnavailableException or ClusterApiException
+                        || error is OperationCanceledException && limit.IsCancellationRequested)
                 {
                     log.Info($"testbed \"{Held.Testbed}\" was not renewed: {error.Message}");
                     interval = leaseDuration / 12;

@@ -4,7 +4,10 @@ using CiSteps.Hosting.Options;
 
 namespace CiSteps.Testbeds.Claims;
 
-/// <summary>How a step reaches the testbeds: a pool's management cluster, or else one cluster under a lock. The settings are the same in every step that uses testbeds.</summary>
+/// <summary>
+/// How a step reaches the testbeds: a pool's management cluster, or else one cluster under a lock. The settings are the same in
+/// every step that uses testbeds.
+/// </summary>
 public static class TestbedAccess
 {
     /// <summary>Variable that holds the management cluster's kubeconfig itself, where a file is impractical.</summary>
@@ -12,15 +15,26 @@ public static class TestbedAccess
 
     /// <summary>The pool's management cluster.</summary>
     public static StepOption<string> PoolKubeconfig { get; } =
-        StepOption.Text("pool-kubeconfig", $"path of the kubeconfig of the testbed pool's management cluster; its content may stand in {PoolKubeconfigVariable} instead", null, "cisteps.pool.kubeconfig");
+        StepOption.Text(
+            "pool-kubeconfig",
+            "path of the kubeconfig of the testbed pool's management cluster; its content may stand in " +
+            $"{PoolKubeconfigVariable} instead",
+            null,
+            "cisteps.pool.kubeconfig");
 
     /// <summary>The pool's namespace there.</summary>
     public static StepOption<string> PoolNamespace { get; } =
-        StepOption.Text("pool-namespace", "namespace of the testbed pool in the management cluster", "cisteps-testbeds", "cisteps.pool.namespace");
+        StepOption.Text(
+            "pool-namespace",
+            "namespace of the testbed pool in the management cluster",
+            "cisteps-testbeds",
+            "cisteps.pool.namespace");
 
     /// <summary>One cluster without a pool.</summary>
     public static StepOption<string> Kubeconfig { get; } =
-        StepOption.Text("kubeconfig", "without a testbed pool: path of the kubeconfig of one cluster that chains use by turns, under a lock in that cluster");
+        StepOption.Text("kubeconfig",
+            "without a testbed pool: path of the kubeconfig of one cluster that chains use by turns, " +
+            "under a lock in that cluster");
 
     /// <summary>All of them, for a step's list.</summary>
     public static IReadOnlyList<StepOption> Options { get; } = [PoolKubeconfig, PoolNamespace, Kubeconfig];
@@ -37,9 +51,16 @@ public static class TestbedAccess
             return new TestbedClaims(cluster, context.Options.Get(PoolNamespace), owned: true);
         }
         if (context.Options.Find(Kubeconfig) is not { } path)
-            throw new UsageException($"no testbeds to claim from: give --{PoolKubeconfig.Name} or {PoolKubeconfig.Variable} (a testbed pool), or --{Kubeconfig.Name} (one cluster, used by turns)");
+            throw new UsageException(
+                $"no testbeds to claim from: give --{PoolKubeconfig.Name} or {PoolKubeconfig.Variable} (a testbed pool), " +
+                $"or --{Kubeconfig.Name} (one cluster, used by turns)");
         var one = await Cluster.ConnectAsync(path, context.Log, context.Time, cancel).ConfigureAwait(false);
         // The connection has just read it.
-        return new ClusterLock(one, path.Contains('\n', StringComparison.Ordinal) ? path : await File.ReadAllTextAsync(path, cancel).ConfigureAwait(false), owned: true);
+        return new ClusterLock(
+            one,
+            path.Contains('\n', StringComparison.Ordinal)
+                ? path
+                : await File.ReadAllTextAsync(path, cancel).ConfigureAwait(false),
+            owned: true);
     }
 }

@@ -6,7 +6,10 @@ using CiSteps.Testbeds.Pool;
 
 namespace CiSteps.Testbeds.Claims;
 
-/// <summary>The pool as its users see it: claims in the management cluster. The pool's controller (<see cref="PoolController"/>) serves them.</summary>
+/// <summary>
+/// The pool as its users see it: claims in the management cluster. The pool's controller (<see cref="PoolController"/>) serves
+/// them.
+/// </summary>
 public sealed class TestbedClaims : ITestbeds
 {
     private static readonly TimeSpan WithdrawalLimit = TimeSpan.FromSeconds(15);
@@ -43,7 +46,8 @@ public sealed class TestbedClaims : ITestbeds
             try
             {
                 var set = $"{ClaimNames.ChainOf(request.Run)}-{Guid.NewGuid().ToString("N")[..8]}";
-                foreach (var (wish, name) in missing) await CreateAsync(request, wish, name, set, missing.Count, wait, cancel).ConfigureAwait(false);
+                foreach (var (wish, name) in missing)
+                    await CreateAsync(request, wish, name, set, missing.Count, wait, cancel).ConfigureAwait(false);
                 var names = missing.Select(pair => pair.Name).ToHashSet(StringComparer.Ordinal);
                 var waiting = new ClaimWait(management, ns, ClaimNames.ChainOf(request.Run), names, wait);
                 foreach (var bound in await waiting.BoundAsync(cancel).ConfigureAwait(false)) held[bound.Name] = AsHeld(bound);
@@ -61,7 +65,11 @@ public sealed class TestbedClaims : ITestbeds
     /// <inheritdoc/>
     public async Task<IReadOnlyList<HeldTestbed>> FindAsync(RunIdentity run, CancellationToken cancel)
     {
-        var (found, _) = await management.ListAsync(PoolKinds.Claim.Collection(ns), $"{PoolKinds.ChainHashLabel}={ClaimNames.ChainOf(run)}", null, cancel).ConfigureAwait(false);
+        var (found, _) = await management.ListAsync(
+            PoolKinds.Claim.Collection(ns),
+            $"{PoolKinds.ChainHashLabel}={ClaimNames.ChainOf(run)}",
+            null,
+            cancel).ConfigureAwait(false);
         var held = new List<HeldTestbed>();
         foreach (var claim in found)
             if (await HeldAsync(claim.Name(), cancel).ConfigureAwait(false) is { } one) held.Add(one);
@@ -72,7 +80,9 @@ public sealed class TestbedClaims : ITestbeds
     public async Task<IReadOnlySet<string>> ChainsAsync(CancellationToken cancel)
     {
         var (claims, _) = await management.ListAsync(PoolKinds.Claim.Collection(ns), null, null, cancel).ConfigureAwait(false);
-        return claims.Select(claim => claim.Text("metadata", "labels", PoolKinds.ChainHashLabel)).OfType<string>().ToHashSet(StringComparer.Ordinal);
+        return claims.Select(claim => claim.Text("metadata", "labels", PoolKinds.ChainHashLabel))
+            .OfType<string>()
+            .ToHashSet(StringComparer.Ordinal);
     }
 
     /// <inheritdoc/>
@@ -81,16 +91,27 @@ public sealed class TestbedClaims : ITestbeds
         ArgumentNullException.ThrowIfNull(held);
         while (true)
         {
-            if (await ReadAsync(held.Claim, cancel).ConfigureAwait(false) is not { Phase: ClaimPhase.Bound, Secret: { } secret } claim) return null;
+            if (await ReadAsync(held.Claim, cancel).ConfigureAwait(false)
+                is not { Phase: ClaimPhase.Bound, Secret: { } secret } claim)
+                return null;
             if (claim.Holder is { } other && other != identity)
                 Log.Info($"claim \"{claim.Name}\" was picked up by {other} before; taking it over");
-            if (await management.TryReplaceAsync(PoolKinds.Claim, ns, WithHolder(claim, pickUp: true), cancel).ConfigureAwait(false) is not { } written) continue;
+            if (await management.TryReplaceAsync(
+                PoolKinds.Claim, ns, WithHolder(claim, pickUp: true), cancel).ConfigureAwait(false) is not { } written)
+                continue;
             // Absent: taken back between the two reads.
-            if (await management.ReadKubeconfigAsync(ns, secret, cancel).ConfigureAwait(false) is not { } credentials) return null;
+            if (await management.ReadKubeconfigAsync(ns, secret, cancel).ConfigureAwait(false) is not { } credentials)
+                return null;
             var its = await management.FindAsync(PoolKinds.Class.Path(ns, claim.Class), cancel).ConfigureAwait(false);
             var mine = new TestbedClaim(written);
-            return new LeasedTestbed(AsHeld(mine), credentials.Kubeconfig, credentials.Leased, mine.Times(its is null ? null : new TestbedClass(its)).LeaseDuration,
-                token => RenewAsync(mine.Name, mine.Uid, mine.Lease, token), management.Time, Log);
+            return new LeasedTestbed(
+                AsHeld(mine),
+                credentials.Kubeconfig,
+                credentials.Leased,
+                mine.Times(its is null ? null : new TestbedClass(its)).LeaseDuration,
+                token => RenewAsync(mine.Name, mine.Uid, mine.Lease, token),
+                management.Time,
+                Log);
         }
     }
 
@@ -98,14 +119,21 @@ public sealed class TestbedClaims : ITestbeds
     public async Task<bool> ReleaseAsync(string claim, CancellationToken cancel)
     {
         var released = await management.DeleteAsync(PoolKinds.Claim.Path(ns, claim), null, cancel).ConfigureAwait(false);
-        Log.Info(released ? $"claim \"{claim}\" is released; the pool revokes its credentials and cleans the testbed" : $"claim \"{claim}\" was released already");
+        Log.Info(
+            released
+                ? $"claim \"{claim}\" is released; the pool revokes its credentials and cleans the testbed"
+                : $"claim \"{claim}\" was released already");
         return released;
     }
 
     /// <inheritdoc/>
     public async Task<IReadOnlyList<string>> ReleaseAllAsync(RunIdentity run, CancellationToken cancel)
     {
-        var (found, _) = await management.ListAsync(PoolKinds.Claim.Collection(ns), $"{PoolKinds.ChainHashLabel}={ClaimNames.ChainOf(run)}", null, cancel).ConfigureAwait(false);
+        var (found, _) = await management.ListAsync(
+            PoolKinds.Claim.Collection(ns),
+            $"{PoolKinds.ChainHashLabel}={ClaimNames.ChainOf(run)}",
+            null,
+            cancel).ConfigureAwait(false);
         var released = new List<string>();
         foreach (var claim in found)
             if (await ReleaseAsync(claim.Name(), cancel).ConfigureAwait(false)) released.Add(claim.Name());
@@ -124,9 +152,12 @@ public sealed class TestbedClaims : ITestbeds
         {
             var claim = await ReadAsync(name, cancel).ConfigureAwait(false);
             if (claim is null || claim.Uid != uid) return "the claim was released";
-            if (claim.Phase != ClaimPhase.Bound || claim.Lease != lease) return claim.Message.Length > 0 ? claim.Message : "the claim has expired";
+            if (claim.Phase != ClaimPhase.Bound || claim.Lease != lease)
+                return claim.Message.Length > 0 ? claim.Message : "the claim has expired";
             if (claim.Holder != identity) return $"{claim.Holder} has taken it over";
-            if (await management.TryReplaceAsync(PoolKinds.Claim, ns, WithHolder(claim, pickUp: false), cancel).ConfigureAwait(false) is not null) return null;
+            if (await management.TryReplaceAsync(
+                PoolKinds.Claim, ns, WithHolder(claim, pickUp: false), cancel).ConfigureAwait(false) is not null)
+                return null;
         }
     }
 
@@ -144,15 +175,24 @@ public sealed class TestbedClaims : ITestbeds
     /// <summary>The testbed that a claim really holds: by the claim and by the testbed itself.</summary>
     private async Task<HeldTestbed?> HeldAsync(string name, CancellationToken cancel)
     {
-        if (await ReadAsync(name, cancel).ConfigureAwait(false) is not { Phase: ClaimPhase.Bound, Testbed: { } its } claim) return null;
+        if (await ReadAsync(name, cancel).ConfigureAwait(false) is not { Phase: ClaimPhase.Bound, Testbed: { } its } claim)
+            return null;
         return await management.FindAsync(PoolKinds.Testbed.Path(ns, its), cancel).ConfigureAwait(false) is { } json
-            && new Testbed(json) is { Phase: TestbedPhase.Leased, Lease: { } lease } && lease.ClaimUid == claim.Uid && lease.Number == claim.Lease ? AsHeld(claim) : null;
+            && new Testbed(json) is { Phase: TestbedPhase.Leased, Lease: { } lease }
+                && lease.ClaimUid == claim.Uid
+                && lease.Number == claim.Lease
+                ? AsHeld(claim)
+                : null;
     }
 
     private async Task<TestbedClaim?> ReadAsync(string name, CancellationToken cancel) =>
-        await management.FindAsync(PoolKinds.Claim.Path(ns, name), cancel).ConfigureAwait(false) is { } json && new TestbedClaim(json) is { IsBeingDeleted: false } claim ? claim : null;
+        await management.FindAsync(PoolKinds.Claim.Path(ns, name), cancel).ConfigureAwait(false) is { } json
+            && new TestbedClaim(json) is { IsBeingDeleted: false } claim
+            ? claim
+            : null;
 
-    private async Task CreateAsync(ClaimRequest request, TestbedWish wish, string name, string set, int size, TimeSpan wait, CancellationToken cancel)
+    private async Task CreateAsync(
+        ClaimRequest request, TestbedWish wish, string name, string set, int size, TimeSpan wait, CancellationToken cancel)
     {
         var claim = new JsonObject
         {
@@ -163,7 +203,11 @@ public sealed class TestbedClaims : ITestbeds
                 ["name"] = name,
                 ["namespace"] = ns,
                 ["labels"] = new JsonObject { [PoolKinds.ChainHashLabel] = ClaimNames.ChainOf(request.Run) },
-                ["annotations"] = new JsonObject { [PoolKinds.Group + "/repository"] = request.Run.Repository, [PoolKinds.Group + "/commit"] = request.Run.Commit },
+                ["annotations"] = new JsonObject
+                {
+                    [PoolKinds.Group + "/repository"] = request.Run.Repository,
+                    [PoolKinds.Group + "/commit"] = request.Run.Commit
+                },
             },
             ["spec"] = new JsonObject
             {
@@ -201,10 +245,13 @@ public sealed class TestbedClaims : ITestbeds
             }
             catch (Exception error) when (error is UnavailableException or ClusterApiException or OperationCanceledException)
             {
-                Log.Warning($"claim \"{name}\" could not be withdrawn: {error.Message}; it ends by itself when its wait or its grace is over");
+                Log.Warning(
+                    $"claim \"{name}\" could not be withdrawn: {error.Message}; it ends by itself when its wait or its " +
+                    "grace is over");
             }
         }
     }
 
-    private static HeldTestbed AsHeld(TestbedClaim claim) => new(claim.Suite, claim.Class, claim.Name, claim.Testbed ?? "", claim.Lease);
+    private static HeldTestbed AsHeld(TestbedClaim claim) =>
+        new(claim.Suite, claim.Class, claim.Name, claim.Testbed ?? "", claim.Lease);
 }

@@ -9,7 +9,8 @@ internal static class Baseline
 {
     public static string NameOf(string testbed) => testbed + "-baseline";
 
-    public static async Task WriteAsync(Cluster management, string ns, Testbed testbed, IReadOnlyList<TestbedObject> items, CancellationToken cancel) =>
+    public static async Task WriteAsync(
+        Cluster management, string ns, Testbed testbed, IReadOnlyList<TestbedObject> items, CancellationToken cancel) =>
         await management.PutAsync(Kinds.ConfigMap, ns, new JsonObject
         {
             ["apiVersion"] = "v1",
@@ -31,7 +32,9 @@ internal static class Baseline
         }, cancel).ConfigureAwait(false);
 
     /// <summary>The ids; null when no baseline was taken.</summary>
-    public static async Task<IReadOnlySet<string>?> ReadAsync(Cluster management, string ns, string testbed, CancellationToken cancel) =>
-        (await management.FindAsync(Kinds.ConfigMap.Path(ns, NameOf(testbed)), cancel).ConfigureAwait(false))?.Text("data", "objects") is { } lines
+    public static async Task<IReadOnlySet<string>?> ReadAsync(
+        Cluster management, string ns, string testbed, CancellationToken cancel) =>
+        (await management.FindAsync(
+            Kinds.ConfigMap.Path(ns, NameOf(testbed)), cancel).ConfigureAwait(false))?.Text("data", "objects") is { } lines
             ? lines.Split('\n', StringSplitOptions.RemoveEmptyEntries).ToHashSet(StringComparer.Ordinal) : null;
 }

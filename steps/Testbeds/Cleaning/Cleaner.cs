@@ -13,7 +13,8 @@ internal static class Cleaner
     /// <summary>Cleans until nothing is left.</summary>
     /// <returns>What was removed, in a few words.</returns>
     /// <exception cref="TestbedBrokenException">Something stays, or something of the baseline is gone.</exception>
-    public static async Task<string> CleanAsync(Cluster cluster, IReadOnlySet<string> baseline, TimeSpan limit, CancellationToken cancel)
+    public static async Task<string> CleanAsync(
+        Cluster cluster, IReadOnlySet<string> baseline, TimeSpan limit, CancellationToken cancel)
     {
         var started = cluster.Time.GetTimestamp();
         var removed = new SortedSet<string>(StringComparer.Ordinal);
@@ -22,7 +23,10 @@ internal static class Cleaner
         {
             var plan = CleaningPlan.For(await TestbedContents.TakeAsync(cluster, cancel).ConfigureAwait(false), baseline);
             if (plan.Leftovers.Count == 0 && plan.Missing.Count > 0)
-                throw new TestbedBrokenException($"{Count.Of(plan.Missing.Count, "object of the baseline is", "objects of the baseline are")} gone, first \"{plan.Missing[0]}\"; put them back, then annotate the testbed with {Pool.PoolKinds.RetryAnnotation}");
+                throw new TestbedBrokenException(
+                    $"{Count.Of(plan.Missing.Count, "object of the baseline is", "objects of the baseline are")} gone, " +
+                    $"first \"{plan.Missing[0]}\"; put them back, then annotate the testbed with " +
+                    $"{Pool.PoolKinds.RetryAnnotation}");
             if (plan.IsClean) return Summary(removed);
             if (cluster.Time.GetElapsedTime(started) > limit) throw new TestbedBrokenException(Stuck(plan, limit));
             foreach (var item in plan.Leftovers)
@@ -60,7 +64,8 @@ internal static class Cleaner
     private static string Stuck(CleaningPlan plan, TimeSpan limit)
     {
         var first = plan.Leftovers.FirstOrDefault(item => item.Finalizers.Count > 0) ?? plan.Leftovers[0];
-        return $"{Count.Of(plan.Leftovers.Count, "leftover stays", "leftovers stay")} after {Hosting.Options.Durations.Show(limit)}: {string.Join(", ", plan.Leftovers.Take(3).Select(item => item.Title))}" +
+        return $"{Count.Of(plan.Leftovers.Count, "leftover stays", "leftovers stay")} after " +
+            $"{Hosting.Options.Durations.Show(limit)}: {string.Join(", ", plan.Leftovers.Take(3).Select(item => item.Title))}" +
             (first.Finalizers.Count > 0 ? $"; {first.Title} waits for its finalizers {string.Join(", ", first.Finalizers)}" : "");
     }
 }

@@ -12,7 +12,13 @@ namespace CiSteps.Testbeds.Cleaning;
 /// <param name="Uid">The server's id of this very object: one made anew under the name has another.</param>
 /// <param name="Finalizers">What holds up its deletion.</param>
 /// <param name="IsTerminating">Whether it is being deleted already.</param>
-internal sealed record TestbedObject(Kind Kind, string? Namespace, string Name, string Uid, IReadOnlyList<string> Finalizers, bool IsTerminating)
+internal sealed record TestbedObject(
+    Kind Kind,
+    string? Namespace,
+    string Name,
+    string Uid,
+    IReadOnlyList<string> Finalizers,
+    bool IsTerminating)
 {
     /// <summary>What it is known by in a baseline: the same over versions of an API.</summary>
     public string Id => $"{Kind.Group}/{Kind.Name} {Namespace ?? "-"} {Name}";
@@ -20,7 +26,10 @@ internal sealed record TestbedObject(Kind Kind, string? Namespace, string Name, 
     public string Title => Namespace is null ? $"{Kind.Name} \"{Name}\"" : $"{Kind.Name} \"{Namespace}/{Name}\"";
 }
 
-/// <summary>What is on a cluster, as far as a user of it makes it: what clusters make and remove by themselves is left out, and what belongs to an owner goes with the owner.</summary>
+/// <summary>
+/// What is on a cluster, as far as a user of it makes it: what clusters make and remove by themselves is left out, and what
+/// belongs to an owner goes with the owner.
+/// </summary>
 internal static class TestbedContents
 {
     private const int AtOnce = 8;
@@ -28,7 +37,8 @@ internal static class TestbedContents
     private static readonly HashSet<string> OwnMatter = new(StringComparer.Ordinal)
     {
         "Event", "Endpoints", "EndpointSlice", "Node", "CSINode", "IPAddress", "ServiceCIDR", "ComponentStatus", "FlowSchema",
-        "PriorityLevelConfiguration", "APIService", "LeaseCandidate", "NodeMetrics", "PodMetrics", "CertificateSigningRequest", "VolumeAttachment",
+        "PriorityLevelConfiguration", "APIService", "LeaseCandidate", "NodeMetrics", "PodMetrics", "CertificateSigningRequest",
+        "VolumeAttachment",
     };
 
     public static async Task<IReadOnlyList<TestbedObject>> TakeAsync(Cluster cluster, CancellationToken cancel)
@@ -36,22 +46,30 @@ internal static class TestbedContents
         var found = new ConcurrentBag<(Kind Kind, JsonObject Json)>();
         var kinds = (await cluster.AllKindsAsync(cancel).ConfigureAwait(false))
             .Where(kind => kind.Verbs is { } verbs && verbs.Contains("list") && verbs.Contains("delete"));
-        await Parallel.ForEachAsync(kinds, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel }, async (kind, token) =>
-        {
-            try
+        await Parallel.ForEachAsync(
+            kinds,
+            new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel },
+            async (kind, token) =>
             {
-                foreach (var item in (await cluster.ListAsync(kind.Collection(null), null, null, token).ConfigureAwait(false)).Items) found.Add((kind, item));
-            }
-            catch (ClusterApiException gone) when (gone.Code is 404 or 405)
-            {
-                // A kind that was discovered a moment ago and is gone now.
-            }
-        }).ConfigureAwait(false);
+                try
+                {
+                    foreach (var item in (await cluster.ListAsync(
+                        kind.Collection(null), null, null, token).ConfigureAwait(false)).Items)
+                        found.Add((kind, item));
+                }
+                catch (ClusterApiException gone) when (gone.Code is 404 or 405)
+                {
+                    // A kind that was discovered a moment ago and is gone now.
+                }
+            }).ConfigureAwait(false);
         var uids = found.Select(item => item.Json.Uid()).ToHashSet(StringComparer.Ordinal);
         return [.. found.Where(item => !IsOwnMatter(item.Kind, item.Json) && !BelongsToAnother(item.Json, uids))
-            .Select(item => new TestbedObject(item.Kind, item.Json.Text("metadata", "namespace"), item.Json.Name(), item.Json.Uid(),
-                [.. (item.Json.At("metadata", "finalizers") as JsonArray ?? []).Concat(item.Json.At("spec", "finalizers") as JsonArray ?? []).Select(f => (string?)f ?? "")],
-                item.Json.Text("metadata", "deletionTimestamp") is not null))
+            .Select(
+                item => new TestbedObject(item.Kind, item.Json.Text("metadata", "namespace"), item.Json.Name(), item.Json.Uid(),
+                    [.. (item.Json.At("metadata", "finalizers") as JsonArray ?? [])
+                        .Concat(item.Json.At("spec", "finalizers") as JsonArray ?? [])
+                        .Select(f => (string?)f ?? "")],
+                    item.Json.Text("metadata", "deletionTimestamp") is not null))
             .OrderBy(item => item.Id, StringComparer.Ordinal)];
     }
 
@@ -67,5 +85,6 @@ internal static class TestbedContents
         };
 
     private static bool BelongsToAnother(JsonObject item, HashSet<string> uids) =>
-        (item.At("metadata", "ownerReferences") as JsonArray ?? []).Any(owner => (owner as JsonObject)?.Text("uid") is { } uid && uids.Contains(uid));
+        (item.At("metadata", "ownerReferences") as JsonArray ?? []).Any(
+            owner => (owner as JsonObject)?.Text("uid") is { } uid && uids.Contains(uid));
 }

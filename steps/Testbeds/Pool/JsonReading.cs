@@ -26,7 +26,9 @@ internal static class JsonReading
         from.At(path) is JsonValue value && value.TryGetValue<bool>(out var flag) && flag;
 
     public static DateTimeOffset? Time(this JsonObject from, params ReadOnlySpan<string> path) =>
-        DateTimeOffset.TryParse(from.Text(path), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : null;
+        DateTimeOffset.TryParse(from.Text(path), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
+            ? time
+            : null;
 
     public static TimeSpan? Seconds(this JsonObject from, params ReadOnlySpan<string> path) =>
         from.Number(path) is { } seconds ? TimeSpan.FromSeconds(seconds) : null;

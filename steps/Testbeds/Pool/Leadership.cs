@@ -5,8 +5,10 @@ using CiSteps.Hosting;
 namespace CiSteps.Testbeds.Pool;
 
 /// <summary>
-/// One controller works, others stand by: cleaning and revoking are not conditional writes, so two at once would take each other's
-/// testbeds apart. A Lease in the private namespace says who works; a silent leader is replaced, measured by the waiting one's own clock.
+/// One controller works, others stand by: cleaning and revoking are not conditional writes, so two at once would take each
+/// other's
+/// testbeds apart. A Lease in the private namespace says who works; a silent leader is replaced, measured by the waiting one's
+/// own clock.
 /// </summary>
 internal sealed class Leadership(Cluster management, string ns, TimeSpan duration)
 {
@@ -89,7 +91,9 @@ internal sealed class Leadership(Cluster management, string ns, TimeSpan duratio
                     if (lease?.Text("spec", "holderIdentity") != identity) break;
                     if (await WriteAsync(lease, identity, either.Token).ConfigureAwait(false)) renewed = sent;
                 }
-                catch (Exception error) when (error is UnavailableException or ClusterApiException || error is OperationCanceledException && limit.IsCancellationRequested)
+                catch (Exception error)
+                    when (error is UnavailableException or ClusterApiException
+                        || error is OperationCanceledException && limit.IsCancellationRequested)
                 {
                     management.Log.Info($"the controller's turn was not renewed: {error.Message}");
                 }
@@ -108,7 +112,8 @@ internal sealed class Leadership(Cluster management, string ns, TimeSpan duratio
         using var limit = new CancellationTokenSource(ResignationLimit, management.Time);
         try
         {
-            if (await management.FindAsync(Kinds.Lease.Path(ns, Name), limit.Token).ConfigureAwait(false) is { } lease && lease.Text("spec", "holderIdentity") == identity)
+            if (await management.FindAsync(Kinds.Lease.Path(ns, Name), limit.Token).ConfigureAwait(false) is { } lease
+                && lease.Text("spec", "holderIdentity") == identity)
                 await WriteAsync(lease, "", limit.Token).ConfigureAwait(false);
         }
         catch (Exception error) when (error is UnavailableException or ClusterApiException or OperationCanceledException)
@@ -132,7 +137,10 @@ internal sealed class Leadership(Cluster management, string ns, TimeSpan duratio
             spec["acquireTime"] = now;
             spec["leaseTransitions"] = (spec.Number("leaseTransitions") ?? 0) + 1;
         }
-        (spec["holderIdentity"], spec["renewTime"], spec["leaseDurationSeconds"]) = (holder, now, (int)Math.Ceiling(duration.TotalSeconds));
+        (
+            spec["holderIdentity"],
+            spec["renewTime"],
+            spec["leaseDurationSeconds"]) = (holder, now, (int)Math.Ceiling(duration.TotalSeconds));
         return (lease is null
             ? await management.TryCreateAsync(Kinds.Lease, ns, json, cancel).ConfigureAwait(false)
             : await management.TryReplaceAsync(Kinds.Lease, ns, json, cancel).ConfigureAwait(false)) is not null;

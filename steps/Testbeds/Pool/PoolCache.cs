@@ -25,7 +25,9 @@ internal sealed class KindCache(Action changed)
         lock (gate) return items.GetValueOrDefault(name);
     }
 
-    /// <summary>An object as a watch or the answer to a write gave it; an older version than the known one changes nothing.</summary>
+    /// <summary>
+    /// An object as a watch or the answer to a write gave it; an older version than the known one changes nothing.
+    /// </summary>
     public void Put(JsonObject item)
     {
         lock (gate)
@@ -57,7 +59,8 @@ internal sealed class KindCache(Action changed)
             }
             catch (Exception error) when (error is UnavailableException or ClusterApiException && Synced.IsCompleted)
             {
-                cluster.Log.Warning($"watching {path} broke off: {error.Message}; it goes on by itself when the API server is back");
+                cluster.Log.Warning(
+                    $"watching {path} broke off: {error.Message}; it goes on by itself when the API server is back");
                 await Task.Delay(TimeSpan.FromSeconds(2), cluster.Time, cancel).ConfigureAwait(false);
             }
         }

@@ -37,7 +37,11 @@ public sealed class PoolController : IAsyncDisposable
         holders = new HolderWatch(management.Time);
         statics = new StaticProvider(management, options);
         namespaces = new NamespaceProvider(management, options);
-        var providers = new Dictionary<string, ITestbedProvider>(StringComparer.Ordinal) { ["static"] = statics, ["namespace"] = namespaces };
+        var providers = new Dictionary<string, ITestbedProvider>(StringComparer.Ordinal)
+        {
+            ["static"] = statics,
+            ["namespace"] = namespaces
+        };
         work = new TestbedWork(management, options, providers, testbeds, claims, Wake);
     }
 
@@ -45,7 +49,8 @@ public sealed class PoolController : IAsyncDisposable
     /// <param name="management">The management cluster.</param>
     /// <param name="options">How the pool is run.</param>
     /// <param name="cancel">Stops it.</param>
-    /// <exception cref="UnavailableException">The management cluster cannot be used at the start; later it is waited for.</exception>
+    /// <exception cref="UnavailableException">The management cluster cannot be used at the start; later it is waited
+    /// for.</exception>
     public static async Task RunAsync(Cluster management, PoolOptions options, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(management);
@@ -77,7 +82,11 @@ public sealed class PoolController : IAsyncDisposable
     private async Task ServeAsync(CancellationToken cancel)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        Task[] followers = [Follow(classes, PoolKinds.Class), Follow(testbeds, PoolKinds.Testbed), Follow(claims, PoolKinds.Claim)];
+        Task[] followers = [
+            Follow(classes, PoolKinds.Class),
+            Follow(testbeds, PoolKinds.Testbed),
+            Follow(claims, PoolKinds.Claim)
+        ];
         var synced = Task.WhenAll(classes.Synced, testbeds.Synced, claims.Synced);
         var loop = LoopAsync(synced, stop.Token);
         try
@@ -97,7 +106,10 @@ public sealed class PoolController : IAsyncDisposable
     private async Task LoopAsync(Task synced, CancellationToken cancel)
     {
         await synced.WaitAsync(cancel).ConfigureAwait(false);
-        log.Info($"the pool in namespace \"{options.Namespace}\" of {management.Server} is served: {Count.Of(classes.All().Count, "class", "classes")}, {Count.Of(testbeds.All().Count, "testbed")}, {Count.Of(claims.All().Count, "claim")}");
+        log.Info(
+            $"the pool in namespace \"{options.Namespace}\" of {management.Server} is served: " +
+            $"{Count.Of(classes.All().Count, "class", "classes")}, {Count.Of(testbeds.All().Count, "testbed")}, " +
+            $"{Count.Of(claims.All().Count, "claim")}");
         while (true)
         {
             cancel.ThrowIfCancellationRequested();
@@ -130,7 +142,8 @@ public sealed class PoolController : IAsyncDisposable
         await EachAsync(plan.Expiries, (expiry, token) => ExpireAsync(expiry, now, token), cancel).ConfigureAwait(false);
         await EachAsync(plan.Reclaims, (reclaim, token) => ReclaimAsync(reclaim, now, token), cancel).ConfigureAwait(false);
         await EachAsync(plan.Bindings, (binding, token) => BindAsync(binding, now, token), cancel).ConfigureAwait(false);
-        await EachAsync(plan.Assignments, (assignment, token) => AssignAsync(assignment, now, token), cancel).ConfigureAwait(false);
+        await EachAsync(
+            plan.Assignments, (assignment, token) => AssignAsync(assignment, now, token), cancel).ConfigureAwait(false);
         await EachAsync(plan.Notices, NotifyAsync, cancel).ConfigureAwait(false);
         await EachAsync(plan.Forgotten, ForgetAsync, cancel).ConfigureAwait(false);
         var retry = work.Start(state, now);
@@ -163,7 +176,8 @@ public sealed class PoolController : IAsyncDisposable
     private async ValueTask ExpireAsync(Expiry expiry, DateTimeOffset now, CancellationToken cancel)
     {
         var written = await management.WriteStatusAsync(PoolKinds.Claim, options.Namespace,
-            expiry.Claim.With(ClaimPhase.Expired, expiry.Reason, expiry.Why, status => status["endedAt"] = now.AsText()).Json, cancel).ConfigureAwait(false);
+            expiry.Claim.With(ClaimPhase.Expired, expiry.Reason, expiry.Why, status => status["endedAt"] = now.AsText()).Json,
+            cancel).ConfigureAwait(false);
         if (written is null) return;
         log.Info($"claim \"{expiry.Claim.Name}\" has expired: {expiry.Why}");
         claims.Put(written);
@@ -190,7 +204,9 @@ public sealed class PoolController : IAsyncDisposable
                 status["boundAt"] = now.AsText();
             }).Json, cancel).ConfigureAwait(false);
         if (written is null) return;
-        log.Info($"claim \"{binding.Claim.Name}\" of {binding.Claim.Who} holds testbed \"{binding.Testbed.Name}\" under lease {lease.Number}");
+        log.Info(
+            $"claim \"{binding.Claim.Name}\" of {binding.Claim.Who} holds testbed \"{binding.Testbed.Name}\" under lease " +
+            $"{lease.Number}");
         claims.Put(written);
     }
 
@@ -223,13 +239,15 @@ public sealed class PoolController : IAsyncDisposable
 
     private async ValueTask ForgetAsync(TestbedClaim claim, CancellationToken cancel)
     {
-        await management.DeleteAsync(PoolKinds.Claim.Path(options.Namespace, claim.Name), claim.Uid, cancel).ConfigureAwait(false);
+        await management.DeleteAsync(
+            PoolKinds.Claim.Path(options.Namespace, claim.Name), claim.Uid, cancel).ConfigureAwait(false);
         claims.Remove(claim.Name, claim.Uid);
     }
 
     private Task EachAsync<T>(IReadOnlyList<T> items, Func<T, CancellationToken, ValueTask> act, CancellationToken cancel) =>
         items.Count == 0 ? Task.CompletedTask
-            : Parallel.ForEachAsync(items, new ParallelOptions { MaxDegreeOfParallelism = options.Workers, CancellationToken = cancel }, act);
+            : Parallel.ForEachAsync(
+                items, new ParallelOptions { MaxDegreeOfParallelism = options.Workers, CancellationToken = cancel }, act);
 
     private void Wake()
     {

@@ -14,7 +14,9 @@ public static class PoolInstallation
     {
         ArgumentNullException.ThrowIfNull(options);
         return Read("testbeds.cisteps.dev.yaml") + "---\n" +
-            Read("access.yaml").Replace("PRIVATE", options.PrivateNamespace, StringComparison.Ordinal).Replace("NAMESPACE", options.Namespace, StringComparison.Ordinal);
+            Read("access.yaml")
+                .Replace("PRIVATE", options.PrivateNamespace, StringComparison.Ordinal)
+                .Replace("NAMESPACE", options.Namespace, StringComparison.Ordinal);
     }
 
     /// <summary>Applies <see cref="Manifests"/>; a second time changes nothing.</summary>
@@ -24,7 +26,9 @@ public static class PoolInstallation
         ArgumentNullException.ThrowIfNull(management);
         var manifests = ManifestFiles.Parse(Manifests(options), "the pool's manifests");
         if (await management.ApplyAsync(manifests, dryRun: false, cancel).ConfigureAwait(false) is { } failure)
-            throw new UnavailableException("pool-not-installed", $"the management cluster {management.Server} does not take the pool's objects: {failure.Text}; an administrator's kubeconfig is needed once (testbed-pool install)");
+            throw new UnavailableException("pool-not-installed",
+                $"the management cluster {management.Server} does not take the pool's objects: {failure.Text}; " +
+                "an administrator's kubeconfig is needed once (testbed-pool install)");
     }
 
     /// <summary>Makes or changes a class of clusters that one already has.</summary>
@@ -34,8 +38,13 @@ public static class PoolInstallation
     /// <param name="members">Administrators' kubeconfigs (their text) by testbed name.</param>
     /// <param name="lease">The most that a claim may ask for; null for <see cref="LeaseTimes.Standard"/>.</param>
     /// <param name="cancel">Stops it.</param>
-    public static async Task PutStaticClassAsync(Cluster management, PoolOptions options, string name, IReadOnlyDictionary<string, string> members,
-        LeaseTimes? lease = null, CancellationToken cancel = default)
+    public static async Task PutStaticClassAsync(
+        Cluster management,
+        PoolOptions options,
+        string name,
+        IReadOnlyDictionary<string, string> members,
+        LeaseTimes? lease = null,
+        CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(management);
         ArgumentNullException.ThrowIfNull(options);
@@ -69,9 +78,13 @@ public static class PoolInstallation
         }, cancel).ConfigureAwait(false);
     }
 
-    /// <summary>Adds one cluster to a static class, or gives the member of that name another kubeconfig. The class is made when there is none.</summary>
+    /// <summary>
+    /// Adds one cluster to a static class, or gives the member of that name another kubeconfig. The class is made when there is
+    /// none.
+    /// </summary>
     /// <exception cref="UsageException">The class is of another provider.</exception>
-    public static async Task AddMemberAsync(Cluster management, PoolOptions options, string its, string member, string kubeconfig, CancellationToken cancel)
+    public static async Task AddMemberAsync(
+        Cluster management, PoolOptions options, string its, string member, string kubeconfig, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(management);
         ArgumentNullException.ThrowIfNull(options);
@@ -82,16 +95,26 @@ public static class PoolInstallation
             var found = await management.FindAsync(PoolKinds.Class.Path(options.Namespace, its), cancel).ConfigureAwait(false);
             if (found is null)
             {
-                await PutStaticClassAsync(management, options, its, new Dictionary<string, string> { [member] = kubeconfig }, null, cancel).ConfigureAwait(false);
+                await PutStaticClassAsync(
+                    management,
+                    options,
+                    its,
+                    new Dictionary<string, string> { [member] = kubeconfig },
+                    null,
+                    cancel).ConfigureAwait(false);
                 return;
             }
             if (new TestbedClass(found).Provider != "static")
-                throw new UsageException($"class \"{its}\" makes its testbeds itself (provider \"{new TestbedClass(found).Provider}\"); clusters can be added to static classes only");
+                throw new UsageException(
+                    $"class \"{its}\" makes its testbeds itself (provider \"{new TestbedClass(found).Provider}\"); " +
+                    "clusters can be added to static classes only");
             var members = found.Ensure("spec").Ensure("static")["members"] as JsonArray;
             if (members is null) found.Ensure("spec").Ensure("static")["members"] = members = [];
             if (members.Any(entry => (entry as JsonObject)?.Text("name") == member)) return;
             members.Add((JsonNode)new JsonObject { ["name"] = member, ["secret"] = member });
-            if (await management.TryReplaceAsync(PoolKinds.Class, options.Namespace, found, cancel).ConfigureAwait(false) is not null) return;
+            if (await management.TryReplaceAsync(
+                PoolKinds.Class, options.Namespace, found, cancel).ConfigureAwait(false) is not null)
+                return;
         }
     }
 
@@ -114,12 +137,16 @@ public static class PoolInstallation
     }
 
     internal static UnavailableException NotInstalled(Cluster management, Exception cause) =>
-        new("pool-not-installed", $"the management cluster {management.Server} has no testbed pool; run testbed-pool install once", cause);
+        new(
+            "pool-not-installed",
+            $"the management cluster {management.Server} has no testbed pool; run testbed-pool install once",
+            cause);
 
     private static string Read(string name)
     {
         using var stream = typeof(PoolInstallation).Assembly.GetManifestResourceStream(name)
-            ?? throw new InvalidOperationException($"the resource {name} is not in {Assembly.GetExecutingAssembly().GetName().Name}");
+            ?? throw new InvalidOperationException(
+                $"the resource {name} is not in {Assembly.GetExecutingAssembly().GetName().Name}");
         using var reader = new StreamReader(stream);
         return reader.ReadToEnd();
     }

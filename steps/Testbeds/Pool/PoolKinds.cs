@@ -19,7 +19,8 @@ internal static class PoolKinds
     public static readonly Kind Class = new(ApiVersion, "TestbedClass", "testbedclasses", true);
     public static readonly Kind Testbed = new(ApiVersion, "Testbed", "testbeds", true);
     public static readonly Kind Claim = new(ApiVersion, "TestbedClaim", "testbedclaims", true);
-    public static readonly Kind ClusterRoleBinding = new("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", false);
+    public static readonly Kind ClusterRoleBinding = new(
+        "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", false);
     public static readonly Kind RoleBinding = new("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings", true);
 }
 

@@ -14,7 +14,16 @@ namespace CiSteps.Testbeds.Pool;
 /// <param name="Lease">Number of the latest lease.</param>
 /// <param name="Failures">Failures since it was last handed out.</param>
 /// <param name="Message">What happened last.</param>
-public sealed record TestbedStatus(string Name, string Class, string Phase, DateTimeOffset? Since, string? Claim, string? Who, long Lease, int Failures, string Message);
+public sealed record TestbedStatus(
+    string Name,
+    string Class,
+    string Phase,
+    DateTimeOffset? Since,
+    string? Claim,
+    string? Who,
+    long Lease,
+    int Failures,
+    string Message);
 
 /// <summary>One claim, for people and programs.</summary>
 /// <param name="Name">Name of its TestbedClaim object.</param>
@@ -30,8 +39,20 @@ public sealed record TestbedStatus(string Name, string Class, string Phase, Date
 /// <param name="PickedUp">Whether somebody works with the testbed.</param>
 /// <param name="Until">When it ends at the latest; null while it waits.</param>
 /// <param name="Message">Why it is as it is.</param>
-public sealed record ClaimStatus(string Name, string Class, string Suite, string Who, string Phase, int Position, string? Testbed, long Lease, long Priority,
-    DateTimeOffset Created, bool PickedUp, DateTimeOffset? Until, string Message);
+public sealed record ClaimStatus(
+    string Name,
+    string Class,
+    string Suite,
+    string Who,
+    string Phase,
+    int Position,
+    string? Testbed,
+    long Lease,
+    long Priority,
+    DateTimeOffset Created,
+    bool PickedUp,
+    DateTimeOffset? Until,
+    string Message);
 
 /// <summary>The pool at one moment, as <c>testbed-pool status</c>, the page and the API show it.</summary>
 /// <param name="At">When it was read.</param>
@@ -59,12 +80,29 @@ public sealed record PoolView(DateTimeOffset At, IReadOnlyList<TestbedStatus> Te
         foreach (var claim in queue.SelectMany(set => set.Claims))
             places[claim.Uid] = perClass[claim.Class] = perClass.GetValueOrDefault(claim.Class) + 1;
         return new PoolView(view.Now,
-            [.. view.Testbeds.OrderBy(t => t.Name, StringComparer.Ordinal).Select(t => new TestbedStatus(t.Name, t.Class, t.Phase.ToString(), t.Since, t.Lease?.Claim,
+            [.. view.Testbeds
+                .OrderBy(t => t.Name, StringComparer.Ordinal)
+                .Select(t => new TestbedStatus(t.Name, t.Class, t.Phase.ToString(), t.Since, t.Lease?.Claim,
                 t.Json.Text("status", "lease", "who"), t.LeaseNumber, t.Failures, t.Message))],
-            [.. view.Claims.OrderBy(claim => places.GetValueOrDefault(claim.Uid, int.MaxValue)).ThenBy(claim => claim.Name, StringComparer.Ordinal).Select(claim =>
-                new ClaimStatus(claim.Name, claim.Class, claim.Suite, claim.Who, claim.Phase.ToString(), places.GetValueOrDefault(claim.Uid), claim.Testbed, claim.Lease,
-                    claim.Priority, claim.Created, claim.Holder is not null,
-                    claim.BoundAt is { } bound ? bound + claim.Times(view.Classes.FirstOrDefault(c => c.Name == claim.Class)).TimeToLive : null, claim.Message))]);
+            [.. view.Claims.OrderBy(claim => places.GetValueOrDefault(claim.Uid, int.MaxValue))
+                .ThenBy(claim => claim.Name, StringComparer.Ordinal)
+                .Select(claim =>
+                new ClaimStatus(
+                    claim.Name,
+                    claim.Class,
+                    claim.Suite,
+                    claim.Who,
+                    claim.Phase.ToString(),
+                    places.GetValueOrDefault(claim.Uid),
+                    claim.Testbed,
+                    claim.Lease,
+                    claim.Priority,
+                    claim.Created,
+                    claim.Holder is not null,
+                    claim.BoundAt is { } bound
+                        ? bound + claim.Times(view.Classes.FirstOrDefault(c => c.Name == claim.Class)).TimeToLive
+                        : null,
+                    claim.Message))]);
     }
 }
 

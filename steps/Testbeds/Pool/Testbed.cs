@@ -10,7 +10,9 @@ namespace CiSteps.Testbeds.Pool;
 /// <param name="Issued">Whether its credentials exist.</param>
 internal sealed record TestbedLease(string Claim, string ClaimUid, long Number, DateTimeOffset Since, bool Issued);
 
-/// <summary>One testbed, as the object in the management cluster says. Read once: the object is not to be changed under it.</summary>
+/// <summary>
+/// One testbed, as the object in the management cluster says. Read once: the object is not to be changed under it.
+/// </summary>
 internal sealed record Testbed(JsonObject Json)
 {
     public string Name { get; } = Json.Name();
@@ -22,7 +24,9 @@ internal sealed record Testbed(JsonObject Json)
     /// <summary>The provider's name of it: a member of a static class, a namespace.</summary>
     public string Member { get; } = Json.Text("spec", "member") ?? Json.Name();
 
-    public TestbedPhase Phase { get; } = Enum.TryParse<TestbedPhase>(Json.Text("status", "phase"), out var phase) ? phase : TestbedPhase.Provisioning;
+    public TestbedPhase Phase { get; } = Enum.TryParse<TestbedPhase>(Json.Text("status", "phase"), out var phase)
+        ? phase
+        : TestbedPhase.Provisioning;
 
     /// <summary>When the phase began.</summary>
     public DateTimeOffset? Since { get; } = Json.Time("status", "since");

@@ -3,7 +3,9 @@ using CiSteps.Testbeds.Claims;
 
 namespace CiSteps.Testbeds.Pool;
 
-/// <summary>One claim, as the object in the management cluster says. Read once: the object is not to be changed under it.</summary>
+/// <summary>
+/// One claim, as the object in the management cluster says. Read once: the object is not to be changed under it.
+/// </summary>
 internal sealed record TestbedClaim(JsonObject Json)
 {
     public string Name { get; } = Json.Name();
@@ -30,7 +32,9 @@ internal sealed record TestbedClaim(JsonObject Json)
     /// <summary>How long the claimant waits; null: for ever.</summary>
     public TimeSpan? Wait { get; } = Json.Seconds("spec", "waitSeconds");
 
-    public ClaimPhase Phase { get; } = Enum.TryParse<ClaimPhase>(Json.Text("status", "phase"), out var phase) ? phase : ClaimPhase.Pending;
+    public ClaimPhase Phase { get; } = Enum.TryParse<ClaimPhase>(Json.Text("status", "phase"), out var phase)
+        ? phase
+        : ClaimPhase.Pending;
 
     /// <summary>The testbed that it got.</summary>
     public string? Testbed { get; } = Json.Text("status", "testbed");
@@ -70,7 +74,10 @@ internal sealed record TestbedClaim(JsonObject Json)
     public LeaseTimes Times(TestbedClass? of)
     {
         var most = of?.Lease ?? LeaseTimes.Standard;
-        return new LeaseTimes(Least(AskedGrace, most.HandOverGrace), Least(AskedDuration, most.LeaseDuration), Least(AskedTimeToLive, most.TimeToLive));
+        return new LeaseTimes(
+            Least(AskedGrace, most.HandOverGrace),
+            Least(AskedDuration, most.LeaseDuration),
+            Least(AskedTimeToLive, most.TimeToLive));
 
         static TimeSpan Least(TimeSpan? asked, TimeSpan most) => asked is { } some && some < most ? some : most;
     }

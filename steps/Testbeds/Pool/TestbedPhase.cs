@@ -25,7 +25,10 @@ internal enum TestbedPhase
 /// <summary>The closed state machine of testbeds.</summary>
 internal static class TestbedPhases
 {
-    /// <summary>Whether a testbed in one phase may next be in the other. A leased testbed never becomes free without revocation and cleaning.</summary>
+    /// <summary>
+    /// Whether a testbed in one phase may next be in the other. A leased testbed never becomes free without revocation and
+    /// cleaning.
+    /// </summary>
     public static bool MayFollow(TestbedPhase from, TestbedPhase to) => (from, to) switch
     {
         (TestbedPhase.Provisioning, TestbedPhase.Cleaning or TestbedPhase.Quarantined) => true,
@@ -33,7 +36,8 @@ internal static class TestbedPhases
         (TestbedPhase.Free, TestbedPhase.Leased or TestbedPhase.Cleaning or TestbedPhase.Quarantined) => true,
         (TestbedPhase.Leased, TestbedPhase.Revoking) => true,
         (TestbedPhase.Revoking, TestbedPhase.Cleaning or TestbedPhase.Quarantined) => true,
-        // Back by a person's word only; what had no baseline yet starts over, what may still be held by old credentials is revoked again.
+        // Back by a person's word only; what had no baseline yet starts over, what may still be held by old credentials is
+        // revoked again.
         (TestbedPhase.Quarantined, TestbedPhase.Provisioning or TestbedPhase.Revoking or TestbedPhase.Cleaning) => true,
         _ => from == to,
     };

@@ -5,9 +5,16 @@ using CiSteps.Testbeds.Providers;
 
 namespace CiSteps.Testbeds.Pool;
 
-/// <summary>The slow part: provisioning, issuing, revoking and cleaning, one piece of work per testbed at a time, many testbeds at once.</summary>
-internal sealed class TestbedWork(Cluster management, PoolOptions options, IReadOnlyDictionary<string, ITestbedProvider> providers,
-    KindCache testbeds, KindCache claims, Action wake) : IAsyncDisposable
+/// <summary>
+/// The slow part: provisioning, issuing, revoking and cleaning, one piece of work per testbed at a time, many testbeds at once.
+/// </summary>
+internal sealed class TestbedWork(
+    Cluster management,
+    PoolOptions options,
+    IReadOnlyDictionary<string, ITestbedProvider> providers,
+    KindCache testbeds,
+    KindCache claims,
+    Action wake) : IAsyncDisposable
 {
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
 
@@ -23,7 +30,8 @@ internal sealed class TestbedWork(Cluster management, PoolOptions options, IRead
     public DateTimeOffset? Start(PoolState state, DateTimeOffset now)
     {
         DateTimeOffset? next = null;
-        var classes = state.Classes.ToDictionary(its => its.Name, its => (Class: its, Members: Members(its)), StringComparer.Ordinal);
+        var classes = state.Classes.ToDictionary(
+            its => its.Name, its => (Class: its, Members: Members(its)), StringComparer.Ordinal);
         foreach (var testbed in state.Testbeds)
         {
             if (running.ContainsKey(testbed.Name)) continue;
@@ -55,7 +63,9 @@ internal sealed class TestbedWork(Cluster management, PoolOptions options, IRead
     private Func<CancellationToken, Task>? WorkFor(TestbedClass? its, Testbed testbed, bool isWanted)
     {
         var provider = its is null ? null : ProviderOf(its);
-        if (!isWanted && testbed.Phase is TestbedPhase.Free or TestbedPhase.Quarantined or TestbedPhase.Provisioning && !testbed.IsBeingDeleted)
+        if (!isWanted
+            && testbed.Phase is TestbedPhase.Free or TestbedPhase.Quarantined or TestbedPhase.Provisioning
+            && !testbed.IsBeingDeleted)
             return cancel => RemoveAsync(its, testbed, provider, cancel);
         if (its is null || provider is null) return null;
         return testbed.Phase switch
@@ -63,7 +73,8 @@ internal sealed class TestbedWork(Cluster management, PoolOptions options, IRead
             TestbedPhase.Provisioning => cancel => ProvisionAsync(its, testbed, provider, cancel),
             TestbedPhase.Cleaning => cancel => CleanAsync(its, testbed, provider, cancel),
             TestbedPhase.Revoking => cancel => RevokeAsync(its, testbed, provider, cancel),
-            TestbedPhase.Leased when testbed.Lease is { Issued: false } lease => cancel => IssueAsync(its, testbed, lease, provider, cancel),
+            TestbedPhase.Leased when testbed.Lease is { Issued: false } lease =>
+                cancel => IssueAsync(its, testbed, lease, provider, cancel),
             TestbedPhase.Quarantined when testbed.IsRetryAsked => cancel => ReturnAsync(testbed, cancel),
             _ => null,
         };
@@ -88,7 +99,8 @@ internal sealed class TestbedWork(Cluster management, PoolOptions options, IRead
         {
             // Stopped: the phase is written down, the next controller goes on from it.
         }
-        catch (Exception error) when (error is UnavailableException or ClusterApiException or TestbedBrokenException or UsageException)
+        catch (Exception error)
+            when (error is UnavailableException or ClusterApiException or TestbedBrokenException or UsageException)
         {
             await FailAsync(testbed, error).ConfigureAwait(false);
         }
@@ -121,21 +133,36 @@ internal sealed class TestbedWork(Cluster management, PoolOptions options, IRead
     private async Task RevokeAsync(TestbedClass its, Testbed testbed, ITestbedProvider provider, CancellationToken cancel)
     {
         var secret = testbed.Lease is { } lease ? Testbed.SecretOf(testbed.Name, lease.Number) : null;
-        var credentials = secret is null ? null : await management.ReadKubeconfigAsync(options.Namespace, secret, cancel).ConfigureAwait(false);
+        var credentials = secret is null
+            ? null
+            : await management.ReadKubeconfigAsync(options.Namespace, secret, cancel).ConfigureAwait(false);
         await provider.RevokeAsync(its, testbed, credentials?.Kubeconfig, cancel).ConfigureAwait(false);
-        if (secret is not null) await management.DeleteAsync(Kinds.Secret.Path(options.Namespace, secret), null, cancel).ConfigureAwait(false);
+        if (secret is not null)
+            await management.DeleteAsync(Kinds.Secret.Path(options.Namespace, secret), null, cancel).ConfigureAwait(false);
         // Broken too often while it was being handed out: cleaning it again would only hide that.
         var phase = testbed.Failures >= its.QuarantineAfter ? TestbedPhase.Quarantined : TestbedPhase.Cleaning;
-        await MoveAsync(testbed, phase, phase == TestbedPhase.Quarantined ? testbed.Message : "credentials revoked", status => status.Remove("lease"), cancel).ConfigureAwait(false);
+        await MoveAsync(
+            testbed,
+            phase,
+            phase == TestbedPhase.Quarantined ? testbed.Message : "credentials revoked",
+            status => status.Remove("lease"),
+            cancel).ConfigureAwait(false);
     }
 
-    private async Task IssueAsync(TestbedClass its, Testbed testbed, TestbedLease lease, ITestbedProvider provider, CancellationToken cancel)
+    private async Task IssueAsync(
+        TestbedClass its, Testbed testbed, TestbedLease lease, ITestbedProvider provider, CancellationToken cancel)
     {
         var claim = claims.Find(lease.Claim) is { } json ? new TestbedClaim(json) : null;
         var validFor = claim?.Times(its).TimeToLive ?? its.Lease.TimeToLive;
         var issued = await provider.IssueAsync(its, testbed, lease, validFor, cancel).ConfigureAwait(false);
         await management.PutAsync(Kinds.Secret, options.Namespace,
-            PoolWrites.KubeconfigSecret(Testbed.SecretOf(testbed.Name, lease.Number), options.Namespace, issued.Kubeconfig, issued.Namespace, testbed.Name), cancel).ConfigureAwait(false);
+            PoolWrites.KubeconfigSecret(
+                Testbed.SecretOf(testbed.Name, lease.Number),
+                options.Namespace,
+                issued.Kubeconfig,
+                issued.Namespace,
+                testbed.Name),
+            cancel).ConfigureAwait(false);
         await MoveAsync(testbed, TestbedPhase.Leased, testbed.Message, status =>
         {
             status["lease"]!["issued"] = true;
@@ -147,7 +174,9 @@ internal sealed class TestbedWork(Cluster management, PoolOptions options, IRead
     {
         if (provider is not null) await provider.RemoveAsync(its, testbed, cancel).ConfigureAwait(false);
         // The baseline belongs to the testbed object and goes with it.
-        if (!await management.DeleteAsync(PoolKinds.Testbed.Path(options.Namespace, testbed.Name), testbed.Uid, cancel).ConfigureAwait(false)) return;
+        if (!await management.DeleteAsync(
+            PoolKinds.Testbed.Path(options.Namespace, testbed.Name), testbed.Uid, cancel).ConfigureAwait(false))
+            return;
         testbeds.Remove(testbed.Name, testbed.Uid);
         management.Log.Info($"testbed \"{testbed.Name}\" left the pool: class \"{testbed.Class}\" does not name it any more");
     }
@@ -155,11 +184,18 @@ internal sealed class TestbedWork(Cluster management, PoolOptions options, IRead
     /// <summary>Back from quarantine, because a person said so.</summary>
     private async Task ReturnAsync(Testbed testbed, CancellationToken cancel)
     {
-        var phase = !testbed.HasBaseline ? TestbedPhase.Provisioning : testbed.Lease is null ? TestbedPhase.Cleaning : TestbedPhase.Revoking;
-        if (!await MoveAsync(testbed, phase, "tried again, as asked", status => status["failures"] = 0, cancel).ConfigureAwait(false)) return;
+        var phase = !testbed.HasBaseline
+            ? TestbedPhase.Provisioning
+            : testbed.Lease is null ? TestbedPhase.Cleaning : TestbedPhase.Revoking;
+        if (!await MoveAsync(
+            testbed, phase, "tried again, as asked", status => status["failures"] = 0, cancel).ConfigureAwait(false))
+            return;
         testbeds.Put(await management.MergeAsync(PoolKinds.Testbed.Path(options.Namespace, testbed.Name), new()
         {
-            ["metadata"] = new System.Text.Json.Nodes.JsonObject { ["annotations"] = new System.Text.Json.Nodes.JsonObject { [PoolKinds.RetryAnnotation] = null } },
+            ["metadata"] = new System.Text.Json.Nodes.JsonObject
+            {
+                ["annotations"] = new System.Text.Json.Nodes.JsonObject { [PoolKinds.RetryAnnotation] = null }
+            },
         }, cancel).ConfigureAwait(false));
     }
 
@@ -170,12 +206,16 @@ internal sealed class TestbedWork(Cluster management, PoolOptions options, IRead
         var quarantined = false;
         try
         {
-            var its = await management.FindAsync(PoolKinds.Class.Path(options.Namespace, testbed.Class), stop.Token).ConfigureAwait(false);
+            var its = await management.FindAsync(
+                PoolKinds.Class.Path(options.Namespace, testbed.Class), stop.Token).ConfigureAwait(false);
             if (its is not null) most = new TestbedClass(its).QuarantineAfter;
             // What was just leased goes back through revocation: some of its credentials may exist.
-            var phase = testbed.Phase == TestbedPhase.Leased ? TestbedPhase.Revoking : failures >= most ? TestbedPhase.Quarantined : testbed.Phase;
+            var phase = testbed.Phase == TestbedPhase.Leased
+                ? TestbedPhase.Revoking
+                : failures >= most ? TestbedPhase.Quarantined : testbed.Phase;
             quarantined = phase == TestbedPhase.Quarantined;
-            await MoveAsync(testbed, phase, error.Message, status => status["failures"] = failures, stop.Token).ConfigureAwait(false);
+            await MoveAsync(
+                testbed, phase, error.Message, status => status["failures"] = failures, stop.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -188,14 +228,21 @@ internal sealed class TestbedWork(Cluster management, PoolOptions options, IRead
         var pause = TimeSpan.FromSeconds(Math.Pow(2, Math.Min(failures - 1, 6)));
         notBefore[testbed.Name] = management.Time.GetUtcNow() + (pause < LongestPause ? pause : LongestPause);
         management.Log.Warning(quarantined
-            ? $"testbed \"{testbed.Name}\" is quarantined after {failures} failures: {error.Message}; mend it, then: kubectl annotate testbed {testbed.Name} {PoolKinds.RetryAnnotation}=now -n {options.Namespace}"
+            ? $"testbed \"{testbed.Name}\" is quarantined after {failures} failures: {error.Message}; mend it, then: " +
+                $"kubectl annotate testbed {testbed.Name} {PoolKinds.RetryAnnotation}=now -n {options.Namespace}"
             : $"testbed \"{testbed.Name}\" failed while {testbed.Phase} ({failures} of {most}): {error.Message}");
     }
 
-    private async Task<bool> MoveAsync(Testbed testbed, TestbedPhase phase, string message, Action<System.Text.Json.Nodes.JsonObject> change, CancellationToken cancel)
+    private async Task<bool> MoveAsync(
+        Testbed testbed,
+        TestbedPhase phase,
+        string message,
+        Action<System.Text.Json.Nodes.JsonObject> change,
+        CancellationToken cancel)
     {
         var now = management.Time.GetUtcNow();
-        var written = await management.WriteStatusAsync(PoolKinds.Testbed, options.Namespace, testbed.In(phase, now, message, change).Json, cancel).ConfigureAwait(false);
+        var written = await management.WriteStatusAsync(
+            PoolKinds.Testbed, options.Namespace, testbed.In(phase, now, message, change).Json, cancel).ConfigureAwait(false);
         if (written is not null) testbeds.Put(written);
         return written is not null;
     }

@@ -13,7 +13,8 @@ internal interface ITestbedProvider
     Task<int> ProvisionAsync(TestbedClass its, Testbed testbed, CancellationToken cancel);
 
     /// <summary>Probes the testbed and makes credentials for one lease.</summary>
-    Task<LeaseCredentials> IssueAsync(TestbedClass its, Testbed testbed, TestbedLease lease, TimeSpan validFor, CancellationToken cancel);
+    Task<LeaseCredentials> IssueAsync(
+        TestbedClass its, Testbed testbed, TestbedLease lease, TimeSpan validFor, CancellationToken cancel);
 
     /// <summary>Makes the credentials of all leases worthless, and comes back only when the given one is refused.</summary>
     /// <param name="its">Class whose provider and limits count.</param>

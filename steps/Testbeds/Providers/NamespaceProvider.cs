@@ -7,8 +7,10 @@ using CiSteps.Testbeds.Pool;
 namespace CiSteps.Testbeds.Providers;
 
 /// <summary>
-/// Fenced namespaces on a shared cluster: as many as the class keeps warm, each with a quota, closed to its neighbours' traffic, and a lease that is
-/// administrator of that namespace and nothing else. Cleaning makes the namespace anew. No CRDs, no cluster roles, no second namespace: the class says its scope.
+/// Fenced namespaces on a shared cluster: as many as the class keeps warm, each with a quota, closed to its neighbours' traffic,
+/// and a lease that is
+/// administrator of that namespace and nothing else. Cleaning makes the namespace anew. No CRDs, no cluster roles, no second
+/// namespace: the class says its scope.
 /// </summary>
 internal sealed class NamespaceProvider(Cluster management, PoolOptions options) : ITestbedProvider, IDisposable
 {
@@ -26,18 +28,33 @@ internal sealed class NamespaceProvider(Cluster management, PoolOptions options)
         return await FenceAsync(cluster, its, testbed, cancel).ConfigureAwait(false);
     }
 
-    public async Task<LeaseCredentials> IssueAsync(TestbedClass its, Testbed testbed, TestbedLease lease, TimeSpan validFor, CancellationToken cancel)
+    public async Task<LeaseCredentials> IssueAsync(
+        TestbedClass its, Testbed testbed, TestbedLease lease, TimeSpan validFor, CancellationToken cancel)
     {
         var (kubeconfig, cluster) = await ConnectAsync(its, cancel).ConfigureAwait(false);
         await StaticProvider.ProbeAsync(cluster, cancel).ConfigureAwait(false);
         var ns = NameOf(testbed);
         var name = $"cisteps-lease-{lease.Number.ToString(CultureInfo.InvariantCulture)}";
-        await cluster.TryCreateAsync(Kinds.ServiceAccount, ns, Labelled(Kinds.ServiceAccount, name, ns, lease), cancel).ConfigureAwait(false);
+        await cluster.TryCreateAsync(
+            Kinds.ServiceAccount, ns, Labelled(Kinds.ServiceAccount, name, ns, lease), cancel).ConfigureAwait(false);
         var binding = Labelled(PoolKinds.RoleBinding, name, ns, lease);
-        binding["roleRef"] = new JsonObject { ["apiGroup"] = "rbac.authorization.k8s.io", ["kind"] = "ClusterRole", ["name"] = "admin" };
-        binding["subjects"] = new JsonArray((JsonNode)new JsonObject { ["kind"] = "ServiceAccount", ["name"] = name, ["namespace"] = ns });
+        binding["roleRef"] = new JsonObject
+        {
+            ["apiGroup"] = "rbac.authorization.k8s.io",
+            ["kind"] = "ClusterRole",
+            ["name"] = "admin"
+        };
+        binding["subjects"] = new JsonArray((JsonNode)new JsonObject
+        {
+            ["kind"] = "ServiceAccount",
+            ["name"] = name,
+            ["namespace"] = ns
+        });
         await cluster.TryCreateAsync(PoolKinds.RoleBinding, ns, binding, cancel).ConfigureAwait(false);
-        return new(await LeaseAccounts.TokenAsync(cluster, kubeconfig, ns, name, testbed.Name, ns, validFor, cancel).ConfigureAwait(false), ns);
+        return new(
+            await LeaseAccounts.TokenAsync(
+                cluster, kubeconfig, ns, name, testbed.Name, ns, validFor, cancel).ConfigureAwait(false),
+            ns);
     }
 
     public async Task RevokeAsync(TestbedClass its, Testbed testbed, string? kubeconfig, CancellationToken cancel)
@@ -49,7 +66,8 @@ internal sealed class NamespaceProvider(Cluster management, PoolOptions options)
             foreach (var item in (await cluster.ListAsync(kind.Collection(ns), null, null, cancel).ConfigureAwait(false)).Items)
                 await cluster.DeleteAsync(kind.Path(ns, item.Name()), item.Uid(), cancel).ConfigureAwait(false);
         if (kubeconfig is not null)
-            await LeaseAccounts.RefusedAsync(cluster, kubeconfig, Kinds.Secret.Collection(ns), options.RevocationLimit, cancel).ConfigureAwait(false);
+            await LeaseAccounts.RefusedAsync(
+                cluster, kubeconfig, Kinds.Secret.Collection(ns), options.RevocationLimit, cancel).ConfigureAwait(false);
     }
 
     public async Task<string> CleanAsync(TestbedClass its, Testbed testbed, CancellationToken cancel)
@@ -97,7 +115,10 @@ internal sealed class NamespaceProvider(Cluster management, PoolOptions options)
         {
             ["podSelector"] = new JsonObject(),
             ["policyTypes"] = new JsonArray("Ingress"),
-            ["ingress"] = new JsonArray((JsonNode)new JsonObject { ["from"] = new JsonArray((JsonNode)new JsonObject { ["podSelector"] = new JsonObject() }) }),
+            ["ingress"] = new JsonArray((JsonNode)new JsonObject
+            {
+                ["from"] = new JsonArray((JsonNode)new JsonObject { ["podSelector"] = new JsonObject() })
+            }),
         };
         try
         {
@@ -113,7 +134,8 @@ internal sealed class NamespaceProvider(Cluster management, PoolOptions options)
 
     private async Task<(string Kubeconfig, Cluster Cluster)> ConnectAsync(TestbedClass its, CancellationToken cancel)
     {
-        var kubeconfig = await StaticProvider.KubeconfigAsync(management, options, its.ProviderSpec, cancel).ConfigureAwait(false);
+        var kubeconfig = await StaticProvider.KubeconfigAsync(
+            management, options, its.ProviderSpec, cancel).ConfigureAwait(false);
         if (connections.TryGetValue(its.Name, out var known) && known.Kubeconfig == kubeconfig) return known;
         return connections[its.Name] = (kubeconfig, Cluster.Open(kubeconfig, management.Log, management.Time));
     }
@@ -121,7 +143,10 @@ internal sealed class NamespaceProvider(Cluster management, PoolOptions options)
     private static JsonObject Labelled(Kind kind, string name, string ns, TestbedLease lease)
     {
         var item = Object(kind, name, ns);
-        item["metadata"]!["labels"] = new JsonObject { [PoolKinds.AccountLabel] = lease.Number.ToString(CultureInfo.InvariantCulture) };
+        item["metadata"]!["labels"] = new JsonObject
+        {
+            [PoolKinds.AccountLabel] = lease.Number.ToString(CultureInfo.InvariantCulture)
+        };
         return item;
     }
 

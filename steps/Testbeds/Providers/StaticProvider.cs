@@ -32,21 +32,29 @@ internal sealed class StaticProvider(Cluster management, PoolOptions options) : 
         return items.Count;
     }
 
-    public async Task<LeaseCredentials> IssueAsync(TestbedClass its, Testbed testbed, TestbedLease lease, TimeSpan validFor, CancellationToken cancel)
+    public async Task<LeaseCredentials> IssueAsync(
+        TestbedClass its, Testbed testbed, TestbedLease lease, TimeSpan validFor, CancellationToken cancel)
     {
         var (kubeconfig, cluster) = await ConnectAsync(its, testbed, cancel).ConfigureAwait(false);
         await ProbeAsync(cluster, cancel).ConfigureAwait(false);
-        return new(await LeaseAccounts.IssueAsync(cluster, kubeconfig, testbed, lease, validFor, cancel).ConfigureAwait(false), null);
+        return new(
+            await LeaseAccounts.IssueAsync(cluster, kubeconfig, testbed, lease, validFor, cancel).ConfigureAwait(false), null);
     }
 
     public async Task RevokeAsync(TestbedClass its, Testbed testbed, string? kubeconfig, CancellationToken cancel) =>
-        await LeaseAccounts.RevokeAsync((await ConnectAsync(its, testbed, cancel).ConfigureAwait(false)).Cluster, kubeconfig, options.RevocationLimit, cancel).ConfigureAwait(false);
+        await LeaseAccounts.RevokeAsync(
+            (await ConnectAsync(its, testbed, cancel).ConfigureAwait(false)).Cluster,
+            kubeconfig,
+            options.RevocationLimit,
+            cancel).ConfigureAwait(false);
 
     public async Task<string> CleanAsync(TestbedClass its, Testbed testbed, CancellationToken cancel)
     {
         var (_, cluster) = await ConnectAsync(its, testbed, cancel).ConfigureAwait(false);
         var baseline = await Baseline.ReadAsync(management, options.Namespace, testbed.Name, cancel).ConfigureAwait(false)
-            ?? throw new TestbedBrokenException($"the baseline \"{Baseline.NameOf(testbed.Name)}\" is gone; delete the testbed object to have it registered anew");
+            ?? throw new TestbedBrokenException(
+                $"the baseline \"{Baseline.NameOf(testbed.Name)}\" is gone; delete the testbed object to have it " +
+                "registered anew");
         return await Cleaner.CleanAsync(cluster, baseline, its.CleaningLimit, cancel).ConfigureAwait(false);
     }
 
@@ -69,18 +77,22 @@ internal sealed class StaticProvider(Cluster management, PoolOptions options) : 
         try
         {
             var (nodes, _) = await cluster.ListAsync(Kinds.Node.Collection(null), null, null, limit.Token).ConfigureAwait(false);
-            if (nodes.Count > 0 && !nodes.Any(IsReady)) throw new TestbedBrokenException($"none of its {nodes.Count} nodes is ready");
+            if (nodes.Count > 0 && !nodes.Any(IsReady))
+                throw new TestbedBrokenException($"none of its {nodes.Count} nodes is ready");
         }
         catch (OperationCanceledException late) when (!cancel.IsCancellationRequested)
         {
-            throw new TestbedBrokenException($"its API server {cluster.Server} gave no answer within {Hosting.Options.Durations.Show(ProbeLimit)}", late);
+            throw new TestbedBrokenException(
+                $"its API server {cluster.Server} gave no answer within {Hosting.Options.Durations.Show(ProbeLimit)}", late);
         }
     }
 
     private static bool IsReady(JsonObject node) =>
-        (node.At("status", "conditions") as JsonArray ?? []).Any(c => c is JsonObject condition && condition.Text("type") == "Ready" && condition.Text("status") == "True");
+        (node.At("status", "conditions") as JsonArray ?? []).Any(
+            c => c is JsonObject condition && condition.Text("type") == "Ready" && condition.Text("status") == "True");
 
-    private async Task<(string Kubeconfig, Cluster Cluster)> ConnectAsync(TestbedClass its, Testbed testbed, CancellationToken cancel)
+    private async Task<(string Kubeconfig, Cluster Cluster)> ConnectAsync(
+        TestbedClass its, Testbed testbed, CancellationToken cancel)
     {
         var member = Entries(its).FirstOrDefault(entry => entry.Text("name") == testbed.Member)
             ?? throw new TestbedBrokenException($"class \"{its.Name}\" has no member \"{testbed.Member}\" any more");
@@ -91,14 +103,20 @@ internal sealed class StaticProvider(Cluster management, PoolOptions options) : 
     }
 
     /// <summary>The kubeconfig that a part of a class names by Secret or path.</summary>
-    internal static async Task<string> KubeconfigAsync(Cluster management, PoolOptions options, JsonObject from, CancellationToken cancel)
+    internal static async Task<string> KubeconfigAsync(
+        Cluster management, PoolOptions options, JsonObject from, CancellationToken cancel)
     {
         if (from.Text("secret") is { } secret)
-            return (await management.ReadKubeconfigAsync(options.PrivateNamespace, secret, cancel).ConfigureAwait(false))?.Kubeconfig
-                ?? throw new TestbedBrokenException($"there is no Secret \"{secret}\" with the key \"kubeconfig\" in namespace \"{options.PrivateNamespace}\"");
+            return (await management.ReadKubeconfigAsync(
+                options.PrivateNamespace, secret, cancel).ConfigureAwait(false))?.Kubeconfig
+                ?? throw new TestbedBrokenException(
+                    $"there is no Secret \"{secret}\" with the key \"kubeconfig\" in namespace \"{options.PrivateNamespace}\"");
         if (from.Text("path") is not { } path)
             throw new TestbedBrokenException("the class names neither a secret nor a path for the kubeconfig");
-        if (!options.AllowPaths) throw new TestbedBrokenException($"the class names the path \"{path}\", which this controller does not read; use a Secret, or start it with --allow-paths");
+        if (!options.AllowPaths)
+            throw new TestbedBrokenException(
+                $"the class names the path \"{path}\", which this controller does not read; use a Secret, " +
+                "or start it with --allow-paths");
         try
         {
             return await File.ReadAllTextAsync(path, cancel).ConfigureAwait(false);
@@ -109,5 +127,6 @@ internal sealed class StaticProvider(Cluster management, PoolOptions options) : 
         }
     }
 
-    private static IEnumerable<JsonObject> Entries(TestbedClass its) => (its.ProviderSpec["members"] as JsonArray ?? []).OfType<JsonObject>();
+    private static IEnumerable<JsonObject> Entries(TestbedClass its) =>
+        (its.ProviderSpec["members"] as JsonArray ?? []).OfType<JsonObject>();
 }

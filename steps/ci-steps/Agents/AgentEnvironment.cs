@@ -8,16 +8,21 @@ using CiSteps.TeamCity.Settings;
 
 namespace CiSteps.Cli.Agents;
 
-/// <summary>What a build's processes find around them: the parameters that a server predefines, the environment, both properties files.</summary>
+/// <summary>
+/// What a build's processes find around them: the parameters that a server predefines, the environment, both properties files.
+/// </summary>
 internal static class AgentEnvironment
 {
     // What an agent's own process hands on. Everything else of this process's environment stays here, its secrets first of all.
     private static readonly string[] HandedOn =
     [
-        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG",
+        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "DOCKER_HOST", "DOCKER_CONTEXT",
+        "DOCKER_CONFIG",
         "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_TLS",
-        "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_RUNTIME_DIR",
-        "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "DOTNET_ROOT", "SYSTEMROOT", "SystemRoot", "COMSPEC", "ComSpec", "PATHEXT", "USERPROFILE", "APPDATA", "LOCALAPPDATA",
+        "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
+        "XDG_RUNTIME_DIR",
+        "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "DOTNET_ROOT", "SYSTEMROOT", "SystemRoot", "COMSPEC", "ComSpec",
+        "PATHEXT", "USERPROFILE", "APPDATA", "LOCALAPPDATA",
         "ProgramData", "ProgramFiles", "SystemDrive", "windir",
     ];
 
@@ -54,12 +59,20 @@ internal static class AgentEnvironment
         parameters.Set("teamcity.agent.name", run.Agent);
         parameters.Set("teamcity.agent.work.dir", place.AgentWork);
         parameters.Set("teamcity.agent.home.dir", place.AgentHome);
-        parameters.Set("teamcity.agent.jvm.os.name", OperatingSystem.IsWindows() ? "Windows" : OperatingSystem.IsMacOS() ? "Mac OS X" : "Linux");
-        parameters.Set("teamcity.agent.jvm.os.arch", System.Runtime.InteropServices.RuntimeInformation.OSArchitecture == System.Runtime.InteropServices.Architecture.Arm64 ? "aarch64" : "amd64");
+        parameters.Set(
+            "teamcity.agent.jvm.os.name",
+            OperatingSystem.IsWindows() ? "Windows" : OperatingSystem.IsMacOS() ? "Mac OS X" : "Linux");
+        parameters.Set(
+            "teamcity.agent.jvm.os.arch",
+            System.Runtime.InteropServices.RuntimeInformation.OSArchitecture == System.Runtime.InteropServices.Architecture.Arm64
+                ? "aarch64"
+                : "amd64");
         parameters.Set("teamcity.agent.hardware.cpuCount", Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture));
         foreach (var entry in build.VcsEntries)
         {
-            if (!tree.VcsRoots.TryGetValue(entry.RootId, out var root) || !place.Revisions.TryGetValue(entry.RootId, out var revision)) continue;
+            if (!tree.VcsRoots.TryGetValue(entry.RootId, out var root)
+                || !place.Revisions.TryGetValue(entry.RootId, out var revision))
+                continue;
             Both("build.vcs.number." + root.Id, revision);
             parameters.Set("teamcity.build.vcs.branch." + root.Id, place.Branch.FullName);
             if (build.VcsEntries.Count == 1) Both("build.vcs.number", revision);
@@ -82,7 +95,8 @@ internal static class AgentEnvironment
     }
 
     /// <summary>Writes both properties files and gives the whole environment of a step's process.</summary>
-    public static IReadOnlyDictionary<string, string> For(BuildParameters parameters, IReadOnlyDictionary<string, string> outer, string temp)
+    public static IReadOnlyDictionary<string, string> For(
+        BuildParameters parameters, IReadOnlyDictionary<string, string> outer, string temp)
     {
         Directory.CreateDirectory(temp);
         var systemFile = Path.Combine(temp, "teamcity.build.properties");
@@ -100,7 +114,8 @@ internal static class AgentEnvironment
             if (outer.TryGetValue(name, out var value)) environment[name] = value;
         environment["TMPDIR"] = environment["TMP"] = environment["TEMP"] = temp;
         foreach (var (name, value) in all)
-            if (name.StartsWith("env.", StringComparison.Ordinal) && !name.Contains('%', StringComparison.Ordinal)) environment[name["env.".Length..]] = value;
+            if (name.StartsWith("env.", StringComparison.Ordinal) && !name.Contains('%', StringComparison.Ordinal))
+                environment[name["env.".Length..]] = value;
         return environment;
     }
 
@@ -118,8 +133,18 @@ internal static class AgentEnvironment
 /// <summary>Where and for what a build runs.</summary>
 /// <param name="Revisions">Commit by VCS root id.</param>
 /// <param name="Urls">Address by VCS root id, where it is not the settings' own.</param>
-internal sealed record BuildPlace(string AgentHome, string AgentWork, string Checkout, string Temp, ChainBranch Branch, IReadOnlyDictionary<string, string> Revisions,
-    IReadOnlyDictionary<string, string> Urls, long Counter, string TriggeredBy, string ServerUrl, string BuildUrl)
+internal sealed record BuildPlace(
+    string AgentHome,
+    string AgentWork,
+    string Checkout,
+    string Temp,
+    ChainBranch Branch,
+    IReadOnlyDictionary<string, string> Revisions,
+    IReadOnlyDictionary<string, string> Urls,
+    long Counter,
+    string TriggeredBy,
+    string ServerUrl,
+    string BuildUrl)
 {
     /// <summary>Its presence in the environment says: inside a build.</summary>
     public string ServerVersion { get; } = $"2025.3 (ci-steps {StepHost.Version})";

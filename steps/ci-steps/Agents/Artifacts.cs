@@ -3,7 +3,10 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Cli.Agents;
 
-/// <summary>Artifact rules and artifact dependencies: copying files out of a checkout into a build's artifacts, and from there into the next checkout.</summary>
+/// <summary>
+/// Artifact rules and artifact dependencies: copying files out of a checkout into a build's artifacts, and from there into the
+/// next checkout.
+/// </summary>
 internal static class Artifacts
 {
     private static readonly string[] ArchiveEndings = [".zip", ".7z", ".jar", ".tar.gz", ".tgz", ".tar"];
@@ -22,9 +25,14 @@ internal static class Artifacts
         var excluded = lines.Where(line => line.Kind == '-').Select(line => new AntPattern(line.Source)).ToList();
         foreach (var (_, source, target) in lines.Where(line => line.Kind != '-'))
         {
-            // A rule may name an absolute path; within the checkout it is the relative one, elsewhere its own folder is what it is relative to.
+            // A rule may name an absolute path; within the checkout it is the relative one, elsewhere its own folder is what it
+            // is relative to.
             var (root, path) = Located(source, checkout);
-            var copied = Into(artifacts, target, folder => Copy(AsFolderPattern(path, root), root, folder, file => excluded.Any(pattern => pattern.Matches(file))));
+            var copied = Into(
+                artifacts,
+                target,
+                folder => Copy(
+                    AsFolderPattern(path, root), root, folder, file => excluded.Any(pattern => pattern.Matches(file))));
             if (copied == 0) warn($"no files for the artifact rule \"{source}\"");
             count += copied;
         }
@@ -44,15 +52,23 @@ internal static class Artifacts
         var lines = Lines(paths).ToList();
         if (clean)
         {
-            foreach (var target in lines.Where(line => line.Kind != '-' && line.Target.Length > 0).Select(line => Within(checkout, line.Target)).Distinct())
+            foreach (var target in lines.Where(line => line.Kind != '-' && line.Target.Length > 0)
+                .Select(line => Within(checkout, line.Target))
+                .Distinct())
                 if (Directory.Exists(target)) Directory.Delete(target, recursive: true);
         }
         var excluded = lines.Where(line => line.Kind == '-').Select(line => new AntPattern(line.Source)).ToList();
         var count = 0;
         foreach (var (kind, source, target) in lines.Where(line => line.Kind != '-'))
         {
-            if (source.Contains('!', StringComparison.Ordinal)) throw new UsageException($"the artifact path \"{source}\" of {from} reaches into an archive; ci-steps does not unpack archives");
-            var copied = Copy(new AntPattern(source), artifacts, Within(checkout, target), path => excluded.Any(pattern => pattern.Matches(path)));
+            if (source.Contains('!', StringComparison.Ordinal))
+                throw new UsageException(
+                    $"the artifact path \"{source}\" of {from} reaches into an archive; ci-steps does not unpack archives");
+            var copied = Copy(
+                new AntPattern(source),
+                artifacts,
+                Within(checkout, target),
+                path => excluded.Any(pattern => pattern.Matches(path)));
             if (copied == 0 && kind != '?') throw new UsageException($"{from} published nothing that matches \"{source}\"");
             count += copied;
         }
@@ -75,7 +91,9 @@ internal static class Artifacts
     {
         if (!Path.IsPathRooted(source)) return (checkout, source);
         var relative = Path.GetRelativePath(checkout, source).Replace('\\', '/');
-        return relative.StartsWith("..", StringComparison.Ordinal) ? (Path.GetDirectoryName(source) ?? checkout, Path.GetFileName(source)) : (checkout, relative);
+        return relative.StartsWith("..", StringComparison.Ordinal)
+            ? (Path.GetDirectoryName(source) ?? checkout, Path.GetFileName(source))
+            : (checkout, relative);
     }
 
     // A folder without wildcards means what is in it.
@@ -85,8 +103,11 @@ internal static class Artifacts
     // A target that ends like an archive is one, with the files in it.
     private static int Into(string artifacts, string target, Func<string, int> copy)
     {
-        if (!ArchiveEndings.Any(ending => target.EndsWith(ending, StringComparison.OrdinalIgnoreCase))) return copy(Within(artifacts, target));
-        if (!target.EndsWith(".zip", StringComparison.OrdinalIgnoreCase)) throw new UsageException($"the artifact rule's target \"{target}\" is an archive that ci-steps does not write; it writes .zip");
+        if (!ArchiveEndings.Any(ending => target.EndsWith(ending, StringComparison.OrdinalIgnoreCase)))
+            return copy(Within(artifacts, target));
+        if (!target.EndsWith(".zip", StringComparison.OrdinalIgnoreCase))
+            throw new UsageException(
+                $"the artifact rule's target \"{target}\" is an archive that ci-steps does not write; it writes .zip");
         var archive = Within(artifacts, target);
         var staging = Directory.CreateTempSubdirectory("ci-steps-zip-").FullName;
         try
@@ -116,7 +137,8 @@ internal static class Artifacts
         var root = Path.Combine(from, pattern.Root);
         if (!Directory.Exists(root)) return 0;
         var count = 0;
-        foreach (var file in Directory.EnumerateFiles(root, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0, IgnoreInaccessible = true }))
+        foreach (var file in Directory.EnumerateFiles(
+            root, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0, IgnoreInaccessible = true }))
         {
             var path = Path.GetRelativePath(from, file).Replace('\\', '/');
             if (!pattern.Matches(path) || excluded(path)) continue;

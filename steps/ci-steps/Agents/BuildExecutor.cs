@@ -11,16 +11,29 @@ namespace CiSteps.Cli.Agents;
 
 /// <summary>What all builds of a run share.</summary>
 /// <param name="ToolsFolder">What <c>teamcity.tool.*</c> stands for.</param>
-/// <param name="OuterEnvironment">This process's environment; see <see cref="AgentEnvironment"/> for what of it is handed on.</param>
-/// <param name="Parameters">Parameters given from outside, by full name; with <c>configuration:</c> in front for one configuration only.</param>
+/// <param name="OuterEnvironment">This process's environment; see <see cref="AgentEnvironment"/> for what of it is handed
+/// on.</param>
+/// <param name="Parameters">Parameters given from outside, by full name; with <c>configuration:</c> in front for one
+/// configuration only.</param>
 /// <param name="Urls">Repository address by VCS root id.</param>
 /// <param name="Grace">How long a step may clean up when it is stopped.</param>
-internal sealed record ExecutionOptions(string ToolsFolder, IReadOnlyDictionary<string, string> OuterEnvironment, IReadOnlyDictionary<string, string> Parameters,
-    IReadOnlyDictionary<string, string> Urls, TimeSpan Grace);
+internal sealed record ExecutionOptions(
+    string ToolsFolder,
+    IReadOnlyDictionary<string, string> OuterEnvironment,
+    IReadOnlyDictionary<string, string> Parameters,
+    IReadOnlyDictionary<string, string> Urls,
+    TimeSpan Grace);
 
 /// <summary>Runs one build on one agent: checkout, artifacts of dependencies, steps, artifacts.</summary>
-internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Workspace workspace, Checkout checkout, ExecutionOptions options, TimeProvider time,
-    Func<string, BuildRun?> finished, Action<BuildRun> changed)
+internal sealed class BuildExecutor(
+    SettingsTree tree,
+    ChainRecord chain,
+    Workspace workspace,
+    Checkout checkout,
+    ExecutionOptions options,
+    TimeProvider time,
+    Func<string, BuildRun?> finished,
+    Action<BuildRun> changed)
 {
     /// <summary>Runs it; its end is in <see cref="BuildRun.State"/>. Never throws for a build's own failure.</summary>
     public async Task RunAsync(BuildRun run, CancellationToken stop)
@@ -72,7 +85,8 @@ internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Worksp
         }
         // A variable that the settings declare takes its value from this process's, as a server would from its own store.
         foreach (var name in parameters.Names.Where(name => name.StartsWith("env.", StringComparison.Ordinal)).ToList())
-            if (options.OuterEnvironment.TryGetValue(name["env.".Length..], out var value) && value.Length > 0) parameters.Set(name, value);
+            if (options.OuterEnvironment.TryGetValue(name["env.".Length..], out var value) && value.Length > 0)
+                parameters.Set(name, value);
         foreach (var (id, upstream) in Upstream(build.Id))
             foreach (var (name, value) in upstream.Parameters) parameters.Set($"dep.{id}.{name}", value);
         AgentEnvironment.Predefine(parameters, tree, run, place);
@@ -83,13 +97,20 @@ internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Worksp
         log.Write($"{build.Id} #{run.Number} on {run.Agent}: {chain.Branch.Name} at {chain.ShortCommit}");
 
         foreach (var requirement in build.Requirements)
-            if (!ConditionCheck.Holds(requirement with { Value = requirement.Value is null ? null : parameters.Resolve(requirement.Value, requirement.At) }, parameters.Find))
+            if (!ConditionCheck.Holds(
+                requirement with
+                {
+                    Value = requirement.Value is null ? null : parameters.Resolve(requirement.Value, requirement.At)
+                },
+                parameters.Find))
                 throw new UsageException($"{requirement.At}: no agent fits: required is {ConditionCheck.Show(requirement)}");
         if (Directory.Exists(place.Temp)) Directory.Delete(place.Temp, recursive: true);
         Directory.CreateDirectory(place.Temp);
         await PrepareCheckoutAsync(run, place, parameters.Find("teamcity.git.fetchAllHeads") == "true", log, stop);
         FetchArtifacts(run, place, log);
-        if (build["executionTimeoutMin"] is { } minutes && int.TryParse(parameters.Resolve(minutes, build.At), CultureInfo.InvariantCulture, out var most) && most > 0)
+        if (build["executionTimeoutMin"] is { } minutes
+            && int.TryParse(parameters.Resolve(minutes, build.At), CultureInfo.InvariantCulture, out var most)
+            && most > 0)
         {
             using var timer = time.CreateTimer(_ => limit.Cancel(), null, TimeSpan.FromMinutes(most), Timeout.InfiniteTimeSpan);
             await new StepSequence(tree, run, parameters, place, options, time, log, changed).RunAsync(stop);
@@ -97,7 +118,8 @@ internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Worksp
         else await new StepSequence(tree, run, parameters, place, options, time, log, changed).RunAsync(stop);
 
         foreach (var (name, value) in run.SetParameters) parameters.Set(name, value);
-        run.Parameters = parameters.ResolveAll().Where(pair => !parameters.IsPassword(pair.Key) && !pair.Key.StartsWith("dep.", StringComparison.Ordinal))
+        run.Parameters = parameters.ResolveAll()
+            .Where(pair => !parameters.IsPassword(pair.Key) && !pair.Key.StartsWith("dep.", StringComparison.Ordinal))
             .ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
         // A build that was interrupted publishes nothing by rule; one that failed does.
         if (build["artifactRules"] is { Length: > 0 } rules && !stop.IsCancellationRequested)
@@ -108,8 +130,16 @@ internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Worksp
     {
         var home = Path.Combine(workspace.Folder, "agents", run.Agent);
         var work = Path.Combine(home, "work");
-        var url = run.Build.VcsEntries.Count > 0 && tree.VcsRoots.TryGetValue(run.Build.VcsEntries[0].RootId, out var root) ? UrlOf(root) : run.Build.Id;
-        return new BuildPlace(home, work, Path.Combine(work, Checkout.FolderName(run.Build, url)), Path.Combine(home, "temp", "buildTmp"), chain.Branch, chain.Revisions,
+        var url = run.Build.VcsEntries.Count > 0 && tree.VcsRoots.TryGetValue(run.Build.VcsEntries[0].RootId, out var root)
+            ? UrlOf(root)
+            : run.Build.Id;
+        return new BuildPlace(
+            home,
+            work,
+            Path.Combine(work, Checkout.FolderName(run.Build, url)),
+            Path.Combine(home, "temp", "buildTmp"),
+            chain.Branch,
+            chain.Revisions,
             options.Urls, counter, "ci-steps", "file://" + chain.Folder, "file://" + run.Folder);
     }
 
@@ -123,11 +153,15 @@ internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Worksp
         Directory.CreateDirectory(place.Checkout);
         if (run.Build["checkoutMode"] == "MANUAL") return;
         if (run.Build.VcsEntries.Count > 1)
-            throw new UsageException($"{run.Build.VcsEntries[1].At}: ci-steps checks out one VCS root per build; \"{run.Build.Id}\" has {run.Build.VcsEntries.Count}");
+            throw new UsageException(
+                $"{run.Build.VcsEntries[1].At}: ci-steps checks out one VCS root per build; " +
+                $"\"{run.Build.Id}\" has {run.Build.VcsEntries.Count}");
         foreach (var entry in run.Build.VcsEntries)
         {
-            if (!tree.VcsRoots.TryGetValue(entry.RootId, out var root)) throw new UsageException($"{entry.At}: there is no VCS root \"{entry.RootId}\"");
-            if (root.Type != "jetbrains.git") throw new UsageException($"{root.At}: ci-steps knows git only; \"{root.Id}\" is of type {root.Type}");
+            if (!tree.VcsRoots.TryGetValue(entry.RootId, out var root))
+                throw new UsageException($"{entry.At}: there is no VCS root \"{entry.RootId}\"");
+            if (root.Type != "jetbrains.git")
+                throw new UsageException($"{root.At}: ci-steps knows git only; \"{root.Id}\" is of type {root.Type}");
             if (entry.CheckoutRules.Count > 0) throw new UsageException($"{entry.At}: ci-steps does not know checkout rules");
             var url = UrlOf(root);
             var mirror = await checkout.MirrorAsync(url, stop);
@@ -144,9 +178,16 @@ internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Worksp
             if (finished(dependency.SourceId) is not { } source)
             {
                 if (dependency.Paths.Split('\n').All(line => line.StartsWith("?:", StringComparison.Ordinal))) continue;
-                throw new UsageException($"{dependency.At}: \"{run.Build.Id}\" needs artifacts of \"{dependency.SourceId}\", and this chain has no build of it");
+                throw new UsageException(
+                    $"{dependency.At}: \"{run.Build.Id}\" needs artifacts of \"{dependency.SourceId}\", " +
+                    "and this chain has no build of it");
             }
-            var count = Artifacts.Fetch(dependency.Paths, source.ArtifactsFolder, place.Checkout, dependency.CleanDestination, $"{source.Build.Id} #{source.Number}");
+            var count = Artifacts.Fetch(
+                dependency.Paths,
+                source.ArtifactsFolder,
+                place.Checkout,
+                dependency.CleanDestination,
+                $"{source.Build.Id} #{source.Number}");
             log.Write($"{count} files from {source.Build.Id} #{source.Number}");
         }
     }
@@ -169,10 +210,16 @@ internal sealed class BuildExecutor(SettingsTree tree, ChainRecord chain, Worksp
 
     private static void Conclude(BuildRun run, bool stopped, bool timedOut)
     {
-        if (timedOut) run.Fail("execution-timeout", $"the build took longer than its {run.Build["executionTimeoutMin"]} minutes and was stopped");
+        if (timedOut)
+            run.Fail("execution-timeout",
+                $"the build took longer than its {run.Build["executionTimeoutMin"]} minutes and was stopped");
         if (run.FailedTests.Count > 0 && run.Build["shouldFailBuildIfTestsFailed"] != "false")
-            run.Fail("failed-tests", $"{Count.Of(run.FailedTests.Count, "test")} failed: {string.Join(", ", run.FailedTests.Take(5).Select(test => test.Name))}");
-        run.State = stopped || (run.StopComment is not null && !timedOut) ? BuildState.Cancelled : run.Problems.Count > 0 ? BuildState.Failed : BuildState.Succeeded;
+            run.Fail("failed-tests",
+                $"{Count.Of(run.FailedTests.Count, "test")} failed: " +
+                $"{string.Join(", ", run.FailedTests.Take(5).Select(test => test.Name))}");
+        run.State = stopped || (run.StopComment is not null && !timedOut)
+            ? BuildState.Cancelled
+            : run.Problems.Count > 0 ? BuildState.Failed : BuildState.Succeeded;
     }
 }
 

@@ -5,7 +5,10 @@ using CiSteps.TeamCity.Settings;
 
 namespace CiSteps.Cli.Agents;
 
-/// <summary>Work folders as agents keep them: one per agent and VCS settings, kept from build to build, brought to the chain's revision before each.</summary>
+/// <summary>
+/// Work folders as agents keep them: one per agent and VCS settings, kept from build to build, brought to the chain's revision
+/// before each.
+/// </summary>
 internal sealed class Checkout(string mirrorsFolder) : IDisposable
 {
     // Which branch a work folder was last brought to: no branch is checked out that would tell.
@@ -25,7 +28,8 @@ internal sealed class Checkout(string mirrorsFolder) : IDisposable
                 Directory.CreateDirectory(mirror);
                 await Git.RunAsync(mirror, ["init", "-q", "--bare"], cancel);
             }
-            await Git.RunAsync(mirror, ["fetch", "-q", "--prune", url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"], cancel);
+            await Git.RunAsync(
+                mirror, ["fetch", "-q", "--prune", url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"], cancel);
             return mirror;
         }
         finally
@@ -36,7 +40,9 @@ internal sealed class Checkout(string mirrorsFolder) : IDisposable
 
     /// <summary>Name of the folder for these VCS settings under an agent's work folder.</summary>
     public static string FolderName(BuildConfiguration build, string url) =>
-        build["checkoutDirectory"] is { Length: > 0 } named ? named : Hash(url + "\n" + string.Join('\n', build.VcsEntries.SelectMany(entry => entry.CheckoutRules)));
+        build["checkoutDirectory"] is { Length: > 0 } named
+            ? named
+            : Hash(url + "\n" + string.Join('\n', build.VcsEntries.SelectMany(entry => entry.CheckoutRules)));
 
     /// <summary>Checks the revision out as an agent does: no branch is checked out, the built branch's history is there as
     /// <c>origin/…</c>, and of the other branches what earlier builds left; all of them where the build asks for that.</summary>
@@ -50,10 +56,13 @@ internal sealed class Checkout(string mirrorsFolder) : IDisposable
         if (!Directory.Exists(git))
         {
             await Git.RunAsync(folder, ["init", "-q"], cancel);
-            await File.WriteAllTextAsync(Path.Combine(git, "objects", "info", "alternates"), Path.Combine(mirror, "objects") + "\n", cancel);
+            await File.WriteAllTextAsync(
+                Path.Combine(git, "objects", "info", "alternates"), Path.Combine(mirror, "objects") + "\n", cancel);
             await Git.RunAsync(folder, ["remote", "add", "origin", url], cancel);
         }
-        var shortName = branch.FullName.StartsWith("refs/heads/", StringComparison.Ordinal) ? branch.FullName["refs/heads/".Length..] : branch.FullName;
+        var shortName = branch.FullName.StartsWith("refs/heads/", StringComparison.Ordinal)
+            ? branch.FullName["refs/heads/".Length..]
+            : branch.FullName;
         var heads = allHeads ? "+refs/heads/*:refs/remotes/origin/*" : $"+{branch.FullName}:refs/remotes/origin/{shortName}";
         await Git.RunAsync(folder, ["fetch", "-q", mirror, heads, "+refs/tags/*:refs/tags/*"], cancel);
         var last = Path.Combine(git, LastBranch);

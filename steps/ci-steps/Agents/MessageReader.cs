@@ -3,7 +3,9 @@ using CiSteps.Hosting.Messages;
 
 namespace CiSteps.Cli.Agents;
 
-/// <summary>Reads a step's standard output as a server does: service messages change the build, everything else is its log.</summary>
+/// <summary>
+/// Reads a step's standard output as a server does: service messages change the build, everything else is its log.
+/// </summary>
 internal sealed class MessageReader(BuildRun build, Action<string> log, Action<string> publish, Action progressed)
 {
     // What no flow is named for belongs to the build's own, and every other flow begins in it.
@@ -38,7 +40,9 @@ internal sealed class MessageReader(BuildRun build, Action<string> log, Action<s
         : own;
 
     private Flow FlowBefore(ServiceMessage message) =>
-        message.Name == "flowStarted" && message["parent"] is { } parent && flows.TryGetValue(parent, out var known) ? known : own;
+        message.Name == "flowStarted" && message["parent"] is { } parent && flows.TryGetValue(parent, out var known)
+            ? known
+            : own;
 
     private void Apply(ServiceMessage message, Flow flow)
     {
@@ -66,8 +70,10 @@ internal sealed class MessageReader(BuildRun build, Action<string> log, Action<s
                 log($"{indent}problem {message["identity"]}: {message["description"]}");
                 break;
             case "buildStatus":
-                if (message["status"] == "FAILURE") build.Fail("build-status", message["text"] ?? "the step set the status to failure");
-                if (message["text"] is { } text) build.StatusText = text.Replace("{build.status.text}", build.StatusText, StringComparison.Ordinal).Trim();
+                if (message["status"] == "FAILURE")
+                    build.Fail("build-status", message["text"] ?? "the step set the status to failure");
+                if (message["text"] is { } text)
+                    build.StatusText = text.Replace("{build.status.text}", build.StatusText, StringComparison.Ordinal).Trim();
                 log($"{indent}status: {build.StatusText}");
                 break;
             case "buildNumber":
@@ -126,7 +132,8 @@ internal sealed class MessageReader(BuildRun build, Action<string> log, Action<s
         var status = message["status"];
         log(indent + (status is null or "NORMAL" ? "" : status.ToLowerInvariant() + ": ") + message["text"]);
         if (message["errorDetails"] is { Length: > 0 } details) log(indent + "  " + details);
-        if (status == "ERROR" && build.Build["shouldFailBuildOnAnyErrorMessage"] == "true") build.Fail("error-message", message["text"] ?? "");
+        if (status == "ERROR" && build.Build["shouldFailBuildOnAnyErrorMessage"] == "true")
+            build.Fail("error-message", message["text"] ?? "");
     }
 
     // What is open in one flow. Where nothing was said for a flow itself, what was said for the one around it counts.

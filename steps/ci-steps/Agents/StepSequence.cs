@@ -7,8 +7,15 @@ using CiSteps.TeamCity.Settings;
 namespace CiSteps.Cli.Agents;
 
 /// <summary>Runs a build's steps one after the other, by their modes and conditions.</summary>
-internal sealed class StepSequence(SettingsTree tree, BuildRun run, BuildParameters parameters, BuildPlace place, ExecutionOptions options, TimeProvider time,
-    BuildLogFile log, Action<BuildRun> changed)
+internal sealed class StepSequence(
+    SettingsTree tree,
+    BuildRun run,
+    BuildParameters parameters,
+    BuildPlace place,
+    ExecutionOptions options,
+    TimeProvider time,
+    BuildLogFile log,
+    Action<BuildRun> changed)
 {
     private const string CommandLineRunner = "simpleRunner";
 
@@ -24,11 +31,15 @@ internal sealed class StepSequence(SettingsTree tree, BuildRun run, BuildParamet
             if (!ShouldRun(mode, failedBefore, interrupted) || unmet is not null)
             {
                 run.Steps.Add(new(runner.Name, "skipped", null, TimeSpan.Zero));
-                log.Write($"step {NameOf(runner)} is skipped" + (unmet is not null ? $": {ConditionCheck.Show(unmet)} does not hold" : ""));
+                log.Write(
+                    $"step {NameOf(runner)} is skipped" +
+                        (unmet is not null ? $": {ConditionCheck.Show(unmet)} does not hold" : ""));
                 continue;
             }
             // execute_always runs in spite of a stop; a second stop would end it, and there is none here but the grace.
-            using var own = interrupted ? new CancellationTokenSource(options.Grace, time) : CancellationTokenSource.CreateLinkedTokenSource(stop);
+            using var own = interrupted
+                ? new CancellationTokenSource(options.Grace, time)
+                : CancellationTokenSource.CreateLinkedTokenSource(stop);
             var step = await RunStepAsync(runner, scope, own.Token);
             run.Steps.Add(step);
             if (runner.Id.Length > 0) parameters.Set($"teamcity.build.step.status.{runner.Id}", step.Outcome);
@@ -45,7 +56,8 @@ internal sealed class StepSequence(SettingsTree tree, BuildRun run, BuildParamet
         _ => !failedBefore,
     };
 
-    private IEnumerable<(Runner Runner, BuildParameters Scope, string Mode)> Unfold(IEnumerable<Runner> runners, BuildParameters scope, string? modeAbove)
+    private IEnumerable<(Runner Runner, BuildParameters Scope, string Mode)> Unfold(
+        IEnumerable<Runner> runners, BuildParameters scope, string? modeAbove)
     {
         foreach (var runner in runners)
         {
@@ -56,19 +68,34 @@ internal sealed class StepSequence(SettingsTree tree, BuildRun run, BuildParamet
                 yield return (runner, scope, mode);
                 continue;
             }
-            var given = runner.Parameters.All.Where(parameter => parameter.Name != "teamcity.step.mode" && !parameter.Name.StartsWith("plugin.", StringComparison.Ordinal));
-            var inner = recipe.Runners.Select(step => step with { Id = step.Id.Length > 0 ? step.Id : runner.Id, Conditions = [.. runner.Conditions, .. step.Conditions] });
-            foreach (var step in Unfold(inner, scope.With(recipe.Parameters.With(new(given)).All), mode == "default" ? null : mode)) yield return step;
+            var given = runner.Parameters.All.Where(
+                parameter => parameter.Name != "teamcity.step.mode"
+                    && !parameter.Name.StartsWith("plugin.", StringComparison.Ordinal));
+            var inner = recipe.Runners.Select(
+                step => step with
+                {
+                    Id = step.Id.Length > 0 ? step.Id : runner.Id,
+                    Conditions = [.. runner.Conditions, .. step.Conditions]
+                });
+            foreach (var step in Unfold(
+                inner, scope.With(recipe.Parameters.With(new(given)).All), mode == "default" ? null : mode))
+                yield return step;
         }
     }
 
     private async Task<StepRun> RunStepAsync(Runner runner, BuildParameters scope, CancellationToken stop)
     {
         if (runner.Type != CommandLineRunner)
-            throw new UsageException($"{runner.At}: ci-steps cannot run a step of type \"{runner.Type}\" (\"{NameOf(runner)}\"); it knows command lines ({CommandLineRunner}) and recipes of them");
+            throw new UsageException(
+                $"{runner.At}: ci-steps cannot run a step of type \"{runner.Type}\" (\"{NameOf(runner)}\"); " +
+                $"it knows command lines ({CommandLineRunner}) and recipes of them");
         if (runner.Parameters["plugin.docker.imageId"] is { Length: > 0 })
-            throw new UsageException($"{runner.At}: ci-steps does not run a step inside a container (\"{NameOf(runner)}\"); run the command on the agent");
-        var folder = runner.Parameters["teamcity.build.workingDir"] is { Length: > 0 } below ? Path.GetFullPath(Path.Combine(place.Checkout, scope.Resolve(below, runner.At))) : place.Checkout;
+            throw new UsageException(
+                $"{runner.At}: ci-steps does not run a step inside a container (\"{NameOf(runner)}\"); " +
+                "run the command on the agent");
+        var folder = runner.Parameters["teamcity.build.workingDir"] is { Length: > 0 } below
+            ? Path.GetFullPath(Path.Combine(place.Checkout, scope.Resolve(below, runner.At)))
+            : place.Checkout;
         Directory.CreateDirectory(folder);
         scope.Set("teamcity.build.workingDir", folder);
         scope.Set("system.teamcity.build.workingDir", folder);
@@ -132,7 +159,8 @@ internal sealed class StepSequence(SettingsTree tree, BuildRun run, BuildParamet
             if (Path.IsPathRooted(executable) && !File.Exists(executable))
             {
                 if (!File.Exists(executable + ".exe"))
-                    throw new UsageException($"{runner.At}: \"{executable}\" does not exist; give the folder with the executables with --tools");
+                    throw new UsageException(
+                        $"{runner.At}: \"{executable}\" does not exist; give the folder with the executables with --tools");
                 executable += ".exe";
             }
             return (executable, CommandLine.Split(scope.Resolve(runner.Parameters["command.parameters"] ?? "", runner.At)));
@@ -163,5 +191,6 @@ internal sealed class StepSequence(SettingsTree tree, BuildRun run, BuildParamet
         }
     }
 
-    private static string NameOf(Runner runner) => runner.Name.Length > 0 ? runner.Name : runner.Id.Length > 0 ? runner.Id : runner.Type;
+    private static string NameOf(Runner runner) =>
+        runner.Name.Length > 0 ? runner.Name : runner.Id.Length > 0 ? runner.Id : runner.Type;
 }

@@ -156,11 +156,17 @@ internal sealed class BuildRun(BuildConfiguration build, string folder)
         get
         {
             // A terminal configuration's own word says more than that something before it failed.
-            if (Problems.FirstOrDefault(problem => !problem.Identity.StartsWith(DependencyProblem, StringComparison.Ordinal)) is { } own) return own.Text;
+            if (Problems.FirstOrDefault(
+                problem => !problem.Identity.StartsWith(DependencyProblem, StringComparison.Ordinal)) is { } own)
+                return own.Text;
             if (StatusText.Length > 0) return StatusText;
             if (Problems is [var before, ..]) return before.Text;
             var tests = PassedTests + FailedTests.Count + IgnoredTests;
-            return tests == 0 ? "" : $"{Count.Of(PassedTests, "test")} passed" + (FailedTests.Count > 0 ? $", {FailedTests.Count} failed" : "") + (IgnoredTests > 0 ? $", {IgnoredTests} ignored" : "");
+            return tests == 0
+                ? ""
+                : $"{Count.Of(PassedTests, "test")} passed" +
+                    (FailedTests.Count > 0 ? $", {FailedTests.Count} failed" : "") +
+                    (IgnoredTests > 0 ? $", {IgnoredTests} ignored" : "");
         }
     }
 }

@@ -6,7 +6,9 @@ using CiSteps.TeamCity.Settings;
 
 namespace CiSteps.Cli.Chains;
 
-/// <summary>Runs a plan: each build as soon as those that it depends on have ended and an agent is free, by its dependency options.</summary>
+/// <summary>
+/// Runs a plan: each build as soon as those that it depends on have ended and an agent is free, by its dependency options.
+/// </summary>
 internal sealed class ChainExecution : IDisposable
 {
     // After a stop, a terminal configuration gets this long to give back what the chain holds.
@@ -31,15 +33,25 @@ internal sealed class ChainExecution : IDisposable
     /// <param name="time">Clock that all waiting and all limits go by.</param>
     /// <param name="changed">Told of each change of a build; from any thread.</param>
     /// <param name="finishedBefore">Builds of this chain that ended in an earlier run, by configuration id.</param>
-    public ChainExecution(SettingsTree tree, ChainPlan plan, ChainRecord chain, Workspace workspace, int agentCount, ExecutionOptions options, TimeProvider time,
-        Action<BuildRun> changed, IReadOnlyDictionary<string, BuildRun>? finishedBefore = null)
+    public ChainExecution(
+        SettingsTree tree,
+        ChainPlan plan,
+        ChainRecord chain,
+        Workspace workspace,
+        int agentCount,
+        ExecutionOptions options,
+        TimeProvider time,
+        Action<BuildRun> changed,
+        IReadOnlyDictionary<string, BuildRun>? finishedBefore = null)
     {
         (this.plan, this.changed, this.time) = (plan, changed, time);
-        runs = plan.Builds.ToDictionary(build => build.Id, build => new BuildRun(build, chain.FolderOf(build.Id)), StringComparer.Ordinal);
+        runs = plan.Builds.ToDictionary(
+            build => build.Id, build => new BuildRun(build, chain.FolderOf(build.Id)), StringComparer.Ordinal);
         for (var agent = 1; agent <= agentCount; agent++) agents.Writer.TryWrite($"agent-{agent}");
         checkout = new Checkout(workspace.MirrorsFolder);
         executor = new BuildExecutor(tree, chain, workspace, checkout, options, time,
-            id => runs.GetValueOrDefault(id) is { } now ? now.IsFinished ? now : null : finishedBefore?.GetValueOrDefault(id), changed);
+            id => runs.GetValueOrDefault(id) is { } now ? now.IsFinished ? now : null : finishedBefore?.GetValueOrDefault(id),
+            changed);
     }
 
     /// <summary>The builds, in dependency order.</summary>
@@ -48,7 +60,10 @@ internal sealed class ChainExecution : IDisposable
     /// <summary>Whether every triggered configuration succeeded.</summary>
     public bool Succeeded => plan.Tops.All(top => runs[top].State == BuildState.Succeeded);
 
-    /// <summary>Runs all builds to their ends. On stop running builds are stopped, waiting ones cancelled, and only terminal configurations still run.</summary>
+    /// <summary>
+    /// Runs all builds to their ends. On stop running builds are stopped, waiting ones cancelled, and only terminal
+    /// configurations still run.
+    /// </summary>
     public async Task RunAsync(CancellationToken stop)
     {
         using var closing = new CancellationTokenSource();
@@ -62,14 +77,18 @@ internal sealed class ChainExecution : IDisposable
     private async Task RunWhenReadyAsync(BuildRun run, CancellationToken stop, CancellationToken closing)
     {
         var upstream = run.Build.SnapshotDependencies.Where(dependency => runs.ContainsKey(dependency.SourceId)).ToList();
-        run.Doing = upstream.Count == 0 ? "" : "waits for " + string.Join(", ", upstream.Select(dependency => runs[dependency.SourceId].Build.Name));
+        run.Doing = upstream.Count == 0
+            ? ""
+            : "waits for " + string.Join(", ", upstream.Select(dependency => runs[dependency.SourceId].Build.Name));
         await Task.WhenAll(upstream.Select(dependency => tasks[dependency.SourceId]));
         var verdict = DependencyVerdicts.Of(upstream.Select(dependency => (dependency, runs[dependency.SourceId].State)));
         var isClosing = DependencyVerdicts.RunsWhatever(run.Build);
         foreach (var dependency in upstream)
         {
             var source = runs[dependency.SourceId];
-            if (source.State == BuildState.Succeeded || DependencyVerdicts.Of(dependency, source.State) is DependencyVerdict.Run or DependencyVerdict.Cancel) continue;
+            if (source.State == BuildState.Succeeded
+                || DependencyVerdicts.Of(dependency, source.State) is DependencyVerdict.Run or DependencyVerdict.Cancel)
+                continue;
             run.Fail(BuildRun.DependencyProblem + source.Build.Id, $"{source.Build.Name} {Word(source.State)}");
         }
         if (verdict is DependencyVerdict.FailToStart or DependencyVerdict.Cancel)

@@ -24,9 +24,23 @@ internal sealed class RunSession
     private readonly int agents;
     private readonly TimeProvider time;
 
-    private RunSession(SettingsTree tree, string? repository, string? project, Workspace workspace, ExecutionOptions options, int agents, string branch, TimeProvider time)
+    private RunSession(
+        SettingsTree tree,
+        string? repository,
+        string? project,
+        Workspace workspace,
+        ExecutionOptions options,
+        int agents,
+        string branch,
+        TimeProvider time)
     {
-        (this.tree, this.repository, this.project, this.options, this.agents, this.time) = (tree, repository, project, options, agents, time);
+        (
+            this.tree,
+            this.repository,
+            this.project,
+            this.options,
+            this.agents,
+            this.time) = (tree, repository, project, options, agents, time);
         (Workspace, BranchName) = (workspace, branch);
     }
 
@@ -41,8 +55,10 @@ internal sealed class RunSession
     {
         var settings = context.Options;
         var tree = SettingsTree.Load(FindSettings(settings.Find(RunCommand.SettingsFolder)));
-        var tools = Path.TrimEndingDirectorySeparator(Path.GetFullPath(settings.Find(RunCommand.Tools) ?? AppContext.BaseDirectory));
-        if (!Directory.Exists(tools)) throw new UsageException($"the folder of executables \"{tools}\" does not exist; give --tools");
+        var tools = Path.TrimEndingDirectorySeparator(Path.GetFullPath(
+            settings.Find(RunCommand.Tools) ?? AppContext.BaseDirectory));
+        if (!Directory.Exists(tools))
+            throw new UsageException($"the folder of executables \"{tools}\" does not exist; give --tools");
         var repository = settings.Find(RunCommand.Repository);
         if (repository is not null && Directory.Exists(repository)) repository = Path.GetFullPath(repository);
         var branch = settings.Find(RunCommand.Branch) ?? await CurrentBranchAsync(cancel);
@@ -51,9 +67,21 @@ internal sealed class RunSession
         if (settings.Find(RunCommand.Parameters) is { } file) ReadParameters(file, given);
         foreach (var parameter in context.Repeated["param"]) Give(given, parameter, "--param");
         var urls = repository is null ? new Dictionary<string, string>()
-            : tree.VcsRoots.Values.Where(root => IsBuilt(tree, root.Id)).ToDictionary(root => root.Id, _ => repository, StringComparer.Ordinal);
-        var agents = settings.Find(RunCommand.Agents) is { } count ? int.Parse(count, CultureInfo.InvariantCulture) : Environment.ProcessorCount;
-        return new RunSession(tree, repository, settings.Find(RunCommand.Project), workspace, new ExecutionOptions(tools, settings.Environment, given, urls, settings.Get(RunCommand.Grace)), agents, branch, context.Time);
+            : tree.VcsRoots.Values
+                .Where(root => IsBuilt(tree, root.Id))
+                .ToDictionary(root => root.Id, _ => repository, StringComparer.Ordinal);
+        var agents = settings.Find(RunCommand.Agents) is { } count
+            ? int.Parse(count, CultureInfo.InvariantCulture)
+            : Environment.ProcessorCount;
+        return new RunSession(
+            tree,
+            repository,
+            settings.Find(RunCommand.Project),
+            workspace,
+            new ExecutionOptions(tools, settings.Environment, given, urls, settings.Get(RunCommand.Grace)),
+            agents,
+            branch,
+            context.Time);
     }
 
     /// <summary>The workspace folder of the repository that is asked for, or that the settings build.</summary>
@@ -110,8 +138,15 @@ internal sealed class RunSession
         var plan = ChainPlanner.Triggered(tree, BranchName, project).Complete();
         RefuseMissingTools(plan);
         var log = new BuildLog(TextWriter.Null, forServer: false);
-        var sandbox = await RunSandbox.EnsureAsync(missing, missing.Count == 0 ? null : await PipelineOfAsync(plan, cancel), SandboxCommands.Folder(context.Options),
-            context.Options.Get(RunCommand.Keep), display.Say, log, time, cancel);
+        var sandbox = await RunSandbox.EnsureAsync(
+            missing,
+            missing.Count == 0 ? null : await PipelineOfAsync(plan, cancel),
+            SandboxCommands.Folder(context.Options),
+            context.Options.Get(RunCommand.Keep),
+            display.Say,
+            log,
+            time,
+            cancel);
         var given = new Dictionary<string, string>(options.Parameters, StringComparer.Ordinal);
         foreach (var (name, value) in sandbox.Parameters) given[name] = value;
         options = options with { Parameters = given };
@@ -126,7 +161,8 @@ internal sealed class RunSession
         var mirror = await checkout.MirrorAsync(options.Urls.GetValueOrDefault(rootId) ?? root.Parameters["url"] ?? "", cancel);
         try
         {
-            return PipelineFile.Parse(await Git.RunAsync(mirror, ["show", $"{plan.Branch.FullName}:ci-steps.yaml"], cancel), "ci-steps.yaml");
+            return PipelineFile.Parse(
+                await Git.RunAsync(mirror, ["show", $"{plan.Branch.FullName}:ci-steps.yaml"], cancel), "ci-steps.yaml");
         }
         catch (Exception failure) when (failure is UsageException or UnavailableException)
         {
@@ -136,7 +172,8 @@ internal sealed class RunSession
     }
 
     /// <summary>Runs what the triggers queue for the branch.</summary>
-    public async Task<(ChainRecord Chain, IReadOnlyList<BuildRun> Builds, bool Succeeded, string Report)> RunBranchAsync(string branch, ChainDisplay display, CancellationToken cancel)
+    public async Task<(ChainRecord Chain, IReadOnlyList<BuildRun> Builds, bool Succeeded, string Report)> RunBranchAsync(
+        string branch, ChainDisplay display, CancellationToken cancel)
     {
         var plan = ChainPlanner.Triggered(tree, branch, project).Complete();
         var chain = await NewChainAsync(plan, cancel);
@@ -144,19 +181,26 @@ internal sealed class RunSession
     }
 
     /// <summary>Runs one configuration on what the branch's last chain handed over.</summary>
-    public async Task<(ChainRecord Chain, IReadOnlyList<BuildRun> Builds, bool Succeeded, string Report)> RunStepAsync(string step, ChainDisplay display, CancellationToken cancel)
+    public async Task<(ChainRecord Chain, IReadOnlyList<BuildRun> Builds, bool Succeeded, string Report)> RunStepAsync(
+        string step, ChainDisplay display, CancellationToken cancel)
     {
         var whole = ChainPlanner.Triggered(tree, BranchName, project).Complete();
         var build = whole.Builds.FirstOrDefault(build => build.Id == step || build.Name == step)
-            ?? throw new UsageException($"the chain of \"{BranchName}\" has no step \"{step}\"; it has {string.Join(", ", whole.Builds.Select(build => build.Name))}");
+            ?? throw new UsageException(
+                $"the chain of \"{BranchName}\" has no step \"{step}\"; it has " +
+                $"{string.Join(", ", whole.Builds.Select(build => build.Name))}");
         var chain = ChainRecord.Last(Workspace.ChainsFolder, whole.Branch.FullName)
-            ?? throw new UsageException($"no chain of \"{BranchName}\" has run in the workspace {Workspace.Folder}; run the whole chain first");
+            ?? throw new UsageException(
+                $"no chain of \"{BranchName}\" has run in the workspace {Workspace.Folder}; run the whole chain first");
         var before = whole.Builds.Where(other => other.Id != build.Id).Select(chain.ReadBuild).Where(run => run is not null)
             .ToDictionary(run => run!.Build.Id, run => run!, StringComparer.Ordinal);
         return await ExecuteAsync(new ChainPlan(whole.Branch, [build.Id], [build]), chain, before, display, cancel);
     }
 
-    /// <summary>The default branch's name when it is elsewhere now than when the chain began; null when it is not, or was what the chain built.</summary>
+    /// <summary>
+    /// The default branch's name when it is elsewhere now than when the chain began; null when it is not, or was what the chain
+    /// built.
+    /// </summary>
     public async Task<string?> FindMovedDefaultAsync(ChainRecord chain, CancellationToken cancel)
     {
         if (chain.Branch.IsDefault || defaultBefore is null) return null;
@@ -173,7 +217,8 @@ internal sealed class RunSession
         var address = "";
         foreach (var id in plan.Builds.SelectMany(build => build.VcsEntries).Select(entry => entry.RootId).Distinct())
         {
-            if (!tree.VcsRoots.TryGetValue(id, out var root)) throw new UsageException($"there is no VCS root \"{id}\" in {tree.Folder}");
+            if (!tree.VcsRoots.TryGetValue(id, out var root))
+                throw new UsageException($"there is no VCS root \"{id}\" in {tree.Folder}");
             address = options.Urls.GetValueOrDefault(id) ?? root.Parameters["url"] ?? "";
             var tips = await Git.TipsAsync(address, cancel);
             if (!tips.TryGetValue(plan.Branch.FullName, out var tip))
@@ -183,7 +228,14 @@ internal sealed class RunSession
             if (tips.TryGetValue(defaultRef, out var defaultTip)) defaultBefore = (defaultRef, defaultTip);
         }
         var number = Workspace.Next("chain").ToString("0000", CultureInfo.InvariantCulture);
-        var chain = new ChainRecord(Path.Combine(Workspace.ChainsFolder, number), number, plan.Branch, revisions, time.GetUtcNow(), plan.Tops, repository ?? address)
+        var chain = new ChainRecord(
+            Path.Combine(Workspace.ChainsFolder, number),
+            number,
+            plan.Branch,
+            revisions,
+            time.GetUtcNow(),
+            plan.Tops,
+            repository ?? address)
         {
             Builds = [.. plan.Builds.Select(build => (build.Id, build.Name, DependencyVerdicts.RunsWhatever(build)))],
         };
@@ -191,8 +243,12 @@ internal sealed class RunSession
         return chain;
     }
 
-    private async Task<(ChainRecord, IReadOnlyList<BuildRun>, bool, string)> ExecuteAsync(ChainPlan plan, ChainRecord chain, IReadOnlyDictionary<string, BuildRun>? before,
-        ChainDisplay display, CancellationToken cancel)
+    private async Task<(ChainRecord, IReadOnlyList<BuildRun>, bool, string)> ExecuteAsync(
+        ChainPlan plan,
+        ChainRecord chain,
+        IReadOnlyDictionary<string, BuildRun>? before,
+        ChainDisplay display,
+        CancellationToken cancel)
     {
         using var execution = new ChainExecution(tree, plan, chain, Workspace, agents, options, time, display.Changed, before);
         display.Start(chain, execution.Builds);
@@ -210,18 +266,29 @@ internal sealed class RunSession
         foreach (var build in plan.Builds)
         {
             var parameters = new BuildParameters(tree, build, options.ToolsFolder);
-            foreach (var command in build.Runners.Select(runner => runner.Parameters.Find("command.executable")).OfType<Parameter>())
+            foreach (var command in build.Runners
+                .Select(runner => runner.Parameters.Find("command.executable"))
+                .OfType<Parameter>())
             {
-                if (!References.In(command.Value).All(name => parameters.Names.Contains(name) || name.StartsWith("teamcity.tool.", StringComparison.Ordinal))) continue;
+                if (!References
+                    .In(command.Value)
+                    .All(name => parameters.Names.Contains(name) || name.StartsWith("teamcity.tool.", StringComparison.Ordinal)))
+                    continue;
                 var path = parameters.Resolve(command.Value, command.At);
-                if (path.StartsWith(options.ToolsFolder + "/", StringComparison.Ordinal) && !File.Exists(path) && !File.Exists(path + ".exe")) missing.Add(Path.GetFileName(path));
+                if (path.StartsWith(options.ToolsFolder + "/", StringComparison.Ordinal)
+                    && !File.Exists(path)
+                    && !File.Exists(path + ".exe"))
+                    missing.Add(Path.GetFileName(path));
             }
         }
         if (missing.Count > 0)
-            throw new UsageException($"the chain needs {string.Join(", ", missing)}, which {options.ToolsFolder} does not hold; give the folder of the executables with --tools");
+            throw new UsageException(
+                $"the chain needs {string.Join(", ", missing)}, which {options.ToolsFolder} does not hold; " +
+                "give the folder of the executables with --tools");
     }
 
-    private static bool IsBuilt(SettingsTree tree, string rootId) => tree.Builds.Values.Any(build => build.VcsEntries.Any(entry => entry.RootId == rootId));
+    private static bool IsBuilt(SettingsTree tree, string rootId) =>
+        tree.Builds.Values.Any(build => build.VcsEntries.Any(entry => entry.RootId == rootId));
 
     private static async Task<string> CurrentBranchAsync(CancellationToken cancel)
     {

@@ -17,28 +17,47 @@ internal static class SandboxCommands
     // Its pods get their termination grace.
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(90);
 
-    internal static readonly StepOption<string> State = StepOption.Text("state", "folder of the sandbox's state; default: sandbox in this user's state folder");
-    private static readonly StepOption<string> Clusters = StepOption.Text("clusters", "names of the clusters, with commas", "sandbox");
-    private static readonly StepOption<bool> Pool = StepOption.Switch("pool", "also run a testbed pool in the cluster management, over all others but production");
-    private static readonly StepOption<string> PoolClass = StepOption.Text("pool-class", "testbed class of the pool's clusters", "small");
+    internal static readonly StepOption<string> State = StepOption.Text("state",
+        "folder of the sandbox's state; default: sandbox in this user's state folder");
+    private static readonly StepOption<string> Clusters = StepOption.Text(
+        "clusters", "names of the clusters, with commas", "sandbox");
+    private static readonly StepOption<bool> Pool = StepOption.Switch("pool",
+        "also run a testbed pool in the cluster management, over all others but production");
+    private static readonly StepOption<string> PoolClass = StepOption.Text(
+        "pool-class", "testbed class of the pool's clusters", "small");
 
-    public static ProgramCommand Create() => new("sandbox", "Clusters on this machine that behave, within their stated part, as small real ones.", [])
-    {
-        Commands =
-        [
-            new("up", "Brings clusters up in the background and waits until they are ready.", [Clusters, Pool, PoolClass, State], UpAsync),
-            new("down", "Stops them, and looks that nothing is left.", [State], DownAsync) { Grace = StopLimit },
-            new("status", "Says which are up; exit code 1 when none is.", [State], StatusAsync),
-            new("kubeconfig", "Prints the path of a cluster's kubeconfig.", [State], KubeconfigAsync) { Argument = ("cluster", "the cluster's name; may be left out when there is only one") },
-            new("serve", "Hosts the clusters in this process.", [Clusters, Pool, PoolClass, State], ServeAsync) { Hidden = true, Grace = StopLimit },
-        ],
-    };
+    public static ProgramCommand Create() =>
+        new("sandbox", "Clusters on this machine that behave, within their stated part, as small real ones.", [])
+        {
+            Commands =
+            [
+                new(
+                    "up",
+                    "Brings clusters up in the background and waits until they are ready.",
+                    [Clusters, Pool, PoolClass, State],
+                    UpAsync),
+                new("down", "Stops them, and looks that nothing is left.", [State], DownAsync) { Grace = StopLimit },
+                new("status", "Says which are up; exit code 1 when none is.", [State], StatusAsync),
+                new("kubeconfig", "Prints the path of a cluster's kubeconfig.", [State], KubeconfigAsync)
+                {
+                    Argument = ("cluster", "the cluster's name; may be left out when there is only one")
+                },
+                new(
+                    "serve",
+                    "Hosts the clusters in this process.",
+                    [Clusters, Pool, PoolClass, State],
+                    ServeAsync) { Hidden = true, Grace = StopLimit },
+            ],
+        };
 
     /// <summary>The state's folder.</summary>
-    internal static string Folder(OptionValues settings) => Path.GetFullPath(settings.Find(State) ?? Path.Combine(Workspace.StateFolder(settings.Environment), "sandbox"));
+    internal static string Folder(OptionValues settings) =>
+        Path.GetFullPath(settings.Find(State) ?? Path.Combine(Workspace.StateFolder(settings.Environment), "sandbox"));
 
     private static SandboxPlan Plan(ProgramContext context) => SandboxPlan.For(
-        context.Options.Get(Clusters).Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries), context.Options.Get(Pool), context.Options.Get(PoolClass));
+        context.Options.Get(Clusters).Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
+        context.Options.Get(Pool),
+        context.Options.Get(PoolClass));
 
     private static async Task<int> UpAsync(ProgramContext context, CancellationToken cancel)
     {
@@ -52,22 +71,28 @@ internal static class SandboxCommands
                 await TellAsync(context, folder, running.Clusters, "is up already");
                 return ExitCode.Done;
             }
-            throw new UsageException($"a sandbox with other clusters or another pool ({string.Join(", ", running.Clusters)}) is up in {folder}; take it down first (ci-steps sandbox down), or give another --state");
+            throw new UsageException(
+                $"a sandbox with other clusters or another pool ({string.Join(", ", running.Clusters)}) is up in {folder}; " +
+                "take it down first (ci-steps sandbox down), or give another --state");
         }
         await StartDetachedAsync(folder, plan, context.Options.Get(PoolClass), cancel);
         await TellAsync(context, folder, plan.Clusters, "is up");
         return ExitCode.Done;
     }
 
-    /// <summary>Starts this program again in the background, hosting the clusters, and waits until it says that they are ready.</summary>
+    /// <summary>
+    /// Starts this program again in the background, hosting the clusters, and waits until it says that they are ready.
+    /// </summary>
     internal static async Task StartDetachedAsync(string folder, SandboxPlan plan, string poolClass, CancellationToken cancel)
     {
         SandboxState.Remove(folder);
         var arguments = new List<string> { "sandbox", "serve", "--state", folder, "--clusters", string.Join(',', plan.Clusters) };
         if (plan.Pool.Count > 0) arguments.AddRange(["--pool", "--pool-class", poolClass]);
-        var own = Environment.ProcessPath ?? throw new UsageException("this program's own path is not known, so it cannot start a sandbox in the background");
+        var own = Environment.ProcessPath
+            ?? throw new UsageException("this program's own path is not known, so it cannot start a sandbox in the background");
         // In development the program is started by the dotnet host, which needs its assembly's name first.
-        if (Path.GetFileNameWithoutExtension(own) == "dotnet") arguments.Insert(0, Path.Combine(AppContext.BaseDirectory, "ci-steps.dll"));
+        if (Path.GetFileNameWithoutExtension(own) == "dotnet")
+            arguments.Insert(0, Path.Combine(AppContext.BaseDirectory, "ci-steps.dll"));
         using var process = ChildProcess.Start(new(own, arguments, Environment.CurrentDirectory));
         process.StandardInput.Close();
         try
@@ -137,7 +162,9 @@ internal static class SandboxCommands
         {
             context.Log.Info($"the engine was not looked at: {failure.Message}");
         }
-        await context.Output.WriteLineAsync((stopped ? "the sandbox is down" : "no sandbox is up") + (swept > 0 ? $"; {swept} containers and networks that dead ones had left are removed" : ""));
+        await context.Output.WriteLineAsync(
+            (stopped ? "the sandbox is down" : "no sandbox is up")
+                + (swept > 0 ? $"; {swept} containers and networks that dead ones had left are removed" : ""));
         return ExitCode.Done;
     }
 
@@ -173,20 +200,27 @@ internal static class SandboxCommands
         }
         if (!state.IsAlive)
         {
-            await context.Output.WriteLineAsync($"the sandbox's process {state.ProcessId} has ended without cleaning up; ci-steps sandbox down does that");
+            await context.Output.WriteLineAsync(
+                $"the sandbox's process {state.ProcessId} has ended without cleaning up; ci-steps sandbox down does that");
             return ExitCode.Refused;
         }
         await TellAsync(context, folder, state.Clusters, $"is up (process {state.ProcessId})");
-        foreach (var (name, members) in state.Pool) await context.Output.WriteLineAsync($"testbed class {name}: {string.Join(", ", members)}");
+        foreach (var (name, members) in state.Pool)
+            await context.Output.WriteLineAsync($"testbed class {name}: {string.Join(", ", members)}");
         return ExitCode.Done;
     }
 
     private static async Task<int> KubeconfigAsync(ProgramContext context, CancellationToken cancel)
     {
         var folder = Folder(context.Options);
-        if (SandboxState.Read(folder) is not { IsAlive: true } state) throw new UsageException($"no sandbox is up in {folder}; bring one up with ci-steps sandbox up");
-        var name = context.Argument ?? (state.Clusters.Count == 1 ? state.Clusters[0] : throw new UsageException($"which cluster? there are {string.Join(", ", state.Clusters)}"));
-        if (!state.Clusters.Contains(name)) throw new UsageException($"the sandbox has no cluster \"{name}\"; it has {string.Join(", ", state.Clusters)}");
+        if (SandboxState.Read(folder) is not { IsAlive: true } state)
+            throw new UsageException($"no sandbox is up in {folder}; bring one up with ci-steps sandbox up");
+        var name = context.Argument
+            ?? (state.Clusters.Count == 1
+                ? state.Clusters[0]
+                : throw new UsageException($"which cluster? there are {string.Join(", ", state.Clusters)}"));
+        if (!state.Clusters.Contains(name))
+            throw new UsageException($"the sandbox has no cluster \"{name}\"; it has {string.Join(", ", state.Clusters)}");
         await context.Output.WriteLineAsync(SandboxHost.KubeconfigOf(folder, name));
         return ExitCode.Done;
     }

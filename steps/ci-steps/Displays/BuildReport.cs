@@ -15,7 +15,9 @@ internal static class BuildReport
     public static ChainReport Of(ChainRecord chain, IReadOnlyList<BuildRun> builds)
     {
         var failed = builds.FirstOrDefault(build => build.State is not BuildState.Succeeded);
-        var summary = failed is null ? $"{Count.Of(builds.Count, "build is", "builds are")} done" : $"{failed.Build.Name}: {failed.Summary}";
+        var summary = failed is null
+            ? $"{Count.Of(builds.Count, "build is", "builds are")} done"
+            : $"{failed.Build.Name}: {failed.Summary}";
         var rows = builds.Select(build => Row(build, chain.Folder));
         return new($"{chain.Branch.Name} at {chain.ShortCommit}", chain.Succeeded(builds), summary, [.. rows])
         {

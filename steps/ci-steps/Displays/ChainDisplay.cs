@@ -6,7 +6,10 @@ using CiSteps.TeamCity.Chains;
 
 namespace CiSteps.Cli.Displays;
 
-/// <summary>Tells a person what the chain does: a line for each change, a live line on a terminal, and never more than some seconds of silence.</summary>
+/// <summary>
+/// Tells a person what the chain does: a line for each change, a live line on a terminal, and never more than some seconds of
+/// silence.
+/// </summary>
 internal sealed class ChainDisplay : IDisposable
 {
     private static readonly TimeSpan LongestSilence = TimeSpan.FromSeconds(8);
@@ -58,8 +61,10 @@ internal sealed class ChainDisplay : IDisposable
             var known = shown.TryGetValue(build.Build.Id, out var before);
             if (known && before == (build.State, build.Doing)) return;
             shown[build.Build.Id] = (build.State, build.Doing);
-            // The first thing that it does says on which agent; where it checks out or starts a step of its own name, nobody asks.
-            if (known && before.State == build.State && (build.Doing == build.Build.Name || build.Doing == BuildRun.CheckingOut)) return;
+            // The first thing that it does says on which agent; where it checks out or starts a step of its own name, nobody
+            // asks.
+            if (known && before.State == build.State && (build.Doing == build.Build.Name || build.Doing == BuildRun.CheckingOut))
+                return;
         }
         (text, ink) = build.State switch
         {

@@ -25,7 +25,9 @@ internal static class ClosingTable
 
     private static string[] Row(BuildRun build)
     {
-        var handed = build.State == BuildState.Succeeded ? string.Join("; ", HandOvers.Of(build.ArtifactsFolder, build.Build.Name)) : "";
+        var handed = build.State == BuildState.Succeeded
+            ? string.Join("; ", HandOvers.Of(build.ArtifactsFolder, build.Build.Name))
+            : "";
         var ran = build.State != BuildState.FailedToStart;
         var took = build is { StartedAt: { } from, FinishedAt: { } to } && ran ? Durations.Show(to - from) : "";
         return [build.Build.Name, Outcome(build.State), took, handed.Length > 0 ? handed : build.Summary];

@@ -11,8 +11,15 @@ namespace CiSteps.Cli.Displays;
 internal static class Summary
 {
     /// <summary>Writes <c>summary.json</c> for one or more chains.</summary>
-    public static void Write(string path, IReadOnlyList<(ChainRecord Chain, IReadOnlyList<BuildRun> Builds, bool Succeeded, string Report)> chains) =>
-        ChainRecord.WriteJson(Path.GetFullPath(path), new JsonObject { ["chains"] = new JsonArray([.. chains.Select(chain => (JsonNode)Of(chain.Chain, chain.Builds, chain.Succeeded, chain.Report))]) });
+    public static void Write(
+        string path, IReadOnlyList<(ChainRecord Chain, IReadOnlyList<BuildRun> Builds, bool Succeeded, string Report)> chains) =>
+        ChainRecord.WriteJson(
+            Path.GetFullPath(path),
+            new JsonObject
+            {
+                ["chains"] = new JsonArray([.. chains.Select(
+                    chain => (JsonNode)Of(chain.Chain, chain.Builds, chain.Succeeded, chain.Report))])
+            });
 
     /// <summary>One chain.</summary>
     public static JsonObject Of(ChainRecord chain, IReadOnlyList<BuildRun> builds, bool succeeded, string report) => new()
@@ -41,8 +48,14 @@ internal static class Summary
             ["reason"] = evidence?.Reason,
             ["fault"] = evidence?.Fault.Word(),
             ["text"] = evidence?.Text ?? build.Summary,
-            ["problems"] = new JsonArray([.. build.Problems.Select(problem => (JsonNode)new JsonObject { ["identity"] = problem.Identity, ["text"] = problem.Text })]),
-            ["tests"] = new JsonObject { ["passed"] = build.PassedTests, ["failed"] = build.FailedTests.Count, ["ignored"] = build.IgnoredTests },
+            ["problems"] = new JsonArray([.. build.Problems.Select(
+                problem => (JsonNode)new JsonObject { ["identity"] = problem.Identity, ["text"] = problem.Text })]),
+            ["tests"] = new JsonObject
+            {
+                ["passed"] = build.PassedTests,
+                ["failed"] = build.FailedTests.Count,
+                ["ignored"] = build.IgnoredTests
+            },
             ["handedOver"] = new JsonArray([.. (evidence is null ? [] : HandOvers.Of(evidence)).Select(text => (JsonNode)text)]),
             ["handOver"] = evidence?.HandOver?.DeepClone(),
             ["log"] = build.LogFile,

@@ -7,7 +7,10 @@ using CiSteps.Pipeline;
 
 namespace CiSteps.Cli.Doctoring;
 
-/// <summary>Looks at one thing after the other; a look that fails does not keep the others from being made. Nothing that is looked at is changed.</summary>
+/// <summary>
+/// Looks at one thing after the other; a look that fails does not keep the others from being made. Nothing that is looked at is
+/// changed.
+/// </summary>
 internal sealed class Doctor(StepContext context)
 {
     // A host that swallows packets is a finding, not a reason to wait for minutes.
@@ -23,18 +26,27 @@ internal sealed class Doctor(StepContext context)
         looks.AddRange(machine.BuildParameters());
         var (pipeline, found) = Pipeline();
         looks.Add(found);
-        if (pipeline is not null) looks.AddRange(await WithinAsync("registry", stop => new RegistryChecks(context, pipeline).AllAsync(stop), cancel));
+        if (pipeline is not null)
+            looks.AddRange(await WithinAsync("registry", stop => new RegistryChecks(context, pipeline).AllAsync(stop), cancel));
         var clusters = new ClusterChecks(context);
         looks.AddRange(await WithinAsync("testbeds", clusters.TestbedsAsync, cancel));
         looks.AddRange(await WithinAsync("production", stop => clusters.ProductionAsync(pipeline, stop), cancel));
         Print(looks);
-        if (context.Options.Find(DoctorCommand.SummaryFile) is { } file) ChainRecord.WriteJson(Path.GetFullPath(file), AsJson(looks));
+        if (context.Options.Find(DoctorCommand.SummaryFile) is { } file)
+            ChainRecord.WriteJson(Path.GetFullPath(file), AsJson(looks));
         var ill = looks.Where(look => look.IsWell == false).Select(look => look.Subject).ToList();
-        return ill.Count == 0 ? Outcome.Done($"{Count.Of(looks.Count(look => look.IsWell == true), "thing is as the steps need it", "things are as the steps need them")}")
-            : Outcome.Refused("not-ready", $"not as the steps need it: {string.Join(", ", ill)}; see the lines above for what to do");
+        return ill.Count == 0
+            ? Outcome.Done(
+                $"{Count.Of(
+                    looks.Count(look => look.IsWell == true),
+                    "thing is as the steps need it",
+                    "things are as the steps need them")}")
+            : Outcome.Refused("not-ready",
+                $"not as the steps need it: {string.Join(", ", ill)}; see the lines above for what to do");
     }
 
-    private async Task<IReadOnlyList<DoctorCheck>> WithinAsync(string subject, Func<CancellationToken, Task<IReadOnlyList<DoctorCheck>>> look, CancellationToken cancel)
+    private async Task<IReadOnlyList<DoctorCheck>> WithinAsync(
+        string subject, Func<CancellationToken, Task<IReadOnlyList<DoctorCheck>>> look, CancellationToken cancel)
     {
         using var late = new CancellationTokenSource(Limit, context.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, late.Token);
@@ -44,7 +56,8 @@ internal sealed class Doctor(StepContext context)
         }
         catch (OperationCanceledException) when (late.IsCancellationRequested && !cancel.IsCancellationRequested)
         {
-            return [new(subject, false, $"no answer within {Durations.Show(Limit)}", "see whether it is up, and whether something between here and there swallows the connection")];
+            return [new(subject, false, $"no answer within {Durations.Show(Limit)}",
+                "see whether it is up, and whether something between here and there swallows the connection")];
         }
     }
 
@@ -54,7 +67,10 @@ internal sealed class Doctor(StepContext context)
         try
         {
             var pipeline = PipelineFile.Read(Path.Combine(context.WorkTree, name));
-            return (pipeline, new("pipeline file", true, $"{name}: {Count.Of(pipeline.Components.Count, "component")}, {Count.Of(pipeline.Suites.Count, "suite")}"));
+            return (
+                pipeline,
+                new("pipeline file", true,
+                    $"{name}: {Count.Of(pipeline.Components.Count, "component")}, {Count.Of(pipeline.Suites.Count, "suite")}"));
         }
         catch (UsageException failure)
         {
@@ -65,7 +81,8 @@ internal sealed class Doctor(StepContext context)
 
     private void Print(List<DoctorCheck> looks)
     {
-        static string[] Row(DoctorCheck look) => [look.IsWell switch { true => "ok", false => "NOT", _ => "-" }, look.Subject, look.Text];
+        static string[] Row(DoctorCheck look) =>
+            [look.IsWell switch { true => "ok", false => "NOT", _ => "-" }, look.Subject, look.Text];
         static string[] Advice(DoctorCheck look) => ["", "", "-> " + look.Advice];
         var rows = looks.SelectMany(look => look.Advice.Length > 0 ? [Row(look), Advice(look)] : new[] { Row(look) });
         foreach (var line in Table.Lines(rows)) context.Log.Info(line);

@@ -13,8 +13,10 @@ internal sealed record DoctorCheck(string Subject, bool? IsWell, string Text, st
     public string Verdict => IsWell switch { true => "ok", false => "not", _ => "-" };
 
     /// <summary>A failure as a look. Most say themselves what to do.</summary>
-    public static DoctorCheck Failed(string subject, Exception failure, string advice = "") => new(subject, false, failure.Message, advice);
+    public static DoctorCheck Failed(string subject, Exception failure, string advice = "") =>
+        new(subject, false, failure.Message, advice);
 
     /// <summary>Whether it is a failure of what was looked at, and none of ours.</summary>
-    public static bool IsFinding(Exception failure) => failure is UnavailableException or UsageException or Clusters.ClusterApiException or Images.RegistryRefusalException;
+    public static bool IsFinding(Exception failure) =>
+        failure is UnavailableException or UsageException or Clusters.ClusterApiException or Images.RegistryRefusalException;
 }

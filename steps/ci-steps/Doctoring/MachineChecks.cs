@@ -20,9 +20,14 @@ internal sealed class MachineChecks(StepContext context)
     public async Task<IReadOnlyList<DoctorCheck>> GitAsync(CancellationToken cancel)
     {
         var (exit, version, _) = await GitAsync(["--version"], null, cancel);
-        if (exit != 0) return [new("git", false, "there is no git that runs", "install git: agents check out with it, and ci-steps too")];
+        if (exit != 0)
+            return [new("git", false, "there is no git that runs", "install git: agents check out with it, and ci-steps too")];
         var (hasOrigin, url, _) = await GitAsync(["remote", "get-url", "origin"], null, cancel);
-        if (hasOrigin != 0) return [new("git", true, version), new("git origin", null, $"{context.WorkTree} is not a clone of anything, so nothing could be asked")];
+        if (hasOrigin != 0)
+            return [
+                new("git", true, version),
+                new("git origin", null, $"{context.WorkTree} is not a clone of anything, so nothing could be asked")
+            ];
         var token = context.FindSecret(OriginRemote.TokenVariable);
         MaskCredentials(url);
         var (_, pushUrl, _) = await GitAsync(["remote", "get-url", "--push", "origin"], null, cancel);
@@ -52,12 +57,16 @@ internal sealed class MachineChecks(StepContext context)
             ];
         }
         // Nothing is sent: the server is asked for the right to push, as it is before every push.
-        var (push, _, refused) = await GitAsync(["push", "--dry-run", "--no-verify", "origin", "HEAD:refs/heads/cisteps-doctor"], rights, cancel);
+        var (push, _, refused) = await GitAsync(
+            ["push", "--dry-run", "--no-verify", "origin", "HEAD:refs/heads/cisteps-doctor"], rights, cancel);
         return
         [
             new("git", true, version), new("git origin", true, $"{address} answers"), history,
-            push == 0 ? new("git, pushing", true, "may push, as merge does; whether a branch is protected shows only when it is pushed")
-                : new("git, pushing", unless, $"may not push: {refused}", $"only merge pushes: give its configuration a {OriginRemote.TokenVariable} that may, for https, or keys for ssh"),
+            push == 0
+                ? new("git, pushing", true, "may push, as merge does; whether a branch is protected shows only when it is pushed")
+                : new("git, pushing", unless, $"may not push: {refused}",
+                    $"only merge pushes: give its configuration a {OriginRemote.TokenVariable} that may, for https, " +
+                    "or keys for ssh"),
         ];
     }
 
@@ -87,12 +96,17 @@ internal sealed class MachineChecks(StepContext context)
             using var engine = await ContainerEngine.ConnectToAsync(environment, cancel);
             var found = await engine.DescribeAsync(cancel);
             if (found.IsLocal && Directory.Exists(found.DataFolder)) engineFolder = found.DataFolder;
-            var machine = string.Create(CultureInfo.InvariantCulture, $"{found.Platform}, {found.Cpus} cores, {found.MemoryBytes / Gigabyte:0} GiB");
+            var machine = string.Create(CultureInfo.InvariantCulture,
+                $"{found.Platform}, {found.Cpus} cores, {found.MemoryBytes / Gigabyte:0} GiB");
             return
             [
                 new("engine", true, $"{engine.Product} at {engine.Location}, {machine}"
-                    + (engine.IsLocal ? "" : "; it is another machine's, so commands with an image of their own do not run here")),
-                engine.IsPodman ? new("docker buildx", null, "is not used with podman: builds take its own builder, and Dockerfiles that need BuildKit another engine")
+                    + (engine.IsLocal
+                        ? ""
+                        : "; it is another machine's, so commands with an image of their own do not run here")),
+                engine.IsPodman
+                    ? new("docker buildx", null,
+                        "is not used with podman: builds take its own builder, and Dockerfiles that need BuildKit another engine")
                     : await BuildxAsync(engine.Location, cancel),
             ];
         }
@@ -107,13 +121,17 @@ internal sealed class MachineChecks(StepContext context)
     {
         const string Subject = "docker buildx";
         const string Advice = "install docker's client with its buildx plug-in for Dockerfiles that use BuildKit's syntax";
-        var environment = context.Options.Environment.ToDictionary(pair => pair.Key, pair => (string?)pair.Value, StringComparer.Ordinal);
+        var environment = context.Options.Environment.ToDictionary(
+            pair => pair.Key, pair => (string?)pair.Value, StringComparer.Ordinal);
         foreach (var (name, value) in location.ClientEnvironment) environment[name] = value;
         try
         {
-            var (exit, output, error) = await ChildProcess.CaptureAsync(new("docker", ["buildx", "version"], context.WorkTree) { Environment = environment }, cancel);
+            var (exit, output, error) = await ChildProcess.CaptureAsync(
+                new("docker", ["buildx", "version"], context.WorkTree) { Environment = environment }, cancel);
             var said = (exit == 0 ? output : error).Trim().Split('\n')[0];
-            return exit == 0 ? new(Subject, true, said) : new(Subject, null, $"is not installed, builds take the engine's own builder: {said}", Advice);
+            return exit == 0
+                ? new(Subject, true, said)
+                : new(Subject, null, $"is not installed, builds take the engine's own builder: {said}", Advice);
         }
         catch (UsageException)
         {
@@ -125,7 +143,11 @@ internal sealed class MachineChecks(StepContext context)
     public IEnumerable<DoctorCheck> Disks()
     {
         var least = context.Options.Get(DoctorCommand.LeastDisk);
-        var places = new List<(string Subject, string Folder)> { ("disk of the work tree", context.WorkTree), ("disk for temporary files", Path.GetTempPath()) };
+        var places = new List<(string Subject, string Folder)>
+        {
+            ("disk of the work tree", context.WorkTree),
+            ("disk for temporary files", Path.GetTempPath())
+        };
         if (engineFolder is not null) places.Add(("disk of the engine", engineFolder));
         return places.Select(place => Disk(place.Subject, place.Folder, least));
     }
@@ -140,13 +162,19 @@ internal sealed class MachineChecks(StepContext context)
         }
         string[] needed = ["teamcity.build.branch", "build.vcs.number", "build.number", "teamcity.build.checkoutDir"];
         var missing = needed.Where(name => context.Options.Properties.Find(name) is not { Length: > 0 }).ToList();
-        yield return missing.Count == 0 ? new(Subject, true, $"branch {context.Options.Properties.Find(needed[0])}, build number {context.Options.Properties.Find(needed[2])}")
-            : new(Subject, false, $"the build server gives no {string.Join(", ", missing)}", "attach the VCS root to the configuration, with a branch specification");
+        yield return missing.Count == 0
+            ? new(Subject, true,
+                $"branch {context.Options.Properties.Find(needed[0])}, build number {context.Options.Properties.Find(needed[2])}")
+            : new(Subject, false, $"the build server gives no {string.Join(", ", missing)}",
+                "attach the VCS root to the configuration, with a branch specification");
         if (context.Options.Properties.Find("teamcity.build.branch.is_default") == "true") yield break;
-        var reachable = context.Options.Environment.Keys.Where(name => ReleaseSecrets.Any(secret => name.StartsWith(secret, StringComparison.Ordinal)) && context.Options.Environment[name].Length > 0)
+        var reachable = context.Options.Environment.Keys.Where(
+            name => ReleaseSecrets.Any(secret => name.StartsWith(secret, StringComparison.Ordinal))
+                && context.Options.Environment[name].Length > 0)
             .Order(StringComparer.Ordinal).ToList();
         if (reachable.Count > 0)
-            yield return new("trust", false, $"a build of a private branch can read {string.Join(", ", reachable)}", "such parameters belong to the release side's projects and configurations only");
+            yield return new("trust", false, $"a build of a private branch can read {string.Join(", ", reachable)}",
+                "such parameters belong to the release side's projects and configurations only");
     }
 
     private static DoctorCheck Disk(string subject, string folder, double least)
@@ -155,11 +183,14 @@ internal sealed class MachineChecks(StepContext context)
         {
             var free = new DriveInfo(Path.GetFullPath(folder)).AvailableFreeSpace / Gigabyte;
             return new(subject, free >= least, string.Create(CultureInfo.InvariantCulture, $"{free:0.0} GiB free at {folder}"),
-                free >= 5 * least ? "" : "images and contexts need room: clean up with the engine's prune, or give the agent a larger disk");
+                free >= 5 * least
+                    ? ""
+                    : "images and contexts need room: clean up with the engine's prune, or give the agent a larger disk");
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            return DoctorCheck.Failed(subject, failure, $"{folder} has to be a folder that this user can reach: make it, or name another (TMPDIR for temporary files)");
+            return DoctorCheck.Failed(subject, failure,
+                $"{folder} has to be a folder that this user can reach: make it, or name another (TMPDIR for temporary files)");
         }
     }
 
@@ -168,7 +199,9 @@ internal sealed class MachineChecks(StepContext context)
     {
         if (!Uri.TryCreate(url, UriKind.Absolute, out var address)) return;
         var parts = address.UserInfo.Split(':', 2);
-        foreach (var secret in address.Scheme.Contains("ssh", StringComparison.Ordinal) ? parts[1..] : [address.UserInfo, .. parts])
+        foreach (var secret in address.Scheme.Contains("ssh", StringComparison.Ordinal)
+            ? parts[1..]
+            : [address.UserInfo, .. parts])
         {
             context.Log.Mask.Add(secret);
             context.Log.Mask.Add(Uri.UnescapeDataString(secret));
@@ -179,7 +212,9 @@ internal sealed class MachineChecks(StepContext context)
     private Dictionary<string, string?>? Rights(string url, string? token)
     {
         if (token is null || !url.StartsWith("http", StringComparison.OrdinalIgnoreCase)) return null;
-        var user = context.Options.Environment.GetValueOrDefault("CISTEPS_GIT_USER") is { Length: > 0 } given ? given : "x-access-token";
+        var user = context.Options.Environment.GetValueOrDefault("CISTEPS_GIT_USER") is { Length: > 0 } given
+            ? given
+            : "x-access-token";
         return new()
         {
             ["GIT_CONFIG_COUNT"] = "1",
@@ -188,7 +223,8 @@ internal sealed class MachineChecks(StepContext context)
         };
     }
 
-    private async Task<(int Exit, string Output, string Error)> GitAsync(string[] arguments, Dictionary<string, string?>? more, CancellationToken cancel)
+    private async Task<(int Exit, string Output, string Error)> GitAsync(
+        string[] arguments, Dictionary<string, string?>? more, CancellationToken cancel)
     {
         try
         {

@@ -14,7 +14,8 @@ internal sealed class RegistryChecks(StepContext context, PipelineDefinition pip
     {
         var registry = pipeline.Registry;
         var push = context.Options.Find(ChainRun.Registry) ?? registry.Push;
-        if (pipeline.Components.FirstOrDefault(component => component.Image is not null) is not { } component) return [new("registry", null, "no component has an image")];
+        if (pipeline.Components.FirstOrDefault(component => component.Image is not null) is not { } component)
+            return [new("registry", null, "no component has an image")];
         var looks = new List<DoctorCheck>();
         try
         {
@@ -22,7 +23,9 @@ internal sealed class RegistryChecks(StepContext context, PipelineDefinition pip
             var released = ImageName.Repository(push, registry.BranchPrefix, component.Name, isDefaultBranch: true)
                 .WithTag(ImageName.ProductionTag(component.Major));
             var digest = await client.FindDigestAsync(released, cancel);
-            looks.Add(new("registry, pulling", true, $"{push} answers; {component.Name} " + (digest is null ? "has no production tag yet" : $"is production ready at {ShortId.Of(digest)}")));
+            looks.Add(new("registry, pulling", true,
+                $"{push} answers; {component.Name} " +
+                    (digest is null ? "has no production tag yet" : $"is production ready at {ShortId.Of(digest)}")));
             looks.Add(Clock(client.ClockDifference));
             var branch = ImageName.Repository(push, registry.BranchPrefix, component.Name, isDefaultBranch: false);
             looks.Add(await PushAsync(client, branch) is { } noPush
@@ -30,9 +33,13 @@ internal sealed class RegistryChecks(StepContext context, PipelineDefinition pip
                 : new("registry, pushing", true, $"may push to {branch}, as image-build does"));
             // Which side this is, a registry cannot say.
             looks.Add(await PushAsync(client, released) is { } noTag
-                ? new("registry, tagging", null, noTag is UsageException ? $"this user may not push to {released.Repository}" : noTag.Message,
+                ? new(
+                    "registry, tagging",
+                    null,
+                    noTag is UsageException ? $"this user may not push to {released.Repository}" : noTag.Message,
                     $"as it should be on the branch side; certify needs the right to push to {released.Repository}")
-                : new("registry, tagging", true, $"may push and tag {released.Repository}, as certify does; the branch side's user should not"));
+                : new("registry, tagging", true,
+                    $"may push and tag {released.Repository}, as certify does; the branch side's user should not"));
             if (RegistryPair.Parse(push, registry.Pull).ToPull(released) is var pulled && pulled != released)
                 looks.Add(await NodesAsync(client, pulled));
         }
@@ -64,7 +71,8 @@ internal sealed class RegistryChecks(StepContext context, PipelineDefinition pip
             }
             catch (Exception failure) when (DoctorCheck.IsFinding(failure))
             {
-                return new("registry of the nodes", null, failure.Message, "cluster nodes pull from there; it need not be reached from here");
+                return new("registry of the nodes", null, failure.Message,
+                    "cluster nodes pull from there; it need not be reached from here");
             }
         }
     }
@@ -73,6 +81,10 @@ internal sealed class RegistryChecks(StepContext context, PipelineDefinition pip
     {
         if (difference is not { } found) return new("clock", null, "the registry tells no time");
         var skew = found.Duration();
-        return new("clock", skew <= LargestSkew, $"{skew.TotalSeconds.ToString("0", CultureInfo.InvariantCulture)} s from the registry's", skew <= LargestSkew ? "" : "leases and certificates need a right clock: set up time synchronisation");
+        return new(
+            "clock",
+            skew <= LargestSkew,
+            $"{skew.TotalSeconds.ToString("0", CultureInfo.InvariantCulture)} s from the registry's",
+            skew <= LargestSkew ? "" : "leases and certificates need a right clock: set up time synchronisation");
     }
 }

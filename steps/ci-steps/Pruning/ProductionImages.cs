@@ -12,13 +12,24 @@ namespace CiSteps.Cli.Pruning;
 internal static partial class ProductionImages
 {
     // Replica sets and revisions hold earlier templates; the history of promotions stands in a ConfigMap.
-    private static readonly Kind[] Holders = [Kinds.Pod, Kinds.Deployment, Kinds.ReplicaSet, Kinds.StatefulSet, Kinds.DaemonSet, Kinds.ControllerRevision, Kinds.Job, Kinds.ConfigMap];
+    private static readonly Kind[] Holders = [
+        Kinds.Pod, Kinds.Deployment, Kinds.ReplicaSet, Kinds.StatefulSet, Kinds.DaemonSet, Kinds.ControllerRevision, Kinds.Job,
+        Kinds.ConfigMap
+    ];
 
     private static readonly (string ApiVersion, string Kind)[] Sometimes = [("batch/v1", "CronJob")];
 
-    /// <summary>Adds digests and <c>repository:tag</c> with where they were found. Too much is better than too little: whatever looks like one counts.</summary>
+    /// <summary>
+    /// Adds digests and <c>repository:tag</c> with where they were found. Too much is better than too little: whatever looks like
+    /// one counts.
+    /// </summary>
     /// <exception cref="UnavailableException">The cluster does not answer, or does not let this kubeconfig read.</exception>
-    public static async Task ReadAsync(ProductionTarget target, string kubeconfig, Dictionary<string, string> found, StepContext context, CancellationToken cancel)
+    public static async Task ReadAsync(
+        ProductionTarget target,
+        string kubeconfig,
+        Dictionary<string, string> found,
+        StepContext context,
+        CancellationToken cancel)
     {
         using var cluster = await Cluster.ConnectAsync(kubeconfig, context.Log, context.Time, cancel);
         var all = Holders.ToList();
@@ -27,7 +38,8 @@ internal static partial class ProductionImages
         foreach (var kind in all)
         {
             foreach (var item in await ListAsync(cluster, kind, target.Namespace, cancel))
-                foreach (var name in In(item)) found.TryAdd(name, $"{kind.Name} {(string?)item["metadata"]?["name"]} of {target.Name}");
+                foreach (var name in In(item))
+                    found.TryAdd(name, $"{kind.Name} {(string?)item["metadata"]?["name"]} of {target.Name}");
         }
     }
 
@@ -49,7 +61,8 @@ internal static partial class ProductionImages
             yield return $"{image.Repository}:{image.Tag}";
     }
 
-    private static async Task<IReadOnlyList<JsonObject>> ListAsync(Cluster cluster, Kind kind, string ns, CancellationToken cancel)
+    private static async Task<IReadOnlyList<JsonObject>> ListAsync(
+        Cluster cluster, Kind kind, string ns, CancellationToken cancel)
     {
         try
         {

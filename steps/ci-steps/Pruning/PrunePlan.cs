@@ -10,7 +10,12 @@ namespace CiSteps.Cli.Pruning;
 /// <param name="Chains">Chains that hold testbeds, as <see cref="ClaimNames.ChainOf"/> names them.</param>
 /// <param name="Production">What production names: digests and <c>repository:tag</c>, with where.</param>
 /// <param name="Named">What the pipeline file names, in the same form, with who names it.</param>
-internal sealed record ImagesInUse(string Repository, IReadOnlyDictionary<string, string> Tips, IReadOnlySet<string> Chains, IReadOnlyDictionary<string, string> Production, IReadOnlyDictionary<string, string> Named);
+internal sealed record ImagesInUse(
+    string Repository,
+    IReadOnlyDictionary<string, string> Tips,
+    IReadOnlySet<string> Chains,
+    IReadOnlyDictionary<string, string> Production,
+    IReadOnlyDictionary<string, string> Named);
 
 /// <summary>The decision for one image.</summary>
 /// <param name="Image">Digest with all its tags.</param>
@@ -18,8 +23,12 @@ internal sealed record ImagesInUse(string Repository, IReadOnlyDictionary<string
 internal sealed record PruneDecision(BranchImage Image, string? KeptBecause)
 {
     /// <summary>The same for people.</summary>
-    public string Text => $"{(KeptBecause is null ? "remove" : "keep")} {Image.Image.Repository}:{string.Join(", ", Image.Tags)} ({Image.Image.Digest ?? "digest not known"}" +
-        (Image.Created is { } created ? $", made {created.UtcDateTime:yyyy-MM-dd}" : "") + ")" + (KeptBecause is null ? "" : ": " + KeptBecause);
+    public string Text =>
+        $"{(KeptBecause is null ? "remove" : "keep")} {Image.Image.Repository}:{string.Join(", ", Image.Tags)} " +
+        $"({Image.Image.Digest ?? "digest not known"}" +
+            (Image.Created is { } created ? $", made {created.UtcDateTime:yyyy-MM-dd}" : "") +
+                ")" +
+                (KeptBecause is null ? "" : ": " + KeptBecause);
 }
 
 /// <summary>Which images of private branches go. A pure function of what was read.</summary>
@@ -27,11 +36,14 @@ internal sealed record PruneDecision(BranchImage Image, string? KeptBecause)
 internal sealed record PrunePlan(IReadOnlyList<PruneDecision> Decisions)
 {
     /// <summary>What goes.</summary>
-    public IReadOnlyList<BranchImage> Removed => [.. Decisions.Where(decision => decision.KeptBecause is null).Select(decision => decision.Image)];
+    public IReadOnlyList<BranchImage> Removed =>
+        [.. Decisions.Where(decision => decision.KeptBecause is null).Select(decision => decision.Image)];
 
     /// <summary>Manifests that images which stay are made of.</summary>
     public IReadOnlySet<string> Needed => Decisions.Where(decision => decision.KeptBecause is not null)
-        .SelectMany(decision => decision.Image.Parts.Append(decision.Image.Image.Digest)).OfType<string>().ToHashSet(StringComparer.Ordinal);
+        .SelectMany(decision => decision.Image.Parts.Append(decision.Image.Image.Digest))
+            .OfType<string>()
+            .ToHashSet(StringComparer.Ordinal);
 
     /// <summary>Decides of each image whether it goes or stays, and why.</summary>
     /// <param name="images">All images of the repositories of private branches.</param>
@@ -46,7 +58,8 @@ internal sealed record PrunePlan(IReadOnlyList<PruneDecision> Decisions)
         while (true)
         {
             var needed = new PrunePlan(decisions).Needed;
-            var at = decisions.FindIndex(decision => decision.KeptBecause is null && needed.Contains(decision.Image.Image.Digest!));
+            var at = decisions.FindIndex(
+                decision => decision.KeptBecause is null && needed.Contains(decision.Image.Image.Digest!));
             if (at < 0) return new PrunePlan(decisions);
             decisions[at] = decisions[at] with { KeptBecause = "part of an image that stays" };
         }
@@ -68,9 +81,11 @@ internal sealed record PrunePlan(IReadOnlyList<PruneDecision> Decisions)
             var hash = tag[(tag.LastIndexOf('-') + 1)..];
             // The label has the whole id; a tag's few digits do where it is missing.
             foreach (var (branch, tip) in inUse.Tips)
-                if (tip == image.Revision || (hash.Length >= 7 && tip.StartsWith(hash, StringComparison.OrdinalIgnoreCase))) return $"built from the tip of \"{branch}\", whose chain may be open";
+                if (tip == image.Revision || (hash.Length >= 7 && tip.StartsWith(hash, StringComparison.OrdinalIgnoreCase)))
+                    return $"built from the tip of \"{branch}\", whose chain may be open";
             if (image is { Source: { } source, Revision: { } revision } && BuildOf(tag) is { } build
-                && inUse.Chains.Contains(ClaimNames.ChainOf(new RunIdentity(source, "", false, revision, build, false)))) return $"the chain of build {build} is open: it holds testbeds";
+                && inUse.Chains.Contains(ClaimNames.ChainOf(new RunIdentity(source, "", false, revision, build, false))))
+                return $"the chain of build {build} is open: it holds testbeds";
         }
         // Branches of another repository may be at this commit, and nobody here can ask it.
         if (image.Source is { } other && other != inUse.Repository) return $"built from another repository ({other})";

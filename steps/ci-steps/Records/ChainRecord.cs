@@ -11,7 +11,8 @@ namespace CiSteps.Cli.Records;
 
 /// <summary>A chain on disk: what was built, how each build ended, and where its log and artifacts are.</summary>
 /// <param name="Folder">Its folder in the workspace.</param>
-/// <param name="Id">Number of the run in the workspace, four digits; <see cref="RunIdentity.Chain"/>, which steps name in labels and statements, is the chain.</param>
+/// <param name="Id">Number of the run in the workspace, four digits; <see cref="RunIdentity.Chain"/>, which steps name in labels
+/// and statements, is the chain.</param>
 /// <param name="Branch">The branch that it built.</param>
 /// <param name="Revisions">Commit by VCS root id.</param>
 /// <param name="StartedAt">When it was queued.</param>
@@ -77,7 +78,8 @@ internal sealed record ChainRecord(
             ["startedAt"] = run.StartedAt?.ToString("O"),
             ["finishedAt"] = run.FinishedAt?.ToString("O"),
             ["status"] = run.StatusText,
-            ["problems"] = new JsonArray([.. run.Problems.Select(problem => (JsonNode)new JsonObject { ["identity"] = problem.Identity, ["text"] = problem.Text })]),
+            ["problems"] = new JsonArray([.. run.Problems.Select(
+                problem => (JsonNode)new JsonObject { ["identity"] = problem.Identity, ["text"] = problem.Text })]),
             ["passedTests"] = run.PassedTests,
             ["ignoredTests"] = run.IgnoredTests,
             ["failedTests"] = new JsonArray([.. run.FailedTests.Select(test => (JsonNode)new JsonObject
@@ -109,7 +111,9 @@ internal sealed record ChainRecord(
     public bool Succeeded(IReadOnlyList<BuildRun> builds) =>
         Top.All(top => builds.Any(build => build.Build.Id == top && build.State == BuildState.Succeeded));
 
-    /// <summary>Brings back all builds of this chain in order, as they were recorded: the settings may have changed since.</summary>
+    /// <summary>
+    /// Brings back all builds of this chain in order, as they were recorded: the settings may have changed since.
+    /// </summary>
     public IReadOnlyList<BuildRun> ReadBuilds() => [.. Builds.Select(build =>
     {
         var bare = BuildConfiguration.Named(build.Id, build.Name, new SourceLocation("chain.json", 1));

@@ -5,7 +5,10 @@ using CiSteps.Hosting;
 
 namespace CiSteps.Cli.Records;
 
-/// <summary>What ci-steps keeps between runs: build counters, agents' work folders, mirrors, and the record of each chain. One run at a time.</summary>
+/// <summary>
+/// What ci-steps keeps between runs: build counters, agents' work folders, mirrors, and the record of each chain. One run at a
+/// time.
+/// </summary>
 internal sealed class Workspace : IDisposable
 {
     private readonly FileStream held;
@@ -36,11 +39,15 @@ internal sealed class Workspace : IDisposable
         }
         catch (IOException error)
         {
-            throw new UsageException($"the workspace \"{folder}\" is in use by another ci-steps ({error.Message}); wait for it, or give another --workspace", error);
+            throw new UsageException(
+                $"the workspace \"{folder}\" is in use by another ci-steps ({error.Message}); wait for it, " +
+                "or give another --workspace",
+                error);
         }
         catch (UnauthorizedAccessException error)
         {
-            throw new UsageException($"the workspace \"{folder}\" cannot be written: {error.Message}; give another --workspace", error);
+            throw new UsageException(
+                $"the workspace \"{folder}\" cannot be written: {error.Message}; give another --workspace", error);
         }
     }
 
@@ -55,9 +62,15 @@ internal sealed class Workspace : IDisposable
     /// <summary>This user's state folder: <c>$XDG_STATE_HOME/ci-steps</c> or <c>~/.local/state/ci-steps</c>.</summary>
     public static string StateFolder(IReadOnlyDictionary<string, string> environment)
     {
-        if (environment.TryGetValue("XDG_STATE_HOME", out var state) && Path.IsPathRooted(state)) return Path.Combine(state, "ci-steps");
-        if (OperatingSystem.IsWindows()) return Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData), "ci-steps");
-        return Path.Combine(environment.TryGetValue("HOME", out var home) && home.Length > 0 ? home : Path.GetTempPath(), ".local", "state", "ci-steps");
+        if (environment.TryGetValue("XDG_STATE_HOME", out var state) && Path.IsPathRooted(state))
+            return Path.Combine(state, "ci-steps");
+        if (OperatingSystem.IsWindows())
+            return Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData), "ci-steps");
+        return Path.Combine(
+            environment.TryGetValue("HOME", out var home) && home.Length > 0 ? home : Path.GetTempPath(),
+            ".local",
+            "state",
+            "ci-steps");
     }
 
     /// <summary>The next value of a counter that is kept on disk; the first is 1.</summary>
@@ -66,7 +79,9 @@ internal sealed class Workspace : IDisposable
         lock (gate)
         {
             var file = Path.Combine(Folder, "counters", counter);
-            var next = File.Exists(file) && long.TryParse(File.ReadAllText(file), CultureInfo.InvariantCulture, out var last) ? last + 1 : 1;
+            var next = File.Exists(file) && long.TryParse(File.ReadAllText(file), CultureInfo.InvariantCulture, out var last)
+                ? last + 1
+                : 1;
             WholeFile.Write(file, next.ToString(CultureInfo.InvariantCulture));
             return next;
         }

@@ -19,7 +19,8 @@ internal sealed class RunSandbox : IAsyncDisposable
     private readonly SandboxHost? host;
     private readonly string folder;
 
-    private RunSandbox(SandboxHost? host, string folder, IReadOnlyDictionary<string, string> parameters) => (this.host, this.folder, Parameters) = (host, folder, parameters);
+    private RunSandbox(SandboxHost? host, string folder, IReadOnlyDictionary<string, string> parameters) =>
+        (this.host, this.folder, Parameters) = (host, folder, parameters);
 
     /// <summary>Build parameters that name the clusters.</summary>
     public IReadOnlyDictionary<string, string> Parameters { get; }
@@ -30,12 +31,17 @@ internal sealed class RunSandbox : IAsyncDisposable
     public static IReadOnlyList<string> Missing(SettingsTree tree, Func<string, bool> given)
     {
         // One cluster under a lock needs no pool.
-        if (given("env.CISTEPS_KUBECONFIG") || given("env.CISTEPS_POOL_KUBECONFIG_CONTENT")) return [.. new[] { Production }.Where(Asked)];
+        if (given("env.CISTEPS_KUBECONFIG") || given("env.CISTEPS_POOL_KUBECONFIG_CONTENT"))
+            return [.. new[] { Production }.Where(Asked)];
         return [.. new[] { Testbeds, Production }.Where(Asked)];
 
         bool Asked(string name) => !given(name)
-            && tree.Projects.Values.Select(project => project.Parameters).Concat(tree.Builds.Values.Select(build => build.Parameters)).Any(parameters => parameters.Find(name) is not null)
-            && !tree.Projects.Values.Select(project => project.Parameters).Concat(tree.Builds.Values.Select(build => build.Parameters)).Any(parameters => parameters[name] is { Length: > 0 });
+            && tree.Projects.Values.Select(project => project.Parameters)
+                .Concat(tree.Builds.Values.Select(build => build.Parameters))
+                .Any(parameters => parameters.Find(name) is not null)
+            && !tree.Projects.Values.Select(project => project.Parameters)
+                .Concat(tree.Builds.Values.Select(build => build.Parameters))
+                .Any(parameters => parameters[name] is { Length: > 0 });
     }
 
     /// <summary>Takes or brings up what is missing.</summary>
@@ -47,8 +53,15 @@ internal sealed class RunSandbox : IAsyncDisposable
     /// <param name="log">Told of parts that fail.</param>
     /// <param name="time">Clock that all waiting and all limits go by.</param>
     /// <param name="cancel">Gives up.</param>
-    public static async Task<RunSandbox> EnsureAsync(IReadOnlyList<string> missing, PipelineDefinition? pipeline, string stateFolder, bool keep, Action<string> say, BuildLog log,
-        TimeProvider time, CancellationToken cancel)
+    public static async Task<RunSandbox> EnsureAsync(
+        IReadOnlyList<string> missing,
+        PipelineDefinition? pipeline,
+        string stateFolder,
+        bool keep,
+        Action<string> say,
+        BuildLog log,
+        TimeProvider time,
+        CancellationToken cancel)
     {
         if (missing.Count == 0) return new(null, stateFolder, new Dictionary<string, string>());
         ForgetDead(stateFolder);
@@ -62,7 +75,10 @@ internal sealed class RunSandbox : IAsyncDisposable
         say($"no cluster is given, so a sandbox is brought up: {string.Join(", ", plan.Clusters)}");
         if (keep)
         {
-            if (plan.Pool.Count > 1) throw new UsageException("a sandbox that is kept has one testbed class, and ci-steps.yaml asks for several; bring it up yourself (ci-steps sandbox up), or leave --keep away");
+            if (plan.Pool.Count > 1)
+                throw new UsageException(
+                    "a sandbox that is kept has one testbed class, and ci-steps.yaml asks for several; " +
+                    "bring it up yourself (ci-steps sandbox up), or leave --keep away");
             await SandboxCommands.StartDetachedAsync(stateFolder, plan, plan.Pool.Keys.FirstOrDefault() ?? UsualClass, cancel);
             await FurnishAsync(plan, pipeline, stateFolder, log, time, cancel);
             return new(null, stateFolder, Named(missing, stateFolder, plan.Clusters));
@@ -87,7 +103,9 @@ internal sealed class RunSandbox : IAsyncDisposable
     {
         if (!Directory.Exists(stateFolder)) return;
         foreach (var left in Directory.GetDirectories(stateFolder, FolderPrefix + "*"))
-            if (int.TryParse(Path.GetFileName(left)[FolderPrefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var process) && RunningProcess.StartOf(process) is null)
+            if (int.TryParse(
+                Path.GetFileName(left)[FolderPrefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var process)
+                && RunningProcess.StartOf(process) is null)
                 Forget(left);
     }
 
@@ -107,14 +125,24 @@ internal sealed class RunSandbox : IAsyncDisposable
     }
 
     // What an administrator does to a new production cluster: the namespaces that promote expects.
-    private static async Task FurnishAsync(SandboxPlan plan, PipelineDefinition? pipeline, string folder, BuildLog log, TimeProvider time, CancellationToken cancel)
+    private static async Task FurnishAsync(
+        SandboxPlan plan, PipelineDefinition? pipeline, string folder, BuildLog log, TimeProvider time, CancellationToken cancel)
     {
-        var namespaces = (pipeline?.Production?.Waves ?? []).SelectMany(wave => wave.Targets).Select(target => target.Namespace).Distinct(StringComparer.Ordinal).Where(name => name != "default").ToList();
+        var namespaces = (pipeline?.Production?.Waves ?? [])
+            .SelectMany(wave => wave.Targets)
+            .Select(target => target.Namespace)
+            .Distinct(StringComparer.Ordinal)
+            .Where(name => name != "default")
+            .ToList();
         if (!plan.Clusters.Contains(SandboxPlan.Production) || namespaces.Count == 0) return;
-        using var production = await Cluster.ConnectAsync(SandboxHost.KubeconfigOf(folder, SandboxPlan.Production), log, time, cancel);
-        var manifests = ManifestFiles.Parse(string.Join("---\n", namespaces.Select(name => $"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n")), "the sandbox's production namespaces");
+        using var production = await Cluster.ConnectAsync(
+            SandboxHost.KubeconfigOf(folder, SandboxPlan.Production), log, time, cancel);
+        var manifests = ManifestFiles.Parse(
+            string.Join("---\n", namespaces.Select(name => $"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n")),
+            "the sandbox's production namespaces");
         if (await production.ApplyAsync(manifests, dryRun: false, cancel) is { } failure)
-            throw new UnavailableException("sandbox", $"the sandbox's production cluster does not take its namespaces: {failure.Text}");
+            throw new UnavailableException("sandbox",
+                $"the sandbox's production cluster does not take its namespaces: {failure.Text}");
     }
 
     /// <inheritdoc/>
@@ -132,11 +160,16 @@ internal sealed class RunSandbox : IAsyncDisposable
         if (missing.Contains(Testbeds))
         {
             clusters.Add(SandboxPlan.Management);
-            var wanted = (pipeline?.Suites ?? []).GroupBy(suite => suite.Class, StringComparer.Ordinal).Select(group => (Class: group.Key, Count: Math.Max(2, group.Count()))).ToList();
+            var wanted = (pipeline?.Suites ?? [])
+                .GroupBy(suite => suite.Class, StringComparer.Ordinal)
+                .Select(group => (Class: group.Key, Count: Math.Max(2, group.Count())))
+                .ToList();
             if (wanted.Count == 0) wanted.Add((UsualClass, 2));
             foreach (var (name, count) in wanted)
             {
-                var members = Enumerable.Range(1, count).Select(number => wanted.Count == 1 ? $"testbed-{number}" : $"testbed-{name.ToLowerInvariant()}-{number}").ToList();
+                var members = Enumerable.Range(1, count)
+                    .Select(number => wanted.Count == 1 ? $"testbed-{number}" : $"testbed-{name.ToLowerInvariant()}-{number}")
+                    .ToList();
                 pool[name] = members;
                 clusters.AddRange(members);
             }
@@ -151,7 +184,10 @@ internal sealed class RunSandbox : IAsyncDisposable
         foreach (var (parameter, cluster) in new[] { (Testbeds, SandboxPlan.Management), (Production, SandboxPlan.Production) })
         {
             if (!missing.Contains(parameter)) continue;
-            if (!clusters.Contains(cluster)) throw new UsageException($"the sandbox that is up has no cluster \"{cluster}\", and {parameter["env.".Length..]} is not given; take it down (ci-steps sandbox down) or give the kubeconfig");
+            if (!clusters.Contains(cluster))
+                throw new UsageException(
+                    $"the sandbox that is up has no cluster \"{cluster}\", and {parameter["env.".Length..]} is not given; " +
+                    "take it down (ci-steps sandbox down) or give the kubeconfig");
             named[parameter] = SandboxHost.KubeconfigOf(folder, cluster);
         }
         return named;

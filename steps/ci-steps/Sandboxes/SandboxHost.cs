@@ -13,19 +13,29 @@ internal sealed record SandboxPlan(IReadOnlyList<string> Clusters, IReadOnlyDict
     public const string Management = "management";
     public const string Production = "production";
 
-    /// <summary>The plan for given names: with a pool, every cluster but management and production is a testbed of the one class.</summary>
+    /// <summary>
+    /// The plan for given names: with a pool, every cluster but management and production is a testbed of the one class.
+    /// </summary>
     /// <exception cref="UsageException">A name is wrong or double, or a pool lacks a part.</exception>
     public static SandboxPlan For(IReadOnlyList<string> names, bool pool, string poolClass)
     {
-        if (names.Count == 0) throw new UsageException("no sandbox cluster is named; --clusters takes names with commas between them");
+        if (names.Count == 0)
+            throw new UsageException("no sandbox cluster is named; --clusters takes names with commas between them");
         foreach (var name in names)
-            if (name.Length is 0 or > 40 || !name.All(unit => char.IsAsciiLetterLower(unit) || char.IsAsciiDigit(unit) || unit == '-') || !char.IsAsciiLetterLower(name[0]))
-                throw new UsageException($"\"{name}\" is not a name for a sandbox cluster: lower-case letters, digits and -, a letter first, at most 40");
-        if (names.GroupBy(name => name).FirstOrDefault(group => group.Count() > 1) is { } doubled) throw new UsageException($"the sandbox cluster \"{doubled.Key}\" is named twice");
+            if (name.Length is 0 or > 40
+                || !name.All(unit => char.IsAsciiLetterLower(unit) || char.IsAsciiDigit(unit) || unit == '-')
+                || !char.IsAsciiLetterLower(name[0]))
+                throw new UsageException(
+                    $"\"{name}\" is not a name for a sandbox cluster: lower-case letters, digits and -, a letter first, " +
+                    "at most 40");
+        if (names.GroupBy(name => name).FirstOrDefault(group => group.Count() > 1) is { } doubled)
+            throw new UsageException($"the sandbox cluster \"{doubled.Key}\" is named twice");
         if (!pool) return new(names, new Dictionary<string, IReadOnlyList<string>>());
         var testbeds = names.Where(name => name is not (Management or Production)).ToList();
         if (!names.Contains(Management) || testbeds.Count == 0)
-            throw new UsageException($"a testbed pool needs a cluster \"{Management}\" and at least one testbed; give --clusters {Management},testbed-1");
+            throw new UsageException(
+                $"a testbed pool needs a cluster \"{Management}\" and at least one testbed; " +
+                $"give --clusters {Management},testbed-1");
         return new(names, new Dictionary<string, IReadOnlyList<string>> { [poolClass] = testbeds });
     }
 }
@@ -50,13 +60,20 @@ internal sealed class SandboxHost : IAsyncDisposable
     /// <param name="log">Told of components that fail.</param>
     /// <param name="time">Clock that all waiting and all limits go by.</param>
     /// <param name="cancel">Gives up, and takes down what is up.</param>
-    public static async Task<SandboxHost> StartAsync(SandboxPlan plan, string folder, BuildLog log, TimeProvider time, CancellationToken cancel)
+    public static async Task<SandboxHost> StartAsync(
+        SandboxPlan plan, string folder, BuildLog log, TimeProvider time, CancellationToken cancel)
     {
         SandboxState.MakeFolder(folder);
         var host = new SandboxHost(folder);
         try
         {
-            var starting = plan.Clusters.Select(name => SandboxCluster.StartAsync(new SandboxOptions { Name = name, KubeconfigPath = KubeconfigOf(folder, name), Log = log.Info }, time, cancel)).ToList();
+            var starting = plan.Clusters
+                .Select(
+                    name => SandboxCluster.StartAsync(
+                        new SandboxOptions { Name = name, KubeconfigPath = KubeconfigOf(folder, name), Log = log.Info },
+                        time,
+                        cancel))
+                .ToList();
             try
             {
                 await Task.WhenAll(starting);
@@ -100,9 +117,11 @@ internal sealed class SandboxHost : IAsyncDisposable
         foreach (var (name, members) in plan.Pool)
         {
             var kubeconfigs = new Dictionary<string, string>(StringComparer.Ordinal);
-            foreach (var member in members) kubeconfigs[member] = await File.ReadAllTextAsync(KubeconfigOf(folder, member), cancel);
+            foreach (var member in members)
+                kubeconfigs[member] = await File.ReadAllTextAsync(KubeconfigOf(folder, member), cancel);
             await PoolInstallation.PutStaticClassAsync(management, options, name, kubeconfigs, cancel: cancel);
         }
-        pool = Task.Run(() => PoolController.RunAsync(management, options with { Install = false }, stop.Token), CancellationToken.None);
+        pool = Task.Run(
+            () => PoolController.RunAsync(management, options with { Install = false }, stop.Token), CancellationToken.None);
     }
 }

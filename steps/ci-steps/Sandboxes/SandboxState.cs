@@ -13,7 +13,8 @@ namespace CiSteps.Cli.Sandboxes;
 /// <param name="StartedAt">The process's start, so that a later process of the same number is not taken for it.</param>
 /// <param name="Clusters">Names.</param>
 /// <param name="Pool">Testbeds by class.</param>
-internal sealed record SandboxState(int ProcessId, string StartedAt, IReadOnlyList<string> Clusters, IReadOnlyDictionary<string, IReadOnlyList<string>> Pool)
+internal sealed record SandboxState(
+    int ProcessId, string StartedAt, IReadOnlyList<string> Clusters, IReadOnlyDictionary<string, IReadOnlyList<string>> Pool)
 {
     private const string FileName = "sandbox.json";
 
@@ -32,7 +33,9 @@ internal sealed record SandboxState(int ProcessId, string StartedAt, IReadOnlyLi
 
     /// <summary>Whether it has these clusters, with these testbeds.</summary>
     public bool IsOf(SandboxPlan plan) => Clusters.Order().SequenceEqual(plan.Clusters.Order())
-        && Pool.Count == plan.Pool.Count && Pool.All(known => plan.Pool.TryGetValue(known.Key, out var members) && members.Order().SequenceEqual(known.Value.Order()));
+        && Pool.Count == plan.Pool.Count
+            && Pool.All(
+                known => plan.Pool.TryGetValue(known.Key, out var members) && members.Order().SequenceEqual(known.Value.Order()));
 
     /// <summary>Makes the folder, for its owner only: it holds credentials.</summary>
     /// <exception cref="UsageException">It cannot be made.</exception>
@@ -45,11 +48,15 @@ internal sealed record SandboxState(int ProcessId, string StartedAt, IReadOnlyLi
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new UsageException($"the sandbox's folder \"{folder}\" cannot be made: {error.Message}; give another --state", error);
+            throw new UsageException(
+                $"the sandbox's folder \"{folder}\" cannot be made: {error.Message}; give another --state", error);
         }
     }
 
-    /// <summary>Keeps every other process from bringing a sandbox up or down in the folder, until disposed or this process ends; waits while another one does.</summary>
+    /// <summary>
+    /// Keeps every other process from bringing a sandbox up or down in the folder, until disposed or this process ends; waits
+    /// while another one does.
+    /// </summary>
     /// <exception cref="UsageException">The folder cannot be written.</exception>
     public static async Task<IDisposable> LockAsync(string folder, TimeProvider time, CancellationToken cancel)
     {
@@ -67,7 +74,8 @@ internal sealed record SandboxState(int ProcessId, string StartedAt, IReadOnlyLi
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
-                throw new UsageException($"the sandbox's folder \"{folder}\" cannot be written: {error.Message}; give another --state", error);
+                throw new UsageException(
+                    $"the sandbox's folder \"{folder}\" cannot be written: {error.Message}; give another --state", error);
             }
         }
     }
@@ -81,7 +89,11 @@ internal sealed record SandboxState(int ProcessId, string StartedAt, IReadOnlyLi
             if (!File.Exists(file)) return null;
             var json = OutsideJson.ReadObjectFile(file);
             var pool = (json.Map("pool") ?? []).ToDictionary(pair => pair.Key, pair => Names(pair.Value), StringComparer.Ordinal);
-            return new(int.Parse(json.Text("process") ?? "", CultureInfo.InvariantCulture), json.Text("startedAt") ?? "", Names(json["clusters"]), pool);
+            return new(
+                int.Parse(json.Text("process") ?? "", CultureInfo.InvariantCulture),
+                json.Text("startedAt") ?? "",
+                Names(json["clusters"]),
+                pool);
         }
         catch (Exception error) when (error is OutsideJsonException or FormatException or OverflowException or IOException)
         {

@@ -42,7 +42,9 @@ internal sealed class ObjectsInProcess
     [Test]
     public void A_generated_name_keeps_its_prefix_and_is_new_each_time()
     {
-        JsonObject Make() => api.Create(Kinds.ConfigMaps, "default", new JsonObject { ["metadata"] = new JsonObject { ["generateName"] = "run-" } });
+        JsonObject Make() =>
+            api.Create(
+                Kinds.ConfigMaps, "default", new JsonObject { ["metadata"] = new JsonObject { ["generateName"] = "run-" } });
         var (one, two) = ((string)Make()["metadata"]!["name"]!, (string)Make()["metadata"]!["name"]!);
 
         Assert.That(one, Does.StartWith("run-").And.Length.EqualTo(9));
@@ -116,18 +118,27 @@ internal sealed class ObjectsInProcess
         var refusal = Assert.Throws<ApiException>(() => api.Create(Kinds.Deployments, "default", deployment))!;
 
         Assert.That(refusal.Code, Is.EqualTo(422));
-        Assert.That(refusal.Causes.Select(c => c.Field), Is.EquivalentTo(new[] { "spec.replicas", "spec.template.metadata.labels" }));
+        Assert.That(
+            refusal.Causes.Select(c => c.Field), Is.EquivalentTo(new[] { "spec.replicas", "spec.template.metadata.labels" }));
     }
 
     [Test]
     public void A_quota_refuses_what_it_has_no_room_for()
     {
-        api.Create(Kinds.ResourceQuotas, "default", (JsonObject)JsonNode.Parse("""{"metadata":{"name":"q"},"spec":{"hard":{"count/configmaps":"1"}}}""")!);
+        api.Create(
+            Kinds.ResourceQuotas,
+            "default",
+            (JsonObject)JsonNode.Parse("""{"metadata":{"name":"q"},"spec":{"hard":{"count/configmaps":"1"}}}""")!);
         api.Create(Kinds.ConfigMaps, "default", Map("a", "1"));
 
         var refusal = Assert.Throws<ApiException>(() => api.Create(Kinds.ConfigMaps, "default", Map("b", "1")))!;
 
-        Assert.That((refusal.Code, refusal.Message), Is.EqualTo((403, "configmaps \"b\" is forbidden: exceeded quota: q, requested: count/configmaps=1, used: count/configmaps=1, limited: count/configmaps=1")));
+        Assert.That(
+            (refusal.Code, refusal.Message),
+            Is.EqualTo(
+                (403,
+                    "configmaps \"b\" is forbidden: exceeded quota: q, requested: count/configmaps=1, used: " +
+                    "count/configmaps=1, limited: count/configmaps=1")));
     }
 
     [Test]

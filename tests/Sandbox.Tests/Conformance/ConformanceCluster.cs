@@ -4,7 +4,8 @@ using k8s;
 namespace CiSteps.Sandbox.Tests.Conformance;
 
 /// <summary>
-/// The cluster under test: the one that CISTEPS_TEST_KUBECONFIG names, else a sandbox of the run's own. Pods run CISTEPS_TEST_IMAGE, which has busybox's
+/// The cluster under test: the one that CISTEPS_TEST_KUBECONFIG names, else a sandbox of the run's own. Pods run
+/// CISTEPS_TEST_IMAGE, which has busybox's
 /// tools and which every node has or can pull; CISTEPS_TEST_KUBECTL names another kubectl than the one on the path.
 /// </summary>
 [SetUpFixture]
@@ -69,5 +70,6 @@ internal sealed class ConformanceCluster
         return new(configuration);
     }
 
-    private static string? Given(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
+    private static string? Given(string variable) =>
+        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
 }

@@ -83,20 +83,33 @@ internal sealed class CustomResources
         var (code, status) = await Space.RefusedAsync(() => CreateAsync("broken", """{"colour":"green","size":11}"""));
 
         Assert.That(code, Is.EqualTo(HttpStatusCode.UnprocessableEntity));
-        Assert.That(status.Details.Causes.Select(c => (c.Field, c.Reason)), Is.EquivalentTo(new[] { ("spec.colour", "FieldValueNotSupported"), ("spec.size", "FieldValueInvalid") }));
+        Assert.That(
+            status.Details.Causes.Select(c => (c.Field, c.Reason)),
+            Is.EquivalentTo(new[] { ("spec.colour", "FieldValueNotSupported"), ("spec.size", "FieldValueInvalid") }));
         var missing = await Space.RefusedAsync(() => CreateAsync("broken", "{}"));
-        Assert.That(missing.Status.Details.Causes.Select(c => (c.Field, c.Reason)), Is.EqualTo(new[] { ("spec.colour", "FieldValueRequired") }));
+        Assert.That(
+            missing.Status.Details.Causes.Select(c => (c.Field, c.Reason)),
+            Is.EqualTo(new[] { ("spec.colour", "FieldValueRequired") }));
     }
 
     [Test]
     public async Task Status_and_scale_are_their_own()
     {
         await CreateAsync("parts", """{"colour":"blue","size":2}""");
-        await Client.CustomObjects.PatchNamespacedCustomObjectStatusAsync(new V1Patch("""{"spec":{"colour":"red"},"status":{"size":1,"selector":"a=b"}}""", V1Patch.PatchType.MergePatch), Group, "v1", space.Name, plural, "parts");
+        await Client.CustomObjects.PatchNamespacedCustomObjectStatusAsync(
+            new V1Patch("""{"spec":{"colour":"red"},"status":{"size":1,"selector":"a=b"}}""", V1Patch.PatchType.MergePatch),
+            Group,
+            "v1",
+            space.Name,
+            plural,
+            "parts");
         var after = await ReadAsync("parts");
-        Assert.That(((string?)after["spec"]!["colour"], (long)after["status"]!["size"]!, (long)after["metadata"]!["generation"]!), Is.EqualTo(("blue", 1L, 1L)));
+        Assert.That(
+            ((string?)after["spec"]!["colour"], (long)after["status"]!["size"]!, (long)after["metadata"]!["generation"]!),
+            Is.EqualTo(("blue", 1L, 1L)));
 
-        Assert.That(await space.KubectlAsync(null, "scale", $"{plural}.{Group}/parts", "--replicas=4"), Does.EndWith(" scaled\n"));
+        Assert.That(
+            await space.KubectlAsync(null, "scale", $"{plural}.{Group}/parts", "--replicas=4"), Does.EndWith(" scaled\n"));
 
         after = await ReadAsync("parts");
         Assert.That(((long)after["spec"]!["size"]!, (long)after["metadata"]!["generation"]!), Is.EqualTo((4L, 2L)));
@@ -107,20 +120,27 @@ internal sealed class CustomResources
     {
         await CreateAsync("shown", """{"colour":"blue","size":7}""");
 
-        Assert.That(await space.KubectlAsync(null, "get", $"{plural}.{Group}", "shown"), Does.Match(@"^NAME\s+SIZE\s+COLOUR\nshown\s+7\s+blue\n$"));
+        Assert.That(
+            await space.KubectlAsync(null, "get", $"{plural}.{Group}", "shown"),
+            Does.Match(@"^NAME\s+SIZE\s+COLOUR\nshown\s+7\s+blue\n$"));
         await UntilExplainedAsync();
     }
 
     [Test]
     public async Task It_is_applied_like_any_other_kind_but_not_merged_strategically()
     {
-        var text = $$$"""{"apiVersion":"{{{Group}}}/v1","kind":"{{{Kind}}}","metadata":{"name":"applied"},"spec":{"colour":"red"}}""";
+        var text =
+            $$$"""{"apiVersion":"{{{Group}}}/v1","kind":"{{{Kind}}}","metadata":{"name":"applied"},"spec":{"colour":"red"}}""";
         Assert.That(await space.KubectlAsync(text, "apply", "-f", "-"), Does.EndWith("/applied created\n"));
         Assert.That(await space.KubectlAsync(text, "apply", "-f", "-"), Does.EndWith("/applied unchanged\n"));
-        Assert.That(await space.KubectlAsync(text.Replace("red", "blue"), "apply", "--server-side", "--force-conflicts", "-f", "-"), Does.EndWith("/applied serverside-applied\n"));
+        Assert.That(
+            await space.KubectlAsync(text.Replace("red", "blue"), "apply", "--server-side", "--force-conflicts", "-f", "-"),
+            Does.EndWith("/applied serverside-applied\n"));
         Assert.That((string?)(await ReadAsync("applied"))["spec"]!["colour"], Is.EqualTo("blue"));
 
-        var (code, _) = await Space.RefusedAsync(() => Client.CustomObjects.PatchNamespacedCustomObjectAsync(new V1Patch("{}", V1Patch.PatchType.StrategicMergePatch), Group, "v1", space.Name, plural, "applied"));
+        var (code, _) = await Space.RefusedAsync(
+            () => Client.CustomObjects.PatchNamespacedCustomObjectAsync(
+                new V1Patch("{}", V1Patch.PatchType.StrategicMergePatch), Group, "v1", space.Name, plural, "applied"));
         Assert.That(code, Is.EqualTo(HttpStatusCode.UnsupportedMediaType));
     }
 
@@ -128,15 +148,23 @@ internal sealed class CustomResources
     public async Task A_kind_that_nobody_defined_is_not_found()
     {
         // An absent API answers with a plain 404, before any object is looked for.
-        var refusal = (await Assert.ThrowsAsync<k8s.Autorest.HttpOperationException>(() => Client.CustomObjects.ListNamespacedCustomObjectAsync(Group, "v1", space.Name, "unicorns")))!;
+        var refusal = (await Assert.ThrowsAsync<k8s.Autorest.HttpOperationException>(
+            () => Client.CustomObjects.ListNamespacedCustomObjectAsync(Group, "v1", space.Name, "unicorns")))!;
         Assert.That(refusal.Response.StatusCode, Is.EqualTo(HttpStatusCode.NotFound));
         Assert.That(refusal.Response.Content, Does.StartWith("404 page not found"));
     }
 
-    private async Task<JsonObject> CreateAsync(string name, string spec) => Read(await Client.CustomObjects.CreateNamespacedCustomObjectAsync(
-        JsonNode.Parse($$$"""{"apiVersion":"{{{Group}}}/v1","kind":"{{{Kind}}}","metadata":{"name":"{{{name}}}"},"spec":{{{spec}}}}"""), Group, "v1", space.Name, plural));
+    private async Task<JsonObject> CreateAsync(string name, string spec) =>
+        Read(await Client.CustomObjects.CreateNamespacedCustomObjectAsync(
+            JsonNode.Parse(
+                $$$"""{"apiVersion":"{{{Group}}}/v1","kind":"{{{Kind}}}","metadata":{"name":"{{{name}}}"},"spec":{{{spec}}}}"""),
+            Group,
+            "v1",
+            space.Name,
+            plural));
 
-    private async Task<JsonObject> ReadAsync(string name) => Read(await Client.CustomObjects.GetNamespacedCustomObjectAsync(Group, "v1", space.Name, plural, name));
+    private async Task<JsonObject> ReadAsync(string name) =>
+        Read(await Client.CustomObjects.GetNamespacedCustomObjectAsync(Group, "v1", space.Name, plural, name));
 
     private static JsonObject Read(object answer) => JsonObject.Create((JsonElement)answer)!;
 
@@ -144,7 +172,11 @@ internal sealed class CustomResources
     private async Task UntilExplainedAsync()
     {
         using var limit = new CancellationTokenSource(Space.Patience);
-        while (!(await space.TryKubectlAsync(null, "explain", $"{plural}.spec.colour", $"--api-version={Group}/v1")).Output.Contains("What it looks like.", StringComparison.Ordinal))
+        while (!(await space.TryKubectlAsync(
+            null,
+            "explain",
+            $"{plural}.spec.colour",
+            $"--api-version={Group}/v1")).Output.Contains("What it looks like.", StringComparison.Ordinal))
             limit.Token.ThrowIfCancellationRequested();
     }
 }

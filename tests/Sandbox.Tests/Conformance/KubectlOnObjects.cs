@@ -34,7 +34,9 @@ internal sealed class KubectlOnObjects
         var changed = Web.Replace("web:1", "web:2");
         var (code, output, error) = await space.TryKubectlAsync(changed, "diff", "-f", "-");
         Assert.That((code, output), Is.EqualTo((1, output)), error);
-        Assert.That(output, Does.Match(@"(?m)^-\s+- image: registry.invalid/web:1$").And.Match(@"(?m)^\+\s+- image: registry.invalid/web:2$"));
+        Assert.That(
+            output,
+            Does.Match(@"(?m)^-\s+- image: registry.invalid/web:1$").And.Match(@"(?m)^\+\s+- image: registry.invalid/web:2$"));
 
         Assert.That(await Run(changed, "apply", "-f", "-"), Is.EqualTo("deployment.apps/web configured\n"));
         Assert.That(await Image(), Is.EqualTo("registry.invalid/web:2"));
@@ -43,7 +45,9 @@ internal sealed class KubectlOnObjects
     [Test]
     public async Task Applies_on_the_server_and_tells_who_else_owns_a_field()
     {
-        Assert.That(await Run(Web, "apply", "--server-side", "--field-manager=one", "-f", "-"), Is.EqualTo("deployment.apps/web serverside-applied\n"));
+        Assert.That(
+            await Run(Web, "apply", "--server-side", "--field-manager=one", "-f", "-"),
+            Is.EqualTo("deployment.apps/web serverside-applied\n"));
         var changed = Web.Replace("web:1", "web:2");
         var (code, _, error) = await space.TryKubectlAsync(changed, "apply", "--server-side", "--field-manager=two", "-f", "-");
         Assert.That(code, Is.Not.Zero);
@@ -59,7 +63,10 @@ internal sealed class KubectlOnObjects
     {
         var probed = Web.Replace("web:1\"}", "web:1\", readinessProbe: {httpGet: {path: /, port: 80}, periodSeconds: 1}}");
         await Run(probed, "apply", "--server-side", "-f", "-");
-        Assert.That(await Run(null, "get", "deployment", "web", "-o", "jsonpath={..readinessProbe.failureThreshold}"), Is.EqualTo("3"), "a default that nobody stated");
+        Assert.That(
+            await Run(null, "get", "deployment", "web", "-o", "jsonpath={..readinessProbe.failureThreshold}"),
+            Is.EqualTo("3"),
+            "a default that nobody stated");
 
         Assert.That(await Run(Web, "apply", "--server-side", "-f", "-"), Is.EqualTo("deployment.apps/web serverside-applied\n"));
 
@@ -76,7 +83,8 @@ internal sealed class KubectlOnObjects
 
         await Run(Web, "apply", "--server-side", "--field-manager=one", "-f", "-");
 
-        Assert.That(await Run(null, "get", "deployment", "web", "-o", "jsonpath={..readinessProbe.periodSeconds}"), Is.EqualTo("1"));
+        Assert.That(
+            await Run(null, "get", "deployment", "web", "-o", "jsonpath={..readinessProbe.periodSeconds}"), Is.EqualTo("1"));
     }
 
     [Test]
@@ -94,8 +102,10 @@ internal sealed class KubectlOnObjects
     [Test]
     public async Task A_dry_run_on_the_server_checks_and_changes_nothing()
     {
-        Assert.That(await Run(Web, "apply", "--dry-run=server", "-f", "-"), Is.EqualTo("deployment.apps/web created (server dry run)\n"));
-        var (code, _, error) = await space.TryKubectlAsync(Web.Replace("replicas: 2", "replicas: -2"), "apply", "--dry-run=server", "-f", "-");
+        Assert.That(
+            await Run(Web, "apply", "--dry-run=server", "-f", "-"), Is.EqualTo("deployment.apps/web created (server dry run)\n"));
+        var (code, _, error) = await space.TryKubectlAsync(
+            Web.Replace("replicas: 2", "replicas: -2"), "apply", "--dry-run=server", "-f", "-");
         Assert.That((code, error), Is.EqualTo((1, error)));
         Assert.That(error, Does.Contain("spec.replicas: Invalid value: -2: must be greater than or equal to 0"));
 
@@ -109,7 +119,12 @@ internal sealed class KubectlOnObjects
         await UntilRevisionAsync("1");
         await Run(null, "set", "image", "deploy/web", "c=registry.invalid/web:2");
         await UntilRevisionAsync("2");
-        Assert.That((await Run(null, "rollout", "history", "deploy/web")).Split('\n').Where(l => l.Length > 0 && char.IsDigit(l[0])).Select(l => l[0]), Is.EqualTo("12"));
+        Assert.That(
+            (await Run(null, "rollout", "history", "deploy/web"))
+                .Split('\n')
+                .Where(l => l.Length > 0 && char.IsDigit(l[0]))
+                .Select(l => l[0]),
+            Is.EqualTo("12"));
 
         await Run(null, "rollout", "undo", "deploy/web");
         await UntilRevisionAsync("3");
@@ -140,9 +155,14 @@ internal sealed class KubectlOnObjects
         Assert.That(await Run(null, "auth", "can-i", "get", "pods", "--as", reader), Is.EqualTo("yes\n"));
         var (code, output, _) = await space.TryKubectlAsync(null, "auth", "can-i", "delete", "pods", "--as", reader);
         Assert.That((code, output), Is.EqualTo((1, "no\n")));
-        Assert.That(await Run(null, "auth", "can-i", "--list", "--as", reader), Does.Match(@"(?m)^pods\s+\[\]\s+\[\]\s+\[get\]$"));
+        Assert.That(
+            await Run(null, "auth", "can-i", "--list", "--as", reader), Does.Match(@"(?m)^pods\s+\[\]\s+\[\]\s+\[get\]$"));
         var (_, _, refusal) = await space.TryKubectlAsync(null, "get", "secrets", "--as", reader);
-        Assert.That(refusal, Does.Contain($"secrets is forbidden: User \"system:serviceaccount:{space.Name}:reader\" cannot list resource \"secrets\" in API group \"\" in the namespace \"{space.Name}\""));
+        Assert.That(
+            refusal,
+            Does.Contain(
+                $"secrets is forbidden: User \"system:serviceaccount:{space.Name}:reader\" cannot list resource \"secrets\" in " +
+                $"API group \"\" in the namespace \"{space.Name}\""));
     }
 
     [Test]
@@ -176,19 +196,35 @@ internal sealed class KubectlOnObjects
         await Run(null, "label", "cm", "a", "b", "tier=front");
         await Run(null, "label", "cm", "c", "tier=back");
 
-        Assert.That(await Run(null, "get", "cm", "-l", "tier in (front)", "-o", "name"), Is.EqualTo("configmap/a\nconfigmap/b\n"));
+        Assert.That(
+            await Run(null, "get", "cm", "-l", "tier in (front)", "-o", "name"), Is.EqualTo("configmap/a\nconfigmap/b\n"));
         Assert.That(await Run(null, "get", "cm", "-l", "tier,tier!=front", "-o", "name"), Is.EqualTo("configmap/c\n"));
-        Assert.That(await Run(null, "get", "cm", "--field-selector", "metadata.name=b", "-o", "name"), Is.EqualTo("configmap/b\n"));
-        Assert.That(await Run(null, "get", "cm", "-l", "tier", "-L", "tier", "--no-headers"), Does.Match(@"^a\s+1\s+\d+s\s+front\nb\s+1\s+\d+s\s+front\nc\s+1\s+\d+s\s+back\n$"));
-        Assert.That(await Run(null, "get", "cm", "-l", "tier", "-o", "custom-columns=N:.metadata.name,V:.data.k", "--chunk-size=2"), Does.Match(@"^N +V\na +v\nb +v\nc +v\n$"));
-        Assert.That(await Run(null, "delete", "cm", "-l", "tier=front"), Is.EqualTo("configmap \"a\" deleted\nconfigmap \"b\" deleted\n").Or.EqualTo($"configmap \"a\" deleted from {space.Name} namespace\nconfigmap \"b\" deleted from {space.Name} namespace\n"));
+        Assert.That(
+            await Run(null, "get", "cm", "--field-selector", "metadata.name=b", "-o", "name"), Is.EqualTo("configmap/b\n"));
+        Assert.That(
+            await Run(null, "get", "cm", "-l", "tier", "-L", "tier", "--no-headers"),
+            Does.Match(@"^a\s+1\s+\d+s\s+front\nb\s+1\s+\d+s\s+front\nc\s+1\s+\d+s\s+back\n$"));
+        Assert.That(
+            await Run(null, "get", "cm", "-l", "tier", "-o", "custom-columns=N:.metadata.name,V:.data.k", "--chunk-size=2"),
+            Does.Match(@"^N +V\na +v\nb +v\nc +v\n$"));
+        Assert.That(
+            await Run(null, "delete", "cm", "-l", "tier=front"),
+            Is
+                .EqualTo("configmap \"a\" deleted\nconfigmap \"b\" deleted\n").Or
+                .EqualTo(
+                    $"configmap \"a\" deleted from {space.Name} namespace\nconfigmap \"b\" deleted from {space.Name} " +
+                    "namespace\n"));
     }
 
     [Test]
     public async Task Explains_and_lists_what_is_served()
     {
-        Assert.That(await Run(null, "explain", "deployment.spec.strategy.rollingUpdate"), Does.Contain("maxSurge").And.Contain("maxUnavailable"));
-        Assert.That(await Run(null, "api-resources", "--no-headers"), Does.Match(@"(?m)^deployments\s+deploy\s+apps/v1\s+true\s+Deployment$"));
+        Assert.That(
+            await Run(null, "explain", "deployment.spec.strategy.rollingUpdate"),
+            Does.Contain("maxSurge").And.Contain("maxUnavailable"));
+        Assert.That(
+            await Run(null, "api-resources", "--no-headers"),
+            Does.Match(@"(?m)^deployments\s+deploy\s+apps/v1\s+true\s+Deployment$"));
         Assert.That(await Run(null, "api-versions"), Does.Contain("\nbatch/v1\n"));
         Assert.That(await Run(null, "get", "--raw", "/readyz"), Is.EqualTo("ok"));
         Assert.That(await Run(null, "version"), Does.Match("Server Version: "));
@@ -218,5 +254,9 @@ internal sealed class KubectlOnObjects
     private Task<string> Image() => Run(null, "get", "deploy", "web", "-o", "jsonpath={.spec.template.spec.containers[0].image}");
 
     private Task<V1Deployment> UntilRevisionAsync(string revision) =>
-        space.UntilAsync<V1Deployment>("web", d => d.Metadata.Annotations.TryGetValue("deployment.kubernetes.io/revision", out var r) && r == revision && d.Status.ObservedGeneration == d.Metadata.Generation);
+        space.UntilAsync<V1Deployment>(
+            "web",
+            d => d.Metadata.Annotations.TryGetValue("deployment.kubernetes.io/revision", out var r)
+                && r == revision
+                && d.Status.ObservedGeneration == d.Metadata.Generation);
 }

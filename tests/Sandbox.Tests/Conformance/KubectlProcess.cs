@@ -10,7 +10,12 @@ internal sealed class KubectlProcess : IAsyncDisposable
 
     public KubectlProcess(IEnumerable<string> arguments)
     {
-        var start = new ProcessStartInfo(ConformanceCluster.Kubectl, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(ConformanceCluster.Kubectl, arguments)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        };
         start.Environment["KUBECONFIG"] = ConformanceCluster.KubeconfigPath;
         process = Process.Start(start)!;
     }

@@ -25,11 +25,15 @@ internal sealed class PodsThatRun
         await space.RunAsync("plain", "sleep 1000", "resources: {limits: {cpu: 100m, memory: 32Mi}}");
         var pod = await space.UntilReadyAsync("plain");
 
-        Assert.That(new[] { "PodScheduled", "Initialized", "ContainersReady", "Ready" }.Select(c => Space.Condition(pod, c)?.Status), Is.All.EqualTo("True"));
+        Assert.That(
+            new[] { "PodScheduled", "Initialized", "ContainersReady", "Ready" }.Select(c => Space.Condition(pod, c)?.Status),
+            Is.All.EqualTo("True"));
         Assert.That((pod.Status.Phase, pod.Status.QosClass), Is.EqualTo(("Running", "Guaranteed")));
         Assert.That(pod.Status.PodIPs.Select(i => i.Ip), Has.Some.EqualTo(pod.Status.PodIP));
         var container = pod.Status.ContainerStatuses.Single();
-        Assert.That((container.Ready, container.Started, container.RestartCount, container.State.Running is not null), Is.EqualTo((true, (bool?)true, 0, true)));
+        Assert.That(
+            (container.Ready, container.Started, container.RestartCount, container.State.Running is not null),
+            Is.EqualTo((true, (bool?)true, 0, true)));
         Assert.That(container.ImageID, Does.Match("sha256:[0-9a-f]{64}$"));
         foreach (var reason in new[] { "Scheduled", "Created", "Started" })
             await space.UntilEventAsync("plain", reason);
@@ -46,7 +50,9 @@ internal sealed class PodsThatRun
         var pod = await space.UntilEndedAsync("prepared");
 
         Assert.That((pod.Status.Phase, await space.LogAsync("prepared")), Is.EqualTo(("Succeeded", "one\ntwo\n")));
-        Assert.That(pod.Status.InitContainerStatuses.Select(c => (c.Name, c.State.Terminated.Reason)), Is.EqualTo(new[] { ("one", "Completed"), ("two", "Completed") }));
+        Assert.That(
+            pod.Status.InitContainerStatuses.Select(c => (c.Name, c.State.Terminated.Reason)),
+            Is.EqualTo(new[] { ("one", "Completed"), ("two", "Completed") }));
     }
 
     [Test]
@@ -64,7 +70,11 @@ internal sealed class PodsThatRun
             """, "restartPolicy: Never");
         var pod = await space.UntilEndedAsync("informed");
 
-        Assert.That(await space.LogAsync("informed"), Is.EqualTo($"hello $(WORD)\ninformed in {space.Name} on {pod.Spec.NodeName} at {pod.Status.PodIP}\n67108864\nopen\nred big\nnone\n"));
+        Assert.That(
+            await space.LogAsync("informed"),
+            Is.EqualTo(
+                $"hello $(WORD)\ninformed in {space.Name} on {pod.Spec.NodeName} at {pod.Status.PodIP}\n67108864\nopen\nred " +
+                "big\nnone\n"));
     }
 
     [Test]
@@ -89,10 +99,14 @@ internal sealed class PodsThatRun
         await space.RunAsync("holder", "sleep 1000");
         await space.UntilReadyAsync("holder");
         var (_, token, _) = await space.ExecAsync("holder", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token");
-        Assert.That((await space.ExecAsync("holder", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/namespace")).Output, Is.EqualTo(space.Name));
+        Assert.That(
+            (await space.ExecAsync("holder", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/namespace")).Output,
+            Is.EqualTo(space.Name));
         Task<V1TokenReview> Review() => Client.AuthenticationV1.CreateTokenReviewAsync(new() { Spec = new() { Token = token } });
         var review = await Review();
-        Assert.That((review.Status.User.Username, review.Status.User.Extra["authentication.kubernetes.io/pod-name"]), Is.EqualTo(($"system:serviceaccount:{space.Name}:default", new[] { "holder" })));
+        Assert.That(
+            (review.Status.User.Username, review.Status.User.Extra["authentication.kubernetes.io/pod-name"]),
+            Is.EqualTo(($"system:serviceaccount:{space.Name}:default", new[] { "holder" })));
 
         await space.KubectlAsync(null, "delete", "pod", "holder");
 
@@ -116,15 +130,19 @@ internal sealed class PodsThatRun
             """);
         await space.UntilReadyAsync("pair");
 
-        Assert.That(await space.ExecAsync("pair", "wget", "-q", "-O", "-", "http://localhost:8080/"), Is.EqualTo((0, "shared\n", "")));
+        Assert.That(
+            await space.ExecAsync("pair", "wget", "-q", "-O", "-", "http://localhost:8080/"),
+            Is.EqualTo((0, "shared\n", "")));
         var refusal = await Space.RefusedAsync(() => Client.CoreV1.ReadNamespacedPodLogAsync("pair", space.Name));
-        Assert.That(refusal.Status.Message, Does.Contain("a container name must be specified for pod pair, choose one of: [app web]"));
+        Assert.That(
+            refusal.Status.Message, Does.Contain("a container name must be specified for pod pair, choose one of: [app web]"));
     }
 
     [Test]
     public async Task A_log_is_read_whole_by_its_end_and_while_it_grows()
     {
-        await space.RunAsync("chatty", "seq 1 5; until [ -f /tmp/go ]; do sleep 0.2; done; echo six", pod: "restartPolicy: Never");
+        await space.RunAsync(
+            "chatty", "seq 1 5; until [ -f /tmp/go ]; do sleep 0.2; done; echo six", pod: "restartPolicy: Never");
         await space.UntilReadyAsync("chatty");
         await using var log = await Client.CoreV1.ReadNamespacedPodLogAsync("chatty", space.Name, follow: true);
         using var reader = new StreamReader(log);
@@ -135,9 +153,11 @@ internal sealed class PodsThatRun
         await space.ExecAsync("chatty", "touch", "/tmp/go");
 
         Assert.That(await reader.ReadToEndAsync(), Is.EqualTo("six\n"));
-        await using var stamped = await Client.CoreV1.ReadNamespacedPodLogAsync("chatty", space.Name, tailLines: 1, timestamps: true);
+        await using var stamped = await Client.CoreV1.ReadNamespacedPodLogAsync(
+            "chatty", space.Name, tailLines: 1, timestamps: true);
         using var stampedReader = new StreamReader(stamped);
-        Assert.That(await stampedReader.ReadToEndAsync(), Does.Match(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(Z|[+-]\d\d:\d\d) six\n$"));
+        Assert.That(
+            await stampedReader.ReadToEndAsync(), Does.Match(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(Z|[+-]\d\d:\d\d) six\n$"));
         await using var cut = await Client.CoreV1.ReadNamespacedPodLogAsync("chatty", space.Name, limitBytes: 3);
         using var cutReader = new StreamReader(cut);
         Assert.That(await cutReader.ReadToEndAsync(), Is.EqualTo("1\n2"));
@@ -156,7 +176,10 @@ internal sealed class PodsThatRun
     [Test]
     public async Task A_port_is_forwarded_over_the_client()
     {
-        await space.RunAsync("inner", "mkdir /tmp/w; echo inside > /tmp/w/index.html; exec httpd -f -p 127.0.0.1:8080 -h /tmp/w", """readinessProbe: {exec: {command: [wget, -q, -O, /dev/null, "http://127.0.0.1:8080/"]}, periodSeconds: 1}""");
+        await space.RunAsync(
+            "inner",
+            "mkdir /tmp/w; echo inside > /tmp/w/index.html; exec httpd -f -p 127.0.0.1:8080 -h /tmp/w",
+            """readinessProbe: {exec: {command: [wget, -q, -O, /dev/null, "http://127.0.0.1:8080/"]}, periodSeconds: 1}""");
         await space.UntilReadyAsync("inner");
         using var socket = await Client.WebSocketNamespacedPodPortForwardAsync("inner", space.Name, [8080], "v4.channel.k8s.io");
         using var channels = new StreamDemuxer(socket, StreamType.PortForward);
@@ -180,8 +203,12 @@ internal sealed class PodsThatRun
     [Test]
     public async Task A_downward_volume_follows_the_labels()
     {
-        await space.RunAsync("labelled", "until grep -q new /info/labels; do sleep 0.2; done", "volumeMounts: [{name: info, mountPath: /info}]",
-            "restartPolicy: Never, volumes: [{name: info, downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}}]");
+        await space.RunAsync(
+            "labelled",
+            "until grep -q new /info/labels; do sleep 0.2; done",
+            "volumeMounts: [{name: info, mountPath: /info}]",
+            "restartPolicy: Never, volumes: [{name: info, downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: " +
+            "metadata.labels}}]}}]");
         await space.UntilReadyAsync("labelled");
 
         await space.KubectlAsync(null, "label", "pod", "labelled", "state=new");

@@ -26,10 +26,18 @@ internal sealed class Services
     public async Task A_service_is_found_by_all_of_its_names_and_leads_to_the_named_port()
     {
         await ServeAsync("named-pod", "named");
-        await space.CreateAsync<V1Service>("{metadata: {name: named}, spec: {selector: {app: named}, ports: [{name: first, port: 80, targetPort: http}, {name: second, port: 8000, targetPort: 8080}]}}");
+        await space.CreateAsync<V1Service>(
+            "{metadata: {name: named}, spec: {selector: {app: named}, ports: [{name: first, port: 80, targetPort: http}, " +
+            "{name: second, port: 8000, targetPort: 8080}]}}");
         await UntilEndpointsAsync("named", 1);
 
-        foreach (var name in new[] { "named", $"named.{space.Name}", $"named.{space.Name}.svc", $"named.{space.Name}.svc.cluster.local" })
+        foreach (var name in new[]
+        {
+            "named",
+            $"named.{space.Name}",
+            $"named.{space.Name}.svc",
+            $"named.{space.Name}.svc.cluster.local"
+        })
             await UntilAnsweredAsync(name, "named-pod");
         await UntilAnsweredAsync("named:8000", "named-pod");
         Assert.That((await AskAsync("absent")).Code, Is.Not.Zero);
@@ -43,7 +51,8 @@ internal sealed class Services
     {
         await ServeAsync("spread-1", "spread");
         await ServeAsync("spread-2", "spread");
-        await space.CreateAsync<V1Service>("{metadata: {name: spread}, spec: {selector: {app: spread}, ports: [{port: 80, targetPort: http}]}}");
+        await space.CreateAsync<V1Service>(
+            "{metadata: {name: spread}, spec: {selector: {app: spread}, ports: [{port: 80, targetPort: http}]}}");
         await UntilEndpointsAsync("spread", 2);
         await UntilAnsweredAsync("spread", "spread-1");
         await UntilAnsweredAsync("spread", "spread-2");
@@ -53,8 +62,11 @@ internal sealed class Services
 
         // Whoever forwards the traffic learns of it a moment later; then the pod that is not ready is never asked again.
         await UntilAnsweredAsync("spread", "spread-2", timesInARow: 20);
-        var slice = (await Client.DiscoveryV1.ListNamespacedEndpointSliceAsync(space.Name, labelSelector: "kubernetes.io/service-name=spread")).Items.Single();
-        Assert.That(slice.Endpoints.Select(e => (e.TargetRef.Name, e.Conditions.Ready)), Is.EquivalentTo(new[] { ("spread-1", (bool?)false), ("spread-2", true) }));
+        var slice = (await Client.DiscoveryV1.ListNamespacedEndpointSliceAsync(space.Name,
+            labelSelector: "kubernetes.io/service-name=spread")).Items.Single();
+        Assert.That(
+            slice.Endpoints.Select(e => (e.TargetRef.Name, e.Conditions.Ready)),
+            Is.EquivalentTo(new[] { ("spread-1", (bool?)false), ("spread-2", true) }));
         Assert.That(slice.Ports.Single().Port, Is.EqualTo(8080));
     }
 
@@ -63,8 +75,10 @@ internal sealed class Services
     {
         await ServeAsync("head-1", "head");
         await ServeAsync("head-2", "head");
-        await space.CreateAsync<V1Service>("{metadata: {name: head}, spec: {clusterIP: None, selector: {app: head}, ports: [{port: 8080}]}}");
-        var addresses = await Task.WhenAll(new[] { "head-1", "head-2" }.Select(async p => (await space.UntilReadyAsync(p)).Status.PodIP));
+        await space.CreateAsync<V1Service>(
+            "{metadata: {name: head}, spec: {clusterIP: None, selector: {app: head}, ports: [{port: 8080}]}}");
+        var addresses = await Task.WhenAll(new[] { "head-1", "head-2" }.Select(
+            async p => (await space.UntilReadyAsync(p)).Status.PodIP));
         await UntilEndpointsAsync("head", 2);
 
         using var limit = new CancellationTokenSource(Space.Patience);
@@ -81,7 +95,8 @@ internal sealed class Services
     public async Task A_service_that_is_another_name_leads_to_its_addresses()
     {
         var target = await space.CreateAsync<V1Service>("{metadata: {name: target}, spec: {ports: [{port: 80}]}}");
-        await space.CreateAsync<V1Service>("{metadata: {name: alias}, spec: {type: ExternalName, externalName: target.NAMESPACE.svc.cluster.local}}");
+        await space.CreateAsync<V1Service>(
+            "{metadata: {name: alias}, spec: {type: ExternalName, externalName: target.NAMESPACE.svc.cluster.local}}");
 
         using var limit = new CancellationTokenSource(Space.Patience);
         while (true)
@@ -113,10 +128,14 @@ internal sealed class Services
                     readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
                     lifecycle: {preStop: {exec: {command: [sleep, "5"]}}}
             """);
-        await space.CreateAsync<V1Service>("{metadata: {name: web}, spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}}");
+        await space.CreateAsync<V1Service>(
+            "{metadata: {name: web}, spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}}");
         await UntilEndpointsAsync("web", 2);
         await UntilAnsweredAsync("web", "one");
-        await space.RunAsync("hammer", "until [ -f /tmp/stop ]; do if a=$(wget -q -O - http://web/); then echo $a; else echo lost; fi; done", pod: "restartPolicy: Never");
+        await space.RunAsync(
+            "hammer",
+            "until [ -f /tmp/stop ]; do if a=$(wget -q -O - http://web/); then echo $a; else echo lost; fi; done",
+            pod: "restartPolicy: Never");
         await space.UntilReadyAsync("hammer");
 
         await space.KubectlAsync(null, "set", "env", "deploy/web", "VERSION=two");
@@ -125,7 +144,10 @@ internal sealed class Services
         await UntilAnsweredAsync("web", "two", timesInARow: 10);
         await space.ExecAsync("hammer", "touch", "/tmp/stop");
         await space.UntilEndedAsync("hammer");
-        var answers = (await space.LogAsync("hammer")).Split('\n', StringSplitOptions.RemoveEmptyEntries).CountBy(a => a).ToDictionary();
+        var answers = (await space.LogAsync("hammer"))
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .CountBy(a => a)
+            .ToDictionary();
         Assert.That(answers.Keys, Is.EquivalentTo(new[] { "one", "two" }), string.Join(", ", answers));
     }
 
@@ -142,9 +164,12 @@ internal sealed class Services
         """);
 
     private Task<V1EndpointSlice> UntilEndpointsAsync(string service, int ready) => space.UntilAnyAsync<V1EndpointSlice>(
-        s => s.Metadata.Labels["kubernetes.io/service-name"] == service && s.Endpoints?.Count(e => e.Conditions.Ready == true) == ready, $"{ready} ready endpoints of '{service}'");
+        s => s.Metadata.Labels["kubernetes.io/service-name"] == service
+            && s.Endpoints?.Count(e => e.Conditions.Ready == true) == ready,
+        $"{ready} ready endpoints of '{service}'");
 
-    private Task<(int Code, string Output, string Error)> AskAsync(string host) => space.ExecAsync("client", "wget", "-q", "-O", "-", $"http://{host}/");
+    private Task<(int Code, string Output, string Error)> AskAsync(string host) =>
+        space.ExecAsync("client", "wget", "-q", "-O", "-", $"http://{host}/");
 
     private async Task UntilAnsweredAsync(string host, string answer, int timesInARow = 1)
     {

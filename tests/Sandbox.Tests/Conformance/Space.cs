@@ -21,14 +21,22 @@ internal sealed class Space
 
     public static async Task<Space> MakeAsync()
     {
-        var made = new Space((await Client.CoreV1.CreateNamespaceAsync(new() { Metadata = new() { GenerateName = "conformance-" } })).Metadata.Name);
+        var made = new Space(
+            (await Client.CoreV1.CreateNamespaceAsync(new()
+            {
+                Metadata = new() { GenerateName = "conformance-" }
+            })).Metadata.Name);
         // Pods need it, and it comes by itself.
         await made.UntilAsync<V1ServiceAccount>("default", _ => true);
         return made;
     }
 
-    /// <summary>Asks for the removal of the namespace; nobody waits for it. Null is a namespace that could not be made: that failure is the one to be told.</summary>
-    public static Task RemoveAsync(Space? space) => space is null ? Task.CompletedTask : Client.CoreV1.DeleteNamespaceAsync(space.Name);
+    /// <summary>
+    /// Asks for the removal of the namespace; nobody waits for it. Null is a namespace that could not be made: that failure is
+    /// the one to be told.
+    /// </summary>
+    public static Task RemoveAsync(Space? space) =>
+        space is null ? Task.CompletedTask : Client.CoreV1.DeleteNamespaceAsync(space.Name);
 
     /// <summary>Creates an object from YAML in which IMAGE stands for the image and NAMESPACE for the namespace.</summary>
     public Task<T> CreateAsync<T>(string yaml)
@@ -75,11 +83,17 @@ internal sealed class Space
                 }
             }
         }
-        catch (Exception e) when (limit.IsCancellationRequested && e is OperationCanceledException or IOException or HttpRequestException)
+        catch (Exception e)
+            when (limit.IsCancellationRequested && e is OperationCanceledException or IOException or HttpRequestException)
         {
             var events = await Client.CoreV1.ListNamespacedEventAsync(Name);
-            throw new AssertionException($"{what} of {typeof(T).Name} in {Name} did not get there; last:\n{string.Join('\n', last.Values.Select(o => KubernetesJson.Serialize(o)))}\n"
-                + string.Join('\n', events.Items.Select(ev => $"{ev.InvolvedObject.Kind}/{ev.InvolvedObject.Name} {ev.Reason}: {ev.Message}")));
+            throw new AssertionException(
+                $"{what} of {typeof(T).Name} in {Name} did not get there; " +
+                $"last:\n{string.Join('\n', last.Values.Select(o => KubernetesJson.Serialize(o)))}\n"
+                    + string.Join(
+                        '\n',
+                        events.Items.Select(
+                            ev => $"{ev.InvolvedObject.Kind}/{ev.InvolvedObject.Name} {ev.Reason}: {ev.Message}")));
         }
     }
 
@@ -98,7 +112,8 @@ internal sealed class Space
 
     public async Task<string> LogAsync(string pod, string? container = null, int? tail = null, bool? previous = null)
     {
-        await using var log = await Client.CoreV1.ReadNamespacedPodLogAsync(pod, Name, container: container, tailLines: tail, previous: previous);
+        await using var log = await Client.CoreV1.ReadNamespacedPodLogAsync(
+            pod, Name, container: container, tailLines: tail, previous: previous);
         using var reader = new StreamReader(log);
         return await reader.ReadToEndAsync();
     }
@@ -134,24 +149,36 @@ internal sealed class Space
         return await kubectl.EndAsync(input is null ? null : Filled(input));
     }
 
-    /// <summary>Waits with kubectl until an object is gone. Several kubectl call it an error when it was gone before they looked.</summary>
+    /// <summary>
+    /// Waits with kubectl until an object is gone. Several kubectl call it an error when it was gone before they looked.
+    /// </summary>
     public async Task UntilGoneAsync(string target)
     {
         var (code, output, error) = await TryKubectlAsync(null, "wait", "--for=delete", target, "--timeout=120s");
-        Assert.That(code == 0 || error.Contains("NotFound", StringComparison.Ordinal), $"kubectl wait --for=delete {target}: {output}{error}");
+        Assert.That(code == 0 || error.Contains("NotFound", StringComparison.Ordinal),
+            $"kubectl wait --for=delete {target}: {output}{error}");
     }
 
     /// <summary>Starts kubectl in this namespace.</summary>
     public KubectlProcess StartKubectl(params string[] arguments) => new(["-n", Name, .. arguments.Select(Filled)]);
 
-    /// <summary>Returns when a service account of the namespace may do this: authorisers follow the roles a moment later.</summary>
+    /// <summary>
+    /// Returns when a service account of the namespace may do this: authorisers follow the roles a moment later.
+    /// </summary>
     public async Task UntilAllowedAsync(string account, string verb, string resource)
     {
         using var limit = new CancellationTokenSource(Patience);
         while (true)
         {
             var review = await Client.AuthorizationV1.CreateSubjectAccessReviewAsync(
-                new() { Spec = new() { User = $"system:serviceaccount:{Name}:{account}", ResourceAttributes = new() { NamespaceProperty = Name, Verb = verb, Resource = resource } } },
+                new()
+                {
+                    Spec = new()
+                    {
+                        User = $"system:serviceaccount:{Name}:{account}",
+                        ResourceAttributes = new() { NamespaceProperty = Name, Verb = verb, Resource = resource }
+                    }
+                },
                 cancellationToken: limit.Token);
             if (review.Status.Allowed)
                 return;
@@ -177,5 +204,8 @@ internal sealed class Space
 
     private static string More(string members) => members.Length == 0 ? "" : ", " + members;
 
-    private string Filled(string text) => text.Replace("IMAGE", ConformanceCluster.Image, StringComparison.Ordinal).Replace("NAMESPACE", Name, StringComparison.Ordinal);
+    private string Filled(string text) =>
+        text
+            .Replace("IMAGE", ConformanceCluster.Image, StringComparison.Ordinal)
+            .Replace("NAMESPACE", Name, StringComparison.Ordinal);
 }

@@ -33,9 +33,22 @@ internal sealed class WatchesAndLifetimes
         await Client.CoreV1.ReplaceNamespacedConfigMapAsync(map, "seen", Ns);
         await Client.CoreV1.DeleteNamespacedConfigMapAsync("seen", Ns);
 
-        var seen = await TakeAsync(5, Client.CoreV1.WatchListNamespacedConfigMapAsync(Ns, labelSelector: "set=watched", resourceVersion: list.Metadata.ResourceVersion));
+        var seen = await TakeAsync(
+            5,
+            Client.CoreV1.WatchListNamespacedConfigMapAsync(
+                Ns, labelSelector: "set=watched", resourceVersion: list.Metadata.ResourceVersion));
 
-        Assert.That(seen.Select(e => e.Item1), Is.EqualTo(new[] { WatchEventType.Added, WatchEventType.Modified, WatchEventType.Deleted, WatchEventType.Added, WatchEventType.Deleted }),
+        Assert.That(
+            seen.Select(e => e.Item1),
+            Is.EqualTo(
+                new[]
+                {
+                    WatchEventType.Added,
+                    WatchEventType.Modified,
+                    WatchEventType.Deleted,
+                    WatchEventType.Added,
+                    WatchEventType.Deleted
+                }),
             "what leaves the selection is deleted to its watchers, and comes back as added");
         Assert.That(seen.Select(e => long.Parse(e.Item2.Metadata.ResourceVersion)), Is.Ordered.Ascending.And.Unique);
     }
@@ -48,7 +61,9 @@ internal sealed class WatchesAndLifetimes
 
         var seen = await TakeAsync(2, Client.CoreV1.WatchListNamespacedConfigMapAsync(Ns, labelSelector: "set=there"));
 
-        Assert.That(seen.Select(e => (e.Item1, e.Item2.Metadata.Name)), Is.EquivalentTo(new[] { (WatchEventType.Added, "there-1"), (WatchEventType.Added, "there-2") }));
+        Assert.That(
+            seen.Select(e => (e.Item1, e.Item2.Metadata.Name)),
+            Is.EquivalentTo(new[] { (WatchEventType.Added, "there-1"), (WatchEventType.Added, "there-2") }));
     }
 
     [Test]
@@ -56,7 +71,8 @@ internal sealed class WatchesAndLifetimes
     {
         await Client.CoreV1.CreateNamespacedConfigMapAsync(Map("brief", "brief"), Ns);
 
-        var seen = await TakeAsync(2, Client.CoreV1.WatchListNamespacedConfigMapAsync(Ns, labelSelector: "set=brief", timeoutSeconds: 1));
+        var seen = await TakeAsync(
+            2, Client.CoreV1.WatchListNamespacedConfigMapAsync(Ns, labelSelector: "set=brief", timeoutSeconds: 1));
 
         Assert.That(seen.Select(e => e.Item2.Metadata.Name), Is.EqualTo(new[] { "brief" }));
     }
@@ -71,9 +87,14 @@ internal sealed class WatchesAndLifetimes
         var held = await Client.CoreV1.ReadNamespacedConfigMapAsync("held", Ns);
         Assert.That(held.Metadata.DeletionTimestamp, Is.Not.Null);
 
-        await Client.CoreV1.PatchNamespacedConfigMapAsync(new V1Patch("""{"metadata":{"finalizers":null}}""", V1Patch.PatchType.MergePatch), "held", Ns);
+        await Client.CoreV1.PatchNamespacedConfigMapAsync(
+            new V1Patch("""{"metadata":{"finalizers":null}}""", V1Patch.PatchType.MergePatch),
+            "held",
+            Ns);
 
-        Assert.That((await Space.RefusedAsync(() => Client.CoreV1.ReadNamespacedConfigMapAsync("held", Ns))).Code, Is.EqualTo(HttpStatusCode.NotFound));
+        Assert.That(
+            (await Space.RefusedAsync(() => Client.CoreV1.ReadNamespacedConfigMapAsync("held", Ns))).Code,
+            Is.EqualTo(HttpStatusCode.NotFound));
     }
 
     [Test]
@@ -84,7 +105,13 @@ internal sealed class WatchesAndLifetimes
         foreach (var (name, parent) in new[] { ("child", owner), ("orphan", keeper) })
         {
             var owned = Map(name, "family");
-            owned.Metadata.OwnerReferences = [new() { ApiVersion = "v1", Kind = "ConfigMap", Name = parent.Metadata.Name, Uid = parent.Metadata.Uid }];
+            owned.Metadata.OwnerReferences = [new()
+            {
+                ApiVersion = "v1",
+                Kind = "ConfigMap",
+                Name = parent.Metadata.Name,
+                Uid = parent.Metadata.Uid
+            }];
             await Client.CoreV1.CreateNamespacedConfigMapAsync(owned, Ns);
         }
 
@@ -106,7 +133,10 @@ internal sealed class WatchesAndLifetimes
 
         await Client.CoreV1.DeleteCollectionNamespacedConfigMapAsync(Ns, labelSelector: "set=many");
 
-        Assert.That((await Client.CoreV1.ListNamespacedConfigMapAsync(Ns, labelSelector: "set in (many, few)")).Items.Select(m => m.Metadata.Name), Is.EqualTo(new[] { "few" }));
+        Assert.That(
+            (await Client.CoreV1.ListNamespacedConfigMapAsync(
+                Ns, labelSelector: "set in (many, few)")).Items.Select(m => m.Metadata.Name),
+            Is.EqualTo(new[] { "few" }));
     }
 
     [Test]
@@ -118,12 +148,19 @@ internal sealed class WatchesAndLifetimes
         await Client.CoreV1.CreateNamespacedConfigMapAsync(map, ending.Name);
         await Space.RemoveAsync(ending);
 
-        var (code, status) = await Space.RefusedAsync(() => Client.CoreV1.CreateNamespacedConfigMapAsync(Map("late", "late"), ending.Name));
-        Assert.That((code, status.Reason, status.Details.Causes.Single().Reason), Is.EqualTo((HttpStatusCode.Forbidden, "Forbidden", "NamespaceTerminating")));
-        await ending.KubectlAsync(null, "wait", "ns", ending.Name, "--for=condition=NamespaceFinalizersRemaining", "--timeout=120s");
+        var (code, status) = await Space.RefusedAsync(
+            () => Client.CoreV1.CreateNamespacedConfigMapAsync(Map("late", "late"), ending.Name));
+        Assert.That(
+            (code, status.Reason, status.Details.Causes.Single().Reason),
+            Is.EqualTo((HttpStatusCode.Forbidden, "Forbidden", "NamespaceTerminating")));
+        await ending.KubectlAsync(
+            null, "wait", "ns", ending.Name, "--for=condition=NamespaceFinalizersRemaining", "--timeout=120s");
         Assert.That((await Client.CoreV1.ReadNamespaceAsync(ending.Name)).Status.Phase, Is.EqualTo("Terminating"));
 
-        await Client.CoreV1.PatchNamespacedConfigMapAsync(new V1Patch("""{"metadata":{"finalizers":null}}""", V1Patch.PatchType.MergePatch), "held", ending.Name);
+        await Client.CoreV1.PatchNamespacedConfigMapAsync(
+            new V1Patch("""{"metadata":{"finalizers":null}}""", V1Patch.PatchType.MergePatch),
+            "held",
+            ending.Name);
         await ending.UntilGoneAsync($"ns/{ending.Name}");
     }
 
@@ -136,7 +173,12 @@ internal sealed class WatchesAndLifetimes
         await fenced.CreateAsync<V1Secret>("{metadata: {name: one}}");
 
         var (code, status) = await Space.RefusedAsync(() => fenced.CreateAsync<V1Secret>("{metadata: {name: two}}"));
-        Assert.That((code, status.Message), Is.EqualTo((HttpStatusCode.Forbidden, "secrets \"two\" is forbidden: exceeded quota: q, requested: count/secrets=1, used: count/secrets=1, limited: count/secrets=1")));
+        Assert.That(
+            (code, status.Message),
+            Is.EqualTo(
+                (HttpStatusCode.Forbidden,
+                    "secrets \"two\" is forbidden: exceeded quota: q, requested: count/secrets=1, used: count/secrets=1, " +
+                    "limited: count/secrets=1")));
 
         await Client.CoreV1.DeleteNamespacedSecretAsync("one", fenced.Name);
         await fenced.UntilAsync<V1ResourceQuota>("q", q => q.Status.Used["count/secrets"].ToString() == "0");
@@ -144,7 +186,8 @@ internal sealed class WatchesAndLifetimes
         await Space.RemoveAsync(fenced);
     }
 
-    private static async Task<IReadOnlyList<(WatchEventType, V1ConfigMap)>> TakeAsync(int count, IAsyncEnumerable<(WatchEventType, V1ConfigMap)> events)
+    private static async Task<IReadOnlyList<(WatchEventType, V1ConfigMap)>> TakeAsync(
+        int count, IAsyncEnumerable<(WatchEventType, V1ConfigMap)> events)
     {
         using var limit = new CancellationTokenSource(Space.Patience);
         var taken = new List<(WatchEventType, V1ConfigMap)>();
@@ -158,5 +201,9 @@ internal sealed class WatchesAndLifetimes
     }
 
     private static V1ConfigMap Map(string name, string set) =>
-        new() { Metadata = new() { Name = name, Labels = new Dictionary<string, string> { ["set"] = set } }, Data = new Dictionary<string, string> { ["k"] = "1" } };
+        new()
+        {
+            Metadata = new() { Name = name, Labels = new Dictionary<string, string> { ["set"] = set } },
+            Data = new Dictionary<string, string> { ["k"] = "1" }
+        };
 }

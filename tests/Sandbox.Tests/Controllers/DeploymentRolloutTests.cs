@@ -12,14 +12,17 @@ public sealed class DeploymentRolloutTests
     [TestCase(10, "\"30%\"", "2", 3, 2)]
     [TestCase(5, "0", "0", 0, 1)]
     [TestCase(5, "0", "\"10%\"", 0, 1, Description = "rounded down to nothing, yet something must move")]
-    public void Surge_rounds_up_and_unavailable_down(int replicas, string surge, string unavailable, int expectedSurge, int expectedUnavailable)
+    public void Surge_rounds_up_and_unavailable_down(
+        int replicas, string surge, string unavailable, int expectedSurge, int expectedUnavailable)
     {
-        var deployment = JsonNode.Parse($"{{\"spec\":{{\"replicas\":{replicas},\"strategy\":{{\"rollingUpdate\":{{\"maxSurge\":{surge},\"maxUnavailable\":{unavailable}}}}}}}}}")!;
+        var deployment = JsonNode.Parse(
+            $"{{\"spec\":{{\"replicas\":{replicas},\"strategy\":{{\"rollingUpdate\":{{\"maxSurge\":{surge},\"maxUnavailable\":{unavailable}}}}}}}}}")!;
         Assert.That(DeploymentRollout.Limits(deployment), Is.EqualTo((expectedSurge, expectedUnavailable)));
     }
 
     [Test]
-    public void Every_roll_ends_and_never_leaves_its_limits([Range(1, 6)] int replicas, [Range(0, 2)] int surge, [Range(0, 2)] int unavailable)
+    public void Every_roll_ends_and_never_leaves_its_limits(
+        [Range(1, 6)] int replicas, [Range(0, 2)] int surge, [Range(0, 2)] int unavailable)
     {
         if (surge == 0 && unavailable == 0)
             unavailable = 1;
@@ -35,7 +38,11 @@ public sealed class DeploymentRolloutTests
             Assert.That(old.Wanted + newest.Wanted, Is.LessThanOrEqualTo(replicas + surge));
             Assert.That(old.Available + newest.Available, Is.GreaterThanOrEqualTo(replicas - unavailable));
             // Any of the new pods may become available next, or none.
-            newest = newest with { Present = newest.Wanted, Available = Math.Min(newest.Wanted, newest.Available + random.Next(2)) };
+            newest = newest with
+            {
+                Present = newest.Wanted,
+                Available = Math.Min(newest.Wanted, newest.Available + random.Next(2))
+            };
         }
 
         Assert.That((newest.Available, old.Present), Is.EqualTo((replicas, 0)));
@@ -64,6 +71,8 @@ public sealed class DeploymentRolloutTests
         Assert.That(PodTemplates.Hash(one), Is.EqualTo(PodTemplates.Hash(other)));
         Assert.That(PodTemplates.Same(one, other));
         Assert.That(PodTemplates.Hash(one, 1), Is.Not.EqualTo(PodTemplates.Hash(one)));
-        Assert.That(PodTemplates.Same(one, JsonNode.Parse("""{"metadata":{"labels":{"a":"b"}},"spec":{"x":1,"y":[2,1]}}""")), Is.False);
+        Assert.That(
+            PodTemplates.Same(one, JsonNode.Parse("""{"metadata":{"labels":{"a":"b"}},"spec":{"x":1,"y":[2,1]}}""")),
+            Is.False);
     }
 }

@@ -47,7 +47,9 @@ public sealed class LongWaits
         var tallies = new JobTallies();
         tallies.Of(Job("one")).Note(JsonNode.Parse("""{"metadata":{"uid":"p"},"status":{"phase":"Succeeded"}}""")!, gone: false);
         Assert.That(tallies.Of(Job("one")).Succeeded, Is.EqualTo(1));
-        Assert.That((tallies.Of(Job("two")).Succeeded, tallies.Find(Job("one").Key(), "one"), tallies.Count), Is.EqualTo((0, (JobTally?)null, 1)));
+        Assert.That(
+            (tallies.Of(Job("two")).Succeeded, tallies.Find(Job("one").Key(), "one"), tallies.Count),
+            Is.EqualTo((0, (JobTally?)null, 1)));
     }
 
     [Test]
@@ -74,5 +76,6 @@ public sealed class LongWaits
         Assert.That(calls, Is.GreaterThanOrEqualTo(2));
     }
 
-    private static JsonObject Job(string uid) => new() { ["metadata"] = new JsonObject { ["namespace"] = "default", ["name"] = "job", ["uid"] = uid } };
+    private static JsonObject Job(string uid) =>
+        new() { ["metadata"] = new JsonObject { ["namespace"] = "default", ["name"] = "job", ["uid"] = uid } };
 }

@@ -4,7 +4,9 @@ using CiSteps.Sandbox.Api;
 
 namespace CiSteps.Sandbox.Tests.Load;
 
-/// <summary>1,000 objects of 20 kinds and 200 watchers, over HTTPS; and namespace after namespace of objects that come and go.</summary>
+/// <summary>
+/// 1,000 objects of 20 kinds and 200 watchers, over HTTPS; and namespace after namespace of objects that come and go.
+/// </summary>
 public sealed class ManyObjectsAndWatchers
 {
     private const int Watchers = 200;
@@ -23,14 +25,16 @@ public sealed class ManyObjectsAndWatchers
             SeenAsync(await objects.WatchAsync(number % ManyObjects.Kinds, limit.Token))));
 
         await ManyObjects.ForAllAsync(ObjectsPerKind, objects.CreateAsync, limit.Token);
-        await ManyObjects.ForAllAsync(ObjectsPerKind, (kind, number, end) => objects.ChangeAsync(kind, number, "yes", end), limit.Token);
+        await ManyObjects.ForAllAsync(
+            ObjectsPerKind, (kind, number, end) => objects.ChangeAsync(kind, number, "yes", end), limit.Token);
         await ManyObjects.ForAllAsync(ObjectsPerKind, objects.DeleteAsync, limit.Token);
         await objects.CreateLastAsync(limit.Token);
 
         foreach (var seen in await Task.WhenAll(watching).WaitAsync(limit.Token))
         {
             Assert.That(seen.Select(change => change.Revision), Is.Ordered.Ascending.And.Unique);
-            Assert.That(seen.GroupBy(change => change.Name).Select(changes => string.Join(' ', changes.Select(change => change.Type))),
+            Assert.That(
+                seen.GroupBy(change => change.Name).Select(changes => string.Join(' ', changes.Select(change => change.Type))),
                 Is.EqualTo(Enumerable.Repeat("ADDED MODIFIED DELETED", ObjectsPerKind)));
         }
     }
@@ -39,7 +43,13 @@ public sealed class ManyObjectsAndWatchers
     public async Task Memory_is_flat_over_cycles_of_creating_and_deleting()
     {
         // So little history that the warm-up fills it, and objects so large that keeping one in ten of them would show.
-        await using var cluster = await SandboxCluster.StartAsync(new() { Name = "cycles", Pods = false, Controllers = true, Api = new() { ChangesKept = 32 } });
+        await using var cluster = await SandboxCluster.StartAsync(new()
+        {
+            Name = "cycles",
+            Pods = false,
+            Controllers = true,
+            Api = new() { ChangesKept = 32 }
+        });
         var api = cluster.Api;
         using var limit = new CancellationTokenSource(Patience);
         for (var cycle = 0; cycle < 10; cycle++)
@@ -60,13 +70,22 @@ public sealed class ManyObjectsAndWatchers
 
     private const int PerCycle = 20;
     private static readonly string Ballast = new('x', 8000);
-    private static readonly ResourceType[] Plain = [Kinds.ConfigMaps, Kinds.Secrets, Kinds.Services, Kinds.Deployments, Kinds.Roles];
+    private static readonly ResourceType[] Plain = [
+        Kinds.ConfigMaps,
+        Kinds.Secrets,
+        Kinds.Services,
+        Kinds.Deployments,
+        Kinds.Roles
+    ];
     private static readonly int CycleBytes = PerCycle * Plain.Length * Ballast.Length;
 
     // A namespace of its own with names of its own: what is kept by name grows too.
     private static async Task CycleAsync(ClusterApi api, CancellationToken cancel)
     {
-        var ns = (string)api.Create(Kinds.Namespaces, null, new JsonObject { ["metadata"] = new JsonObject { ["generateName"] = "cycle-" } })["metadata"]!["name"]!;
+        var ns = (string)api.Create(
+            Kinds.Namespaces,
+            null,
+            new JsonObject { ["metadata"] = new JsonObject { ["generateName"] = "cycle-" } })["metadata"]!["name"]!;
         for (var i = 0; i < PerCycle; i++)
         {
             foreach (var type in Plain)
@@ -74,7 +93,11 @@ public sealed class ManyObjectsAndWatchers
                 var obj = (JsonObject)JsonNode.Parse(type == Kinds.Deployments
                     ? """{"spec":{"replicas":1,"selector":{"matchLabels":{"app":"a"}},"template":{"metadata":{"labels":{"app":"a"}},"spec":{"containers":[{"name":"c","image":"registry.example/none:1"}]}}}}"""
                     : type == Kinds.Services ? """{"spec":{"selector":{"app":"a"},"ports":[{"port":80}]}}""" : "{}")!;
-                obj["metadata"] = new JsonObject { ["generateName"] = "cycle-", ["annotations"] = new JsonObject { ["ballast"] = Ballast } };
+                obj["metadata"] = new JsonObject
+                {
+                    ["generateName"] = "cycle-",
+                    ["annotations"] = new JsonObject { ["ballast"] = Ballast }
+                };
                 api.Create(type, ns, obj);
             }
         }

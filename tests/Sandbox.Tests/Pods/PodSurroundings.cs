@@ -48,9 +48,16 @@ public sealed class PodSurroundings
             {"name":"all","projected":{"sources":[{"secret":{"name":"keys","items":[{"key":"id","path":"deep/id","mode":256}]}},{"downwardAPI":{"items":[{"path":"labels","fieldRef":{"fieldPath":"metadata.labels"}}]}}]}}]}}
             """);
         await cluster.UntilReadyAsync("vols");
-        Assert.That(await cluster.ExecAsync("vols", "cat", "/scratch/file", "/map/a.txt", "/single", "/all/deep/id", "/all/labels"), Is.EqualTo((0, "from-init\nfirstbeesecretl=\"x\"")));
-        Assert.That((await cluster.ExecAsync("vols", "stat", "-L", "-c", "%a", "/map/a.txt", "/all/deep/id")).Output, Is.EqualTo("644\n400\n"));
-        Assert.That((await cluster.ExecAsync("vols", "sh", "-c", "echo x > /map/a.txt")).Code, Is.Not.Zero, "projected volumes are read-only");
+        Assert.That(
+            await cluster.ExecAsync("vols", "cat", "/scratch/file", "/map/a.txt", "/single", "/all/deep/id", "/all/labels"),
+            Is.EqualTo((0, "from-init\nfirstbeesecretl=\"x\"")));
+        Assert.That(
+            (await cluster.ExecAsync("vols", "stat", "-L", "-c", "%a", "/map/a.txt", "/all/deep/id")).Output,
+            Is.EqualTo("644\n400\n"));
+        Assert.That(
+            (await cluster.ExecAsync("vols", "sh", "-c", "echo x > /map/a.txt")).Code,
+            Is.Not.Zero,
+            "projected volumes are read-only");
 
         cluster.Change(Kinds.ConfigMaps, "files", m => m.Obj("data")!["a.txt"] = "second");
         var text = "";
@@ -82,16 +89,21 @@ public sealed class PodSurroundings
             """);
         var pod = await cluster.UntilAsync(Kinds.Pods, "ordered", p => p.Str("status", "phase") == "Succeeded");
         Assert.That(await cluster.LogAsync("ordered", new() { Container = "app" }), Is.EqualTo("1\nside\n2\n"));
-        Assert.That(pod.Objs("status", "initContainerStatuses").Select(s => s.Str("name")), Is.EqualTo(new[] { "one", "side", "two" }));
+        Assert.That(
+            pod.Objs("status", "initContainerStatuses").Select(s => s.Str("name")), Is.EqualTo(new[] { "one", "side", "two" }));
         Assert.That(pod.Obj("status").IsTrue("Initialized"));
     }
 
     [Test]
     public async Task A_failed_init_container_fails_the_pod_when_nothing_restarts()
     {
-        cluster.Create(Kinds.Pods, """{"metadata":{"name":"badinit"},"spec":{"restartPolicy":"Never","initContainers":[{"name":"init","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","exit 4"]}],"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}""");
+        cluster.Create(
+            Kinds.Pods,
+            """{"metadata":{"name":"badinit"},"spec":{"restartPolicy":"Never","initContainers":[{"name":"init","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","exit 4"]}],"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}""");
         var pod = await cluster.UntilAsync(Kinds.Pods, "badinit", p => p.Str("status", "phase") == "Failed");
-        Assert.That(pod.Objs("status", "containerStatuses").Single().Str("state", "waiting", "reason"), Is.EqualTo("PodInitializing"));
-        Assert.That(pod.Obj("status").Condition("Initialized").Str("message"), Is.EqualTo("containers with incomplete status: [init]"));
+        Assert.That(
+            pod.Objs("status", "containerStatuses").Single().Str("state", "waiting", "reason"), Is.EqualTo("PodInitializing"));
+        Assert.That(
+            pod.Obj("status").Condition("Initialized").Str("message"), Is.EqualTo("containers with incomplete status: [init]"));
     }
 }

@@ -13,7 +13,9 @@ public sealed class PodsOnTheEngine
     [Test]
     public async Task A_pod_runs_gets_an_address_and_shows_its_log()
     {
-        cluster.Create(Kinds.Pods, """{"metadata":{"name":"hello"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo hello from $(hostname); sleep 1000"]}]}}""");
+        cluster.Create(
+            Kinds.Pods,
+            """{"metadata":{"name":"hello"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo hello from $(hostname); sleep 1000"]}]}}""");
         var pod = await cluster.UntilReadyAsync("hello");
         Assert.That(pod.Str("status", "podIP"), Does.StartWith("10."));
         Assert.That(pod.Str("status", "phase"), Is.EqualTo("Running"));
@@ -22,7 +24,10 @@ public sealed class PodsOnTheEngine
             log = await cluster.LogAsync("hello");
         Assert.That(log, Is.EqualTo("hello from hello\n"));
         Assert.That(cluster.EventsOf("hello"), Has.Some.StartsWith("Scheduled: Successfully assigned default/hello to node-")
-            .And.Some.StartsWith("Pulled: Container image").And.Some.EqualTo("Created: Created container: app").And.Some.EqualTo("Started: Started container app"));
+            .And.Some
+                .StartsWith("Pulled: Container image").And.Some
+                .EqualTo("Created: Created container: app").And.Some
+                .EqualTo("Started: Started container app"));
     }
 
     [Test]
@@ -34,9 +39,15 @@ public sealed class PodsOnTheEngine
             "command":["sh","-c","mkdir -p /tmp/www && echo $VERSION > /tmp/www/index.html && trap 'sleep 0.2; exit 0' TERM; httpd -f -p 8080 -h /tmp/www & wait"],
             "readinessProbe":{"httpGet":{"path":"/","port":"http"},"periodSeconds":1}}],"terminationGracePeriodSeconds":5}}}}
             """);
-        var service = cluster.Create(Kinds.Services, """{"metadata":{"name":"web"},"spec":{"selector":{"app":"web"},"ports":[{"port":80,"targetPort":"http"}]}}""");
+        var service = cluster.Create(
+            Kinds.Services,
+            """{"metadata":{"name":"web"},"spec":{"selector":{"app":"web"},"ports":[{"port":80,"targetPort":"http"}]}}""");
         await cluster.UntilAsync(Kinds.Deployments, "web", d => d.Int(0, "status", "availableReplicas") == 2);
-        using var http = new HttpClient(new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.Zero }) { Timeout = TimeSpan.FromSeconds(10) };
+        using var http = new HttpClient(new SocketsHttpHandler
+        {
+            PooledConnectionLifetime = TimeSpan.Zero
+        })
+        { Timeout = TimeSpan.FromSeconds(10) };
         var address = $"http://{service.Str("spec", "clusterIP")}/";
         Assert.That(await http.GetStringAsync(address), Is.EqualTo("one\n"));
 
@@ -49,22 +60,37 @@ public sealed class PodsOnTheEngine
             return answers;
         });
         var started = TimeProvider.System.GetTimestamp();
-        cluster.Change(Kinds.Deployments, "web", d => d.Objs("spec", "template", "spec", "containers").First().Objs("env").First()["value"] = "two");
-        await cluster.UntilAsync(Kinds.Deployments, "web", d => d.Obj("status").Condition("Progressing").Str("reason") == "NewReplicaSetAvailable" && (d.Num("status", "observedGeneration") ?? 0) == d.Generation() && d.Int(0, "status", "updatedReplicas") == 2);
+        cluster.Change(
+            Kinds.Deployments,
+            "web",
+            d => d.Objs("spec", "template", "spec", "containers").First().Objs("env").First()["value"] = "two");
+        await cluster.UntilAsync(
+            Kinds.Deployments,
+            "web",
+            d => d.Obj("status").Condition("Progressing").Str("reason") == "NewReplicaSetAvailable"
+                && (d.Num("status", "observedGeneration") ?? 0) == d.Generation()
+                && d.Int(0, "status", "updatedReplicas") == 2);
         TestContext.Out.WriteLine($"rolled in {TimeProvider.System.GetElapsedTime(started).TotalSeconds:0.0} s");
         await done.CancelAsync();
         var seen = await asking;
         Assert.That(seen, Is.Not.Empty);
         Assert.That(await http.GetStringAsync(address), Is.EqualTo("two\n"));
-        Assert.That(cluster.Api.List(Kinds.ReplicaSets, "default").Items.Count(s => s.Int(1, "spec", "replicas") == 0), Is.EqualTo(1));
+        Assert.That(
+            cluster.Api.List(Kinds.ReplicaSets, "default").Items.Count(s => s.Int(1, "spec", "replicas") == 0), Is.EqualTo(1));
     }
 
     [Test]
     public async Task A_service_is_found_by_its_names_from_a_pod()
     {
-        cluster.Create(Kinds.Pods, """{"metadata":{"name":"server","labels":{"app":"named"}},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","mkdir /tmp/w; echo found > /tmp/w/index.html; exec httpd -f -p 80 -h /tmp/w"],"readinessProbe":{"tcpSocket":{"port":80},"periodSeconds":1}}]}}""");
-        cluster.Create(Kinds.Pods, """{"metadata":{"name":"client"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}""");
-        cluster.Create(Kinds.Services, """{"metadata":{"name":"named"},"spec":{"selector":{"app":"named"},"ports":[{"port":8000,"targetPort":80}]}}""");
+        cluster.Create(
+            Kinds.Pods,
+            """{"metadata":{"name":"server","labels":{"app":"named"}},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","mkdir /tmp/w; echo found > /tmp/w/index.html; exec httpd -f -p 80 -h /tmp/w"],"readinessProbe":{"tcpSocket":{"port":80},"periodSeconds":1}}]}}""");
+        cluster.Create(
+            Kinds.Pods,
+            """{"metadata":{"name":"client"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}""");
+        cluster.Create(
+            Kinds.Services,
+            """{"metadata":{"name":"named"},"spec":{"selector":{"app":"named"},"ports":[{"port":8000,"targetPort":80}]}}""");
         await cluster.UntilReadyAsync("server");
         await cluster.UntilReadyAsync("client");
         foreach (var name in new[] { "named", "named.default", "named.default.svc", "named.default.svc.cluster.local" })
@@ -80,8 +106,12 @@ public sealed class PodsOnTheEngine
     [Test]
     public async Task A_job_completes_and_another_reaches_its_backoff_limit()
     {
-        cluster.Create(Kinds.Jobs, """{"metadata":{"name":"good"},"spec":{"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"t","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo done"]}]}}}}""");
-        cluster.Create(Kinds.Jobs, """{"metadata":{"name":"bad"},"spec":{"backoffLimit":0,"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"t","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","exit 3"]}]}}}}""");
+        cluster.Create(
+            Kinds.Jobs,
+            """{"metadata":{"name":"good"},"spec":{"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"t","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo done"]}]}}}}""");
+        cluster.Create(
+            Kinds.Jobs,
+            """{"metadata":{"name":"bad"},"spec":{"backoffLimit":0,"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"t","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","exit 3"]}]}}}}""");
         var good = await cluster.UntilAsync(Kinds.Jobs, "good", j => j.Obj("status").IsTrue("Complete"));
         Assert.That(good.Int(0, "status", "succeeded"), Is.EqualTo(1));
         var bad = await cluster.UntilAsync(Kinds.Jobs, "bad", j => j.Obj("status").IsTrue("Failed"));

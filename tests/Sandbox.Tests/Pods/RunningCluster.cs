@@ -7,12 +7,16 @@ using CiSteps.Sandbox.Pods;
 
 namespace CiSteps.Sandbox.Tests.Pods;
 
-/// <summary>A whole cluster in this process on the real engine, without the HTTP front: the API's objects, controllers, scheduler, kubelet, router.</summary>
+/// <summary>
+/// A whole cluster in this process on the real engine, without the HTTP front: the API's objects, controllers, scheduler,
+/// kubelet, router.
+/// </summary>
 internal sealed class RunningCluster : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
     // A pod's specification where only its being there matters.
-    private const string Sleeper = """{"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}""";
+    private const string Sleeper =
+        """{"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}""";
 
     private readonly CancellationTokenSource stop = new();
     private readonly LocalEngine engine;
@@ -25,7 +29,11 @@ internal sealed class RunningCluster : IAsyncDisposable
         this.host = host;
         Image = image;
         Api = new ClusterApi(new ClusterApiOptions { ServiceIpPrefix = host.ServiceIpPrefix });
-        IEnumerable<IClusterComponent> components = [.. ClusterApi.CreateComponents(), new ControllerSet(TimeProvider.System, Report, "no certificate, only a file"), .. host.Components];
+        IEnumerable<IClusterComponent> components = [
+            .. ClusterApi.CreateComponents(),
+            new ControllerSet(TimeProvider.System, Report, "no certificate, only a file"),
+            .. host.Components
+        ];
         running = Task.WhenAll(components.Select(c => Task.Run(() => RunAsync(c))));
     }
 
@@ -43,7 +51,12 @@ internal sealed class RunningCluster : IAsyncDisposable
     {
         var engine = await LocalEngine.OpenAsync();
         var image = await engine.MakeBaseImageAsync();
-        var host = await PodHost.OpenAsync(new() { Cluster = "tests", Nodes = nodes ?? [new("node-1")], Report = line => TestContext.Progress.WriteLine(line) });
+        var host = await PodHost.OpenAsync(new()
+        {
+            Cluster = "tests",
+            Nodes = nodes ?? [new("node-1")],
+            Report = line => TestContext.Progress.WriteLine(line)
+        });
         return new(engine, host, image.ToString());
     }
 
@@ -58,7 +71,8 @@ internal sealed class RunningCluster : IAsyncDisposable
 
     /// <summary>Creates an object from JSON in which IMAGE stands for the image.</summary>
     public JsonObject Create(ResourceType type, string json, string ns = "default") =>
-        Api.Create(type, ns, Addressed(type, (JsonObject)JsonNode.Parse(json.Replace("SLEEPER", Sleeper).Replace("IMAGE", Image))!));
+        Api.Create(
+            type, ns, Addressed(type, (JsonObject)JsonNode.Parse(json.Replace("SLEEPER", Sleeper).Replace("IMAGE", Image))!));
 
     private int addresses = 20;
 
@@ -88,7 +102,8 @@ internal sealed class RunningCluster : IAsyncDisposable
     }
 
     /// <summary>The object as soon as it fulfils the condition.</summary>
-    public async Task<JsonObject> UntilAsync(ResourceType type, string name, Func<JsonObject, bool> condition, string ns = "default", TimeSpan? patience = null)
+    public async Task<JsonObject> UntilAsync(
+        ResourceType type, string name, Func<JsonObject, bool> condition, string ns = "default", TimeSpan? patience = null)
     {
         using var limit = new CancellationTokenSource(patience ?? Patience);
         JsonObject? last = null;
@@ -108,7 +123,13 @@ internal sealed class RunningCluster : IAsyncDisposable
             // Told below.
         }
 
-        var events = string.Join('\n', Api.List(Kinds.Events, ns).Items.Select(e => $"{e.Str("involvedObject", "kind")}/{e.Str("involvedObject", "name")} {e.Str("reason")}: {e.Str("message")}"));
+        var events = string.Join(
+            '\n',
+            Api
+                .List(Kinds.Events, ns).Items
+                .Select(
+                    e => $"{e.Str("involvedObject", "kind")}/{e.Str("involvedObject", "name")} {e.Str("reason")}: " +
+                        $"{e.Str("message")}"));
         throw new AssertionException($"{type} '{name}' did not get there; last state:\n{last?["status"]}\nevents:\n{events}");
     }
 
@@ -150,12 +171,15 @@ internal sealed class RunningCluster : IAsyncDisposable
     public async Task<(int Code, string Output)> ExecAsync(string pod, params string[] command)
     {
         var streams = new Streams();
-        var code = await Api.Pods!.ExecAsync("default", pod, new(null, command, Stdin: false, Tty: false), streams, CancellationToken.None);
+        var code = await Api.Pods!.ExecAsync(
+            "default", pod, new(null, command, Stdin: false, Tty: false), streams, CancellationToken.None);
         return (code, Encoding.UTF8.GetString(streams.Text.ToArray()));
     }
 
     public IReadOnlyList<string> EventsOf(string name) =>
-        [.. Api.List(Kinds.Events, "default").Items.Where(e => e.Str("involvedObject", "name") == name).Select(e => $"{e.Str("reason")}: {e.Str("message")}")];
+        [.. Api.List(Kinds.Events, "default").Items
+            .Where(e => e.Str("involvedObject", "name") == name)
+            .Select(e => $"{e.Str("reason")}: {e.Str("message")}")];
 
     public IReadOnlyList<JsonObject> PodsOf(string app) =>
         Api.List(Kinds.Pods, "default", LabelSelector.Of([new("app", app)])).Items;

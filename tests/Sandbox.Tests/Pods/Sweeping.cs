@@ -32,19 +32,25 @@ public sealed class Sweeping
         var image = await engine.MakeBaseImageAsync();
         using var dead = Process.Start("sleep", "1000");
         using var alive = Process.Start("sleep", "1000");
-        var (deadFolders, aliveFolders) = (await LeaveAsync(engine, image, "dead", dead.Id), await LeaveAsync(engine, image, "alive", alive.Id));
+        var (deadFolders, aliveFolders) = (
+            await LeaveAsync(engine, image, "dead", dead.Id), await LeaveAsync(engine, image, "alive", alive.Id));
 
         dead.Kill();
         await dead.WaitForExitAsync();
         // Clusters of one process open together, and each of them sweeps.
         var reports = new ConcurrentQueue<string>();
-        foreach (var host in await Task.WhenAll(Enumerable.Range(1, 3).Select(_ => PodHost.OpenAsync(new() { Cluster = "sweeper", Report = reports.Enqueue }))))
+        foreach (var host in await Task.WhenAll(Enumerable
+            .Range(1, 3)
+            .Select(_ => PodHost.OpenAsync(new() { Cluster = "sweeper", Report = reports.Enqueue }))))
             await host.DisposeAsync();
         Assert.That(reports, Is.Empty);
 
         var left = await engine.Engine.ListContainersAsync(new Dictionary<string, string?> { [LocalEngine.Label] = engine.Id });
         Assert.That(left.Select(c => c.Labels["dev.cisteps.sandbox"]), Is.EqualTo(new[] { $"alive-{engine.Id}" }));
-        Assert.That((await engine.Engine.ListNetworksAsync(new Dictionary<string, string?> { [LocalEngine.Label] = engine.Id })).Select(n => n.Labels["dev.cisteps.sandbox"]), Is.EqualTo(new[] { $"alive-{engine.Id}" }));
+        Assert.That(
+            (await engine.Engine.ListNetworksAsync(new Dictionary<string, string?> { [LocalEngine.Label] = engine.Id })).Select(
+                n => n.Labels["dev.cisteps.sandbox"]),
+            Is.EqualTo(new[] { $"alive-{engine.Id}" }));
         Assert.That(deadFolders.Where(Directory.Exists), Is.Empty);
         Assert.That(aliveFolders.Where(Directory.Exists), Is.EqualTo(aliveFolders));
         alive.Kill();
@@ -61,7 +67,9 @@ public sealed class Sweeping
         for (var i = 0; i < 200; i++)
             Directory.CreateDirectory(Path.Combine(folders[0], $"{i}", "inner"));
         // They share nothing but the engine, and no lock.
-        var runtimes = await Task.WhenAll(Enumerable.Range(1, 4).Select(async _ => new EngineRuntime(await ContainerEngine.ConnectAsync())));
+        var runtimes = await Task.WhenAll(Enumerable
+            .Range(1, 4)
+            .Select(async _ => new EngineRuntime(await ContainerEngine.ConnectAsync())));
         await Task.WhenAll(runtimes.Select(async runtime =>
         {
             await SandboxRemains.RemoveAsync(runtime, $"raced-{engine.Id}", folders[0]);
@@ -83,9 +91,13 @@ public sealed class Sweeping
                 "command":["sh","-c","echo secret > /m/file; exec sleep 1000"],"volumeMounts":[{"name":"m","mountPath":"/m"}]}],"volumes":[{"name":"m","emptyDir":{"medium":"Memory"}}]}}
                 """);
             var pod = await cluster.UntilReadyAsync("memory");
-            session = Directory.GetDirectories("/dev/shm", "ci-steps-*").Single(folder => Directory.Exists(Path.Combine(folder, pod.Uid())));
+            session = Directory
+                .GetDirectories("/dev/shm", "ci-steps-*")
+                .Single(folder => Directory.Exists(Path.Combine(folder, pod.Uid())));
             Assert.That(Directory.Exists(Path.Combine(session, pod.Uid(), "m")));
-            Assert.That(File.GetUnixFileMode(session), Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute));
+            Assert.That(
+                File.GetUnixFileMode(session),
+                Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute));
         }
         finally
         {
@@ -121,7 +133,12 @@ public sealed class Sweeping
             [SandboxRemains.FolderLabel] = folders[0],
         };
         await engine.Engine.CreateNetworkAsync(new($"cisteps-test-{session}") { Labels = labels });
-        var id = await engine.Engine.CreateContainerAsync(new(image.ToString()) { Command = ["sleep", "1000"], Labels = labels, NetworkMode = $"cisteps-test-{session}" });
+        var id = await engine.Engine.CreateContainerAsync(new(image.ToString())
+        {
+            Command = ["sleep", "1000"],
+            Labels = labels,
+            NetworkMode = $"cisteps-test-{session}"
+        });
         await engine.Engine.StartContainerAsync(id);
         return folders;
     }

@@ -5,10 +5,14 @@ namespace CiSteps.Sandbox.Api.Admission;
 /// <summary>Checks of one container.</summary>
 internal static class ContainerRules
 {
-    private static readonly string[] PodFields = ["metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"];
+    private static readonly string[] PodFields = [
+        "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP",
+        "status.hostIPs", "status.podIP", "status.podIPs"
+    ];
     private static readonly string[] Handlers = ["exec", "httpGet", "tcpSocket", "grpc"];
 
-    public static void Check(string path, JsonObject container, HashSet<string> names, HashSet<string> volumes, FieldErrors errors)
+    public static void Check(
+        string path, JsonObject container, HashSet<string> names, HashSet<string> volumes, FieldErrors errors)
     {
         var name = container.Str("name") ?? "";
         if (name.Length == 0)
@@ -31,13 +35,20 @@ internal static class ContainerRules
             if (env.Str("name") is not { Length: > 0 } variable)
                 errors.Required($"{path}.env[{index}].name");
             else if (variable.Contains('=') || variable.Any(c => c is < ' ' or > '~'))
-                errors.Invalid($"{path}.env[{index}].name", variable, "a valid environment variable name must consist only of printable ASCII characters other than '='");
+                errors.Invalid($"{path}.env[{index}].name", variable,
+                    "a valid environment variable name must consist only of printable ASCII characters other than '='");
             if (env.Str("value") is { Length: > 0 } && env.Obj("valueFrom") is not null)
                 errors.Invalid($"{path}.env[{index}].valueFrom", "", "may not be specified when `value` is not empty");
             if (env.Obj("valueFrom") is { } from && from.Count != 1)
-                errors.Invalid($"{path}.env[{index}].valueFrom", "", from.Count == 0 ? "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`" : "may not have more than one field specified at a time");
+                errors.Invalid(
+                    $"{path}.env[{index}].valueFrom",
+                    "",
+                    from.Count == 0
+                        ? "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
+                        : "may not have more than one field specified at a time");
             if (env.Str("valueFrom", "fieldRef", "fieldPath") is { } of && !PodFields.Contains(of) && !IsMetadataEntry(of))
-                errors.Invalid($"{path}.env[{index}].valueFrom.fieldRef.fieldPath", of, $"error converting fieldPath: field label not supported: {of}");
+                errors.Invalid($"{path}.env[{index}].valueFrom.fieldRef.fieldPath", of,
+                    $"error converting fieldPath: field label not supported: {of}");
             index++;
         }
         index = 0;
@@ -56,7 +67,8 @@ internal static class ContainerRules
             SubPath($"{path}.volumeMounts.subPath", mount.Str("subPath"), errors);
             SubPath($"{path}.volumeMounts.subPathExpr", mount.Str("subPathExpr"), errors);
             if (mount.Str("subPath") is { Length: > 0 } && mount.Str("subPathExpr") is { Length: > 0 } both)
-                errors.Invalid($"{path}.volumeMounts[{index}].subPathExpr", both, "subPathExpr and subPath are mutually exclusive");
+                errors.Invalid($"{path}.volumeMounts[{index}].subPathExpr", both,
+                    "subPathExpr and subPath are mutually exclusive");
             index++;
         }
         Resources($"{path}.resources", container.Obj("resources"), errors);
@@ -74,11 +86,15 @@ internal static class ContainerRules
             foreach (var (name, amount) in resources.Obj(kind) ?? [])
             {
                 if (Amount.Of(amount) is not { } value)
-                    errors.Invalid($"{path}.{kind}[{name}]", amount, "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+                    errors.Invalid($"{path}.{kind}[{name}]", amount,
+                        "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
                 else if (value < 0)
                     errors.Invalid($"{path}.{kind}[{name}]", amount, "must be greater than or equal to 0");
                 else if (kind == "requests" && Amount.Of(resources.At("limits", name)) is { } limit && value > limit)
-                    errors.Invalid($"{path}.requests", amount, $"must be less than or equal to {name} limit of {resources.At("limits", name).Str() ?? limit.ToString(System.Globalization.CultureInfo.InvariantCulture)}");
+                    errors.Invalid($"{path}.requests", amount,
+                        $"must be less than or equal to {name} limit of " +
+                        $"{resources.At("limits", name).Str()
+                            ?? limit.ToString(System.Globalization.CultureInfo.InvariantCulture)}");
             }
         }
     }
@@ -111,7 +127,8 @@ internal static class ContainerRules
                 if (name.Length > 15)
                     errors.Invalid($"{field}.name", name, "must be no more than 15 characters");
                 if (name.Any(c => !char.IsAsciiLetterLower(c) && !char.IsAsciiDigit(c) && c != '-'))
-                    errors.Invalid($"{field}.name", name, "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
+                    errors.Invalid($"{field}.name", name,
+                        "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
                 if (!name.Any(char.IsAsciiLetterLower))
                     errors.Invalid($"{field}.name", name, "must contain at least one letter (a-z)");
                 if (!names.Add(name))
@@ -121,7 +138,9 @@ internal static class ContainerRules
     }
 
     private static bool IsMetadataEntry(string field) =>
-        field.EndsWith("']", StringComparison.Ordinal) && (field.StartsWith("metadata.labels['", StringComparison.Ordinal) || field.StartsWith("metadata.annotations['", StringComparison.Ordinal));
+        field.EndsWith("']", StringComparison.Ordinal)
+            && (field.StartsWith("metadata.labels['", StringComparison.Ordinal)
+                || field.StartsWith("metadata.annotations['", StringComparison.Ordinal));
 
     private static void Probe(string path, string kind, JsonObject probe, FieldErrors errors)
     {
@@ -132,10 +151,19 @@ internal static class ContainerRules
             errors.Forbidden(path, "may not specify more than 1 handler type");
         foreach (var handler in new[] { "httpGet", "tcpSocket" })
         {
-            if (probe.Obj(handler) is { } target && target.Str("port") is not { Length: > 0 } && (target.Num("port") ?? 0) is var port and (< 1 or > 65535))
+            if (probe.Obj(handler) is { } target
+                && target.Str("port") is not { Length: > 0 }
+                && (target.Num("port") ?? 0) is var port and (< 1 or > 65535))
                 errors.Invalid($"{path}.{handler}.port", port, "must be between 1 and 65535, inclusive");
         }
-        foreach (var field in new[] { "initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold" })
+        foreach (var field in new[]
+        {
+            "initialDelaySeconds",
+            "timeoutSeconds",
+            "periodSeconds",
+            "successThreshold",
+            "failureThreshold"
+        })
         {
             if (probe.Num(field) is { } number and < 0)
                 errors.Invalid($"{path}.{field}", number, "must be greater than or equal to 0");

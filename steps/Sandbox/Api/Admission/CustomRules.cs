@@ -14,7 +14,9 @@ internal static class CustomRules
         var check = new SchemaCheck(errors);
         foreach (var (name, property) in schema.Obj("properties") ?? [])
         {
-            if (name is not ("metadata" or "apiVersion" or "kind") && obj.TryGetPropertyValue(name, out var value) && property is JsonObject p)
+            if (name is not ("metadata" or "apiVersion" or "kind")
+                && obj.TryGetPropertyValue(name, out var value)
+                && property is JsonObject p)
                 check.Visit(p, value, name);
         }
         foreach (var required in schema.Strs("required"))

@@ -51,7 +51,8 @@ internal static class DefinitionRules
         foreach (var stored in old.Strs("status", "storedVersions"))
         {
             if (!spec.Objs("versions").Any(v => v.Str("name") == stored))
-                errors.Invalid("status.storedVersions[0]", stored, "missing from spec.versions; must be removed from status.storedVersions before removing from spec.versions");
+                errors.Invalid("status.storedVersions[0]", stored,
+                    "missing from spec.versions; must be removed from status.storedVersions before removing from spec.versions");
         }
     }
 
@@ -61,17 +62,23 @@ internal static class DefinitionRules
         var status = definition.Ensure("status");
         status["acceptedNames"] = definition.At("spec", "names")?.DeepClone();
         var stored = status.Strs("storedVersions").ToList();
-        if (definition.Objs("spec", "versions").FirstOrDefault(v => v.Flag("storage"))?.Str("name") is { } version && !stored.Contains(version))
+        if (definition.Objs("spec", "versions").FirstOrDefault(v => v.Flag("storage"))?.Str("name") is { } version
+            && !stored.Contains(version))
             stored.Add(version);
         status["storedVersions"] = new JsonArray([.. stored.Select(v => (JsonNode?)v)]);
         if (old is not null)
             return;
         JsonObject Condition(string type, string reason, string message) => new()
         {
-            ["type"] = type, ["status"] = "True", ["lastTransitionTime"] = JsonAccess.Stamp(now), ["reason"] = reason, ["message"] = message,
+            ["type"] = type,
+            ["status"] = "True",
+            ["lastTransitionTime"] = JsonAccess.Stamp(now),
+            ["reason"] = reason,
+            ["message"] = message,
         };
         status["conditions"] = new JsonArray(
-            Condition("NamesAccepted", "NoConflicts", "no conflicts found"), Condition("Established", "InitialNamesAccepted", "the initial names have been accepted"));
+            Condition("NamesAccepted", "NoConflicts", "no conflicts found"),
+            Condition("Established", "InitialNamesAccepted", "the initial names have been accepted"));
         var metadata = definition.Ensure("metadata");
         if (!metadata.Strs("finalizers").Contains(CleanupFinalizer))
         {
@@ -93,10 +100,18 @@ internal static class DefinitionRules
                 spec.Str("group")!, version.Str("name")!, names.Str("plural")!, names.Str("singular") ?? "", names.Str("kind")!,
                 spec.Str("scope") == "Namespaced", [.. names.Strs("shortNames")])
             {
-                ListKind = names.Str("listKind")!, Categories = [.. names.Strs("categories")], IsCustom = true, HasGeneration = true,
-                HasStatus = version.Obj("subresources", "status") is not null, HasScale = version.Obj("subresources", "scale") is not null,
+                ListKind = names.Str("listKind")!,
+                Categories = [.. names.Strs("categories")],
+                IsCustom = true,
+                HasGeneration = true,
+                HasStatus = version.Obj("subresources", "status") is not null,
+                HasScale = version.Obj("subresources", "scale") is not null,
                 SelectableFields = [.. version.Objs("selectableFields").Select(f => f.Str("jsonPath") ?? "")],
-                Custom = new CustomVersion(openApi, Schema.CustomSchemas.ForObject(openApi), Printing.CustomLayout.Of(version), version.Obj("subresources", "scale")?.DeepClone() as JsonObject),
+                Custom = new CustomVersion(
+                    openApi,
+                    Schema.CustomSchemas.ForObject(openApi),
+                    Printing.CustomLayout.Of(version),
+                    version.Obj("subresources", "scale")?.DeepClone() as JsonObject),
             };
         }
     }
@@ -107,7 +122,8 @@ internal static class DefinitionRules
         if (versions.Count == 0)
             errors.Required("spec.versions", "must have exactly one version marked as storage version");
         else if (versions.Count(v => v.Flag("storage")) != 1)
-            errors.Invalid("spec.versions", spec["versions"]?.DeepClone(), "must have exactly one version marked as storage version");
+            errors.Invalid("spec.versions", spec["versions"]?.DeepClone(),
+                "must have exactly one version marked as storage version");
         for (var i = 0; i < versions.Count; i++)
         {
             var path = $"spec.versions[{i}]";

@@ -15,7 +15,8 @@ internal sealed class FieldErrors
 
     public void Unsupported(string field, JsonNode? value, params string[] supported) =>
         Causes.Add(new StatusCause("FieldValueNotSupported",
-            $"Unsupported value: {Show(value)}: supported values: {string.Join(", ", supported.Select(s => $"\"{s}\""))}", field));
+            $"Unsupported value: {Show(value)}: supported values: {string.Join(", ", supported.Select(s => $"\"{s}\""))}",
+            field));
 
     public void Duplicate(string field, JsonNode? value) =>
         Causes.Add(new StatusCause("FieldValueDuplicate", $"Duplicate value: {Show(value)}", field));

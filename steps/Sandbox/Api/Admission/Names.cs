@@ -6,15 +6,31 @@ namespace CiSteps.Sandbox.Api.Admission;
 /// <summary>What names, labels and keys may look like.</summary>
 internal static partial class Names
 {
-    private const string SubdomainText = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-    private const string LabelText = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-    private const string OldLabelText = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
-    private const string ValueText = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-    private const string KeyText = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+    private const string SubdomainText =
+        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', " +
+        "and must start and end with an alphanumeric character (e.g. 'example.com', " +
+        "regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+    private const string LabelText =
+        "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', " +
+        "and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', " +
+        "regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+    private const string OldLabelText =
+        "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, " +
+        "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', " +
+        "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+    private const string ValueText =
+        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', " +
+        "and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', " +
+        "regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+    private const string KeyText =
+        "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric " +
+        "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is " +
+        "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 
     private static readonly HashSet<string> PathSegmentKinds =
     [
-        Kinds.Roles.StorageKey, Kinds.RoleBindings.StorageKey, Kinds.ClusterRoles.StorageKey, Kinds.ClusterRoleBindings.StorageKey, Kinds.Events.StorageKey,
+        Kinds.Roles.StorageKey, Kinds.RoleBindings.StorageKey, Kinds.ClusterRoles.StorageKey,
+        Kinds.ClusterRoleBindings.StorageKey, Kinds.Events.StorageKey,
     ];
 
     public static void CheckMetadata(ResourceType type, JsonObject metadata, FieldErrors errors)
@@ -55,18 +71,24 @@ internal static partial class Names
             foreach (var field in new[] { "apiVersion", "kind", "name", "uid" })
             {
                 if (owner.Str(field) is not { Length: > 0 })
-                    errors.Invalid($"metadata.ownerReferences[{index}].{field}", "", $"{(field == "apiVersion" ? "version" : field)} must not be empty");
+                    errors.Invalid($"metadata.ownerReferences[{index}].{field}", "",
+                        $"{(field == "apiVersion" ? "version" : field)} must not be empty");
             }
             index++;
         }
         if (metadata.Objs("ownerReferences").Count(o => o.Flag("controller")) > 1)
-            errors.Invalid("metadata.ownerReferences", metadata["ownerReferences"], "Only one reference can have Controller set to true");
+            errors.Invalid("metadata.ownerReferences", metadata["ownerReferences"],
+                "Only one reference can have Controller set to true");
         index = 0;
         foreach (var finalizer in metadata.Strs("finalizers"))
         {
             CheckKey("metadata.finalizers", finalizer, errors);
-            if (!type.IsCustom && !finalizer.Contains('/') && finalizer is not ("kubernetes" or "orphan" or Deletion.ForegroundFinalizer or "customresourcecleanup.apiextensions.k8s.io"))
-                errors.Invalid($"metadata.finalizers[{index}]", finalizer, "name is neither a standard finalizer name nor is it fully qualified");
+            if (!type.IsCustom
+                && !finalizer.Contains('/')
+                && finalizer
+                    is not ("kubernetes" or "orphan" or Deletion.ForegroundFinalizer or "customresourcecleanup.apiextensions.k8s.io"))
+                errors.Invalid($"metadata.finalizers[{index}]", finalizer,
+                    "name is neither a standard finalizer name nor is it fully qualified");
             index++;
         }
     }
@@ -114,7 +136,8 @@ internal static partial class Names
             errors.Invalid(field, name, SubdomainText);
     }
 
-    public static bool IsDataKey(string key) => key.Length is > 0 and <= 253 && DataKey().IsMatch(key) && key is not ("." or "..");
+    public static bool IsDataKey(string key) =>
+        key.Length is > 0 and <= 253 && DataKey().IsMatch(key) && key is not ("." or "..");
 
     [GeneratedRegex(@"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\z")]
     private static partial Regex Subdomain();

@@ -5,14 +5,21 @@ using CiSteps.Sandbox.Api.Store;
 
 namespace CiSteps.Sandbox.Api.Admission;
 
-/// <summary>What happens to each object on its way in: defaults, admission, checks, system fields. Used under the store's gate.</summary>
+/// <summary>
+/// What happens to each object on its way in: defaults, admission, checks, system fields. Used under the store's gate.
+/// </summary>
 internal sealed class ObjectRules(ClusterApi api)
 {
     private const string NameAlphabet = "bcdfghjklmnpqrstvwxz2456789";
     private static readonly string[] GivenByTheSystem =
-        ["resourceVersion", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink"];
+        [
+            "resourceVersion", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
+            "selfLink"
+        ];
 
-    private static readonly string[] KeptBySystem = ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "namespace", "name"];
+    private static readonly string[] KeptBySystem = [
+        "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "namespace", "name"
+    ];
 
     private static readonly HashSet<string> Workloads =
     [
@@ -159,7 +166,8 @@ internal sealed class ObjectRules(ClusterApi api)
         }
         var given = metadata.Str("namespace");
         if (ns is not null && given is { Length: > 0 } && given != ns)
-            throw ApiException.BadRequest("the namespace of the provided object does not match the namespace sent on the request");
+            throw ApiException.BadRequest(
+                "the namespace of the provided object does not match the namespace sent on the request");
         metadata["namespace"] = ns ?? (given is { Length: > 0 } ? given : "default");
     }
 
@@ -218,10 +226,14 @@ internal sealed class ObjectRules(ClusterApi api)
     {
         if (metadata.Str("namespace") is not { } ns)
             return;
-        StoredObject stored = api.Store.Find(Kinds.Namespaces.StorageKey, null, ns) ?? throw ApiException.NotFound(Kinds.Namespaces, ns);
+        StoredObject stored = api.Store.Find(Kinds.Namespaces.StorageKey, null, ns)
+            ?? throw ApiException.NotFound(Kinds.Namespaces, ns);
         if (!stored.IsDeleting)
             return;
-        throw ApiException.Forbidden(type, metadata.Str("name") ?? "", $"unable to create new content in namespace {ns} because it is being terminated",
+        throw ApiException.Forbidden(
+            type,
+            metadata.Str("name") ?? "",
+            $"unable to create new content in namespace {ns} because it is being terminated",
             new StatusCause("NamespaceTerminating", $"namespace {ns} is being terminated", "metadata.namespace"));
     }
 

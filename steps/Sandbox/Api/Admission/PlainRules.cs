@@ -33,7 +33,8 @@ internal static class PlainRules
             case "networkpolicies.networking.k8s.io":
                 var policy = obj.Ensure("spec");
                 policy.Ensure("podSelector");
-                policy.Default("policyTypes", policy["egress"] is null ? new JsonArray("Ingress") : new JsonArray("Ingress", "Egress"));
+                policy.Default(
+                    "policyTypes", policy["egress"] is null ? new JsonArray("Ingress") : new JsonArray("Ingress", "Egress"));
                 break;
             case "endpoints":
                 foreach (var port in obj.Objs("subsets").SelectMany(s => s.Objs("ports")))
@@ -56,7 +57,14 @@ internal static class PlainRules
         "persistentvolumeclaims" => new JsonObject { ["phase"] = "Pending" },
         "services" => new JsonObject { ["loadBalancer"] = new JsonObject() },
         "statefulsets.apps" => new JsonObject { ["replicas"] = 0, ["availableReplicas"] = 0 },
-        "daemonsets.apps" => new JsonObject { ["currentNumberScheduled"] = 0, ["numberMisscheduled"] = 0, ["desiredNumberScheduled"] = 0, ["numberReady"] = 0 },
+        "daemonsets.apps" =>
+            new JsonObject
+            {
+                ["currentNumberScheduled"] = 0,
+                ["numberMisscheduled"] = 0,
+                ["desiredNumberScheduled"] = 0,
+                ["numberReady"] = 0
+            },
         "deployments.apps" or "replicasets.apps" or "jobs.batch" => [],
         "resourcequotas" or "poddisruptionbudgets.policy" or "ingresses.networking.k8s.io" => [],
         _ => null,
@@ -79,7 +87,8 @@ internal static class PlainRules
                     if (!IsCountable(name))
                         errors.Invalid($"spec.hard[{name}]", name, "must be a standard resource for quota");
                     if (Amount.Of(amount) is null)
-                        errors.Invalid($"spec.hard[{name}]", amount?.DeepClone(), "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+                        errors.Invalid($"spec.hard[{name}]", amount?.DeepClone(),
+                            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
                 }
                 break;
             case "endpointslices.discovery.k8s.io":
@@ -105,7 +114,9 @@ internal static class PlainRules
                     errors.Invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0");
                 break;
             case "events":
-                if (old is null && obj.Str("involvedObject", "namespace") is { Length: > 0 } about && about != obj.Str("metadata", "namespace"))
+                if (old is null
+                    && obj.Str("involvedObject", "namespace") is { Length: > 0 } about
+                    && about != obj.Str("metadata", "namespace"))
                     errors.Invalid("involvedObject.namespace", about, "does not match event.namespace");
                 break;
         }
@@ -113,12 +124,18 @@ internal static class PlainRules
 
     private static readonly HashSet<string> Countable =
     [
-        "cpu", "memory", "ephemeral-storage", "requests.cpu", "requests.memory", "requests.storage", "requests.ephemeral-storage", "limits.cpu", "limits.memory", "limits.ephemeral-storage",
-        "pods", "services", "replicationcontrollers", "resourcequotas", "secrets", "configmaps", "persistentvolumeclaims", "services.nodeports", "services.loadbalancers",
+        "cpu", "memory", "ephemeral-storage", "requests.cpu", "requests.memory", "requests.storage",
+        "requests.ephemeral-storage", "limits.cpu", "limits.memory", "limits.ephemeral-storage",
+        "pods", "services", "replicationcontrollers", "resourcequotas", "secrets", "configmaps", "persistentvolumeclaims",
+        "services.nodeports", "services.loadbalancers",
     ];
 
     // With a domain (or a count of something) it is somebody else's resource, which a quota may name.
-    private static bool IsCountable(string resource) => resource.Contains('/') || resource.StartsWith("hugepages-", StringComparison.Ordinal) || resource.StartsWith("requests.hugepages-", StringComparison.Ordinal) || Countable.Contains(resource);
+    private static bool IsCountable(string resource) =>
+        resource.Contains('/')
+            || resource.StartsWith("hugepages-", StringComparison.Ordinal)
+            || resource.StartsWith("requests.hugepages-", StringComparison.Ordinal)
+            || Countable.Contains(resource);
 
     private static void Data(JsonObject? old, JsonObject obj, string[] fields, FieldErrors errors)
     {
@@ -129,7 +146,9 @@ internal static class PlainRules
             {
                 size += value.Str()?.Length ?? 0;
                 if (!Names.IsDataKey(key))
-                    errors.Invalid($"{field}[{key}]", key, "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')");
+                    errors.Invalid($"{field}[{key}]", key,
+                        "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', " +
+                        " or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')");
             }
         }
         if (size > 1 << 20)

@@ -20,8 +20,10 @@ internal sealed class PodRules(ClusterApi api)
             spec["serviceAccount"] = account;
         }
         var found = api.Get(Kinds.ServiceAccounts, ns, account)
-            ?? throw ApiException.Forbidden(Kinds.Pods, pod.Str("metadata", "name") ?? "", $"error looking up service account {ns}/{account}: serviceaccount \"{account}\" not found");
-        if (spec["imagePullSecrets"] is not JsonArray { Count: > 0 } && found["imagePullSecrets"] is JsonArray { Count: > 0 } secrets)
+            ?? throw ApiException.Forbidden(Kinds.Pods, pod.Str("metadata", "name") ?? "",
+                $"error looking up service account {ns}/{account}: serviceaccount \"{account}\" not found");
+        if (spec["imagePullSecrets"] is not JsonArray { Count: > 0 }
+            && found["imagePullSecrets"] is JsonArray { Count: > 0 } secrets)
             spec["imagePullSecrets"] = secrets.DeepClone();
         var automount = spec.At("automountServiceAccountToken") ?? found.At("automountServiceAccountToken");
         // Where no authority is known, no API is served, and a token would be a key without a door.
@@ -49,13 +51,22 @@ internal sealed class PodRules(ClusterApi api)
         {
             foreach (var container in spec.Objs("containers").Concat(spec.Objs("initContainers")))
                 container.Remove("image");
-            foreach (var field in new[] { "activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates" })
+            foreach (var field in new[]
+            {
+                "activeDeadlineSeconds",
+                "tolerations",
+                "terminationGracePeriodSeconds",
+                "schedulingGates"
+            })
                 spec.Remove(field);
         }
         if (!JsonNode.DeepEquals(before, after))
         {
             errors.Forbidden("spec",
-                "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)");
+                "pod updates may not change fields other than " +
+                "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` " +
+                "(only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it " +
+                "was previously negative)");
         }
     }
 
@@ -64,7 +75,9 @@ internal sealed class PodRules(ClusterApi api)
         var containers = spec.Objs("containers").Concat(spec.Objs("initContainers")).ToList();
         if (containers.All(c => c.Objs("volumeMounts").Any(m => m.Str("mountPath") == TokenPath)))
             return;
-        var name = spec.Objs("volumes").Select(v => v.Str("name")).FirstOrDefault(n => n?.StartsWith("kube-api-access-", StringComparison.Ordinal) == true);
+        var name = spec.Objs("volumes")
+            .Select(v => v.Str("name"))
+            .FirstOrDefault(n => n?.StartsWith("kube-api-access-", StringComparison.Ordinal) == true);
         if (name is null)
         {
             name = "kube-api-access-" + RandomNumberGenerator.GetString("bcdfghjklmnpqrstvwxz2456789", 5);
@@ -77,13 +90,27 @@ internal sealed class PodRules(ClusterApi api)
                 {
                     ["defaultMode"] = 420,
                     ["sources"] = new JsonArray(
-                        new JsonObject { ["serviceAccountToken"] = new JsonObject { ["expirationSeconds"] = 3607, ["path"] = "token" } },
-                        new JsonObject { ["configMap"] = new JsonObject { ["name"] = "kube-root-ca.crt", ["items"] = new JsonArray(new JsonObject { ["key"] = "ca.crt", ["path"] = "ca.crt" }) } },
+                        new JsonObject
+                        {
+                            ["serviceAccountToken"] = new JsonObject { ["expirationSeconds"] = 3607, ["path"] = "token" }
+                        },
+                        new JsonObject
+                        {
+                            ["configMap"] = new JsonObject
+                            {
+                                ["name"] = "kube-root-ca.crt",
+                                ["items"] = new JsonArray(new JsonObject { ["key"] = "ca.crt", ["path"] = "ca.crt" })
+                            }
+                        },
                         new JsonObject
                         {
                             ["downwardAPI"] = new JsonObject
                             {
-                                ["items"] = new JsonArray(new JsonObject { ["path"] = "namespace", ["fieldRef"] = new JsonObject { ["apiVersion"] = "v1", ["fieldPath"] = "metadata.namespace" } }),
+                                ["items"] = new JsonArray(new JsonObject
+                                {
+                                    ["path"] = "namespace",
+                                    ["fieldRef"] = new JsonObject { ["apiVersion"] = "v1", ["fieldPath"] = "metadata.namespace" }
+                                }),
                             },
                         }),
                 },
@@ -112,7 +139,8 @@ internal sealed class PodRules(ClusterApi api)
         if (name == "system-node-critical")
             return 2000001000;
         return api.Get(Kinds.PriorityClasses, null, name)?.Num("value")
-            ?? throw ApiException.Forbidden(Kinds.Pods, pod.Str("metadata", "name") ?? "", $"no PriorityClass with name {name} was found");
+            ?? throw ApiException.Forbidden(Kinds.Pods, pod.Str("metadata", "name") ?? "",
+                $"no PriorityClass with name {name} was found");
     }
 
     /// <summary>A pod stays five minutes on a node that does not answer.</summary>
@@ -120,20 +148,31 @@ internal sealed class PodRules(ClusterApi api)
     {
         foreach (var key in new[] { "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable" })
         {
-            if (spec.Objs("tolerations").Any(t => (t.Str("key") == key || t.Str("key") is null or "") && t.Str("effect") is "NoExecute" or null or ""))
+            if (spec
+                .Objs("tolerations")
+                .Any(t => (t.Str("key") == key || t.Str("key") is null or "") && t.Str("effect") is "NoExecute" or null or ""))
                 continue;
             if (spec["tolerations"] is not JsonArray tolerations)
                 spec["tolerations"] = tolerations = [];
-            tolerations.Add((JsonNode)new JsonObject { ["key"] = key, ["operator"] = "Exists", ["effect"] = "NoExecute", ["tolerationSeconds"] = 300 });
+            tolerations.Add((JsonNode)new JsonObject
+            {
+                ["key"] = key,
+                ["operator"] = "Exists",
+                ["effect"] = "NoExecute",
+                ["tolerationSeconds"] = 300
+            });
         }
     }
 
     private static string QualityOfService(JsonObject spec)
     {
         var containers = spec.Objs("containers").Concat(spec.Objs("initContainers")).ToList();
-        if (containers.All(c => c.Obj("resources", "requests") is null or { Count: 0 } && c.Obj("resources", "limits") is null or { Count: 0 }))
+        if (containers.All(
+            c => c.Obj("resources", "requests") is null or { Count: 0 } && c.Obj("resources", "limits") is null or { Count: 0 }))
             return "BestEffort";
         return containers.All(c => Guaranteed.All(r =>
-            Amount.Of(c.At("resources", "limits", r)) is { } limit && Amount.Of(c.At("resources", "requests", r)) == limit)) ? "Guaranteed" : "Burstable";
+            Amount.Of(c.At("resources", "limits", r)) is { } limit && Amount.Of(c.At("resources", "requests", r)) == limit))
+                ? "Guaranteed"
+                : "Burstable";
     }
 }

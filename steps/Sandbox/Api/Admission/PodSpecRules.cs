@@ -38,7 +38,8 @@ internal static class PodSpecRules
         if (spec.Str("restartPolicy") is not ("Always" or "OnFailure" or "Never"))
             errors.Unsupported($"{path}.restartPolicy", spec["restartPolicy"], "Always", "OnFailure", "Never");
         if (spec.Str("dnsPolicy") is not ("ClusterFirst" or "ClusterFirstWithHostNet" or "Default" or "None"))
-            errors.Unsupported($"{path}.dnsPolicy", spec["dnsPolicy"], "ClusterFirstWithHostNet", "ClusterFirst", "Default", "None");
+            errors.Unsupported(
+                $"{path}.dnsPolicy", spec["dnsPolicy"], "ClusterFirstWithHostNet", "ClusterFirst", "Default", "None");
         if (spec.Num("activeDeadlineSeconds") is <= 0)
             errors.Invalid($"{path}.activeDeadlineSeconds", spec["activeDeadlineSeconds"], "must be greater than or equal to 1");
         Names.CheckLabels($"{path}.nodeSelector", spec.Obj("nodeSelector"), errors);
@@ -54,7 +55,9 @@ internal static class PodSpecRules
             if (!volumes.Add(name))
                 errors.Duplicate($"{path}.volumes[{index}].name", name);
             if (volume.Count > 2)
-                errors.Forbidden($"{path}.volumes[{index}].{volume.Where(v => v.Key != "name").ElementAt(1).Key}", "may not specify more than 1 volume type");
+                errors.Forbidden(
+                    $"{path}.volumes[{index}].{volume.Where(v => v.Key != "name").ElementAt(1).Key}",
+                    "may not specify more than 1 volume type");
             index++;
         }
         var names = new HashSet<string>(StringComparer.Ordinal);
@@ -87,7 +90,13 @@ internal static class PodSpecRules
         {
             if (container.Obj(name) is not { } probe)
                 continue;
-            foreach (var (field, value) in new[] { ("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3) })
+            foreach (var (field, value) in new[]
+            {
+                ("timeoutSeconds", 1),
+                ("periodSeconds", 10),
+                ("successThreshold", 1),
+                ("failureThreshold", 3)
+            })
             {
                 if (probe.Num(field) is null or 0)
                     probe[field] = value;
@@ -131,7 +140,9 @@ internal static class PodSpecRules
             if (source.Obj("serviceAccountToken") is { } token)
                 token.Default("expirationSeconds", 3600);
         }
-        foreach (var item in volume.Objs("downwardAPI", "items").Concat(volume.Objs("projected", "sources").SelectMany(s => s.Objs("downwardAPI", "items"))))
+        foreach (var item in volume
+            .Objs("downwardAPI", "items")
+            .Concat(volume.Objs("projected", "sources").SelectMany(s => s.Objs("downwardAPI", "items"))))
         {
             if (item.Obj("fieldRef") is { } field)
                 field.Default("apiVersion", "v1");

@@ -3,10 +3,19 @@ using CiSteps.Sandbox.Controllers;
 
 namespace CiSteps.Sandbox.Api.Admission;
 
-/// <summary>Refuses what a namespace's quotas have no room for. Usage is counted from the objects themselves, so it is never late.</summary>
+/// <summary>
+/// Refuses what a namespace's quotas have no room for. Usage is counted from the objects themselves, so it is never late.
+/// </summary>
 internal sealed class QuotaRules(ClusterApi api)
 {
-    private static readonly string[] MustBeStated = ["requests.cpu", "requests.memory", "limits.cpu", "limits.memory", "cpu", "memory"];
+    private static readonly string[] MustBeStated = [
+        "requests.cpu",
+        "requests.memory",
+        "limits.cpu",
+        "limits.memory",
+        "cpu",
+        "memory"
+    ];
 
     public void Check(ResourceType type, JsonObject? old, JsonObject obj)
     {
@@ -46,7 +55,8 @@ internal sealed class QuotaRules(ClusterApi api)
         if (requested.Count > 0)
         {
             throw ApiException.Forbidden(type, name,
-                $"exceeded quota: {quotaName}, requested: {string.Join(",", requested)}, used: {string.Join(",", present)}, limited: {string.Join(",", limited)}");
+                $"exceeded quota: {quotaName}, requested: {string.Join(",", requested)}, used: {string.Join(",", present)}, " +
+                $"limited: {string.Join(",", limited)}");
         }
     }
 
@@ -57,15 +67,22 @@ internal sealed class QuotaRules(ClusterApi api)
         foreach (var resource in MustBeStated.Where(hard.ContainsKey).Order(StringComparer.Ordinal))
         {
             var (side, amount) = resource.Split('.') is [var s, var a] ? (s, a) : ("requests", resource);
-            var silent = pod.Objs("spec", "containers").Where(c => c.At("resources", side, amount) is null && (side == "limits" || c.At("resources", "limits", amount) is null)).Select(c => c.Str("name")).ToList();
+            var silent = pod.Objs("spec", "containers")
+                .Where(
+                    c => c.At("resources", side, amount) is null
+                        && (side == "limits" || c.At("resources", "limits", amount) is null))
+                .Select(c => c.Str("name"))
+                .ToList();
             if (silent.Count > 0)
                 missing.Add($"{resource} for: {string.Join(",", silent)}");
         }
         if (missing.Count > 0)
-            throw ApiException.Forbidden(Kinds.Pods, name, $"failed quota: {quotaName}: must specify {string.Join("; ", missing)}");
+            throw ApiException.Forbidden(Kinds.Pods, name,
+                $"failed quota: {quotaName}: must specify {string.Join("; ", missing)}");
     }
 
-    private Dictionary<string, decimal> Used(JsonObject quota, ResourceType type, string ns, JsonObject self, HashSet<string> resources)
+    private Dictionary<string, decimal> Used(
+        JsonObject quota, ResourceType type, string ns, JsonObject self, HashSet<string> resources)
     {
         // Only this kind's objects count for what this kind's object asks for.
         var total = new Dictionary<string, decimal>(StringComparer.Ordinal);

@@ -43,7 +43,8 @@ internal sealed class RbacRules(ClusterApi api)
                         errors.Required($"rules[{index}].resources", "resource rules must supply at least one resource");
                 }
                 else if (type == Kinds.Roles)
-                    errors.Invalid($"rules[{index}].nonResourceURLs", rule["nonResourceURLs"]?.DeepClone(), "namespaced rules cannot apply to non-resource URLs");
+                    errors.Invalid($"rules[{index}].nonResourceURLs", rule["nonResourceURLs"]?.DeepClone(),
+                        "namespaced rules cannot apply to non-resource URLs");
                 index++;
             }
             if (errors.Causes.Count == 0 && user is not null && !JsonNode.DeepEquals(old?["rules"], obj["rules"]))
@@ -54,7 +55,8 @@ internal sealed class RbacRules(ClusterApi api)
             errors.Required("roleRef.name");
         var kind = obj.Str("roleRef", "kind");
         if (kind != "ClusterRole" && (kind != "Role" || type == Kinds.ClusterRoleBindings))
-            errors.Unsupported("roleRef.kind", kind, type == Kinds.ClusterRoleBindings ? ["ClusterRole"] : ["Role", "ClusterRole"]);
+            errors.Unsupported(
+                "roleRef.kind", kind, type == Kinds.ClusterRoleBindings ? ["ClusterRole"] : ["Role", "ClusterRole"]);
         if (old is not null && !JsonNode.DeepEquals(old["roleRef"], obj["roleRef"]))
             errors.Invalid("roleRef", obj["roleRef"]?.DeepClone(), "cannot change roleRef");
         var position = 0;
@@ -64,21 +66,25 @@ internal sealed class RbacRules(ClusterApi api)
                 errors.Required($"subjects[{position}].name");
             if (subject.Str("kind") is not ("ServiceAccount" or "User" or "Group"))
                 errors.Unsupported($"subjects[{position}].kind", subject["kind"]?.DeepClone(), "ServiceAccount", "User", "Group");
-            else if (type == Kinds.ClusterRoleBindings && subject.Str("kind") == "ServiceAccount" && subject.Str("namespace") is not { Length: > 0 })
+            else if (type == Kinds.ClusterRoleBindings
+                && subject.Str("kind") == "ServiceAccount"
+                && subject.Str("namespace") is not { Length: > 0 })
                 errors.Required($"subjects[{position}].namespace");
             position++;
         }
         if (errors.Causes.Count > 0 || user is null || (old is not null && JsonNode.DeepEquals(old["subjects"], obj["subjects"])))
             return;
         var ns = obj.Str("metadata", "namespace");
-        if (api.Authorizer.Allows(user, new Attributes("bind", Group, kind == "Role" ? "roles" : "clusterroles", null, ns, obj.Str("roleRef", "name"))))
+        if (api.Authorizer.Allows(
+            user, new Attributes("bind", Group, kind == "Role" ? "roles" : "clusterroles", null, ns, obj.Str("roleRef", "name"))))
             return;
         var rules = api.Authorizer.RulesOf(kind!, obj.Str("roleRef", "name")!, ns)
             ?? throw ApiException.NotFound(kind == "Role" ? Kinds.Roles : Kinds.ClusterRoles, obj.Str("roleRef", "name")!);
         CheckEscalation(type, obj, user, rules, null, null);
     }
 
-    private void CheckEscalation(ResourceType type, JsonObject obj, UserInfo user, IReadOnlyList<PolicyRule> rules, string? verb, string? resource)
+    private void CheckEscalation(
+        ResourceType type, JsonObject obj, UserInfo user, IReadOnlyList<PolicyRule> rules, string? verb, string? resource)
     {
         var ns = obj.Str("metadata", "namespace");
         var name = obj.Str("metadata", "name") ?? "";
@@ -90,6 +96,7 @@ internal sealed class RbacRules(ClusterApi api)
             return;
         var list = string.Join("\n", beyond.Take(10).Select(b => b.ToJson().ToJsonString()));
         throw ApiException.Forbidden(type, name,
-            $"user \"{user.Name}\" (groups=[{string.Join(" ", user.Groups.Select(g => $"\"{g}\""))}]) is attempting to grant RBAC permissions not currently held:\n{list}");
+            $"user \"{user.Name}\" (groups=[{string.Join(" ", user.Groups.Select(g => $"\"{g}\""))}]) is attempting to grant " +
+            $"RBAC permissions not currently held:\n{list}");
     }
 }

@@ -19,7 +19,11 @@ internal sealed class SchemaCheck(FieldErrors errors)
         if (!TypeFits(schema, node, path))
             return;
         if (schema["enum"] is JsonArray choices && !choices.Any(c => JsonNode.DeepEquals(c, node)))
-            errors.Causes.Add(new StatusCause("FieldValueNotSupported", $"Unsupported value: {node.ToJsonString()}: supported values: {string.Join(", ", choices.Select(c => c?.ToJsonString()))}", path));
+            errors.Causes.Add(new StatusCause(
+                "FieldValueNotSupported",
+                $"Unsupported value: {node.ToJsonString()}: supported values: " +
+                $"{string.Join(", ", choices.Select(c => c?.ToJsonString()))}",
+                path));
         switch (node)
         {
             case JsonObject obj:
@@ -78,7 +82,8 @@ internal sealed class SchemaCheck(FieldErrors errors)
                 Visit(values, value, $"{path}.{name}");
         }
         if (schema.Num("maxProperties") is { } most && obj.Count > most)
-            errors.Causes.Add(new StatusCause("FieldValueTooMany", $"Too many: {obj.Count}: must have at most {most} items", path));
+            errors.Causes.Add(new StatusCause(
+                "FieldValueTooMany", $"Too many: {obj.Count}: must have at most {most} items", path));
         if (schema.Num("minProperties") is { } least && obj.Count < least)
             errors.Invalid(path, obj.Count, $"{path} in body should have at least {least} properties");
     }
@@ -86,7 +91,8 @@ internal sealed class SchemaCheck(FieldErrors errors)
     private void Items(JsonObject schema, JsonArray array, string path)
     {
         if (schema.Num("maxItems") is { } most && array.Count > most)
-            errors.Causes.Add(new StatusCause("FieldValueTooMany", $"Too many: {array.Count}: must have at most {most} items", path));
+            errors.Causes.Add(new StatusCause(
+                "FieldValueTooMany", $"Too many: {array.Count}: must have at most {most} items", path));
         if (schema.Num("minItems") is { } least && array.Count < least)
             errors.Invalid(path, array.Count, $"{path} in body should have at least {least} items");
         if (schema.Obj("items") is { } items)
@@ -100,7 +106,9 @@ internal sealed class SchemaCheck(FieldErrors errors)
         var seen = new HashSet<string>(StringComparer.Ordinal);
         for (var i = 0; i < array.Count; i++)
         {
-            var id = keys is null ? array[i] : new JsonObject(keys.Select(k => KeyValuePair.Create(k, array[i].At(k)?.DeepClone())));
+            var id = keys is null
+                ? array[i]
+                : new JsonObject(keys.Select(k => KeyValuePair.Create(k, array[i].At(k)?.DeepClone())));
             if (!seen.Add(id?.ToJsonString() ?? "null"))
                 errors.Duplicate($"{path}[{i}]", id);
         }
@@ -119,7 +127,9 @@ internal sealed class SchemaCheck(FieldErrors errors)
             "date-time" => DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, out _),
             "date" => DateOnly.TryParseExact(text, "yyyy-MM-dd", out _),
             "uuid" => Guid.TryParse(text, out _),
-            "ipv4" => System.Net.IPAddress.TryParse(text, out var ip) && ip.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork,
+            "ipv4" =>
+                System.Net.IPAddress.TryParse(text, out var ip)
+                    && ip.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork,
             "byte" => Convert.TryFromBase64String(text, new byte[text.Length], out _),
             "duration" => Matches(@"^[-+]?(\d+(\.\d*)?(ns|us|µs|ms|s|m|h|d|w) ?)+$|^0$", text),
             _ => true,
@@ -131,10 +141,16 @@ internal sealed class SchemaCheck(FieldErrors errors)
     private void Number(JsonObject schema, JsonNode node, string path)
     {
         var value = Exact(node);
-        if (schema["minimum"] is { } minimum && (value < Exact(minimum) || (schema.Flag("exclusiveMinimum") && value == Exact(minimum))))
-            errors.Invalid(path, node.DeepClone(), $"{path} in body should be greater than{(schema.Flag("exclusiveMinimum") ? "" : " or equal to")} {minimum.ToJsonString()}");
-        if (schema["maximum"] is { } maximum && (value > Exact(maximum) || (schema.Flag("exclusiveMaximum") && value == Exact(maximum))))
-            errors.Invalid(path, node.DeepClone(), $"{path} in body should be less than{(schema.Flag("exclusiveMaximum") ? "" : " or equal to")} {maximum.ToJsonString()}");
+        if (schema["minimum"] is { } minimum
+            && (value < Exact(minimum) || (schema.Flag("exclusiveMinimum") && value == Exact(minimum))))
+            errors.Invalid(path, node.DeepClone(),
+                $"{path} in body should be greater than{(schema.Flag("exclusiveMinimum") ? "" : " or equal to")} " +
+                $"{minimum.ToJsonString()}");
+        if (schema["maximum"] is { } maximum
+            && (value > Exact(maximum) || (schema.Flag("exclusiveMaximum") && value == Exact(maximum))))
+            errors.Invalid(path, node.DeepClone(),
+                $"{path} in body should be less than{(schema.Flag("exclusiveMaximum") ? "" : " or equal to")} " +
+                $"{maximum.ToJsonString()}");
         if (schema["multipleOf"] is { } multiple && Exact(multiple) is var m and not 0 && value % m != 0)
             errors.Invalid(path, node.DeepClone(), $"{path} in body should be a multiple of {multiple.ToJsonString()}");
     }

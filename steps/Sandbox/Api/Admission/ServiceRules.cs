@@ -42,7 +42,10 @@ internal sealed class ServiceRules(ClusterApi api)
             return;
         foreach (var port in spec.Objs("ports").Where(p => p.Num("nodePort") is null or 0))
         {
-            var same = old.Objs("spec", "ports").FirstOrDefault(p => p.Num("port") == port.Num("port") && (p.Str("protocol") ?? "TCP") == (port.Str("protocol") ?? "TCP"));
+            var same = old
+                .Objs("spec", "ports")
+                .FirstOrDefault(
+                    p => p.Num("port") == port.Num("port") && (p.Str("protocol") ?? "TCP") == (port.Str("protocol") ?? "TCP"));
             if (same?["nodePort"] is { } kept)
                 port["nodePort"] = kept.DeepClone();
         }
@@ -53,13 +56,17 @@ internal sealed class ServiceRules(ClusterApi api)
         var spec = service.Ensure("spec");
         if (spec.Str("type") == "ExternalName")
             return;
-        var others = api.List(Kinds.Services).Items.Where(s => s.Str("metadata", "uid") != service.Str("metadata", "uid")).ToList();
+        var others = api.List(Kinds.Services).Items
+            .Where(s => s.Str("metadata", "uid") != service.Str("metadata", "uid"))
+            .ToList();
         if (spec.Str("clusterIP") is not { Length: > 0 } ip)
             spec["clusterIP"] = ip = FreeIp(others.SelectMany(o => o.Strs("spec", "clusterIPs")).ToHashSet());
         else if (ip != "None" && !ip.StartsWith(api.ServiceIpPrefix, StringComparison.Ordinal))
-            errors.Invalid("spec.clusterIPs", new JsonArray(ip), "failed to allocate IP " + ip + ": the provided network does not match the current range");
+            errors.Invalid("spec.clusterIPs", new JsonArray(ip),
+                "failed to allocate IP " + ip + ": the provided network does not match the current range");
         else if (ip != "None" && others.Any(o => o.Str("spec", "clusterIP") == ip))
-            errors.Invalid("spec.clusterIPs", new JsonArray(ip), "failed to allocate IP " + ip + ": provided IP is already allocated");
+            errors.Invalid("spec.clusterIPs", new JsonArray(ip),
+                "failed to allocate IP " + ip + ": provided IP is already allocated");
         spec["clusterIPs"] = new JsonArray(ip);
         if (spec.Str("type") is not ("NodePort" or "LoadBalancer"))
         {
@@ -75,7 +82,9 @@ internal sealed class ServiceRules(ClusterApi api)
             if (port.Num("nodePort") is > 0 and var wanted)
             {
                 if (wanted < api.Options.NodePortFirst || wanted > api.Options.NodePortLast)
-                    errors.Invalid($"spec.ports[{index}].nodePort", wanted, $"provided port is not in the valid range. The range of valid ports is {api.Options.NodePortFirst}-{api.Options.NodePortLast}");
+                    errors.Invalid($"spec.ports[{index}].nodePort", wanted,
+                        "provided port is not in the valid range. The range of valid ports is " +
+                        $"{api.Options.NodePortFirst}-{api.Options.NodePortLast}");
                 else if (!taken.Add(wanted))
                     errors.Invalid($"spec.ports[{index}].nodePort", wanted, "provided port is already allocated");
             }
@@ -123,13 +132,25 @@ internal sealed class ServiceRules(ClusterApi api)
             if (ports[i]["targetPort"] is { } target && target.Num() is { } number and not (>= 1 and <= 65535))
                 errors.Invalid($"{field}.targetPort", number, "must be between 1 and 65535, inclusive");
             if (!numbers.Add($"{ports[i].Num("port")}/{ports[i].Str("protocol")}"))
-                errors.Duplicate(field, new JsonObject { ["port"] = ports[i]["port"]?.DeepClone(), ["protocol"] = ports[i]["protocol"]?.DeepClone() });
+                errors.Duplicate(
+                    field,
+                    new JsonObject
+                    {
+                        ["port"] = ports[i]["port"]?.DeepClone(),
+                        ["protocol"] = ports[i]["protocol"]?.DeepClone()
+                    });
         }
-        if (old is not null && type != "ExternalName" && old.Str("spec", "type") != "ExternalName" && old.Str("spec", "clusterIP") is { Length: > 0 } before && before != spec.Str("clusterIP"))
+        if (old is not null
+            && type != "ExternalName"
+            && old.Str("spec", "type") != "ExternalName"
+            && old.Str("spec", "clusterIP") is { Length: > 0 } before
+            && before != spec.Str("clusterIP"))
             errors.Invalid("spec.clusterIPs[0]", spec["clusterIP"], "may not change once set");
     }
 
-    /// <summary>Anywhere in the range, so that clusters beside each other seldom choose the same, and none that this machine listens on.</summary>
+    /// <summary>
+    /// Anywhere in the range, so that clusters beside each other seldom choose the same, and none that this machine listens on.
+    /// </summary>
     private int FreeNodePort(HashSet<long> taken)
     {
         var busy = IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners().Select(l => (long)l.Port).ToHashSet();

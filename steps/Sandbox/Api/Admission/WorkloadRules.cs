@@ -76,7 +76,14 @@ internal static class WorkloadRules
         {
             if (restart is not ("OnFailure" or "Never"))
                 errors.Required("spec.template.spec.restartPolicy", "valid values: \"OnFailure\", \"Never\"");
-            foreach (var field in new[] { "parallelism", "completions", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished" })
+            foreach (var field in new[]
+            {
+                "parallelism",
+                "completions",
+                "backoffLimit",
+                "activeDeadlineSeconds",
+                "ttlSecondsAfterFinished"
+            })
             {
                 if (spec.Num(field) < 0)
                     errors.Invalid($"spec.{field}", spec![field], "must be greater than or equal to 0");
@@ -116,7 +123,9 @@ internal static class WorkloadRules
         spec.Default("manualSelector", false);
         if (spec["podFailurePolicy"] is null)
             spec.Default("podReplacementPolicy", "TerminatingOrFailed");
-        if (spec.Flag("manualSelector") || job.Str("metadata", "uid") is not { } uid || spec.Obj("selector", "matchLabels") is not null)
+        if (spec.Flag("manualSelector")
+            || job.Str("metadata", "uid") is not { } uid
+            || spec.Obj("selector", "matchLabels") is not null)
             return;
         spec["selector"] = new JsonObject { ["matchLabels"] = new JsonObject { ["batch.kubernetes.io/controller-uid"] = uid } };
         var labels = spec.Ensure("template", "metadata", "labels");
@@ -129,18 +138,21 @@ internal static class WorkloadRules
             job.Ensure("metadata")["labels"] = labels.DeepClone();
     }
 
-    private static void CheckSelector(ResourceType type, JsonObject? old, JsonObject spec, JsonObject template, FieldErrors errors)
+    private static void CheckSelector(
+        ResourceType type, JsonObject? old, JsonObject spec, JsonObject template, FieldErrors errors)
     {
         if (spec.Obj("selector") is not { } selector)
         {
             errors.Required("spec.selector");
-            errors.Invalid("spec.template.metadata.labels", template.At("metadata", "labels"), "`selector` does not match template `labels`");
+            errors.Invalid("spec.template.metadata.labels", template.At("metadata", "labels"),
+                "`selector` does not match template `labels`");
             return;
         }
         if (selector.Obj("matchLabels") is null or { Count: 0 } && !selector.Objs("matchExpressions").Any())
             errors.Invalid("spec.selector", selector, "empty selector is invalid for " + type.Singular);
         else if (!LabelSelector.FromObject(selector).Matches(LabelSelector.LabelsOf(template)))
-            errors.Invalid("spec.template.metadata.labels", template.At("metadata", "labels"), "`selector` does not match template `labels`");
+            errors.Invalid("spec.template.metadata.labels", template.At("metadata", "labels"),
+                "`selector` does not match template `labels`");
         if (old is not null)
             errors.Immutable("spec.selector", old.At("spec", "selector"), selector);
     }
@@ -153,7 +165,10 @@ internal static class WorkloadRules
         if (strategy.Str("type") == "Recreate" && strategy.Obj("rollingUpdate") is not null)
             errors.Forbidden("spec.strategy.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'");
         if (IsZero(strategy.At("rollingUpdate", "maxUnavailable")) && IsZero(strategy.At("rollingUpdate", "maxSurge")))
-            errors.Invalid("spec.strategy.rollingUpdate.maxUnavailable", strategy.At("rollingUpdate", "maxUnavailable"), "may not be 0 when `maxSurge` is 0");
+            errors.Invalid(
+                "spec.strategy.rollingUpdate.maxUnavailable",
+                strategy.At("rollingUpdate", "maxUnavailable"),
+                "may not be 0 when `maxSurge` is 0");
         if (spec.Num("progressDeadlineSeconds") is { } deadline && deadline <= (spec.Num("minReadySeconds") ?? 0))
             errors.Invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds");
     }
@@ -164,7 +179,8 @@ internal static class WorkloadRules
             return;
         var (surge, unavailable) = (!IsZero(rolling["maxSurge"]), !IsZero(rolling["maxUnavailable"]));
         if (surge && unavailable)
-            errors.Invalid("spec.updateStrategy.rollingUpdate.maxSurge", rolling["maxSurge"], "may not be set when maxUnavailable is non-zero");
+            errors.Invalid("spec.updateStrategy.rollingUpdate.maxSurge", rolling["maxSurge"],
+                "may not be set when maxUnavailable is non-zero");
         if (!surge && !unavailable)
             errors.Required("spec.updateStrategy.rollingUpdate.maxUnavailable", "cannot be 0 when maxSurge is 0");
     }
@@ -175,7 +191,10 @@ internal static class WorkloadRules
     {
         var before = (JsonObject)old["spec"]!.DeepClone();
         var after = (JsonObject)obj["spec"]!.DeepClone();
-        foreach (var field in new[] { "replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy", "minReadySeconds" })
+        foreach (var field in new[] {
+            "replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy",
+            "minReadySeconds"
+        })
         {
             before.Remove(field);
             after.Remove(field);
@@ -183,7 +202,8 @@ internal static class WorkloadRules
         if (!JsonNode.DeepEquals(before, after))
         {
             errors.Forbidden("spec",
-                "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden");
+                "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', " +
+                "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden");
         }
     }
 }

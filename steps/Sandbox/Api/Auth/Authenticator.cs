@@ -16,7 +16,9 @@ internal sealed class Authenticator(ServiceAccountTokens tokens, IReadOnlyDictio
         {
             const string prefix = "base64url.bearer.authorization.k8s.io.";
             if (protocol.Trim().StartsWith(prefix, StringComparison.Ordinal))
-                return Check(System.Text.Encoding.UTF8.GetString(System.Buffers.Text.Base64Url.DecodeFromChars(protocol.Trim().AsSpan(prefix.Length))));
+                return Check(System.Text.Encoding.UTF8.GetString(System.Buffers.Text.Base64Url.DecodeFromChars(protocol
+                    .Trim()
+                    .AsSpan(prefix.Length))));
         }
         if (header.Length > 0)
             throw Unauthorized();
@@ -24,7 +26,8 @@ internal sealed class Authenticator(ServiceAccountTokens tokens, IReadOnlyDictio
         return context.Connection.ClientCertificate is { } certificate ? FromCertificate(certificate) : UserInfo.Anonymous;
     }
 
-    public (UserInfo? User, IReadOnlyList<string> Audiences, string? Refusal) Review(string token, IReadOnlyList<string>? audiences)
+    public (UserInfo? User, IReadOnlyList<string> Audiences, string? Refusal) Review(
+        string token, IReadOnlyList<string>? audiences)
     {
         if (staticTokens.TryGetValue(token, out var user))
             return (user, audiences ?? [ServiceAccountTokens.Issuer], null);

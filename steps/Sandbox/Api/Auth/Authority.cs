@@ -21,7 +21,8 @@ internal sealed class Authority : IDisposable
         this.time = time;
         var request = new CertificateRequest($"CN={clusterName}-ca", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
-        request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign | X509KeyUsageFlags.DigitalSignature, true));
+        request.CertificateExtensions.Add(new X509KeyUsageExtension(
+            X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign | X509KeyUsageFlags.DigitalSignature, true));
         request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(request.PublicKey, false));
         certificate = request.CreateSelfSigned(NotBefore, NotAfter);
         CertificatePem = certificate.ExportCertificatePem();
@@ -94,6 +95,11 @@ internal sealed class Authority : IDisposable
     private X509Certificate2 Issue(CertificateRequest request)
     {
         request.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromCertificate(certificate, true, false));
-        return request.Create(certificate.SubjectName, X509SignatureGenerator.CreateForECDsa(key), NotBefore, NotAfter, RandomNumberGenerator.GetBytes(12));
+        return request.Create(
+            certificate.SubjectName,
+            X509SignatureGenerator.CreateForECDsa(key),
+            NotBefore,
+            NotAfter,
+            RandomNumberGenerator.GetBytes(12));
     }
 }

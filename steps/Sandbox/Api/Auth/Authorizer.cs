@@ -7,7 +7,8 @@ internal sealed class Authorizer
 {
     private static readonly HashSet<string> PolicyKinds =
     [
-        Kinds.Roles.StorageKey, Kinds.RoleBindings.StorageKey, Kinds.ClusterRoles.StorageKey, Kinds.ClusterRoleBindings.StorageKey,
+        Kinds.Roles.StorageKey, Kinds.RoleBindings.StorageKey, Kinds.ClusterRoles.StorageKey,
+        Kinds.ClusterRoleBindings.StorageKey,
     ];
 
     private readonly ClusterApi api;
@@ -51,14 +52,18 @@ internal sealed class Authorizer
     public static ApiException Refusal(UserInfo user, Attributes wanted)
     {
         if (wanted.Resource is null)
-            return new ApiException(403, "Forbidden", $"forbidden: User \"{user.Name}\" cannot {wanted.Verb} path \"{wanted.Path}\"");
+            return new ApiException(403, "Forbidden",
+                $"forbidden: User \"{user.Name}\" cannot {wanted.Verb} path \"{wanted.Path}\"");
         var scope = wanted.Namespace is { Length: > 0 } ns ? $"in the namespace \"{ns}\"" : "at the cluster scope";
         var qualified = wanted.Group.Length == 0 ? wanted.Resource : $"{wanted.Resource}.{wanted.Group}";
         var name = wanted.Name is { Length: > 0 } ? $" \"{wanted.Name}\"" : "";
         return new ApiException(403, "Forbidden",
-            $"{qualified}{name} is forbidden: User \"{user.Name}\" cannot {wanted.Verb} resource \"{wanted.FullResource}\" in API group \"{wanted.Group}\" {scope}")
+            $"{qualified}{name} is forbidden: User \"{user.Name}\" cannot {wanted.Verb} resource \"{wanted.FullResource}\" in " +
+            $"API group \"{wanted.Group}\" {scope}")
         {
-            Name = wanted.Name, Group = wanted.Group, Subject = wanted.Resource,
+            Name = wanted.Name,
+            Group = wanted.Group,
+            Subject = wanted.Resource,
         };
     }
 
@@ -80,9 +85,18 @@ internal sealed class Authorizer
             }
             roles[("ClusterRole", null, role.Str("metadata", "name")!)] = rules;
         }
-        var bindings = api.List(Kinds.RoleBindings).Items.Concat(api.List(Kinds.ClusterRoleBindings).Items).Select(b => new Binding(
+        var bindings = api.List(Kinds.RoleBindings).Items
+            .Concat(api.List(Kinds.ClusterRoleBindings).Items)
+            .Select(b => new Binding(
             b.Str("metadata", "namespace"), b.Str("roleRef", "kind") ?? "", b.Str("roleRef", "name") ?? "",
-            [.. b.Objs("subjects").Select(s => new Subject(s.Str("kind") ?? "", s.Str("namespace") is { Length: > 0 } ns ? ns : b.Str("metadata", "namespace"), s.Str("name") ?? ""))])).ToList();
+            [.. b
+                .Objs("subjects")
+                .Select(
+                    s => new Subject(
+                        s.Str("kind") ?? "",
+                        s.Str("namespace") is { Length: > 0 } ns ? ns : b.Str("metadata", "namespace"),
+                        s.Str("name") ?? ""))]))
+                .ToList();
         return new Snapshot(bindings, roles);
     }
 
@@ -100,9 +114,11 @@ internal sealed class Authorizer
 
     private sealed record Binding(string? Namespace, string RoleKind, string RoleName, IReadOnlyList<Subject> Subjects);
 
-    private sealed record Snapshot(IReadOnlyList<Binding> Bindings, Dictionary<(string, string?, string), IReadOnlyList<PolicyRule>> Roles)
+    private sealed record Snapshot(
+        IReadOnlyList<Binding> Bindings, Dictionary<(string, string?, string), IReadOnlyList<PolicyRule>> Roles)
     {
-        public IReadOnlyList<PolicyRule>? Find(string kind, string name, string? ns) => Roles.GetValueOrDefault((kind, kind == "Role" ? ns : null, name));
+        public IReadOnlyList<PolicyRule>? Find(string kind, string name, string? ns) =>
+            Roles.GetValueOrDefault((kind, kind == "Role" ? ns : null, name));
 
         public IReadOnlyList<PolicyRule> RulesOf(string kind, string name, string? ns) => Find(kind, name, ns) ?? [];
     }

@@ -14,17 +14,40 @@ internal static class DefaultRoles
         Role(api, "cluster-admin", Rule(["*"], ["*"], ["*"]), new PolicyRule(["*"], [], [], [], ["*"]));
         Binding(api, "cluster-admin", "Group", "system:masters");
         Role(api, "system:discovery", new PolicyRule(["get"], [], [], [],
-            ["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version", "/version/"]));
+            [
+                "/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version",
+                "/version/"
+            ]));
         Binding(api, "system:discovery", "Group", "system:authenticated");
-        Role(api, "system:public-info-viewer", new PolicyRule(["get"], [], [], [], ["/healthz", "/livez", "/readyz", "/version", "/version/"]));
+        Role(
+            api,
+            "system:public-info-viewer",
+            new PolicyRule(["get"], [], [], [], ["/healthz", "/livez", "/readyz", "/version", "/version/"]));
         Binding(api, "system:public-info-viewer", "Group", "system:authenticated", "system:unauthenticated");
         Role(api, "system:basic-user",
             Rule(["create"], ["authorization.k8s.io"], ["selfsubjectaccessreviews", "selfsubjectrulesreviews"]),
             Rule(["create"], ["authentication.k8s.io"], ["selfsubjectreviews"]));
         Binding(api, "system:basic-user", "Group", "system:authenticated");
-        Role(api, "system:service-account-issuer-discovery", new PolicyRule(["get"], [], [], [], ["/.well-known/openid-configuration", "/.well-known/openid-configuration/", "/openid/v1/jwks", "/openid/v1/jwks/"]));
+        Role(
+            api,
+            "system:service-account-issuer-discovery",
+            new PolicyRule(
+                ["get"],
+                [],
+                [],
+                [],
+                [
+                    "/.well-known/openid-configuration",
+                    "/.well-known/openid-configuration/",
+                    "/openid/v1/jwks",
+                    "/openid/v1/jwks/"
+                ]));
         Binding(api, "system:service-account-issuer-discovery", "Group", "system:serviceaccounts");
-        Role(api, "system:auth-delegator", Rule(["create"], ["authentication.k8s.io"], ["tokenreviews"]), Rule(["create"], ["authorization.k8s.io"], ["subjectaccessreviews"]));
+        Role(
+            api,
+            "system:auth-delegator",
+            Rule(["create"], ["authentication.k8s.io"], ["tokenreviews"]),
+            Rule(["create"], ["authorization.k8s.io"], ["subjectaccessreviews"]));
 
         Role(api, "system:aggregate-to-view", Label("view"), View());
         Role(api, "system:aggregate-to-edit", Label("edit"), Edit());
@@ -36,11 +59,30 @@ internal static class DefaultRoles
 
     private static PolicyRule[] View() =>
     [
-        Rule(Read, [""], ["configmaps", "endpoints", "persistentvolumeclaims", "persistentvolumeclaims/status", "pods", "replicationcontrollers", "replicationcontrollers/scale", "serviceaccounts", "services", "services/status"]),
-        Rule(Read, [""], ["bindings", "events", "limitranges", "namespaces/status", "pods/log", "pods/status", "replicationcontrollers/status", "resourcequotas", "resourcequotas/status"]),
+        Rule(
+            Read,
+            [""],
+            [
+                "configmaps", "endpoints", "persistentvolumeclaims", "persistentvolumeclaims/status", "pods",
+                "replicationcontrollers", "replicationcontrollers/scale", "serviceaccounts", "services", "services/status"
+            ]),
+        Rule(
+            Read,
+            [""],
+            [
+                "bindings", "events", "limitranges", "namespaces/status", "pods/log", "pods/status",
+                "replicationcontrollers/status", "resourcequotas", "resourcequotas/status"
+            ]),
         Rule(Read, [""], ["namespaces"]),
         Rule(Read, ["discovery.k8s.io"], ["endpointslices"]),
-        Rule(Read, ["apps"], ["controllerrevisions", "daemonsets", "daemonsets/status", "deployments", "deployments/scale", "deployments/status", "replicasets", "replicasets/scale", "replicasets/status", "statefulsets", "statefulsets/scale", "statefulsets/status"]),
+        Rule(
+            Read,
+            ["apps"],
+            [
+                "controllerrevisions", "daemonsets", "daemonsets/status", "deployments", "deployments/scale",
+                "deployments/status", "replicasets", "replicasets/scale", "replicasets/status", "statefulsets",
+                "statefulsets/scale", "statefulsets/status"
+            ]),
         Rule(Read, ["batch"], ["cronjobs", "cronjobs/status", "jobs", "jobs/status"]),
         Rule(Read, ["policy"], ["poddisruptionbudgets", "poddisruptionbudgets/status"]),
         Rule(Read, ["networking.k8s.io"], ["ingresses", "ingresses/status", "networkpolicies"]),
@@ -52,9 +94,21 @@ internal static class DefaultRoles
         Rule(["impersonate"], [""], ["serviceaccounts"]),
         Rule(Write, [""], ["pods", "pods/attach", "pods/exec", "pods/portforward", "pods/proxy"]),
         Rule(["create"], [""], ["pods/eviction"]),
-        Rule(Write, [""], ["configmaps", "events", "persistentvolumeclaims", "replicationcontrollers", "replicationcontrollers/scale", "secrets", "serviceaccounts", "services", "services/proxy"]),
+        Rule(
+            Write,
+            [""],
+            [
+                "configmaps", "events", "persistentvolumeclaims", "replicationcontrollers", "replicationcontrollers/scale",
+                "secrets", "serviceaccounts", "services", "services/proxy"
+            ]),
         Rule(["create"], [""], ["serviceaccounts/token"]),
-        Rule(Write, ["apps"], ["daemonsets", "deployments", "deployments/rollback", "deployments/scale", "replicasets", "replicasets/scale", "statefulsets", "statefulsets/scale"]),
+        Rule(
+            Write,
+            ["apps"],
+            [
+                "daemonsets", "deployments", "deployments/rollback", "deployments/scale", "replicasets", "replicasets/scale",
+                "statefulsets", "statefulsets/scale"
+            ]),
         Rule(Write, ["batch"], ["cronjobs", "jobs"]),
         Rule(Write, ["policy"], ["poddisruptionbudgets"]),
         Rule(Write, ["networking.k8s.io"], ["ingresses", "networkpolicies"]),
@@ -76,7 +130,14 @@ internal static class DefaultRoles
     private static void Role(ClusterApi api, string name, params PolicyRule[] rules) => Role(api, name, [], rules);
 
     private static void Role(ClusterApi api, string name, JsonObject labels, params PolicyRule[] rules) =>
-        api.Create(Kinds.ClusterRoles, null, new JsonObject { ["metadata"] = Metadata(name, labels), ["rules"] = new JsonArray([.. rules.Select(r => (JsonNode?)r.ToJson())]) });
+        api.Create(
+            Kinds.ClusterRoles,
+            null,
+            new JsonObject
+            {
+                ["metadata"] = Metadata(name, labels),
+                ["rules"] = new JsonArray([.. rules.Select(r => (JsonNode?)r.ToJson())])
+            });
 
     private static void Aggregate(ClusterApi api, string name, JsonObject labels, params string[] from) =>
         api.Create(Kinds.ClusterRoles, null, new JsonObject
@@ -84,17 +145,26 @@ internal static class DefaultRoles
             ["metadata"] = Metadata(name, labels),
             ["aggregationRule"] = new JsonObject
             {
-                ["clusterRoleSelectors"] = new JsonArray([.. from.Select(f => (JsonNode?)new JsonObject { ["matchLabels"] = Label(f) })]),
+                ["clusterRoleSelectors"] = new JsonArray([.. from.Select(
+                    f => (JsonNode?)new JsonObject { ["matchLabels"] = Label(f) })]),
             },
-            ["rules"] = new JsonArray([.. from.SelectMany(f => f == "view" ? View() : f == "edit" ? Edit() : Admin()).Select(r => (JsonNode?)r.ToJson())]),
+            ["rules"] = new JsonArray([.. from
+                .SelectMany(f => f == "view" ? View() : f == "edit" ? Edit() : Admin())
+                .Select(r => (JsonNode?)r.ToJson())]),
         });
 
     private static void Binding(ClusterApi api, string role, string kind, params string[] names) =>
         api.Create(Kinds.ClusterRoleBindings, null, new JsonObject
         {
             ["metadata"] = Metadata(role, []),
-            ["roleRef"] = new JsonObject { ["apiGroup"] = "rbac.authorization.k8s.io", ["kind"] = "ClusterRole", ["name"] = role },
-            ["subjects"] = new JsonArray([.. names.Select(n => (JsonNode?)new JsonObject { ["apiGroup"] = "rbac.authorization.k8s.io", ["kind"] = kind, ["name"] = n })]),
+            ["roleRef"] = new JsonObject
+            {
+                ["apiGroup"] = "rbac.authorization.k8s.io",
+                ["kind"] = "ClusterRole",
+                ["name"] = role
+            },
+            ["subjects"] = new JsonArray([.. names.Select(
+                n => (JsonNode?)new JsonObject { ["apiGroup"] = "rbac.authorization.k8s.io", ["kind"] = kind, ["name"] = n })]),
         });
 
     private static JsonObject Metadata(string name, JsonObject labels)
@@ -103,7 +173,9 @@ internal static class DefaultRoles
         labels["kubernetes.io/bootstrapping"] = "rbac-defaults";
         return new JsonObject
         {
-            ["name"] = name, ["labels"] = labels, ["annotations"] = new JsonObject { ["rbac.authorization.kubernetes.io/autoupdate"] = "true" },
+            ["name"] = name,
+            ["labels"] = labels,
+            ["annotations"] = new JsonObject { ["rbac.authorization.kubernetes.io/autoupdate"] = "true" },
         };
     }
 }

@@ -10,27 +10,48 @@ namespace CiSteps.Sandbox.Api.Auth;
 /// <param name="Namespace">Null or empty for cluster scope or all namespaces.</param>
 /// <param name="Name">Object's name, where the request has one.</param>
 /// <param name="Path">Path that is not a resource.</param>
-internal sealed record Attributes(string Verb, string Group, string? Resource, string? Subresource, string? Namespace, string? Name, string? Path = null)
+internal sealed record Attributes(
+    string Verb,
+    string Group,
+    string? Resource,
+    string? Subresource,
+    string? Namespace,
+    string? Name,
+    string? Path = null)
 {
     public string FullResource => Subresource is { Length: > 0 } ? $"{Resource}/{Subresource}" : Resource ?? "";
 }
 
 /// <summary>One rule of a role.</summary>
 internal sealed record PolicyRule(
-    IReadOnlyList<string> Verbs, IReadOnlyList<string> Groups, IReadOnlyList<string> Resources, IReadOnlyList<string> Names, IReadOnlyList<string> Paths)
+    IReadOnlyList<string> Verbs,
+    IReadOnlyList<string> Groups,
+    IReadOnlyList<string> Resources,
+    IReadOnlyList<string> Names,
+    IReadOnlyList<string> Paths)
 {
     public static PolicyRule From(JsonObject rule) => new(
-        [.. rule.Strs("verbs")], [.. rule.Strs("apiGroups")], [.. rule.Strs("resources")], [.. rule.Strs("resourceNames")], [.. rule.Strs("nonResourceURLs")]);
+        [.. rule.Strs("verbs")],
+        [.. rule.Strs("apiGroups")],
+        [.. rule.Strs("resources")],
+        [.. rule.Strs("resourceNames")],
+        [.. rule.Strs("nonResourceURLs")]);
 
     public bool Allows(Attributes wanted)
     {
         if (!Verbs.Contains("*") && !Verbs.Contains(wanted.Verb))
             return false;
         if (wanted.Resource is null)
-            return Paths.Any(p => p == "*" || p == wanted.Path || (p.EndsWith('*') && wanted.Path!.StartsWith(p[..^1], StringComparison.Ordinal)));
+            return Paths.Any(
+                p => p == "*"
+                    || p == wanted.Path
+                    || (p.EndsWith('*') && wanted.Path!.StartsWith(p[..^1], StringComparison.Ordinal)));
         if (!Groups.Contains("*") && !Groups.Contains(wanted.Group))
             return false;
-        if (!Resources.Any(r => r == "*" || r == wanted.FullResource || (wanted.Subresource is { Length: > 0 } && r == "*/" + wanted.Subresource)))
+        if (!Resources.Any(
+            r => r == "*"
+                || r == wanted.FullResource
+                || (wanted.Subresource is { Length: > 0 } && r == "*/" + wanted.Subresource)))
             return false;
         return Names.Count == 0 || (wanted.Name is { Length: > 0 } name && Names.Contains(name));
     }
@@ -39,9 +60,14 @@ internal sealed record PolicyRule(
     public bool Covers(PolicyRule other) =>
         other.Verbs.All(v => Verbs.Contains("*") || Verbs.Contains(v))
         && (other.Paths.Count > 0
-            ? other.Paths.All(p => Paths.Any(own => own == "*" || own == p || (own.EndsWith('*') && p.StartsWith(own[..^1], StringComparison.Ordinal))))
+            ? other.Paths.All(
+                p => Paths.Any(
+                    own => own == "*" || own == p || (own.EndsWith('*') && p.StartsWith(own[..^1], StringComparison.Ordinal))))
             : other.Groups.All(g => Groups.Contains("*") || Groups.Contains(g))
-                && other.Resources.All(r => Resources.Contains("*") || Resources.Contains(r) || (r.IndexOf('/', StringComparison.Ordinal) is > 0 and var s && Resources.Contains("*" + r[s..])))
+                && other.Resources.All(
+                    r => Resources.Contains("*")
+                        || Resources.Contains(r)
+                        || (r.IndexOf('/', StringComparison.Ordinal) is > 0 and var s && Resources.Contains("*" + r[s..])))
                 && (Names.Count == 0 || (other.Names.Count > 0 && other.Names.All(Names.Contains))));
 
     /// <summary>The rule in pieces that one rule of somebody else can cover each.</summary>

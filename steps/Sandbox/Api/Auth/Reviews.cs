@@ -50,7 +50,9 @@ internal sealed class Reviews(Authenticator authenticator, Authorizer authorizer
             return new JsonObject { ["authenticated"] = false, ["user"] = new JsonObject(), ["error"] = refusal };
         return new JsonObject
         {
-            ["authenticated"] = true, ["user"] = user.ToJson(), ["audiences"] = new JsonArray([.. matched.Select(a => (JsonNode?)a)]),
+            ["authenticated"] = true,
+            ["user"] = user.ToJson(),
+            ["audiences"] = new JsonArray([.. matched.Select(a => (JsonNode?)a)]),
         };
     }
 
@@ -66,13 +68,17 @@ internal sealed class Reviews(Authenticator authenticator, Authorizer authorizer
             wanted = new Attributes(path.Str("verb") ?? "", "", null, null, null, null, path.Str("path") ?? "");
         else
         {
-            const string why = "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified";
+            const string why =
+                "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified";
             throw new ApiException(422, "Invalid", $".authorization.k8s.io \"\" is invalid: spec.resourceAttributes: {why}")
             {
-                Group = "authorization.k8s.io", Causes = [new StatusCause("FieldValueInvalid", why, "spec.resourceAttributes")],
+                Group = "authorization.k8s.io",
+                Causes = [new StatusCause("FieldValueInvalid", why, "spec.resourceAttributes")],
             };
         }
-        return authorizer.Allows(user, wanted) ? new JsonObject { ["allowed"] = true, ["reason"] = "RBAC: allowed by a role binding" } : new JsonObject { ["allowed"] = false };
+        return authorizer.Allows(user, wanted)
+            ? new JsonObject { ["allowed"] = true, ["reason"] = "RBAC: allowed by a role binding" }
+            : new JsonObject { ["allowed"] = false };
     }
 
     private JsonObject Rules(UserInfo user, string? ns)

@@ -18,7 +18,8 @@ internal sealed class ServiceAccountTokens(ClusterApi api) : IDisposable
     private readonly string keyId = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
 
     /// <summary>A token for an account, as TokenRequest gives it.</summary>
-    public (string Token, DateTimeOffset Expires) Issue(string ns, string account, string accountUid, IReadOnlyList<string> audiences, TimeSpan life, BoundObject? bound)
+    public (string Token, DateTimeOffset Expires) Issue(
+        string ns, string account, string accountUid, IReadOnlyList<string> audiences, TimeSpan life, BoundObject? bound)
     {
         var now = api.Time.GetUtcNow();
         var expires = now + life;
@@ -32,7 +33,8 @@ internal sealed class ServiceAccountTokens(ClusterApi api) : IDisposable
         Sign(Claims(ns, account, accountUid, [Issuer], api.Time.GetUtcNow(), secret));
 
     /// <summary>Who a token stands for, or null with the reason why it is refused.</summary>
-    public (UserInfo? User, IReadOnlyList<string> Audiences, string? Refusal) Check(string token, IReadOnlyList<string>? wantedAudiences = null)
+    public (UserInfo? User, IReadOnlyList<string> Audiences, string? Refusal) Check(
+        string token, IReadOnlyList<string>? wantedAudiences = null)
     {
         var parts = token.Split('.');
         if (parts.Length != 3 || Claims(parts) is not { } claims || claims.Str("iss") != Issuer)
@@ -57,8 +59,13 @@ internal sealed class ServiceAccountTokens(ClusterApi api) : IDisposable
         {
             ["keys"] = new JsonArray(new JsonObject
             {
-                ["use"] = "sig", ["kty"] = "EC", ["kid"] = keyId, ["crv"] = "P-256", ["alg"] = "ES256",
-                ["x"] = Base64Url.EncodeToString(parameters.Q.X!), ["y"] = Base64Url.EncodeToString(parameters.Q.Y!),
+                ["use"] = "sig",
+                ["kty"] = "EC",
+                ["kid"] = keyId,
+                ["crv"] = "P-256",
+                ["alg"] = "ES256",
+                ["x"] = Base64Url.EncodeToString(parameters.Q.X!),
+                ["y"] = Base64Url.EncodeToString(parameters.Q.Y!),
             }),
         };
     }
@@ -91,15 +98,19 @@ internal sealed class ServiceAccountTokens(ClusterApi api) : IDisposable
             }
         }
         var user = new UserInfo($"system:serviceaccount:{ns}:{name}",
-            ["system:serviceaccounts", $"system:serviceaccounts:{ns}", "system:authenticated"], uid) { Extra = extra };
+            ["system:serviceaccounts", $"system:serviceaccounts:{ns}", "system:authenticated"], uid)
+        { Extra = extra };
         return (user, audiences, null);
     }
 
-    /// <summary>A bound object's token lives on for a minute while the object is being deleted, so that a pod can say good-bye.</summary>
+    /// <summary>
+    /// A bound object's token lives on for a minute while the object is being deleted, so that a pod can say good-bye.
+    /// </summary>
     private bool Gone(JsonObject bound) =>
         bound.Time("metadata", "deletionTimestamp") is { } deleted && deleted.AddSeconds(60) < api.Time.GetUtcNow();
 
-    private static JsonObject Claims(string ns, string account, string accountUid, IReadOnlyList<string> audiences, DateTimeOffset now, BoundObject? bound)
+    private static JsonObject Claims(
+        string ns, string account, string accountUid, IReadOnlyList<string> audiences, DateTimeOffset now, BoundObject? bound)
     {
         var about = new JsonObject
         {
@@ -111,8 +122,10 @@ internal sealed class ServiceAccountTokens(ClusterApi api) : IDisposable
         return new JsonObject
         {
             ["aud"] = new JsonArray([.. audiences.Select(a => (JsonNode?)a)]),
-            ["iat"] = now.ToUnixTimeSeconds(), ["nbf"] = now.ToUnixTimeSeconds(),
-            ["iss"] = Issuer, ["jti"] = Guid.NewGuid().ToString(),
+            ["iat"] = now.ToUnixTimeSeconds(),
+            ["nbf"] = now.ToUnixTimeSeconds(),
+            ["iss"] = Issuer,
+            ["jti"] = Guid.NewGuid().ToString(),
             ["sub"] = $"system:serviceaccount:{ns}:{account}",
             ["kubernetes.io"] = about,
         };

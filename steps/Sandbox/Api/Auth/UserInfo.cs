@@ -8,7 +8,8 @@ internal sealed record UserInfo(string Name, IReadOnlyList<string> Groups, strin
     public static UserInfo Anonymous { get; } = new("system:anonymous", ["system:unauthenticated"]);
 
     /// <summary>What the credentials say beside name and groups, such as the pod that a token is bound to.</summary>
-    public IReadOnlyDictionary<string, string> Extra { get; init; } = System.Collections.ObjectModel.ReadOnlyDictionary<string, string>.Empty;
+    public IReadOnlyDictionary<string, string> Extra { get; init; } =
+        System.Collections.ObjectModel.ReadOnlyDictionary<string, string>.Empty;
 
     public JsonObject ToJson()
     {

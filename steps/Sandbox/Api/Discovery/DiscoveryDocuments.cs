@@ -6,14 +6,21 @@ namespace CiSteps.Sandbox.Api.Discovery;
 /// <summary>Says which groups, versions and kinds there are.</summary>
 internal sealed class DiscoveryDocuments(ClusterApi api)
 {
-    private static readonly string[] StoredVerbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+    private static readonly string[] StoredVerbs = [
+        "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"
+    ];
     private static readonly string[] SubVerbs = ["get", "patch", "update"];
 
     /// <summary>A subresource of a kind.</summary>
     /// <param name="Name">Such as <c>status</c>.</param>
     /// <param name="Verbs">What it can do.</param>
     /// <param name="Kind">Kind of its bodies; null for the kind's own.</param>
-    internal sealed record Subresource(string Name, string[] Verbs, string? Kind = null, string? Group = null, string? Version = null);
+    internal sealed record Subresource(
+        string Name,
+        string[] Verbs,
+        string? Kind = null,
+        string? Group = null,
+        string? Version = null);
 
     public static IEnumerable<Subresource> SubresourcesOf(ResourceType type, bool pods)
     {
@@ -41,8 +48,13 @@ internal sealed class DiscoveryDocuments(ClusterApi api)
 
     public static JsonObject Legacy() => new()
     {
-        ["kind"] = "APIVersions", ["versions"] = new JsonArray("v1"),
-        ["serverAddressByClientCIDRs"] = new JsonArray(new JsonObject { ["clientCIDR"] = "0.0.0.0/0", ["serverAddress"] = "127.0.0.1" }),
+        ["kind"] = "APIVersions",
+        ["versions"] = new JsonArray("v1"),
+        ["serverAddressByClientCIDRs"] = new JsonArray(new JsonObject
+        {
+            ["clientCIDR"] = "0.0.0.0/0",
+            ["serverAddress"] = "127.0.0.1"
+        }),
     };
 
     public JsonObject Groups()
@@ -74,7 +86,11 @@ internal sealed class DiscoveryDocuments(ClusterApi api)
         {
             var entry = new JsonObject
             {
-                ["name"] = type.Plural, ["singularName"] = type.Singular, ["namespaced"] = type.Namespaced, ["kind"] = type.Kind, ["verbs"] = Strings(Verbs(type)),
+                ["name"] = type.Plural,
+                ["singularName"] = type.Singular,
+                ["namespaced"] = type.Namespaced,
+                ["kind"] = type.Kind,
+                ["verbs"] = Strings(Verbs(type)),
             };
             if (type.ShortNames.Count > 0)
                 entry["shortNames"] = Strings(type.ShortNames);
@@ -87,7 +103,11 @@ internal sealed class DiscoveryDocuments(ClusterApi api)
             {
                 var subEntry = new JsonObject
                 {
-                    ["name"] = $"{type.Plural}/{sub.Name}", ["singularName"] = "", ["namespaced"] = type.Namespaced, ["kind"] = sub.Kind ?? type.Kind, ["verbs"] = Strings(sub.Verbs),
+                    ["name"] = $"{type.Plural}/{sub.Name}",
+                    ["singularName"] = "",
+                    ["namespaced"] = type.Namespaced,
+                    ["kind"] = sub.Kind ?? type.Kind,
+                    ["verbs"] = Strings(sub.Verbs),
                 };
                 if (sub.Version is not null)
                 {
@@ -99,7 +119,10 @@ internal sealed class DiscoveryDocuments(ClusterApi api)
         }
         return new JsonObject
         {
-            ["kind"] = "APIResourceList", ["apiVersion"] = "v1", ["groupVersion"] = group.Length == 0 ? version : $"{group}/{version}", ["resources"] = resources,
+            ["kind"] = "APIResourceList",
+            ["apiVersion"] = "v1",
+            ["groupVersion"] = group.Length == 0 ? version : $"{group}/{version}",
+            ["resources"] = resources,
         };
     }
 
@@ -114,8 +137,11 @@ internal sealed class DiscoveryDocuments(ClusterApi api)
             {
                 list.Add((JsonNode)new JsonObject
                 {
-                    ["version"] = version, ["freshness"] = "Current",
-                    ["resources"] = new JsonArray([.. Types().Where(t => t.Group == group && t.Version == version).Select(t => (JsonNode?)AggregatedResource(t))]),
+                    ["version"] = version,
+                    ["freshness"] = "Current",
+                    ["resources"] = new JsonArray([.. Types()
+                        .Where(t => t.Group == group && t.Version == version)
+                        .Select(t => (JsonNode?)AggregatedResource(t))]),
                 });
             }
             var metadata = new JsonObject { ["creationTimestamp"] = null };
@@ -123,15 +149,24 @@ internal sealed class DiscoveryDocuments(ClusterApi api)
                 metadata["name"] = group;
             items.Add((JsonNode)new JsonObject { ["metadata"] = metadata, ["versions"] = list });
         }
-        return new JsonObject { ["kind"] = "APIGroupDiscoveryList", ["apiVersion"] = "apidiscovery.k8s.io/" + apiVersion, ["metadata"] = new JsonObject(), ["items"] = items };
+        return new JsonObject
+        {
+            ["kind"] = "APIGroupDiscoveryList",
+            ["apiVersion"] = "apidiscovery.k8s.io/" + apiVersion,
+            ["metadata"] = new JsonObject(),
+            ["items"] = items
+        };
     }
 
     private JsonObject AggregatedResource(ResourceType type)
     {
         var entry = new JsonObject
         {
-            ["resource"] = type.Plural, ["responseKind"] = GroupVersionKind(type.Group, type.Version, type.Kind),
-            ["scope"] = type.Namespaced ? "Namespaced" : "Cluster", ["singularResource"] = type.Singular, ["verbs"] = Strings(Verbs(type)),
+            ["resource"] = type.Plural,
+            ["responseKind"] = GroupVersionKind(type.Group, type.Version, type.Kind),
+            ["scope"] = type.Namespaced ? "Namespaced" : "Cluster",
+            ["singularResource"] = type.Singular,
+            ["verbs"] = Strings(Verbs(type)),
         };
         if (type.ShortNames.Count > 0)
             entry["shortNames"] = Strings(type.ShortNames);
@@ -139,7 +174,9 @@ internal sealed class DiscoveryDocuments(ClusterApi api)
             entry["categories"] = Strings(type.Categories);
         var subresources = SubresourcesOf(type, api.Pods is not null).Select(s => (JsonNode?)new JsonObject
         {
-            ["subresource"] = s.Name, ["responseKind"] = GroupVersionKind(s.Group ?? type.Group, s.Version ?? type.Version, s.Kind ?? type.Kind), ["verbs"] = Strings(s.Verbs),
+            ["subresource"] = s.Name,
+            ["responseKind"] = GroupVersionKind(s.Group ?? type.Group, s.Version ?? type.Version, s.Kind ?? type.Kind),
+            ["verbs"] = Strings(s.Verbs),
         }).ToArray();
         if (subresources.Length > 0)
             entry["subresources"] = new JsonArray(subresources);
@@ -149,7 +186,9 @@ internal sealed class DiscoveryDocuments(ClusterApi api)
     private IEnumerable<ResourceType> Types() => [.. api.Types.All, .. Reviews.Types];
 
     private IEnumerable<(string Group, IReadOnlyList<string> Versions)> Versions() =>
-        Types().GroupBy(t => t.Group).Select(g => (g.Key, (IReadOnlyList<string>)[.. g.Select(t => t.Version).Distinct().Order(VersionOrder.Instance)]));
+        Types()
+            .GroupBy(t => t.Group)
+            .Select(g => (g.Key, (IReadOnlyList<string>)[.. g.Select(t => t.Version).Distinct().Order(VersionOrder.Instance)]));
 
     private static bool IsQuestion(ResourceType type) => Reviews.Types.Contains(type);
 
@@ -158,13 +197,21 @@ internal sealed class DiscoveryDocuments(ClusterApi api)
     private static JsonObject Group(string name, IReadOnlyList<string> versions)
     {
         JsonObject Entry(string version) => new() { ["groupVersion"] = $"{name}/{version}", ["version"] = version };
-        return new JsonObject { ["name"] = name, ["versions"] = new JsonArray([.. versions.Select(v => (JsonNode?)Entry(v))]), ["preferredVersion"] = Entry(versions[0]) };
+        return new JsonObject
+        {
+            ["name"] = name,
+            ["versions"] = new JsonArray([.. versions.Select(v => (JsonNode?)Entry(v))]),
+            ["preferredVersion"] = Entry(versions[0])
+        };
     }
 
-    private static JsonObject GroupVersionKind(string group, string version, string kind) => new() { ["group"] = group, ["version"] = version, ["kind"] = kind };
+    private static JsonObject GroupVersionKind(string group, string version, string kind) =>
+        new() { ["group"] = group, ["version"] = version, ["kind"] = kind };
 
     private static JsonArray Strings(IEnumerable<string> values) => new([.. values.Select(v => (JsonNode?)v)]);
 
     private static string Hash(ResourceType type) =>
-        Convert.ToBase64String(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes($"{type.Group}/{type.Version}/{type.Kind}")).AsSpan(0, 8));
+        Convert.ToBase64String(System.Security.Cryptography.SHA256
+            .HashData(System.Text.Encoding.UTF8.GetBytes($"{type.Group}/{type.Version}/{type.Kind}"))
+            .AsSpan(0, 8));
 }

@@ -24,7 +24,8 @@ internal sealed class OpenApiDocuments(ClusterApi api)
         var accept = context.Request.Headers.Accept.ToString();
         if (path == "/openapi/v2")
         {
-            var binary = accept.Contains(V2Protobuf, StringComparison.Ordinal) || accept.Contains(V2ProtobufOfLater, StringComparison.Ordinal);
+            var binary = accept.Contains(V2Protobuf, StringComparison.Ordinal)
+                || accept.Contains(V2ProtobufOfLater, StringComparison.Ordinal);
             var document = binary ? Made("v2.pb", () => OpenApiProtobuf.Encode(V2())) : Made("v2", () => V2().ToUtf8());
             var etag = $"\"{document.Hash}\"";
             context.Response.Headers.ETag = etag;
@@ -51,7 +52,8 @@ internal sealed class OpenApiDocuments(ClusterApi api)
         if (!Types().Any(t => t.Group == group && t.Version == version))
             return false;
         context.Response.Headers.CacheControl = "public, immutable";
-        await context.JsonAsync(200, Made($"v3/{group}/{version}", () => V3(group, version).ToUtf8()).Content).ConfigureAwait(false);
+        await context.JsonAsync(
+            200, Made($"v3/{group}/{version}", () => V3(group, version).ToUtf8()).Content).ConfigureAwait(false);
         return true;
     }
 
@@ -75,7 +77,9 @@ internal sealed class OpenApiDocuments(ClusterApi api)
         {
             var path = group.Length == 0 ? $"api/{version}" : $"apis/{group}/{version}";
             // The hash must change with the content and with nothing else; of built-in groups it never does.
-            var hash = Types().Any(t => t.Group == group && t.IsCustom) ? Made($"v3/{group}/{version}", () => V3(group, version).ToUtf8()).Hash : "BUILTIN" + Router.GitVersion;
+            var hash = Types().Any(t => t.Group == group && t.IsCustom)
+                ? Made($"v3/{group}/{version}", () => V3(group, version).ToUtf8()).Hash
+                : "BUILTIN" + Router.GitVersion;
             paths[path] = new JsonObject { ["serverRelativeURL"] = $"/openapi/v3/{path}?hash={Uri.EscapeDataString(hash)}" };
         }
         return new JsonObject { ["paths"] = paths };
@@ -89,7 +93,10 @@ internal sealed class OpenApiDocuments(ClusterApi api)
             AddType(definitions, paths, type, V2Prefix, false);
         return new JsonObject
         {
-            ["swagger"] = "2.0", ["info"] = new JsonObject { ["title"] = "Kubernetes", ["version"] = Router.GitVersion }, ["paths"] = paths, ["definitions"] = definitions,
+            ["swagger"] = "2.0",
+            ["info"] = new JsonObject { ["title"] = "Kubernetes", ["version"] = Router.GitVersion },
+            ["paths"] = paths,
+            ["definitions"] = definitions,
         };
     }
 
@@ -101,7 +108,9 @@ internal sealed class OpenApiDocuments(ClusterApi api)
             AddType(schemas, paths, type, V3Prefix, true);
         return new JsonObject
         {
-            ["openapi"] = "3.0.0", ["info"] = new JsonObject { ["title"] = "Kubernetes", ["version"] = Router.GitVersion }, ["paths"] = paths,
+            ["openapi"] = "3.0.0",
+            ["info"] = new JsonObject { ["title"] = "Kubernetes", ["version"] = Router.GitVersion },
+            ["paths"] = paths,
             ["components"] = new JsonObject { ["schemas"] = schemas },
         };
     }
@@ -113,7 +122,8 @@ internal sealed class OpenApiDocuments(ClusterApi api)
         else
             OpenApiSchemas.AddBuiltIn(schemas, type.Schema, prefix, v3);
         OpenApiSchemas.AddBuiltIn(schemas, BuiltInSchemas.All["meta.Status"], prefix, v3);
-        schemas.Obj(OpenApiSchemas.Name(type))!["x-kubernetes-group-version-kind"] = OpenApiSchemas.GroupVersionKinds((type.Group, type.Version, type.Kind));
+        schemas.Obj(OpenApiSchemas.Name(type))!["x-kubernetes-group-version-kind"] = OpenApiSchemas.GroupVersionKinds(
+            (type.Group, type.Version, type.Kind));
         var list = OpenApiSchemas.List(schemas, type, prefix, v3);
         list["x-kubernetes-group-version-kind"] = OpenApiSchemas.GroupVersionKinds((type.Group, type.Version, type.ListKind));
         schemas[OpenApiSchemas.ListName(type)] = list;

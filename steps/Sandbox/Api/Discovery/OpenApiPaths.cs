@@ -6,7 +6,12 @@ namespace CiSteps.Sandbox.Api.Discovery;
 internal static class OpenApiPaths
 {
     private static readonly string[] PatchMedia =
-        ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml"];
+        [
+            "application/json-patch+json",
+            "application/merge-patch+json",
+            "application/strategic-merge-patch+json",
+            "application/apply-patch+yaml"
+        ];
 
     public static void Add(JsonObject paths, ResourceType type, string prefix, bool v3)
     {
@@ -27,13 +32,15 @@ internal static class OpenApiPaths
             paths[$"{scoped}/{{name}}/status"] = Whole(type, v3, named, self, prefix, false);
     }
 
-    private static IEnumerable<string> MediaOf(ResourceType type) => PatchMedia.Where(m => !type.IsCustom || !m.Contains("strategic", StringComparison.Ordinal));
+    private static IEnumerable<string> MediaOf(ResourceType type) =>
+        PatchMedia.Where(m => !type.IsCustom || !m.Contains("strategic", StringComparison.Ordinal));
 
     private static JsonObject Whole(ResourceType type, bool v3, string[] named, string self, string prefix, bool delete)
     {
         var operations = new List<(string, JsonObject)>
         {
-            ("get", Operation(type, "get", self, null, v3)), ("put", Operation(type, "put", self, self, v3)), ("patch", Operation(type, "patch", self, null, v3)),
+            ("get", Operation(type, "get", self, null, v3)), ("put", Operation(type, "put", self, self, v3)),
+            ("patch", Operation(type, "patch", self, null, v3)),
         };
         if (delete)
             operations.Add(("delete", Operation(type, "delete", prefix + OpenApiSchemas.Name("meta.Status"), null, v3)));
@@ -70,7 +77,14 @@ internal static class OpenApiPaths
         }
         if (action == "list")
         {
-            foreach (var name in new[] { "continue", "fieldSelector", "labelSelector", "resourceVersion", "resourceVersionMatch" })
+            foreach (var name in new[]
+            {
+                "continue",
+                "fieldSelector",
+                "labelSelector",
+                "resourceVersion",
+                "resourceVersionMatch"
+            })
                 Query(name, "string");
             Query("limit", "integer");
             Query("timeoutSeconds", "integer");
@@ -84,30 +98,55 @@ internal static class OpenApiPaths
             ["responses"] = new JsonObject
             {
                 ["200"] = v3
-                    ? new JsonObject { ["description"] = "OK", ["content"] = new JsonObject { ["application/json"] = new JsonObject { ["schema"] = schema } } }
+                    ? new JsonObject
+                    {
+                        ["description"] = "OK",
+                        ["content"] = new JsonObject { ["application/json"] = new JsonObject { ["schema"] = schema } }
+                    }
                     : new JsonObject { ["description"] = "OK", ["schema"] = schema },
             },
             ["x-kubernetes-action"] = action,
-            ["x-kubernetes-group-version-kind"] = new JsonObject { ["group"] = type.Group, ["kind"] = type.Kind, ["version"] = type.Version },
+            ["x-kubernetes-group-version-kind"] = new JsonObject
+            {
+                ["group"] = type.Group,
+                ["kind"] = type.Kind,
+                ["version"] = type.Version
+            },
         };
         if (v3)
         {
             if (body is not null)
-                operation["requestBody"] = new JsonObject { ["content"] = new JsonObject { ["application/json"] = new JsonObject { ["schema"] = new JsonObject { ["$ref"] = body } } } };
+                operation["requestBody"] = new JsonObject
+                {
+                    ["content"] = new JsonObject
+                    {
+                        ["application/json"] = new JsonObject { ["schema"] = new JsonObject { ["$ref"] = body } }
+                    }
+                };
             if (action == "patch")
             {
                 operation["requestBody"] = new JsonObject
                 {
-                    ["content"] = new JsonObject(MediaOf(type).Select(m => KeyValuePair.Create(m, (JsonNode?)new JsonObject { ["schema"] = new JsonObject { ["type"] = "object" } }))),
+                    ["content"] = new JsonObject(MediaOf(type).Select(
+                        m => KeyValuePair.Create(
+                            m, (JsonNode?)new JsonObject { ["schema"] = new JsonObject { ["type"] = "object" } }))),
                 };
             }
         }
         else
         {
             operation["produces"] = new JsonArray("application/json");
-            operation["consumes"] = action == "patch" ? new JsonArray([.. MediaOf(type).Select(m => (JsonNode?)m)]) : new JsonArray("*/*");
+            operation["consumes"] = action == "patch"
+                ? new JsonArray([.. MediaOf(type).Select(m => (JsonNode?)m)])
+                : new JsonArray("*/*");
             if (body is not null)
-                parameters.Add((JsonNode)new JsonObject { ["name"] = "body", ["in"] = "body", ["required"] = true, ["schema"] = new JsonObject { ["$ref"] = body } });
+                parameters.Add((JsonNode)new JsonObject
+                {
+                    ["name"] = "body",
+                    ["in"] = "body",
+                    ["required"] = true,
+                    ["schema"] = new JsonObject { ["$ref"] = body }
+                });
         }
         operation["parameters"] = parameters;
         return operation;

@@ -8,7 +8,8 @@ internal static class OpenApiSchemas
 {
     private static readonly Dictionary<string, string> Packages = new()
     {
-        ["meta"] = "io.k8s.apimachinery.pkg.apis.meta.v1", ["apiextensions"] = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1",
+        ["meta"] = "io.k8s.apimachinery.pkg.apis.meta.v1",
+        ["apiextensions"] = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1",
     };
 
     private static readonly string[] OnlyV3 = ["oneOf", "anyOf", "allOf", "not", "nullable", "x-kubernetes-validations"];
@@ -46,7 +47,8 @@ internal static class OpenApiSchemas
             var property = Inline(schemas, field.Type, prefix, v3);
             if (field.RetainKeys || field.Type.PatchKey is not null || field.Type.Union)
             {
-                property["x-kubernetes-patch-strategy"] = (field.RetainKeys, field.Type.PatchKey is not null || field.Type.Union) switch
+                property["x-kubernetes-patch-strategy"] = (
+                    field.RetainKeys, field.Type.PatchKey is not null || field.Type.Union) switch
                 {
                     (true, true) => "merge,retainKeys",
                     (true, false) => "retainKeys",
@@ -66,7 +68,9 @@ internal static class OpenApiSchemas
     /// <summary>A custom resource's own schema, completed with what every object has.</summary>
     public static JsonObject Custom(JsonObject schemas, ResourceType type, string prefix, bool v3)
     {
-        var schema = type.Custom?.OpenApi is { } own ? (JsonObject)own.DeepClone() : new JsonObject { ["type"] = "object", ["x-kubernetes-preserve-unknown-fields"] = true };
+        var schema = type.Custom?.OpenApi is { } own
+            ? (JsonObject)own.DeepClone()
+            : new JsonObject { ["type"] = "object", ["x-kubernetes-preserve-unknown-fields"] = true };
         if (!v3)
             Simplify(schema);
         var properties = schema.Ensure("properties");
@@ -82,21 +86,28 @@ internal static class OpenApiSchemas
         AddBuiltIn(schemas, BuiltInSchemas.All["meta.ListMeta"], prefix, v3);
         return new JsonObject
         {
-            ["type"] = "object", ["required"] = new JsonArray("items"),
+            ["type"] = "object",
+            ["required"] = new JsonArray("items"),
             ["properties"] = new JsonObject
             {
-                ["apiVersion"] = new JsonObject { ["type"] = "string" }, ["kind"] = new JsonObject { ["type"] = "string" },
+                ["apiVersion"] = new JsonObject { ["type"] = "string" },
+                ["kind"] = new JsonObject { ["type"] = "string" },
                 ["metadata"] = Reference(prefix, Name("meta.ListMeta"), v3),
                 ["items"] = new JsonObject { ["type"] = "array", ["items"] = Reference(prefix, Name(type), v3) },
             },
         };
     }
 
-    public static JsonArray GroupVersionKinds(params (string Group, string Version, string Kind)[] kinds) => new([.. kinds.Select(k =>
-        (JsonNode?)new JsonObject { ["group"] = k.Group, ["kind"] = k.Kind, ["version"] = k.Version })]);
+    public static JsonArray GroupVersionKinds(params (string Group, string Version, string Kind)[] kinds) =>
+        new([.. kinds.Select(k =>
+            (JsonNode?)new JsonObject { ["group"] = k.Group, ["kind"] = k.Kind, ["version"] = k.Version })]);
 
     public static JsonObject Reference(string prefix, string name, bool v3) =>
-        v3 ? new JsonObject { ["allOf"] = new JsonArray(new JsonObject { ["$ref"] = prefix + name }), ["default"] = new JsonObject() }
+        v3 ? new JsonObject
+        {
+            ["allOf"] = new JsonArray(new JsonObject { ["$ref"] = prefix + name }),
+            ["default"] = new JsonObject()
+        }
             : new JsonObject { ["$ref"] = prefix + name };
 
     private static JsonObject Inline(JsonObject schemas, TypeSchema type, string prefix, bool v3)
@@ -107,7 +118,11 @@ internal static class OpenApiSchemas
                 AddBuiltIn(schemas, type, prefix, v3);
                 return Reference(prefix, Name(type.Name!), v3);
             case SchemaKind.Map:
-                var map = new JsonObject { ["type"] = "object", ["additionalProperties"] = Inline(schemas, type.Element!, prefix, v3) };
+                var map = new JsonObject
+                {
+                    ["type"] = "object",
+                    ["additionalProperties"] = Inline(schemas, type.Element!, prefix, v3)
+                };
                 if (type.Atomic)
                     map["x-kubernetes-map-type"] = "atomic";
                 return map;
@@ -127,11 +142,18 @@ internal static class OpenApiSchemas
                 return new JsonObject { ["type"] = "boolean" };
             case SchemaKind.IntOrString:
                 return v3
-                    ? new JsonObject { ["format"] = "int-or-string", ["oneOf"] = new JsonArray(new JsonObject { ["type"] = "integer" }, new JsonObject { ["type"] = "string" }) }
+                    ? new JsonObject
+                    {
+                        ["format"] = "int-or-string",
+                        ["oneOf"] = new JsonArray(new JsonObject { ["type"] = "integer" }, new JsonObject { ["type"] = "string" })
+                    }
                     : new JsonObject { ["type"] = "string", ["format"] = "int-or-string" };
             case SchemaKind.Quantity:
                 return v3
-                    ? new JsonObject { ["oneOf"] = new JsonArray(new JsonObject { ["type"] = "string" }, new JsonObject { ["type"] = "number" }) }
+                    ? new JsonObject
+                    {
+                        ["oneOf"] = new JsonArray(new JsonObject { ["type"] = "string" }, new JsonObject { ["type"] = "number" })
+                    }
                     : new JsonObject { ["type"] = "string" };
             case SchemaKind.Text:
                 var text = new JsonObject { ["type"] = "string" };

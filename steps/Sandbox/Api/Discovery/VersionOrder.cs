@@ -24,7 +24,9 @@ internal sealed class VersionOrder : IComparer<string>
         var rest = version[i..];
         if (rest.Length == 0)
             return (3, major, 0);
-        var stage = rest.StartsWith("beta", StringComparison.Ordinal) ? 2 : rest.StartsWith("alpha", StringComparison.Ordinal) ? 1 : 0;
+        var stage = rest.StartsWith("beta", StringComparison.Ordinal)
+            ? 2
+            : rest.StartsWith("alpha", StringComparison.Ordinal) ? 1 : 0;
         return stage > 0 && int.TryParse(rest.AsSpan(stage == 2 ? 4 : 5), out var minor) ? (stage, major, minor) : (0, 0, 0);
     }
 }

@@ -9,7 +9,13 @@ namespace CiSteps.Sandbox.Api.Http;
 /// <param name="Namespace">Namespace in the URL.</param>
 /// <param name="Name">Object's name in the URL.</param>
 /// <param name="Subresource">Such as <c>status</c>.</param>
-internal sealed record ApiRequest(string Group, string Version, string Resource, string? Namespace, string? Name, string? Subresource)
+internal sealed record ApiRequest(
+    string Group,
+    string Version,
+    string Resource,
+    string? Namespace,
+    string? Name,
+    string? Subresource)
 {
     /// <summary>What authorization calls it: get, list, watch, create, update, patch, delete, deletecollection.</summary>
     public string Verb { get; init; } = "";
@@ -34,7 +40,8 @@ internal sealed record ApiRequest(string Group, string Version, string Resource,
         }
         string? ns = null, name = null, sub = null, tail = null;
         var resource = "";
-        if (rest is ["namespaces", var space, var inside, ..] && !(group.Length == 0 && rest.Length == 3 && inside is "status" or "finalize"))
+        if (rest is ["namespaces", var space, var inside, ..]
+            && !(group.Length == 0 && rest.Length == 3 && inside is "status" or "finalize"))
         {
             ns = space;
             rest = rest[2..];

@@ -21,12 +21,24 @@ internal sealed class ApiServer : IAsyncDisposable
     private readonly WebApplication app;
     private readonly Router router;
 
-    private ApiServer(ClusterApi api, Authority authority, int port, IReadOnlyDictionary<string, UserInfo> staticTokens, Action<string>? log)
+    private ApiServer(
+        ClusterApi api, Authority authority, int port, IReadOnlyDictionary<string, UserInfo> staticTokens, Action<string>? log)
     {
         router = new Router(api, staticTokens, log, stop.Token);
         var certificate = authority.IssueServer(
-            ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "host.docker.internal"],
-            [IPAddress.Loopback, IPAddress.IPv6Loopback, IPAddress.Parse(api.ServiceIpPrefix + (api.ServiceIpPrefix.Count(c => c == '.') == 2 ? "0.1" : "1"))]);
+            [
+                "localhost",
+                "kubernetes",
+                "kubernetes.default",
+                "kubernetes.default.svc",
+                "kubernetes.default.svc.cluster.local",
+                "host.docker.internal"
+            ],
+            [
+                IPAddress.Loopback,
+                IPAddress.IPv6Loopback,
+                IPAddress.Parse(api.ServiceIpPrefix + (api.ServiceIpPrefix.Count(c => c == '.') == 2 ? "0.1" : "1"))
+            ]);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         // The sandbox stops when its owner says so, not when the terminal does.
@@ -57,7 +69,12 @@ internal sealed class ApiServer : IAsyncDisposable
 
     /// <summary>Starts to listen. Throws <see cref="IOException"/> when the port is taken.</summary>
     public static async Task<ApiServer> StartAsync(
-        ClusterApi api, Authority authority, int port, IReadOnlyDictionary<string, UserInfo> staticTokens, Action<string>? log, CancellationToken cancel)
+        ClusterApi api,
+        Authority authority,
+        int port,
+        IReadOnlyDictionary<string, UserInfo> staticTokens,
+        Action<string>? log,
+        CancellationToken cancel)
     {
         var server = new ApiServer(api, authority, port, staticTokens, log);
         try
@@ -69,7 +86,9 @@ internal sealed class ApiServer : IAsyncDisposable
             await server.DisposeAsync().ConfigureAwait(false);
             throw;
         }
-        var address = server.app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+        var address = server.app.Services
+            .GetRequiredService<IServer>().Features
+            .Get<IServerAddressesFeature>()!.Addresses.First();
         server.Url = address.TrimEnd('/');
         return server;
     }

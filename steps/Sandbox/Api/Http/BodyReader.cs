@@ -75,7 +75,8 @@ internal static class BodyReader
 
     public static ApiException Unsupported(string media, params string[] accepted) =>
         new(415, "UnsupportedMediaType",
-            $"the body of the request was in an unknown format - accepted media types include: {string.Join(", ", accepted)} (got \"{media}\")");
+            "the body of the request was in an unknown format - accepted media types include: " +
+            $"{string.Join(", ", accepted)} (got \"{media}\")");
 
     /// <summary>Parsing is lazy: a duplicate key would only surface later, in the middle of the work.</summary>
     private static void Touch(JsonNode? node)

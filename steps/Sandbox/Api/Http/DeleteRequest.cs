@@ -10,9 +10,12 @@ internal static class DeleteRequest
     {
         var query = context.Request.Query;
         var policy = body.Str("propagationPolicy") ?? (query["propagationPolicy"].ToString() is { Length: > 0 } q ? q : null);
-        var orphan = body.At("orphanDependents") is { } o ? o.Flag() : query.ContainsKey("orphanDependents") ? ApiRequest.IsTrue(query["orphanDependents"]) : (bool?)null;
+        var orphan = body.At("orphanDependents") is { } o
+            ? o.Flag()
+            : query.ContainsKey("orphanDependents") ? ApiRequest.IsTrue(query["orphanDependents"]) : (bool?)null;
         if (policy is not null && orphan is not null)
-            throw ApiException.InvalidOptions("DeleteOptions", "FieldValueInvalid", "propagationPolicy", $"Invalid value: \"{policy}\": orphanDependents and deletionPropagation cannot be both set");
+            throw ApiException.InvalidOptions("DeleteOptions", "FieldValueInvalid", "propagationPolicy",
+                $"Invalid value: \"{policy}\": orphanDependents and deletionPropagation cannot be both set");
         var grace = body.Num("gracePeriodSeconds") ?? (long.TryParse(query["gracePeriodSeconds"], out var g) ? g : null);
         return new DeleteOptions
         {
@@ -40,6 +43,7 @@ internal static class DeleteRequest
         var said = values.Where(v => v is { Length: > 0 }).ToList();
         return said.All(v => v == "All")
             ? said.Count > 0
-            : throw ApiException.InvalidOptions(options, "FieldValueNotSupported", "dryRun", $"Unsupported value: [{string.Join(",", said.Select(v => $"\"{v}\""))}]: supported values: \"All\"");
+            : throw ApiException.InvalidOptions(options, "FieldValueNotSupported", "dryRun",
+                $"Unsupported value: [{string.Join(",", said.Select(v => $"\"{v}\""))}]: supported values: \"All\"");
     }
 }

@@ -8,8 +8,15 @@ internal sealed class FieldSelector
 {
     private static readonly Dictionary<string, string[]> Supported = new()
     {
-        ["pods"] = ["spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName"],
-        ["events"] = ["involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid", "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type"],
+        ["pods"] = [
+            "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
+            "status.phase", "status.podIP", "status.nominatedNodeName"
+        ],
+        ["events"] = [
+            "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
+            "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
+            "reportingComponent", "source", "type"
+        ],
         ["secrets"] = ["type"],
         ["namespaces"] = ["status.phase"],
         ["nodes"] = ["spec.unschedulable"],
@@ -33,7 +40,9 @@ internal sealed class FieldSelector
                     ? (part[..eq], part[(eq + 1)..].TrimStart('='), true)
                     : throw ApiException.BadRequest($"invalid selector: '{text}'; can't understand '{part}'");
             var known = Supported.GetValueOrDefault(type.StorageKey);
-            if (field is not ("metadata.name" or "metadata.namespace") && known?.Contains(field) != true && customFields?.Contains("." + field) != true)
+            if (field is not ("metadata.name" or "metadata.namespace")
+                && known?.Contains(field) != true
+                && customFields?.Contains("." + field) != true)
             {
                 throw ApiException.BadRequest(known is null && !type.IsCustom
                     ? $"\"{field}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
@@ -69,7 +78,14 @@ internal sealed class FieldSelector
 
     private static string Value(JsonObject obj, string field)
     {
-        var node = obj.At(field == "source" ? ["source", "component"] : field == "status.successful" ? ["status", "succeeded"] : field.Split('.'));
-        return node is null ? (field is "spec.unschedulable" or "spec.hostNetwork" ? "false" : field is "status.replicas" or "status.successful" ? "0" : "") : node.Str() ?? node.ToJsonString();
+        var node = obj.At(
+            field == "source"
+                ? ["source", "component"]
+                : field == "status.successful" ? ["status", "succeeded"] : field.Split('.'));
+        return node is null
+            ? (field is "spec.unschedulable" or "spec.hostNetwork"
+                ? "false"
+                : field is "status.replicas" or "status.successful" ? "0" : "")
+            : node.Str() ?? node.ToJsonString();
     }
 }

@@ -6,7 +6,8 @@ namespace CiSteps.Sandbox.Api.Http;
 /// <summary>Lists, whole or in pages.</summary>
 internal sealed class ListEndpoint(ClusterApi api, Pages pages)
 {
-    public async Task HandleAsync(HttpContext context, ResourceType type, string? ns, ObjectView view, LabelSelector labels, FieldSelector fields)
+    public async Task HandleAsync(
+        HttpContext context, ResourceType type, string? ns, ObjectView view, LabelSelector labels, FieldSelector fields)
     {
         var query = context.Request.Query;
         var limit = Limit(query["limit"]);
@@ -54,7 +55,8 @@ internal sealed class ListEndpoint(ClusterApi api, Pages pages)
     {
         if (match is not { Length: > 0 })
             return;
-        static ApiException Forbidden(string why) => ApiException.InvalidOptions("ListOptions", "FieldValueForbidden", "resourceVersionMatch", "Forbidden: " + why);
+        static ApiException Forbidden(string why) =>
+            ApiException.InvalidOptions("ListOptions", "FieldValueForbidden", "resourceVersionMatch", "Forbidden: " + why);
         if (version is not { Length: > 0 })
             throw Forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided");
         if (match is not ("Exact" or "NotOlderThan"))
@@ -76,7 +78,8 @@ internal sealed class ListEndpoint(ClusterApi api, Pages pages)
         {
             throw new ApiException(504, "Timeout", $"Timeout: Too large resource version: {wanted}, current: {revision}")
             {
-                RetryAfterSeconds = 1, Causes = [new StatusCause("ResourceVersionTooLarge", "Too large resource version", "")],
+                RetryAfterSeconds = 1,
+                Causes = [new StatusCause("ResourceVersionTooLarge", "Too large resource version", "")],
             };
         }
         if (match == "Exact" && wanted != revision && wanted != 0)

@@ -49,7 +49,9 @@ internal sealed class ObjectView
             if (!parameters.Any(p => p.StartsWith("as=", StringComparison.Ordinal)))
                 return new ObjectView(type, Form.Whole, null, "", time);
         }
-        throw new ApiException(406, "NotAcceptable", "only the following media types are accepted: application/json, application/json;as=Table, application/json;as=PartialObjectMetadata");
+        throw new ApiException(406, "NotAcceptable",
+            "only the following media types are accepted: application/json, application/json;as=Table, " +
+            "application/json;as=PartialObjectMetadata");
     }
 
     /// <summary>One object (also inside a watch event).</summary>
@@ -81,7 +83,8 @@ internal sealed class ObjectView
         ListMeta(revision, next, remaining).WriteTo(writer);
         writer.WriteStartArray("items");
         foreach (var item in items)
-            writer.WriteRawValue(form == Form.Metadata ? Metadata(item, "PartialObjectMetadata").ToUtf8() : Versions.ReadUtf8(type, item), true);
+            writer.WriteRawValue(
+                form == Form.Metadata ? Metadata(item, "PartialObjectMetadata").ToUtf8() : Versions.ReadUtf8(type, item), true);
         writer.WriteEndArray();
         writer.WriteEndObject();
         writer.Flush();
@@ -96,8 +99,17 @@ internal sealed class ObjectView
             metadata["annotations"] = new JsonObject { ["k8s.io/initial-events-end"] = "true" };
         return form switch
         {
-            Form.Table => new JsonObject { ["kind"] = "Table", ["apiVersion"] = "meta.k8s.io/v1", ["metadata"] = new JsonObject { ["resourceVersion"] = revision.ToString() }, ["columnDefinitions"] = new JsonArray(), ["rows"] = BookmarkRow(metadata) },
-            Form.Metadata => new JsonObject { ["kind"] = "PartialObjectMetadata", ["apiVersion"] = "meta.k8s.io/v1", ["metadata"] = metadata },
+            Form.Table =>
+                new JsonObject
+                {
+                    ["kind"] = "Table",
+                    ["apiVersion"] = "meta.k8s.io/v1",
+                    ["metadata"] = new JsonObject { ["resourceVersion"] = revision.ToString() },
+                    ["columnDefinitions"] = new JsonArray(),
+                    ["rows"] = BookmarkRow(metadata)
+                },
+            Form.Metadata =>
+                new JsonObject { ["kind"] = "PartialObjectMetadata", ["apiVersion"] = "meta.k8s.io/v1", ["metadata"] = metadata },
             _ => new JsonObject { ["kind"] = type.Kind, ["apiVersion"] = type.ApiVersion, ["metadata"] = metadata },
         };
     }
@@ -106,7 +118,12 @@ internal sealed class ObjectView
         new(new JsonObject
         {
             ["cells"] = new JsonArray(),
-            ["object"] = new JsonObject { ["kind"] = "PartialObjectMetadata", ["apiVersion"] = "meta.k8s.io/v1", ["metadata"] = metadata },
+            ["object"] = new JsonObject
+            {
+                ["kind"] = "PartialObjectMetadata",
+                ["apiVersion"] = "meta.k8s.io/v1",
+                ["metadata"] = metadata
+            },
         });
 
     private JsonObject Table(IReadOnlyList<StoredObject> items, long revision, string? next, int? remaining)
@@ -125,8 +142,11 @@ internal sealed class ObjectView
         }
         return new JsonObject
         {
-            ["kind"] = "Table", ["apiVersion"] = "meta.k8s.io/v1", ["metadata"] = ListMeta(revision, next, remaining),
-            ["columnDefinitions"] = layout!.Definitions(), ["rows"] = rows,
+            ["kind"] = "Table",
+            ["apiVersion"] = "meta.k8s.io/v1",
+            ["metadata"] = ListMeta(revision, next, remaining),
+            ["columnDefinitions"] = layout!.Definitions(),
+            ["rows"] = rows,
         };
     }
 
@@ -142,6 +162,8 @@ internal sealed class ObjectView
 
     private static JsonObject Metadata(StoredObject stored, string kind) => new()
     {
-        ["kind"] = kind, ["apiVersion"] = "meta.k8s.io/v1", ["metadata"] = stored.Copy()["metadata"]!.DeepClone(),
+        ["kind"] = kind,
+        ["apiVersion"] = "meta.k8s.io/v1",
+        ["metadata"] = stored.Copy()["metadata"]!.DeepClone(),
     };
 }

@@ -48,6 +48,8 @@ internal sealed class Pages(TimeProvider time)
             if (snapshots.TryGetValue(parts[0], out var snapshot) && snapshot.Made + Life >= time.GetUtcNow())
                 return (parts[0], snapshot, offset);
         }
-        throw ApiException.Expired("The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.");
+        throw ApiException.Expired(
+            "The provided continue parameter is too old to display a consistent list result. You must start a new list without " +
+            "the continue parameter.");
     }
 }

@@ -16,7 +16,8 @@ internal sealed class PodEndpoints(ClusterApi api)
     /// <summary>False when there is no such subresource.</summary>
     public async Task<bool> HandleAsync(HttpContext context, ApiRequest request)
     {
-        JsonObject Pod() => api.Get(Kinds.Pods, request.Namespace, request.Name!) ?? throw ApiException.NotFound(Kinds.Pods, request.Name!);
+        JsonObject Pod() =>
+            api.Get(Kinds.Pods, request.Namespace, request.Name!) ?? throw ApiException.NotFound(Kinds.Pods, request.Name!);
         switch (request.Subresource)
         {
             case "log" when request.Verb == "get":
@@ -40,14 +41,19 @@ internal sealed class PodEndpoints(ClusterApi api)
     {
         var query = context.Request.Query;
         long? Number(string name) => query[name].ToString() is { Length: > 0 } text
-            ? !long.TryParse(text, out var n) ? throw ApiException.BadRequest($"strconv.ParseInt: parsing \"{text}\": invalid syntax")
+            ? !long.TryParse(text, out var n)
+                ? throw ApiException.BadRequest($"strconv.ParseInt: parsing \"{text}\": invalid syntax")
             : n >= (name == "tailLines" ? 0 : 1) ? n : throw BelowLeast(request.Name!, name, n)
             : null;
         var log = new LogQuery
         {
             Container = Container(query["container"], pod),
-            Follow = ApiRequest.IsTrue(query["follow"]), Previous = ApiRequest.IsTrue(query["previous"]), Timestamps = ApiRequest.IsTrue(query["timestamps"]),
-            TailLines = Number("tailLines"), SinceSeconds = Number("sinceSeconds"), LimitBytes = Number("limitBytes"),
+            Follow = ApiRequest.IsTrue(query["follow"]),
+            Previous = ApiRequest.IsTrue(query["previous"]),
+            Timestamps = ApiRequest.IsTrue(query["timestamps"]),
+            TailLines = Number("tailLines"),
+            SinceSeconds = Number("sinceSeconds"),
+            LimitBytes = Number("limitBytes"),
             SinceTime = DateTimeOffset.TryParse(query["sinceTime"], out var since) ? since : null,
         };
         if (pod.Str("spec", "nodeName") is not { Length: > 0 })
@@ -83,14 +89,26 @@ internal sealed class PodEndpoints(ClusterApi api)
         {
             var protocol = Choose(context, ExecProtocols);
             using var socket = await context.WebSockets.AcceptWebSocketAsync(protocol).ConfigureAwait(false);
-            await SocketSessions.ExecAsync(socket, protocol.Contains("base64", StringComparison.Ordinal), exec, Run, api.Time, context.RequestAborted).ConfigureAwait(false);
+            await SocketSessions.ExecAsync(
+                socket,
+                protocol.Contains("base64", StringComparison.Ordinal),
+                exec,
+                Run,
+                api.Time,
+                context.RequestAborted).ConfigureAwait(false);
             return;
         }
-        var offered = context.Request.Headers["X-Stream-Protocol-Version"].SelectMany(v => (v ?? "").Split(',')).Select(v => v.Trim()).ToList();
+        var offered = context.Request.Headers["X-Stream-Protocol-Version"]
+            .SelectMany(v => (v ?? "").Split(','))
+            .Select(v => v.Trim())
+            .ToList();
         var spoken = SpdyExecProtocols.FirstOrDefault(offered.Contains)
-            ?? throw new ApiException(403, "Forbidden", $"unable to upgrade: unable to negotiate protocol: client supports {string.Join(", ", offered)}, server accepts {string.Join(", ", SpdyExecProtocols)}");
+            ?? throw new ApiException(403, "Forbidden",
+                $"unable to upgrade: unable to negotiate protocol: client supports {string.Join(", ", offered)}, " +
+                $"server accepts {string.Join(", ", SpdyExecProtocols)}");
         await using var transport = await UpgradeAsync(context, spoken).ConfigureAwait(false);
-        await SpdySessions.ExecAsync(transport, exec, stdout, stderr, Run, api.Time, context.RequestAborted).ConfigureAwait(false);
+        await SpdySessions.ExecAsync(
+            transport, exec, stdout, stderr, Run, api.Time, context.RequestAborted).ConfigureAwait(false);
     }
 
     private async Task ForwardAsync(HttpContext context, ApiRequest request, JsonObject pod)
@@ -99,7 +117,8 @@ internal sealed class PodEndpoints(ClusterApi api)
         if (pod.Str("status", "phase") != "Running")
             throw ApiException.BadRequest($"pod {request.Name} is not running. Current status={pod.Str("status", "phase")}");
         var access = Access;
-        Task<Stream> Connect(int port, CancellationToken cancel) => access.ConnectAsync(request.Namespace!, request.Name!, port, cancel);
+        Task<Stream> Connect(int port, CancellationToken cancel) =>
+            access.ConnectAsync(request.Namespace!, request.Name!, port, cancel);
         if (!context.WebSockets.IsWebSocketRequest)
         {
             await using var raw = await UpgradeAsync(context, "portforward.k8s.io").ConfigureAwait(false);
@@ -116,8 +135,18 @@ internal sealed class PodEndpoints(ClusterApi api)
             await SpdySessions.ForwardAsync(tunnel, Connect, context.RequestAborted).ConfigureAwait(false);
             return;
         }
-        var ports = context.Request.Query["ports"].SelectMany(p => (p ?? "").Split(',')).Select(p => int.TryParse(p, out var n) ? n : 0).Where(p => p > 0).ToList();
-        await SocketSessions.ForwardAsync(socket, protocol.Contains("base64", StringComparison.Ordinal), ports, Connect, api.Time, context.RequestAborted).ConfigureAwait(false);
+        var ports = context.Request.Query["ports"]
+            .SelectMany(p => (p ?? "").Split(','))
+            .Select(p => int.TryParse(p, out var n) ? n : 0)
+            .Where(p => p > 0)
+            .ToList();
+        await SocketSessions.ForwardAsync(
+            socket,
+            protocol.Contains("base64", StringComparison.Ordinal),
+            ports,
+            Connect,
+            api.Time,
+            context.RequestAborted).ConfigureAwait(false);
     }
 
     private static void DemandNode(JsonObject pod)
@@ -128,8 +157,17 @@ internal sealed class PodEndpoints(ClusterApi api)
 
     private static ApiException BelowLeast(string pod, string field, long value)
     {
-        var cause = new StatusCause("FieldValueInvalid", $"Invalid value: {value}: must be greater than {(field == "tailLines" ? "or equal to " : "")}0", field);
-        return new ApiException(422, "Invalid", $"PodLogOptions \"{pod}\" is invalid: {field}: {cause.Message}") { Name = pod, Subject = "PodLogOptions", Causes = [cause] };
+        var cause = new StatusCause(
+            "FieldValueInvalid",
+            $"Invalid value: {value}: must be greater than {(field == "tailLines" ? "or equal to " : "")}0",
+            field);
+        return new ApiException(422, "Invalid",
+            $"PodLogOptions \"{pod}\" is invalid: {field}: {cause.Message}")
+        {
+            Name = pod,
+            Subject = "PodLogOptions",
+            Causes = [cause]
+        };
     }
 
     /// <summary>The container that is meant; 400 when it is not there or not clear which one.</summary>
@@ -140,7 +178,8 @@ internal sealed class PodEndpoints(ClusterApi api)
         if (wanted is not { Length: > 0 })
         {
             if (all.Count > 1)
-                throw ApiException.BadRequest($"a container name must be specified for pod {name}, choose one of: [{string.Join(" ", all)}]");
+                throw ApiException.BadRequest(
+                    $"a container name must be specified for pod {name}, choose one of: [{string.Join(" ", all)}]");
             return all.FirstOrDefault();
         }
         all.AddRange(pod.Objs("spec", "initContainers").Select(c => c.Str("name") ?? ""));
@@ -150,12 +189,16 @@ internal sealed class PodEndpoints(ClusterApi api)
     private static string Choose(HttpContext context, string[] spoken) =>
         context.WebSockets.WebSocketRequestedProtocols.Count == 0 ? spoken[^2]
         : spoken.FirstOrDefault(context.WebSockets.WebSocketRequestedProtocols.Contains)
-            ?? throw ApiException.BadRequest($"unable to negotiate protocol: client supports {string.Join(", ", context.WebSockets.WebSocketRequestedProtocols)}, server accepts {string.Join(", ", spoken)}");
+            ?? throw ApiException.BadRequest(
+                "unable to negotiate protocol: client supports " +
+                $"{string.Join(", ", context.WebSockets.WebSocketRequestedProtocols)}, " +
+                $"server accepts {string.Join(", ", spoken)}");
 
     private static async Task<Stream> UpgradeAsync(HttpContext context, string protocol)
     {
         var feature = context.Features.Get<IHttpUpgradeFeature>();
-        if (feature is not { IsUpgradableRequest: true } || !context.Request.Headers.Upgrade.ToString().StartsWith("SPDY/3.1", StringComparison.OrdinalIgnoreCase))
+        if (feature is not { IsUpgradableRequest: true }
+            || !context.Request.Headers.Upgrade.ToString().StartsWith("SPDY/3.1", StringComparison.OrdinalIgnoreCase))
             throw ApiException.BadRequest("Upgrade request required");
         context.Response.Headers.Upgrade = "SPDY/3.1";
         context.Response.Headers["X-Stream-Protocol-Version"] = protocol;

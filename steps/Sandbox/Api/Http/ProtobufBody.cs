@@ -13,17 +13,22 @@ internal static class ProtobufBody
     /// <summary>Fields that the encoding writes even when they are unset; their zero means nothing.</summary>
     private static readonly HashSet<string> ZeroIsUnset =
     [
-        "hostPort", "initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold", "generation", "nodePort", "minReadySeconds",
+        "hostPort", "initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold",
+        "generation", "nodePort", "minReadySeconds",
         "observedGeneration", "count", "healthCheckNodePort",
     ];
 
     private static readonly HashSet<string> FalseIsUnset =
-        ["hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "readOnly", "unschedulable", "paused", "publishNotReadyAddresses", "unsatisfiable"];
+        [
+            "hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "readOnly", "unschedulable", "paused",
+            "publishNotReadyAddresses", "unsatisfiable"
+        ];
 
     public static JsonObject Read(byte[] body)
     {
         if (body is not [(byte)'k', (byte)'8', (byte)'s', 0, ..])
-            throw ApiException.BadRequest("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]");
+            throw ApiException.BadRequest(
+                "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]");
         try
         {
             return ReadEnvelope(body.AsSpan(4));

@@ -7,7 +7,12 @@ using Microsoft.AspNetCore.Http;
 namespace CiSteps.Sandbox.Api.Http;
 
 /// <summary>The verbs on resources.</summary>
-internal sealed class ResourceEndpoints(ClusterApi api, Authorizer authorizer, Reviews reviews, Subresources subresources, CancellationToken stop)
+internal sealed class ResourceEndpoints(
+    ClusterApi api,
+    Authorizer authorizer,
+    Reviews reviews,
+    Subresources subresources,
+    CancellationToken stop)
 {
     // Most kinds answer a deletion with a Status; these with the object.
     private static readonly HashSet<ResourceType> ShowsWhatWent =
@@ -52,10 +57,18 @@ internal sealed class ResourceEndpoints(ClusterApi api, Authorizer authorizer, R
                 await context.JsonAsync(200, view.Single(found)).ConfigureAwait(false);
                 break;
             case "list":
-                await lists.HandleAsync(context, type, request.Namespace, View(), Labels(context), Fields(context, type, null)).ConfigureAwait(false);
+                await lists.HandleAsync(
+                    context, type, request.Namespace, View(), Labels(context), Fields(context, type, null)).ConfigureAwait(false);
                 break;
             case "watch":
-                await watches.HandleAsync(context, type, request.Namespace, View(), Labels(context), Fields(context, type, request.Name), stop).ConfigureAwait(false);
+                await watches.HandleAsync(
+                    context,
+                    type,
+                    request.Namespace,
+                    View(),
+                    Labels(context),
+                    Fields(context, type, request.Name),
+                    stop).ConfigureAwait(false);
                 break;
             case "create" when request.Name is null:
                 await CreateAsync(context, user, type, request, View()).ConfigureAwait(false);
@@ -79,11 +92,20 @@ internal sealed class ResourceEndpoints(ClusterApi api, Authorizer authorizer, R
         }
     }
 
-    public Task<(StoredObject Object, bool Created)> PatchAsync(HttpContext context, UserInfo user, ResourceType type, ApiRequest request, string? subresource) =>
-        patches.HandleAsync(context, type, request.Namespace, request.Name!, subresource, WriteOptionsOf(context, user), FieldValidation.From(context));
+    public Task<(StoredObject Object, bool Created)> PatchAsync(
+        HttpContext context, UserInfo user, ResourceType type, ApiRequest request, string? subresource) =>
+        patches.HandleAsync(
+            context,
+            type,
+            request.Namespace,
+            request.Name!,
+            subresource,
+            WriteOptionsOf(context, user),
+            FieldValidation.From(context));
 
     /// <summary>PUT of an object or of one of its subresources of the same kind.</summary>
-    public async Task<StoredObject> ReplaceAsync(HttpContext context, UserInfo user, ResourceType type, ApiRequest request, string? subresource)
+    public async Task<StoredObject> ReplaceAsync(
+        HttpContext context, UserInfo user, ResourceType type, ApiRequest request, string? subresource)
     {
         if (request.Name is null)
             throw NotAllowed();
@@ -92,7 +114,8 @@ internal sealed class ResourceEndpoints(ClusterApi api, Authorizer authorizer, R
         if (obj.Str("metadata", "name") is { Length: > 0 } name && name != request.Name)
             throw ApiException.BadRequest($"the name of the object ({name}) does not match the name on the URL ({request.Name})");
         if (obj.Str("metadata", "namespace") is { Length: > 0 } ns && request.Namespace is not null && ns != request.Namespace)
-            throw ApiException.BadRequest($"the namespace of the object ({ns}) does not match the namespace on the URL ({request.Namespace})");
+            throw ApiException.BadRequest(
+                $"the namespace of the object ({ns}) does not match the namespace on the URL ({request.Namespace})");
         validation.Check(context, api, type, obj);
         obj.Ensure("metadata")["name"] = request.Name;
         if (request.Namespace is not null)
@@ -103,7 +126,8 @@ internal sealed class ResourceEndpoints(ClusterApi api, Authorizer authorizer, R
             if (obj.Str("metadata", "resourceVersion") is not { Length: > 0 } && NeedsVersion(type))
             {
                 throw ApiException.Invalid(type, request.Name,
-                    [new StatusCause("FieldValueInvalid", "Invalid value: 0x0: must be specified for an update", "metadata.resourceVersion")]);
+                    [new StatusCause(
+                        "FieldValueInvalid", "Invalid value: 0x0: must be specified for an update", "metadata.resourceVersion")]);
             }
             return api.ReplaceStored(type, existing, obj, subresource, WriteOptionsOf(context, user));
         }
@@ -111,7 +135,8 @@ internal sealed class ResourceEndpoints(ClusterApi api, Authorizer authorizer, R
 
     public static ApiException Missing() => new(404, "NotFound", "the server could not find the requested resource");
 
-    public static ApiException NotAllowed() => new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
+    public static ApiException NotAllowed() =>
+        new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
 
     public static WriteOptions WriteOptionsOf(HttpContext context, UserInfo user)
     {
@@ -123,14 +148,23 @@ internal sealed class ResourceEndpoints(ClusterApi api, Authorizer authorizer, R
             var end = agent.IndexOfAny(['/', ' ']);
             manager = end > 0 ? agent[..end] : agent.Length > 0 ? agent : "unknown";
         }
-        return new WriteOptions { FieldManager = manager.Length > 128 ? manager[..128] : manager, DryRun = DeleteRequest.DryRun(OptionsKind(context.Request.Method), query["dryRun"]), User = user };
+        return new WriteOptions
+        {
+            FieldManager = manager.Length > 128 ? manager[..128] : manager,
+            DryRun = DeleteRequest.DryRun(OptionsKind(context.Request.Method), query["dryRun"]),
+            User = user
+        };
     }
 
     public static async Task<JsonObject> BodyOf(HttpContext context, ResourceType type)
     {
-        var obj = await BodyReader.ObjectAsync(context).ConfigureAwait(false) ?? throw ApiException.BadRequest("the request has no body");
-        if ((obj.Str("apiVersion") is { } version && version != type.ApiVersion) || (obj.Str("kind") is { } kind && kind != type.Kind))
-            throw ApiException.BadRequest($"{obj.Str("kind")} in version \"{obj.Str("apiVersion")}\" cannot be handled as a {type.Kind}: the object's kind or version is not that of the URL ({type.ApiVersion}, Kind={type.Kind})");
+        var obj = await BodyReader.ObjectAsync(context).ConfigureAwait(false)
+            ?? throw ApiException.BadRequest("the request has no body");
+        if ((obj.Str("apiVersion") is { } version && version != type.ApiVersion)
+            || (obj.Str("kind") is { } kind && kind != type.Kind))
+            throw ApiException.BadRequest(
+                $"{obj.Str("kind")} in version \"{obj.Str("apiVersion")}\" cannot be handled as a {type.Kind}: " +
+                $"the object's kind or version is not that of the URL ({type.ApiVersion}, Kind={type.Kind})");
         if (type.IsCustom && (obj.Str("apiVersion") is null || obj.Str("kind") is null))
             throw ApiException.BadRequest($"Object 'Kind' is missing in '{type.Plural}'");
         return obj;
@@ -150,7 +184,9 @@ internal sealed class ResourceEndpoints(ClusterApi api, Authorizer authorizer, R
     {
         var ns = request.Namespace ?? (request is { Resource: "namespaces", Group: "" } ? request.Name : null);
         var name = request.Name;
-        if (name is null && request.Verb is "list" or "watch" or "deletecollection" && context.Request.Query["fieldSelector"].ToString() is var fields
+        if (name is null
+            && request.Verb is "list" or "watch" or "deletecollection"
+            && context.Request.Query["fieldSelector"].ToString() is var fields
             && fields.StartsWith("metadata.name=", StringComparison.Ordinal) && !fields.Contains(','))
             name = fields["metadata.name=".Length..].TrimStart('=');
         return new Attributes(request.Verb, request.Group, request.Resource, request.Subresource, ns, name);
@@ -187,8 +223,12 @@ internal sealed class ResourceEndpoints(ClusterApi api, Authorizer authorizer, R
     private async Task DeleteAsync(HttpContext context, ResourceType type, ApiRequest request, ObjectView view)
     {
         var options = DeleteRequest.Read(context, await BodyReader.ObjectAsync(context).ConfigureAwait(false));
-        if (type == Kinds.Jobs && options.Propagation is null && !context.Request.Headers.UserAgent.ToString().Contains("kube-controller", StringComparison.Ordinal))
-            context.Warn("child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning");
+        if (type == Kinds.Jobs
+            && options.Propagation is null
+            && !context.Request.Headers.UserAgent.ToString().Contains("kube-controller", StringComparison.Ordinal))
+            context.Warn(
+                "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or " +
+                "set propagationPolicy=Orphan to suppress this warning");
         var (obj, gone) = api.Deletion.Delete(type, request.Namespace, request.Name!, options);
         if (!gone || ShowsWhatWent.Contains(type))
         {
@@ -197,7 +237,10 @@ internal sealed class ResourceEndpoints(ClusterApi api, Authorizer authorizer, R
         }
         await context.JsonAsync(200, new JsonObject
         {
-            ["kind"] = "Status", ["apiVersion"] = "v1", ["metadata"] = new JsonObject(), ["status"] = "Success",
+            ["kind"] = "Status",
+            ["apiVersion"] = "v1",
+            ["metadata"] = new JsonObject(),
+            ["status"] = "Success",
             ["details"] = type.Group.Length == 0
                 ? new JsonObject { ["name"] = obj.Name, ["kind"] = type.Plural, ["uid"] = obj.Uid }
                 : new JsonObject { ["name"] = obj.Name, ["group"] = type.Group, ["kind"] = type.Plural, ["uid"] = obj.Uid },
@@ -212,7 +255,9 @@ internal sealed class ResourceEndpoints(ClusterApi api, Authorizer authorizer, R
         var (labels, fields) = (Labels(context), Fields(context, type, null));
         List<StoredObject> chosen;
         lock (api.Store.Gate)
-            chosen = [.. api.Store.List(type.StorageKey, request.Namespace).Where(o => labels.Matches(o.Labels) && fields.Matches(o))];
+            chosen = [.. api.Store
+                .List(type.StorageKey, request.Namespace)
+                .Where(o => labels.Matches(o.Labels) && fields.Matches(o))];
         foreach (var obj in chosen)
         {
             try

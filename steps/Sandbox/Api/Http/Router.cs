@@ -29,7 +29,8 @@ internal sealed class Router
         authorizer = api.Authorizer;
         discovery = new DiscoveryDocuments(api);
         openApi = new OpenApiDocuments(api);
-        resources = new ResourceEndpoints(api, authorizer, new Reviews(authenticator, authorizer), new Subresources(api, tokens, new PodEndpoints(api)), stop);
+        resources = new ResourceEndpoints(
+            api, authorizer, new Reviews(authenticator, authorizer), new Subresources(api, tokens, new PodEndpoints(api)), stop);
     }
 
     public async Task HandleAsync(HttpContext context)
@@ -48,7 +49,8 @@ internal sealed class Router
         }
         catch (BadHttpRequestException e) when (!context.Response.HasStarted)
         {
-            await context.FailAsync(new ApiException(e.StatusCode, e.StatusCode == 413 ? "RequestEntityTooLarge" : "BadRequest", e.Message)).ConfigureAwait(false);
+            await context.FailAsync(new ApiException(
+                e.StatusCode, e.StatusCode == 413 ? "RequestEntityTooLarge" : "BadRequest", e.Message)).ConfigureAwait(false);
         }
         catch (IOException)
         {
@@ -58,7 +60,8 @@ internal sealed class Router
         {
             log?.Invoke($"sandbox API: {context.Request.Method} {context.Request.Path}: {e}");
             if (!context.Response.HasStarted)
-                await context.FailAsync(new ApiException(500, "InternalError", $"Internal error occurred: {e.Message}")).ConfigureAwait(false);
+                await context.FailAsync(new ApiException(
+                    500, "InternalError", $"Internal error occurred: {e.Message}")).ConfigureAwait(false);
         }
     }
 
@@ -72,7 +75,16 @@ internal sealed class Router
             await resources.HandleAsync(context, user, request).ConfigureAwait(false);
             return;
         }
-        authorizer.Demand(user, new Attributes(context.Request.Method.ToLowerInvariant() is "head" ? "get" : context.Request.Method.ToLowerInvariant(), "", null, null, null, null, path));
+        authorizer.Demand(
+            user,
+            new Attributes(
+                context.Request.Method.ToLowerInvariant() is "head" ? "get" : context.Request.Method.ToLowerInvariant(),
+                "",
+                null,
+                null,
+                null,
+                null,
+                path));
         if (context.Request.Method is not ("GET" or "HEAD"))
             throw ResourceEndpoints.NotAllowed();
         switch (trimmed)
@@ -86,8 +98,10 @@ internal sealed class Router
             case "/.well-known/openid-configuration":
                 await context.JsonAsync(200, new JsonObject
                 {
-                    ["issuer"] = ServiceAccountTokens.Issuer, ["jwks_uri"] = $"https://{context.Request.Host}/openid/v1/jwks",
-                    ["response_types_supported"] = new JsonArray("id_token"), ["subject_types_supported"] = new JsonArray("public"),
+                    ["issuer"] = ServiceAccountTokens.Issuer,
+                    ["jwks_uri"] = $"https://{context.Request.Host}/openid/v1/jwks",
+                    ["response_types_supported"] = new JsonArray("id_token"),
+                    ["subject_types_supported"] = new JsonArray("public"),
                     ["id_token_signing_alg_values_supported"] = new JsonArray("ES256"),
                 }).ConfigureAwait(false);
                 return;
@@ -95,7 +109,8 @@ internal sealed class Router
                 await context.JsonAsync(200, tokens.KeySet()).ConfigureAwait(false);
                 return;
         }
-        if (trimmed.StartsWith("/openapi/", StringComparison.Ordinal) && await openApi.HandleAsync(context, trimmed).ConfigureAwait(false))
+        if (trimmed.StartsWith("/openapi/", StringComparison.Ordinal)
+            && await openApi.HandleAsync(context, trimmed).ConfigureAwait(false))
             return;
         if (await DiscoverAsync(context, trimmed).ConfigureAwait(false))
             return;
@@ -106,12 +121,19 @@ internal sealed class Router
     {
         var accept = context.Request.Headers.Accept.ToString();
         var aggregated = accept.Contains("as=APIGroupDiscoveryList", StringComparison.Ordinal)
-            ? accept.Contains("v=v2;", StringComparison.Ordinal) || accept.Contains("v=v2,", StringComparison.Ordinal) ? "v2" : accept.Contains("v=v2beta1", StringComparison.Ordinal) ? "v2beta1" : "v2"
+            ? accept.Contains("v=v2;", StringComparison.Ordinal) || accept.Contains("v=v2,", StringComparison.Ordinal)
+                ? "v2"
+                : accept.Contains("v=v2beta1", StringComparison.Ordinal) ? "v2beta1" : "v2"
             : null;
         var parts = path.Split('/', StringSplitOptions.RemoveEmptyEntries);
         var document = parts switch
         {
-            [] => new JsonObject { ["paths"] = new JsonArray("/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version") },
+            [] =>
+                new JsonObject
+                {
+                    ["paths"] = new JsonArray(
+                        "/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version")
+                },
             ["api"] => aggregated is null ? DiscoveryDocuments.Legacy() : discovery.Aggregated(true, aggregated),
             ["apis"] => aggregated is null ? discovery.Groups() : discovery.Aggregated(false, aggregated),
             ["api", var version] => discovery.Resources("", version),
@@ -122,14 +144,23 @@ internal sealed class Router
         if (document is null)
             return false;
         context.Response.Headers.Vary = "Accept";
-        var type = aggregated is not null && parts.Length == 1 ? $"application/json;g=apidiscovery.k8s.io;v={aggregated};as=APIGroupDiscoveryList" : "application/json";
+        var type = aggregated is not null && parts.Length == 1
+            ? $"application/json;g=apidiscovery.k8s.io;v={aggregated};as=APIGroupDiscoveryList"
+            : "application/json";
         await context.JsonAsync(200, document.ToUtf8(), type).ConfigureAwait(false);
         return true;
     }
 
     private static JsonObject Version() => new()
     {
-        ["major"] = "1", ["minor"] = "34", ["gitVersion"] = GitVersion, ["gitCommit"] = "", ["gitTreeState"] = "clean", ["buildDate"] = "1970-01-01T00:00:00Z",
-        ["goVersion"] = "none", ["compiler"] = "none", ["platform"] = OperatingSystem.IsWindows() ? "windows/amd64" : "linux/amd64",
+        ["major"] = "1",
+        ["minor"] = "34",
+        ["gitVersion"] = GitVersion,
+        ["gitCommit"] = "",
+        ["gitTreeState"] = "clean",
+        ["buildDate"] = "1970-01-01T00:00:00Z",
+        ["goVersion"] = "none",
+        ["compiler"] = "none",
+        ["platform"] = OperatingSystem.IsWindows() ? "windows/amd64" : "linux/amd64",
     };
 }

@@ -40,7 +40,9 @@ internal sealed class Scaling
         {
             // A custom object that does not say how many it wants has no scale to show.
             var why = $"the spec replicas field \".{string.Join('.', specPath)}\" does not exist";
-            throw new ApiException(500, "InternalError", "Internal error occurred: " + why) { Causes = [new StatusCause("", why, "")] };
+            throw new ApiException(
+                500, "InternalError", "Internal error occurred: " + why)
+            { Causes = [new StatusCause("", why, "")] };
         }
         scale["spec"] = new JsonObject { ["replicas"] = replicas ?? 0 };
         var status = new JsonObject { ["replicas"] = obj.Num(statusPath) ?? 0 };
@@ -51,7 +53,8 @@ internal sealed class Scaling
         return scale;
     }
 
-    public void Write(JsonObject obj, long replicas) => obj.Ensure(specPath.AsSpan(0, specPath.Length - 1))[specPath[^1]] = replicas;
+    public void Write(JsonObject obj, long replicas) =>
+        obj.Ensure(specPath.AsSpan(0, specPath.Length - 1))[specPath[^1]] = replicas;
 
     private static string? SelectorText(JsonObject obj) => obj.Obj("spec", "selector", "matchLabels") is { } labels
         ? string.Join(",", labels.OrderBy(l => l.Key, StringComparer.Ordinal).Select(l => $"{l.Key}={l.Value.Str()}"))

@@ -11,7 +11,14 @@ internal sealed class WatchEndpoint(ClusterApi api)
 {
     private static readonly TimeSpan BookmarkInterval = TimeSpan.FromSeconds(30);
 
-    public async Task HandleAsync(HttpContext context, ResourceType type, string? ns, ObjectView view, LabelSelector labels, FieldSelector fields, CancellationToken stop)
+    public async Task HandleAsync(
+        HttpContext context,
+        ResourceType type,
+        string? ns,
+        ObjectView view,
+        LabelSelector labels,
+        FieldSelector fields,
+        CancellationToken stop)
     {
         var query = context.Request.Query;
         var bookmarks = ApiRequest.IsTrue(query["allowWatchBookmarks"]);
@@ -19,7 +26,8 @@ internal sealed class WatchEndpoint(ClusterApi api)
         if (sendInitial && (!bookmarks || query["resourceVersionMatch"] != "NotOlderThan"))
         {
             throw new ApiException(422, "Invalid",
-                "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan and allowWatchBookmarks");
+                "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: " +
+                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan and allowWatchBookmarks");
         }
         var seconds = int.TryParse(query["timeoutSeconds"], out var s) && s > 0 ? s : 1800 + Random.Shared.Next(1800);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stop);
@@ -51,14 +59,16 @@ internal sealed class WatchEndpoint(ClusterApi api)
             lock (api.Store.Gate)
             {
                 if (api.Store.Log(type.StorageKey).After(position) is null)
-                    throw ApiException.Expired($"too old resource version: {position} ({api.Store.Log(type.StorageKey).Forgotten})");
+                    throw ApiException.Expired(
+                        $"too old resource version: {position} ({api.Store.Log(type.StorageKey).Forgotten})");
             }
             writer.Begin();
         }
         await writer.FlushAsync(ending.Token).ConfigureAwait(false);
         try
         {
-            await FollowAsync(writer, type, ns, position, view, Selected, bookmarks, deadline, ending.Token).ConfigureAwait(false);
+            await FollowAsync(
+                writer, type, ns, position, view, Selected, bookmarks, deadline, ending.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (ending.IsCancellationRequested)
         {
@@ -101,7 +111,8 @@ internal sealed class WatchEndpoint(ClusterApi api)
                 continue;
             }
             var left = deadline - api.Time.GetUtcNow();
-            if (left <= TimeSpan.Zero || await IdleAsync(changed, left < BookmarkInterval ? left : BookmarkInterval, cancel).ConfigureAwait(false))
+            if (left <= TimeSpan.Zero
+                || await IdleAsync(changed, left < BookmarkInterval ? left : BookmarkInterval, cancel).ConfigureAwait(false))
             {
                 if (bookmarks && revision > told)
                 {

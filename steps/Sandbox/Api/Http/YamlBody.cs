@@ -46,7 +46,8 @@ internal static partial class YamlBody
             return true;
         if (text is "false" or "False" or "FALSE" or "no" or "No" or "off" or "Off")
             return false;
-        if (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && !LeadingZero().IsMatch(text))
+        if (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
+            && !LeadingZero().IsMatch(text))
             return number;
         return Float().IsMatch(text) ? double.Parse(text, CultureInfo.InvariantCulture) : text;
     }

@@ -12,22 +12,33 @@ internal static class FieldPaths
     public const char Separator = '\u0001';
 
     private static readonly HashSet<string> SystemMetadata =
-        ["name", "namespace", "creationTimestamp", "selfLink", "uid", "generation", "managedFields", "resourceVersion", "generateName", "deletionTimestamp", "deletionGracePeriodSeconds"];
+        [
+            "name", "namespace", "creationTimestamp", "selfLink", "uid", "generation", "managedFields", "resourceVersion",
+            "generateName", "deletionTimestamp", "deletionGracePeriodSeconds"
+        ];
 
-    /// <summary>The fields of an object that somebody may own, with their values; items of lists stand for themselves with a null.</summary>
+    /// <summary>
+    /// The fields of an object that somebody may own, with their values; items of lists stand for themselves with a null.
+    /// </summary>
     public static Dictionary<string, JsonNode?> Of(TypeSchema schema, JsonObject obj, string? subresource)
     {
         var fields = new Dictionary<string, JsonNode?>(StringComparer.Ordinal);
         foreach (var (name, value) in obj)
         {
-            if (name is "apiVersion" or "kind" || (subresource is null && name == "status") || (subresource == "status" && name != "status"))
+            if (name is "apiVersion" or "kind"
+                || (subresource is null && name == "status")
+                || (subresource == "status" && name != "status"))
                 continue;
             if (name == "metadata" && value is JsonObject metadata)
             {
                 foreach (var (field, content) in metadata)
                 {
                     if (!SystemMetadata.Contains(field))
-                        Visit(BuiltInSchemas.ObjectMeta.FieldType(field) ?? TypeSchema.Any, content, $"f:metadata{Separator}f:{field}", fields);
+                        Visit(
+                            BuiltInSchemas.ObjectMeta.FieldType(field) ?? TypeSchema.Any,
+                            content,
+                            $"f:metadata{Separator}f:{field}",
+                            fields);
                 }
             }
             else
@@ -80,7 +91,10 @@ internal static class FieldPaths
         string.Concat(path.Split(Separator).Select(step => step[0] switch
         {
             'f' => "." + step[2..],
-            'k' => "[" + string.Join(",", ((JsonObject)JsonNode.Parse(step[2..])!).Select(p => $"{p.Key}={p.Value?.ToJsonString()}")) + "]",
+            'k' =>
+                "[" +
+                    string.Join(",", ((JsonObject)JsonNode.Parse(step[2..])!).Select(p => $"{p.Key}={p.Value?.ToJsonString()}")) +
+                    "]",
             'v' => $"[={step[2..]}]",
             _ => $"[{step[2..]}]",
         }));
@@ -89,7 +103,8 @@ internal static class FieldPaths
     {
         switch (node)
         {
-            case JsonObject { Count: > 0 } obj when !schema.Atomic && schema.Kind is (SchemaKind.Object or SchemaKind.Map or SchemaKind.Any):
+            case JsonObject { Count: > 0 } obj
+                when !schema.Atomic && schema.Kind is (SchemaKind.Object or SchemaKind.Map or SchemaKind.Any):
                 foreach (var (name, value) in obj)
                     Visit(schema.FieldType(name) ?? TypeSchema.Any, value, $"{path}{Separator}f:{name}", fields);
                 break;

@@ -9,7 +9,8 @@ internal static class JsonPatch
     {
         foreach (var item in patch)
         {
-            var path = Pointer(item.Str("path") ?? throw ApiException.BadRequest("error decoding patch: an operation lacks its path"));
+            var path = Pointer(
+                item.Str("path") ?? throw ApiException.BadRequest("error decoding patch: an operation lacks its path"));
             var op = item.Str("op");
             switch (op)
             {
@@ -26,9 +27,11 @@ internal static class JsonPatch
                     break;
                 case "move":
                 case "copy":
-                    var from = Pointer(item.Str("from") ?? throw ApiException.BadRequest("error decoding patch: an operation lacks its from"));
+                    var from = Pointer(
+                        item.Str("from") ?? throw ApiException.BadRequest("error decoding patch: an operation lacks its from"));
                     if (!Has(document, from))
-                        throw Failed($"{op} operation does not apply: doc is missing from path: {item.Str("from")}: missing value");
+                        throw Failed(
+                            $"{op} operation does not apply: doc is missing from path: {item.Str("from")}: missing value");
                     var value = Get(document, from)?.DeepClone();
                     if (op == "move")
                         Remove(document, from);
@@ -45,7 +48,8 @@ internal static class JsonPatch
         return document;
     }
 
-    private static ApiException Failed(string why) => new(422, "Invalid", $"the server rejected our request due to an error in our request: {why}");
+    private static ApiException Failed(string why) =>
+        new(422, "Invalid", $"the server rejected our request due to an error in our request: {why}");
 
     private static string[] Pointer(string text)
     {

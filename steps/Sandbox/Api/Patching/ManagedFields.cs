@@ -4,7 +4,13 @@ using CiSteps.Sandbox.Api.Schema;
 namespace CiSteps.Sandbox.Api.Patching;
 
 /// <summary>What one manager owns.</summary>
-internal sealed record Manager(string Name, string Operation, string ApiVersion, string? Subresource, string Time, HashSet<string> Fields)
+internal sealed record Manager(
+    string Name,
+    string Operation,
+    string ApiVersion,
+    string? Subresource,
+    string Time,
+    HashSet<string> Fields)
 {
     public bool Same(string name, string operation, string? subresource) =>
         Name == name && Operation == operation && Subresource == subresource;
@@ -22,12 +28,19 @@ internal static class ManagedFields
     public static void Write(JsonObject obj, IEnumerable<Manager> managers)
     {
         var list = new JsonArray();
-        foreach (var manager in managers.Where(m => m.Fields.Count > 0).OrderBy(m => m.Operation == "Apply" ? 0 : 1).ThenBy(m => m.Time, StringComparer.Ordinal).ThenBy(m => m.Name, StringComparer.Ordinal))
+        foreach (var manager in managers.Where(m => m.Fields.Count > 0)
+            .OrderBy(m => m.Operation == "Apply" ? 0 : 1)
+            .ThenBy(m => m.Time, StringComparer.Ordinal)
+            .ThenBy(m => m.Name, StringComparer.Ordinal))
         {
             var entry = new JsonObject
             {
-                ["manager"] = manager.Name, ["operation"] = manager.Operation, ["apiVersion"] = manager.ApiVersion, ["time"] = manager.Time,
-                ["fieldsType"] = "FieldsV1", ["fieldsV1"] = FieldPaths.ToFieldsV1(manager.Fields),
+                ["manager"] = manager.Name,
+                ["operation"] = manager.Operation,
+                ["apiVersion"] = manager.ApiVersion,
+                ["time"] = manager.Time,
+                ["fieldsType"] = "FieldsV1",
+                ["fieldsV1"] = FieldPaths.ToFieldsV1(manager.Fields),
             };
             if (manager.Subresource is not null)
                 entry["subresource"] = manager.Subresource;
@@ -40,7 +53,8 @@ internal static class ManagedFields
     }
 
     /// <summary>Records an ordinary write: what changed now belongs to the writer alone.</summary>
-    public static void Record(ResourceType type, TypeSchema schema, JsonObject? old, JsonObject obj, string writer, string? subresource, string time)
+    public static void Record(
+        ResourceType type, TypeSchema schema, JsonObject? old, JsonObject obj, string writer, string? subresource, string time)
     {
         var given = obj.At("metadata", "managedFields") as JsonArray;
         // Who sends an empty list resets the record; who sends none leaves it.
@@ -55,7 +69,9 @@ internal static class ManagedFields
         var managers = old is null ? [] : Read(obj);
         var before = old is null ? [] : FieldPaths.Of(schema, old, subresource);
         var after = FieldPaths.Of(schema, obj, subresource);
-        var changed = after.Where(f => !before.TryGetValue(f.Key, out var was) || !JsonNode.DeepEquals(was, f.Value)).Select(f => f.Key).ToHashSet(StringComparer.Ordinal);
+        var changed = after.Where(f => !before.TryGetValue(f.Key, out var was) || !JsonNode.DeepEquals(was, f.Value))
+            .Select(f => f.Key)
+            .ToHashSet(StringComparer.Ordinal);
         var removed = before.Keys.Where(k => !after.ContainsKey(k)).ToHashSet(StringComparer.Ordinal);
         if (changed.Count == 0 && removed.Count == 0)
             return;

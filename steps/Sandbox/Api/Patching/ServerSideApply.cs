@@ -6,8 +6,18 @@ namespace CiSteps.Sandbox.Api.Patching;
 /// <summary>Server-side apply: a manager states the fields that it cares about, and learns when others own them.</summary>
 internal static class ServerSideApply
 {
-    /// <summary>The live object (null for none) with the manager's configuration in it. Throws 409 for conflicts unless forced.</summary>
-    public static JsonObject Apply(ResourceType type, TypeSchema schema, JsonObject? live, JsonObject config, string manager, string? subresource, bool force, string time)
+    /// <summary>
+    /// The live object (null for none) with the manager's configuration in it. Throws 409 for conflicts unless forced.
+    /// </summary>
+    public static JsonObject Apply(
+        ResourceType type,
+        TypeSchema schema,
+        JsonObject? live,
+        JsonObject config,
+        string manager,
+        string? subresource,
+        bool force,
+        string time)
     {
         if (config.At("metadata", "managedFields") is not null)
             throw ApiException.BadRequest("metadata.managedFields must be nil");
@@ -41,16 +51,24 @@ internal static class ServerSideApply
         }
         var fields = wanted.Keys.ToHashSet(StringComparer.Ordinal);
         var unchanged = own is not null && own.Fields.SetEquals(fields);
-        ManagedFields.Write(merged, [.. others, new Manager(manager, "Apply", type.ApiVersion, subresource, unchanged ? own!.Time : time, fields)]);
+        ManagedFields.Write(
+            merged,
+            [.. others, new Manager(manager, "Apply", type.ApiVersion, subresource, unchanged ? own!.Time : time, fields)]);
         return merged;
     }
 
-    /// <summary>What the same tool once wrote by client-side apply becomes the first applier's, so that moving over is not a conflict.</summary>
-    private static void AdoptClientSideApply(JsonObject? live, Manager? own, List<Manager> others, string manager, Dictionary<string, JsonNode?> wanted)
+    /// <summary>
+    /// What the same tool once wrote by client-side apply becomes the first applier's, so that moving over is not a conflict.
+    /// </summary>
+    private static void AdoptClientSideApply(
+        JsonObject? live, Manager? own, List<Manager> others, string manager, Dictionary<string, JsonNode?> wanted)
     {
-        if (own is not null || manager != "kubectl" || live?.At("metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration") is null)
+        if (own is not null
+            || manager != "kubectl"
+            || live?.At("metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration") is null)
             return;
-        foreach (var other in others.Where(o => o is { Name: "kubectl-client-side-apply", Operation: "Update", Subresource: null }))
+        foreach (var other in others.Where(
+            o => o is { Name: "kubectl-client-side-apply", Operation: "Update", Subresource: null }))
             other.Fields.ExceptWith(wanted.Keys);
     }
 
@@ -62,9 +80,11 @@ internal static class ServerSideApply
         var text = groups.Count == 1
             ? $"conflict{(conflicts.Count > 1 ? "s" : "")} with {groups[0].Key}{Fields(groups[0])}"
             : string.Join("\n", groups.Select(g => $"conflicts with {g.Key}:\n{Lines(g)}"));
-        return new ApiException(409, "Conflict", $"Apply failed with {conflicts.Count} conflict{(conflicts.Count > 1 ? "s" : "")}: {text}")
+        return new ApiException(409, "Conflict",
+            $"Apply failed with {conflicts.Count} conflict{(conflicts.Count > 1 ? "s" : "")}: {text}")
         {
-            Causes = [.. conflicts.Select(c => new StatusCause("FieldManagerConflict", $"conflict with {By(c.Other)}", FieldPaths.Show(c.Path)))],
+            Causes = [.. conflicts.Select(
+                c => new StatusCause("FieldManagerConflict", $"conflict with {By(c.Other)}", FieldPaths.Show(c.Path)))],
         };
     }
 
@@ -74,7 +94,8 @@ internal static class ServerSideApply
         return paths.Count == 1 ? ": " + paths[0] : ":\n" + Lines(group);
     }
 
-    private static string Lines(IEnumerable<(Manager Other, string Path)> group) => string.Join("\n", group.Select(g => "- " + FieldPaths.Show(g.Path)));
+    private static string Lines(IEnumerable<(Manager Other, string Path)> group) =>
+        string.Join("\n", group.Select(g => "- " + FieldPaths.Show(g.Path)));
 
     private static void Merge(TypeSchema schema, JsonObject target, JsonObject config, bool top = false)
     {
@@ -122,15 +143,21 @@ internal static class ServerSideApply
             list.Add((JsonNode)item);
     }
 
-    /// <summary>The largest structure around a dropped field of which nobody states anything any more: with a probe go its defaults, which nobody owns.</summary>
+    /// <summary>
+    /// The largest structure around a dropped field of which nobody states anything any more: with a probe go its defaults, which
+    /// nobody owns.
+    /// </summary>
     private static string Whole(string path, Dictionary<string, JsonNode?> wanted, List<Manager> others)
     {
         for (var end = path.IndexOf(FieldPaths.Separator); end >= 0; end = path.IndexOf(FieldPaths.Separator, end + 1))
         {
             var outer = path[..end];
             var inside = outer + FieldPaths.Separator;
-            if (outer != "f:metadata" && outer[(outer.LastIndexOf(FieldPaths.Separator) + 1)..].StartsWith("f:", StringComparison.Ordinal)
-                && !wanted.Keys.Concat(others.SelectMany(other => other.Fields)).Any(stated => stated == outer || stated.StartsWith(inside, StringComparison.Ordinal)))
+            if (outer != "f:metadata"
+                && outer[(outer.LastIndexOf(FieldPaths.Separator) + 1)..].StartsWith("f:", StringComparison.Ordinal)
+                && !wanted.Keys
+                    .Concat(others.SelectMany(other => other.Fields))
+                    .Any(stated => stated == outer || stated.StartsWith(inside, StringComparison.Ordinal)))
                 return outer;
         }
         return path;
@@ -176,7 +203,8 @@ internal static class ServerSideApply
                 return (node as JsonObject)?[text];
             case 'k':
                 var key = (JsonObject)JsonNode.Parse(text)!;
-                return (node as JsonArray)?.OfType<JsonObject>().FirstOrDefault(o => key.All(p => JsonNode.DeepEquals(o[p.Key], p.Value) || (o[p.Key] is null && p.Key == "protocol")));
+                return (node as JsonArray)?.OfType<JsonObject>().FirstOrDefault(
+                    o => key.All(p => JsonNode.DeepEquals(o[p.Key], p.Value) || (o[p.Key] is null && p.Key == "protocol")));
             case 'v':
                 var value = JsonNode.Parse(text);
                 return (node as JsonArray)?.FirstOrDefault(v => JsonNode.DeepEquals(v, value));

@@ -50,7 +50,9 @@ internal static class StrategicMerge
         // An order may come without a change of the list itself.
         foreach (var (name, value) in patch)
         {
-            if (name.StartsWith(OrderPrefix, StringComparison.Ordinal) && value is JsonArray order && !patch.ContainsKey(name[OrderPrefix.Length..])
+            if (name.StartsWith(OrderPrefix, StringComparison.Ordinal)
+                && value is JsonArray order
+                && !patch.ContainsKey(name[OrderPrefix.Length..])
                 && target[name[OrderPrefix.Length..]] is JsonArray list)
                 Sort(list, order, schema.FieldType(name[OrderPrefix.Length..])?.PatchKey);
         }
@@ -106,7 +108,8 @@ internal static class StrategicMerge
         }
         foreach (var item in items.OfType<JsonObject>())
         {
-            var id = item[key] ?? throw ApiException.BadRequest($"map: {item.ToJsonString()} does not contain declared merge key: {key}");
+            var id = item[key]
+                ?? throw ApiException.BadRequest($"map: {item.ToJsonString()} does not contain declared merge key: {key}");
             var existing = list.FirstOrDefault(l => l is JsonObject o && JsonNode.DeepEquals(o[key], id)) as JsonObject;
             if (item.Str(Directive) == "delete")
             {
@@ -135,7 +138,9 @@ internal static class StrategicMerge
         }
     }
 
-    /// <summary>Items that the order names come in that order; the others keep their place relative to the item before them.</summary>
+    /// <summary>
+    /// Items that the order names come in that order; the others keep their place relative to the item before them.
+    /// </summary>
     private static void Sort(JsonArray list, JsonArray order, string? key)
     {
         int Rank(JsonNode? item)

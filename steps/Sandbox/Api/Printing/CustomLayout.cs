@@ -18,9 +18,12 @@ internal static class CustomLayout
     {
         var type = column.Str("type") ?? "string";
         var path = SimplePath.Parse(column.Str("jsonPath") ?? "");
-        return new Column(column.Str("name") ?? "", type, (int)(column.Num("priority") ?? 0), (o, now) => Value(path.Values(o), type, now))
+        return new Column(
+            column.Str("name") ?? "", type, (int)(column.Num("priority") ?? 0), (o, now) => Value(path.Values(o), type, now))
         {
-            Format = column.Str("format") ?? "", Description = column.Str("description") ?? "Custom resource definition column (in JSONPath format): " + column.Str("jsonPath"),
+            Format = column.Str("format") ?? "",
+            Description = column.Str("description")
+                ?? "Custom resource definition column (in JSONPath format): " + column.Str("jsonPath"),
         };
     }
 

@@ -6,7 +6,9 @@ namespace CiSteps.Sandbox.Api.Printing;
 internal static class PodCells
 {
     public static string Ready(JsonObject pod) =>
-        $"{pod.Objs("status", "containerStatuses").Count(c => c.Flag("ready") && c.Obj("state", "running") is not null)}/{pod.Objs("spec", "containers").Count()}";
+        $"{pod
+            .Objs("status", "containerStatuses")
+            .Count(c => c.Flag("ready") && c.Obj("state", "running") is not null)}/{pod.Objs("spec", "containers").Count()}";
 
     public static string Restarts(JsonObject pod, DateTimeOffset now)
     {
@@ -42,7 +44,9 @@ internal static class PodCells
             reason = OfContainers(pod, reason);
         if (pod.Str("metadata", "deletionTimestamp") is null)
             return reason;
-        return pod.Str("status", "reason") == "NodeLost" ? "Unknown" : pod.Str("status", "phase") is "Succeeded" or "Failed" ? reason : "Terminating";
+        return pod.Str("status", "reason") == "NodeLost"
+            ? "Unknown"
+            : pod.Str("status", "phase") is "Succeeded" or "Failed" ? reason : "Terminating";
     }
 
     private static string OfContainers(JsonObject pod, string reason)
@@ -58,7 +62,9 @@ internal static class PodCells
                 running = true;
         }
         if (reason == "Completed" && running)
-            reason = pod.Objs("status", "conditions").Any(c => c.Str("type") == "Ready" && c.Str("status") == "True") ? "Running" : "NotReady";
+            reason = pod.Objs("status", "conditions").Any(c => c.Str("type") == "Ready" && c.Str("status") == "True")
+                ? "Running"
+                : "NotReady";
         return reason;
     }
 

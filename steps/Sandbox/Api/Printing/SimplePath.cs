@@ -56,7 +56,9 @@ internal sealed class SimplePath
     private static IEnumerable<JsonNode?> Step(JsonNode? node, string step)
     {
         if (!step.StartsWith('['))
-            return step == "*" ? All(node) : node is JsonObject obj && obj.TryGetPropertyValue(step, out var value) ? [value] : [];
+            return step == "*"
+                ? All(node)
+                : node is JsonObject obj && obj.TryGetPropertyValue(step, out var value) ? [value] : [];
         var inner = step[1..^1].Trim();
         if (inner == "*")
             return All(node);
@@ -64,7 +66,13 @@ internal sealed class SimplePath
             return Filter(node, inner[2..^1]);
         if (inner.Length > 1 && inner[0] is '\'' or '"')
             return node.At(inner[1..^1]) is { } named ? [named] : [];
-        return node is JsonArray array && int.TryParse(inner, out var index) && (index < 0 ? index + array.Count : index) is var at && at >= 0 && at < array.Count ? [array[at]] : [];
+        return node is JsonArray array
+            && int.TryParse(inner, out var index)
+            && (index < 0 ? index + array.Count : index) is var at
+            && at >= 0
+            && at < array.Count
+            ? [array[at]]
+            : [];
     }
 
     private static IEnumerable<JsonNode?> All(JsonNode? node) => node switch

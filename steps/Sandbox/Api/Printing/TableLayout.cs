@@ -14,10 +14,12 @@ internal sealed class TableLayout(IReadOnlyList<Column> columns)
 {
     private static readonly Column NameColumn = new("Name", "string", 0, (o, _) => o.Str("metadata", "name") ?? "")
     {
-        Format = "name", Description = "Name must be unique within a namespace.",
+        Format = "name",
+        Description = "Name must be unique within a namespace.",
     };
 
-    private static readonly Column AgeColumn = new("Age", "string", 0, (o, now) => Age.Since(o.Time("metadata", "creationTimestamp"), now))
+    private static readonly Column AgeColumn = new(
+        "Age", "string", 0, (o, now) => Age.Since(o.Time("metadata", "creationTimestamp"), now))
     {
         Description = "CreationTimestamp is a timestamp representing the server time when this object was created.",
     };

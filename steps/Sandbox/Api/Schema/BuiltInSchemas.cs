@@ -9,10 +9,20 @@ internal static class BuiltInSchemas
 
     private static readonly FrozenDictionary<string, string> PackageOfGroup = new Dictionary<string, string>
     {
-        [""] = "core", ["apps"] = "apps", ["batch"] = "batch", ["coordination.k8s.io"] = "coordination", ["discovery.k8s.io"] = "discovery",
-        ["events.k8s.io"] = "events", ["autoscaling"] = "autoscaling", ["policy"] = "policy", ["networking.k8s.io"] = "networking",
-        ["scheduling.k8s.io"] = "scheduling", ["rbac.authorization.k8s.io"] = "rbac",
-        ["apiextensions.k8s.io"] = "apiextensions", ["authentication.k8s.io"] = "authentication", ["authorization.k8s.io"] = "authorization",
+        [""] = "core",
+        ["apps"] = "apps",
+        ["batch"] = "batch",
+        ["coordination.k8s.io"] = "coordination",
+        ["discovery.k8s.io"] = "discovery",
+        ["events.k8s.io"] = "events",
+        ["autoscaling"] = "autoscaling",
+        ["policy"] = "policy",
+        ["networking.k8s.io"] = "networking",
+        ["scheduling.k8s.io"] = "scheduling",
+        ["rbac.authorization.k8s.io"] = "rbac",
+        ["apiextensions.k8s.io"] = "apiextensions",
+        ["authentication.k8s.io"] = "authentication",
+        ["authorization.k8s.io"] = "authorization",
         ["meta"] = "meta",
     }.ToFrozenDictionary();
 
@@ -68,8 +78,11 @@ internal static class BuiltInSchemas
                 }
                 return new TypeSchema(SchemaKind.List)
                 {
-                    Element = Type(words[1..], types), PatchKey = key, MapKeys = map,
-                    IsSet = words.Contains("set"), Union = words.Contains("union"),
+                    Element = Type(words[1..], types),
+                    PatchKey = key,
+                    MapKeys = map,
+                    IsSet = words.Contains("set"),
+                    Union = words.Contains("union"),
                     Atomic = map.Length == 0 && !words.Contains("set"),
                 };
             case "map":

@@ -26,7 +26,8 @@ internal static class CustomSchemas
             case "object" when schema.Obj("properties") is { } properties:
                 var obj = new TypeSchema(SchemaKind.Object)
                 {
-                    Open = schema.Flag("x-kubernetes-preserve-unknown-fields"), Embedded = embedded,
+                    Open = schema.Flag("x-kubernetes-preserve-unknown-fields"),
+                    Embedded = embedded,
                     Atomic = schema.Str("x-kubernetes-map-type") == "atomic",
                 };
                 foreach (var (name, property) in properties)
@@ -35,11 +36,16 @@ internal static class CustomSchemas
                     AddEmbedded(obj);
                 return obj;
             case "object" when schema.Obj("additionalProperties") is { } values:
-                return new TypeSchema(SchemaKind.Map) { Element = Convert(values), Atomic = schema.Str("x-kubernetes-map-type") == "atomic" };
+                return new TypeSchema(SchemaKind.Map)
+                {
+                    Element = Convert(values),
+                    Atomic = schema.Str("x-kubernetes-map-type") == "atomic"
+                };
             case "object":
                 var open = new TypeSchema(SchemaKind.Object)
                 {
-                    Open = schema.Flag("x-kubernetes-preserve-unknown-fields") || schema.At("additionalProperties") is JsonValue, Embedded = embedded,
+                    Open = schema.Flag("x-kubernetes-preserve-unknown-fields") || schema.At("additionalProperties") is JsonValue,
+                    Embedded = embedded,
                 };
                 if (embedded)
                     AddEmbedded(open);
@@ -48,8 +54,10 @@ internal static class CustomSchemas
                 var form = schema.Str("x-kubernetes-list-type");
                 return new TypeSchema(SchemaKind.List)
                 {
-                    Element = Convert(schema.Obj("items")), IsSet = form == "set",
-                    MapKeys = form == "map" ? [.. schema.Strs("x-kubernetes-list-map-keys")] : [], Atomic = form is null or "atomic",
+                    Element = Convert(schema.Obj("items")),
+                    IsSet = form == "set",
+                    MapKeys = form == "map" ? [.. schema.Strs("x-kubernetes-list-map-keys")] : [],
+                    Atomic = form is null or "atomic",
                 };
             default:
                 // The schema's own validation speaks about wrong types; here they only pass.

@@ -4,7 +4,9 @@ using System.Text.Json.Nodes;
 
 namespace CiSteps.Sandbox.Api.Schema;
 
-/// <summary>Reads an object as its type: drops fields that the type does not have and refuses values of a wrong type, as decoding does.</summary>
+/// <summary>
+/// Reads an object as its type: drops fields that the type does not have and refuses values of a wrong type, as decoding does.
+/// </summary>
 internal sealed class FieldCheck
 {
     private readonly List<UnknownField> unknown = [];
@@ -56,7 +58,10 @@ internal sealed class FieldCheck
                     return;
                 if (!Fits(schema, node.GetValueKind()))
                     throw Mismatch(schema, node, path);
-                if (schema.Kind == SchemaKind.Integer && node.Num() is { } number && schema.Format == "int32" && number is < int.MinValue or > int.MaxValue)
+                if (schema.Kind == SchemaKind.Integer
+                    && node.Num() is { } number
+                    && schema.Format == "int32"
+                    && number is < int.MinValue or > int.MaxValue)
                     throw Mismatch(schema, node, path);
                 if (schema.Format == "byte" && !IsBase64(node.Str()!))
                     throw Bad($"illegal base64 data in field {path}");

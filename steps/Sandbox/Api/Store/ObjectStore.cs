@@ -2,14 +2,18 @@ using System.Text.Json.Nodes;
 
 namespace CiSteps.Sandbox.Api.Store;
 
-/// <summary>All objects of one cluster, with one revision counter, as etcd keeps them. Every member but <see cref="Gate"/> is used under the gate.</summary>
+/// <summary>
+/// All objects of one cluster, with one revision counter, as etcd keeps them. Every member but <see cref="Gate"/> is used under
+/// the gate.
+/// </summary>
 /// <param name="changesKept">Changes of each kind that a watch can resume over.</param>
 internal sealed class ObjectStore(int changesKept)
 {
     private const long EventBytesKept = 16 << 20;
 
     private readonly Dictionary<string, Collection> collections = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, HashSet<(string StorageKey, string? Namespace, string Name)>> dependents = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, HashSet<(string StorageKey, string? Namespace, string Name)>> dependents =
+        new(StringComparer.Ordinal);
     private readonly Dictionary<string, (string StorageKey, string? Namespace, string Name)> byUid = new(StringComparer.Ordinal);
 
     public Lock Gate { get; } = new();
@@ -59,7 +63,10 @@ internal sealed class ObjectStore(int changesKept)
         space.TryGetValue(frozen.Name, out var previous);
         space[frozen.Name] = frozen;
         Reindex(storageKey, previous, frozen);
-        Commit(storageKey, collection, new StoreEvent(previous is null ? WatchEventType.Added : WatchEventType.Modified, frozen, previous));
+        Commit(
+            storageKey,
+            collection,
+            new StoreEvent(previous is null ? WatchEventType.Added : WatchEventType.Modified, frozen, previous));
         return frozen;
     }
 
@@ -69,7 +76,9 @@ internal sealed class ObjectStore(int changesKept)
         var frozen = StoredObject.Freeze(last, ++Revision);
         var collection = Open(storageKey);
         StoredObject? previous = null;
-        if (collection.Spaces.TryGetValue(frozen.Namespace ?? "", out var space) && space.Remove(frozen.Name, out previous) && space.Count == 0)
+        if (collection.Spaces.TryGetValue(frozen.Namespace ?? "", out var space)
+            && space.Remove(frozen.Name, out previous)
+            && space.Count == 0)
             collection.Spaces.Remove(frozen.Namespace ?? "");
         Reindex(storageKey, previous, null);
         Commit(storageKey, collection, new StoreEvent(WatchEventType.Deleted, frozen, previous));
@@ -121,7 +130,9 @@ internal sealed class ObjectStore(int changesKept)
         {
             foreach (var owner in before.OwnerUids)
             {
-                if (dependents.TryGetValue(owner, out var set) && set.Remove((storageKey, before.Namespace, before.Name)) && set.Count == 0)
+                if (dependents.TryGetValue(owner, out var set)
+                    && set.Remove((storageKey, before.Namespace, before.Name))
+                    && set.Count == 0)
                     dependents.Remove(owner);
             }
         }

@@ -5,7 +5,16 @@ namespace CiSteps.Sandbox.Api.Store;
 /// <summary>One state of an object, as bytes: never changed, shared by all readers, watchers and pages.</summary>
 internal sealed class StoredObject
 {
-    private StoredObject(byte[] utf8, string apiVersion, string? ns, string name, string uid, long revision, IReadOnlyDictionary<string, string> labels, IReadOnlyList<string> ownerUids, bool isDeleting)
+    private StoredObject(
+        byte[] utf8,
+        string apiVersion,
+        string? ns,
+        string name,
+        string uid,
+        long revision,
+        IReadOnlyDictionary<string, string> labels,
+        IReadOnlyList<string> ownerUids,
+        bool isDeleting)
     {
         Utf8 = utf8;
         ApiVersion = apiVersion;
@@ -28,7 +37,9 @@ internal sealed class StoredObject
     public IReadOnlyList<string> OwnerUids { get; }
     public bool IsDeleting { get; }
 
-    /// <summary>Freezes an object; its resourceVersion is set to the revision, or left out for 0: of what was only tried.</summary>
+    /// <summary>
+    /// Freezes an object; its resourceVersion is set to the revision, or left out for 0: of what was only tried.
+    /// </summary>
     public static StoredObject Freeze(JsonObject obj, long revision)
     {
         var metadata = obj.Ensure("metadata");
@@ -37,8 +48,15 @@ internal sealed class StoredObject
         else
             metadata.Remove("resourceVersion");
         return new StoredObject(
-            obj.ToUtf8(), obj.Str("apiVersion") ?? "", metadata.Str("namespace"), metadata.Str("name") ?? "", metadata.Str("uid") ?? "", revision,
-            LabelSelector.LabelsOf(obj), [.. metadata.Objs("ownerReferences").Select(o => o.Str("uid") ?? "")], metadata["deletionTimestamp"] is not null);
+            obj.ToUtf8(),
+            obj.Str("apiVersion") ?? "",
+            metadata.Str("namespace"),
+            metadata.Str("name") ?? "",
+            metadata.Str("uid") ?? "",
+            revision,
+            LabelSelector.LabelsOf(obj),
+            [.. metadata.Objs("ownerReferences").Select(o => o.Str("uid") ?? "")],
+            metadata["deletionTimestamp"] is not null);
     }
 
     /// <summary>A copy of its own for the caller.</summary>

@@ -53,7 +53,11 @@ internal sealed class ChannelSocket(WebSocket socket, bool base64) : IDisposable
         try
         {
             if (socket.State is WebSocketState.Open or WebSocketState.CloseReceived)
-                await socket.SendAsync(message, base64 ? WebSocketMessageType.Text : WebSocketMessageType.Binary, true, cancel).ConfigureAwait(false);
+                await socket.SendAsync(
+                    message,
+                    base64 ? WebSocketMessageType.Text : WebSocketMessageType.Binary,
+                    true,
+                    cancel).ConfigureAwait(false);
         }
         catch (WebSocketException)
         {
@@ -70,7 +74,8 @@ internal sealed class ChannelSocket(WebSocket socket, bool base64) : IDisposable
         try
         {
             if (socket.State is WebSocketState.Open or WebSocketState.CloseReceived)
-                await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "", CancellationToken.None).ConfigureAwait(false);
+                await socket.CloseOutputAsync(
+                    WebSocketCloseStatus.NormalClosure, "", CancellationToken.None).ConfigureAwait(false);
         }
         catch (WebSocketException)
         {

@@ -14,9 +14,14 @@ internal static class ExecOutcome
                 return new JsonObject { ["metadata"] = new JsonObject(), ["status"] = "Success" }.ToUtf8();
             return new JsonObject
             {
-                ["metadata"] = new JsonObject(), ["status"] = "Failure", ["reason"] = "NonZeroExitCode",
+                ["metadata"] = new JsonObject(),
+                ["status"] = "Failure",
+                ["reason"] = "NonZeroExitCode",
                 ["message"] = $"command terminated with non-zero exit code: exit status {code}",
-                ["details"] = new JsonObject { ["causes"] = new JsonArray(new JsonObject { ["reason"] = "ExitCode", ["message"] = code.ToString() }) },
+                ["details"] = new JsonObject
+                {
+                    ["causes"] = new JsonArray(new JsonObject { ["reason"] = "ExitCode", ["message"] = code.ToString() })
+                },
             }.ToUtf8();
         }
         catch (ApiException e)
@@ -25,7 +30,9 @@ internal static class ExecOutcome
         }
         catch (Exception e) when (e is IOException or InvalidOperationException)
         {
-            return new ApiException(500, "InternalError", $"error executing command in container: {e.Message}").ToStatus().ToUtf8();
+            return new ApiException(500, "InternalError", $"error executing command in container: {e.Message}")
+                .ToStatus()
+                .ToUtf8();
         }
     }
 }

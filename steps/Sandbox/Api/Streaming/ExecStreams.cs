@@ -10,7 +10,10 @@ namespace CiSteps.Sandbox.Api.Streaming;
 internal sealed class ExecStreams(bool stdin, Stream output, Stream error) : IExecStreams
 {
     private readonly Pipe input = new();
-    private readonly Channel<(int Columns, int Rows)> sizes = Channel.CreateBounded<(int, int)>(new BoundedChannelOptions(8) { FullMode = BoundedChannelFullMode.DropOldest });
+    private readonly Channel<(int Columns, int Rows)> sizes = Channel.CreateBounded<(int, int)>(new BoundedChannelOptions(8)
+    {
+        FullMode = BoundedChannelFullMode.DropOldest
+    });
 
     public Stream? Input { get; private set; }
 
@@ -57,7 +60,8 @@ internal sealed class ExecStreams(bool stdin, Stream output, Stream error) : IEx
         sizes.Writer.TryComplete();
     }
 
-    private async IAsyncEnumerable<(int Columns, int Rows)> ReadSizesAsync([EnumeratorCancellation] CancellationToken cancel = default)
+    private async IAsyncEnumerable<(int Columns, int Rows)> ReadSizesAsync(
+        [EnumeratorCancellation] CancellationToken cancel = default)
     {
         await foreach (var size in sizes.Reader.ReadAllAsync(cancel).ConfigureAwait(false))
             yield return size;

@@ -9,7 +9,13 @@ internal static class SocketSessions
 {
     private const byte CloseChannel = 255;
 
-    public static async Task ExecAsync(WebSocket socket, bool base64, ExecRequest request, Func<IExecStreams, CancellationToken, Task<int>> run, TimeProvider time, CancellationToken cancel)
+    public static async Task ExecAsync(
+        WebSocket socket,
+        bool base64,
+        ExecRequest request,
+        Func<IExecStreams, CancellationToken, Task<int>> run,
+        TimeProvider time,
+        CancellationToken cancel)
     {
         using var channels = new ChannelSocket(socket, base64);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancel);
@@ -26,7 +32,13 @@ internal static class SocketSessions
     }
 
     /// <summary>Two channels per port, data and error; the first message of each names the port.</summary>
-    public static async Task ForwardAsync(WebSocket socket, bool base64, IReadOnlyList<int> ports, Func<int, CancellationToken, Task<Stream>> connect, TimeProvider time, CancellationToken cancel)
+    public static async Task ForwardAsync(
+        WebSocket socket,
+        bool base64,
+        IReadOnlyList<int> ports,
+        Func<int, CancellationToken, Task<Stream>> connect,
+        TimeProvider time,
+        CancellationToken cancel)
     {
         using var channels = new ChannelSocket(socket, base64);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancel);
@@ -45,7 +57,10 @@ internal static class SocketSessions
             }
             catch (Exception e) when (e is ApiException or IOException or System.Net.Sockets.SocketException)
             {
-                await channels.SendAsync((byte)((2 * i) + 1), Encoding.UTF8.GetBytes($"error forwarding port {ports[i]}: {e.Message}"), cancel).ConfigureAwait(false);
+                await channels.SendAsync(
+                    (byte)((2 * i) + 1),
+                    Encoding.UTF8.GetBytes($"error forwarding port {ports[i]}: {e.Message}"),
+                    cancel).ConfigureAwait(false);
             }
         }
         try
@@ -65,7 +80,8 @@ internal static class SocketSessions
         }
     }
 
-    private static async Task UpAsync(ChannelSocket channels, Stream?[] targets, List<Task> down, TimeProvider time, CancellationToken cancel)
+    private static async Task UpAsync(
+        ChannelSocket channels, Stream?[] targets, List<Task> down, TimeProvider time, CancellationToken cancel)
     {
         var allDown = down.Count == 0 ? new TaskCompletionSource().Task : Task.WhenAll(down);
         while (true)

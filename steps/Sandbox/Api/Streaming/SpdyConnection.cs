@@ -3,7 +3,10 @@ using System.Threading.Channels;
 
 namespace CiSteps.Sandbox.Api.Streaming;
 
-/// <summary>The server's side of SPDY/3.1, as far as kubectl speaks it: streams that the client opens, without flow control, as its library does.</summary>
+/// <summary>
+/// The server's side of SPDY/3.1, as far as kubectl speaks it: streams that the client opens, without flow control, as its
+/// library does.
+/// </summary>
 internal sealed class SpdyConnection(Stream transport) : IDisposable
 {
     private const int MaxFrame = 1 << 24;
@@ -31,8 +34,10 @@ internal sealed class SpdyConnection(Stream transport) : IDisposable
                 var body = new byte[length];
                 await transport.ReadExactlyAsync(body, cancel).ConfigureAwait(false);
                 if ((head[0] & 0x80) == 0)
-                    await DataAsync(BinaryPrimitives.ReadInt32BigEndian(head) & 0x7fffffff, head[4], body, cancel).ConfigureAwait(false);
-                else if (!await ControlAsync(BinaryPrimitives.ReadUInt16BigEndian(head.AsSpan(2)), head[4], body, cancel).ConfigureAwait(false))
+                    await DataAsync(
+                        BinaryPrimitives.ReadInt32BigEndian(head) & 0x7fffffff, head[4], body, cancel).ConfigureAwait(false);
+                else if (!await ControlAsync(
+                    BinaryPrimitives.ReadUInt16BigEndian(head.AsSpan(2)), head[4], body, cancel).ConfigureAwait(false))
                     return;
             }
         }

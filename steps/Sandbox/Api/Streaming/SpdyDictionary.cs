@@ -3,7 +3,9 @@ using System.Text;
 
 namespace CiSteps.Sandbox.Api.Streaming;
 
-/// <summary>The dictionary with which SPDY/3 compresses headers: a constant of the protocol, words with their lengths and then plain text.</summary>
+/// <summary>
+/// The dictionary with which SPDY/3 compresses headers: a constant of the protocol, words with their lengths and then plain text.
+/// </summary>
 internal static class SpdyDictionary
 {
     private const string Words =
@@ -14,9 +16,12 @@ internal static class SpdyDictionary
         "uthenticate|method|get|status|200 OK|version|HTTP/1.1|url|public|set-cookie|keep-alive|origin";
 
     private const string Text =
-        "100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505203 Non-Authoritative Information204 No Content301" +
-        " Moved Permanently400 Bad Request401 Unauthorized403 Forbidden404 Not Found500 Internal Server Error501 Not Implemented503 Service Unavailab" +
-        "leJan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec 00:00:00 Mon, Tue, Wed, Thu, Fri, Sat, Sun, GMTchunked,text/html,image/png,image/jpg,imag" +
+        "100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505203 Non-Authoritative " +
+        "Information204 No Content301" +
+        " Moved Permanently400 Bad Request401 Unauthorized403 Forbidden404 Not Found500 Internal Server Error501 Not " +
+        "Implemented503 Service Unavailab" +
+        "leJan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec 00:00:00 Mon, Tue, Wed, Thu, Fri, Sat, Sun, " +
+        "GMTchunked,text/html,image/png,image/jpg,imag" +
         "e/gif,application/xml,application/xhtml+xml,text/plain,text/javascript,publicprivatemax-age=gzip,deflate,sdchcharset=utf-8charset=iso-8859-1" +
         ",utf-,*,enq=0.";
 

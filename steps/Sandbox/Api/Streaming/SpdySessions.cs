@@ -5,7 +5,14 @@ namespace CiSteps.Sandbox.Api.Streaming;
 /// <summary>What kubectl does over SPDY: run commands, forward ports.</summary>
 internal static class SpdySessions
 {
-    public static async Task ExecAsync(Stream transport, ExecRequest request, bool stdout, bool stderr, Func<IExecStreams, CancellationToken, Task<int>> run, TimeProvider time, CancellationToken cancel)
+    public static async Task ExecAsync(
+        Stream transport,
+        ExecRequest request,
+        bool stdout,
+        bool stderr,
+        Func<IExecStreams, CancellationToken, Task<int>> run,
+        TimeProvider time,
+        CancellationToken cancel)
     {
         using var connection = new SpdyConnection(transport);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancel);
@@ -20,7 +27,8 @@ internal static class SpdySessions
         if (!streams.TryGetValue("error", out var error))
             return;
         var output = streams.GetValueOrDefault("stdout")?.Output ?? Stream.Null;
-        var pipes = new ExecStreams(request.Stdin, output, request.Tty ? output : streams.GetValueOrDefault("stderr")?.Output ?? Stream.Null).Open();
+        var pipes = new ExecStreams(
+            request.Stdin, output, request.Tty ? output : streams.GetValueOrDefault("stderr")?.Output ?? Stream.Null).Open();
         var typing = streams.TryGetValue("stdin", out var stdin) ? TypeAsync(stdin, pipes, ended.Token) : Task.CompletedTask;
         var sizing = streams.TryGetValue("resize", out var resize) ? ResizeAsync(resize, pipes, ended.Token) : Task.CompletedTask;
         var outcome = await ExecOutcome.RunAsync(() => run(pipes, ended.Token)).ConfigureAwait(false);
@@ -34,7 +42,8 @@ internal static class SpdySessions
         await Quiet(typing, sizing, reading).ConfigureAwait(false);
     }
 
-    public static async Task ForwardAsync(Stream transport, Func<int, CancellationToken, Task<Stream>> connect, CancellationToken cancel)
+    public static async Task ForwardAsync(
+        Stream transport, Func<int, CancellationToken, Task<Stream>> connect, CancellationToken cancel)
     {
         using var connection = new SpdyConnection(transport);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancel);
@@ -64,7 +73,8 @@ internal static class SpdySessions
         await Quiet([.. running, reading]).ConfigureAwait(false);
     }
 
-    private static async Task ForwardOneAsync(SpdyStream error, SpdyStream data, Func<int, CancellationToken, Task<Stream>> connect, CancellationToken cancel)
+    private static async Task ForwardOneAsync(
+        SpdyStream error, SpdyStream data, Func<int, CancellationToken, Task<Stream>> connect, CancellationToken cancel)
     {
         var port = int.TryParse(data.Headers.GetValueOrDefault("port"), out var p) ? p : 0;
         Stream target;
@@ -74,7 +84,8 @@ internal static class SpdySessions
         }
         catch (Exception e) when (e is ApiException or IOException or System.Net.Sockets.SocketException)
         {
-            await error.Output.WriteAsync(Encoding.UTF8.GetBytes($"error forwarding port {port}: {e.Message}"), cancel).ConfigureAwait(false);
+            await error.Output.WriteAsync(
+                Encoding.UTF8.GetBytes($"error forwarding port {port}: {e.Message}"), cancel).ConfigureAwait(false);
             await error.EndOutputAsync(cancel).ConfigureAwait(false);
             await data.EndOutputAsync(cancel).ConfigureAwait(false);
             return;
@@ -141,7 +152,9 @@ internal static class SpdySessions
             {
                 await task.ConfigureAwait(false);
             }
-            catch (Exception e) when (e is OperationCanceledException or IOException or InvalidOperationException or System.Net.Sockets.SocketException)
+            catch (Exception e)
+                when (e
+                    is OperationCanceledException or IOException or InvalidOperationException or System.Net.Sockets.SocketException)
             {
                 // Ended with the session.
             }

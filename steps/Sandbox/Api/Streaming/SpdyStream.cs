@@ -22,7 +22,8 @@ internal sealed class SpdyStream(SpdyConnection connection, int id, IReadOnlyDic
 
     public Task ResetAsync(CancellationToken cancel) => connection.ResetAsync(id, cancel);
 
-    public async Task ReceiveAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancel) => await input.Writer.WriteAsync(bytes, cancel).ConfigureAwait(false);
+    public async Task ReceiveAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancel) =>
+        await input.Writer.WriteAsync(bytes, cancel).ConfigureAwait(false);
 
     public void EndInput() => input.Writer.Complete();
 }
