@@ -54,7 +54,7 @@ internal sealed class HttpConnection : IDisposable
             answer.Dispose();
             answer = Send(exchange, service, isListing, body);
         }
-        var helper = new CredentialHelper(remote, repository);
+        var helper = new GitCredentials(remote, repository);
         if (answer.StatusCode == HttpStatusCode.Unauthorized && rights is null && helper.Find(exchange) is { } found)
         {
             rights = found;
