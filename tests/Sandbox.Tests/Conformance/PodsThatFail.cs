@@ -207,7 +207,7 @@ internal sealed class PodsThatFail
     {
         await space.RunAsync("slow", "sleep 4; touch /tmp/up; sleep 1000", """
             startupProbe: {exec: {command: [cat, /tmp/up]}, periodSeconds: 1, failureThreshold: 60},
-            livenessProbe: {exec: {command: [cat, /tmp/up]}, periodSeconds: 1, failureThreshold: 1}
+             livenessProbe: {exec: {command: [cat, /tmp/up]}, periodSeconds: 1, failureThreshold: 1}
             """);
         var pod = await space.UntilReadyAsync("slow");
 
