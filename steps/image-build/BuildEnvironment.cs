@@ -68,13 +68,16 @@ internal sealed record BuildEnvironment(
     }
 
     /// <summary>A component's Dockerfile.</summary>
-    /// <exception cref="UsageException">There is none.</exception>
+    /// <exception cref="UsageException">There is none, or it is not a file that can be read.</exception>
     public static string ReadDockerfile(StepContext context, ImageDefinition image)
     {
         var path = Path.GetFullPath(Path.Combine(context.WorkTree, image.Dockerfile));
-        return File.Exists(path)
+        if (!File.Exists(path))
+            throw new UsageException($"there is no Dockerfile \"{image.Dockerfile}\"; give image.dockerfile in ci-steps.yaml");
+        return BuildContext.IsPlainFile(path)
             ? File.ReadAllText(path)
-            : throw new UsageException($"there is no Dockerfile \"{image.Dockerfile}\"; give image.dockerfile in ci-steps.yaml");
+            : throw new UsageException(
+                $"the Dockerfile \"{image.Dockerfile}\" is not a file that can be read; give image.dockerfile in ci-steps.yaml");
     }
 
     /// <summary>What a component's Dockerfile is read with, the engine's platform left open.</summary>

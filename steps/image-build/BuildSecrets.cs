@@ -1,4 +1,5 @@
 using CiSteps.Hosting;
+using CiSteps.Images;
 using CiSteps.Pipeline;
 
 namespace CiSteps.ImageBuild;
@@ -31,6 +32,8 @@ internal static class BuildSecrets
             var path = Path.GetFullPath(Path.Combine(context.WorkTree, secret.File!));
             try
             {
+                if (Path.Exists(path) && !BuildContext.IsPlainFile(path))
+                    throw new IOException("it is a folder, a named pipe or a device");
                 context.Log.Mask.Add(File.ReadAllText(path));
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)

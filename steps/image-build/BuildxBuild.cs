@@ -68,6 +68,10 @@ internal sealed partial class BuildxBuild(
         foreach (var (name, value) in location.ClientEnvironment) environment[name] = value;
         // Somebody's current builder may be a machine elsewhere: the image has to be on this engine.
         environment["BUILDX_BUILDER"] = null;
+        // The platform is the one that ci-steps.yaml says, else the engine's, whatever docker's client takes on this machine.
+        environment["DOCKER_DEFAULT_PLATFORM"] = null;
+        // Another version of the API than engine and buildx agree on by themselves fails as if the Dockerfile were wrong.
+        environment["DOCKER_API_VERSION"] = null;
         environment["DOCKER_BUILDKIT"] = "1";
         // It would ask git five or six times for a provenance that is not wanted of it.
         environment["BUILDX_GIT_INFO"] = "0";

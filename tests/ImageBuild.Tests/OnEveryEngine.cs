@@ -356,6 +356,20 @@ public sealed class OnEveryEngine(EngineStyle style)
         Assert.That(engine.Builds, Is.Zero);
     }
 
+    [TestCase("service/Dockerfile", "the Dockerfile \"service/Dockerfile\" is not a file that can be read")]
+    [TestCase("token", "\"token\", which cannot be read (it is a folder, a named pipe or a device)")]
+    public async Task A_named_pipe_in_a_files_place_is_not_waited_for(string path, string told)
+    {
+        Use("FROM {base}\nCOPY file /file\n", more: path == "token" ? "      secrets: { token: { file: token } }" : "");
+        var pipe = Path.Combine(Repository.Clone.Folder, path);
+        File.Delete(pipe);
+        var (exit, _, _) = await ChildProcess.CaptureAsync(new("mkfifo", [pipe], Repository.Clone.Folder));
+        Assert.That(exit, Is.Zero);
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Usage), Repository.Output);
+        Assert.That(Repository.Output, Does.Contain(told));
+        Assert.That(engine.Builds, Is.Zero);
+    }
+
     private ServiceRepository Repository => opened!;
 
     private void Use(string dockerfile, string more = "", string? other = null)

@@ -320,7 +320,8 @@ public sealed class RealImageTests
             cat "$DOCKER_CONFIG/config.json" "$DOCKER_CONFIG/docker-credential-ci-steps" > "$ARGUMENTS.disk"
             echo "$REGISTRY" | docker-credential-ci-steps get > "$ARGUMENTS.credential"
             echo other.example | docker-credential-ci-steps get >> "$ARGUMENTS.credential"
-            printf '%s\n' "${BUILDX_BUILDER-none}" "$DOCKER_HOST" "$TOKEN" > "$ARGUMENTS.environment"
+            printf '%s\n' "${BUILDX_BUILDER-none}" "${DOCKER_DEFAULT_PLATFORM-none}" "${DOCKER_API_VERSION-none}" \
+                "$DOCKER_HOST" "$TOKEN" > "$ARGUMENTS.environment"
             for argument in "$@"; do
                 case $argument in
                     --iidfile=*) id=${argument#*=};;
@@ -336,6 +337,8 @@ public sealed class RealImageTests
             """.ReplaceLineEndings("\n")), (UnixFileMode)0b111_101_101);
         repository.Environment["REGISTRY"] = registry.Host;
         repository.Environment["BUILDX_BUILDER"] = "somebody's";
+        repository.Environment["DOCKER_DEFAULT_PLATFORM"] = "linux/riscv64";
+        repository.Environment["DOCKER_API_VERSION"] = "1.24";
         repository.Environment["TOKEN"] = "a token of the build";
         repository.Environment["ARGUMENTS"] = tools.Of("arguments");
         repository.Path = tools.Path + ":" + repository.Path;
@@ -366,7 +369,10 @@ public sealed class RealImageTests
             Does.Contain($"\"Secret\":\"{LocalRegistry.Password}\"").And.Contain("credentials not found"));
         Assert.That(
             File.ReadAllLines(tools.Of("arguments.environment")),
-            Is.EqualTo(new[] { "none", local.Engine.Location.ClientEnvironment["DOCKER_HOST"], "a token of the build" }));
+            Is.EqualTo(new[]
+            {
+                "none", "none", "none", local.Engine.Location.ClientEnvironment["DOCKER_HOST"], "a token of the build",
+            }));
         Assert.That(
             repository.Output,
             Does.Contain("warning: no layers could be taken from localhost/x:1").And.Not.Contain("a token of the build"));

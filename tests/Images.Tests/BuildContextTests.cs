@@ -196,6 +196,20 @@ public sealed class BuildContextTests
         Assert.That(List(), Is.EqualTo(new[] { ".dockerignore", "Dockerfile", "run/" }).AsCollection);
     }
 
+    [TestCase(".wh.file")]
+    [TestCase("sub/.wh..wh..opq")]
+    [TestCase("sub/.wh.folder/file")]
+    public void A_name_that_means_a_deletion_in_a_layer_is_refused(string path)
+    {
+        folder.Write(path, "x");
+        var named = path.Replace("/file", "", StringComparison.Ordinal);
+        Assert.That(Assert.Throws<UsageException>(() => List())!.Message, Does.Contain($"\"{named}\" is a name by which layers"));
+        folder.Write(".dockerignore", "**/.wh.*\n");
+        Assert.That(List(), Has.None.Contains(".wh."));
+        folder.Write("file.wh.x", "x");
+        Assert.That(List(), Has.Member("file.wh.x"));
+    }
+
     [TestCase("Dockerfile")]
     [TestCase(".dockerignore")]
     public void A_pipe_where_a_text_has_to_be_is_refused_and_not_waited_for(string name)

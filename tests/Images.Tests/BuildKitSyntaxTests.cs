@@ -42,6 +42,18 @@ public sealed class BuildKitSyntaxTests
         Assert.That(BuildKitSyntax.OfEngine(text, Plain, NewPodman), Has.Count.EqualTo(byNewPodman ? 1 : 0), "podman 5");
     }
 
+    [TestCase("ARG S=$TARGETARCH\nFROM a$S\n", "ARG $TARGETARCH")]
+    [TestCase("ARG A=1 S=-${BUILDOS:-x}\nFROM a\nARG S\nRUN echo $S\n", "ARG $BUILDOS")]
+    [TestCase("ARG S=${X:-$TARGETVARIANT}\nFROM a$S\n", "ARG $TARGETVARIANT")]
+    public void Finds_what_only_BuildKit_sets_in_the_arguments_before_the_first_FROM(string text, string construct)
+    {
+        foreach (var engine in new[] { Docker, OldPodman, NewPodman })
+            Assert.That(BuildKitSyntax.OfEngine(text, Plain, engine), Is.EqualTo(new[] { new UnknownSyntax(1, construct) }));
+        var given = new[] { "TARGETARCH", "BUILDOS", "TARGETVARIANT" }.ToDictionary(name => name, _ => "x");
+        Assert.That(BuildKitSyntax.OfEngine(text, Plain with { Arguments = given }, Docker), Is.Empty);
+        Assert.That(BuildKitSyntax.OfEngine(text.Replace('$', '-'), Plain, Docker), Is.Empty);
+    }
+
     [TestCase("FROM a\nARG U=git://x.example/a\nADD $U /b\n", 3, "ADD $U")]
     [TestCase("ARG U=https://x.example/a.git\nFROM a\nARG U\nADD ${U} /b\n", 4, "ADD ${U}")]
     [TestCase("FROM a AS one\nENV U ssh://x.example/a\nFROM one\nADD $U /b\n", 4, "ADD $U")]

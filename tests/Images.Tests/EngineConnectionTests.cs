@@ -279,6 +279,28 @@ public sealed class EngineConnectionTests
         Assert.That(failure!.Message, Does.Contain("ssh://ci@far"));
     }
 
+    [TestCase("x+y.sock")]
+    [TestCase("a b%20ü.sock")]
+    [TestCase("-.sock")]
+    [TestCase("[::1]:80")]
+    public async Task A_socket_may_have_any_name(string name)
+    {
+        var socket = folder.Of(name);
+        await using var server = await StartAsync(null, socket: socket);
+        using var engine = await ContainerEngine.ConnectToAsync(
+            new Dictionary<string, string> { ["DOCKER_HOST"] = "unix://" + socket });
+        Assert.That((engine.Product, engine.IsLocal), Is.EqualTo(("docker 29.0.1", true)));
+        Assert.That(await engine.InspectContainerAsync("none"), Is.Null);
+    }
+
+    [Test]
+    public async Task A_socket_whose_path_is_longer_than_the_system_takes()
+    {
+        var path = "/run/" + new string('x', 120);
+        Assert.That(await UsageAsync(new() { ["DOCKER_HOST"] = "unix://" + path }),
+            Does.Contain(path).And.Contain("too long").And.Contain("DOCKER_HOST"));
+    }
+
     [Test]
     [Category("NeedsDocker")]
     public async Task The_real_engine_over_ssh_runs_commands_with_input_and_is_another_machine()
@@ -391,7 +413,7 @@ public sealed class EngineConnectionTests
     private static int PortOf(WebApplication server) => new Uri(server.Urls.First()).Port;
 
     private static async Task<WebApplication> StartAsync(X509Certificate2? certificate, RequestDelegate? answer = null,
-        bool demandsCertificate = false, string api = "1.52")
+        bool demandsCertificate = false, string api = "1.52", string? socket = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -399,6 +421,11 @@ public sealed class EngineConnectionTests
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
+            if (socket is not null)
+            {
+                kestrel.ListenUnixSocket(socket);
+                return;
+            }
             kestrel.Listen(IPAddress.Loopback, 0, listen =>
             {
                 if (certificate is null) return;

@@ -92,6 +92,12 @@ public sealed class BuildContext
         return new BuildContext(folder, dockerfile, name, isOutside ? content : null, all, text, sent);
     }
 
+    /// <summary>
+    /// Whether a path leads to a file with an end: reading a named pipe waits for ever, and so may a device.
+    /// </summary>
+    /// <exception cref="IOException">The system does not say.</exception>
+    public static bool IsPlainFile(string path) => FileState.OfTarget(path)?.Kind == FileKind.Regular;
+
     /// <summary>Paths in the context, folders with a slash at their end, in the order of the stream.</summary>
     /// <exception cref="UsageException">A folder cannot be read, or holds what no image can.</exception>
     public IReadOnlyList<string> List() =>
@@ -364,12 +370,11 @@ public sealed class BuildContext
         return (IgnoreFile.Parse(Encoding.UTF8.GetString(bytes), source), bytes, isSpecific);
     }
 
-    // Reading a named pipe would wait for ever.
     private static byte[] ReadPlainFile(string path)
     {
         try
         {
-            if (FileState.OfTarget(path)?.Kind == FileKind.Regular) return File.ReadAllBytes(path);
+            if (IsPlainFile(path)) return File.ReadAllBytes(path);
             throw new UsageException($"\"{path}\" is not a file that can be read; the build context needs one there, or none");
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)

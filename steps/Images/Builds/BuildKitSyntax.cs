@@ -128,6 +128,11 @@ public static partial class BuildKitSyntax
             if (!Knows(own.Word, flag, engine)) yield return $"{word} --{flag}";
         if (own.Word == "ADD" && own.Sources().FirstOrDefault(source => MayBeGit(source, variables)) is { } git)
             yield return GitAddress().IsMatch(git) ? $"{word} {git}" : $"{word} {git} (which is or may be a git repository)";
+        // The value of an ARG before the first FROM may name a base: without what the builder sets itself, another one.
+        if (own.Word == "ARG" && isGlobal)
+            foreach (Match match in DockerfileSources.Predefined().Matches(own.Rest))
+                if (own.Rest[..match.Index].TrimEnd('{').EndsWith('$') && !parameters.Arguments.ContainsKey(match.Value))
+                    yield return $"{word} ${match.Value}";
         if (engine.IsPodman) yield break;
         if (own.Word is "FROM"
             && DockerfileSources.Predefined().Match(string.Join(' ', own.Flags) + " " + own.Rest) is { Success: true } inFrom

@@ -6,9 +6,14 @@ namespace CiSteps.Images;
 /// <param name="Target">What a symbolic link leads to; else empty.</param>
 internal sealed record ContextEntry(string Path, FileState State, string Target)
 {
+    // In a layer such a name says that the file without it was deleted, or all that was in its folder.
+    private const string Deletion = ".wh.";
+
     /// <summary>What an image would not hold as it is; null for what it can.</summary>
     public string? Foreign => State.Kind switch
     {
+        _ when Path.AsSpan(Path.LastIndexOf('/') + 1).StartsWith(Deletion, StringComparison.Ordinal) =>
+            $"a name by which layers say that a file was deleted (\"{Deletion}\")",
         FileKind.NamedPipe => "a named pipe",
         FileKind.Socket => "a socket",
         FileKind.CharacterDevice => "a character device",

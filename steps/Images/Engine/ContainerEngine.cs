@@ -27,7 +27,7 @@ public sealed partial class ContainerEngine : IDisposable
     {
         Location = location;
         var builder = new DockerClientBuilder().WithAuthProvider(greeting).WithEndpoint(location.Where.AsUri());
-        if (location.Where.Scheme is "unix" or "npipe")
+        if (location.Where.Scheme == "npipe")
         {
             client = builder.Build();
             return;

@@ -11,10 +11,9 @@ using Microsoft.Net.Http.Client;
 namespace CiSteps.Images;
 
 /// <summary>
-/// Connections to an engine elsewhere: TCP, TLS on it, or ssh. They are opened here and not by the vendor's own transports, so
-/// that either direction can be ended alone (a command's standard input over TLS, too) and a certificate's failure can be told
-/// apart.
-/// No proxy is used.
+/// Connections to an engine: a socket of this machine, TCP, TLS on it, or ssh. They are opened here and not by the vendor's own
+/// transports, so that either direction can be ended alone (a command's standard input over TLS, too), a certificate's failure
+/// can be told apart, and a socket may have any name (the vendor's transport makes a host name of it). No proxy is used.
 /// </summary>
 internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransport>, IDisposable
 {
@@ -25,15 +24,17 @@ internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransport>, 
     private readonly X509Certificate2? own;
     private readonly X509Certificate2Collection authorities = [];
     private readonly SshConnections? ssh;
+    private readonly UnixDomainSocketEndPoint? local;
 
     /// <summary>Makes ready; reads the certificates.</summary>
-    /// <exception cref="UsageException">They cannot be read.</exception>
+    /// <exception cref="UsageException">They cannot be read, or a socket's path is longer than the system takes.</exception>
     public EngineTransport(EngineLocation location, IReadOnlyDictionary<string, string> environment)
     {
         (address, name, verify) = (location.Where, location.ToString(), location.Tls?.Verify ?? true);
         IsTls = location.Tls is not null || address.Scheme == "https";
         if (location.Tls is not null) (own, authorities) = location.Tls.Load();
         if (address.Scheme == "ssh") ssh = new SshConnections(address, environment);
+        if (address.Scheme == "unix") local = SocketOf(location);
     }
 
     /// <summary>Whether TLS is spoken.</summary>
@@ -47,8 +48,8 @@ internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransport>, 
     /// <inheritdoc />
     public ResolvedTransport CreateHandler(ResolvedClientOptions clientOptions, ILogger logger) => new(
         new ManagedHandler(async (_, _, cancel) => await OpenAsync(cancel).ConfigureAwait(false), logger) { UseProxy = false },
-        // What is below HTTP is opened here, so that to the library it is always plain.
-        address.Scheme == "ssh" ? new Uri("http://docker.example.com") : (address with { Scheme = "http" }).AsUri());
+        // What is below HTTP is opened here, so that to the library it is always plain. Sockets and ssh have no host to name.
+        local is not null || ssh is not null ? new Uri("http://docker.example.com") : (address with { Scheme = "http" }).AsUri());
 
     /// <inheritdoc />
     public Task<WriteClosableStream> HijackStreamAsync(HttpContent content) => content is HttpConnectionResponseContent connection
@@ -79,7 +80,7 @@ internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransport>, 
     /// <summary>Whether TLS is spoken where plain HTTP got nowhere, or plain HTTP where TLS did.</summary>
     public async Task<bool> SpeaksTheOtherAsync(CancellationToken cancel)
     {
-        if (ssh is not null) return false;
+        if (local is not null || ssh is not null) return false;
         var showedCertificate = false;
         try
         {
@@ -112,9 +113,15 @@ internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransport>, 
 
     private async Task<Stream> ConnectAsync(CancellationToken cancel)
     {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        var socket = local is null ? new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true }
+            : new Socket(local.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
+            if (local is not null)
+            {
+                await socket.ConnectAsync(local, cancel).ConfigureAwait(false);
+                return new SocketStream(socket);
+            }
             // A build may say nothing for an hour, and what stands between forgets silent connections.
             socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
             await socket.ConnectAsync(address.Host, address.Port, cancel).ConfigureAwait(false);
@@ -124,6 +131,20 @@ internal sealed class EngineTransport : IDockerHandlerFactory<EngineTransport>, 
         {
             socket.Dispose();
             throw;
+        }
+    }
+
+    private static UnixDomainSocketEndPoint SocketOf(EngineLocation location)
+    {
+        try
+        {
+            return new UnixDomainSocketEndPoint(location.Where.Path);
+        }
+        catch (ArgumentException tooLong)
+        {
+            throw new UsageException(
+                $"the socket of the container engine at {location} has a path that is too long for this system: "
+                    + $"set {EngineLocation.HostVariable} to a shorter one, such as a symbolic link to it", tooLong);
         }
     }
 
