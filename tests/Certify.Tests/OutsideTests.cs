@@ -207,6 +207,23 @@ public sealed class OutsideTests
         Assert.That(proxy.Calls, Has.Count.LessThanOrEqualTo(7), string.Join('\n', proxy.Calls));
     }
 
+    [Test]
+    public async Task A_summary_does_not_take_what_is_attached_at_the_same_moment_from_the_list()
+    {
+        var digest = await BuildAsync("1");
+        var list = ImageName.ReferrersTag(digest);
+        var isDone = false;
+        proxy.After = async call =>
+        {
+            if (isDone || !IsOf(call, list)) return;
+            isDone = true;
+            await client.AttachAsync(Name(digest), "application/vnd.other", "other"u8.ToArray());
+        };
+        Assert.That(await RunAsync("1"), Is.EqualTo(ExitCode.Done), release.Output);
+        Assert.That((await client.ListReferrersAsync(Name(digest))).Select(entry => entry.ArtifactType),
+            Is.EquivalentTo(new[] { "application/vnd.other", MediaTypes.InToto }));
+    }
+
     [TestCase(405)]
     [TestCase(412)]
     [TestCase(403)]
