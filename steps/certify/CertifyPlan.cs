@@ -116,7 +116,8 @@ internal sealed record CertifyPlan(IReadOnlyList<Certification> Components)
                 writes.Add(new TagWrite(moving.Tag, Moves: true, moving.Image?.Digest));
         var production = writes.Find(write => write.Tag == facts.Production.Tag);
         var isLacking = !isBehind
-            && (facts.Certificate is not { } certificate || (production is not null && certificate.Previous != (production.From ?? Certificate.Nothing)));
+            && (facts.Certificate is not { } certificate
+                || (production is not null && certificate.Previous != (production.From ?? Certificate.Nothing)));
         var name = $"{facts.Component}: {facts.Image}";
         var text = isBehind
             ? $"{name} is superseded: {facts.Production.Tag} points to {Described(commit, facts.Production.Image!)}" +
