@@ -48,7 +48,9 @@ internal sealed class Exchange(RemotePeer remote, string doing, CancellationToke
         finally
         {
             OfThisThread = null;
-            foreach (var one in opened) one.Dispose();
+            // What was opened last reads from what was opened before. The other way round the rest of an answer was read while
+            // its disposal read it too, and waited for a connection that was at rest again.
+            for (var at = opened.Count - 1; at >= 0; at--) opened[at].Dispose();
         }
     }
 
