@@ -9,16 +9,19 @@ internal enum Ancestry
     /// <summary>The tag is absent.</summary>
     None,
 
-    /// <summary>The same commit, or an ancestor of ours: moving the tag goes forward.</summary>
+    /// <summary>An ancestor of our commit, or an earlier build of the same: moving the tag goes forward.</summary>
     Older,
 
-    /// <summary>A descendant of ours.</summary>
+    /// <summary>A descendant of our commit, or a later build of the same.</summary>
     Newer,
 
     /// <summary>Neither; the branches went apart.</summary>
     Apart,
 
-    /// <summary>The image does not say its commit, or neither this clone nor the origin's branch has it.</summary>
+    /// <summary>
+    /// The image does not say its commit, or neither this clone nor the origin's branch has it; or it is of the same commit and
+    /// does not say by a number like ours which build it is.
+    /// </summary>
     Unknown,
 }
 
@@ -40,6 +43,7 @@ internal sealed record MovingTag(string Tag, TaggedImage? Image, Ancestry Ancest
 /// <param name="VersionDigest">What that points to; null when it is absent.</param>
 /// <param name="Production">The tag that marks what is ready for production.</param>
 /// <param name="Latest">The tag <c>latest</c>.</param>
+/// <param name="Certificates">What an earlier run wrote beside the image.</param>
 internal sealed record ReleaseFacts(
     string Component,
     ImageReference Image,
@@ -51,7 +55,12 @@ internal sealed record ReleaseFacts(
     string VersionTag,
     string? VersionDigest,
     MovingTag Production,
-    MovingTag Latest);
+    MovingTag Latest,
+    IReadOnlyList<Certificate> Certificates)
+{
+    /// <summary>What the last run that gave it this version wrote beside it; null when none did.</summary>
+    public Certificate? Certificate => Certificates.Where(one => one.Version == VersionTag).MaxBy(one => one.Created);
+}
 
 /// <summary>One write.</summary>
 /// <param name="Tag">Name of the tag, in the release repository.</param>
@@ -64,13 +73,19 @@ internal sealed record TagWrite(string Tag, bool Moves, string? From);
 /// <param name="Refusal">Why it is not certified; null when it is certified.</param>
 /// <param name="Writes">Tags to write, moving ones last.</param>
 /// <param name="IsSuperseded">Whether production is ahead of us already.</param>
+/// <param name="IsSummaryLacking">Whether the summary is to be put beside the image, before its tags move.</param>
 /// <param name="Text">The same for people.</param>
 internal sealed record Certification(
     ReleaseFacts Facts,
     Refusal? Refusal,
     IReadOnlyList<TagWrite> Writes,
     bool IsSuperseded,
-    string Text);
+    bool IsSummaryLacking,
+    string Text)
+{
+    /// <summary>The write of the production tag; null when that stays.</summary>
+    public TagWrite? Promoting => Writes.FirstOrDefault(write => write.Tag == Facts.Production.Tag);
+}
 
 /// <summary>What certify does.</summary>
 /// <param name="Components">One decision per component.</param>
@@ -89,7 +104,7 @@ internal sealed record CertifyPlan(IReadOnlyList<Certification> Components)
     private static Certification Decide(string commit, ReleaseFacts facts, bool allowOlder)
     {
         if (!facts.Built) return Unchanged(facts);
-        if (Refuse(commit, facts, allowOlder) is { } refusal) return new(facts, refusal, [], false, refusal.Text);
+        if (Refuse(commit, facts, allowOlder) is { } refusal) return new(facts, refusal, [], false, false, refusal.Text);
         var writes = new List<TagWrite>();
         if (facts.VersionDigest is null) writes.Add(new TagWrite(facts.VersionTag, Moves: false, null));
         // The tag that deployments follow is the very last one.
@@ -99,22 +114,31 @@ internal sealed record CertifyPlan(IReadOnlyList<Certification> Components)
                 && !isBehind
                 && (allowOlder || moving.Ancestry is Ancestry.None or Ancestry.Older))
                 writes.Add(new TagWrite(moving.Tag, Moves: true, moving.Image?.Digest));
+        var production = writes.Find(write => write.Tag == facts.Production.Tag);
+        var isLacking = !isBehind
+            && (facts.Certificate is not { } certificate
+                || (production is not null && certificate.Previous != (production.From ?? Certificate.Nothing)));
         var name = $"{facts.Component}: {facts.Image}";
-        return new(facts, null, writes, isBehind, isBehind
-            ? $"{name} is superseded: {facts.Production.Tag} points to the newer commit " +
-                $"{ShortId.OrUnknown(facts.Production.Image!.Revision)}" +
+        var text = isBehind
+            ? $"{name} is superseded: {facts.Production.Tag} points to {Described(commit, facts.Production.Image!)}" +
                 (writes.Count > 0 ? $"; only {facts.VersionTag} is written" : "")
-            : writes.Count == 0 ? $"{name} is certified already as {facts.VersionTag}, {facts.Production.Tag}"
-            : $"{name}: " +
-                string.Join(
-                    ", ",
-                    writes.Select(write => write.From is null ? $"write {write.Tag}" : $"move {write.Tag} from {write.From}")));
+            : writes.Count == 0
+                ? $"{name} is certified already as {facts.VersionTag}, {facts.Production.Tag}" +
+                    (isLacking ? "; its summary is lacking and is written" : "")
+                : $"{name}: " + string.Join(", ", writes.Select(write =>
+                    write.From is null ? $"write {write.Tag}" : $"move {write.Tag} from {write.From}"));
+        return new(facts, null, writes, isBehind, isLacking, text);
     }
+
+    /// <summary>A newer image for people.</summary>
+    public static string Described(string commit, TaggedImage newer) => newer.Revision == commit
+        ? $"a newer build of the same commit, {newer.Version}"
+        : $"the newer commit {ShortId.OrUnknown(newer.Revision)}";
 
     private static Certification Unchanged(ReleaseFacts facts)
     {
         var stands = facts.Production.Image?.Digest == facts.Image.Digest;
-        return new(facts, null, [], !stands, stands
+        return new(facts, null, [], !stands, false, stands
             ? $"{facts.Component}: unchanged, {facts.Production.Tag} stands ({facts.Image.Digest})"
             : $"{facts.Component}: unchanged here, {facts.Production.Tag} has moved on to " +
                 $"{facts.Production.Image?.Digest ?? "nothing"} since");
@@ -160,10 +184,13 @@ internal sealed record CertifyPlan(IReadOnlyList<Certification> Components)
                     "the target branch was rewritten; if that was meant, run certify with --allow-older",
                     Fault.Environment);
             if (facts.Production.Ancestry == Ancestry.Unknown)
-                return new("unknown-commit", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from " +
-                    $"{ShortId.OrUnknown(production.Revision)}, which neither this clone nor the target branch " +
-                    $"has, so it may be newer than {ShortId.OrUnknown(commit)}: see what it is, and run certify " +
-                    "with --allow-older if it may be replaced", Fault.Environment);
+                return new("unknown-commit",
+                    $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from " + (production.Revision == commit
+                        ? $"the same commit as \"{production.Version ?? "no version"}\", which cannot be compared with " +
+                            $"\"{facts.VersionTag}\", so it may be the newer build"
+                        : $"{ShortId.OrUnknown(production.Revision)}, which neither this clone nor the target branch has, " +
+                            $"so it may be newer than {ShortId.OrUnknown(commit)}") +
+                    ": see what it is, and run certify with --allow-older if it may be replaced", Fault.Environment);
         }
         return null;
     }

@@ -11,6 +11,12 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
 {
     private static readonly TimeSpan TimeForTags = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan TimeForSummaries = TimeSpan.FromSeconds(8);
+    private const int MostTurns = 5;
+
+    private readonly Dictionary<string, TaggedImage> read = [];
+    // By component: what its production tag pointed to just before it moved, and what came in before it could be moved.
+    private readonly Dictionary<string, string?> moved = [];
+    private readonly Dictionary<string, MovingTag> overtaken = [];
 
     public async Task<Outcome> RunAsync(CancellationToken cancel)
     {
@@ -38,7 +44,7 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
         cancel.ThrowIfCancellationRequested();
         // A few small writes: once the first is made a stop waits for the last, so that no version is half certified.
         using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, TimeForTags, context.Time, cancel);
-        if (await ActAsync(plan, finishing.Token) is { } stopped) return stopped;
+        if (await ActAsync(plan, evidence, earlier, finishing.Token, cancel) is { } stopped) return stopped;
         return await EndAsync(plan, evidence, earlier, cancel);
     }
 
@@ -68,7 +74,8 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
         var reference = ImageReference.Of(image.Repository, image.Digest);
         var release = ImageName.Repository(definition.Push, definition.BranchPrefix, image.Component, isDefaultBranch: true);
         context.Log.Progress($"reading {image.Component} from the registry {reference.Host}");
-        var production = await MovingAsync(release, ImageName.ProductionTag(component.Major), cancel);
+        var production = await MovingAsync(release, ImageName.ProductionTag(component.Major), image.Built ? image.Digest : null,
+            cancel);
         if (!image.Built)
             return new ReleaseFacts(
                 image.Component,
@@ -78,36 +85,85 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
                 release.Repository,
                 false,
                 null,
-                VersionOf(production.Image?.Version ?? image.Tag),
+                production.Image?.Version ?? VersionOf(image.Tag),
                 null,
                 production,
-                new MovingTag("latest", null, Ancestry.None));
+                new MovingTag("latest", null, Ancestry.None),
+                []);
         var version = ImageName.VersionTag(component.Major, run.Identity.BuildNumber);
+        var built = ImageName.BuildTag(component.Major, run.Identity.BuildNumber, run.Identity.ShortCommit);
+        var certified = await registry.FindDigestAsync(release.WithTag(version), cancel);
         return new ReleaseFacts(image.Component, reference, true,
-            await registry.FindAsync(reference, cancel),
+            await RegisteredAsync(reference, built, cancel),
             release.Repository,
-            await registry.FindAsync(release.WithTag(ImageName.BarredTag(image.Digest)), cancel) is not null,
+            await registry.FindDigestAsync(release.WithTag(ImageName.BarredTag(image.Digest)), cancel) is not null,
             evidence.LackOf(image, run.Policy),
             version,
-            (await registry.FindAsync(release.WithTag(version), cancel))?.Digest,
+            certified,
             production,
-            await MovingAsync(release, "latest", cancel));
+            await MovingAsync(release, "latest", image.Digest, cancel),
+            // An image without its version has not been here before.
+            certified == image.Digest ? await registry.CertificatesAsync(reference, cancel) : []);
     }
 
-    private async Task<MovingTag> MovingAsync(ImageReference repository, string tag, CancellationToken cancel)
+    // The image's own tag names this commit and this build and is written once: one call, however many platforms there are.
+    // An image without it is asked itself.
+    private async Task<TaggedImage?> RegisteredAsync(ImageReference image, string built, CancellationToken cancel) =>
+        await registry.FindDigestAsync(image.WithTag(built), cancel) == image.Digest
+            ? new TaggedImage(image.Digest!, run.Identity.Commit, built)
+            : await registry.FindAsync(image, cancel);
+
+    private async Task<MovingTag> MovingAsync(ImageReference repository, string tag, string? ours, CancellationToken cancel)
     {
-        var image = await registry.FindAsync(repository.WithTag(tag), cancel);
-        if (image is null) return new MovingTag(tag, null, Ancestry.None);
-        // An image that does not say its commit may well be the newer one, and so may one of a commit that nobody here knows.
-        if (image.Revision is not { } revision || await run.FindCommitAsync(revision, cancel) is null)
-            return new MovingTag(tag, image, Ancestry.Unknown);
-        var commit = run.Identity.Commit;
-        return new MovingTag(tag, image, await run.IsAncestorAsync(revision, commit, cancel)
-            ? Ancestry.Older
-            : await run.IsAncestorAsync(commit, revision, cancel) ? Ancestry.Newer : Ancestry.Apart);
+        if (await registry.FindDigestAsync(repository.WithTag(tag), cancel) is not { } digest)
+            return new MovingTag(tag, null, Ancestry.None);
+        if (digest == ours) return new MovingTag(tag, new TaggedImage(digest, run.Identity.Commit, null), Ancestry.Older);
+        var image = await DescribeAsync(repository.WithDigest(digest), cancel);
+        return new MovingTag(tag, image, await CompareAsync(image, cancel));
     }
 
-    private async Task<Outcome?> ActAsync(CertifyPlan plan, CancellationToken cancel)
+    // Which commit and version: as certify wrote it beside the image, all of it alike; else as the image says itself.
+    private async Task<TaggedImage> DescribeAsync(ImageReference image, CancellationToken cancel)
+    {
+        if (read.TryGetValue(image.ToString(), out var known)) return known;
+        var said = await registry.CertificatesAsync(image, cancel);
+        if (said.Count > 0 && said.All(one => one.Revision == said[0].Revision && one.Version == said[0].Version))
+            known = new TaggedImage(image.Digest!, said[0].Revision, said[0].Version);
+        else
+            known = await registry.FindAsync(image, cancel) is { } found
+                ? found with { Version = found.Version is { } tag ? VersionOf(tag) : null }
+                : new TaggedImage(image.Digest!, null, null);
+        return read[image.ToString()] = known;
+    }
+
+    private async Task<Ancestry> CompareAsync(TaggedImage image, CancellationToken cancel)
+    {
+        var commit = run.Identity.Commit;
+        // An image that does not say its commit may well be the newer one, and so may one of a commit that nobody here knows.
+        if (image.Revision is not { } revision) return Ancestry.Unknown;
+        if (revision == commit)
+        {
+            var build = image.Version is { } version && version.IndexOf('.', StringComparison.Ordinal) is var dot and > 0
+                ? version[(dot + 1)..] : "";
+            return BuildNumbers.Compare(build, run.Identity.BuildNumber) switch
+            {
+                null => Ancestry.Unknown,
+                > 0 => Ancestry.Newer,
+                _ => Ancestry.Older,
+            };
+        }
+        if (await run.FindCommitAsync(revision, cancel) is null) return Ancestry.Unknown;
+        return await run.IsAncestorAsync(revision, commit, cancel)
+            ? Ancestry.Older
+            : await run.IsAncestorAsync(commit, revision, cancel) ? Ancestry.Newer : Ancestry.Apart;
+    }
+
+    private async Task<Outcome?> ActAsync(
+        CertifyPlan plan,
+        ChainEvidence evidence,
+        CertifyHandOver? earlier,
+        CancellationToken finish,
+        CancellationToken cancel)
     {
         var written = new List<string>();
         // First what is written once, for all; then what moves: a failure in between leaves production as it was.
@@ -119,9 +175,9 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
                 {
                     try
                     {
-                        if (await WriteAsync(component.Facts, write, cancel) is { } stopped) return stopped;
+                        if (await WriteAsync(component.Facts, write, finish) is { } stopped) return stopped;
                     }
-                    catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+                    catch (OperationCanceledException) when (finish.IsCancellationRequested)
                     {
                         var before = written.Count == 0 ? "no tag was written before"
                             : $"written before: {string.Join(", ", written)}";
@@ -131,37 +187,68 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
                     written.Add($"\"{component.Facts.Image.Repository}:{write.Tag}\"");
                 }
             }
+            if (moves) continue;
+            // Before production moves: killed after that, the next run finds here where production was.
+            using var limit = new FinishingTime(Timeout.InfiniteTimeSpan, TimeForSummaries, context.Time, cancel);
+            foreach (var component in plan.Components.Where(component => component.IsSummaryLacking))
+                await AttachAsync(component.Facts, component.Promoting is { } promoting ? promoting.From ?? Certificate.Nothing
+                    : PreviousOf(component.Facts, earlier), evidence, limit.Token);
         }
         return null;
     }
 
     private async Task<Outcome?> WriteAsync(ReleaseFacts facts, TagWrite write, CancellationToken cancel)
     {
-        var image = facts.Image;
+        var name = $"{facts.Image.Repository}:{write.Tag}";
+        var isProduction = write.Tag == facts.Production.Tag;
+        var from = write.From;
         context.Log.Progress($"{facts.Component}: {write.Tag}");
-        try
+        for (var turn = 1; ; turn++)
         {
-            if (write.Moves)
+            try
             {
-                await registry.MoveAsync(image, write.Tag, write.From, cancel);
-                context.Log.Info(
-                    $"{image.Repository}:{write.Tag} is {image.Digest}" + (write.From is null ? "" : $", was {write.From}"));
+                await registry.MoveAsync(facts.Image, write.Tag, from, cancel);
+                context.Log.Info($"{name} is {facts.Image.Digest}" + (from is null ? "" : $", was {from}"));
+                if (isProduction) moved[facts.Component] = from;
                 return null;
             }
-            var now = await registry.TagAsync(image, write.Tag, cancel);
-            if (now == image.Digest)
+            catch (RegistryRefusalException refusal) when (refusal.Code == BranchImages.Moved && !write.Moves)
             {
-                context.Log.Info($"{image.Repository}:{write.Tag} is {image.Digest}");
+                return Outcome.Refused("version-taken",
+                    $"the version tag \"{name}\" was taken by another image at the same moment ({refusal.Message}): " +
+                    "run the chain with a new build number");
+            }
+            catch (RegistryRefusalException refusal) when (refusal.Code == BranchImages.Moved)
+            {
+                var now = await MovingAsync(facts.Image, write.Tag, facts.Image.Digest, cancel);
+                if (now.Ancestry == Ancestry.Newer)
+                {
+                    context.Log.Info($"{name} stays: {CertifyPlan.Described(run.Identity.Commit, now.Image!)} came in between");
+                    if (isProduction) overtaken[facts.Component] = now;
+                    return null;
+                }
+                if (!isProduction && now.Ancestry is Ancestry.Apart or Ancestry.Unknown)
+                {
+                    context.Log.Warning($"\"{name}\" is not moved: {refusal.Message}");
+                    return null;
+                }
+                // What is not known to be older is nobody's to replace: --allow-older was said of what was there before.
+                if (turn == MostTurns || now.Ancestry is Ancestry.Apart or Ancestry.Unknown)
+                    return Outcome.Refused(
+                        "tag-moved", $"{refusal.Message}; certify runs one at a time per service: run it again");
+                from = now.Image?.Digest;
+            }
+            catch (Exception refusal) when (refusal is RegistryRefusalException or UsageException && write.Moves && !isProduction)
+            {
+                // Deployments follow the production tag; a registry that keeps this one as it is keeps nobody from production.
+                context.Log.Warning($"\"{name}\" is not moved: {refusal.Message}");
                 return null;
             }
-            return Outcome.Refused("version-taken",
-                $"the version tag \"{image.Repository}:{write.Tag}\" was taken by another image ({now}) at the same moment: " +
-                "run the chain with a new build number");
-        }
-        catch (RegistryRefusalException refusal)
-        {
-            return Outcome.Refused(refusal.Code == "MOVED" ? "tag-moved" : "registry-refused",
-                $"{refusal.Message}; certify runs one at a time per service: run it again");
+            catch (RegistryRefusalException refusal)
+            {
+                return Outcome.Refused("registry-refused", $"{refusal.Message}; see what the registry allows for this tag, " +
+                    "and run certify again");
+            }
         }
     }
 
@@ -171,20 +258,23 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
     {
         using var finishing = new FinishingTime(Timeout.InfiniteTimeSpan, TimeForSummaries, context.Time, cancel);
         var certified = new List<CertifiedImage>();
-        foreach (var component in plan.Components.Where(component => !component.IsSuperseded))
+        bool IsSuperseded(Certification one) => one.IsSuperseded || overtaken.ContainsKey(one.Facts.Component);
+        foreach (var component in plan.Components.Where(component => !IsSuperseded(component)))
         {
             var facts = component.Facts;
-            var before = component.Writes.FirstOrDefault(write => write.Tag == facts.Production.Tag);
-            // A second run finds the tag moved: what it pointed to before is in the first run's evidence.
-            var previous = before is not null ? before.From
-                : earlier?.Images.FirstOrDefault(
-                    image => image.Component == facts.Component && image.Digest == facts.Image.Digest)?.PreviousDigest;
+            var isMoved = moved.TryGetValue(facts.Component, out var from);
+            var previous = isMoved ? from ?? Certificate.Nothing : PreviousOf(facts, earlier);
+            if (previous is null && facts.Built)
+                context.Log.Warning($"what \"{facts.Image.Repository}:{facts.Production.Tag}\" pointed to before is not known: " +
+                    "neither the evidence nor the registry has it, so a roll-back cannot put it back");
             certified.Add(new CertifiedImage(facts.Component, facts.Image.Repository, facts.Image.Digest!, facts.VersionTag,
-                facts.Production.Tag, previous));
-            if (component.Writes.Count > 0) await AttachAsync(facts, evidence, finishing.Token);
+                facts.Production.Tag, previous == Certificate.Nothing ? null : previous));
+            // An older image came in between: the next run is to find that one.
+            if (isMoved && component.Promoting!.From != from) await AttachAsync(facts, previous, evidence, finishing.Token);
         }
-        var now = plan.Components.Where(component => component.Writes.Any(write => write.Moves)).ToList();
-        var superseded = plan.Components.Where(component => component.Facts.Built && component.IsSuperseded).ToList();
+        var now = plan.Components.Where(component => component.Writes.Any(write => write.Moves)
+            && !IsSuperseded(component)).ToList();
+        var superseded = plan.Components.Where(component => component.Facts.Built && IsSuperseded(component)).ToList();
         var text = now.Count > 0
             ? $"certified {string.Join(
                 ", ", now.Select(component => $"{component.Facts.Component} {component.Facts.VersionTag}"))}"
@@ -193,7 +283,9 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
                     ", ",
                     superseded.Select(
                         component =>
-                            $"{component.Facts.Production.Tag} of {component.Facts.Component} points to a newer commit"))}"
+                            $"{component.Facts.Production.Tag} of {component.Facts.Component} points to " +
+                            CertifyPlan.Described(run.Identity.Commit,
+                                overtaken.GetValueOrDefault(component.Facts.Component, component.Facts.Production).Image!)))}"
             : plan.Components.Any(component => component.Facts.Built)
                 ? $"certified already: {string.Join(
                     ", ",
@@ -209,7 +301,14 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
                 [.. certified.Select(image => Subject.Image(image.Repository, image.Digest))]);
     }
 
-    private async Task AttachAsync(ReleaseFacts facts, ChainEvidence evidence, CancellationToken cancel)
+    // A second run finds the tag moved: what it pointed to before is in the first run's evidence, or beside the image. Null: it
+    // is not known.
+    private static string? PreviousOf(ReleaseFacts facts, CertifyHandOver? earlier) =>
+        earlier?.Images.FirstOrDefault(image => image.Component == facts.Component && image.Digest == facts.Image.Digest)
+            is { } own ? own.PreviousDigest ?? Certificate.Nothing : facts.Certificate?.Previous;
+
+    private async Task AttachAsync(
+        ReleaseFacts facts, string? previous, ChainEvidence evidence, CancellationToken cancel)
     {
         var statement = StatementJson.Write(PredicateTypes.VerificationSummary,
             Summary(evidence, $"{facts.Image.Repository}:{facts.VersionTag}"),
@@ -218,7 +317,7 @@ internal sealed class CertifyStep(StepContext context, ChainRun run, IReleaseReg
         {
             await registry.AttachAsync(
                 facts.Image,
-                PredicateTypes.VerificationSummary,
+                new Certificate(run.Identity.Commit, facts.VersionTag, previous, context.Time.GetUtcNow()),
                 Encoding.UTF8.GetBytes(context.Log.Mask.Apply(statement.ToJsonString())),
                 cancel);
         }

@@ -129,7 +129,8 @@ internal sealed class EngineImageWorks : IImageWorks
         registry.ShareAsync(image, name, cancel);
 
     public Task AttachAsync(ImageReference image, byte[] statement, CancellationToken cancel) =>
-        Attestation.AttachAsync(registry, context, image, Hosting.Evidence.PredicateTypes.Provenance, statement, cancel);
+        Attestation.AttachAsync(registry, context, image, Hosting.Evidence.PredicateTypes.Provenance, statement,
+            cancel: cancel);
 
     public ValueTask DisposeAsync()
     {

@@ -35,10 +35,7 @@ internal static class Adapters
 
         public async Task<bool> TagAsync(ImageReference tag, string digest, string? expected, CancellationToken cancel)
         {
-            var now = await client.FindDigestAsync(tag, cancel);
-            if (now == digest) return true;
-            if (now != expected || await client.FindManifestAsync(tag.WithDigest(digest),
-                cancel) is not { } manifest) return false;
+            if (await client.FindManifestAsync(tag.WithDigest(digest), cancel) is not { } manifest) return false;
             try
             {
                 await client.MoveTagAsync(tag, manifest, expected, cancel);
@@ -46,7 +43,7 @@ internal static class Adapters
             }
             catch (RegistryRefusalException refusal)
             {
-                if (refusal.Code == "MOVED") return false;
+                if (refusal.Code == BranchImages.Moved) return false;
                 throw new UnavailableException("registry-refused",
                     $"the registry does not take the tag \"{tag}\": {refusal.Message}", refusal);
             }

@@ -28,6 +28,10 @@ internal static class Results
 
     /// <summary>The first version of all failed, and its workload was taken away.</summary>
     public const string Removed = "removed";
+
+    /// <summary>All of them.</summary>
+    public static readonly IReadOnlyList<string> All =
+        [RollingOut, Promoted, RollingBack, RolledBack, Unhealthy, Unknown, Removed];
 }
 
 /// <summary>One line of a target's history.</summary>
@@ -114,17 +118,24 @@ internal sealed class History(Cluster cluster, string ns)
         if (text is null) return [];
         try
         {
-            return [.. OutsideJson.Read(text, $"the ConfigMap \"{Name}\"").Objects().Select(node => new HistoryEntry(
-                node.Text("digest") ?? "", node.Text("previous"), node.Text("commit") ?? "", node.Text("build") ?? "",
-                node.Text("who") ?? "", node.Text("when") ?? "", node.Text("result") ?? ""))];
+            // An entry that lacks its sense must not pass for one that says that all is well, nor for none.
+            if (OutsideJson.Read(text, $"the ConfigMap \"{Name}\"") is not JsonArray list)
+                throw Unreadable("it is not a list of entries");
+            return [.. list.Objects().Select(node => new HistoryEntry(
+                node.Text("digest") ?? throw Unreadable("an entry has no digest"), node.Text("previous"),
+                node.Text("commit") ?? "", node.Text("build") ?? "", node.Text("who") ?? "", node.Text("when") ?? "",
+                node.Text("result") is { } result && Results.All.Contains(result) ? result
+                    : throw Unreadable($"\"{node.Text("result")}\" is not a result that this version knows")))];
         }
         catch (OutsideJsonException wrong)
         {
-            throw new RefusedException("history-unreadable",
-                $"what was promoted of \"{component}\" is written in the ConfigMap \"{Name}\" of " +
-                $"namespace \"{ns}\", which cannot be read: {wrong.What}; mend that entry, or take it out when what runs there " +
-                    "is known to be good");
+            throw Unreadable(wrong.What);
         }
+
+        RefusedException Unreadable(string why) => new("history-unreadable",
+            $"what was promoted of \"{component}\" is written in the ConfigMap \"{Name}\" of " +
+            $"namespace \"{ns}\", which cannot be read: {why}; mend that entry, or take it out when what runs there " +
+                "is known to be good");
     }
 
     private static string Write(IReadOnlyList<HistoryEntry> entries)

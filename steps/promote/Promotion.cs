@@ -293,10 +293,23 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
             var production = ImageReference.Of(image.Repository, image.ProductionTag);
             var latest = await registry.FindDigestAsync(production.WithTag("latest"), cancel);
             foreach (var (tag, from) in new[] { (production, behind.Tagged), (production.WithTag("latest"), latest) })
-                if ((tag == production || from == behind.Tagged) && !await registry.TagAsync(tag, image.Digest, from, cancel))
-                    return Outcome.Refused("tag-moved",
-                        $"\"{tag}\" could not be moved to {image.Digest}: somebody moved it at the same moment; see who, and " +
-                        "certify again what should run", Fault.Unknown);
+            {
+                if (tag != production && from != behind.Tagged) continue;
+                try
+                {
+                    if (await registry.TagAsync(tag, image.Digest, from, cancel)) continue;
+                }
+                catch (Exception refused) when (tag != production
+                    && refused is UsageException or UnavailableException { Reason: "registry-refused" })
+                {
+                    // Deployments follow the production tag; a registry that keeps this one keeps nobody from production.
+                    log.Warning($"\"{tag}\" is not moved: {refused.Message}");
+                    continue;
+                }
+                return Outcome.Refused("tag-moved",
+                    $"\"{tag}\" could not be moved to {image.Digest}: somebody moved it at the same moment; see who, and " +
+                    "certify again what should run", Fault.Unknown);
+            }
         }
         return null;
     }

@@ -20,7 +20,9 @@ public sealed class CertifyStepTests
         release = new Release(Host);
         registry = new Mock<IReleaseRegistry>(MockBehavior.Strict);
         registry.Setup(port => port.Dispose());
-        Answer(Digest, new TaggedImage(Digest, release.Clone.Head, "2.1-x"));
+        registry.Setup(port => port.CertificatesAsync(It.IsAny<ImageReference>(), It.IsAny<CancellationToken>()))
+            .ReturnsAsync([]);
+        Answer($"2.1-{release.Clone.Head[..12]}", new TaggedImage(Digest, release.Clone.Head, "2.1-x"));
         foreach (var tag in new[] { ImageName.BarredTag(Digest), "2.1", "2-production", "latest" }) Answer(tag, null);
         await release.PassedAsync(Digest, "1");
     }
@@ -32,20 +34,18 @@ public sealed class CertifyStepTests
     public async Task Writes_the_version_first_and_production_last()
     {
         var written = new List<string>();
-        registry.Setup(port => port.TagAsync(release.Name(Digest), "2.1", It.IsAny<CancellationToken>()))
-            .Callback(() => written.Add("2.1"))
-            .ReturnsAsync(Digest);
-        foreach (var tag in new[] { "latest", "2-production" })
+        foreach (var tag in new[] { "2.1", "latest", "2-production" })
             registry.Setup(port => port.MoveAsync(release.Name(Digest), tag, null, It.IsAny<CancellationToken>()))
                 .Callback(() => written.Add(tag))
                 .Returns(Task.CompletedTask);
         registry
             .Setup(
                 port => port.AttachAsync(
-                    release.Name(Digest), It.IsAny<string>(), It.IsAny<byte[]>(), It.IsAny<CancellationToken>()))
+                    release.Name(Digest), It.IsAny<Certificate>(), It.IsAny<byte[]>(), It.IsAny<CancellationToken>()))
+            .Callback(() => written.Add("summary"))
             .Returns(Task.CompletedTask);
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), release.Output);
-        Assert.That(written, Is.EqualTo(new[] { "2.1", "latest", "2-production" }));
+        Assert.That(written, Is.EqualTo(new[] { "2.1", "summary", "latest", "2-production" }));
     }
 
     [Test]
@@ -71,13 +71,16 @@ public sealed class CertifyStepTests
     {
         foreach (var tag in new[] { "2.1", "2-production", "latest" })
             Answer(tag, new TaggedImage(Digest, release.Clone.Head, "2.1-x"));
+        Certified(Older);
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), release.Output);
+        Assert.That(release.HandOver().Images.Single().PreviousDigest, Is.EqualTo(Older));
     }
 
     [Test]
     public async Task Stops_before_production_when_the_version_tag_was_taken_meanwhile()
     {
-        registry.Setup(port => port.TagAsync(release.Name(Digest), "2.1", It.IsAny<CancellationToken>())).ReturnsAsync(Older);
+        registry.Setup(port => port.MoveAsync(release.Name(Digest), "2.1", null, It.IsAny<CancellationToken>()))
+            .ThrowsAsync(new RegistryRefusalException(409, BranchImages.Moved, $"it was moved to {Older}"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Refused));
         Assert.That(release.Output, Does.Contain("certify.version-taken").And.Contain(Older));
     }
@@ -87,6 +90,7 @@ public sealed class CertifyStepTests
     {
         Answer("2.1", new TaggedImage(Digest, release.Clone.Head, "2.1-x"));
         Answer("latest", new TaggedImage(Digest, release.Clone.Head, "2.1-x"));
+        Certified(previous: null);
         registry
             .Setup(port => port.MoveAsync(release.Name(Digest), "2-production", null, It.IsAny<CancellationToken>()))
             .ThrowsAsync(new RegistryRefusalException(409, "MOVED", "it was moved"));
@@ -98,14 +102,15 @@ public sealed class CertifyStepTests
     public async Task An_image_without_a_commit_of_its_own_may_be_newer_and_is_replaced_only_when_told_to()
     {
         Answer("2-production", new TaggedImage(Older, null, null));
-        registry.Setup(port => port.TagAsync(release.Name(Digest), "2.1", It.IsAny<CancellationToken>())).ReturnsAsync(Digest);
+        registry.Setup(port => port.MoveAsync(release.Name(Digest), "2.1", null, It.IsAny<CancellationToken>()))
+            .Returns(Task.CompletedTask);
         registry
             .Setup(port => port.MoveAsync(release.Name(Digest), "latest", null, It.IsAny<CancellationToken>()))
             .Returns(Task.CompletedTask);
         registry
             .Setup(port => port.MoveAsync(release.Name(Digest), "2-production", Older, It.IsAny<CancellationToken>()))
             .Returns(Task.CompletedTask);
-        registry.Setup(port => port.AttachAsync(release.Name(Digest), It.IsAny<string>(), It.IsAny<byte[]>(),
+        registry.Setup(port => port.AttachAsync(release.Name(Digest), It.IsAny<Certificate>(), It.IsAny<byte[]>(),
             It.IsAny<CancellationToken>()))
             .ThrowsAsync(new RegistryRefusalException(405, "", "no artifacts here"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Refused), release.Output);
@@ -119,7 +124,7 @@ public sealed class CertifyStepTests
     public async Task Ends_as_unavailable_when_the_registry_does_not_answer()
     {
         registry
-            .Setup(port => port.FindAsync(release.Name("2-production"), It.IsAny<CancellationToken>()))
+            .Setup(port => port.FindDigestAsync(release.Name("2-production"), It.IsAny<CancellationToken>()))
             .ThrowsAsync(new UnavailableException("registry-unreachable", "no answer"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Unavailable));
     }
@@ -140,17 +145,11 @@ public sealed class CertifyStepTests
                 if (what is not null) written.Add(what);
             }
 
-            registry.Setup(port => port.FindAsync(It.IsAny<ImageReference>(),
+            registry.Setup(port => port.FindDigestAsync(It.IsAny<ImageReference>(),
                 It.IsAny<CancellationToken>())).Returns((ImageReference image, CancellationToken cancel) =>
             {
                 Call(cancel);
-                return Task.FromResult(image.Digest == Digest ? new TaggedImage(Digest, release.Clone.Head, "2.1-x") : null);
-            });
-            registry.Setup(port => port.TagAsync(It.IsAny<ImageReference>(), It.IsAny<string>(),
-                It.IsAny<CancellationToken>())).Returns((ImageReference _, string tag, CancellationToken cancel) =>
-            {
-                Call(cancel, tag);
-                return Task.FromResult(Digest);
+                return Task.FromResult(image.Tag!.StartsWith("2.1-", StringComparison.Ordinal) ? Digest : null);
             });
             registry.Setup(port => port.MoveAsync(It.IsAny<ImageReference>(), It.IsAny<string>(), null,
                 It.IsAny<CancellationToken>())).Returns((ImageReference _, string tag, string? _, CancellationToken cancel) =>
@@ -158,9 +157,9 @@ public sealed class CertifyStepTests
                 Call(cancel, tag);
                 return Task.CompletedTask;
             });
-            registry.Setup(port => port.AttachAsync(It.IsAny<ImageReference>(), It.IsAny<string>(), It.IsAny<byte[]>(),
+            registry.Setup(port => port.AttachAsync(It.IsAny<ImageReference>(), It.IsAny<Certificate>(), It.IsAny<byte[]>(),
                 It.IsAny<CancellationToken>()))
-                .Returns((ImageReference _, string _, byte[] _, CancellationToken cancel) =>
+                .Returns((ImageReference _, Certificate _, byte[] _, CancellationToken cancel) =>
                 {
                     Call(cancel, "summary");
                     return Task.CompletedTask;
@@ -180,11 +179,12 @@ public sealed class CertifyStepTests
     [Test]
     public async Task Stands_by_the_tags_when_the_registry_falls_silent_before_the_summary()
     {
-        registry.Setup(port => port.TagAsync(release.Name(Digest), "2.1", It.IsAny<CancellationToken>())).ReturnsAsync(Digest);
+        registry.Setup(port => port.MoveAsync(release.Name(Digest), "2.1", null, It.IsAny<CancellationToken>()))
+            .Returns(Task.CompletedTask);
         foreach (var tag in new[] { "latest", "2-production" })
             registry.Setup(port => port.MoveAsync(release.Name(Digest), tag, null,
                 It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
-        registry.Setup(port => port.AttachAsync(release.Name(Digest), It.IsAny<string>(), It.IsAny<byte[]>(),
+        registry.Setup(port => port.AttachAsync(release.Name(Digest), It.IsAny<Certificate>(), It.IsAny<byte[]>(),
             It.IsAny<CancellationToken>()))
             .ThrowsAsync(new UnavailableException("registry-unreachable", "no answer"));
         Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Done), release.Output);
@@ -192,8 +192,17 @@ public sealed class CertifyStepTests
         Assert.That(release.HandOver().Images.Single().Digest, Is.EqualTo(Digest));
     }
 
-    private void Answer(string target, TaggedImage? image) =>
-        registry.Setup(port => port.FindAsync(release.Name(target), It.IsAny<CancellationToken>())).ReturnsAsync(image);
+    private void Certified(string? previous) =>
+        registry.Setup(port => port.CertificatesAsync(release.Name(Digest), It.IsAny<CancellationToken>())).ReturnsAsync(
+            [new Certificate(release.Clone.Head, "2.1", previous ?? Certificate.Nothing, DateTimeOffset.UnixEpoch)]);
+
+    private void Answer(string target, TaggedImage? image)
+    {
+        registry.Setup(port => port.FindDigestAsync(release.Name(target), It.IsAny<CancellationToken>()))
+            .ReturnsAsync(image?.Digest);
+        if (image is not null)
+            registry.Setup(port => port.FindAsync(release.Name(image.Digest), It.IsAny<CancellationToken>())).ReturnsAsync(image);
+    }
 
     private Task<int> RunAsync(params string[] more) =>
         release.RunAsync(CertifyCommand.Create((_, _) => registry.Object), "1", more);

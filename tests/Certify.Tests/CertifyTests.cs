@@ -287,7 +287,7 @@ public sealed class CertifyTests
                 release.Name(digest),
                 PredicateTypes.Provenance,
                 System.Text.Encoding.UTF8.GetBytes(statement.ToJsonString()),
-                cancel);
+                cancel: cancel);
             return Outcome.Done("attached");
         }), "22");
         release.Environment["CISTEPS_SIGNING_KEY"] = before;

@@ -122,14 +122,57 @@ public sealed class RegistryFaultTests
     public async Task A_move_is_not_repeated_over_somebody_elses()
     {
         const string Other = """{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}""";
-        await using var registry = await StartAsync((context, _) => HttpMethods.IsPut(context.Request.Method)
-            ? AnswerAsync(context, 500)
-            : AnswerAsync(context, 200, Other, ("Content-Type", MediaTypes.OciIndex)));
+        var moved = false;
+        await using var registry = await StartAsync((context, _) =>
+        {
+            if (!HttpMethods.IsPut(context.Request.Method))
+                return moved ? AnswerAsync(context, 200, Other, ("Content-Type", MediaTypes.OciIndex)) : AbsentAsync(context);
+            moved = true;
+            return AnswerAsync(context, 500);
+        });
         using var client = Open();
         var refusal = await Assert.ThrowsAsync<RegistryRefusalException>(
             () => client.MoveTagAsync(registry.Reference("tag"), RegistryManifest.Read(Encoding.UTF8.GetBytes(Manifest)), null));
         Assert.That(refusal!.Code, Is.EqualTo("MOVED"));
         Assert.That(registry.Requests.Count(request => request.StartsWith("PUT", StringComparison.Ordinal)), Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_tag_is_read_just_before_it_is_written_and_what_came_meanwhile_stays()
+    {
+        const string Other = """{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}""";
+        await using var registry = await StartAsync((context, _) =>
+            AnswerAsync(context, 200, Other, ("Content-Type", MediaTypes.OciIndex)));
+        using var client = Open();
+        var manifest = RegistryManifest.Read(Encoding.UTF8.GetBytes(Manifest));
+        foreach (var expected in new[] { null, "sha256:" + new string('5', 64) })
+        {
+            var refusal = await Assert.ThrowsAsync<RegistryRefusalException>(
+                () => client.MoveTagAsync(registry.Reference("tag"), manifest, expected));
+            Assert.That(refusal!.Code, Is.EqualTo(BranchImages.Moved));
+        }
+        Assert.That(registry.Requests.Where(request => request.StartsWith("PUT", StringComparison.Ordinal)), Is.Empty);
+    }
+
+    [TestCase(429)]
+    [TestCase(503)]
+    public async Task A_move_waits_as_long_as_the_registry_asks_and_reads_the_tag_again_before_it_writes(int status)
+    {
+        var written = 0;
+        await using var registry = await StartAsync((context, _) =>
+        {
+            if (!HttpMethods.IsPut(context.Request.Method)) return written == 2 ? ManifestAsync(context) : AbsentAsync(context);
+            return ++written == 1 ? AnswerAsync(context, status, "", ("Retry-After", "30")) : AnswerAsync(context, 201);
+        });
+        using var client = Open();
+        var began = time.GetUtcNow();
+        var move = client.MoveTagAsync(
+            registry.Reference("tag"), RegistryManifest.Read(Encoding.UTF8.GetBytes(Manifest)), null);
+        await AdvanceUntilAsync(move);
+        await move;
+        Assert.That(time.GetUtcNow() - began, Is.InRange(TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(40)));
+        var first = registry.Requests.ToList().FindIndex(request => request.StartsWith("PUT", StringComparison.Ordinal));
+        Assert.That(registry.Requests[first + 1], Does.Match("^(GET|HEAD) "), "what came during the pause is seen");
     }
 
     [Test]

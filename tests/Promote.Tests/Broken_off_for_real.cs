@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
+using CiSteps.Clusters;
 using CiSteps.Hosting;
 using CiSteps.Fixtures;
 using Microsoft.AspNetCore.Builder;
@@ -39,6 +40,30 @@ internal sealed partial class Broken_off_for_real
     {
         await gate.DisposeAsync();
         await world.DisposeAsync();
+    }
+
+    // What ran before is not known then: nothing is written, and least of all over the record.
+    [TestCase("rolled out by hand, Monday")]
+    [TestCase("null")]
+    [TestCase("{}")]
+    [TestCase("[1]")]
+    [TestCase("""[{"result":"promoted"}]""")]
+    [TestCase("""[{"digest":"sha256:0","result":"fine"}]""")]
+    public async Task A_history_that_cannot_be_read_is_refused_and_stays(string text)
+    {
+        using var waves = await TwoWaves.BeginAsync(world, $"h{Guid.NewGuid():n}"[..8], false, gateUrl);
+        var path = Kinds.ConfigMap.Path(waves.First, "cisteps-history");
+        var map = await world.Cluster.GetAsync(path, default);
+        map["data"]!["greeter"] = text;
+        await world.Cluster.ReplaceAsync(path, map, default);
+        var live = await world.Cluster.GetAsync(Kinds.Deployment.Path(waves.First, "greeter"), default);
+
+        Assert.That(await waves.RunAsync(), Is.EqualTo(ExitCode.Refused), waves.Output);
+
+        Assert.That(waves.Output, Does.Contain("promote.history-unreadable").And.Contain(waves.First).And.Contain("mend that"));
+        Assert.That((string?)(await world.Cluster.GetAsync(path, default))["data"]!["greeter"], Is.EqualTo(text));
+        var now = await world.Cluster.GetAsync(Kinds.Deployment.Path(waves.First, "greeter"), default);
+        Assert.That(now["spec"]!.ToJsonString(), Is.EqualTo(live["spec"]!.ToJsonString()));
     }
 
     [Test]

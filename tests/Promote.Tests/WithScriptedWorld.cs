@@ -128,6 +128,26 @@ internal sealed class WithScriptedWorld
         Assert.That(world.Tags, Is.EquivalentTo(new Dictionary<string, string> { ["1-production"] = New, ["latest"] = New }));
     }
 
+    [TestCase("latest", ExitCode.Done)]
+    [TestCase("1-production", ExitCode.Unavailable)]
+    public async Task A_latest_that_the_registry_keeps_does_not_stop_production(string kept, int exit)
+    {
+        await CertifiedAsync();
+        world.Fails = (_, digest) => digest == New ? new StepFailure("quota", "it does not fit the quota") : null;
+        Assert.That(await RunAsync(), Is.EqualTo(ExitCode.Refused), production.Output);
+        world.Fails = (_, _) => null;
+        world.Before = (_, what) =>
+        {
+            if (what.StartsWith("TAG " + kept[..6], StringComparison.Ordinal) && what.EndsWith("sha256:11",
+                StringComparison.Ordinal)) throw new UnavailableException("registry-refused", "the tag is immutable");
+        };
+
+        Assert.That(await RunAsync(), Is.EqualTo(exit), production.Output);
+
+        Assert.That(world.Live["shop"].Digest, Is.EqualTo(exit == ExitCode.Done ? New : Old));
+        if (exit == ExitCode.Done) Assert.That(production.Output, Does.Contain("latest\" is not moved: the tag is immutable"));
+    }
+
     [Test]
     public async Task Says_loudly_when_the_way_back_fails_and_states_what_is()
     {

@@ -13,7 +13,8 @@ namespace CiSteps.Images;
 /// <param name="IsSigned">Whether the known key signed it. False when there is no key to check with.</param>
 public sealed record Attestation(JsonObject Statement, bool IsSigned)
 {
-    private const string PredicateAnnotation = "in-toto.io/predicate-type";
+    /// <summary>Annotation with the statement's predicate type.</summary>
+    public const string PredicateAnnotation = "in-toto.io/predicate-type";
 
     /// <summary>Attaches a statement.</summary>
     /// <param name="registry">Client with the credentials for this registry.</param>
@@ -21,6 +22,7 @@ public sealed record Attestation(JsonObject Statement, bool IsSigned)
     /// <param name="image">The image, by digest; it must be in the registry.</param>
     /// <param name="predicateType">in-toto predicate type; people find the statement by it.</param>
     /// <param name="statement">The whole statement.</param>
+    /// <param name="annotations">Further annotations; the list of what refers to the image repeats them.</param>
     /// <param name="cancel">Gives up.</param>
     /// <exception cref="RegistryRefusalException">The registry takes no artifacts.</exception>
     public static async Task AttachAsync(
@@ -29,10 +31,14 @@ public sealed record Attestation(JsonObject Statement, bool IsSigned)
         ImageReference image,
         string predicateType,
         byte[] statement,
+        IReadOnlyDictionary<string, string>? annotations = null,
         CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(registry);
-        var notes = new Dictionary<string, string> { [PredicateAnnotation] = predicateType };
+        var notes = new Dictionary<string, string>(annotations ?? new Dictionary<string, string>())
+        {
+            [PredicateAnnotation] = predicateType,
+        };
         if (Signing.Sign(statement, context) is { } envelope)
             await registry.AttachAsync(image, MediaTypes.Dsse, envelope, notes, cancel).ConfigureAwait(false);
         else await registry.AttachAsync(image, MediaTypes.InToto, statement, notes, cancel).ConfigureAwait(false);

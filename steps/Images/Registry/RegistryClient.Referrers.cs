@@ -96,7 +96,7 @@ public sealed partial class RegistryClient
     private static ImageReference ReferrersTag(ImageReference subject) =>
         subject.WithTag(ImageName.ReferrersTag(subject.Digest!));
 
-    // The referrers tag scheme: an index under sha256-<digest>. There is no compare-and-swap: what was lost is written again.
+    // The referrers tag scheme: an index under sha256-<digest>.
     private async Task ListUnderTagAsync(
         ImageReference subject, RegistryManifest artifact, string artifactType, JsonObject notes, CancellationToken cancel)
     {
@@ -112,11 +112,16 @@ public sealed partial class RegistryClient
             entry["annotations"] = notes.DeepClone();
             manifests.Add((JsonNode)entry);
             var json = new JsonObject { ["schemaVersion"] = 2, ["mediaType"] = MediaTypes.OciIndex, ["manifests"] = manifests };
-            await PutAsync(
-                tag,
-                RegistryManifest.Read(Encoding.UTF8.GetBytes(json.ToJsonString()), MediaTypes.OciIndex),
-                repeatable: false,
-                cancel).ConfigureAwait(false);
+            var list = RegistryManifest.Read(Encoding.UTF8.GetBytes(json.ToJsonString()), MediaTypes.OciIndex);
+            try
+            {
+                await MoveTagAsync(tag, list, index?.Digest, cancel).ConfigureAwait(false);
+                return;
+            }
+            catch (RegistryRefusalException other) when (other.Code == BranchImages.Moved)
+            {
+                // Another attachment came in between: it stays, and this one is added to it.
+            }
         }
         throw new Hosting.UnavailableException("registry-busy",
             $"\"{tag}\" is being written by others all the time; the attachment {artifact.Digest} is stored and not listed");

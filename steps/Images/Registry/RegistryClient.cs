@@ -114,39 +114,51 @@ public sealed partial class RegistryClient : IDisposable
     public Task<string> PutManifestAsync(ImageReference target, RegistryManifest manifest, CancellationToken cancel = default) =>
         PutAsync(target, manifest, repeatable: true, cancel);
 
-    /// <summary>Moves a tag to a manifest: one write, never repeated without reading first, then read back.</summary>
+    /// <summary>
+    /// Moves a tag to a manifest; also gives an image a tag that is written once (expected: absent). The tag is read immediately
+    /// before each write and after it, and a write is never repeated without reading first. The one way to write a tag over
+    /// which others may write as well.
+    /// </summary>
     /// <param name="target">Repository and tag.</param>
-    /// <param name="manifest">What it shall point to.</param>
+    /// <param name="manifest">What it shall point to; where it does already nothing is written.</param>
     /// <param name="expected">Digest that it points to now; null: it is absent.</param>
     /// <param name="cancel">Gives up.</param>
-    /// <exception cref="RegistryRefusalException">Code <c>MOVED</c>: the tag points to something else than expected. Another
-    /// code: the registry does not take it.</exception>
+    /// <exception cref="RegistryRefusalException">Code <see cref="BranchImages.Moved"/>: the tag points to something else than
+    /// expected. Another code: the registry does not take it.</exception>
+    /// <exception cref="UnavailableException">Three writes got no answer, or one was taken and the tag is still the old
+    /// one.</exception>
     public async Task MoveTagAsync(
         ImageReference target, RegistryManifest manifest, string? expected, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(manifest);
-        for (var attempt = 1; ; attempt++)
+        const int most = 3;
+        UnavailableException? silence = null;
+        for (var written = 0; ; written++)
         {
-            UnavailableException? silence = null;
+            // A HEAD that finds nothing is asked again in full: where nothing is expected that is the first question.
+            var now = expected is null && written == 0
+                ? (await FindManifestAsync(target, cancel).ConfigureAwait(false))?.Digest
+                : await FindDigestAsync(target, cancel).ConfigureAwait(false);
+            if (now == manifest.Digest) return;
+            if (now != expected)
+                throw new RegistryRefusalException(409, BranchImages.Moved,
+                    $"\"{target}\" was moved to {now ?? "nothing"} by somebody else at the same moment; " +
+                    $"expected {expected ?? "nothing"}, wanted {manifest.Digest}");
+            if (written > 0 && silence is null)
+                throw new UnavailableException("registry-protocol",
+                    $"the registry \"{target.Host}\" accepted \"{target}\" and still gives {now ?? "nothing"} for it");
+            if (written == most) throw silence!;
             try
             {
+                silence = null;
                 await PutAsync(target, manifest, repeatable: false, cancel).ConfigureAwait(false);
             }
             catch (UnavailableException failure)
             {
                 // The write may have arrived all the same: only reading tells.
                 silence = failure;
+                await connection.PauseAsync(failure, cancel).ConfigureAwait(false);
             }
-            var now = await FindDigestAsync(target, cancel).ConfigureAwait(false);
-            if (now == manifest.Digest) return;
-            if (now != expected)
-                throw new RegistryRefusalException(409, "MOVED",
-                    $"\"{target}\" was moved to {now ?? "nothing"} by somebody else at the same moment; " +
-                    $"expected {expected ?? "nothing"}, wanted {manifest.Digest}");
-            if (silence is null)
-                throw new UnavailableException("registry-protocol",
-                    $"the registry \"{target.Host}\" accepted \"{target}\" and still gives {now ?? "nothing"} for it");
-            if (attempt == 3) throw silence;
         }
     }
 

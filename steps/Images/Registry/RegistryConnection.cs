@@ -141,6 +141,14 @@ internal sealed class RegistryConnection : IDisposable
         }
     }
 
+    /// <summary>Waits as long as the registry asked for (Retry-After) when it last failed; not at all when it did not.</summary>
+    public async Task PauseAsync(UnavailableException failure, CancellationToken cancel)
+    {
+        if (failure.InnerException is not TransientFailure { RetryAfter: { } pause } || pause <= TimeSpan.Zero) return;
+        log.Info($"{failure.Message}; next in {Durations.Show(pause)}, as the registry asks");
+        await Task.Delay(pause, time, cancel).ConfigureAwait(false);
+    }
+
     public void Dispose() => http.Dispose();
 
     private async Task<RegistryAnswer> SendOnceAsync(RegistryRequest request, CancellationToken cancel)
