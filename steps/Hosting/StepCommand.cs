@@ -44,14 +44,13 @@ public sealed record StepCommand(
 
     internal static IReadOnlyList<StepOption> Common { get; } = [WorkTree, PipelineFile, Branch, Commit, BuildNumber];
 
-    // Another spelling of the same path (./ci-steps.yaml) leads to the work tree's file and to none in the target's commit, so that
-    // the change's own would judge.
+    // Another spelling of the same path (./ci-steps.yaml) leads to the work tree's file and to none in the target's commit, so
+    // that the change's own would judge.
     private static string AsInCommits(string text)
     {
         var parts = (OperatingSystem.IsWindows() ? text.Replace('\\', '/') : text).Split('/');
         if (Path.IsPathRooted(text) || parts.Contains("..") || parts[^1] is "" or ".")
-            throw new FormatException($"\"{text}\" is not a path inside the checkout; give one from its root, such as " +
-                "ci-steps.yaml or build/ci-steps.yaml");
+            throw new FormatException("give a path from the checkout's root, such as ci-steps.yaml or build/ci-steps.yaml");
         return string.Join('/', parts.Where(part => part is not ("" or ".")));
     }
 }

@@ -71,9 +71,9 @@ public sealed class ChainRun : IDisposable
     }
 
     /// <summary>The commits that a private branch's change is compared with: its merge bases with <see cref="TargetTip"/>, more
-    /// than one where each merged the other; a history that is cut off is deepened for them. Null on the target branch, where each component is compared with its own last
-    /// certified commit, where there is no target branch yet, and on a laptop where it is not known: then everything counts as
-    /// changed.</summary>
+    /// than one where each merged the other; a history that is cut off is deepened for them. Null on the target branch, where
+    /// each component is compared with its own last certified commit, where there is no target branch yet, and on a laptop where
+    /// it is not known: then everything counts as changed.</summary>
     /// <exception cref="UsageException">There is none, or on a build server the history cannot be deepened with this step's
     /// rights.</exception>
     /// <exception cref="UnavailableException">On a build server: the origin does not answer.</exception>
@@ -275,17 +275,17 @@ public sealed class ChainRun : IDisposable
         return new ChainRun(context, repository, change, policy, source, view, tip);
     }
 
-    // The file that judges is read from a commit. Of one that is in the work tree alone, or that a link leads to, the target's commit
-    // has nothing, and the change's own would judge for ever.
+    // The file that judges is read from a commit. Of one that is in the work tree alone, or that a link leads to, the target's
+    // commit has nothing, and the change's own would judge for ever.
     private static void RequireCommitted(StepContext context, WorkRepository repository, string commit, string path)
     {
         if (repository.FindLink(commit, path) is { } link)
-            throw new UsageException($"\"{link}\" is a symbolic link in {ShortId.Of(commit)}, and the pipeline file is read from " +
-                $"commits, which have nothing behind a link: make \"{path}\" a file, or say with --config where the file is");
+            throw new UsageException($"\"{link}\" is a symbolic link in {ShortId.Of(commit)}, and the pipeline file is read " +
+                $"from commits, which have nothing behind a link: make \"{path}\" a file, or say with --config where it is");
         if (context.IsOnServer && repository.ObjectId(commit, path) is null
             && File.Exists(Path.Combine(repository.Folder, path)))
-            throw new UsageException($"\"{path}\" is in the checkout and not in {ShortId.Of(commit)}: commit it, in this spelling; " +
-                "what is not committed judges nothing");
+            throw new UsageException($"\"{path}\" is in the checkout and not in {ShortId.Of(commit)}: commit it, in this " +
+                "spelling; what is not committed judges nothing");
     }
 
     private static void SayUnknown(StepContext context, string why) => context.Log.Warning(

@@ -267,7 +267,7 @@ public sealed class WorkRepository : IDisposable
     /// <summary>The other side of a remote; it ends with this.</summary>
     internal RemotePeer Peer(string address, RemoteAccess? access, TimeSpan silence, TimeProvider time)
     {
-        var peer = new RemotePeer(address, Folder, () => repository.Config, access, silence, time);
+        var peer = new RemotePeer(address, Folder, () => ConfigurationOf(repository), access, silence, time);
         peers.Add(peer);
         return peer;
     }
@@ -304,6 +304,22 @@ public sealed class WorkRepository : IDisposable
             if (Directory.Exists(git) || File.Exists(git)) return folder.FullName;
         }
         return File.Exists(Path.Combine(path, "HEAD")) && Directory.Exists(Path.Combine(path, "objects")) ? path : null;
+    }
+
+    /// <summary>The folder with what all work trees of a repository share: objects, references, configuration.</summary>
+    internal static string SharedFolder(Repository repository)
+    {
+        var own = repository.Info.Path;
+        var common = Path.Combine(own, "commondir");
+        return File.Exists(common) ? Path.GetFullPath(File.ReadAllText(common).Trim(), own) : own;
+    }
+
+    /// <summary>A repository's configuration. Of a linked work tree the library looks for it where there is none, and once it has
+    /// been asked it finds no remote any more: so it is never asked.</summary>
+    internal static Configuration ConfigurationOf(Repository repository)
+    {
+        var shared = SharedFolder(repository);
+        return shared == repository.Info.Path ? repository.Config : Configuration.BuildFrom(Path.Combine(shared, "config"));
     }
 
     internal Commit Get(string commit) => repository.Lookup<Commit>(commit)

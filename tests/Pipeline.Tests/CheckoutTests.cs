@@ -209,8 +209,8 @@ public sealed class A_checkout
         {
             clone.Write(file, text);
             clone.Git("add", file);
-            GitRepositories.Run(clone.Folder, "env", $"GIT_COMMITTER_DATE=2026-11-01T{hour:00}:00:00Z", "git", "commit", "--quiet",
-                "--message", text);
+            GitRepositories.Run(clone.Folder, "env", $"GIT_COMMITTER_DATE=2026-11-01T{hour:00}:00:00Z",
+                "git", "commit", "--quiet", "--message", text);
             return clone.Head;
         }
 
@@ -268,8 +268,8 @@ public sealed class A_checkout
     public async Task Whose_pipeline_file_is_not_named_from_its_root_is_refused(string path)
     {
         var opened = await Opened.In(Agent(), ["--config", path], parameters: Server);
-        Assert.That((opened.Exit, opened.Output.Contains("is not a path inside the checkout")), Is.EqualTo((ExitCode.Usage, true)),
-            opened.Output);
+        Assert.That((opened.Exit, opened.Output.Contains("give a path from the checkout's root")),
+            Is.EqualTo((ExitCode.Usage, true)), opened.Output);
     }
 
     [Test]
@@ -278,8 +278,8 @@ public sealed class A_checkout
         var clone = Agent();
         File.Copy(Path.Combine(clone.Folder, "ci-steps.yaml"), Path.Combine(clone.Folder, "left-over.yaml"));
         var onServer = await Opened.In(clone, ["--config", "left-over.yaml"], parameters: Server);
-        Assert.That((onServer.Exit, onServer.Output.Contains("is in the checkout and not in")), Is.EqualTo((ExitCode.Usage, true)),
-            onServer.Output);
+        Assert.That((onServer.Exit, onServer.Output.Contains("is in the checkout and not in")),
+            Is.EqualTo((ExitCode.Usage, true)), onServer.Output);
         var onLaptop = await Opened.In(clone, ["--config", "left-over.yaml", "--branch", "ci/x"]);
         Assert.That(onLaptop.Exit, Is.Zero, onLaptop.Output);
     }

@@ -64,6 +64,7 @@ public sealed class A_work_tree
         clone.Git("worktree", "add", "--quiet", linked, "-b", "ci/x");
         using var other = WorkRepository.Open(linked);
         Assert.That((other.Folder, other.HeadBranch, other.LocalTips["main"]), Is.EqualTo((linked, "ci/x", clone.Head)));
+        Assert.That((other.OriginUrl, other.RememberedTips.Count), Is.EqualTo((inside.OriginUrl, inside.RememberedTips.Count)));
     }
 
     [Test]
