@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using System.Security.Cryptography;
 using CiSteps.Fixtures;
 using CiSteps.Hosting;
@@ -86,6 +87,22 @@ public sealed class A_merge_is_judged
         await Chain.Passed(clone, built: false, suite: false);
         chain.MoveMain("ci-steps.yaml", Chain.File.Replace("paths: [other/**]", "paths: [other/**, web/**]"));
         await RefusedAsync("not-tested", "component \"other\" counts as changed", "took it for unchanged");
+    }
+
+    [TestCase("unit-test")]
+    [TestCase("integration-deploy")]
+    public async Task By_the_pipeline_file_that_this_step_reads_and_by_no_other(string step)
+    {
+        await Chain.Passed(clone);
+        var statement = JsonNode.Parse(File.ReadAllText(Statement(step)))!;
+        statement["predicate"]!["configuration"] = new JsonArray(new JsonObject { ["name"] = "ci-steps.yaml" });
+        File.WriteAllText(Statement(step), statement.ToJsonString());
+        var easy = JsonNode.Parse(statement.ToJsonString())!;
+        easy["predicate"]!["configuration"]![0]!["name"] = "easy.yaml";
+        File.WriteAllText(Statement(step), easy.ToJsonString());
+        await RefusedAsync("not-tested", $"\"{step}\" read the pipeline file \"easy.yaml\"", "give all steps the same --config");
+        File.WriteAllText(Statement(step), statement.ToJsonString());
+        (await Chain.Merge(clone)).Was(ExitCode.Done);
     }
 
     [Test]
