@@ -206,8 +206,7 @@ public static class ChildProcess
         if (!File.Exists(path)) return $"there is no file \"{path}\"";
         if (!IsProgram(path))
             return $"\"{path}\" is not executable; make it so (chmod +x, for git: git update-index --chmod=+x), " +
-                "or name the program " +
-                "that runs it";
+                "or name the program that runs it";
         return Interpreter(path) is { Length: > 0 } interpreter && !File.Exists(interpreter)
             ? $"its first line names the interpreter \"{Shown(interpreter)}\", which is not there; install it, " +
                 "or correct the line"
@@ -240,8 +239,7 @@ public static class ChildProcess
     {
         2 when !OperatingSystem.IsWindows() => "it is there, but the loader that it needs is not: it is made for another system",
         8 when !OperatingSystem.IsWindows() =>
-            "it is neither a program for this machine nor a script whose first line names its " +
-                "interpreter (#!)",
+            "it is neither a program for this machine nor a script whose first line names its interpreter (#!)",
         13 when !OperatingSystem.IsWindows() =>
             "this user may not start it: the file system may be mounted without execution (noexec), " +
                 "or a folder above it be closed",

@@ -48,8 +48,7 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
         return (read, null);
 
         static UsageException Negative(string step, string of) =>
-            new($"the evidence of \"{step}\" counts fewer than 0 tests of " +
-                $"\"{of}\", which no run can: run {step} again");
+            new($"the evidence of \"{step}\" counts fewer than 0 tests of \"{of}\", which no run can: run {step} again");
     }
 
     /// <summary>Why evidence of this run that says "done" is not enough for what cannot be taken back; null when it is.</summary>
@@ -138,11 +137,9 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
                     return $"component \"{name}\" counts as changed ({change.Reason}), and unit-test took it for unchanged";
             }
             else if (component.UnitTests is [{ } unit, ..] && IsLeft(run, component, resultTree))
-                return $"the target's component \"{name}\" has no result of its unit tests \"{unit.Name}\": " +
-                    "the change takes it " +
-                    "out or renames it, or is older than it, and files of it stay; take its unit tests out on the " +
-                    "target first, " +
-                    "or remove all its files with it";
+                return $"the target's component \"{name}\" has no result of its unit tests \"{unit.Name}\": the change takes " +
+                    "it out or renames it, or is older than it, and files of it stay; take its unit tests out on the target " +
+                    "first, or remove all its files with it";
         }
         foreach (var (name, path) in ChangedSuites.Decide(policy.File, changedPaths))
         {

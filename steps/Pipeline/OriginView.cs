@@ -63,9 +63,8 @@ internal sealed record OriginView(OriginRemote? Remote, OriginTips Tips, OriginA
                     refused.Message, mustKnow);
             }
             throw new UsageException($"the tip of \"{target}\", which judges this change, cannot be read from {url}: " +
-                $"{refused.Message}; " +
-                $"give this step {OriginRemote.TokenVariable} with the right to read, or let the checkout fetch all branches " +
-                    $"(in TeamCity the parameter {AllHeads}=true)", refused);
+                $"{refused.Message}; give this step {OriginRemote.TokenVariable} with the right to read, or let the checkout " +
+                $"fetch all branches (in TeamCity the parameter {AllHeads}=true)", refused);
         }
         catch (Exception failure) when (!mustKnow && failure is UsageException or UnavailableException)
         {

@@ -43,13 +43,17 @@ internal static class ReportPage
         {
             var took = row is { From: { } began, To: { } ended } ? Durations.Show(ended - began) : "";
             return Html.Of($"""
-                <tr><td><a href="#{row.Name}">{row.Name}</a></td><td>{State(row)}</td><td class="number">{took}</td><td class="bars">{Bar(row)}</td></tr>
+                <tr><td><a href="#{row.Name}">{row.Name}</a></td><td>{State(row)}</td>
+                <td class="number">{took}</td><td class="bars">{Bar(row)}</td></tr>
 
                 """);
         }
 
         Html Bar(ReportRow row) => row is not { From: { } began, To: { } ended } ? Html.Empty : Html.Of(
-            $"""<div class="bar {Class(row)}" style="margin-left:{Share(began - from):0.##}%;width:{Share(ended - began):0.##}%"></div>""");
+            $"""
+            <div class="bar {Class(row)}"
+              style="margin-left:{Share(began - from):0.##}%;width:{Share(ended - began):0.##}%"></div>
+            """);
 
         double Share(TimeSpan time) => Math.Clamp(time.TotalSeconds / whole, 0, 1) * 100;
     }

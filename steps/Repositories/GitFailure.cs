@@ -60,9 +60,9 @@ internal static class GitFailure
             return new UsageException($"{doing} at \"{url}\": ssh does not know the host's key, or knows another one: {said}; " +
                 "compare the key with what the host's owner publishes and put it into known_hosts (ssh-keyscan shows it)", cause);
         if (Says("permission denied", "too many authentication failures", "no such identity", "access denied"))
-            return new UsageException($"{doing} at \"{url}\" needs other rights: {said}; give a key that the server knows: " +
-                $"in the " +
-                "agent, as a file that ssh's configuration names, or by GIT_SSH_COMMAND or git's core.sshCommand (ssh -i FILE)",
+            return new UsageException($"{doing} at \"{url}\" needs other rights: {said}; give a key that the " +
+                "server knows: in the agent, as a file that ssh's configuration names, or by " +
+                "GIT_SSH_COMMAND or git's core.sshCommand (ssh -i FILE)",
                 cause);
         if (Says("repository not found", "does not appear to be a git repository", "does not exist", "not found"))
             return Missing(url, doing, said, cause);

@@ -74,8 +74,7 @@ public static class GitProgram
             {
                 throw new UnavailableException(
                     "git-unreachable",
-                    $"{doing} at \"{url}\": no end within {Durations.Show(limit)}; " +
-                        "run the step again when it answers");
+                    $"{doing} at \"{url}\": no end within {Durations.Show(limit)}; run the step again when it answers");
             }
             catch (UsageException missing) when (missing.Message.StartsWith("cannot start", StringComparison.Ordinal))
             {

@@ -41,8 +41,7 @@ public sealed record TreeMerge(string? Tree, IReadOnlyList<string> Conflicts)
             }
             if (!question.LibraryKnows)
                 throw new RefusedException("rename", $"{question.Text}: only git knows what becomes of that, and there is " +
-                    $"no {Able} " +
-                    "here: install it, or merge the target into the change by hand and push");
+                    $"no {Able} here: install it, or merge the target into the change by hand and push");
             log.Info($"{question.Text}: libgit2 decides, because there is no {Able} here");
         }
         return GitFailure.Translate(repository.Folder, () => ByTheLibrary(repository, into, from, borrowed));

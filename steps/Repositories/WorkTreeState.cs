@@ -11,7 +11,8 @@ internal static class WorkTreeState
     private const int LongestPointer = 1024;
 
     private const SubmoduleStatus OnlyNewFiles =
-        SubmoduleStatus.InHead | SubmoduleStatus.InIndex | SubmoduleStatus.InConfig | SubmoduleStatus.InWorkDir | SubmoduleStatus.WorkDirFilesUntracked;
+        SubmoduleStatus.InHead | SubmoduleStatus.InIndex | SubmoduleStatus.InConfig | SubmoduleStatus.InWorkDir
+        | SubmoduleStatus.WorkDirFilesUntracked;
 
     public static IReadOnlyList<string> Uncommitted(Repository repository, bool untrackedToo)
     {

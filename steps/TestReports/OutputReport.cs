@@ -158,7 +158,8 @@ public sealed partial class OutputReport(ReportFormat format, string source, str
     private static partial Regex TapStart();
 
     [GeneratedRegex(
-        @"^\s*<(\?xml\s|(testsuites|testsuite|TestRun|test-run|test-results|assemblies|testng-results|TestLog|TestResult|TestCase|Site)[\s/>])")]
+        @"^\s*<(\?xml\s|(testsuites|testsuite|TestRun|test-run|test-results" +
+        @"|assemblies|testng-results|TestLog|TestResult|TestCase|Site)[\s/>])")]
     private static partial Regex XmlStart();
 
     [GeneratedRegex(@"<([A-Za-z][\w-]*)(?:[^<>]*?(/>))?")]

@@ -1,3 +1,4 @@
+using System.Globalization;
 using CiSteps.Hosting;
 
 namespace CiSteps.TestReports;
@@ -88,8 +89,11 @@ public sealed class ReportFiles(string root, IReadOnlyList<string> globs)
                     file,
                     format,
                     ReportFaultKind.Stale,
-                    FormattableString.Invariant(
-                        $"\"{file}\" was written at {StateOf(path).Written:yyyy-MM-dd HH:mm:ss.fff}Z, before this run began at {start.Time.UtcDateTime:HH:mm:ss.fff}Z; it tells of an earlier run, or the report globs match a file that is not a report of this run"))
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"\"{file}\" was written at {StateOf(path).Written:yyyy-MM-dd HH:mm:ss.fff}Z, " +
+                        $"before this run began at {start.Time.UtcDateTime:HH:mm:ss.fff}Z; it tells of an earlier run, " +
+                        $"or the report globs match a file that is not a report of this run"))
                 : ReportReader.ReadFile(path, format, file, root));
         }
         return reports;

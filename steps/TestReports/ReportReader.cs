@@ -29,8 +29,7 @@ public static class ReportReader
             var report = Read(stream, format, source ?? path, root);
             return file.Length == stream.Length ? report : TestReport.Broken(source ?? path, format, ReportFaultKind.Truncated,
                 $"\"{source ?? path}\" is still being written: it had {stream.Length} bytes when reading began and has " +
-                $"{file.Length} " +
-                    "now; the command ended before what writes it");
+                $"{file.Length} now; the command ended before what writes it");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -109,8 +108,7 @@ public static class ReportReader
                 source,
                 format,
                 ReportFaultKind.Unreadable,
-                $"\"{source}\" is {special}, not a file; have the report " +
-                    "written into a regular file")
+                $"\"{source}\" is {special}, not a file; have the report written into a regular file")
             : Empty(source, format);
 
     // The header that a tar archive would have for a file is the one place where .NET says what kind it is.

@@ -9,8 +9,8 @@ internal static class CertifyCommand
 {
     public static StepOption<bool> RequireSigned { get; } = StepOption.Switch(
         ChainEvidence.RequireSignedName,
-        "refuse evidence, and " +
-            "provenance beside the images, without a valid signature (key in CISTEPS_VERIFICATION_KEY or CISTEPS_SIGNING_KEY)");
+        "refuse evidence, and provenance beside the images, without a valid signature (key in " +
+            "CISTEPS_VERIFICATION_KEY or CISTEPS_SIGNING_KEY)");
 
     public static StepOption<bool> AllowOlder { get; } = StepOption.Switch("allow-older",
         "move the production tag even when it points to a newer commit, or to one that this clone does not know");

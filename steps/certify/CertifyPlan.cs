@@ -161,10 +161,9 @@ internal sealed record CertifyPlan(IReadOnlyList<Certification> Components)
                     Fault.Environment);
             if (facts.Production.Ancestry == Ancestry.Unknown)
                 return new("unknown-commit", $"\"{facts.Image.Repository}:{facts.Production.Tag}\" was built from " +
-                    $"{ShortId.OrUnknown(production.Revision)}, which neither this clone nor the target branch has, " +
-                    "so it may be newer " +
-                        $"than {ShortId.OrUnknown(commit)}: see what it is, and run certify with --allow-older if it may be " +
-                        "replaced", Fault.Environment);
+                    $"{ShortId.OrUnknown(production.Revision)}, which neither this clone nor the target branch " +
+                    $"has, so it may be newer than {ShortId.OrUnknown(commit)}: see what it is, and run certify " +
+                    "with --allow-older if it may be replaced", Fault.Environment);
         }
         return null;
     }

@@ -16,8 +16,7 @@ internal static class CloseCommand
     /// <summary>Whether a release chain's end is recorded at the origin.</summary>
     internal static readonly StepOption<bool> RecordRelease = StepOption.Switch("record-release",
         "record at the origin whether the target branch's release chain is red, for merge to see; needs the right to push " +
-        "references " +
-        "below refs/ci-steps/");
+        "references below refs/ci-steps/");
 
     /// <summary>The command.</summary>
     /// <param name="http">Posts notifications; null for a client of its own.</param>

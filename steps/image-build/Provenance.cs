@@ -10,8 +10,8 @@ namespace CiSteps.ImageBuild;
 internal sealed class Provenance(StepContext context, ChainRun run, DateTimeOffset started)
 {
     private const string BuildType = "https://cisteps.dev/image-build/v1";
-    private readonly List<(ComponentDefinition Component, ImageReference Name, string Digest, IReadOnlyList<BaseImage> Bases)> built =
-        [];
+    private readonly List<(ComponentDefinition Component, ImageReference Name, string Digest, IReadOnlyList<BaseImage> Bases)>
+        built = [];
 
     public void Add(ComponentDefinition component, ImageReference name, string digest, IReadOnlyList<BaseImage> bases) =>
         built.Add((component, name, digest, bases));

@@ -58,9 +58,9 @@ internal static class MergeCommand
         "key for --sign: file of an ssh key, or id of a gpg key");
 
     public static StepOption<WhenRed> Red { get; } = new("when-red",
-        "while the target's newest release chain is red (recorded by close --record-release): \"refuse\" merges nothing " +
-        "but a change " +
-        "that says which one it mends, by a line Mends-release: COMMIT in a commit's message; \"merge\" merges all the same",
+        "while the target's newest release chain is red (recorded by close --record-release): \"refuse\" " +
+        "merges nothing but a change that says which one it mends, by a line Mends-release: COMMIT in a " +
+        "commit's message; \"merge\" merges all the same",
         text => text switch
         {
             "refuse" => WhenRed.Refuse,

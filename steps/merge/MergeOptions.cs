@@ -18,8 +18,7 @@ internal static class MergeOptions
                 $"or not at all");
         return context.Options.Get(MergeCommand.Method) == MergeMethod.FastForward
             ? throw new UsageException($"with --{MergeCommand.Method.Name} ff-only the change lands as it is, so that " +
-                $"merge has nothing to " +
-                $"sign: leave out --{MergeCommand.Sign.Name}")
+                $"merge has nothing to sign: leave out --{MergeCommand.Sign.Name}")
             : new CommitSigning(format, key);
     }
 }

@@ -109,19 +109,15 @@ internal sealed record MergePlan(MergeAct Act, string Reason, string Text, Fault
             return Refuse(
                 "superseded",
                 $"superseded by {ShortId.Of(facts.BranchTip)}: \"{facts.Branch}\" has moved on since this chain tested " +
-                $"{tested}; " +
-                    "the chain of the newer commit merges", Fault.Nobody);
+                $"{tested}; the chain of the newer commit merges", Fault.Nobody);
         if (facts.TakenBack is { } taken)
             return Refuse("rewound", $"\"{facts.Target}\" was rewound to {ShortId.Of(facts.TargetTip)} while merge ran, and " +
-                $"{tested} has " +
-                $"{ShortId.Of(taken)}, which was taken out of it: landing it would bring that back; " +
+                $"{tested} has {ShortId.Of(taken)}, which was taken out of it: landing it would bring that back; " +
                 $"start \"{facts.Branch}\" anew from \"{facts.Target}\" without it");
         if (facts.Red is { } red)
             return Refuse("target-red", $"the release chain of \"{facts.Target}\" at {ShortId.Of(red)} is red, and until it is " +
-                $"mended nothing else " +
-                $"lands there; a change that mends it says so by a line \"{ReleaseMark.Mends}{ShortId.Of(red)}\" in a commit's " +
-                $"message, " +
-                "and --when-red merge lets all pass");
+                $"mended nothing else lands there; a change that mends it says so by a line " +
+                $"\"{ReleaseMark.Mends}{ShortId.Of(red)}\" in a commit's message, and --when-red merge lets all pass");
         if (facts.Lack is { } lack)
             return Refuse("not-tested", $"the evidence does not show what \"{facts.Target}\" asks for at " +
                 $"{ShortId.Of(facts.TargetTip)}: {lack}; run the chain for this commit", Fault.Environment);
@@ -135,8 +131,7 @@ internal sealed record MergePlan(MergeAct Act, string Reason, string Text, Fault
                     (facts.OtherCommits.Count == 0 ? "" : $"; there by {Listed(facts.OtherCommits)}") + $": {Rebase(facts)}");
         if (facts.HasMoved && facts.Method == MergeMethod.FastForward)
             return Refuse("moved", $"\"{facts.Target}\" has moved to {ShortId.Of(facts.TargetTip)} since {tested} was tested, " +
-                $"and only a " +
-                $"fast-forward may land: {Rebase(facts)}");
+                $"and only a fast-forward may land: {Rebase(facts)}");
         if (!facts.HasMoved || merge.Tree == facts.TestedTree)
             return Land(
                 $"merging {tested} of \"{facts.Branch}\" into \"{facts.Target}\" ({ShortId.Of(facts.TargetTip)}): " +

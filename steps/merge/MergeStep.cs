@@ -31,8 +31,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         var signing = MergeOptions.Signing(context);
         var (silence, limit) = (context.Options.Get(MergeCommand.SilenceLimit), context.Options.Get(MergeCommand.RaceLimit));
         context.Log.Info($"a silent origin is waited for {Durations.Show(silence)} (--{MergeCommand.SilenceLimit.Name}), " +
-            $"others " +
-            $"that land first for {Durations.Show(limit)} (--{MergeCommand.RaceLimit.Name})");
+            $"others that land first for {Durations.Show(limit)} (--{MergeCommand.RaceLimit.Name})");
         var began = context.Time.GetTimestamp();
         for (var attempt = 1; ; attempt++)
         {
@@ -49,10 +48,8 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
             var pause = RacePause.For(attempt, context.Time.GetElapsedTime(attemptBegan), Random.Shared.NextDouble());
             if (context.Time.GetElapsedTime(began) + pause > limit)
                 return Outcome.Refused("moved", $"\"{run.Identity.Branch}\" did not land in \"{target}\" in {attempt} " +
-                    $"attempts, because others landed " +
-                    $"first, for {Durations.Show(context.Time.GetElapsedTime(began))}: run merge again when it is quieter, " +
-                    $"or give it longer " +
-                    $"(--{MergeCommand.RaceLimit.Name})");
+                    $"attempts, because others landed first, for {Durations.Show(context.Time.GetElapsedTime(began))}: run " +
+                    $"merge again when it is quieter, or give it longer (--{MergeCommand.RaceLimit.Name})");
             context.Log.Info($"attempt {attempt} did not land; attempt {attempt + 1} follows in {Durations.Show(pause)}");
             await Task.Delay(pause, context.Time, cancel);
         }
@@ -212,14 +209,12 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         catch (UnavailableException failure)
         {
             return Outcome.Unavailable("git-unreachable", $"{ShortId.Of(commit)} was pushed to \"{target}\" ({said}), and it " +
-                $"could not be read whether it " +
-                $"is there: {failure.Message}; run merge again, it reads what is there");
+                $"could not be read whether it is there: {failure.Message}; run merge again, it reads what is there");
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
             return Outcome.Cancelled(
-                $"stopped after {ShortId.Of(commit)} was pushed to \"{target}\" ({said}) and before it was " +
-                    $"read whether " +
+                $"stopped after {ShortId.Of(commit)} was pushed to \"{target}\" ({said}) and before it was read whether " +
                     "it is there: run merge again, it reads what is there");
         }
         var holds = tip is null ? $"\"{target}\" is gone" : $"\"{target}\" is at {ShortId.Of(tip)} without it";
@@ -229,12 +224,11 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
             return null;
         }
         return isTaken
-            ? Outcome.Unavailable("not-there", $"{ShortId.Of(commit)} was pushed to \"{target}\" and {said}, but {holds}: " +
-                $"somebody may have " +
-                "rewound it in that moment, or the server is broken; look what happened there before merge runs again")
+            ? Outcome.Unavailable("not-there", $"{ShortId.Of(commit)} was pushed to \"{target}\" and {said}, " +
+                $"but {holds}: somebody may have rewound it in that moment, or the server is broken; look " +
+                "what happened there before merge runs again")
             : Outcome.Unavailable("git-unreachable", $"\"{target}\" could not be pushed to {run.Identity.Repository}: " +
-                $"{push.Text}; {holds}, so nothing " +
-                "was merged up to now: run merge again when it answers");
+                $"{push.Text}; {holds}, so nothing was merged up to now: run merge again when it answers");
     }
 
     private NewCommit Commit(MergeFacts facts, ChainEvidence evidence)

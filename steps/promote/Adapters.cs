@@ -84,8 +84,7 @@ internal static class Adapters
                 var own = place.Manifests.Where(item => item.Kind == "Namespace" && item.Name == ns);
                 if (own.Items.Count == 0)
                     throw new UsageException(
-                        $"the namespace \"{ns}\" of the production target \"{place.Target.Name}\" does not " +
-                            "exist; " +
+                        $"the namespace \"{ns}\" of the production target \"{place.Target.Name}\" does not exist; " +
                             "make it, or add it to the component's manifests", absent);
                 if (await cluster.ApplyAsync(own, dryRun: false, cancel) is { } denied) throw new RefusedException(
                     "rollout-failed", denied.Text);

@@ -235,9 +235,8 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
     public static Outcome NotBack(string text, IReadOnlyList<string> said, IReadOnlyList<string> failed) =>
         Outcome.Refused("rollback-failed",
             $"PRODUCTION NEEDS A PERSON NOW: the way back did not end well: {string.Join("; ", failed)}. What led to it: " +
-            $"{text}." +
-            (said.Count == 0 ? "" : $" Done: {string.Join("; ", said)}.")
-                + " Mend that, and run promote again: it goes on with the way back", Fault.Unknown);
+            $"{text}." + (said.Count == 0 ? "" : $" Done: {string.Join("; ", said)}.") +
+            " Mend that, and run promote again: it goes on with the way back", Fault.Unknown);
 
     private async Task<Returned> ReturnAsync(CertifiedImage image, bool? isOwn, TimeSpan time, CancellationToken limit)
     {
@@ -278,8 +277,7 @@ internal sealed class Promotion(StepContext context, ChainRun run, IImages regis
                 Entry(move, Results.Unknown), new Patience(Min(TimeForHistory, move.Destination.Component.Workload!.TimeLimit),
                 log, context.Time), limit.Token);
             at = $"; whether {move.Destination.Title} serves {move.Image.Digest} is unknown: " +
-                "nothing was taken back and nothing " +
-                "barred";
+                "nothing was taken back and nothing barred";
         }
         return await EndAsync(plan, Outcome.Unavailable(gone.Reason,
             $"{gone.Message}{at}; run promote again: it finds out and goes on or back"));

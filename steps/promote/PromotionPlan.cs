@@ -119,8 +119,7 @@ internal sealed record PromotionPlan(IReadOnlyList<PlannedRollout> Rollouts, IRe
             var drift = live is { Recorded: { } recorded, Digest: var digest } && digest != recorded
                 ? $"{place.Component.Name} in {place.Target.Name} was promoted at {recorded} and runs " +
                     $"{digest ?? "an image without digest"}: somebody changed it by hand; " +
-                    "that is what a rollback would go back " +
-                    "to" : null;
+                    "that is what a rollback would go back to" : null;
             var isThere = live is not null && live.Digest == image.Digest && live.Recorded == image.Digest
                 && live.Fingerprint == place.Fingerprint;
             var hasPassed = place.History.Count > 0 && place.History[0] is { IsGood: true } newest

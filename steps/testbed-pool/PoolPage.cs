@@ -139,14 +139,16 @@ internal sealed class PoolPage : IAsyncDisposable
             <table><thead><tr><th>Testbed<th>Class<th>Phase<th>Since<th>Lease<th>Held by<th>Claim<th>Last</tr></thead><tbody>
             {Html.Each(view.Testbeds, testbed => Row(testbed, view.At))}</tbody></table>
             <h2>Claims</h2>
-            <table><thead><tr><th>Claim<th>Class<th>Phase<th>Place<th>Testbed<th>Who<th>Priority<th>Age<th>Until<th></tr></thead><tbody>
+            <table>
+            <thead><tr><th>Claim<th>Class<th>Phase<th>Place<th>Testbed<th>Who<th>Priority<th>Age<th>Until<th></tr></thead><tbody>
             {Html.Each(view.Claims, claim => Row(claim, view.At))}</tbody></table></body></html>
 
             """).ToString();
     }
 
     private static Html Row(TestbedStatus testbed, DateTimeOffset now) => Html.Of($"""
-        <tr><td>{testbed.Name}<td>{testbed.Class}<td class="{testbed.Phase}">{testbed.Phase}<td>{StatusTable.Ago(now, testbed.Since)}
+        <tr><td>{testbed.Name}<td>{testbed.Class}
+        <td class="{testbed.Phase}">{testbed.Phase}<td>{StatusTable.Ago(now, testbed.Since)}
         <td>{testbed.Lease}<td>{testbed.Who}<td>{testbed.Claim}<td>{testbed.Message}</tr>
 
         """);

@@ -121,6 +121,9 @@ internal sealed partial class RunnerNotes
 
     // pytest-cov, jest, vitest, node, Maven, Gradle, MSBuild
     [GeneratedRegex(
-        @"Required test coverage of .* not reached|coverage threshold for .* not met|Coverage for .* does not meet|coverage does not meet threshold|Test suite failed to run|\bUnhandled (Errors?|Rejection)\b|^\[ERROR\] COMPILATION ERROR|Execution failed for task ':\S*[cC]ompile|: error (CS|FS|VBNC|MSB|NU)\d+:|Build FAILED\.")]
+        @"Required test coverage of .* not reached|coverage threshold for .* not met" +
+        @"|Coverage for .* does not meet|coverage does not meet threshold|Test suite failed to run" +
+        @"|\bUnhandled (Errors?|Rejection)\b|^\[ERROR\] COMPILATION ERROR|Execution failed for task ':\S*[cC]ompile" +
+        @"|: error (CS|FS|VBNC|MSB|NU)\d+:|Build FAILED\.")]
     private static partial Regex Besides();
 }

@@ -99,8 +99,7 @@ internal sealed class TestRunner(
         if (!zero && first.Exit != 0 && !runner.SaysTestsFailed(first.Exit, report))
             return (report, verdict with
             {
-                Text = $"{verdict.Text}; exit code {first.Exit} says more than that tests failed, " +
-                "so nothing excuses it"
+                Text = $"{verdict.Text}; exit code {first.Exit} says more than that tests failed, so nothing excuses it"
             });
         // What a program that is not known left out is seen in a whole run of it that is green.
         var wholeRunTells = runner.Name.Length == 0 && CommandLine.IsOne(command) && definition.Retry is not null;

@@ -24,7 +24,8 @@ internal sealed class Release : IDisposable
         Clone.Write("ci-steps.yaml", $$"""
             registry: { push: {{registry}}, pull: "pull.example:5000" }
             components:
-              - { name: service, major: 2, paths: [service/**], image: { context: service }, workload: { manifests: [service/k8s] } }
+              - { name: service, major: 2, paths: [service/**], image: { context: service },
+                  workload: { manifests: [service/k8s] } }
               - { name: other, paths: [other/**], image: { context: other } }
             integration:
               - { name: smoke, components: [service], class: small, tests: { run: x } }

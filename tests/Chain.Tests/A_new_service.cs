@@ -143,8 +143,7 @@ internal sealed partial class A_new_service
     private static partial Regex Offered();
 
     private static string Outcomes(JsonNode? chain) =>
-        ((string)chain!["steps"]![0]!["configuration"]!).Split('_')[2] +
-            ": " +
+        ((string)chain!["steps"]![0]!["configuration"]!).Split('_')[2] + ": " +
             string.Join(", ", chain["steps"]!.AsArray().Select(step => $"{step!["step"]} {step["outcome"]}"));
 
     private string[] Scaffold() =>

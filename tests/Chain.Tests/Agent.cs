@@ -43,11 +43,13 @@ internal sealed class Agent : IAsyncDisposable
                 image: { dockerfile: greeter/Dockerfile, context: greeter }
                 workload: { manifests: [greeter/k8s], kind: Deployment, name: greeter, container: greeter, time-limit: 2m }
             integration:
-              - { name: smoke, components: [greeter], class: small, namespace: smoke, tests: { job: integration/job.yaml, format: tap }, time-limit: 3m }
+              - { name: smoke, components: [greeter], class: small, namespace: smoke,
+                  tests: { job: integration/job.yaml, format: tap }, time-limit: 3m }
             production:
               waves:
                 - name: all
-                  targets: [{ name: shop, kubeconfig: SHOP_KUBECONFIG, namespace: shop, components: [greeter], gate: { http: "service://greeter:80/healthz", for: 1s, time-limit: 1m } }]
+                  targets: [{ name: shop, kubeconfig: SHOP_KUBECONFIG, namespace: shop, components: [greeter],
+                      gate: { http: "service://greeter:80/healthz", for: 1s, time-limit: 1m } }]
             """);
         clone.Write("greeter/unit.sh", "echo 1..1; echo ok 1 - greets\n");
         clone.Write("greeter/Dockerfile", $"FROM {host}/base:1\nCOPY run.sh /run.sh\nCMD [\"sh\", \"/run.sh\"]\n");

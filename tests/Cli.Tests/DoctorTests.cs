@@ -268,7 +268,8 @@ public sealed class The_doctor
     {
         var properties = Path.Combine(repositories.Folder, "build.properties");
         File.WriteAllText(properties,
-            $"teamcity.build.branch={branch}\nteamcity.build.branch.is_default={isDefault}\nbuild.vcs.number=1\nbuild.number=7\nteamcity.build.checkoutDir={clone.Folder}\n");
+            $"teamcity.build.branch={branch}\nteamcity.build.branch.is_default={isDefault}\n" +
+            $"build.vcs.number=1\nbuild.number=7\nteamcity.build.checkoutDir={clone.Folder}\n");
         var found = await RunAsync([
             ("TEAMCITY_VERSION", "2025.3"),
             ("TEAMCITY_BUILD_PROPERTIES_FILE", properties),
@@ -296,7 +297,8 @@ public sealed class The_doctor
         registry: { push: {{registry ?? "registry.example"}} }
         components:
           - { name: web, paths: ["**"], owners: [team], major: 1{{(registry is null ? "" : Built)}} }
-        production: { waves: [{ name: all, targets: [{ name: shop, kubeconfig: CISTEPS_PRODUCTION_KUBECONFIG, namespace: shop }] }] }
+        production: { waves: [{ name: all,
+          targets: [{ name: shop, kubeconfig: CISTEPS_PRODUCTION_KUBECONFIG, namespace: shop }] }] }
         notifications: { owners: { team: { webhook: "env:HOOK" } } }
         """);
 

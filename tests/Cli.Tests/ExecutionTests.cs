@@ -41,7 +41,11 @@ public sealed class A_chain_on_this_machine
     [Test]
     public async Task Gives_a_step_what_an_agent_would()
     {
-        toy.Build("Toy_A", "    <options><option name=\"artifactRules\" value=\"seen\" /></options>\n    <parameters><param name=\"env.DECLARED\" value=\"\" /><param name=\"mine\" value=\"schön = gut\" /></parameters>\n" +
+        toy.Build(
+            "Toy_A",
+            "    <options><option name=\"artifactRules\" value=\"seen\" /></options>\n" +
+            "    <parameters><param name=\"env.DECLARED\" value=\"\" />" +
+            "<param name=\"mine\" value=\"schön = gut\" /></parameters>\n" +
             ToyTree.Runners(ToyTree.Script("""
                 cat file > seen
                 git symbolic-ref --short --quiet HEAD >> seen || echo detached >> seen
@@ -177,8 +181,8 @@ public sealed class A_chain_on_this_machine
         toy.Build("Toy_A",
             ToyTree.Runners(ToyTree.Script("exit 0")) +
                 ToyTree.Vcs +
-                "    <requirements>\n      <equals id=\"RQ_1\" name=\"teamcity.agent.jvm.os.name\" value=\"Plan 9\" />\n    " +
-                "</requirements>\n" +
+                "    <requirements>\n      <equals id=\"RQ_1\" name=\"teamcity.agent.jvm.os.name\" value=\"Plan 9\" />\n" +
+                "    </requirements>\n" +
                 ToyTree.Trigger());
         var build = (await RunAsync()).Single();
         Assert.That(build.State, Is.EqualTo(BuildState.FailedToStart));

@@ -28,7 +28,8 @@ public sealed class Installing_into_a_server
         secrets = Path.Combine(folder.Path, "secrets");
         File.WriteAllText(Path.Combine(folder.Path, "key.pem"), Key);
         File.WriteAllText(secrets,
-            $"# of the release side\nCiSteps_Release:env.CISTEPS_REGISTRY_PASSWORD={Password}\nCiSteps_Release:env.CISTEPS_SIGNING_KEY=@key.pem\n");
+            $"# of the release side\nCiSteps_Release:env.CISTEPS_REGISTRY_PASSWORD={Password}\n" +
+            "CiSteps_Release:env.CISTEPS_SIGNING_KEY=@key.pem\n");
         server = await TeamCityRest.StartAsync();
         server.Repository = [.. Directory
             .GetDirectories(Path.Combine(settings, ".teamcity"))

@@ -168,9 +168,9 @@ public sealed class Planning_from_the_command_line
             .Root("x", "Toy_Tags", "+:refs/tags/*")
             .Root("y")
             .Build("Toy_A",
-                "    <vcs-settings>\n      <vcs-entry-ref root-id=\"Toy_Tags\" />\n      <vcs-entry-ref root-id=\"Toy_Root\" " +
-                "/>\n    </vcs-settings>\n" +
-                    ToyTree.Trigger());
+                "    <vcs-settings>\n      <vcs-entry-ref root-id=\"Toy_Tags\" />\n      " +
+                "<vcs-entry-ref root-id=\"Toy_Root\" />\n    </vcs-settings>\n" +
+                ToyTree.Trigger());
         Assert.That((await RunAsync("plan", "--branch", "ci/x", toy.Folder)).Output, Does.StartWith("branch ci/x; 1 build"));
     }
 

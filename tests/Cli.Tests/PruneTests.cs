@@ -122,7 +122,11 @@ public sealed class Which_branch_images_go
     public void Whatever_looks_like_an_image_in_an_object_counts()
     {
         var pod = JsonNode.Parse(
-            $$"""{"spec":{"containers":[{"image":"pull.example:5000/ci/service:1.7-c@{{Digest('1')}}"},{"image":"a/b:1"},{"image":"plain"}]},"status":{"containerStatuses":[{"imageID":"docker-pullable://x@{{Digest('2')}}"}]},"data":{"h":"[{\"Digest\":\"{{Digest('3')}}\"}]"} }""");
+            $$"""
+            {"spec":{"containers":[{"image":"pull.example:5000/ci/service:1.7-c@{{Digest('1')}}"},{"image":"a/b:1"},
+             {"image":"plain"}]},"status":{"containerStatuses":[{"imageID":"docker-pullable://x@{{Digest('2')}}"}]},
+             "data":{"h":"[{\"Digest\":\"{{Digest('3')}}\"}]"} }
+            """);
         Assert.That(ProductionImages.In(pod),
             Is.EquivalentTo(new[] { "pull.example:5000/ci/service:1.7-c", Digest('1'), "docker.io/a/b:1", Digest('2'),
             Digest('3') }));
@@ -205,7 +209,10 @@ public sealed class Pruning_branch_images
             await api.CreateAsync(
                 Kinds.Pod.Collection("default"),
                 (JsonObject)JsonNode.Parse(
-                    $$"""{"apiVersion":"v1","kind":"Pod","metadata":{"name":"x"},"spec":{"containers":[{"name":"c","image":"{{branch.WithDigest(running)}}"}] } }""")!,
+                    $$"""
+                    {"apiVersion":"v1","kind":"Pod","metadata":{"name":"x"},
+                     "spec":{"containers":[{"name":"c","image":"{{branch.WithDigest(running)}}"}] } }
+                    """)!,
                 default);
         environment["CISTEPS_KUBECONFIG"] = cluster.KubeconfigPath;
         environment["PRODUCTION"] = cluster.KubeconfigPath;

@@ -184,10 +184,15 @@ internal sealed class Connections
             : request.Query["continue"] == "more"
                 ? (
                     200,
-                    """{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[{"metadata":{"name":"b"}}]}""")
+                    """
+                    {"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[{"metadata":{"name":"b"}}]}
+                    """)
                 : (
                     200,
-                    """{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"9","continue":"more"},"items":[{"metadata":{"name":"a"}}]}""");
+                    """
+                    {"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"9","continue":"more"},
+                     "items":[{"metadata":{"name":"a"}}]}
+                    """);
 
         var (items, version) = await cluster.ListAsync(Kinds.Pod.Collection("x"), null, null, default);
 

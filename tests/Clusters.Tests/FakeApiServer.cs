@@ -285,7 +285,13 @@ internal sealed class FakeApiServer : IAsyncDisposable
     {
         "/version" => """{"gitVersion":"v1.99.0-fake"}""",
         "/apis" =>
-            """{"groups":[{"name":"apps","preferredVersion":{"groupVersion":"apps/v1"}},{"name":"batch","preferredVersion":{"groupVersion":"batch/v1"}},{"name":"rbac.authorization.k8s.io","preferredVersion":{"groupVersion":"rbac.authorization.k8s.io/v1"}},{"name":"admissionregistration.k8s.io","preferredVersion":{"groupVersion":"admissionregistration.k8s.io/v1"}},{"name":"apiextensions.k8s.io","preferredVersion":{"groupVersion":"apiextensions.k8s.io/v1"}}]}""",
+            """
+            {"groups":[{"name":"apps","preferredVersion":{"groupVersion":"apps/v1"}},
+             {"name":"batch","preferredVersion":{"groupVersion":"batch/v1"}},
+             {"name":"rbac.authorization.k8s.io","preferredVersion":{"groupVersion":"rbac.authorization.k8s.io/v1"}},
+             {"name":"admissionregistration.k8s.io","preferredVersion":{"groupVersion":"admissionregistration.k8s.io/v1"}},
+             {"name":"apiextensions.k8s.io","preferredVersion":{"groupVersion":"apiextensions.k8s.io/v1"}}]}
+            """,
         "/api/v1" =>
             Resources(
                 ("Namespace", "namespaces", false),

@@ -207,11 +207,16 @@ internal sealed class Judging
     {
         var pod = Scene.Pod("a", ready: false);
         pod["status"] = Scene.Json(
-            """{"phase":"Pending","conditions":[{"type":"PodScheduled","status":"False","reason":"Unschedulable","message":"0/1 nodes are available: 1 Insufficient cpu."}]}""");
+            """
+            {"phase":"Pending","conditions":[{"type":"PodScheduled","status":"False","reason":"Unschedulable",
+             "message":"0/1 nodes are available: 1 Insufficient cpu."}]}
+            """);
         pod["spec"]!["containers"]![0]!["resources"] = new JsonObject { ["requests"] = JsonNode.Parse(requests) };
         if (selector is not null) pod["spec"]!["nodeSelector"] = JsonNode.Parse(selector);
         var node = Scene.Json(
-            """{"metadata":{"name":"n","uid":"n","labels":{"zone":"a"} },"status":{"allocatable":{"cpu":"4","memory":"8Gi"} } }""");
+            """
+            {"metadata":{"name":"n","uid":"n","labels":{"zone":"a"} },"status":{"allocatable":{"cpu":"4","memory":"8Gi"} } }
+            """);
 
         var trouble = Judge(Scene.View(Scene.Deployment(), [Scene.ReplicaSet()], [pod], nodes: [node])).Troubles.Single();
 
@@ -223,8 +228,10 @@ internal sealed class Judging
     {
         var set = Scene.Json($$"""
             {"metadata":{"name":"store","namespace":"shop","uid":"ss","generation":3},
-             "spec":{"replicas":1,"selector":{"matchLabels":{"app":"greeter"} },"template":{"metadata":{"labels":{"app":"greeter"} } } },
-             "status":{"observedGeneration":3,"replicas":1,"updatedReplicas":1,"readyReplicas":1,"availableReplicas":1,"currentRevision":"store-1","updateRevision":"store-2"} }
+             "spec":{"replicas":1,"selector":{"matchLabels":{"app":"greeter"} },
+              "template":{"metadata":{"labels":{"app":"greeter"} } } },
+             "status":{"observedGeneration":3,"replicas":1,"updatedReplicas":1,"readyReplicas":1,"availableReplicas":1,
+              "currentRevision":"store-1","updateRevision":"store-2"} }
             """);
         var fresh = Scene.Pod("store-0", "x");
         fresh["metadata"]!["labels"]!["controller-revision-hash"] = "store-2";
@@ -245,7 +252,8 @@ internal sealed class Judging
         var set = Scene.Json("""
             {"metadata":{"name":"agent","namespace":"shop","uid":"ds","generation":3},
              "spec":{"selector":{"matchLabels":{"app":"greeter"} },"template":{"metadata":{"labels":{"app":"greeter"} } } },
-             "status":{"observedGeneration":3,"desiredNumberScheduled":1,"updatedNumberScheduled":1,"numberReady":1,"numberAvailable":1} }
+             "status":{"observedGeneration":3,"desiredNumberScheduled":1,"updatedNumberScheduled":1,
+              "numberReady":1,"numberAvailable":1} }
             """);
         var pod = Scene.Pod("agent-x", "x");
         pod["metadata"]!["labels"]!["controller-revision-hash"] = "b";
@@ -256,7 +264,10 @@ internal sealed class Judging
                 new Change(
                     ChangeKind.Present,
                     Scene.Json(
-                        $$"""{"metadata":{"name":"agent-{{hash}}","uid":"{{hash}}","labels":{"controller-revision-hash":"{{hash}}"},"ownerReferences":[{"uid":"ds"}]},"revision":{{number}} }""")));
+                        $$"""
+                        {"metadata":{"name":"agent-{{hash}}","uid":"{{hash}}","labels":{"controller-revision-hash":"{{hash}}"},
+                         "ownerReferences":[{"uid":"ds"}]},"revision":{{number}} }
+                        """)));
 
         Assert.That(RolloutJudge.Judge(view, Scene.Target with { Kind = "DaemonSet", Name = "agent" }).IsDone, Is.True);
     }

@@ -43,7 +43,8 @@ internal sealed class OnTheSandbox
             apiVersion: apps/v1
             kind: Deployment
             metadata: {name: web}
-            spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: "web:1"}]}}}
+            spec: {selector: {matchLabels: {app: web}},
+              template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: "web:1"}]}}}
             ---
             {apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {a: "1"}}
             """, "x.yaml").Into("tests", TestbedScope.Cluster, Ours);
@@ -107,7 +108,8 @@ internal sealed class OnTheSandbox
               group: shop.example
               scope: Namespaced
               names: {plural: gadgets, singular: gadget, kind: Gadget, listKind: GadgetList}
-              versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
+              versions: [{name: v1, served: true, storage: true,
+                schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
             """, "x.yaml");
 
         Assert.That(await cluster.ApplyAsync(set, dryRun: false, default), Is.Null);
@@ -226,11 +228,14 @@ internal sealed class OnTheSandbox
     }
 
     private static ManifestSet Migrated(string command) => ManifestFiles.Parse($$$$$$$$"""
-        {apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: default}, spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: "web:1"}]}}}}
+        {apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: default}, spec: {
+         selector: {matchLabels: {app: web}},
+         template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: "web:1"}]}}}}
         ---
         {apiVersion: v1, kind: ConfigMap, metadata: {name: settings, namespace: default}, data: {a: "1"}}
         ---
-        {apiVersion: batch/v1, kind: Job, metadata: {name: migrate, namespace: default}, spec: {template: {spec: {restartPolicy: Never, containers: [{name: m, image: "m:1", command: [{{{{{{{{command}}}}}}}}]}]}}}}
+        {apiVersion: batch/v1, kind: Job, metadata: {name: migrate, namespace: default}, spec: {
+         template: {spec: {restartPolicy: Never, containers: [{name: m, image: "m:1", command: [{{{{{{{{command}}}}}}}}]}]}}}}
         """, "x.yaml");
 
     [Test]
@@ -280,7 +285,9 @@ internal sealed class OnTheSandbox
             await cluster.MergeAsync(
                 Kinds.Job.Path("default", "migrate") + "/status",
                 (JsonObject)JsonNode.Parse(
-                    $$"""{"status":{"conditions":[{"type":"{{condition}}","status":"True","reason":"{{reason}}","message":"said"}] } }""")!,
+                    $$"""
+                    {"status":{"conditions":[{"type":"{{condition}}","status":"True","reason":"{{reason}}","message":"said"}] } }
+                    """)!,
                 default);
             return uid;
         }

@@ -169,7 +169,10 @@ internal sealed class RunningTests
 
         var job = server.Find(Kinds.Job.Path("shop", "tests"))!;
         job["status"] = Scene.Json(
-            """{"conditions":[{"type":"Failed","status":"True","reason":"DeadlineExceeded","message":"Job was active longer than specified deadline"}]}""");
+            """
+            {"conditions":[{"type":"Failed","status":"True","reason":"DeadlineExceeded",
+             "message":"Job was active longer than specified deadline"}]}
+            """);
         server.Put(Kinds.Job.Path("shop", "tests"), job);
 
         Assert.That((await run).Failure!.Reason, Is.EqualTo("tests-timeout"));
@@ -234,7 +237,11 @@ internal sealed class RunningTests
     private void PutPod(JsonObject state, string phase, string? reason = null)
     {
         var pod = Scene.Json(
-            """{"metadata":{"name":"tests-1","uid":"p-1","labels":{"job-name":"tests"} },"spec":{"containers":[{"name":"tests","image":"t:1"}]},"status":{"containerStatuses":[{"name":"tests","restartCount":0}]} }""");
+            """
+            {"metadata":{"name":"tests-1","uid":"p-1","labels":{"job-name":"tests"} },
+             "spec":{"containers":[{"name":"tests","image":"t:1"}]},
+             "status":{"containerStatuses":[{"name":"tests","restartCount":0}]} }
+            """);
         pod["metadata"]!["ownerReferences"] = new JsonArray(new JsonObject
         {
             ["uid"] = server.Find(Kinds.Job.Path("shop", "tests"))!.Uid(),

@@ -18,21 +18,29 @@ internal sealed class Scene
     public static JsonObject Deployment(
         int replicas = 2, int updated = 2, int ready = 2, int observed = 2, int? total = null) => Json($$"""
         {"apiVersion":"apps/v1","kind":"Deployment",
-         "metadata":{"name":"greeter","namespace":"shop","uid":"d-1","generation":2,"annotations":{"deployment.kubernetes.io/revision":"2"} },
-         "spec":{"replicas":{{replicas}},"selector":{"matchLabels":{"app":"greeter"} },"template":{"metadata":{"labels":{"app":"greeter"} },"spec":{"containers":[{"name":"greeter","image":"r/greeter@{{Wanted}}"}]} } },
-         "status":{"observedGeneration":{{observed}},"replicas":{{total ?? replicas}},"updatedReplicas":{{updated}},"readyReplicas":{{ready}},"availableReplicas":{{ready}} } }
+         "metadata":{"name":"greeter","namespace":"shop","uid":"d-1","generation":2,
+          "annotations":{"deployment.kubernetes.io/revision":"2"} },
+         "spec":{"replicas":{{replicas}},"selector":{"matchLabels":{"app":"greeter"} },
+          "template":{"metadata":{"labels":{"app":"greeter"} },
+           "spec":{"containers":[{"name":"greeter","image":"r/greeter@{{Wanted}}"}]} } },
+         "status":{"observedGeneration":{{observed}},"replicas":{{total ?? replicas}},"updatedReplicas":{{updated}},
+          "readyReplicas":{{ready}},"availableReplicas":{{ready}} } }
         """);
 
     public static JsonObject ReplicaSet(string uid = "rs-2", string revision = "2", string digest = Wanted) => Json($$"""
-        {"metadata":{"name":"{{uid}}","namespace":"shop","uid":"{{uid}}","annotations":{"deployment.kubernetes.io/revision":"{{revision}}"},"ownerReferences":[{"uid":"d-1","controller":true}],"labels":{"pod-template-hash":"{{uid}}"} },
+        {"metadata":{"name":"{{uid}}","namespace":"shop","uid":"{{uid}}",
+         "annotations":{"deployment.kubernetes.io/revision":"{{revision}}"},"ownerReferences":[{"uid":"d-1","controller":true}],
+         "labels":{"pod-template-hash":"{{uid}}"} },
          "spec":{"template":{"spec":{"containers":[{"name":"greeter","image":"r/greeter@{{digest}}"}]} } },"status":{} }
         """);
 
     public static JsonObject Pod(string name, string set = "rs-2", string digest = Wanted, bool ready = true) => Json($$"""
-        {"metadata":{"name":"{{name}}","namespace":"shop","uid":"{{name}}","labels":{"app":"greeter","pod-template-hash":"{{set}}"},"ownerReferences":[{"uid":"{{set}}","controller":true}]},
+        {"metadata":{"name":"{{name}}","namespace":"shop","uid":"{{name}}",
+         "labels":{"app":"greeter","pod-template-hash":"{{set}}"},"ownerReferences":[{"uid":"{{set}}","controller":true}]},
          "spec":{"containers":[{"name":"greeter","image":"r/greeter@{{digest}}"}]},
          "status":{"phase":"Running","conditions":[{"type":"Ready","status":"{{(ready ? "True" : "False")}}"}],
-           "containerStatuses":[{"name":"greeter","ready":{{(ready ? "true" : "false")}},"restartCount":0,"imageID":"mirror/greeter@{{digest}}","state":{"running":{} } }]} }
+           "containerStatuses":[{"name":"greeter","ready":{{(ready ? "true" : "false")}},"restartCount":0,
+            "imageID":"mirror/greeter@{{digest}}","state":{"running":{} } }]} }
         """);
 
     /// <summary>A pod whose container waits.</summary>

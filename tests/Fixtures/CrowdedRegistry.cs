@@ -67,7 +67,8 @@ public sealed class CrowdedRegistry : IAsyncDisposable
             $$"""{"os":"linux","architecture":"amd64","created":"{{created}}","config":{"Labels":{"tag":"{{names[0]}}"} } }""");
         var digest = Store($$"""
             {"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}","config":
-            {"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{{config}}","size":{{content[config].Length}}},"layers":[]}
+            {"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{{config}}",
+             "size":{{content[config].Length}}},"layers":[]}
             """);
         foreach (var name in names) tags[name] = digest;
         return digest;

@@ -104,7 +104,9 @@ public sealed class LocalEngine : IAsyncDisposable
                     DataStream = program,
                     ModificationTime = DateTimeOffset.UnixEpoch
                 });
-            foreach (var name in "sh ash cat cp date dd echo env false grep head httpd hostname id ip kill ls mkdir mv nc nslookup ping printf ps pwd rm sed seq sleep stat sync tail tar tee test touch tr trap true uname wc wget which whoami xargs yes awk base64 chmod chown cut find ln md5sum od sha256sum sort timeout uniq".Split(' '))
+            foreach (var name in ("sh ash cat cp date dd echo env false grep head httpd hostname id ip kill ls mkdir mv " +
+                "nc nslookup ping printf ps pwd rm sed seq sleep stat sync tail tar tee test touch tr trap true uname wc wget " +
+                "which whoami xargs yes awk base64 chmod chown cut find ln md5sum od sha256sum sort timeout uniq").Split(' '))
                 tar.WriteEntry(new PaxTarEntry(TarEntryType.SymbolicLink, "bin/" + name)
                 {
                     LinkName = "busybox",

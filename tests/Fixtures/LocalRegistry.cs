@@ -287,8 +287,7 @@ public sealed class LocalRegistry : IAsyncDisposable
             };
             var text = Encode(header.ToJsonString()) + "." + Encode(claims.ToJsonString());
             using var key = certificate.GetRSAPrivateKey()!;
-            return text +
-                "." +
+            return text + "." +
                 System.Buffers.Text.Base64Url.EncodeToString(key.SignData(
                     Encoding.ASCII.GetBytes(text), HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1));
         }

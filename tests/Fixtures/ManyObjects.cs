@@ -32,7 +32,9 @@ public sealed class ManyObjects : IDisposable
             "api/v1",
             "PersistentVolumeClaim",
             "persistentvolumeclaims",
-            """{"spec":{"storageClassName":"none","accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}"""),
+            """
+            {"spec":{"storageClassName":"none","accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}
+            """),
         (
             "api/v1",
             "Event",
@@ -42,7 +44,10 @@ public sealed class ManyObjects : IDisposable
             "api/v1",
             "Pod",
             "pods",
-            """{"spec":{"schedulingGates":[{"name":"example.com/never"}],"containers":[{"name":"c","image":"registry.example/none:1"}]}}"""),
+            """
+            {"spec":{"schedulingGates":[{"name":"example.com/never"}],
+             "containers":[{"name":"c","image":"registry.example/none:1"}]}}
+            """),
         (
             "apis/apps/v1",
             "Deployment",
@@ -225,7 +230,10 @@ public sealed class ManyObjects : IDisposable
     private static string CollectionOf(int kind) => $"{Bodies[kind].Group}/namespaces/{Namespace}/{Bodies[kind].Plural}";
 
     private static string PodTemplate(string restart) =>
-        $$$"""{"metadata":{"labels":{"app":"many"}},"spec":{"containers":[{"name":"c","image":"registry.example/none:1"}],"restartPolicy":"{{{restart}}}"}}""";
+        $$$"""
+        {"metadata":{"labels":{"app":"many"}},
+         "spec":{"containers":[{"name":"c","image":"registry.example/none:1"}],"restartPolicy":"{{{restart}}}"}}
+        """;
 
     private async Task<string> SendAsync(HttpMethod method, string path, JsonObject? body, string type, CancellationToken cancel)
     {

@@ -108,7 +108,13 @@ public sealed class PodCluster : IAsyncDisposable
         apiVersion: batch/v1
         kind: Job
         metadata: { name: tests }
-        spec: { template: { spec: { restartPolicy: Never, terminationGracePeriodSeconds: 1, containers: [{ name: tests, image: {{image}}, command: [sh, -c, {{JsonValue.Create(script).ToJsonString()}}] }] } } }
+        spec:
+          template:
+            spec:
+              restartPolicy: Never
+              terminationGracePeriodSeconds: 1
+              containers:
+              - { name: tests, image: {{image}}, command: [sh, -c, {{JsonValue.Create(script).ToJsonString()}}] }
         """;
 
     /// <inheritdoc/>

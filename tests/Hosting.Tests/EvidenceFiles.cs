@@ -168,8 +168,10 @@ public sealed class EvidenceFiles
     }
 
     private const string Sound = """
-        {"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"n","digest":{"gitCommit":"c"}}],"predicateType":"https://cisteps.dev/step-outcome/v1","predicate":{"cisteps":{"step":"test-step","repository":"r",
-        "branch":"b","targetBranch":false,"commit":"c","buildNumber":"7","dirty":false,"baseUnknown":false,"startedOn":"2030-01-01T00:00:00Z","finishedOn":"2030-01-01T00:00:00Z",
+        {"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"n","digest":{"gitCommit":"c"}}],
+        "predicateType":"https://cisteps.dev/step-outcome/v1","predicate":{"cisteps":{"step":"test-step","repository":"r",
+        "branch":"b","targetBranch":false,"commit":"c","buildNumber":"7","dirty":false,"baseUnknown":false,
+        "startedOn":"2030-01-01T00:00:00Z","finishedOn":"2030-01-01T00:00:00Z",
         "exit":0,"reason":"done","text":"t","handOver":null}}}
         """;
 

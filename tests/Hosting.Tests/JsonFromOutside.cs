@@ -10,7 +10,8 @@ public sealed class JsonFromOutside
     private const int Seed = 20261127;
 
     private const string Sound = """
-        {"name":"greeter","components":[{"name":"a","size":1},{"name":"b","size":2},{"name":"cé\u00e9\ud83d\ude00","flag":true,"none":null}],"depth":{"x":[[1.5e3],[]]}}
+        {"name":"greeter","components":[{"name":"a","size":1},{"name":"b","size":2},{"name":"cé\u00e9\ud83d\ude00","flag":true,"none":null}],
+         "depth":{"x":[[1.5e3],[]]}}
         """;
 
     private static readonly JsonLimits Small = new(4096, Depth: 8);

@@ -198,7 +198,8 @@ public sealed class OnEveryEngine(EngineStyle style)
     }
 
     [Test]
-    public async Task An_engine_that_goes_away_in_the_middle_of_a_push_is_asked_again_and_then_unavailable([Values(2, 3)] int pushes)
+    public async Task An_engine_that_goes_away_in_the_middle_of_a_push_is_asked_again_and_then_unavailable(
+        [Values(2, 3)] int pushes)
     {
         engine.VanishesInPushes = pushes;
         Assert.That(await RunAsync(), Is.EqualTo(pushes < 3 ? ExitCode.Done : ExitCode.Unavailable), Repository.Output);

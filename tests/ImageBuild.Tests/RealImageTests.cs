@@ -330,7 +330,8 @@ public sealed class RealImageTests
                 shift
             done
             echo '#1 [1/2] FROM base'; echo '#2 [2/2] COPY file /file'; echo '#2 CACHED'
-            echo '#3 importing cache manifest from localhost/x:1'; echo '#3 ERROR: failed to configure registry cache importer: 401 Unauthorized'
+            echo '#3 importing cache manifest from localhost/x:1'
+            echo '#3 ERROR: failed to configure registry cache importer: 401 Unauthorized'
             DOCKER_BUILDKIT=0 /usr/bin/docker build --quiet --iidfile "$id" "$@" "$folder"
             """.ReplaceLineEndings("\n")), (UnixFileMode)0b111_101_101);
         repository.Environment["REGISTRY"] = registry.Host;

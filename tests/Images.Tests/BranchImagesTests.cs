@@ -181,7 +181,8 @@ public sealed class BranchImagesTests
     private static string Digest(char digit) => "sha256:" + new string(digit, 64);
 
     // An image with one attached document, in a registry that refuses one deletion.
-    private static async Task<(string Image, IReadOnlyList<string> Deleted, RegistryRefusalException? Refusal)> RemoveFromAsync(string refused)
+    private static async Task<(string Image, IReadOnlyList<string> Deleted, RegistryRefusalException? Refusal)> RemoveFromAsync(
+        string refused)
     {
         await using var refusing = await ScriptedRegistry.StartAsync((context, _) =>
         {
@@ -190,7 +191,8 @@ public sealed class BranchImagesTests
                 return ScriptedRegistry.AnswerAsync(
                     context,
                     200,
-                    $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[{"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{Digest('2')}}","size":1}]}""",
+                    $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":""" +
+                    $$"""[{"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{Digest('2')}}","size":1}]}""",
                     ("Content-Type", MediaTypes.OciIndex));
             if (context.Request.Method != "DELETE")
                 return path.EndsWith("/1.1-a", StringComparison.Ordinal)

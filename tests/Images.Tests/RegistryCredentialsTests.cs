@@ -90,7 +90,9 @@ public sealed class RegistryCredentialsTests
         Helper("two", """{"ServerURL":"x","Username":"<token>","Secret":"secret-two"}""");
         folder.Write(
             "config.json",
-            $$"""{"credHelpers":{"one.example":"one"},"credsStore":"two","auths":{"one.example":{"auth":"{{Base64("file:file")}}"} } }""");
+            $$"""
+            {"credHelpers":{"one.example":"one"},"credsStore":"two","auths":{"one.example":{"auth":"{{Base64("file:file")}}"} } }
+            """);
         Assert.That(await FindAsync("one.example"), Is.EqualTo(new RegistryCredential("from-one", "secret-one")));
         Assert.That(File.ReadAllText(folder.Of("asked-one")), Is.EqualTo("one.example"));
         Assert.That(await FindAsync("two.example"), Is.EqualTo(new RegistryCredential("", "", "secret-two")));
@@ -202,7 +204,10 @@ public sealed class RegistryCredentialsTests
     {
         folder.Write(
             "config.json",
-            $$"""{"AUTHS":{"registry.example":{"Auth":"{{Base64("a:b")}}"} },"auths":{"registry.example":{"auth":"{{Base64("c:d")}}"} } }""");
+            $$"""
+            {"AUTHS":{"registry.example":{"Auth":"{{Base64("a:b")}}"} },
+             "auths":{"registry.example":{"auth":"{{Base64("c:d")}}"} } }
+            """);
         Assert.That(await FindAsync("registry.example"), Is.EqualTo(new RegistryCredential("c", "d")));
     }
 
@@ -211,7 +216,9 @@ public sealed class RegistryCredentialsTests
     {
         folder.Write(
             "config.json",
-            $$"""{"auths":{"registry.example":{"auth":"{{Base64("file:file")}}"},"other.example":{"auth":"{{Base64("file:file")}}"} } }""");
+            $$"""
+            {"auths":{"registry.example":{"auth":"{{Base64("file:file")}}"},"other.example":{"auth":"{{Base64("file:file")}}"} } }
+            """);
         environment["DOCKER_AUTH_CONFIG"] = $$"""{"auths":{"registry.example":{"auth":"{{Base64("variable:secret")}}"} } }""";
         Assert.That(await FindAsync("registry.example"), Is.EqualTo(new RegistryCredential("variable", "secret")));
         Assert.That((await FindAsync("other.example"))!.User, Is.EqualTo("file"));
@@ -269,7 +276,8 @@ public sealed class RegistryCredentialsTests
     public void Gives_builds_the_proxies_of_their_engine()
     {
         folder.Write("config.json", """
-            {"proxies":{"default":{"httpProxy":"http://proxy:1","httpsProxy":"http://proxy:2","noProxy":"near","ftpProxy":"","allProxy":"socks5://proxy:3"},
+            {"proxies":{"default":{"httpProxy":"http://proxy:1","httpsProxy":"http://proxy:2","noProxy":"near","ftpProxy":"",
+             "allProxy":"socks5://proxy:3"},
             "tcp://engine:2375":{"httpProxy":"http://other:1"}}}
             """);
         Assert.That(

@@ -10,7 +10,10 @@ namespace CiSteps.Images.Tests;
 public sealed class RegistryFaultTests
 {
     private const string Manifest =
-        """{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:0000000000000000000000000000000000000000000000000000000000000000","size":1},"layers":[]}""";
+        """{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":""" +
+        """{"mediaType":"application/vnd.oci.image.config.v1+json",""" +
+        "\"digest\":\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"," +
+        "\"size\":1},\"layers\":[]}";
     private static readonly string Digest = RegistryManifest.Read(Encoding.UTF8.GetBytes(Manifest)).Digest;
     private readonly FakeTimeProvider time = new();
 
@@ -160,7 +163,11 @@ public sealed class RegistryFaultTests
     public async Task Uses_the_referrers_api_where_there_is_one()
     {
         var list =
-            $$"""{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{{Digest}}","size":9,"artifactType":"a/b"},{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{{Digest}}","size":9,"artifactType":"c/d"}]}""";
+            $$"""
+            {"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[
+              {"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{{Digest}}","size":9,"artifactType":"a/b"},
+              {"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{{Digest}}","size":9,"artifactType":"c/d"}]}
+            """;
         await using var registry = await StartAsync(
             (context, _) => AnswerAsync(context, 200, list, ("Content-Type", MediaTypes.OciIndex)));
         using var client = Open();

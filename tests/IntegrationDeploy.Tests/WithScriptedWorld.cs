@@ -65,13 +65,11 @@ internal sealed class WithScriptedWorld
                     It.IsAny<CancellationToken>()))
             .Returns(
                 (string ns, TestbedScope _, IReadOnlyDictionary<string, string> _, DateTimeOffset _, CancellationToken _) => Do(
-                    "prepare " +
-                        ns));
+                    "prepare " + ns));
         cluster.Setup(it => it.ApplyAsync(It.IsAny<ManifestSet>(), It.IsAny<CancellationToken>()))
             .Returns(
                 (ManifestSet set, CancellationToken _) => Do(
-                    "apply " +
-                        string.Join(' ', set.Items.Select(Shown))).ContinueWith(
+                    "apply " + string.Join(' ', set.Items.Select(Shown))).ContinueWith(
                             _ => default(StepFailure), TaskScheduler.Default));
         cluster
             .Setup(it => it.RollOutAsync(It.IsAny<RolloutTarget>(), It.IsAny<BuildLog>(), It.IsAny<CancellationToken>()))
@@ -491,7 +489,8 @@ internal sealed class WithScriptedWorld
             Registry,
             Shop.Suite(
                 Registry,
-                tests: """{ run: 'ls -l "$KUBECONFIG" | cut -c1-10; cat "$KUBECONFIG"; echo "1..1"; echo "ok 1 - in $CISTEPS_NAMESPACE with ${CISTEPS_SECRET:-no secret}"', format: tap }"""));
+                tests: """{ run: 'ls -l "$KUBECONFIG" | cut -c1-10; cat "$KUBECONFIG"; echo "1..1"; """ +
+                    """echo "ok 1 - in $CISTEPS_NAMESPACE with ${CISTEPS_SECRET:-no secret}"', format: tap }"""));
         shop.Environment["CISTEPS_SECRET"] = "the step's own";
         // A child inherits from this very process, not from what the host was given.
         Environment.SetEnvironmentVariable("CISTEPS_SECRET", "the step's own");
@@ -506,7 +505,8 @@ internal sealed class WithScriptedWorld
     [TestCase("tap", """echo 1..1; echo "ok 1 - $PWD/tests/greets.sh" """)]
     [TestCase(
         "go-json",
-        """echo '{"Action":"pass","Package":"'$PWD'/tests","Test":"greets.sh"}'; echo '{"Action":"pass","Package":"'$PWD'/tests"}'""")]
+        """echo '{"Action":"pass","Package":"'$PWD'/tests","Test":"greets.sh"}'; """ +
+        """echo '{"Action":"pass","Package":"'$PWD'/tests"}'""")]
     [TestCase("junit", """echo '<testsuite name="all"><testcase name="greets.sh" classname="'$PWD'/tests"/></testsuite>'""")]
     public async Task Names_the_tests_in_a_commands_output_alike_on_every_agent(string format, string script)
     {

@@ -6,6 +6,7 @@ namespace CiSteps.Layout.Tests;
 public sealed partial class The_sources
 {
     private const int LongestFile = 450;
+    private const int LongestLine = 180;
 
     private static IEnumerable<string> Product => Source.Files("steps", ".cs");
 
@@ -72,6 +73,18 @@ public sealed partial class The_sources
                 .Where(file => file.Lines > LongestFile),
             Is.Empty);
 
+    // So that two versions of a file can be read side by side; the usual width is 130.
+    [Test]
+    public void Have_lines_that_a_screen_shows_whole() =>
+        Assert.That(
+            Product
+                .Concat(Tests)
+                .SelectMany(path => Source.Text(path)
+                    .Split('\n')
+                    .Select((line, index) => (Place: $"{path}:{index + 1}", line.TrimEnd('\r').Length)))
+                .Where(line => line.Length > LongestLine),
+            Is.Empty);
+
     [Test]
     public void Know_no_machine() => Assert.That(
         Source.Files(
@@ -99,7 +112,8 @@ public sealed partial class The_sources
     private static partial Regex WallClock();
 
     [GeneratedRegex(
-        @"\bJson(?:Node|Document|Element)\.(?:Parse|ParseAsync|ParseValue)\b|\bJsonSerializer\.Deserialize|\bnew\s+Utf8JsonReader\b")]
+        @"\bJson(?:Node|Document|Element)\.(?:Parse|ParseAsync|ParseValue)\b" +
+        @"|\bJsonSerializer\.Deserialize|\bnew\s+Utf8JsonReader\b")]
     private static partial Regex ParsesJson();
 
     // To the end of the statement's line: the clock stands among the arguments.
@@ -123,7 +137,8 @@ public sealed partial class The_sources
 
     // There libgit2's growing buffers come back empty without an error, and what serialises by reflection fails.
     [GeneratedRegex(
-        @"\bRepository\.Discover\(|\bprettifyMessage:\s*true\b|\bCommit\.PrettifyMessage\(|\bKubernetesYaml\.|\bnew\s+(?:De)?[Ss]erializerBuilder\b")]
+        @"\bRepository\.Discover\(|\bprettifyMessage:\s*true\b|\bCommit\.PrettifyMessage\(" +
+        @"|\bKubernetesYaml\.|\bnew\s+(?:De)?[Ss]erializerBuilder\b")]
     private static partial Regex BreaksNatively();
 
     [GeneratedRegex("^(?:Common|Core|Shared|Utils?|Utilities|Helpers?|Managers?|Base|Extensions|Misc)$", RegexOptions.IgnoreCase)]

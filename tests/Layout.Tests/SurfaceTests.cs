@@ -42,7 +42,8 @@ public sealed class A_librarys_surface
     private static IEnumerable<Type> Mentioned(Type type)
     {
         const BindingFlags all =
-            BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
+            BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance
+            | BindingFlags.Static | BindingFlags.DeclaredOnly;
         var types = new List<Type?> { type.BaseType };
         types.AddRange(type.GetInterfaces());
         types.AddRange(type.GetCustomAttributesData().Select(attribute => attribute.AttributeType));

@@ -25,7 +25,8 @@ internal static class Sample
                 retry: { attempts: 3, most-tests: 5, framework: dotnet, filter: [--filter, "{tests}"] }
                 quarantine: [{ test: Greets, owner: greeters, until: 2026-12-31 }]
             pre-build: { run: [sh, greeter/prebuild.sh], env: { X: y } }
-            image: { dockerfile: greeter/Dockerfile, context: greeter, target: final, args: { BASE: "${registry}/base:1" }, platform: linux/amd64, builder: buildx }
+            image: { dockerfile: greeter/Dockerfile, context: greeter, target: final, args: { BASE: "${registry}/base:1" },
+              platform: linux/amd64, builder: buildx }
             workload: { manifests: [greeter/k8s], kind: StatefulSet, name: greeter-web, container: web, time-limit: 2m }
           - name: wording
             paths: [wording/**]
@@ -36,7 +37,8 @@ internal static class Sample
             namespace: smoke-ns
             manifests: [integration/k8s]
             dependents:
-              - { name: quotes, image: "${registry}/quotes", major: 7, bootstrap: "${registry}/quotes@sha256:1", workload: { manifests: [quotes.yaml] } }
+              - { name: quotes, image: "${registry}/quotes", major: 7, bootstrap: "${registry}/quotes@sha256:1",
+                  workload: { manifests: [quotes.yaml] } }
             tests: { job: integration/job.yaml, format: tap }
             time-limit: 6m
           - name: command
@@ -52,7 +54,8 @@ internal static class Sample
                   kubeconfig: CISTEPS_PRODUCTION_KUBECONFIG
                   namespace: shop
                   components: [greeter]
-                  gate: { http: "service://greeter:80/healthz", for: 5s, time-limit: 1m, status: 204, headers: { Host: shop.example } }
+                  gate: { http: "service://greeter:80/healthz", for: 5s, time-limit: 1m, status: 204,
+                    headers: { Host: shop.example } }
                   settle: 20s
         notifications:
           owners: { greeters: { webhook: "env:GREETERS_WEBHOOK", email: greeters@example.org } }

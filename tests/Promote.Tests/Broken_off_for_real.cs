@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
 using CiSteps.Hosting;
 using CiSteps.Fixtures;
 using Microsoft.AspNetCore.Builder;
@@ -13,7 +14,7 @@ namespace CiSteps.Promote.Tests;
 /// evidence says the same.
 /// </summary>
 [TestFixture, Category("NeedsDocker")]
-internal sealed class Broken_off_for_real
+internal sealed partial class Broken_off_for_real
 {
     private RealWorld world = null!;
     private WebApplication gate = null!;
@@ -45,7 +46,7 @@ internal sealed class Broken_off_for_real
     {
         var kind = secondWaveFails ? "kf" : "kw";
         var (writes, undisturbed, exit) = await UndisturbedAsync(kind, secondWaveFails);
-        await Parallel.ForAsync(1, writes.Count + 1, new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (at, cancel) =>
+        await Parallel.ForEachAsync(BreaksAt(writes), new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (at, cancel) =>
         {
             using var waves = await TwoWaves.BeginAsync(world, $"{kind}{at}", secondWaveFails, gateUrl);
             var what = await BreakAsync(waves, $"{kind}{at}", at, process => process.Kill());
@@ -64,7 +65,7 @@ internal sealed class Broken_off_for_real
     public async Task Stopped_after_any_write_everything_is_put_back_and_the_next_run_goes_on()
     {
         var (writes, undisturbed, _) = await UndisturbedAsync("st", secondWaveFails: false);
-        await Parallel.ForAsync(1, writes.Count + 1, new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (at, cancel) =>
+        await Parallel.ForEachAsync(BreaksAt(writes), new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (at, cancel) =>
         {
             using var waves = await TwoWaves.BeginAsync(world, $"st{at}", secondWaveFails: false, gateUrl);
             var ended = -1;
@@ -153,6 +154,11 @@ internal sealed class Broken_off_for_real
         Assert.That(await waves.StateAsync(), Does.Contain("one runs new").And.Contain("two runs new").And.Not.Contain("barred"));
     }
 
+    // After which of the writes a run is broken off; in the short form after the first of each kind.
+    private static IEnumerable<int> BreaksAt(IReadOnlyList<string> writes) =>
+        Proofs.Cases(
+            Enumerable.Range(1, writes.Count), at => Method().Match(writes[at - 1]).Value + Kind().Match(writes[at - 1]).Value);
+
     private async Task<(IReadOnlyList<string> Writes, string State, int Exit)> UndisturbedAsync(string kind, bool secondWaveFails)
     {
         using var waves = await TwoWaves.BeginAsync(world, kind + "0", secondWaveFails, gateUrl);
@@ -200,6 +206,12 @@ internal sealed class Broken_off_for_real
         var spec = System.Text.Json.Nodes.JsonNode.Parse(write[write.IndexOf('{', StringComparison.Ordinal)..])!["spec"]!;
         return (string?)spec["acquireTime"] == (string?)spec["renewTime"];
     }
+
+    [GeneratedRegex("/(?:leases|configmaps|deployments|services|jobs|manifests|blobs)(?=[/ ])")]
+    private static partial Regex Kind();
+
+    [GeneratedRegex("^[A-Z]+")]
+    private static partial Regex Method();
 
     [DllImport("libc", EntryPoint = "kill")]
     private static extern int Signal(int process, int signal);

@@ -45,7 +45,8 @@ internal sealed class Production : IDisposable
         string settle = "1s") => $$"""
             - name: {{name}}
               targets:
-                - { name: {{target}}, kubeconfig: {{KubeconfigVariable}}, namespace: {{ns}}, components: [greeter], gate: { {{gate}} }, settle: {{settle}} }
+                - { name: {{target}}, kubeconfig: {{KubeconfigVariable}}, namespace: {{ns}}, components: [greeter],
+                    gate: { {{gate}} }, settle: {{settle}} }
               {{more}}
 
         """;

@@ -162,9 +162,12 @@ internal sealed class RealWorld : IAsyncDisposable
             : """{ "running": { "startedAt": "2026-01-01T00:00:00Z" } }""";
         var status = JsonNode.Parse($$"""
             { "status": { "phase": "Running", "podIP": "10.0.0.9", "podIPs": [{ "ip": "10.0.0.9" }],
-              "conditions": [{ "type": "Ready", "status": "{{(crashes ? "False" : "True")}}", "lastTransitionTime": "2026-01-01T00:00:00Z" }],
-              "containerStatuses": [{ "name": "greeter", "image": "{{image}}", "imageID": "{{image}}", "ready": {{(crashes ? "false" : "true")}}, "started": true,
-                "restartCount": {{(crashes ? 3 : 0)}}, "state": {{state}}, "lastState": {{(crashes ? """{ "terminated": { "exitCode": 4, "reason": "Error" } }""" : "{}")}} }] } }
+              "conditions": [{ "type": "Ready", "status": "{{(crashes ? "False" : "True")}}",
+                "lastTransitionTime": "2026-01-01T00:00:00Z" }],
+              "containerStatuses": [{ "name": "greeter", "image": "{{image}}", "imageID": "{{image}}",
+                "ready": {{(crashes ? "false" : "true")}}, "started": true,
+                "restartCount": {{(crashes ? 3 : 0)}}, "state": {{state}},
+                "lastState": {{(crashes ? """{ "terminated": { "exitCode": 4, "reason": "Error" } }""" : "{}")}} }] } }
             """)!.AsObject();
         try
         {

@@ -11,12 +11,12 @@ public sealed class The_reader_of_settings
         using var toy = new ToyTree().Root("x");
         toy.Template(
             "Toy_T",
-            "    <options><option name=\"executionTimeoutMin\" value=\"5\" /><option name=\"artifactRules\" value=\"a\" " +
-            "/></options>\n" +
-                ToyTree.Runners(
-                    ToyTree.Script("one", "RUNNER_1"), ToyTree.Script("two", "RUNNER_2"), ToyTree.Script("three", "RUNNER_3")) +
-                    ToyTree.Vcs +
-                    ToyTree.Trigger());
+            "    <options><option name=\"executionTimeoutMin\" value=\"5\" />" +
+            "<option name=\"artifactRules\" value=\"a\" /></options>\n" +
+            ToyTree.Runners(
+                ToyTree.Script("one", "RUNNER_1"), ToyTree.Script("two", "RUNNER_2"), ToyTree.Script("three", "RUNNER_3")) +
+            ToyTree.Vcs +
+            ToyTree.Trigger());
         toy.Build("Toy_B", "    <options><option name=\"artifactRules\" value=\"b\" /></options>\n" +
             "    <disabled-settings><setting-ref ref=\"RUNNER_3\" /><setting-ref ref=\"vcsTrigger\" /></disabled-settings>\n" +
             "    <build-runners order=\"RUNNER_2, RUNNER_4, RUNNER_1\">\n" +

@@ -8,13 +8,24 @@ public sealed class BrokenJson
     private const int Seed = 11;
 
     [TestCase(
-        """{"reportFormat":"CTRF","specVersion":"0.0.0","results":{"tool":{"name":"x"},"summary":{"tests":2,"passed":1,"failed":1,"pending":0,"skipped":0,"other":0,"start":1,"stop":2},"tests":[{"name":"one","status":"passed","duration":5,"suite":"s"},{"name":"two","status":"failed","duration":5,"message":"no"}]}}""")]
+        """{"reportFormat":"CTRF","specVersion":"0.0.0","results":{"tool":{"name":"x"}""" +
+        ""","summary":{"tests":2,"passed":1,"failed":1,"pending":0,"skipped":0,"other":0,"start":1,"stop":2}""" +
+        ""","tests":[{"name":"one","status":"passed","duration":5,"suite":"s"},""" +
+        """{"name":"two","status":"failed","duration":5,"message":"no"}]}}""")]
     [TestCase(
-        """{"numTotalTests":1,"numPassedTests":1,"numFailedTests":0,"success":true,"testResults":[{"name":"/a/b.test.js","status":"passed","message":"","startTime":1,"endTime":2,"assertionResults":[{"ancestorTitles":["s"],"fullName":"s one","status":"passed","title":"one","duration":3,"failureMessages":[]}]}]}""")]
+        """{"numTotalTests":1,"numPassedTests":1,"numFailedTests":0""" +
+        ""","success":true,"testResults":[{"name":"/a/b.test.js","status":"passed","message":"","startTime":1,"endTime":2""" +
+        ""","assertionResults":[{"ancestorTitles":["s"],"fullName":"s one","status":"passed","title":"one","duration":3""" +
+        ""","failureMessages":[]}]}]}""")]
     [TestCase(
-        """{"stats":{"suites":1,"tests":1,"passes":1,"pending":0,"failures":0,"duration":3},"tests":[{"title":"one","fullTitle":"s one","duration":3,"err":{}}],"pending":[],"failures":[],"passes":[{"title":"one","fullTitle":"s one","duration":3,"err":{}}]}""")]
+        """{"stats":{"suites":1,"tests":1,"passes":1,"pending":0,"failures":0,"duration":3}""" +
+        ""","tests":[{"title":"one","fullTitle":"s one","duration":3,"err":{}}],"pending":[],"failures":[]""" +
+        ""","passes":[{"title":"one","fullTitle":"s one","duration":3,"err":{}}]}""")]
     [TestCase(
-        "{\"Action\":\"run\",\"Package\":\"p\",\"Test\":\"T\"}\n{\"Action\":\"output\",\"Package\":\"p\",\"Test\":\"T\",\"Output\":\"x\\n\"}\n{\"Action\":\"pass\",\"Package\":\"p\",\"Test\":\"T\",\"Elapsed\":0.1}\n{\"Action\":\"pass\",\"Package\":\"p\",\"Elapsed\":0.2}\n")]
+        "{\"Action\":\"run\",\"Package\":\"p\",\"Test\":\"T\"}\n" +
+        "{\"Action\":\"output\",\"Package\":\"p\",\"Test\":\"T\",\"Output\":\"x\\n\"}\n" +
+        "{\"Action\":\"pass\",\"Package\":\"p\",\"Test\":\"T\",\"Elapsed\":0.1}\n" +
+        "{\"Action\":\"pass\",\"Package\":\"p\",\"Elapsed\":0.2}\n")]
     public void Are_reports_with_a_fault_and_never_an_exception(string sound)
     {
         var random = new Random(Seed);

@@ -133,9 +133,11 @@ public sealed class XmlEdges
             <testsuite name="shop.CalcTest" tests="3" failures="1" time="1,234.5">
               <testcase classname="shop.CalcTest" name="adds" time="1,234.5"/>
               <testcase classname="shop.CalcTest" name="divides" time="0.5">
-                <flakyFailure message="timed out" type="java.lang.AssertionError"><stackTrace>at shop.CalcTest</stackTrace><system-out>first try</system-out></flakyFailure>
+                <flakyFailure message="timed out" type="java.lang.AssertionError">
+                  <stackTrace>at shop.CalcTest</stackTrace><system-out>first try</system-out></flakyFailure>
               </testcase>
-              <testcase classname="shop.CalcTest" name="roots"><failure message="no" type="E">trace</failure><rerunFailure message="no again"/></testcase>
+              <testcase classname="shop.CalcTest" name="roots"><failure message="no" type="E">trace</failure>
+                <rerunFailure message="no again"/></testcase>
             </testsuite>
             """);
 
@@ -218,9 +220,12 @@ public sealed class XmlEdges
         var report = Sample.Text("""
             <test-results name="shop.dll" total="3" failures="1"><test-suite type="Assembly" name="shop.dll"><results>
               <test-suite type="TestFixture" name="CalcTests"><results>
-                <test-case name="Shop.CalcTests.Adds(1.5, &quot;a.b&quot;)" executed="True" result="Success" success="True" time="0.013" asserts="1"/>
-                <test-case name="Shop.CalcTests.Divides" executed="True" result="Failure" success="False" time="0.1"><failure><message><![CDATA[3 is not 4]]></message><stack-trace>at X</stack-trace></failure></test-case>
-                <test-case name="Shop.CalcTests.Later" executed="False" result="Ignored"><reason><message>not yet</message></reason></test-case>
+                <test-case name="Shop.CalcTests.Adds(1.5, &quot;a.b&quot;)"
+                  executed="True" result="Success" success="True" time="0.013" asserts="1"/>
+                <test-case name="Shop.CalcTests.Divides" executed="True" result="Failure" success="False" time="0.1">
+                  <failure><message><![CDATA[3 is not 4]]></message><stack-trace>at X</stack-trace></failure></test-case>
+                <test-case name="Shop.CalcTests.Later" executed="False" result="Ignored">
+                  <reason><message>not yet</message></reason></test-case>
               </results></test-suite>
             </results></test-suite></test-results>
             """);
@@ -244,9 +249,11 @@ public sealed class XmlEdges
             <TestRun xmlns="http://microsoft.com/schemas/VisualStudio/TeamTest/2010"><Results>
               <UnitTestResult testId="1" testName="Roots" outcome="Failed"><InnerResults>
                 <UnitTestResult testId="1" testName="Roots (Data Row 0)" outcome="Passed"/>
-                <UnitTestResult testId="1" testName="Roots (Data Row 1)" outcome="Timeout"><Output><ErrorInfo><Message>too slow</Message></ErrorInfo></Output></UnitTestResult>
+                <UnitTestResult testId="1" testName="Roots (Data Row 1)" outcome="Timeout">
+                  <Output><ErrorInfo><Message>too slow</Message></ErrorInfo></Output></UnitTestResult>
               </InnerResults></UnitTestResult></Results>
-              <TestDefinitions><UnitTest id="1" name="Roots"><TestMethod className="Shop.Calc, shop, Version=1.0" name="Roots"/></UnitTest></TestDefinitions>
+              <TestDefinitions><UnitTest id="1" name="Roots">
+                <TestMethod className="Shop.Calc, shop, Version=1.0" name="Roots"/></UnitTest></TestDefinitions>
               <ResultSummary outcome="Failed"/></TestRun>
             """);
 

@@ -223,7 +223,8 @@ internal sealed class BorrowingATestbed
             default);
         var definition = Thing("apiextensions.k8s.io/v1", "CustomResourceDefinition", "widgets.example.com");
         definition["spec"] = JsonNode.Parse("""
-            {"group":"example.com","scope":"Namespaced","names":{"plural":"widgets","singular":"widget","kind":"Widget","listKind":"WidgetList"},
+            {"group":"example.com","scope":"Namespaced",
+             "names":{"plural":"widgets","singular":"widget","kind":"Widget","listKind":"WidgetList"},
              "versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object"}}}]}
             """);
         await bed.CreateAsync(Kinds.CustomResourceDefinition.Collection(null), definition, default);

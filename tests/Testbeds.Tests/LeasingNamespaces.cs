@@ -26,7 +26,8 @@ internal sealed class LeasingNamespaces
             Kinds.Secret, "cisteps-pool", PoolWrites.KubeconfigSecret("shared", "cisteps-pool", shared.Kubeconfig), default);
         await pool.Management.CreateAsync(PoolKinds.Class.Collection(RunningPool.Namespace), (JsonObject)JsonNode.Parse("""
             {"apiVersion":"cisteps.dev/v1alpha1","kind":"TestbedClass","metadata":{"name":"slice"},
-             "spec":{"provider":"namespace","scope":"Namespace","warm":2,"namespace":{"secret":"shared","quota":{"pods":"5","configmaps":"20"}}}}
+             "spec":{"provider":"namespace","scope":"Namespace","warm":2,
+              "namespace":{"secret":"shared","quota":{"pods":"5","configmaps":"20"}}}}
             """)!, default);
         await pool.PhaseAsync("slice-1", TestbedPhase.Free);
         await pool.PhaseAsync("slice-2", TestbedPhase.Free);

@@ -8,16 +8,20 @@ public sealed class ExcusedFailures
 {
     private const string Quarantine = "quarantine:\n  - test: b\n    owner: team-a\n    until: 2999-01-01";
     private const string OneFails =
-        """<testsuite name="s" tests="2" failures="1"><testcase name="a"/><testcase name="b"><failure message="no"/></testcase></testsuite>""";
+        """<testsuite name="s" tests="2" failures="1"><testcase name="a"/>""" +
+        """<testcase name="b"><failure message="no"/></testcase></testsuite>""";
     private const string BothPass = """<testsuite name="s" tests="2"><testcase name="a"/><testcase name="b"/></testsuite>""";
     private const string OnlyA = """<testsuite name="s" tests="1"><testcase name="a"/></testsuite>""";
     private const string OnlyB = """<testsuite name="s" tests="1"><testcase name="b"/></testsuite>""";
     private const string BAndBrokenA =
-        """<testsuite name="s" tests="2" failures="1"><testcase name="a"><failure message="broke later"/></testcase><testcase name="b"/></testsuite>""";
+        """<testsuite name="s" tests="2" failures="1"><testcase name="a"><failure message="broke later"/></testcase>""" +
+        """<testcase name="b"/></testsuite>""";
     private const string Surefire =
-        """<testsuite name="bar.F" tests="2" failures="1"><testcase name="a" classname="bar.F"><flakyFailure message="m" type="T"><stackTrace>s</stackTrace></flakyFailure></testcase></testsuite>""";
+        """<testsuite name="bar.F" tests="2" failures="1"><testcase name="a" classname="bar.F">""" +
+        """<flakyFailure message="m" type="T"><stackTrace>s</stackTrace></flakyFailure></testcase></testsuite>""";
     private const string Twice =
-        """<testsuite name="s" tests="3" failures="1"><testcase name="a"/><testcase name="b"><failure message="no"/></testcase><testcase name="b"/></testsuite>""";
+        """<testsuite name="s" tests="3" failures="1"><testcase name="a"/>""" +
+        """<testcase name="b"><failure message="no"/></testcase><testcase name="b"/></testsuite>""";
 
     // The code that says "tests failed" is the runner's own.
     [TestCase("pytest", 1, "done")]
@@ -482,7 +486,8 @@ public sealed class ExcusedFailures
         project.Clone.Write("more.src", """<testsuite name="s" tests="2"><testcase name="a"/><testcase name="c"/></testsuite>""");
         project.Clone.Write(
             "behind.src",
-            """<testsuite name="s" tests="2" failures="1"><testcase name="a"/><testcase name="c"><failure message="behind"/></testcase></testsuite>""");
+            """<testsuite name="s" tests="2" failures="1"><testcase name="a"/>""" +
+            """<testcase name="c"><failure message="behind"/></testcase></testsuite>""");
         project.Clone.Write("surefire.src", Surefire);
         project.Clone.Write("twice.src", Twice);
         foreach (var name in new[] { "pytest", "node", "mocha", "dotnet", "mvn", "gradle",

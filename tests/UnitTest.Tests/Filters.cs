@@ -19,8 +19,8 @@ public sealed class Filters
     [TestCase(
         "dotnet",
         "dotnet test -- NUnit.X=1",
-        ExpectedResult = "dotnet test --filter FullyQualifiedName~Shop.CalculatorTests.Roots|FullyQualifiedName~Shop.CalculatorTests.Adds " +
-            "-- NUnit.X=1")]
+        ExpectedResult = "dotnet test --filter " +
+            "FullyQualifiedName~Shop.CalculatorTests.Roots|FullyQualifiedName~Shop.CalculatorTests.Adds -- NUnit.X=1")]
     [TestCase(
         "maven",
         "mvn test",
@@ -140,7 +140,8 @@ public sealed class Filters
 
     [TestCase(
         "dotnet",
-        ExpectedResult = "run --filter FullyQualifiedName!~Shop.CalculatorTests.Roots&FullyQualifiedName!~Shop.CalculatorTests.Adds")]
+        ExpectedResult = "run --filter " +
+            "FullyQualifiedName!~Shop.CalculatorTests.Roots&FullyQualifiedName!~Shop.CalculatorTests.Adds")]
     [TestCase(
         "maven",
         ExpectedResult = "run -Dtest=!Shop.CalculatorTests#Roots,!Shop.CalculatorTests#Adds -DfailIfNoTests=false " +

@@ -7,7 +7,8 @@ public sealed class GreenMeansGreen
 {
     private const string Passing = """<testsuite name="s" tests="1"><testcase name="adds"/></testsuite>""";
     private const string Failing =
-        """<testsuite name="s" tests="2" failures="1"><testcase name="adds"/><testcase name="divides"><failure message="3 is not 4"/></testcase></testsuite>""";
+        """<testsuite name="s" tests="2" failures="1"><testcase name="adds"/>""" +
+        """<testcase name="divides"><failure message="3 is not 4"/></testcase></testsuite>""";
 
     [TestCase("printf '1..1\\nok 1 - a\\n'", "", "passed")]
     [TestCase("printf '1..2\\nok 1 - a\\nnot ok 2 - b\\n'; exit 1", "", "tests-failed")]

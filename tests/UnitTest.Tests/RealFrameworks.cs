@@ -15,7 +15,8 @@ public sealed class RealFrameworks
           return fs.readFileSync('ran.log', 'utf8').split('\n').filter(line => line === name.replace('\n', ' ')).length > 1;
         };
         describe('outer (suite)', () => {
-          for (const name of ['a b', "it's [odd]", 'say "x" $HOME `id`', 'größe 😀', 'a/b #1', 'plus + star * q?', 'back\\slash', 'x | y', '^start end$'])
+          for (const name of ['a b', "it's [odd]", 'say "x" $HOME `id`', 'größe 😀', 'a/b #1',
+            'plus + star * q?', 'back\\slash', 'x | y', '^start end$'])
             it(name, () => assert.ok(once(name)));
           it('a b c', () => { once('a b c'); });
         });
@@ -33,7 +34,9 @@ public sealed class RealFrameworks
             with open("ran.log", encoding="utf-8") as log: return log.read().split("\n").count(repr(name)) > 1
 
         class TestNames:
-            @pytest.mark.parametrize("text", ["a b", "it's [odd]", 'say "x" $HOME `id`', "größe 😀", "a::b", "plus + star * q?", "back\\slash", "and or not", "new\nline"])
+            @pytest.mark.parametrize("text", [
+                "a b", "it's [odd]", 'say "x" $HOME `id`', "größe 😀",
+                "a::b", "plus + star * q?", "back\\slash", "and or not", "new\nline"])
             def test_text(self, text):
                 assert once(text)
 

@@ -328,8 +328,10 @@ public sealed partial class Cluster
         || said.Contains("field not declared in schema", StringComparison.Ordinal);
 
     private static bool IsTransient(Exception error) => error is BusyException or IOException
-        || error
-            is HttpRequestException { HttpRequestError: not (HttpRequestError.SecureConnectionError or HttpRequestError.NameResolutionError) };
+        || error is HttpRequestException
+        {
+            HttpRequestError: not (HttpRequestError.SecureConnectionError or HttpRequestError.NameResolutionError)
+        };
 
     private static TimeSpan? DelayOf(Exception error) => (error as BusyException)?.After;
 

@@ -74,7 +74,8 @@ internal static class PodTroubles
                     $"the image \"{image}\" of {who} is not on the node and imagePullPolicy is Never; load it, " +
                     "or let it be pulled");
                 break;
-            case "ErrImagePull" or "ImagePullBackOff" or "RegistryUnavailable" or "ImageInspectError" or "SignatureValidationFailed":
+            case "ErrImagePull" or "ImagePullBackOff" or "RegistryUnavailable" or "ImageInspectError"
+                or "SignatureValidationFailed":
                 yield return PullTroubles.Of(image, who, container, PullWords(message, container, events));
                 break;
             case "CreateContainerConfigError":

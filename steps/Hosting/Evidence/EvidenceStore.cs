@@ -308,8 +308,7 @@ public sealed class EvidenceStore
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new UsageException($"what an earlier run of {context.Step} left in \"{folder}\" cannot be cleared away " +
-                $"({error.Message}), and must not be taken for this run's: " +
-                "remove the folder, or make it writable", error);
+                $"({error.Message}), and must not be taken for this run's: remove the folder, or make it writable", error);
         }
     }
 

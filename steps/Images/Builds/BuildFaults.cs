@@ -67,19 +67,23 @@ public static partial class BuildFaults
     }
 
     [GeneratedRegex(
-        @"did not complete successfully: exit code: \d+|executor failed running \[.*\]: exit code: \d+|returned a non-zero code: \d+|while running runtime: exit status \d+")]
+        @"did not complete successfully: exit code: \d+|executor failed running \[.*\]: exit code: \d+" +
+        @"|returned a non-zero code: \d+|while running runtime: exit status \d+")]
     private static partial Regex CommandEnded();
 
     [GeneratedRegex(@"^(?:runc |crun |OCI runtime|container_linux\.go|unable to start container)")]
     private static partial Regex Runtime();
 
     [GeneratedRegex(
-        @"unexpected EOF$|connection reset by peer$|closed network connection|no active sessions?|session healthcheck failed|use of closed|context canceled$",
+        @"unexpected EOF$|connection reset by peer$|closed network connection|no active sessions?" +
+        @"|session healthcheck failed|use of closed|context canceled$",
         RegexOptions.IgnoreCase)]
     private static partial Regex Gone();
 
     [GeneratedRegex(
-        @"failed to resolve source metadata|failed to do request|failed to copy: |failed to fetch (?:anonymous |oauth )?token|failed to authorize|Get ""?https?://|dial tcp|httpReadSeeker|pinging container registry|initializing source",
+        @"failed to resolve source metadata|failed to do request|failed to copy: " +
+        @"|failed to fetch (?:anonymous |oauth )?token|failed to authorize|Get ""?https?://|dial tcp|httpReadSeeker" +
+        @"|pinging container registry|initializing source",
         RegexOptions.IgnoreCase)]
     private static partial Regex Fetch();
 

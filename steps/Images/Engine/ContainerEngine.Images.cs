@@ -138,8 +138,8 @@ public sealed partial class ContainerEngine
             () => client.Images.DeleteImageAsync(reference, new ImageDeleteParameters { Force = force }, cancel), cancel);
 
     /// <summary>The local images with all of these labels (value null: any value).</summary>
-    public async Task<IReadOnlyList<(string Id, IReadOnlyList<string> Tags, IReadOnlyDictionary<string, string> Labels)>> ListImagesAsync(
-        IReadOnlyDictionary<string, string?> labels, CancellationToken cancel = default)
+    public async Task<IReadOnlyList<(string Id, IReadOnlyList<string> Tags, IReadOnlyDictionary<string, string> Labels)>>
+        ListImagesAsync(IReadOnlyDictionary<string, string?> labels, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(labels);
         var found = await ReadAsync(

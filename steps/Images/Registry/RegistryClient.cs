@@ -243,10 +243,8 @@ public sealed partial class RegistryClient : IDisposable
         var address = UploadPlace(repository, begun);
         var ended = await connection.SendAsync(
             On(HttpMethod.Put,
-                address.AbsoluteUri +
-                    (address.Query.Length > 1 ? "&" : "?") +
-                    "digest=" +
-                    Uri.EscapeDataString(content.Digest)) with
+                address.AbsoluteUri + (address.Query.Length > 1 ? "&" : "?") +
+                "digest=" + Uri.EscapeDataString(content.Digest)) with
             {
                 Content = bytes,
                 ContentType = "application/octet-stream",
@@ -290,7 +288,8 @@ public sealed partial class RegistryClient : IDisposable
             .DistinctBy(content => content.Digest))
         {
             var answer = await connection.SendAsync(new RegistryRequest(HttpMethod.Post, target.Host, target.Path,
-                $"/v2/{target.Path}/blobs/uploads/?mount={Uri.EscapeDataString(content.Digest)}&from={Uri.EscapeDataString(source.Path)}")
+                $"/v2/{target.Path}/blobs/uploads/?mount={Uri.EscapeDataString(content.Digest)}" +
+                $"&from={Uri.EscapeDataString(source.Path)}")
             {
                 Actions = PushRights,
                 Content = []

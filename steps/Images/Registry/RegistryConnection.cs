@@ -79,8 +79,8 @@ internal sealed class RegistryConnection : IDisposable
     private readonly TimeProvider time;
     private readonly ConcurrentDictionary<string, string> schemes = new(StringComparer.OrdinalIgnoreCase);
     private readonly ConcurrentDictionary<string, bool> basicHosts = new(StringComparer.OrdinalIgnoreCase);
-    private readonly ConcurrentDictionary<(string Host, string Repository, string Actions), (string Token, DateTimeOffset Until)> tokens =
-        new();
+    private readonly ConcurrentDictionary<(string Host, string Repository, string Actions), (string Token, DateTimeOffset Until)>
+        tokens = new();
     private int requests;
 
     public RegistryConnection(

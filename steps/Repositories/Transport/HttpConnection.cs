@@ -54,7 +54,7 @@ internal sealed class HttpConnection : IDisposable
             answer.Dispose();
             answer = Send(exchange, service, isListing, body);
         }
-        var helper = new CredentialHelper(remote, repository);
+        var helper = new GitCredentials(remote, repository);
         if (answer.StatusCode == HttpStatusCode.Unauthorized && rights is null && helper.Find(exchange) is { } found)
         {
             rights = found;
@@ -68,8 +68,7 @@ internal sealed class HttpConnection : IDisposable
         var type = answer.Content.Headers.ContentType?.MediaType;
         if (type != wanted && !(type is null && !isListing))
             throw exchange.Broken($"the answer is \"{type ?? "of no type"}\" and not \"{wanted}\", so that is not a git " +
-                $"server; " +
-                "a proxy or a sign-in page may have answered");
+                $"server; a proxy or a sign-in page may have answered");
         return exchange.Wait(token => answer.Content.ReadAsStreamAsync(token));
     }
 
@@ -128,12 +127,10 @@ internal sealed class HttpConnection : IDisposable
         {
             HttpStatusCode.Unauthorized when rights is null => new UsageException(
                 $"{exchange.Doing} at \"{remote.Url}\" needs other rights: authentication is required, and no token was " +
-                $"given and " +
-                $"no credential helper of git has one ({said}); give a token in {OriginRemote.TokenVariable}"),
+                $"given and no credential helper of git has one ({said}); give a token in {OriginRemote.TokenVariable}"),
             HttpStatusCode.Unauthorized => new UsageException(
                 $"{exchange.Doing} at \"{remote.Url}\" needs other rights: the token of user \"{rights!.User}\" was not " +
-                $"accepted " +
-                $"({said}); give another one in {OriginRemote.TokenVariable}, or another user in CISTEPS_GIT_USER"),
+                $"accepted ({said}); give another one in {OriginRemote.TokenVariable}, or another user in CISTEPS_GIT_USER"),
             HttpStatusCode.Forbidden => new UsageException(
                 $"{exchange.Doing} at \"{remote.Url}\" needs other rights: {said}; " +
                 $"give a token that may in {OriginRemote.TokenVariable}"),

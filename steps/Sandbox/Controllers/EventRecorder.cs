@@ -13,8 +13,8 @@ internal sealed class EventRecorder(ClusterApi api, string component, TimeProvid
     private const int SeriesLimit = 4096;
 
     private readonly Lock gate = new();
-    private readonly Dictionary<(string Uid, string FieldPath, string Type, string Reason, string Message), (ObjectKey Key, int Count)> series =
-        [];
+    private readonly Dictionary<
+        (string Uid, string FieldPath, string Type, string Reason, string Message), (ObjectKey Key, int Count)> series = [];
 
     public void Normal(JsonObject about, string reason, string message, string? fieldPath = null, string? host = null) =>
         Write(about, "Normal", reason, message, fieldPath, host);

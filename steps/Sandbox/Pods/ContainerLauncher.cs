@@ -190,8 +190,8 @@ internal sealed class ContainerLauncher(
     {
         if (hook.Num("sleep", "seconds") is { } seconds)
         {
-            await Task.Delay(
-                TimeSpan.FromSeconds(seconds) < limit ? TimeSpan.FromSeconds(seconds) : limit, time, ct).ConfigureAwait(false);
+            var length = TimeSpan.FromSeconds(seconds);
+            await Task.Delay(length < limit ? length : limit, time, ct).ConfigureAwait(false);
             return true;
         }
 

@@ -23,7 +23,8 @@ internal static class PauseProgram
             {
                 DataStream = new MemoryStream(Elf(RuntimeInformation.OSArchitecture)),
                 Mode =
-                    UnixFileMode.UserRead | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute,
+                    UnixFileMode.UserRead | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute
+                    | UnixFileMode.OtherRead | UnixFileMode.OtherExecute,
                 ModificationTime = DateTimeOffset.UnixEpoch,
             });
         }

@@ -14,7 +14,8 @@ internal sealed class ProbeAttempt(IContainerRuntime runtime, JsonObject contain
 {
     private const int TextLimit = 10 * 1024;
 
-#pragma warning disable CA5359 // A probe asks whether the pod answers, not who it is; Kubernetes checks no certificates here either.
+    // A probe asks whether the pod answers, not who it is; Kubernetes checks no certificates here either.
+#pragma warning disable CA5359
     // Redirects count as success.
     private static readonly HttpClient Http = new(new SocketsHttpHandler
     {

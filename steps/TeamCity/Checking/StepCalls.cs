@@ -34,7 +34,8 @@ internal static partial class StepCalls
     }
 
     private const string Names =
-        "(?<name>unit-test|image-build|reserve-testbed|integration-deploy|merge|certify|promote|close|ci-steps|testbed-pool)(\\.exe)?";
+        "(?<name>unit-test|image-build|reserve-testbed|integration-deploy|merge|certify|promote|close|ci-steps|testbed-pool)" +
+        @"(\.exe)?";
 
     [GeneratedRegex(@"(^|[/\\])" + Names + "$", RegexOptions.ExplicitCapture)]
     private static partial Regex InCommand();

@@ -40,6 +40,12 @@ public sealed record ServiceRequest(string Service, string Repository, string Ta
 public static partial class ServiceSettings
 {
     private const string Parent = "CiSteps";
+    private const string Xsi = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"";
+    private const string Schema =
+        "xsi:noNamespaceSchemaLocation=\"https://www.jetbrains.com/teamcity/schemas/2025.3/project-config.xsd\"";
+    private const string TargetBranchSpec =
+        "text description='Branch that releases come from: it judges each change, whatever the change itself says.' " +
+        "validationMode='not_empty' label='Target branch'";
     private static readonly string[] Chains = ["Branch", "Release"];
 
     /// <summary>The files by their path below <c>.teamcity</c>.</summary>
@@ -70,11 +76,11 @@ public static partial class ServiceSettings
         files[$"{own}/pluginData/plugin-settings.xml"] = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<settings />\n\n";
         files[$"{own}/project-config.xml"] = $"""
             <?xml version="1.0" encoding="UTF-8"?>
-            <project xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" parent-id="{Parent}" uuid="{Uuid(own + "/project-config.xml")}" xsi:noNamespaceSchemaLocation="https://www.jetbrains.com/teamcity/schemas/2025.3/project-config.xsd">
+            <project {Xsi} parent-id="{Parent}" uuid="{Uuid(own + "/project-config.xml")}" {Schema}>
               <name>{Escape(request.Service)}</name>
               <description>Both chains of {Escape(request.Service)}.</description>
               <parameters>
-                <param name="cisteps.target.branch" value="{Escape(request.TargetBranch)}" spec="text description='Branch that releases come from: it judges each change, whatever the change itself says.' validationMode='not_empty' label='Target branch'" />
+                <param name="cisteps.target.branch" value="{Escape(request.TargetBranch)}" spec="{TargetBranchSpec}" />
               </parameters>
               <subprojectsOrder order="{own}_Branch,{own}_Release" />
             </project>

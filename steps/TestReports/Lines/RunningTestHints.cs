@@ -39,7 +39,8 @@ internal sealed partial class RunningTestHints
 
     // go test -v, gtest, surefire, NUnit's labels, jest, pytest -v and prove (both end the line when the test does)
     [GeneratedRegex(
-        @"^(?:=== (?:RUN|CONT|NAME)\s+(\S+)|\[ RUN      \] (\S+)|(?:\[INFO\] )?Running ((?:\w+\.)+\w+)$|=> (\S.*)$|\s*RUNS\s+(\S+)|(\S+\.py::\S[^\n]*?)\s*$(?<!(?:PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)[^:]*)|(\S+\.t) \.+\s*$)")]
+        @"^(?:=== (?:RUN|CONT|NAME)\s+(\S+)|\[ RUN      \] (\S+)|(?:\[INFO\] )?Running ((?:\w+\.)+\w+)$|=> (\S.*)$" +
+        @"|\s*RUNS\s+(\S+)|(\S+\.py::\S[^\n]*?)\s*$(?<!(?:PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)[^:]*)|(\S+\.t) \.+\s*$)")]
     private static partial Regex Started();
 
     [GeneratedRegex(
@@ -48,6 +49,7 @@ internal sealed partial class RunningTestHints
 
     // dotnet's console logger, node's and mocha's spec, jest and vitest, pytest -v
     [GeneratedRegex(
-        @"^(?:\s+(?:Passed|Failed|Skipped) (\S.*?)|\s*[✓✔√✕✖×] (\S.*?)|(\S+\.py::\S.*?) (?:PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS).*?)(?:\s+[\[(]<?\s*[\d.,]+\s?m?s[\])])?\s*$")]
+        @"^(?:\s+(?:Passed|Failed|Skipped) (\S.*?)|\s*[✓✔√✕✖×] (\S.*?)" +
+        @"|(\S+\.py::\S.*?) (?:PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS).*?)(?:\s+[\[(]<?\s*[\d.,]+\s?m?s[\])])?\s*$")]
     private static partial Regex Finished();
 }

@@ -49,10 +49,9 @@ internal sealed class MachineChecks(StepContext context)
             [
                 new("git", true, version),
                 new("git origin", known, $"{address} cannot be read from here: {why}",
-                    $"each step needs the target branch's tip: give {OriginRemote.TokenVariable} with the right to read for " +
-                        "https, or keys for ssh; " +
-                    $"or let checkouts fetch all branches (in TeamCity {AllHeads}=true); merge needs the right to push in any " +
-                        "case"),
+                    $"each step needs the target branch's tip: give {OriginRemote.TokenVariable} with the right to read " +
+                    $"for https, or keys for ssh; or let checkouts fetch all branches (in TeamCity {AllHeads}=true); " +
+                    "merge needs the right to push in any case"),
                 history,
             ];
         }

@@ -26,9 +26,8 @@ internal sealed record PruneDecision(BranchImage Image, string? KeptBecause)
     public string Text =>
         $"{(KeptBecause is null ? "remove" : "keep")} {Image.Image.Repository}:{string.Join(", ", Image.Tags)} " +
         $"({Image.Image.Digest ?? "digest not known"}" +
-            (Image.Created is { } created ? $", made {created.UtcDateTime:yyyy-MM-dd}" : "") +
-                ")" +
-                (KeptBecause is null ? "" : ": " + KeptBecause);
+        (Image.Created is { } created ? $", made {created.UtcDateTime:yyyy-MM-dd}" : "") + ")" +
+        (KeptBecause is null ? "" : ": " + KeptBecause);
 }
 
 /// <summary>Which images of private branches go. A pure function of what was read.</summary>

@@ -53,7 +53,8 @@ internal static partial class StarterPipeline
 
     private const string WhereItRuns = $"""
 
-        {Mark} A suite deploys to a testbed and tests there. Its job is a manifest of yours with one Job, whose log is the report (TAP, for one).
+        {Mark} A suite deploys to a testbed and tests there.
+        {Mark} Its job is a manifest of yours with one Job, whose log is the report (TAP, for one).
         # integration:
         #   - name: smoke
         #     class: small

@@ -103,7 +103,11 @@ internal sealed class Access
     {
         await space.CreateAsync<V1ServiceAccount>("{metadata: {name: reader}}");
         await space.CreateAsync<V1Role>(
-            """{metadata: {name: reader}, rules: [{apiGroups: [""], resources: [configmaps], resourceNames: [one], verbs: [get]}, {apiGroups: [""], resources: [pods], verbs: [list]}, {apiGroups: [rbac.authorization.k8s.io], resources: [roles], verbs: [create]}]}""");
+            """
+            {metadata: {name: reader}, rules: [{apiGroups: [""], resources: [configmaps], resourceNames: [one], verbs: [get]},
+             {apiGroups: [""], resources: [pods], verbs: [list]},
+             {apiGroups: [rbac.authorization.k8s.io], resources: [roles], verbs: [create]}]}
+            """);
         await space.CreateAsync<V1RoleBinding>(
             "{metadata: {name: reader}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}, subjects: " +
             "[{kind: ServiceAccount, name: reader, namespace: NAMESPACE}]}");

@@ -35,7 +35,8 @@ internal sealed class CustomResources
               - name: v1
                 served: true
                 storage: true
-                subresources: {status: {}, scale: {specReplicasPath: .spec.size, statusReplicasPath: .status.size, labelSelectorPath: .status.selector}}
+                subresources: {status: {},
+                  scale: {specReplicasPath: .spec.size, statusReplicasPath: .status.size, labelSelectorPath: .status.selector}}
                 additionalPrinterColumns:
                 - {name: Size, type: integer, jsonPath: .spec.size}
                 - {name: Colour, type: string, jsonPath: .spec.colour}

@@ -80,7 +80,10 @@ internal sealed class KubectlOnPods
             "deploy",
             "web",
             "-p",
-            """{"spec":{"progressDeadlineSeconds":5,"template":{"spec":{"containers":[{"name":"app","image":"registry.invalid/none:1"}]}}}}""");
+            """
+            {"spec":{"progressDeadlineSeconds":5,
+             "template":{"spec":{"containers":[{"name":"app","image":"registry.invalid/none:1"}]}}}}
+            """);
         var (code, _, error) = await space.TryKubectlAsync(null, "rollout", "status", "deploy/web", "--timeout=150s");
         Assert.That((code, error), Is.EqualTo((1, "error: deployment \"web\" exceeded its progress deadline\n")));
         Assert.That(

@@ -184,12 +184,18 @@ internal sealed class ObjectsOverTheClient
         Assert.That(strategic.Metadata.Generation, Is.EqualTo(2));
 
         var merged = await Patch(
-            """{"metadata":{"labels":{"x":"y"}},"spec":{"template":{"spec":{"containers":[{"name":"a","image":"registry.invalid/a:3"}]}}}}""",
+            """
+            {"metadata":{"labels":{"x":"y"}},
+             "spec":{"template":{"spec":{"containers":[{"name":"a","image":"registry.invalid/a:3"}]}}}}
+            """,
             V1Patch.PatchType.MergePatch);
         Assert.That(merged.Spec.Template.Spec.Containers.Select(c => c.Image), Is.EqualTo(new[] { "registry.invalid/a:3" }));
 
         var listed = await Patch(
-            """[{"op":"test","path":"/metadata/labels/x","value":"y"},{"op":"remove","path":"/metadata/labels/x"},{"op":"add","path":"/spec/paused","value":true}]""",
+            """
+            [{"op":"test","path":"/metadata/labels/x","value":"y"},{"op":"remove","path":"/metadata/labels/x"},
+             {"op":"add","path":"/spec/paused","value":true}]
+            """,
             V1Patch.PatchType.JsonPatch);
         Assert.That((listed.Spec.Paused, listed.Metadata.Labels?.ContainsKey("x") ?? false), Is.EqualTo(((bool?)true, false)));
         var (code, _) = await Space.RefusedAsync(

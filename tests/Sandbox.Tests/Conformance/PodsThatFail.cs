@@ -206,7 +206,8 @@ internal sealed class PodsThatFail
     public async Task A_startup_probe_holds_the_others_back()
     {
         await space.RunAsync("slow", "sleep 4; touch /tmp/up; sleep 1000", """
-            startupProbe: {exec: {command: [cat, /tmp/up]}, periodSeconds: 1, failureThreshold: 60}, livenessProbe: {exec: {command: [cat, /tmp/up]}, periodSeconds: 1, failureThreshold: 1}
+            startupProbe: {exec: {command: [cat, /tmp/up]}, periodSeconds: 1, failureThreshold: 60},
+            livenessProbe: {exec: {command: [cat, /tmp/up]}, periodSeconds: 1, failureThreshold: 1}
             """);
         var pod = await space.UntilReadyAsync("slow");
 
@@ -223,7 +224,8 @@ internal sealed class PodsThatFail
             spec:
               terminationGracePeriodSeconds: 60
               containers:
-              - {name: app, image: IMAGE, command: [sh, -c, "trap 'echo term; exit 0' TERM; echo up; sleep 1000 & wait"], lifecycle: {preStop: {exec: {command: [sh, -c, "echo hook > /proc/1/fd/1"]}}}}
+              - {name: app, image: IMAGE, command: [sh, -c, "trap 'echo term; exit 0' TERM; echo up; sleep 1000 & wait"],
+                  lifecycle: {preStop: {exec: {command: [sh, -c, "echo hook > /proc/1/fd/1"]}}}}
             """);
         await space.UntilReadyAsync("polite");
         await using var log = await Client.CoreV1.ReadNamespacedPodLogAsync("polite", space.Name, follow: true);
@@ -245,7 +247,10 @@ internal sealed class PodsThatFail
     public async Task A_deaf_container_is_killed_after_its_grace()
     {
         await space.CreateAsync<V1Pod>(
-            """{metadata: {name: deaf}, spec: {terminationGracePeriodSeconds: 3, containers: [{name: app, image: IMAGE, command: [sh, -c, "trap '' TERM; while true; do sleep 1; done"]}]}}""");
+            """
+            {metadata: {name: deaf}, spec: {terminationGracePeriodSeconds: 3,
+             containers: [{name: app, image: IMAGE, command: [sh, -c, "trap '' TERM; while true; do sleep 1; done"]}]}}
+            """);
         await space.UntilReadyAsync("deaf");
         var started = TimeProvider.System.GetTimestamp();
 

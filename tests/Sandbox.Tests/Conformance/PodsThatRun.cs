@@ -44,8 +44,10 @@ internal sealed class PodsThatRun
     {
         await space.RunAsync("prepared", "cat /data/steps", "volumeMounts: [{name: work, mountPath: /data}]", """
             restartPolicy: Never, volumes: [{name: work, emptyDir: {}}], initContainers: [
-            {name: one, image: IMAGE, command: [sh, -c, "sleep 1; echo one >> /data/steps"], volumeMounts: [{name: work, mountPath: /data}]},
-            {name: two, image: IMAGE, command: [sh, -c, "echo two >> /data/steps"], volumeMounts: [{name: work, mountPath: /data}]}]
+            {name: one, image: IMAGE, command: [sh, -c, "sleep 1; echo one >> /data/steps"],
+             volumeMounts: [{name: work, mountPath: /data}]},
+            {name: two, image: IMAGE, command: [sh, -c, "echo two >> /data/steps"],
+             volumeMounts: [{name: work, mountPath: /data}]}]
             """);
         var pod = await space.UntilEndedAsync("prepared");
 
@@ -60,12 +62,19 @@ internal sealed class PodsThatRun
     {
         await space.CreateAsync<V1ConfigMap>("{metadata: {name: settings}, data: {COLOUR: red, SIZE: big}}");
         await space.CreateAsync<V1Secret>("{metadata: {name: hidden}, stringData: {word: open}}");
-        await space.RunAsync("informed", "echo $GREETING; echo $NAME in $SPACE on $NODE at $IP; echo $MEMORY; echo $SECRET; echo $MY_COLOUR $MY_SIZE; echo ${ABSENT-none}", """
+        await space.RunAsync(
+            "informed",
+            "echo $GREETING; echo $NAME in $SPACE on $NODE at $IP; echo $MEMORY; echo $SECRET; " +
+            "echo $MY_COLOUR $MY_SIZE; echo ${ABSENT-none}",
+            """
             resources: {limits: {memory: 64Mi}}, envFrom: [{prefix: MY_, configMapRef: {name: settings}}], env: [
             {name: WORD, value: hello}, {name: GREETING, value: $(WORD) $$(WORD)},
-            {name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}, {name: SPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}},
-            {name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}, {name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}},
-            {name: MEMORY, valueFrom: {resourceFieldRef: {resource: limits.memory}}}, {name: SECRET, valueFrom: {secretKeyRef: {name: hidden, key: word}}},
+            {name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}},
+            {name: SPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}},
+            {name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}},
+            {name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}},
+            {name: MEMORY, valueFrom: {resourceFieldRef: {resource: limits.memory}}},
+            {name: SECRET, valueFrom: {secretKeyRef: {name: hidden, key: word}}},
             {name: ABSENT, valueFrom: {configMapKeyRef: {name: nowhere, key: k, optional: true}}}]
             """, "restartPolicy: Never");
         var pod = await space.UntilEndedAsync("informed");
@@ -82,11 +91,19 @@ internal sealed class PodsThatRun
     {
         await space.CreateAsync<V1ConfigMap>("{metadata: {name: files}, data: {a.txt: first, b.txt: second}}");
         await space.CreateAsync<V1Secret>("{metadata: {name: key}, stringData: {id: private}}");
-        await space.RunAsync("mounted", "cd /v; cat map/renamed secret/id all/a.txt all/id all/name; ls map; stat -L -c %a secret/id; test -s all/token && echo token; (echo x > map/new) 2> /dev/null || echo kept", """
-            volumeMounts: [{name: map, mountPath: /v/map}, {name: secret, mountPath: /v/secret, readOnly: true}, {name: all, mountPath: /v/all}]
+        await space.RunAsync(
+            "mounted",
+            "cd /v; cat map/renamed secret/id all/a.txt all/id all/name; ls map; stat -L -c %a secret/id; " +
+            "test -s all/token && echo token; (echo x > map/new) 2> /dev/null || echo kept",
+            """
+            volumeMounts: [{name: map, mountPath: /v/map}, {name: secret, mountPath: /v/secret, readOnly: true},
+             {name: all, mountPath: /v/all}]
             """, """
-            restartPolicy: Never, volumes: [{name: map, configMap: {name: files, items: [{key: b.txt, path: renamed}]}}, {name: secret, secret: {secretName: key, defaultMode: 0400}},
-            {name: all, projected: {sources: [{configMap: {name: files}}, {secret: {name: key}}, {downwardAPI: {items: [{path: name, fieldRef: {fieldPath: metadata.name}}]}}, {serviceAccountToken: {path: token, expirationSeconds: 600}}]}}]
+            restartPolicy: Never, volumes: [{name: map, configMap: {name: files, items: [{key: b.txt, path: renamed}]}},
+            {name: secret, secret: {secretName: key, defaultMode: 0400}},
+            {name: all, projected: {sources: [{configMap: {name: files}},
+             {secret: {name: key}}, {downwardAPI: {items: [{path: name, fieldRef: {fieldPath: metadata.name}}]}},
+             {serviceAccountToken: {path: token, expirationSeconds: 600}}]}}]
             """);
         await space.UntilEndedAsync("mounted");
 
@@ -125,7 +142,8 @@ internal sealed class PodsThatRun
               volumes: [{name: shared, emptyDir: {}}]
               containers:
               - {name: app, image: IMAGE, command: [sh, -c, "sleep 1000"], volumeMounts: [{name: shared, mountPath: /s}]}
-              - {name: web, image: IMAGE, command: [sh, -c, "echo shared > /s/index.html; exec httpd -f -p 127.0.0.1:8080 -h /s"], volumeMounts: [{name: shared, mountPath: /s}],
+              - {name: web, image: IMAGE, command: [sh, -c, "echo shared > /s/index.html; exec httpd -f -p 127.0.0.1:8080 -h /s"],
+                  volumeMounts: [{name: shared, mountPath: /s}],
                  readinessProbe: {exec: {command: [wget, -q, -O, /dev/null, "http://127.0.0.1:8080/"]}, periodSeconds: 1}}
             """);
         await space.UntilReadyAsync("pair");

@@ -56,7 +56,10 @@ internal sealed class Refusals
     [TestCase("configmaps", """{"metadata":{"name":"Upper"}}""", 422, "a lowercase RFC 1123 subdomain must consist of")]
     [TestCase(
         "pods",
-        """{"metadata":{"name":"p"},"spec":{"ephemeralContainers":[{"name":"d","image":"i","terminationMessagePolicy":"File"}],"containers":[{"name":"c","image":"i"}]}}""",
+        """
+        {"metadata":{"name":"p"},"spec":{"ephemeralContainers":[{"name":"d","image":"i","terminationMessagePolicy":"File"}],
+         "containers":[{"name":"c","image":"i"}]}}
+        """,
         422,
         "spec.ephemeralContainers: Forbidden: cannot be set on create")]
     [TestCase("configmaps", """{"metadata":{}}""", 422, "metadata.name: Required value: name or generateName is required")]
@@ -176,7 +179,8 @@ internal sealed class Refusals
         500,
         ".metadata.lables: field not declared in schema")]
     [TestCase(Apply, "pods/new?fieldManager=t", """
-        {"apiVersion":"v1","kind":"Pod","metadata":{"name":"new"},"spec":{"containers":[{"name":"c","image":"x","imag":"y"}]},"more":1}
+        {"apiVersion":"v1","kind":"Pod","metadata":{"name":"new"},"spec":{"containers":[{"name":"c","image":"x","imag":"y"}]},
+         "more":1}
         """, 500, ".spec.containers[name=\"c\"].imag: field not declared in schema")]
     [TestCase(
         Merge,

@@ -124,7 +124,10 @@ internal sealed class Services
                   - name: app
                     image: IMAGE
                     env: [{name: VERSION, value: one}]
-                    command: [sh, -c, "mkdir /tmp/w; echo $VERSION > /tmp/w/index.html; trap 'exit 0' TERM; httpd -f -p 8080 -h /tmp/w & wait"]
+                    command:
+                    - sh
+                    - -c
+                    - "mkdir /tmp/w; echo $VERSION > /tmp/w/index.html; trap 'exit 0' TERM; httpd -f -p 8080 -h /tmp/w & wait"
                     readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
                     lifecycle: {preStop: {exec: {command: [sleep, "5"]}}}
             """);

@@ -55,7 +55,8 @@ internal sealed class Space
     /// <param name="pod">More of the pod's specification, likewise.</param>
     public Task<V1Pod> RunAsync(string name, string script, string container = "", string pod = "") => CreateAsync<V1Pod>($$$"""
         metadata: {name: {{{name}}}, labels: {app: {{{name}}}}}
-        spec: {terminationGracePeriodSeconds: 1, containers: [{name: app, image: IMAGE, command: [sh, -c, {{{JsonSerializer.Serialize(script)}}}]{{{More(container)}}}}]{{{More(pod)}}}}
+        spec: {terminationGracePeriodSeconds: 1, containers: [{name: app, image: IMAGE,
+          command: [sh, -c, {{{JsonSerializer.Serialize(script)}}}]{{{More(container)}}}}]{{{More(pod)}}}}
         """);
 
     /// <summary>The object as soon as it fulfils the condition.</summary>

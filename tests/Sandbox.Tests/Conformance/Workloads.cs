@@ -173,7 +173,9 @@ internal sealed class Workloads
               selector: {matchLabels: {app: db}}
               template:
                 metadata: {labels: {app: db}}
-                spec: {terminationGracePeriodSeconds: 1, containers: [{name: app, image: IMAGE, command: [sh, -c, "hostname -f > /tmp/name; sleep 1000"], readinessProbe: {exec: {command: [cat, /tmp/name]}, periodSeconds: 1}}]}
+                spec: {terminationGracePeriodSeconds: 1, containers: [{name: app, image: IMAGE,
+                  command: [sh, -c, "hostname -f > /tmp/name; sleep 1000"],
+                  readinessProbe: {exec: {command: [cat, /tmp/name]}, periodSeconds: 1}}]}
             """);
         await space.UntilAsync<V1StatefulSet>("db", s => s.Status.ReadyReplicas == 2);
         var (first, second) = (await PodAsync("db-0"), await PodAsync("db-1"));
@@ -264,7 +266,8 @@ internal sealed class Workloads
               parallelism: 2
               completionMode: Indexed
               ttlSecondsAfterFinished: 5
-              template: {spec: {restartPolicy: Never, containers: [{name: app, image: IMAGE, command: [sh, -c, "echo $JOB_COMPLETION_INDEX"]}]}}
+              template: {spec: {restartPolicy: Never,
+                containers: [{name: app, image: IMAGE, command: [sh, -c, "echo $JOB_COMPLETION_INDEX"]}]}}
             """);
         var done = await space.UntilAsync<V1Job>("many", j => Has(j, "Complete"));
         Assert.That(

@@ -16,7 +16,10 @@ public sealed class DeploymentRolloutTests
         int replicas, string surge, string unavailable, int expectedSurge, int expectedUnavailable)
     {
         var deployment = JsonNode.Parse(
-            $"{{\"spec\":{{\"replicas\":{replicas},\"strategy\":{{\"rollingUpdate\":{{\"maxSurge\":{surge},\"maxUnavailable\":{unavailable}}}}}}}}}")!;
+            $$$"""
+            {"spec":{"replicas":{{{replicas}}},
+             "strategy":{"rollingUpdate":{"maxSurge":{{{surge}}},"maxUnavailable":{{{unavailable}}} } } } }
+            """)!;
         Assert.That(DeploymentRollout.Limits(deployment), Is.EqualTo((expectedSurge, expectedUnavailable)));
     }
 

@@ -66,7 +66,10 @@ public sealed class SmallParts
     {
         var node = (string name, string cpu, string more) =>
             (JsonObject)JsonNode.Parse(
-                """{"metadata":{"name":"NAME"},"spec":{MORE},"status":{"allocatable":{"cpu":"CPU","memory":"4Gi","pods":"10"},"conditions":[{"type":"Ready","status":"True"}]}}"""
+                """
+                {"metadata":{"name":"NAME"},"spec":{MORE},"status":{"allocatable":{"cpu":"CPU","memory":"4Gi","pods":"10"},
+                 "conditions":[{"type":"Ready","status":"True"}]}}
+                """
                     .Replace("NAME", name).Replace("CPU", cpu).Replace("MORE", more))!;
         var pod = (JsonObject)JsonNode.Parse("""{"spec":{"containers":[{"resources":{"requests":{"cpu":"1"}}}]}}""")!;
         var placed = (JsonObject)JsonNode.Parse(
@@ -84,11 +87,19 @@ public sealed class SmallParts
     {
         static JsonObject Of(string json) => (JsonObject)JsonNode.Parse(json)!;
         static JsonObject Node(string name, string zone) =>
-            Of($$$"""{"metadata":{"name":"{{{name}}}","labels":{"zone":"{{{zone}}}"}},"status":{"allocatable":{"cpu":"2"},"conditions":[{"type":"Ready","status":"True"}]}}""");
+            Of($$$"""
+                {"metadata":{"name":"{{{name}}}","labels":{"zone":"{{{zone}}}"}},
+                 "status":{"allocatable":{"cpu":"2"},"conditions":[{"type":"Ready","status":"True"}]}}
+                """);
         static JsonObject Pod(string app, string node, string rules) =>
-            Of($$$"""{"metadata":{"name":"{{{app}}}","namespace":"default","labels":{"app":"{{{app}}}"}},"spec":{"nodeName":"{{{node}}}","containers":[]{{{rules}}}}}""");
+            Of($$$"""
+                {"metadata":{"name":"{{{app}}}","namespace":"default","labels":{"app":"{{{app}}}"}},
+                 "spec":{"nodeName":"{{{node}}}","containers":[]{{{rules}}}}}
+                """);
         static string Affinity(string kind, string term) =>
-            $$$""","affinity":{"{{{kind}}}":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"zone",{{{term}}}}]}}""";
+            $$$"""
+            ,"affinity":{"{{{kind}}}":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"zone",{{{term}}}}]}}
+            """;
         const string web = "\"labelSelector\":{\"matchLabels\":{\"app\":\"web\"}}";
         JsonObject[] nodes = [Node("a", "east"), Node("b", "east"), Node("c", "west")];
         JsonObject[] placed = [
@@ -112,7 +123,9 @@ public sealed class SmallParts
             Choose(Pod("db", "", Affinity("podAffinity", "\"namespaces\":[\"other\"]," + web))).Why,
             Does.Contain("3 node(s) didn't match pod affinity rules. "));
         var spread =
-            $$$""","topologySpreadConstraints":[{"topologyKey":"zone","maxSkew":1,"whenUnsatisfiable":"DoNotSchedule",{{{web}}}}]""";
+            $$$"""
+            ,"topologySpreadConstraints":[{"topologyKey":"zone","maxSkew":1,"whenUnsatisfiable":"DoNotSchedule",{{{web}}}}]
+            """;
         Assert.That(Choose(Pod("web", "", spread)).Node, Is.EqualTo("c"));
         Assert.That(
             Choose(Pod("web", "", spread), space).Why,

@@ -91,7 +91,11 @@ public sealed class ManyObjectsAndWatchers
             foreach (var type in Plain)
             {
                 var obj = (JsonObject)JsonNode.Parse(type == Kinds.Deployments
-                    ? """{"spec":{"replicas":1,"selector":{"matchLabels":{"app":"a"}},"template":{"metadata":{"labels":{"app":"a"}},"spec":{"containers":[{"name":"c","image":"registry.example/none:1"}]}}}}"""
+                    ? """
+                        {"spec":{"replicas":1,"selector":{"matchLabels":{"app":"a"}},
+                         "template":{"metadata":{"labels":{"app":"a"}},
+                         "spec":{"containers":[{"name":"c","image":"registry.example/none:1"}]}}}}
+                        """
                     : type == Kinds.Services ? """{"spec":{"selector":{"app":"a"},"ports":[{"port":80}]}}""" : "{}")!;
                 obj["metadata"] = new JsonObject
                 {

@@ -19,7 +19,10 @@ public sealed class PodFailures
     {
         cluster.Create(
             Kinds.Pods,
-            """{"metadata":{"name":"crash"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo run; echo last words > /dev/termination-log; exit 7"]}]}}""");
+            """
+            {"metadata":{"name":"crash"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent",
+             "command":["sh","-c","echo run; echo last words > /dev/termination-log; exit 7"]}]}}
+            """);
         var pod = await cluster.UntilAsync(Kinds.Pods, "crash", p => Waiting(p) == "CrashLoopBackOff");
         Assert.That(Container(pod).Int(0, "restartCount"), Is.EqualTo(1), "the first restart is immediate");
         Assert.That(
@@ -40,7 +43,10 @@ public sealed class PodFailures
     {
         cluster.Create(
             Kinds.Pods,
-            """{"metadata":{"name":"nocommand"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["/no/such/program"]}]}}""");
+            """
+            {"metadata":{"name":"nocommand"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent",
+             "command":["/no/such/program"]}]}}
+            """);
         var pod = await cluster.UntilAsync(Kinds.Pods, "nocommand", p => Waiting(p) == "RunContainerError");
         Assert.That(Container(pod).Str("lastState", "terminated", "reason"), Is.EqualTo("StartError"));
         Assert.That(Container(pod).Str("state", "waiting", "message"), Does.Contain("/no/such/program"));
@@ -52,7 +58,10 @@ public sealed class PodFailures
     {
         cluster.Create(
             Kinds.Pods,
-            """{"metadata":{"name":"huge"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"resources":{"requests":{"cpu":"64"}}}]}}""");
+            """
+            {"metadata":{"name":"huge"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent",
+             "command":["sleep","1000"],"resources":{"requests":{"cpu":"64"}}}]}}
+            """);
         var pod = await cluster.UntilAsync(
             Kinds.Pods, "huge", p => p.Obj("status").Condition("PodScheduled").Str("reason") == "Unschedulable");
         Assert.That(
@@ -64,7 +73,10 @@ public sealed class PodFailures
             cluster.EventsOf("huge"), Has.Some.StartsWith("FailedScheduling: 0/2 nodes are available: 2 Insufficient cpu."));
         cluster.Create(
             Kinds.Pods,
-            """{"metadata":{"name":"elsewhere"},"spec":{"nodeSelector":{"disk":"ssd"},"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}""");
+            """
+            {"metadata":{"name":"elsewhere"},"spec":{"nodeSelector":{"disk":"ssd"},
+             "containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}
+            """);
         await cluster.UntilAsync(
             Kinds.Pods,
             "elsewhere",
@@ -81,7 +93,11 @@ public sealed class PodFailures
     {
         cluster.Create(
             Kinds.Pods,
-            """{"metadata":{"name":"claims"},"spec":{"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"volumeMounts":[{"name":"data","mountPath":"/data"}]}],"volumes":[{"name":"data","persistentVolumeClaim":{"claimName":"later"}}]}}""");
+            """
+            {"metadata":{"name":"claims"},"spec":{"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE",
+             "imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"volumeMounts":[{"name":"data","mountPath":"/data"}]}],
+             "volumes":[{"name":"data","persistentVolumeClaim":{"claimName":"later"}}]}}
+            """);
         var pod = await cluster.UntilAsync(
             Kinds.Pods, "claims", p => p.Obj("status").Condition("PodScheduled").Str("status") == "False");
         Assert.That(
@@ -89,7 +105,9 @@ public sealed class PodFailures
             Does.StartWith("0/2 nodes are available: persistentvolumeclaim \"later\" not found. "));
         cluster.Create(
             Kinds.PersistentVolumeClaims,
-            """{"metadata":{"name":"later"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}""");
+            """
+            {"metadata":{"name":"later"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}
+            """);
         await cluster.UntilAsync(Kinds.Pods, "claims", p => p.Obj("status").IsTrue("Ready"));
     }
 }

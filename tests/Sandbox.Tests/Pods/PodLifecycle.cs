@@ -14,7 +14,12 @@ public sealed class PodLifecycle
     {
         cluster.Create(
             Kinds.Pods,
-            """{"metadata":{"name":"moody","labels":{"app":"moody"}},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","mkdir /tmp/w; touch /tmp/w/ok; exec httpd -f -p 80 -h /tmp/w"],"readinessProbe":{"httpGet":{"path":"/ok","port":80},"periodSeconds":1,"failureThreshold":1}}]}}""");
+            """
+            {"metadata":{"name":"moody","labels":{"app":"moody"}},"spec":{"containers":[{"name":"app","image":"IMAGE",
+             "imagePullPolicy":"IfNotPresent",
+             "command":["sh","-c","mkdir /tmp/w; touch /tmp/w/ok; exec httpd -f -p 80 -h /tmp/w"],
+             "readinessProbe":{"httpGet":{"path":"/ok","port":80},"periodSeconds":1,"failureThreshold":1}}]}}
+            """);
         cluster.Create(
             Kinds.Services,
             """{"metadata":{"name":"moody"},"spec":{"selector":{"app":"moody"},"ports":[{"port":80}]}}""");
@@ -34,7 +39,11 @@ public sealed class PodLifecycle
     {
         cluster.Create(
             Kinds.Pods,
-            """{"metadata":{"name":"patient"},"spec":{"restartPolicy":"Never","activeDeadlineSeconds":2147483647,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","while ! test -e /tmp/go; do sleep 0.1; done"]}]}}""");
+            """
+            {"metadata":{"name":"patient"},"spec":{"restartPolicy":"Never","activeDeadlineSeconds":2147483647,
+             "containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent",
+             "command":["sh","-c","while ! test -e /tmp/go; do sleep 0.1; done"]}]}}
+            """);
         await cluster.UntilReadyAsync("patient");
         await cluster.ExecAsync("patient", "touch", "/tmp/go");
         await cluster.UntilAsync(Kinds.Pods, "patient", p => p.Str("status", "phase") == "Succeeded");
@@ -45,7 +54,10 @@ public sealed class PodLifecycle
     {
         cluster.Create(
             Kinds.Pods,
-            """{"metadata":{"name":"chatty"},"spec":{"restartPolicy":"Never","containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","seq 1 5; sleep 1; echo err >&2"]}]}}""");
+            """
+            {"metadata":{"name":"chatty"},"spec":{"restartPolicy":"Never","containers":[{"name":"app","image":"IMAGE",
+             "imagePullPolicy":"IfNotPresent","command":["sh","-c","seq 1 5; sleep 1; echo err >&2"]}]}}
+            """);
         await cluster.UntilAsync(Kinds.Pods, "chatty", p => p.Str("status", "phase") == "Succeeded");
         Assert.That(await cluster.LogAsync("chatty"), Is.EqualTo("1\n2\n3\n4\n5\nerr\n"));
         Assert.That(await cluster.LogAsync("chatty", new() { TailLines = 2 }), Is.EqualTo("5\nerr\n"));

@@ -15,12 +15,16 @@ public sealed class PodSurroundings
         cluster.Create(Kinds.ConfigMaps, """{"metadata":{"name":"env-map"},"data":{"ONE":"1","TWO":"2"}}""");
         cluster.Create(Kinds.Secrets, """{"metadata":{"name":"env-secret"},"data":{"PASSWORD":"aHVudGVyMg=="}}""");
         cluster.Create(Kinds.Pods, """
-            {"metadata":{"name":"env","labels":{"color":"blue"},"annotations":{"note":"n1"}},"spec":{"restartPolicy":"Never","containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent",
+            {"metadata":{"name":"env","labels":{"color":"blue"},"annotations":{"note":"n1"}},
+            "spec":{"restartPolicy":"Never","containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent",
             "command":["sh","-c","env | sort"],"args":[],"resources":{"limits":{"memory":"64Mi","cpu":"500m"}},
             "envFrom":[{"prefix":"M_","configMapRef":{"name":"env-map"}},{"configMapRef":{"name":"absent","optional":true}}],
-            "env":[{"name":"A","value":"a"},{"name":"B","value":"$(A)-$(UNKNOWN)-$$(A)"},{"name":"POD","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}},
-            {"name":"IP","valueFrom":{"fieldRef":{"fieldPath":"status.podIP"}}},{"name":"NODE","valueFrom":{"fieldRef":{"fieldPath":"spec.nodeName"}}},
-            {"name":"COLOR","valueFrom":{"fieldRef":{"fieldPath":"metadata.labels['color']"}}},{"name":"MEM","valueFrom":{"resourceFieldRef":{"resource":"limits.memory","divisor":"1Mi"}}},
+            "env":[{"name":"A","value":"a"},{"name":"B","value":"$(A)-$(UNKNOWN)-$$(A)"},
+            {"name":"POD","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}},
+            {"name":"IP","valueFrom":{"fieldRef":{"fieldPath":"status.podIP"}}},
+            {"name":"NODE","valueFrom":{"fieldRef":{"fieldPath":"spec.nodeName"}}},
+            {"name":"COLOR","valueFrom":{"fieldRef":{"fieldPath":"metadata.labels['color']"}}},
+            {"name":"MEM","valueFrom":{"resourceFieldRef":{"resource":"limits.memory","divisor":"1Mi"}}},
             {"name":"CPU","valueFrom":{"resourceFieldRef":{"resource":"limits.cpu"}}},
             {"name":"PASSWORD","valueFrom":{"secretKeyRef":{"name":"env-secret","key":"PASSWORD"}}}]}]}}
             """);
@@ -41,11 +45,15 @@ public sealed class PodSurroundings
         cluster.Create(Kinds.ConfigMaps, """{"metadata":{"name":"files"},"data":{"a.txt":"first","b.txt":"bee"}}""");
         cluster.Create(Kinds.Secrets, """{"metadata":{"name":"keys"},"data":{"id":"c2VjcmV0"}}""");
         cluster.Create(Kinds.Pods, """
-            {"metadata":{"name":"vols","labels":{"l":"x"}},"spec":{"initContainers":[{"name":"init","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo from-init > /scratch/file"],"volumeMounts":[{"name":"work","mountPath":"/scratch"}]}],
-            "containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"volumeMounts":[{"name":"work","mountPath":"/scratch"},{"name":"map","mountPath":"/map"},
+            {"metadata":{"name":"vols","labels":{"l":"x"}},
+            "spec":{"initContainers":[{"name":"init","image":"IMAGE","imagePullPolicy":"IfNotPresent",
+            "command":["sh","-c","echo from-init > /scratch/file"],"volumeMounts":[{"name":"work","mountPath":"/scratch"}]}],
+            "containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],
+            "volumeMounts":[{"name":"work","mountPath":"/scratch"},{"name":"map","mountPath":"/map"},
             {"name":"map","mountPath":"/single","subPath":"b.txt"},{"name":"all","mountPath":"/all"}]}],
             "volumes":[{"name":"work","emptyDir":{}},{"name":"map","configMap":{"name":"files"}},
-            {"name":"all","projected":{"sources":[{"secret":{"name":"keys","items":[{"key":"id","path":"deep/id","mode":256}]}},{"downwardAPI":{"items":[{"path":"labels","fieldRef":{"fieldPath":"metadata.labels"}}]}}]}}]}}
+            {"name":"all","projected":{"sources":[{"secret":{"name":"keys","items":[{"key":"id","path":"deep/id","mode":256}]}},
+            {"downwardAPI":{"items":[{"path":"labels","fieldRef":{"fieldPath":"metadata.labels"}}]}}]}}]}}
             """);
         await cluster.UntilReadyAsync("vols");
         Assert.That(
@@ -70,8 +78,12 @@ public sealed class PodSurroundings
     public async Task A_container_runs_as_told()
     {
         cluster.Create(Kinds.Pods, """
-            {"metadata":{"name":"secured"},"spec":{"restartPolicy":"Never","securityContext":{"runAsUser":1234,"runAsGroup":2345,"fsGroup":3456},"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","workingDir":"/data",
-            "command":["sh","-c","id -u; id -g; pwd; touch /x 2>/dev/null || echo read-only; touch /data/y && echo writable"],"securityContext":{"readOnlyRootFilesystem":true},"volumeMounts":[{"name":"d","mountPath":"/data"}]}],"volumes":[{"name":"d","emptyDir":{}}]}}
+            {"metadata":{"name":"secured"},"spec":{"restartPolicy":"Never",
+            "securityContext":{"runAsUser":1234,"runAsGroup":2345,"fsGroup":3456},
+            "containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","workingDir":"/data",
+            "command":["sh","-c","id -u; id -g; pwd; touch /x 2>/dev/null || echo read-only; touch /data/y && echo writable"],
+            "securityContext":{"readOnlyRootFilesystem":true},"volumeMounts":[{"name":"d","mountPath":"/data"}]}],
+            "volumes":[{"name":"d","emptyDir":{}}]}}
             """);
         await cluster.UntilAsync(Kinds.Pods, "secured", p => p.Str("status", "phase") == "Succeeded");
         Assert.That(await cluster.LogAsync("secured"), Is.EqualTo("1234\n2345\n/data\nread-only\nwritable\n"));
@@ -82,10 +94,16 @@ public sealed class PodSurroundings
     {
         cluster.Create(Kinds.Pods, """
             {"metadata":{"name":"ordered"},"spec":{"restartPolicy":"Never","initContainers":[
-            {"name":"one","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo 1 >> /w/order"],"volumeMounts":[{"name":"w","mountPath":"/w"}]},
-            {"name":"side","image":"IMAGE","imagePullPolicy":"IfNotPresent","restartPolicy":"Always","command":["sh","-c","echo side >> /w/order; trap 'exit 0' TERM; sleep 1000 & wait"],"startupProbe":{"exec":{"command":["grep","side","/w/order"]},"periodSeconds":1},"volumeMounts":[{"name":"w","mountPath":"/w"}]},
-            {"name":"two","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo 2 >> /w/order"],"volumeMounts":[{"name":"w","mountPath":"/w"}]}],
-            "containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["cat","/w/order"],"volumeMounts":[{"name":"w","mountPath":"/w"}]}],"volumes":[{"name":"w","emptyDir":{}}]}}
+            {"name":"one","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo 1 >> /w/order"],
+             "volumeMounts":[{"name":"w","mountPath":"/w"}]},
+            {"name":"side","image":"IMAGE","imagePullPolicy":"IfNotPresent","restartPolicy":"Always",
+             "command":["sh","-c","echo side >> /w/order; trap 'exit 0' TERM; sleep 1000 & wait"],
+             "startupProbe":{"exec":{"command":["grep","side","/w/order"]},"periodSeconds":1},
+             "volumeMounts":[{"name":"w","mountPath":"/w"}]},
+            {"name":"two","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo 2 >> /w/order"],
+             "volumeMounts":[{"name":"w","mountPath":"/w"}]}],
+            "containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["cat","/w/order"],
+            "volumeMounts":[{"name":"w","mountPath":"/w"}]}],"volumes":[{"name":"w","emptyDir":{}}]}}
             """);
         var pod = await cluster.UntilAsync(Kinds.Pods, "ordered", p => p.Str("status", "phase") == "Succeeded");
         Assert.That(await cluster.LogAsync("ordered", new() { Container = "app" }), Is.EqualTo("1\nside\n2\n"));
@@ -99,7 +117,11 @@ public sealed class PodSurroundings
     {
         cluster.Create(
             Kinds.Pods,
-            """{"metadata":{"name":"badinit"},"spec":{"restartPolicy":"Never","initContainers":[{"name":"init","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","exit 4"]}],"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}""");
+            """
+            {"metadata":{"name":"badinit"},"spec":{"restartPolicy":"Never",
+             "initContainers":[{"name":"init","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","exit 4"]}],
+             "containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}
+            """);
         var pod = await cluster.UntilAsync(Kinds.Pods, "badinit", p => p.Str("status", "phase") == "Failed");
         Assert.That(
             pod.Objs("status", "containerStatuses").Single().Str("state", "waiting", "reason"), Is.EqualTo("PodInitializing"));

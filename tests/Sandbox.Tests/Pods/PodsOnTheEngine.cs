@@ -15,7 +15,10 @@ public sealed class PodsOnTheEngine
     {
         cluster.Create(
             Kinds.Pods,
-            """{"metadata":{"name":"hello"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo hello from $(hostname); sleep 1000"]}]}}""");
+            """
+            {"metadata":{"name":"hello"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent",
+             "command":["sh","-c","echo hello from $(hostname); sleep 1000"]}]}}
+            """);
         var pod = await cluster.UntilReadyAsync("hello");
         Assert.That(pod.Str("status", "podIP"), Does.StartWith("10."));
         Assert.That(pod.Str("status", "phase"), Is.EqualTo("Running"));
@@ -34,9 +37,12 @@ public sealed class PodsOnTheEngine
     public async Task A_deployment_rolls_over_without_a_lost_request()
     {
         cluster.Create(Kinds.Deployments, """
-            {"metadata":{"name":"web"},"spec":{"replicas":2,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},
-            "spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","env":[{"name":"VERSION","value":"one"}],"ports":[{"name":"http","containerPort":8080}],
-            "command":["sh","-c","mkdir -p /tmp/www && echo $VERSION > /tmp/www/index.html && trap 'sleep 0.2; exit 0' TERM; httpd -f -p 8080 -h /tmp/www & wait"],
+            {"metadata":{"name":"web"},
+            "spec":{"replicas":2,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},
+            "spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent",
+            "env":[{"name":"VERSION","value":"one"}],"ports":[{"name":"http","containerPort":8080}],
+            "command":["sh","-c",
+            "mkdir -p /tmp/www && echo $VERSION > /tmp/www/index.html && trap 'sleep 0.2; exit 0' TERM; httpd -f -p 8080 -h /tmp/www & wait"],
             "readinessProbe":{"httpGet":{"path":"/","port":"http"},"periodSeconds":1}}],"terminationGracePeriodSeconds":5}}}}
             """);
         var service = cluster.Create(
@@ -84,10 +90,18 @@ public sealed class PodsOnTheEngine
     {
         cluster.Create(
             Kinds.Pods,
-            """{"metadata":{"name":"server","labels":{"app":"named"}},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","mkdir /tmp/w; echo found > /tmp/w/index.html; exec httpd -f -p 80 -h /tmp/w"],"readinessProbe":{"tcpSocket":{"port":80},"periodSeconds":1}}]}}""");
+            """
+            {"metadata":{"name":"server","labels":{"app":"named"}},
+             "spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent",
+             "command":["sh","-c","mkdir /tmp/w; echo found > /tmp/w/index.html; exec httpd -f -p 80 -h /tmp/w"],
+             "readinessProbe":{"tcpSocket":{"port":80},"periodSeconds":1}}]}}
+            """);
         cluster.Create(
             Kinds.Pods,
-            """{"metadata":{"name":"client"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}""");
+            """
+            {"metadata":{"name":"client"},
+             "spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}
+            """);
         cluster.Create(
             Kinds.Services,
             """{"metadata":{"name":"named"},"spec":{"selector":{"app":"named"},"ports":[{"port":8000,"targetPort":80}]}}""");
@@ -108,10 +122,16 @@ public sealed class PodsOnTheEngine
     {
         cluster.Create(
             Kinds.Jobs,
-            """{"metadata":{"name":"good"},"spec":{"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"t","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo done"]}]}}}}""");
+            """
+            {"metadata":{"name":"good"},"spec":{"template":{"spec":{"restartPolicy":"Never",
+             "containers":[{"name":"t","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo done"]}]}}}}
+            """);
         cluster.Create(
             Kinds.Jobs,
-            """{"metadata":{"name":"bad"},"spec":{"backoffLimit":0,"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"t","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","exit 3"]}]}}}}""");
+            """
+            {"metadata":{"name":"bad"},"spec":{"backoffLimit":0,"template":{"spec":{"restartPolicy":"Never",
+             "containers":[{"name":"t","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","exit 3"]}]}}}}
+            """);
         var good = await cluster.UntilAsync(Kinds.Jobs, "good", j => j.Obj("status").IsTrue("Complete"));
         Assert.That(good.Int(0, "status", "succeeded"), Is.EqualTo(1));
         var bad = await cluster.UntilAsync(Kinds.Jobs, "bad", j => j.Obj("status").IsTrue("Failed"));

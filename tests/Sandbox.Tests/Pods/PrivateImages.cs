@@ -20,7 +20,10 @@ public sealed class PrivateImages
         var pushed = await cluster.Engine.PushAsync(reference, LocalRegistry.Credential);
         await cluster.Engine.Engine.RemoveImageAsync(reference.ToString(), force: true);
         var pod =
-            """{"metadata":{"name":"NAME"},"spec":{MORE"containers":[{"name":"app","image":"REF","command":["sleep","1000"]}],"terminationGracePeriodSeconds":0}}""".Replace("REF", reference.ToString());
+            """
+            {"metadata":{"name":"NAME"},"spec":{MORE"containers":[{"name":"app","image":"REF","command":["sleep","1000"]}],
+             "terminationGracePeriodSeconds":0}}
+            """.Replace("REF", reference.ToString());
 
         cluster.Create(Kinds.Pods, pod.Replace("NAME", "locked-out").Replace("MORE", ""));
         var refused = await cluster.UntilAsync(
@@ -35,7 +38,9 @@ public sealed class PrivateImages
             $"{{\"auths\":{{\"http://{registry.Host}\":{{\"auth\":\"{auth}\"}}}}}}"));
         cluster.Create(
             Kinds.Secrets,
-            """{"metadata":{"name":"pull"},"type":"kubernetes.io/dockerconfigjson","data":{".dockerconfigjson":"CONFIG"}}""".Replace("CONFIG", config));
+            """
+            {"metadata":{"name":"pull"},"type":"kubernetes.io/dockerconfigjson","data":{".dockerconfigjson":"CONFIG"}}
+            """.Replace("CONFIG", config));
         cluster.Create(Kinds.Pods, pod.Replace("NAME", "let-in").Replace("MORE", "\"imagePullSecrets\":[{\"name\":\"pull\"}],"));
         var running = await cluster.UntilReadyAsync("let-in");
         Assert.That(

@@ -16,7 +16,10 @@ internal sealed class RunningCluster : IAsyncDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
     // A pod's specification where only its being there matters.
     private const string Sleeper =
-        """{"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}""";
+        """
+        {"terminationGracePeriodSeconds":0,
+         "containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}
+        """;
 
     private readonly CancellationTokenSource stop = new();
     private readonly LocalEngine engine;

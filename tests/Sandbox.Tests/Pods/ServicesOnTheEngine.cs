@@ -18,7 +18,9 @@ public sealed class ServicesOnTheEngine
         Serve("nodeport", "np");
         cluster.Create(
             Kinds.Services,
-            """{"metadata":{"name":"np"},"spec":{"type":"NodePort","selector":{"app":"np"},"ports":[{"port":80,"nodePort":PORT}]}}""".Replace(
+            """
+            {"metadata":{"name":"np"},"spec":{"type":"NodePort","selector":{"app":"np"},"ports":[{"port":80,"nodePort":PORT}]}}
+            """.Replace(
                 "PORT", FreePort().ToString()));
         await cluster.UntilReadyAsync("nodeport");
         var port = cluster.Api.Get(Kinds.Services, "default", "np")!.Objs("spec", "ports").Single().Int(0, "nodePort");
@@ -45,7 +47,9 @@ public sealed class ServicesOnTheEngine
         await cluster.UntilReadyAsync("taken");
         cluster.Create(
             Kinds.Services,
-            """{"metadata":{"name":"tk"},"spec":{"type":"NodePort","selector":{"app":"tk"},"ports":[{"port":80,"nodePort":PORT}]}}""".Replace("PORT", port.ToString()));
+            """
+            {"metadata":{"name":"tk"},"spec":{"type":"NodePort","selector":{"app":"tk"},"ports":[{"port":80,"nodePort":PORT}]}}
+            """.Replace("PORT", port.ToString()));
         await UntilServedAsync("tk");
         await cluster.UntilEventAsync(
             e => e.Str("reason") == "FailedToListen"
@@ -129,7 +133,12 @@ public sealed class ServicesOnTheEngine
     {
         cluster.Create(
             Kinds.Pods,
-            """{"metadata":{"name":"inner"},"spec":{"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","mkdir /tmp/w; echo inside > /tmp/w/index.html; exec httpd -f -p 127.0.0.1:8080 -h /tmp/w"],"readinessProbe":{"exec":{"command":["wget","-q","-O","/dev/null","http://127.0.0.1:8080/"]},"periodSeconds":1}}]}}""");
+            """
+            {"metadata":{"name":"inner"},"spec":{"terminationGracePeriodSeconds":0,
+             "containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent",
+             "command":["sh","-c","mkdir /tmp/w; echo inside > /tmp/w/index.html; exec httpd -f -p 127.0.0.1:8080 -h /tmp/w"],
+             "readinessProbe":{"exec":{"command":["wget","-q","-O","/dev/null","http://127.0.0.1:8080/"]},"periodSeconds":1}}]}}
+            """);
         await cluster.UntilReadyAsync("inner");
         await using var stream = await cluster.Api.Pods!.ConnectAsync("default", "inner", 8080, CancellationToken.None);
         await stream.WriteAsync("GET / HTTP/1.0\r\n\r\n"u8.ToArray());
@@ -141,8 +150,10 @@ public sealed class ServicesOnTheEngine
     }
 
     private void Serve(string pod, string app) => cluster.Create(Kinds.Pods, """
-        {"metadata":{"name":"POD","labels":{"app":"APP"}},"spec":{"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent",
-        "command":["sh","-c","mkdir /tmp/w; touch /tmp/ready; hostname > /tmp/w/index.html; exec httpd -f -p 80 -h /tmp/w"],"readinessProbe":{"exec":{"command":["cat","/tmp/ready"]},"periodSeconds":1,"failureThreshold":1}}]}}
+        {"metadata":{"name":"POD","labels":{"app":"APP"}},
+        "spec":{"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent",
+        "command":["sh","-c","mkdir /tmp/w; touch /tmp/ready; hostname > /tmp/w/index.html; exec httpd -f -p 80 -h /tmp/w"],
+        "readinessProbe":{"exec":{"command":["cat","/tmp/ready"]},"periodSeconds":1,"failureThreshold":1}}]}}
         """.Replace("POD", pod).Replace("APP", app));
 
     private Task UntilServedAsync(string service) =>

@@ -87,8 +87,10 @@ public sealed class Sweeping
         try
         {
             cluster.Create(Api.Kinds.Pods, """
-                {"metadata":{"name":"memory"},"spec":{"terminationGracePeriodSeconds":0,"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent",
-                "command":["sh","-c","echo secret > /m/file; exec sleep 1000"],"volumeMounts":[{"name":"m","mountPath":"/m"}]}],"volumes":[{"name":"m","emptyDir":{"medium":"Memory"}}]}}
+                {"metadata":{"name":"memory"},"spec":{"terminationGracePeriodSeconds":0,
+                "containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent",
+                "command":["sh","-c","echo secret > /m/file; exec sleep 1000"],"volumeMounts":[{"name":"m","mountPath":"/m"}]}],
+                "volumes":[{"name":"m","emptyDir":{"medium":"Memory"}}]}}
                 """);
             var pod = await cluster.UntilReadyAsync("memory");
             session = Directory

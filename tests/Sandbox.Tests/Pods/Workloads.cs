@@ -15,10 +15,15 @@ public sealed class Workloads
     {
         cluster.Create(
             Kinds.Services,
-            """{"metadata":{"name":"db"},"spec":{"clusterIP":"None","selector":{"app":"db"},"ports":[{"port":80,"name":"http"}]}}""");
+            """
+            {"metadata":{"name":"db"},"spec":{"clusterIP":"None","selector":{"app":"db"},"ports":[{"port":80,"name":"http"}]}}
+            """);
         cluster.Create(
             Kinds.StatefulSets,
-            """{"metadata":{"name":"db"},"spec":{"replicas":2,"serviceName":"db","selector":{"matchLabels":{"app":"db"}},"template":{"metadata":{"labels":{"app":"db"}},"spec":SLEEPER}}}""");
+            """
+            {"metadata":{"name":"db"},"spec":{"replicas":2,"serviceName":"db","selector":{"matchLabels":{"app":"db"}},
+             "template":{"metadata":{"labels":{"app":"db"}},"spec":SLEEPER}}}
+            """);
         var set = await cluster.UntilAsync(Kinds.StatefulSets, "db", s => s.Int(0, "status", "readyReplicas") == 2);
         Assert.That(cluster.PodsOf("db").Select(p => p.Name()), Is.EqualTo(new[] { "db-0", "db-1" }));
         cluster.Create(Kinds.Pods, """{"metadata":{"name":"db-client"},"spec":SLEEPER}""");
@@ -60,7 +65,10 @@ public sealed class Workloads
     {
         cluster.Create(
             Kinds.Deployments,
-            """{"metadata":{"name":"stuck"},"spec":{"replicas":2,"progressDeadlineSeconds":2,"selector":{"matchLabels":{"app":"stuck"}},"template":{"metadata":{"labels":{"app":"stuck"}},"spec":SLEEPER}}}""");
+            """
+            {"metadata":{"name":"stuck"},"spec":{"replicas":2,"progressDeadlineSeconds":2,
+             "selector":{"matchLabels":{"app":"stuck"}},"template":{"metadata":{"labels":{"app":"stuck"}},"spec":SLEEPER}}}
+            """);
         await cluster.UntilAsync(Kinds.Deployments, "stuck", d => d.Int(0, "status", "availableReplicas") == 2);
         cluster.Change(
             Kinds.Deployments,
@@ -96,7 +104,10 @@ public sealed class Workloads
     {
         cluster.Create(
             Kinds.Deployments,
-            """{"metadata":{"name":"again"},"spec":{"replicas":2,"strategy":{"type":"Recreate"},"selector":{"matchLabels":{"app":"again"}},"template":{"metadata":{"labels":{"app":"again"}},"spec":SLEEPER}}}""");
+            """
+            {"metadata":{"name":"again"},"spec":{"replicas":2,"strategy":{"type":"Recreate"},
+             "selector":{"matchLabels":{"app":"again"}},"template":{"metadata":{"labels":{"app":"again"}},"spec":SLEEPER}}}
+            """);
         await cluster.UntilAsync(Kinds.Deployments, "again", d => d.Int(0, "status", "availableReplicas") == 2);
         var most = 0;
         using var stop = new CancellationTokenSource();
@@ -134,7 +145,10 @@ public sealed class Workloads
         var name = $"restarts-{limit}";
         cluster.Create(
             Kinds.Jobs,
-            $$$"""{"metadata":{"name":"{{{name}}}"},"spec":{"backoffLimit":{{{limit}}},"template":{"spec":{"schedulerName":"nobody","restartPolicy":"OnFailure","containers":[{"name":"t","image":"IMAGE"}]} } } }""");
+            $$$"""
+            {"metadata":{"name":"{{{name}}}"},"spec":{"backoffLimit":{{{limit}}},"template":{"spec":{"schedulerName":"nobody",
+             "restartPolicy":"OnFailure","containers":[{"name":"t","image":"IMAGE"}]} } } }
+            """);
         await cluster.UntilAsync(Kinds.Jobs, name, j => j.Num("status", "active") == 1);
         var pod = cluster.Api.List(Kinds.Pods, "default").Items.Single(p => p.Label("job-name") == name);
         pod["status"] = JsonNode.Parse(
@@ -149,7 +163,10 @@ public sealed class Workloads
     public void A_job_that_wants_what_nobody_acts_on_is_refused() => Assert.That(
         () => cluster.Create(
             Kinds.Jobs,
-            """{"metadata":{"name":"picky"},"spec":{"backoffLimitPerIndex":1,"completions":2,"completionMode":"Indexed","template":{"spec":{"restartPolicy":"Never","containers":[{"name":"t","image":"IMAGE"}]}}}}"""),
+            """
+            {"metadata":{"name":"picky"},"spec":{"backoffLimitPerIndex":1,"completions":2,"completionMode":"Indexed",
+             "template":{"spec":{"restartPolicy":"Never","containers":[{"name":"t","image":"IMAGE"}]}}}}
+            """),
         Throws
             .TypeOf<ApiException>().With.Message
             .Contains("spec.backoffLimitPerIndex: Forbidden: the sandbox does not act on it"));
@@ -159,10 +176,18 @@ public sealed class Workloads
     {
         cluster.Create(
             Kinds.Jobs,
-            """{"metadata":{"name":"many"},"spec":{"completions":3,"parallelism":2,"completionMode":"Indexed","ttlSecondsAfterFinished":1,"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"t","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sh","-c","echo $JOB_COMPLETION_INDEX"]}]}}}}""");
+            """
+            {"metadata":{"name":"many"},"spec":{"completions":3,"parallelism":2,"completionMode":"Indexed",
+             "ttlSecondsAfterFinished":1,"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"t","image":"IMAGE",
+             "imagePullPolicy":"IfNotPresent","command":["sh","-c","echo $JOB_COMPLETION_INDEX"]}]}}}}
+            """);
         cluster.Create(
             Kinds.Jobs,
-            """{"metadata":{"name":"slow"},"spec":{"activeDeadlineSeconds":1,"template":{"spec":{"restartPolicy":"Never","terminationGracePeriodSeconds":0,"containers":[{"name":"t","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}}}""");
+            """
+            {"metadata":{"name":"slow"},
+             "spec":{"activeDeadlineSeconds":1,"template":{"spec":{"restartPolicy":"Never","terminationGracePeriodSeconds":0,
+             "containers":[{"name":"t","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"]}]}}}}
+            """);
         var many = await cluster.UntilAsync(Kinds.Jobs, "many", j => j.Obj("status").IsTrue("Complete"));
         Assert.That((many.Int(0, "status", "succeeded"), many.Str("status", "completedIndexes")), Is.EqualTo((3, "0-2")));
         var slow = await cluster.UntilAsync(Kinds.Jobs, "slow", j => j.Obj("status").IsTrue("Failed"));
@@ -180,7 +205,10 @@ public sealed class Workloads
             "fenced");
         cluster.Create(
             Kinds.Pods,
-            """{"metadata":{"name":"p"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent","command":["sleep","1000"],"resources":{"requests":{"memory":"128Mi"}}}]}}""",
+            """
+            {"metadata":{"name":"p"},"spec":{"containers":[{"name":"app","image":"IMAGE","imagePullPolicy":"IfNotPresent",
+             "command":["sleep","1000"],"resources":{"requests":{"memory":"128Mi"}}}]}}
+            """,
             "fenced");
         var quota = await cluster.UntilAsync(Kinds.ResourceQuotas, "q", q => q.Str("status", "used", "pods") == "1", "fenced");
         Assert.That(quota.Str("status", "used", "requests.memory"), Is.EqualTo("128Mi"));

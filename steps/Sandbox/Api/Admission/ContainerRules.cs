@@ -92,8 +92,7 @@ internal static class ContainerRules
                     errors.Invalid($"{path}.{kind}[{name}]", amount, "must be greater than or equal to 0");
                 else if (kind == "requests" && Amount.Of(resources.At("limits", name)) is { } limit && value > limit)
                     errors.Invalid($"{path}.requests", amount,
-                        $"must be less than or equal to {name} limit of " +
-                        $"{resources.At("limits", name).Str()
+                        $"must be less than or equal to {name} limit of {resources.At("limits", name).Str()
                             ?? limit.ToString(System.Globalization.CultureInfo.InvariantCulture)}");
             }
         }

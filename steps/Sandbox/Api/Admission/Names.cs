@@ -85,8 +85,8 @@ internal static partial class Names
             CheckKey("metadata.finalizers", finalizer, errors);
             if (!type.IsCustom
                 && !finalizer.Contains('/')
-                && finalizer
-                    is not ("kubernetes" or "orphan" or Deletion.ForegroundFinalizer or "customresourcecleanup.apiextensions.k8s.io"))
+                && finalizer is not ("kubernetes" or "orphan" or Deletion.ForegroundFinalizer
+                    or "customresourcecleanup.apiextensions.k8s.io"))
                 errors.Invalid($"metadata.finalizers[{index}]", finalizer,
                     "name is neither a standard finalizer name nor is it fully qualified");
             index++;

@@ -92,9 +92,8 @@ internal static class FieldPaths
         {
             'f' => "." + step[2..],
             'k' =>
-                "[" +
-                    string.Join(",", ((JsonObject)JsonNode.Parse(step[2..])!).Select(p => $"{p.Key}={p.Value?.ToJsonString()}")) +
-                    "]",
+                "[" + string.Join(
+                    ",", ((JsonObject)JsonNode.Parse(step[2..])!).Select(p => $"{p.Key}={p.Value?.ToJsonString()}")) + "]",
             'v' => $"[={step[2..]}]",
             _ => $"[{step[2..]}]",
         }));

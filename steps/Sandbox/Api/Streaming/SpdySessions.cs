@@ -153,8 +153,8 @@ internal static class SpdySessions
                 await task.ConfigureAwait(false);
             }
             catch (Exception e)
-                when (e
-                    is OperationCanceledException or IOException or InvalidOperationException or System.Net.Sockets.SocketException)
+                when (e is OperationCanceledException or IOException or InvalidOperationException
+                    or System.Net.Sockets.SocketException)
             {
                 // Ended with the session.
             }

@@ -7,7 +7,7 @@ namespace CiSteps.Repositories.Transport;
 /// (gitcredentials).</summary>
 /// <param name="remote">The other side.</param>
 /// <param name="repository">Its address, without rights.</param>
-internal sealed class CredentialHelper(RemotePeer remote, Uri repository)
+internal sealed class GitCredentials(RemotePeer remote, Uri repository)
 {
     /// <summary>What the helpers have for the address; null when they have nothing, or there is no git program.</summary>
     public RemoteAccess? Find(Exchange exchange)
