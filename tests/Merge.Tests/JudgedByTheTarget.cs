@@ -105,6 +105,34 @@ public sealed class A_merge_is_judged
         (await Chain.Merge(clone)).Was(ExitCode.Done);
     }
 
+    // Of the ancestor that is found first the change has changed nothing; of the other it takes something out of the target.
+    [Test]
+    public async Task By_all_merge_bases_where_change_and_target_merged_each_other([Values] bool changeIsOlder)
+    {
+        string At(int hour, string file, string text)
+        {
+            clone.Write(file, text);
+            clone.Git("add", file);
+            GitRepositories.Run(clone.Folder, "env", $"GIT_COMMITTER_DATE=2026-11-01T{hour:00}:00:00Z",
+                "git", "commit", "--quiet", "--message", text);
+            return clone.Head;
+        }
+
+        clone.Git("checkout", "--quiet", "-B", "ci/x", "origin/main");
+        var own = At(changeIsOlder ? 2 : 3, "other/o", "after\n");
+        clone.Git("checkout", "--quiet", "-B", "main", "origin/main");
+        var others = At(changeIsOlder ? 3 : 2, "README", "moved");
+        clone.Git("merge", "--quiet", "--no-ff", "--no-edit", own);
+        clone.Commit("elsewhere", "so that what would land is not the tree that was tested");
+        clone.Git("push", "--quiet", "origin", "HEAD:main");
+        clone.Checkout("ci/x");
+        clone.Git("merge", "--quiet", "--no-ff", "--no-edit", others);
+        clone.Commit("other/o", "1\n");
+        clone.Git("push", "--quiet", "--force", "origin", "HEAD:ci/x");
+        await Chain.Passed(clone, built: false, suite: false);
+        (await Chain.Merge(clone)).Was(ExitCode.Refused, "merge.moved", "both changed \"other\"");
+    }
+
     [Test]
     public async Task By_the_suite_that_the_change_deletes([Values] bool singleBranch)
     {
