@@ -21,6 +21,7 @@ public sealed class BuildLog
     private readonly Lock gate = new();
     private readonly (BuildLog Whole, string Name, string Flow)? part;
     private int depth;
+    private bool isUnwritable;
 
     /// <summary>A log over a writer.</summary>
     /// <param name="output">Where lines go; the build server reads it.</param>
@@ -141,7 +142,7 @@ public sealed class BuildLog
         if (!forServer)
         {
             if (part is { } whole) whole.Whole.Lines(text, ink, $"[{whole.Name}] {new string(' ', 2 * depth)}{prefix}");
-            else lock (gate) terminal.Write(new string(' ', 2 * depth) + prefix, text, ink);
+            else Speak(() => terminal.Write(new string(' ', 2 * depth) + prefix, text, ink));
             return;
         }
         foreach (var line in text.ReplaceLineEndings("\n").Split('\n'))
@@ -178,12 +179,39 @@ public sealed class BuildLog
         }).ToString());
     }
 
-    private void WriteLine(string line)
+    private void WriteLine(string line) => Speak(() =>
+    {
+        output.WriteLine(line);
+        output.Flush();
+    });
+
+    private void Speak(Action write)
     {
         lock (gate)
         {
-            output.WriteLine(line);
-            output.Flush();
+            try
+            {
+                write();
+            }
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+            {
+                // A full disk or a closed output is no verdict: exit code and evidence say how the step ended.
+                SayUnwritable(failure.Message);
+            }
+        }
+    }
+
+    private void SayUnwritable(string why)
+    {
+        if (isUnwritable) return;
+        isUnwritable = true;
+        try
+        {
+            Console.Error.WriteLine($"warning: the log cannot be written, and lacks lines: {why}");
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            // Then nobody listens.
         }
     }
 

@@ -27,8 +27,8 @@ public sealed record StepCommand(
         "work-tree", "folder of the checkout", ".", "teamcity.build.checkoutDir");
 
     /// <summary>ci-steps.yaml, relative to the checkout.</summary>
-    public static StepOption<string> PipelineFile { get; } = StepOption.Text(
-        "config", "pipeline file, relative to the checkout", "ci-steps.yaml");
+    public static StepOption<string> PipelineFile { get; } = new(
+        "config", "pipeline file, relative to the checkout", AsInCommits, "ci-steps.yaml");
 
     /// <summary>The branch being built.</summary>
     public static StepOption<string> Branch { get; } = StepOption.Text(
@@ -43,4 +43,14 @@ public sealed record StepCommand(
         "build-number", "the chain's build number; default: 0-dev.<timestamp>", null, "build.number");
 
     internal static IReadOnlyList<StepOption> Common { get; } = [WorkTree, PipelineFile, Branch, Commit, BuildNumber];
+
+    // Another spelling of the same path (./ci-steps.yaml) leads to the work tree's file and to none in the target's commit, so
+    // that the change's own would judge.
+    private static string AsInCommits(string text)
+    {
+        var parts = (OperatingSystem.IsWindows() ? text.Replace('\\', '/') : text).Split('/');
+        if (Path.IsPathRooted(text) || parts.Contains("..") || parts[^1] is "" or ".")
+            throw new FormatException("give a path from the checkout's root, such as ci-steps.yaml or build/ci-steps.yaml");
+        return string.Join('/', parts.Where(part => part is not ("" or ".")));
+    }
 }

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using CiSteps.Hosting;
 using CiSteps.Hosting.Evidence;
 
@@ -82,6 +83,9 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
             if (tested.Failed > 0) return $"unit-test counted {tested.Failed} failed tests of component \"{tested.Component}\"";
         foreach (var result in Integration.Suites)
             if (!result.Succeeded) return $"suite \"{result.Suite}\" did not pass";
+        if (Statements.FirstOrDefault(one => FileOf(one) is { } file && file != run.ConfigurationPath) is { } other)
+            return $"\"{other.Step}\" read the pipeline file \"{FileOf(other)}\", and this step reads " +
+                $"\"{run.ConfigurationPath}\": give all steps the same --config";
         return (changedPaths is null ? Unknown(policy) : TouchedOf(run, policy, changedPaths, resultTree))
             ?? run.Change.Components.Select(component => UnitTestsOf(component, policy)).FirstOrDefault(lack => lack is not null)
             ?? Images.Images.Where(image => image.Built).Select(image => LackOf(image, policy.File))
@@ -164,6 +168,10 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
         return asked.Concat(component.UnitTests).FirstOrDefault(run => !tested.Runs.Contains(run.Name)) is { } missing
             ? $"the unit tests \"{missing.Name}\" of \"{component.Name}\" did not run" : null;
     }
+
+    // Which pipeline file said what runs; null where the statement is of something else than tests.
+    private static string? FileOf(StepEvidence statement) => statement.Predicate["configuration"] is JsonArray { Count: > 0 } files
+        && files[0] is JsonObject file && file["name"] is JsonValue name && name.TryGetValue(out string? path) ? path : null;
 
     // The target's file may have changed since the step judged by it.
     private string? JudgedOtherwise(ChainRun run, StepEvidence statement, JudgingFile policy)

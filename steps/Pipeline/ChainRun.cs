@@ -13,7 +13,7 @@ public sealed class ChainRun : IDisposable
     private readonly PolicySource source;
     private readonly OriginView view;
     private readonly bool hasTarget;
-    private string? baseCommit;
+    private IReadOnlyList<string>? bases;
 
     private ChainRun(StepContext context, WorkRepository repository, PipelineDefinition change, JudgingFile policy,
         PolicySource source, OriginView view, string? targetTip)
@@ -58,11 +58,11 @@ public sealed class ChainRun : IDisposable
     public string TargetTip { get; }
 
     /// <summary>
-    /// Paths that differ between a commit and what is checked out, files that are not committed included, sorted.
+    /// Paths that differ between any of these commits and what is checked out, files that are not committed included, sorted.
     /// </summary>
-    public IReadOnlyList<string> ChangedSince(string commit)
+    public IReadOnlyList<string> ChangedSince(IReadOnlyList<string> commits)
     {
-        var changed = Repository.ChangedPaths(commit, Identity.Commit);
+        var changed = Repository.ChangedPaths(commits, Identity.Commit);
         return Identity.Dirty
             ? [.. changed
                 .Union(ChainIdentity.Uncommitted(context, Repository, Change), StringComparer.Ordinal)
@@ -70,20 +70,20 @@ public sealed class ChainRun : IDisposable
             : changed;
     }
 
-    /// <summary>The commit that a private branch's change is compared with: its merge base with <see cref="TargetTip"/>; a
-    /// history that is cut off is deepened for it. Null on the target branch, where each component is compared with its own last
-    /// certified commit, where there is no target branch yet, and on a laptop where it is not known: then everything counts as
-    /// changed.</summary>
+    /// <summary>The commits that a private branch's change is compared with: its merge bases with <see cref="TargetTip"/>, more
+    /// than one where each merged the other; a history that is cut off is deepened for them. Null on the target branch, where
+    /// each component is compared with its own last certified commit, where there is no target branch yet, and on a laptop where
+    /// it is not known: then everything counts as changed.</summary>
     /// <exception cref="UsageException">There is none, or on a build server the history cannot be deepened with this step's
     /// rights.</exception>
     /// <exception cref="UnavailableException">On a build server: the origin does not answer.</exception>
-    public async Task<string?> BaseAsync(CancellationToken cancel)
+    public async Task<IReadOnlyList<string>?> BasesAsync(CancellationToken cancel)
     {
         if (Identity.IsTargetBranch || Identity.BaseUnknown || !hasTarget) return null;
-        if (baseCommit is not null) return baseCommit;
+        if (bases is not null) return bases;
         try
         {
-            await DeepenAsync(() => Repository.FindMergeBase(TargetTip, Identity.Commit) is not null, cancel)
+            await DeepenAsync(() => Repository.FindMergeBases(TargetTip, Identity.Commit).Count > 0, cancel)
                 .ConfigureAwait(false);
         }
         catch (Exception failure) when (!view.MustKnow && failure is UsageException or UnavailableException)
@@ -92,7 +92,7 @@ public sealed class ChainRun : IDisposable
             SayUnknown(context, failure.Message);
             return null;
         }
-        return baseCommit = Repository.MergeBase(TargetTip, Identity.Commit);
+        return bases = Repository.MergeBases(TargetTip, Identity.Commit);
     }
 
     /// <summary>Which components the change touches. What is not known counts as changed.</summary>
@@ -100,14 +100,14 @@ public sealed class ChainRun : IDisposable
     /// has it.</param>
     /// <param name="cancel">Stops it.</param>
     /// <returns>All components in the order of the change's pipeline file.</returns>
-    /// <exception cref="UsageException">As <see cref="BaseAsync"/>.</exception>
-    /// <exception cref="UnavailableException">As <see cref="BaseAsync"/>.</exception>
+    /// <exception cref="UsageException">As <see cref="BasesAsync"/>.</exception>
+    /// <exception cref="UnavailableException">As <see cref="BasesAsync"/>.</exception>
     public async Task<IReadOnlyList<ComponentChange>> ChangesAsync(IReadOnlyDictionary<string, string?> certified,
         CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(certified);
         if (Identity.IsTargetBranch) return SinceCertified(certified);
-        if (await BaseAsync(cancel).ConfigureAwait(false) is { } since) return ChangedComponents.Decide(Change,
+        if (await BasesAsync(cancel).ConfigureAwait(false) is { } since) return ChangedComponents.Decide(Change,
             ChangedSince(since), ConfigurationPath);
         var why = Identity.BaseUnknown ? "it is not known what it has to be compared with"
             : $"there is no branch \"{Change.Branches.Target}\" on the origin to compare with";
@@ -116,24 +116,24 @@ public sealed class ChainRun : IDisposable
 
     /// <summary>The target's suites that the change touches by what they are made of, whatever it does to components. All of them
     /// where it is not known what changed; none on the target branch, where only new images are judged.</summary>
-    /// <exception cref="UsageException">As <see cref="BaseAsync"/>.</exception>
-    /// <exception cref="UnavailableException">As <see cref="BaseAsync"/>.</exception>
+    /// <exception cref="UsageException">As <see cref="BasesAsync"/>.</exception>
+    /// <exception cref="UnavailableException">As <see cref="BasesAsync"/>.</exception>
     public async Task<IReadOnlySet<string>> ChangedSuitesAsync(CancellationToken cancel)
     {
         if (Identity.IsTargetBranch) return new HashSet<string>();
-        var names = await BaseAsync(cancel).ConfigureAwait(false) is { } since
+        var names = await BasesAsync(cancel).ConfigureAwait(false) is { } since
             ? ChangedSuites.Decide(Policy, ChangedSince(since)).Keys : Policy.Suites.Select(suite => suite.Name);
         return names.ToHashSet(StringComparer.Ordinal);
     }
 
     /// <summary>Names of the target's components that the change touches, by the target's idea of them; those that the change's
     /// file does not have any more too. All of them where it is not known what changed; none on the target branch.</summary>
-    /// <exception cref="UsageException">As <see cref="BaseAsync"/>.</exception>
-    /// <exception cref="UnavailableException">As <see cref="BaseAsync"/>.</exception>
+    /// <exception cref="UsageException">As <see cref="BasesAsync"/>.</exception>
+    /// <exception cref="UnavailableException">As <see cref="BasesAsync"/>.</exception>
     public async Task<IReadOnlySet<string>> TouchedOfTargetAsync(CancellationToken cancel)
     {
         if (Identity.IsTargetBranch) return new HashSet<string>();
-        var names = await BaseAsync(cancel).ConfigureAwait(false) is { } since
+        var names = await BasesAsync(cancel).ConfigureAwait(false) is { } since
             ? ChangedComponents.Decide(Policy, ChangedSince(since), ConfigurationPath).Where(change => change.Changed)
                 .Select(change => change.Component.Name)
             : Policy.Components.Select(component => component.Name);
@@ -239,6 +239,7 @@ public sealed class ChainRun : IDisposable
         PipelineDefinition change;
         try
         {
+            RequireCommitted(context, repository, commit, path);
             change = PipelineFile.Read(Path.Combine(repository.Folder, path), path, registry);
         }
         catch (UsageException)
@@ -274,6 +275,19 @@ public sealed class ChainRun : IDisposable
         return new ChainRun(context, repository, change, policy, source, view, tip);
     }
 
+    // The file that judges is read from a commit. Of one that is in the work tree alone, or that a link leads to, the target's
+    // commit has nothing, and the change's own would judge for ever.
+    private static void RequireCommitted(StepContext context, WorkRepository repository, string commit, string path)
+    {
+        if (repository.FindLink(commit, path) is { } link)
+            throw new UsageException($"\"{link}\" is a symbolic link in {ShortId.Of(commit)}, and the pipeline file is read " +
+                $"from commits, which have nothing behind a link: make \"{path}\" a file, or say with --config where it is");
+        if (context.IsOnServer && repository.ObjectId(commit, path) is null
+            && File.Exists(Path.Combine(repository.Folder, path)))
+            throw new UsageException($"\"{path}\" is in the checkout and not in {ShortId.Of(commit)}: commit it, in this " +
+                "spelling; what is not committed judges nothing");
+    }
+
     private static void SayUnknown(StepContext context, string why) => context.Log.Warning(
         "it is not known what the target branch has now, so everything counts as changed, and merge, certify and promote will " +
             $"not take this run's evidence: {why}");
@@ -293,7 +307,7 @@ public sealed class ChainRun : IDisposable
             if ((component.Image is null ? newest : certified.GetValueOrDefault(component.Name)) is not { } since)
                 return new ComponentChange(component, true, "there is no certified commit to compare with");
             if (!decided.TryGetValue(since, out var changes))
-                decided[since] = changes = ChangedComponents.Decide(Change, ChangedSince(since), ConfigurationPath);
+                decided[since] = changes = ChangedComponents.Decide(Change, ChangedSince([since]), ConfigurationPath);
             return changes[at];
         })];
     }

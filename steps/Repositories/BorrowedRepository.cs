@@ -14,9 +14,7 @@ internal sealed class BorrowedRepository : IDisposable
     public BorrowedRepository(WorkRepository clone, string? origin = null)
     {
         Git = folder.CreateSubdirectory("git").FullName;
-        var own = clone.Native.Info.Path;
-        var common = Path.Combine(own, "commondir");
-        if (File.Exists(common)) own = Path.GetFullPath(File.ReadAllText(common).Trim(), own);
+        var own = WorkRepository.SharedFolder(clone.Native);
         objects = Path.Combine(own, "objects");
         Directory.CreateDirectory(Path.Combine(Git, "objects", "info"));
         Directory.CreateDirectory(Path.Combine(Git, "refs"));

@@ -187,7 +187,7 @@ public sealed class OriginRemote
     // The library ends the process on a scheme that it does not know, and does not read a remote without an address.
     internal static void RequireAddress(Repository native, string folder)
     {
-        var set = native.Config.Get<string>("remote", Name, "url");
+        var set = WorkRepository.ConfigurationOf(native).Get<string>("remote", Name, "url");
         if (set is null) return;
         if (set.Value.Length == 0)
             throw new UsageException(

@@ -105,12 +105,13 @@ public sealed class WorkRepository : IDisposable
     public string? FindCommit(string id) => GitFailure.Translate(Folder, () =>
         id.Length >= 4 && id.All(char.IsAsciiHexDigit) ? repository.Lookup<Commit>(id)?.Sha : null);
 
-    /// <summary>The best common ancestor of two commits.</summary>
+    /// <summary>The best common ancestors of two commits: several where each side merged the other, and one of them alone does
+    /// not show all that a side changed.</summary>
     /// <exception cref="UsageException">There is none: the histories are unrelated, or this clone's history is cut off before
-    /// it.</exception>
-    public string MergeBase(string one, string other)
+    /// all are known.</exception>
+    public IReadOnlyList<string> MergeBases(string one, string other)
     {
-        if (FindMergeBase(one, other) is { } found) return found;
+        if (FindMergeBases(one, other) is { Count: > 0 } found) return found;
         throw new UsageException(IsShallow
             ? $"the history of this clone is cut off before the common ancestor of {ShortId.Of(one)} and {ShortId.Of(other)}: " +
                 "fetch the rest (git fetch --unshallow), " +
@@ -119,9 +120,18 @@ public sealed class WorkRepository : IDisposable
                 "may have been rewritten; start the branch anew from the target branch");
     }
 
-    /// <summary>The best common ancestor of two commits as far as this clone's history goes; null when there is none.</summary>
-    public string? FindMergeBase(string one, string other) =>
-        GitFailure.Translate(Folder, () => repository.ObjectDatabase.FindMergeBase(Get(one), Get(other)))?.Sha;
+    /// <summary>As <see cref="MergeBases"/>; empty where that throws.</summary>
+    public IReadOnlyList<string> FindMergeBases(string one, string other) => GitFailure.Translate(Folder, () =>
+    {
+        var first = repository.ObjectDatabase.FindMergeBase(Get(one), Get(other));
+        if (first is null) return (IReadOnlyList<string>)[];
+        var (left, right) = (ParentsSince(first, one), ParentsSince(first, other));
+        // Where the history is cut off a commit has no parents: what stands behind it may be shared, too.
+        if (IsShallow && left.Values.Concat(right.Values).Any(parents => parents.Count == 0)) return [];
+        var shared = left.Keys.Where(right.ContainsKey).ToList();
+        var behind = shared.SelectMany(commit => left[commit]).ToHashSet(StringComparer.Ordinal);
+        return [first.Sha, .. shared.Where(commit => !behind.Contains(commit)).Order(StringComparer.Ordinal)];
+    });
 
     /// <summary>Whether the first commit is in the history of the second; a commit is in its own. In a shallow clone "no" may
     /// mean that the history is cut off.</summary>
@@ -142,9 +152,24 @@ public sealed class WorkRepository : IDisposable
             .Order(StringComparer.Ordinal)];
     });
 
+    /// <summary>Paths that differ between any of some commits and another one, sorted; see
+    /// <see cref="ChangedPaths(string, string)"/>.</summary>
+    public IReadOnlyList<string> ChangedPaths(IReadOnlyList<string> from, string to) =>
+    [
+        .. from.SelectMany(commit => ChangedPaths(commit, to)).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal),
+    ];
+
     /// <summary>The text of a file in a commit; null when there is no such file.</summary>
     public string? ReadFile(string commit, string path) => GitFailure.Translate(Folder, () =>
         Get(commit)[path] is { TargetType: TreeEntryTargetType.Blob, Target: Blob blob } ? blob.GetContentText() : null);
+
+    /// <summary>The first folder or file on the way to a path that is a symbolic link in a commit; null when none is.</summary>
+    public string? FindLink(string commit, string path) => GitFailure.Translate(Folder, () =>
+    {
+        var parts = path.Split('/');
+        return Enumerable.Range(1, parts.Length).Select(count => string.Join('/', parts[..count]))
+            .FirstOrDefault(part => Get(commit)[part]?.Mode == Mode.SymbolicLink);
+    });
 
     /// <summary>The id of a commit's whole tree.</summary>
     public string TreeId(string commit) => GitFailure.Translate(Folder, () => Get(commit).Tree.Sha);
@@ -242,7 +267,7 @@ public sealed class WorkRepository : IDisposable
     /// <summary>The other side of a remote; it ends with this.</summary>
     internal RemotePeer Peer(string address, RemoteAccess? access, TimeSpan silence, TimeProvider time)
     {
-        var peer = new RemotePeer(address, Folder, () => repository.Config, access, silence, time);
+        var peer = new RemotePeer(address, Folder, () => ConfigurationOf(repository), access, silence, time);
         peers.Add(peer);
         return peer;
     }
@@ -281,9 +306,31 @@ public sealed class WorkRepository : IDisposable
         return File.Exists(Path.Combine(path, "HEAD")) && Directory.Exists(Path.Combine(path, "objects")) ? path : null;
     }
 
+    /// <summary>The folder with what all work trees of a repository share: objects, references, configuration.</summary>
+    internal static string SharedFolder(Repository repository)
+    {
+        var own = repository.Info.Path;
+        var common = Path.Combine(own, "commondir");
+        return File.Exists(common) ? Path.GetFullPath(File.ReadAllText(common).Trim(), own) : own;
+    }
+
+    /// <summary>A repository's configuration. Of a linked work tree the library looks for it where there is none, and once it has
+    /// been asked it finds no remote any more: so it is never asked.</summary>
+    internal static Configuration ConfigurationOf(Repository repository)
+    {
+        var shared = SharedFolder(repository);
+        return shared == repository.Info.Path ? repository.Config : Configuration.BuildFrom(Path.Combine(shared, "config"));
+    }
+
     internal Commit Get(string commit) => repository.Lookup<Commit>(commit)
         ?? throw new UsageException($"this clone does not have commit {ShortId.Of(commit)}: fetch it" +
             (IsShallow ? " (the clone is shallow: git fetch --unshallow)" : ""));
+
+    // Commits in the history of one and not of another, each with its parents.
+    private Dictionary<string, IReadOnlyList<string>> ParentsSince(Commit notIn, string of) => repository.Commits
+        .QueryBy(new CommitFilter { IncludeReachableFrom = of, ExcludeReachableFrom = notIn })
+        .ToDictionary(commit => commit.Sha, commit => (IReadOnlyList<string>)[.. commit.Parents.Select(parent => parent.Sha)],
+            StringComparer.Ordinal);
 
     private Dictionary<string, string> TipsBelow(string prefix) => GitFailure.Translate(Folder, () =>
         repository.Refs.FromGlob(prefix + "*").OfType<DirectReference>()

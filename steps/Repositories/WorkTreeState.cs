@@ -30,7 +30,7 @@ internal static class WorkTreeState
             fresh.Index.Replace(fresh.Head.Tip);
             fresh.Index.Write();
             // What a sparse checkout leaves out is not there on purpose.
-            var isSparse = repository.Config.GetValueOrDefault("core.sparseCheckout", false);
+            var isSparse = WorkRepository.ConfigurationOf(repository).GetValueOrDefault("core.sparseCheckout", false);
             return [.. seen.Union(Differing(fresh, untrackedToo).Where(path => !isSparse
                 || Path.Exists(Path.Combine(repository.Info.WorkingDirectory, path))), StringComparer.Ordinal)
                 .Order(StringComparer.Ordinal)];

@@ -120,7 +120,7 @@ internal sealed class CloseStep(StepContext context, HttpClient? http)
     {
         try
         {
-            var paths = await chain.BaseAsync(cancel) is { } from ? chain.ChangedSince(from) : [];
+            var paths = await chain.BasesAsync(cancel) is { } from ? chain.ChangedSince(from) : [];
             if (paths.Count == 0) return [];
             var changes = ChangedComponents.Decide(chain.Policy, paths, context.Options.Get(StepCommand.PipelineFile));
             return [.. changes.Where(change => change.Changed).Select(change => change.Component.Name)];

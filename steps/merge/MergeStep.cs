@@ -98,7 +98,7 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
         if (facts.Red is not null) return facts;
 
         var hasMoved = !await run.IsAncestorAsync(targetTip, identity.Commit, cancel);
-        var from = hasMoved ? repository.MergeBase(targetTip, identity.Commit) : targetTip;
+        var from = hasMoved ? repository.MergeBases(targetTip, identity.Commit) : [targetTip];
         // What judges is what the target says at the tip that is merged into, not what it said when the chain began.
         var policy = run.PolicyAt(targetTip);
         var changed = repository.ChangedPaths(from, identity.Commit);
@@ -122,8 +122,9 @@ internal sealed class MergeStep(StepContext context, ChainRun run, IOrigin origi
     {
         if (lastTip is null || await run.IsAncestorAsync(lastTip, targetTip, cancel)) return null;
         context.Log.Warning($"\"{target}\" was rewound from {ShortId.Of(lastTip)} to {ShortId.Of(targetTip)}");
-        return run.Repository.FindMergeBase(lastTip, run.Identity.Commit) is { } shared
-            && !await run.IsAncestorAsync(shared, targetTip, cancel) ? shared : null;
+        foreach (var shared in run.Repository.FindMergeBases(lastTip, run.Identity.Commit))
+            if (!await run.IsAncestorAsync(shared, targetTip, cancel)) return shared;
+        return null;
     }
 
     private async Task<string?> RedAsync(string targetTip, CancellationToken cancel)

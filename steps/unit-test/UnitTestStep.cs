@@ -64,11 +64,12 @@ internal sealed class UnitTestStep(StepContext context, ChainRun run, ITestComma
             }
         }
         var changes = await run.ChangesAsync(commits, cancel);
-        var ancestor = await run.BaseAsync(cancel);
-        if (ancestor is not null)
-            context.Log.Info($"{run.ChangedSince(ancestor).Count} files changed since {ShortId.Of(ancestor)}");
+        var ancestors = await run.BasesAsync(cancel);
+        if (ancestors is not null)
+            context.Log.Info($"{run.ChangedSince(ancestors).Count} files changed since " +
+                string.Join(" or ", ancestors.Select(ShortId.Of)));
         return UnitTestPlan.For(changes, run.Change, run.Policy, settings.Get(UnitTestCommand.All), only,
-            ancestor ?? (commits.Values.Distinct().ToList() is [{ } one] ? one : ""));
+            ancestors?[0] ?? (commits.Values.Distinct().ToList() is [{ } one] ? one : ""));
     }
 
     private async Task<IReadOnlyList<TestedRuns>> TestAsync(

@@ -1,3 +1,4 @@
+using CiSteps.Fixtures;
 using CiSteps.Hosting.Messages;
 using Microsoft.Extensions.Time.Testing;
 
@@ -47,6 +48,21 @@ public sealed class BuildLogs
             Assert.That(
                 line.IndexOf("##teamcity[", 1, StringComparison.Ordinal), Is.EqualTo(-1), "a quoted bracket is always escaped");
         }
+    }
+
+    [Test]
+    public async Task An_output_that_takes_nothing_ends_no_step([Values] bool forServer)
+    {
+        var step = TestStep.Command((context, _) =>
+        {
+            context.Log.Info("a line");
+            return Task.FromResult(Outcome.Done("done"));
+        });
+        using var full = new FullDisk();
+        using var folder = new TestFolder();
+        Dictionary<string, string> environment = forServer ? new() { ["TEAMCITY_VERSION"] = "2025.11" } : [];
+        var exit = await StepHost.RunAsync(step, ["--work-tree", folder.Path], full, full, environment, TimeProvider.System);
+        Assert.That(exit, Is.Zero);
     }
 
     [Test]
@@ -114,5 +130,12 @@ public sealed class BuildLogs
         Assert.That(
             output.ToString(),
             Does.Contain("deploy").And.Contain("  warning: slow").And.Contain("| ##teamcity[x]").And.Not.Contain("setParameter"));
+    }
+
+    private sealed class FullDisk : TextWriter
+    {
+        public override System.Text.Encoding Encoding => System.Text.Encoding.UTF8;
+
+        public override void Write(char value) => throw new IOException("No space left on device");
     }
 }

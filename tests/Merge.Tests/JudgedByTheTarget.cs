@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using System.Security.Cryptography;
 using CiSteps.Fixtures;
 using CiSteps.Hosting;
@@ -86,6 +87,50 @@ public sealed class A_merge_is_judged
         await Chain.Passed(clone, built: false, suite: false);
         chain.MoveMain("ci-steps.yaml", Chain.File.Replace("paths: [other/**]", "paths: [other/**, web/**]"));
         await RefusedAsync("not-tested", "component \"other\" counts as changed", "took it for unchanged");
+    }
+
+    [TestCase("unit-test")]
+    [TestCase("integration-deploy")]
+    public async Task By_the_pipeline_file_that_this_step_reads_and_by_no_other(string step)
+    {
+        await Chain.Passed(clone);
+        var statement = JsonNode.Parse(File.ReadAllText(Statement(step)))!;
+        statement["predicate"]!["configuration"] = new JsonArray(new JsonObject { ["name"] = "ci-steps.yaml" });
+        File.WriteAllText(Statement(step), statement.ToJsonString());
+        var easy = JsonNode.Parse(statement.ToJsonString())!;
+        easy["predicate"]!["configuration"]![0]!["name"] = "easy.yaml";
+        File.WriteAllText(Statement(step), easy.ToJsonString());
+        await RefusedAsync("not-tested", $"\"{step}\" read the pipeline file \"easy.yaml\"", "give all steps the same --config");
+        File.WriteAllText(Statement(step), statement.ToJsonString());
+        (await Chain.Merge(clone)).Was(ExitCode.Done);
+    }
+
+    // Of the ancestor that is found first the change has changed nothing; of the other it takes something out of the target.
+    [Test]
+    public async Task By_all_merge_bases_where_change_and_target_merged_each_other([Values] bool changeIsOlder)
+    {
+        string At(int hour, string file, string text)
+        {
+            clone.Write(file, text);
+            clone.Git("add", file);
+            GitRepositories.Run(clone.Folder, "env", $"GIT_COMMITTER_DATE=2026-11-01T{hour:00}:00:00Z",
+                "git", "commit", "--quiet", "--message", text);
+            return clone.Head;
+        }
+
+        clone.Git("checkout", "--quiet", "-B", "ci/x", "origin/main");
+        var own = At(changeIsOlder ? 2 : 3, "other/o", "after\n");
+        clone.Git("checkout", "--quiet", "-B", "main", "origin/main");
+        var others = At(changeIsOlder ? 3 : 2, "README", "moved");
+        clone.Git("merge", "--quiet", "--no-ff", "--no-edit", own);
+        clone.Commit("elsewhere", "so that what would land is not the tree that was tested");
+        clone.Git("push", "--quiet", "origin", "HEAD:main");
+        clone.Checkout("ci/x");
+        clone.Git("merge", "--quiet", "--no-ff", "--no-edit", others);
+        clone.Commit("other/o", "1\n");
+        clone.Git("push", "--quiet", "--force", "origin", "HEAD:ci/x");
+        await Chain.Passed(clone, built: false, suite: false);
+        (await Chain.Merge(clone)).Was(ExitCode.Refused, "merge.moved", "both changed \"other\"");
     }
 
     [Test]

@@ -199,6 +199,91 @@ public sealed class A_checkout
         Assert.That((onLaptop.Exit, onLaptop.Base, onLaptop.Run!.BaseUnknown), Is.EqualTo((0, fork, false)), onLaptop.Output);
     }
 
+    // Whichever of the two ancestors is the one that a search finds first.
+    [Test]
+    public async Task Where_each_side_merged_the_other_is_compared_with_both(
+        [Values] bool changeIsOlder, [Values] bool shallow)
+    {
+        var clone = git.Clone("both", "--branch=ci/x");
+        string At(int hour, string file, string text)
+        {
+            clone.Write(file, text);
+            clone.Git("add", file);
+            GitRepositories.Run(clone.Folder, "env", $"GIT_COMMITTER_DATE=2026-11-01T{hour:00}:00:00Z",
+                "git", "commit", "--quiet", "--message", text);
+            return clone.Head;
+        }
+
+        clone.Git("checkout", "--quiet", "-B", "ci/x", "origin/main");
+        var before = At(1, "app/a", "before");
+        clone.Git("push", "--quiet", "--force", "origin", "HEAD:main", "HEAD:ci/x");
+        var own = At(changeIsOlder ? 2 : 3, "app/a", "after");
+        clone.Git("checkout", "--quiet", "-B", "main", before);
+        var others = At(changeIsOlder ? 3 : 2, "other", "moved again");
+        clone.Git("merge", "--quiet", "--no-ff", "--no-edit", own);
+        clone.Git("push", "--quiet", "origin", "HEAD:main");
+        clone.Git("checkout", "--quiet", "ci/x");
+        clone.Git("merge", "--quiet", "--no-ff", "--no-edit", others);
+        // As it was before: of the target's own commit nothing has changed, and yet this takes something out of the target.
+        change = clone.Commit("app/a", "before");
+        clone.Git("push", "--quiet", "origin", "HEAD:ci/x");
+        var opened = await Opened.In(shallow ? Agent("agent", "--depth=1") : Agent(), parameters: Server);
+        Assert.Multiple(() =>
+        {
+            Assert.That(opened.Exit, Is.Zero, opened.Output);
+            Assert.That(opened.Base?.Split(" or "), Is.EquivalentTo(new[] { own, others }));
+            Assert.That(opened.Touched, Is.EqualTo(new[] { "app" }));
+        });
+    }
+
+    [TestCase("ci-steps.yaml")]
+    [TestCase("build/ci-steps.yaml")]
+    public async Task Whose_pipeline_file_is_behind_a_link_is_refused(string path)
+    {
+        var clone = git.Clone("linked", "--branch=ci/x");
+        clone.Commit("elsewhere/ci-steps.yaml", Sample.Least);
+        clone.Git("rm", "--quiet", "ci-steps.yaml");
+        File.CreateSymbolicLink(Path.Combine(clone.Folder, path.Split('/')[0]),
+            path.Contains('/', StringComparison.Ordinal) ? "elsewhere" : "elsewhere/ci-steps.yaml");
+        change = clone.Commit("a link");
+        clone.Push();
+        var opened = await Opened.In(Agent(), ["--config", path], parameters: Server);
+        Assert.That((opened.Exit, opened.Output.Contains("is a symbolic link in")), Is.EqualTo((ExitCode.Usage, true)),
+            opened.Output);
+    }
+
+    // Found in the work tree by any spelling; in the target's commit by one.
+    [TestCase("./ci-steps.yaml")]
+    [TestCase(".//ci-steps.yaml")]
+    public async Task Is_judged_by_the_targets_file_however_its_path_is_spelt(string path)
+    {
+        var opened = await Opened.In(Agent(), ["--config", path], parameters: Server);
+        Assert.That((opened.Exit, opened.Run?.PolicyCommit), Is.EqualTo((0, main)), opened.Output);
+    }
+
+    [TestCase("../agent/ci-steps.yaml")]
+    [TestCase("app/../ci-steps.yaml")]
+    [TestCase("/ci-steps.yaml")]
+    [TestCase("ci-steps.yaml/")]
+    public async Task Whose_pipeline_file_is_not_named_from_its_root_is_refused(string path)
+    {
+        var opened = await Opened.In(Agent(), ["--config", path], parameters: Server);
+        Assert.That((opened.Exit, opened.Output.Contains("give a path from the checkout's root")),
+            Is.EqualTo((ExitCode.Usage, true)), opened.Output);
+    }
+
+    [Test]
+    public async Task Whose_pipeline_file_is_not_committed_is_refused_on_a_server_alone()
+    {
+        var clone = Agent();
+        File.Copy(Path.Combine(clone.Folder, "ci-steps.yaml"), Path.Combine(clone.Folder, "left-over.yaml"));
+        var onServer = await Opened.In(clone, ["--config", "left-over.yaml"], parameters: Server);
+        Assert.That((onServer.Exit, onServer.Output.Contains("is in the checkout and not in")),
+            Is.EqualTo((ExitCode.Usage, true)), onServer.Output);
+        var onLaptop = await Opened.In(clone, ["--config", "left-over.yaml", "--branch", "ci/x"]);
+        Assert.That(onLaptop.Exit, Is.Zero, onLaptop.Output);
+    }
+
     [Test]
     public async Task Of_an_origin_that_names_no_default_branch_needs_to_be_told_the_target([Values] bool remembersOne)
     {

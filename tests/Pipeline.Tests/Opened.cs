@@ -44,10 +44,10 @@ internal sealed record Opened(
                     TargetTip = run.TargetTip,
                     Superseded = await run.SupersededAsync(cancel),
                 };
-                var since = await run.BaseAsync(cancel);
+                var since = await run.BasesAsync(cancel);
                 opened = opened with
                 {
-                    Base = since,
+                    Base = since is null ? null : string.Join(" or ", since),
                     Changed = since is null ? null : run.ChangedSince(since),
                     Touched = [.. (await run.ChangesAsync(new Dictionary<string, string?>(), cancel))
                         .Where(change => change.Changed).Select(change => change.Component.Name)],

@@ -64,6 +64,7 @@ public sealed class A_work_tree
         clone.Git("worktree", "add", "--quiet", linked, "-b", "ci/x");
         using var other = WorkRepository.Open(linked);
         Assert.That((other.Folder, other.HeadBranch, other.LocalTips["main"]), Is.EqualTo((linked, "ci/x", clone.Head)));
+        Assert.That((other.OriginUrl, other.RememberedTips.Count), Is.EqualTo((inside.OriginUrl, inside.RememberedTips.Count)));
     }
 
     [Test]
@@ -230,16 +231,37 @@ public sealed class A_work_tree
         var main = clone.Commit("c", "1");
         clone.Checkout("ci/x");
         using (var repository = WorkRepository.Open(clone.Folder))
-            Assert.That(repository.MergeBase(main, clone.Head), Is.EqualTo(start));
+            Assert.That(repository.MergeBases(main, clone.Head), Is.EqualTo(new[] { start }));
         clone.Git("merge", "--quiet", "--no-edit", "main");
         using var merged = WorkRepository.Open(clone.Folder);
         Assert.Multiple(() =>
         {
-            Assert.That(merged.MergeBase(main, clone.Head), Is.EqualTo(main));
+            Assert.That(merged.MergeBases(main, clone.Head), Is.EqualTo(new[] { main }));
             Assert.That(merged.ChangedPaths(main, clone.Head), Is.EqualTo(new[] { "b" }));
             Assert.That(merged.IsAncestor(main, clone.Head), Is.True);
             Assert.That(merged.IsAncestor(clone.Head, main), Is.False);
             Assert.That(merged.IsAncestor(main, main), Is.True);
+        });
+    }
+
+    [Test]
+    public void Finds_all_merge_bases_where_each_side_merged_the_other()
+    {
+        clone.Branch("ci/x");
+        var one = clone.Commit("b", "1");
+        clone.Checkout("main");
+        var other = clone.Commit("c", "1");
+        clone.Git("merge", "--quiet", "--no-ff", "--no-edit", one);
+        var main = clone.Head;
+        clone.Checkout("ci/x");
+        clone.Git("merge", "--quiet", "--no-ff", "--no-edit", other);
+        var change = clone.Commit("d", "1");
+        using var repository = WorkRepository.Open(clone.Folder);
+        Assert.Multiple(() =>
+        {
+            Assert.That(repository.MergeBases(main, change), Is.EquivalentTo(new[] { one, other }));
+            Assert.That(repository.ChangedPaths([one, other], change), Is.EqualTo(new[] { "b", "c", "d" }),
+                "each of them, and each path once");
         });
     }
 
@@ -251,7 +273,7 @@ public sealed class A_work_tree
         clone.Commit("x", "1");
         using var repository = WorkRepository.Open(clone.Folder);
         Assert.That(
-            () => repository.MergeBase(main, clone.Head),
+            () => repository.MergeBases(main, clone.Head),
             Throws.TypeOf<UsageException>().With.Message.Contains("no common ancestor"));
         Assert.That(repository.IsAncestor(main, clone.Head), Is.False);
     }
