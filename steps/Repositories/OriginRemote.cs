@@ -57,6 +57,7 @@ public sealed class OriginRemote
             ?? throw new UsageException(
                 $"the repository \"{repository.Folder}\" has no remote \"{Name}\": add one (git remote add {Name} URL)");
         Url = WithoutCredentials(remote.Url);
+        MaskCredentials(remote.Url, log.Mask);
         Transports.Register();
         peer = repository.Peer(remote.Url, access, silence ?? UsualSilence, time);
     }
@@ -167,6 +168,24 @@ public sealed class OriginRemote
     /// <summary>Sets, moves or removes a reference that is at the expected commit when the server writes.</summary>
     internal Task<PushResult> SetReferenceAsync(string reference, string? expected, string? commit, CancellationToken cancel) =>
         PushAsync(new RemotePush(repository, peer, reference, expected, commit), cancel);
+
+    /// <summary>Registers what is secret in an address: git and its library repeat addresses in what they say. That is the
+    /// password, or what stands alone in the user's place, where a token may be; an ssh user is part of the address.</summary>
+    public static void MaskCredentials(string url, SecretMask mask)
+    {
+        ArgumentNullException.ThrowIfNull(url);
+        ArgumentNullException.ThrowIfNull(mask);
+        // Not every address that git's library repeats is one to .NET: a file's with a user, for one.
+        var scheme = url.IndexOf("://", StringComparison.Ordinal);
+        if (scheme < 0) return;
+        var authority = url[(scheme + 3)..].Split('/')[0];
+        var at = authority.LastIndexOf('@');
+        if (at <= 0) return;
+        var parts = authority[..at].Split(':', 2);
+        if (parts.Length == 1 && url[..scheme].Contains("ssh", StringComparison.Ordinal)) return;
+        mask.Add(parts[^1]);
+        mask.Add(Uri.UnescapeDataString(parts[^1]));
+    }
 
     /// <summary>An address without credentials; an ssh user stays, being part of the address.</summary>
     public static string WithoutCredentials(string url)

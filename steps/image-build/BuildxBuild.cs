@@ -72,6 +72,8 @@ internal sealed partial class BuildxBuild(
         environment["DOCKER_DEFAULT_PLATFORM"] = null;
         // Another version of the API than engine and buildx agree on by themselves fails as if the Dockerfile were wrong.
         environment["DOCKER_API_VERSION"] = null;
+        // A policy of the machine's may put other images in place of those that the provenance names.
+        environment["EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"] = null;
         environment["DOCKER_BUILDKIT"] = "1";
         // It would ask git five or six times for a provenance that is not wanted of it.
         environment["BUILDX_GIT_INFO"] = "0";

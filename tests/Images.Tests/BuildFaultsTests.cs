@@ -75,6 +75,11 @@ public sealed class BuildFaultsTests
             "failed to resolve reference \"registry.example/nothing:1\": registry.example/nothing:1: not found",
             "FROM registry.example/nothing:1");
         yield return Author("The command '/bin/sh -c exit 3' returned a non-zero code: 3", "RUN exit 3");
+        // That builder says so in its own words where the runtime fails.
+        yield return Author(
+            "The command '/bin/sh -c echo OCI runtime create failed: x; exit 1' returned a non-zero code: 1",
+            "RUN echo OCI runtime create failed: x; exit 1",
+            "OCI runtime create failed: x");
         yield return Author(
             "COPY failed: file not found in build context or excluded by .dockerignore: stat nothing: file does not exist",
             "COPY nothing /x");

@@ -165,6 +165,24 @@ public sealed class An_origin(string protocol)
     }
 }
 
+/// <summary>What stands in an address beside the host and path.</summary>
+public sealed class Credentials_in_an_address
+{
+    [TestCase("https://robot:hunter2-hunter2@git.example/a.git", "hunter2-hunter2", "robot")]
+    [TestCase("https://ghp-token-alone@git.example/a.git", "ghp-token-alone", null)]
+    [TestCase("file://robot:hunter2-hunter2@git.example/a.git", "hunter2-hunter2", "robot")]
+    [TestCase("https://robot:p%40ssw0rd@git.example/a.git", "p@ssw0rd", "robot")]
+    [TestCase("ssh://robot@git.example/a.git", null, "robot")]
+    public void Are_masked_wherever_a_library_repeats_them(string url, string? secret, string? kept)
+    {
+        var mask = new SecretMask();
+        OriginRemote.MaskCredentials(url, mask);
+        var text = mask.Apply($"cannot read {url}; {secret} {kept}");
+        if (secret is not null) Assert.That(text, Does.Not.Contain(secret));
+        if (kept is not null) Assert.That(text, Does.Contain(kept), "a user's name is a word as any other");
+    }
+}
+
 /// <summary>A host that takes connections and says nothing.</summary>
 public sealed class A_silent_origin
 {

@@ -31,7 +31,11 @@ public static partial class BuildFaults
     // A command's own words prove nothing, but for what the runtime says in its place and for a disk without room.
     private static Exception? OfCommand(ImageBuildException failure, string what)
     {
-        if (failure.LastLines.FirstOrDefault(line => Runtime().IsMatch(line)) is { } said && EngineFaults.Find(said) is { } fault)
+        // The engine's own builder says of its runtime that it failed, and never that a command ended: there these lines are the
+        // command's.
+        var isBuildKit = !failure.EngineText.Contains("returned a non-zero code", StringComparison.Ordinal);
+        if (isBuildKit && failure.LastLines.FirstOrDefault(line => Runtime().IsMatch(line)) is { } said
+            && EngineFaults.Find(said) is { } fault)
             return EngineFaults.ToStepFailure(fault, what, said, failure);
         return failure.LastLines.FirstOrDefault(
             line => line.Contains("no space left on device", StringComparison.OrdinalIgnoreCase)) is { } full

@@ -29,9 +29,9 @@ internal sealed class MachineChecks(StepContext context)
                 new("git origin", null, $"{context.WorkTree} is not a clone of anything, so nothing could be asked")
             ];
         var token = context.FindSecret(OriginRemote.TokenVariable);
-        MaskCredentials(url);
+        OriginRemote.MaskCredentials(url, context.Log.Mask);
         var (_, pushUrl, _) = await GitAsync(["remote", "get-url", "--push", "origin"], null, cancel);
-        MaskCredentials(pushUrl);
+        OriginRemote.MaskCredentials(pushUrl, context.Log.Mask);
         // git may know a helper for it; the steps do not.
         foreach (var one in (string[])[url, pushUrl])
             if (OriginRemote.WhyNot(one) is { } notTaken)
@@ -190,20 +190,6 @@ internal sealed class MachineChecks(StepContext context)
         {
             return DoctorCheck.Failed(subject, failure,
                 $"{folder} has to be a folder that this user can reach: make it, or name another (TMPDIR for temporary files)");
-        }
-    }
-
-    // git repeats the address in what it says. A token may stand in the user's place; an ssh user is part of the address.
-    private void MaskCredentials(string url)
-    {
-        if (!Uri.TryCreate(url, UriKind.Absolute, out var address)) return;
-        var parts = address.UserInfo.Split(':', 2);
-        foreach (var secret in address.Scheme.Contains("ssh", StringComparison.Ordinal)
-            ? parts[1..]
-            : [address.UserInfo, .. parts])
-        {
-            context.Log.Mask.Add(secret);
-            context.Log.Mask.Add(Uri.UnescapeDataString(secret));
         }
     }
 
