@@ -170,7 +170,8 @@ public sealed record ChainEvidence(UnitTestHandOver UnitTests, ImageBuildHandOve
     }
 
     // Which pipeline file said what runs; null where the statement is of something else than tests.
-    private static string? FileOf(StepEvidence statement) => statement.Predicate["configuration"] is JsonArray { Count: > 0 } files
+    private static string? FileOf(StepEvidence statement) =>
+        statement.Predicate["configuration"] is JsonArray { Count: > 0 } files
         && files[0] is JsonObject file && file["name"] is JsonValue name && name.TryGetValue(out string? path) ? path : null;
 
     // The target's file may have changed since the step judged by it.

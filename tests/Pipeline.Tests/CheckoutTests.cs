@@ -268,7 +268,7 @@ public sealed class A_checkout
     public async Task Whose_pipeline_file_is_not_named_from_its_root_is_refused(string path)
     {
         var opened = await Opened.In(Agent(), ["--config", path], parameters: Server);
-        Assert.That((opened.Exit, opened.Output.Contains("give a path from the checkout's root")),
+        Assert.That((opened.Exit, opened.Output.Contains("is not right for option --config")),
             Is.EqualTo((ExitCode.Usage, true)), opened.Output);
     }
 
