@@ -53,7 +53,8 @@ public sealed class RealFrameworks
             $"run: node --test {reporter} api/names.test.mjs\nformat: {format}\nretry:\n  framework: " +
             $"node\n{reports}").Change("api/names.test.mjs", Node);
 
-        await Flaky(project, 10, "a b c");
+        // Once more with all the others: its exit code says nothing, so that the whole has to end well by itself.
+        await Flaky(project, 10, "a b c", runs: 2);
     }
 
     [Test]
@@ -123,7 +124,7 @@ public sealed class RealFrameworks
             project.Output);
     }
 
-    private static async Task Flaky(Project project, int expected, string passing)
+    private static async Task Flaky(Project project, int expected, string passing, int runs = 1)
     {
         var exit = await project.RunAsync();
 
@@ -131,7 +132,7 @@ public sealed class RealFrameworks
         {
             Assert.That(exit, Is.EqualTo(ExitCode.Done), project.Output);
             Assert.That((int)project.Component("api")["flaky"]!, Is.EqualTo(expected), project.Output);
-            Assert.That(Ran(project).Count(line => line == passing), Is.EqualTo(1), "only what failed runs again");
+            Assert.That(Ran(project).Count(line => line == passing), Is.EqualTo(runs), "only what failed runs again");
         }
     }
 
