@@ -195,7 +195,7 @@ public sealed class BuildLog
             }
             catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
             {
-                // A full disk or a closed output is no verdict: exit code and evidence say how the step ended.
+                // A full disk or a closed output is not a verdict: exit code and evidence say how the step ended.
                 SayUnwritable(failure.Message);
             }
         }
