@@ -387,6 +387,26 @@ public sealed class ExcusedFailures
         }
     }
 
+    [Test]
+    public async Task A_fixture_that_fails_when_it_is_taken_down_is_not_excused_by_the_test_it_is_booked_on()
+    {
+        using var project = new Project("run: [pytest, -q, --junitxml=r.xml, api]\nformat: junit\nreports: [r.xml]\n" +
+            "quarantine:\n  - test: api.test_a.test_b\n    owner: team-a\n    until: 2999-01-01");
+        project.Change("api/test_a.py", """
+            import pytest
+            @pytest.fixture(scope="session")
+            def database():
+                yield 1
+                raise RuntimeError("the database is gone")
+            def test_a(): pass
+            def test_b(database): pass
+            """);
+
+        await project.RunAsync();
+
+        Assert.That(project.Reason, Is.EqualTo("tests-failed"), project.Output);
+    }
+
     // The last program's code is the script's: what ran before, or never ran, nobody knows.
     [TestCase("[sh, -c, 'pytest; lint']")]
     [TestCase("[sh, -c, 'lint && api/pytest']")]
