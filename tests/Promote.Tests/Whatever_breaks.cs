@@ -45,7 +45,14 @@ internal sealed class Whatever_breaks
             };
             if (afterTheWork) world.After = kill;
             else world.Before = kill;
-            Assert.That(await RunAsync(world), Is.EqualTo(ExitCode.Bug), $"call {at}: {production.Output}");
+            var ended = await RunAsync(world);
+            if (what.Length == 0)
+            {
+                // How often is looked whether all is still well depends on the time that the run takes; this one took fewer calls.
+                Assert.That((ended, world.Calls.Count < at), Is.EqualTo((exit, true)), $"call {at}: {production.Output}");
+                continue;
+            }
+            Assert.That(ended, Is.EqualTo(ExitCode.Bug), $"call {at}: {production.Output}");
             world.Revive();
 
             var again = await RunAsync(world);
